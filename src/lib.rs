@@ -1,0 +1,1 @@
+//! A single-threaded reactor on `mio`, and the family of network servers that it hosts.
