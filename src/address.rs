@@ -91,10 +91,7 @@ impl Address {
             }
         };
         match host {
-            Host::Any => Ok(vec![
-                (Ipv6Addr::UNSPECIFIED, port).into(),
-                (Ipv4Addr::UNSPECIFIED, port).into(),
-            ]),
+            Host::Any => Ok(vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]),
             Host::Ip(ip) => Ok(vec![(*ip, port).into()]),
             Host::Name(name) => look_up(name, port),
         }
@@ -182,24 +179,12 @@ impl fmt::Display for AddressError {
         // Debug form for what was typed: it escapes what could upset the terminal that shows the
         // error.
         match self {
-            Self::Empty => write!(
-                f,
-                "the address is empty, use {FORMS}, the same after udp:, or unix:PATH"
-            ),
-            Self::NoPort => write!(
-                f,
-                "the port is missing, use {FORMS}, the same after udp:, or unix:PATH"
-            ),
+            Self::Empty => write!(f, "the address is empty, use {FORMS}, the same after udp:, or unix:PATH"),
+            Self::NoPort => write!(f, "the port is missing, use {FORMS}, the same after udp:, or unix:PATH"),
             Self::BadPort(text) => write!(f, "the port {text:?} is not a number from 0 to 65535"),
             Self::NoHost => write!(f, "the host before the colon is missing, use {FORMS}"),
-            Self::NeedsBrackets(text) => write!(
-                f,
-                "the IPv6 address in {text:?} needs brackets, use [V6]:PORT"
-            ),
-            Self::BadV6(text) => write!(
-                f,
-                "{text:?} in brackets is not an IPv6 address, use [V6]:PORT"
-            ),
+            Self::NeedsBrackets(text) => write!(f, "the IPv6 address in {text:?} needs brackets, use [V6]:PORT"),
+            Self::BadV6(text) => write!(f, "{text:?} in brackets is not an IPv6 address, use [V6]:PORT"),
             Self::BadV4(text) => write!(
                 f,
                 "{text:?} is not an IPv4 address, which is four numbers from 0 to 255 without \
@@ -210,25 +195,13 @@ impl fmt::Display for AddressError {
                 "{text:?} is not a host, use an IPv4 address, [V6], * or a name whose parts \
                  between dots are 1 to {MAX_LABEL} letters, digits, \"-\" (not at an end) or \"_\""
             ),
-            Self::LongName(bytes) => write!(
-                f,
-                "the host name has {bytes} bytes, at most {MAX_NAME} are allowed"
-            ),
+            Self::LongName(bytes) => write!(f, "the host name has {bytes} bytes, at most {MAX_NAME} are allowed"),
             Self::NoPath => write!(f, "the path after unix: is missing, use unix:PATH"),
             Self::LongPath(bytes) => {
-                write!(
-                    f,
-                    "the path after unix: has {bytes} bytes, at most {MAX_UNIX_PATH} are allowed"
-                )
+                write!(f, "the path after unix: has {bytes} bytes, at most {MAX_UNIX_PATH} are allowed")
             }
-            Self::BadPath(text) => write!(
-                f,
-                "the path {text:?} has a control character, use unix:PATH without one"
-            ),
-            Self::UdpUnix => write!(
-                f,
-                "udp: does not go with unix:, use unix:PATH, or udp: before {FORMS}"
-            ),
+            Self::BadPath(text) => write!(f, "the path {text:?} has a control character, use unix:PATH without one"),
+            Self::UdpUnix => write!(f, "udp: does not go with unix:, use unix:PATH, or udp: before {FORMS}"),
         }
     }
 }
@@ -270,9 +243,7 @@ fn parse_inet(text: &str) -> Result<(Host, u16), AddressError> {
 /// Parses what follows the opening bracket.
 fn parse_v6(rest: &str) -> Result<(Host, u16), AddressError> {
     let (inside, after) = rest.split_once(']').unwrap_or((rest, ""));
-    let ip: Ipv6Addr = inside
-        .parse()
-        .map_err(|_| AddressError::BadV6(inside.to_owned()))?;
+    let ip: Ipv6Addr = inside.parse().map_err(|_| AddressError::BadV6(inside.to_owned()))?;
     let port = after.strip_prefix(':').ok_or(AddressError::NoPort)?;
     Ok((Host::Ip(ip.into()), parse_port(port)?))
 }
@@ -315,9 +286,7 @@ fn parse_host(text: &str) -> Result<Host, AddressError> {
 /// It takes `127.1` and `0x7f.1` for addresses, so a typing error would quietly become some other
 /// machine.
 fn is_number(label: &str) -> bool {
-    let hex = label
-        .strip_prefix("0x")
-        .or_else(|| label.strip_prefix("0X"));
+    let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
     match hex {
         Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
         None => !label.is_empty() && label.bytes().all(|b| b.is_ascii_digit()),
@@ -328,9 +297,7 @@ fn is_number(label: &str) -> bool {
 /// containers do.
 fn is_label(label: &str) -> bool {
     (1..=MAX_LABEL).contains(&label.len())
-        && label
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         && !label.starts_with('-')
         && !label.ends_with('-')
 }
@@ -344,10 +311,7 @@ fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         }
     }
     if addresses.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            "the name has no address",
-        ));
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     }
     Ok(addresses)
 }

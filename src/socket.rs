@@ -38,10 +38,7 @@ pub use unix::{PathGuard, UnixBound};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is the value of one socket option"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is the value of one socket option")]
 pub struct SocketOptions {
     reuse_address: bool,
     reuse_port: bool,
@@ -82,10 +79,7 @@ impl SocketOptions {
     /// bind the same port and take the datagrams.
     #[must_use]
     pub fn reuse_address(self, reuse_address: bool) -> Self {
-        Self {
-            reuse_address,
-            ..self
-        }
+        Self { reuse_address, ..self }
     }
 
     /// `SO_REUSEPORT`, socket(7). Default: false, because a second copy started by mistake would
@@ -107,10 +101,7 @@ impl SocketOptions {
     /// `O_NONBLOCK`, fcntl(2). Default: true, as a reactor needs it.
     #[must_use]
     pub fn nonblocking(self, nonblocking: bool) -> Self {
-        Self {
-            nonblocking,
-            ..self
-        }
+        Self { nonblocking, ..self }
     }
 
     /// `TCP_NODELAY`, tcp(7). Default: true, because otherwise the last part of an answer waits for
@@ -136,20 +127,14 @@ impl SocketOptions {
     /// lowers it to `net.core.rmem_max`.
     #[must_use]
     pub fn recv_buffer(self, recv_buffer: Option<usize>) -> Self {
-        Self {
-            recv_buffer,
-            ..self
-        }
+        Self { recv_buffer, ..self }
     }
 
     /// `SO_SNDBUF`, socket(7), in bytes. Default: none, as for [`recv_buffer`](Self::recv_buffer).
     /// Linux doubles the value and lowers it to `net.core.wmem_max`.
     #[must_use]
     pub fn send_buffer(self, send_buffer: Option<usize>) -> Self {
-        Self {
-            send_buffer,
-            ..self
-        }
+        Self { send_buffer, ..self }
     }
 
     /// `IPV6_V6ONLY`, ipv6(7). Default: true, so that IPv4 and IPv6 each have a socket of their own
@@ -281,11 +266,7 @@ impl SocketOptions {
     }
 
     fn open_udp(&self, address: SocketAddr) -> io::Result<Socket> {
-        let socket = self.open(
-            Domain::for_address(address),
-            Type::DGRAM,
-            Some(Protocol::UDP),
-        )?;
+        let socket = self.open(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_broadcast(self.broadcast)?;
         Ok(socket)
     }
@@ -348,9 +329,7 @@ fn keepalive(quiet: Duration) -> io::Result<TcpKeepalive> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let rounded = Duration::from_secs(seconds);
-    Ok(TcpKeepalive::new()
-        .with_time(rounded)
-        .with_interval(rounded))
+    Ok(TcpKeepalive::new().with_time(rounded).with_interval(rounded))
 }
 
 /// A non-blocking connect that has begun is a success.

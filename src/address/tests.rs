@@ -72,10 +72,7 @@ fn every_mistake_is_named() {
         ("::1:80", E::NeedsBrackets("::1:80".into())),
         ("::1", E::NeedsBrackets("::1".into())),
         (":::80", E::NeedsBrackets(":::80".into())),
-        (
-            "1:2:3:4:5:6:7:8:80",
-            E::NeedsBrackets("1:2:3:4:5:6:7:8:80".into()),
-        ),
+        ("1:2:3:4:5:6:7:8:80", E::NeedsBrackets("1:2:3:4:5:6:7:8:80".into())),
         ("[zz]:1", E::BadV6("zz".into())),
         ("[::1", E::NoPort),
         ("[1.2.3.4]:1", E::BadV6("1.2.3.4".into())),
@@ -119,10 +116,7 @@ fn lengths_are_exact() {
     let host = |last| format!("{}{}", "a.".repeat(120), "b".repeat(last));
     assert!(format!("{}:1", host(13)).parse::<Address>().is_ok());
     assert!(format!("{}.:1", host(13)).parse::<Address>().is_ok());
-    assert_eq!(
-        error(&format!("{}:1", host(14))),
-        AddressError::LongName(254)
-    );
+    assert_eq!(error(&format!("{}:1", host(14))), AddressError::LongName(254));
 }
 
 #[test]
@@ -133,28 +127,16 @@ fn errors_are_one_clause_with_the_allowed_forms() {
             "the port is missing, use PORT, HOST:PORT, [V6]:PORT or *:PORT, the same \
              after udp:, or unix:PATH",
         ),
-        (
-            "1.2.3.4:99999",
-            "the port \"99999\" is not a number from 0 to 65535",
-        ),
+        ("1.2.3.4:99999", "the port \"99999\" is not a number from 0 to 65535"),
         (
             "256.1.1.1:1",
             "\"256.1.1.1\" is not an IPv4 address, which is four numbers from 0 to 255 \
              without leading zeros",
         ),
-        (
-            "::1:80",
-            "the IPv6 address in \"::1:80\" needs brackets, use [V6]:PORT",
-        ),
-        (
-            "[zz]:1",
-            "\"zz\" in brackets is not an IPv6 address, use [V6]:PORT",
-        ),
+        ("::1:80", "the IPv6 address in \"::1:80\" needs brackets, use [V6]:PORT"),
+        ("[zz]:1", "\"zz\" in brackets is not an IPv6 address, use [V6]:PORT"),
         ("unix:", "the path after unix: is missing, use unix:PATH"),
-        (
-            "unix:\u{1b}[2J",
-            "the path \"\\u{1b}[2J\" has a control character, use unix:PATH without one",
-        ),
+        ("unix:\u{1b}[2J", "the path \"\\u{1b}[2J\" has a control character, use unix:PATH without one"),
         (
             "udp:unix:/x",
             "udp: does not go with unix:, use unix:PATH, or udp: before PORT, \
@@ -168,45 +150,27 @@ fn errors_are_one_clause_with_the_allowed_forms() {
 #[test]
 fn any_resolves_to_both_families() {
     let found = tcp(Host::Any, 7).resolve().expect("no look-up");
-    assert_eq!(
-        found,
-        ["[::]:7".parse().unwrap(), "0.0.0.0:7".parse().unwrap()]
-    );
+    assert_eq!(found, ["[::]:7".parse().unwrap(), "0.0.0.0:7".parse().unwrap()]);
 }
 
 #[test]
 fn an_ip_resolves_to_itself() {
-    let found = Address::Udp {
-        host: ip("::1"),
-        port: 7,
-    }
-    .resolve()
-    .expect("no look-up");
+    let found = Address::Udp { host: ip("::1"), port: 7 }.resolve().expect("no look-up");
     assert_eq!(found, ["[::1]:7".parse().unwrap()]);
 }
 
 #[test]
 fn a_name_resolves_to_each_address_once() {
-    let found = tcp(name("localhost"), 7)
-        .resolve()
-        .expect("every system knows localhost");
-    assert!(
-        found.iter().all(|a| a.ip().is_loopback() && a.port() == 7),
-        "{found:?}"
-    );
+    let found = tcp(name("localhost"), 7).resolve().expect("every system knows localhost");
+    assert!(found.iter().all(|a| a.ip().is_loopback() && a.port() == 7), "{found:?}");
     for (at, address) in found.iter().enumerate() {
-        assert!(
-            !found[..at].contains(address),
-            "{address} twice in {found:?}"
-        );
+        assert!(!found[..at].contains(address), "{address} twice in {found:?}");
     }
 }
 
 #[test]
 fn a_path_does_not_resolve() {
-    let error = Address::Unix("/run/x".into())
-        .resolve()
-        .expect_err("a path has no address");
+    let error = Address::Unix("/run/x".into()).resolve().expect_err("a path has no address");
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 

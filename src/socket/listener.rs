@@ -85,29 +85,18 @@ impl AsFd for Listener {
 /// When a name has no address, when one of the addresses cannot be had, or when all are of a
 /// missing family.
 pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>, BindError> {
-    let error = |stage, source| BindError {
-        address: address.clone(),
-        stage,
-        source,
-    };
+    let error = |stage, source| BindError { address: address.clone(), stage, source };
     let listeners = match address {
         Address::Unix(path) => {
-            let bound = options
-                .listen_unix(path)
-                .map_err(|source| error(Stage::Path, source))?;
+            let bound = options.listen_unix(path).map_err(|source| error(Stage::Path, source))?;
             vec![Listener::Unix(bound)]
         }
         Address::Tcp { .. } | Address::Udp { .. } => {
-            let targets = address
-                .resolve()
-                .map_err(|source| error(Stage::Name, source))?;
+            let targets = address.resolve().map_err(|source| error(Stage::Name, source))?;
             let mut make = maker(address, options.clone(), targets.len());
-            let bound = bind_each(&targets, &mut make)
-                .map_err(|(at, source)| error(Stage::Socket(at), source))?;
+            let bound = bind_each(&targets, &mut make).map_err(|(at, source)| error(Stage::Socket(at), source))?;
             for (at, missing) in bound.missing {
-                log::warn!(
-                    "not listening on {at}: {missing}; the other addresses of {address} are served"
-                );
+                log::warn!("not listening on {at}: {missing}; the other addresses of {address} are served");
             }
             bound.listeners
         }
@@ -116,23 +105,11 @@ pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>,
     Ok(listeners)
 }
 
-fn maker(
-    address: &Address,
-    options: SocketOptions,
-    targets: usize,
-) -> impl FnMut(SocketAddr) -> io::Result<Listener> {
-    let options = if targets > 1 {
-        options.only_v6(true)
-    } else {
-        options
-    };
+fn maker(address: &Address, options: SocketOptions, targets: usize) -> impl FnMut(SocketAddr) -> io::Result<Listener> {
+    let options = if targets > 1 { options.only_v6(true) } else { options };
     let udp = matches!(address, Address::Udp { .. });
     move |at| {
-        if udp {
-            options.bind_udp(at).map(Listener::Udp)
-        } else {
-            options.listen_tcp(at).map(Listener::Tcp)
-        }
+        if udp { options.bind_udp(at).map(Listener::Udp) } else { options.listen_tcp(at).map(Listener::Tcp) }
     }
 }
 
@@ -140,10 +117,7 @@ fn warn_of_clipped_backlog(listeners: &[Listener], backlog: u32) {
     let Some(limit) = somaxconn_clip(backlog) else {
         return;
     };
-    for listener in listeners
-        .iter()
-        .filter(|listener| !matches!(listener, Listener::Udp(_)))
-    {
+    for listener in listeners.iter().filter(|listener| !matches!(listener, Listener::Udp(_))) {
         if let Ok(local) = listener.local() {
             log::warn!(
                 "the backlog of {local} is {limit}, not {backlog}: raise net.core.somaxconn to \
@@ -180,10 +154,7 @@ fn bind_each(targets: &[SocketAddr], make: Make<'_>) -> Result<Bound, (SocketAdd
 }
 
 fn bind_once(targets: &[SocketAddr], make: Make<'_>) -> Result<Bound, (SocketAddr, io::Error)> {
-    let mut bound = Bound {
-        listeners: Vec::new(),
-        missing: Vec::new(),
-    };
+    let mut bound = Bound { listeners: Vec::new(), missing: Vec::new() };
     let mut picked = None;
     for &target in targets {
         let mut at = target;
@@ -251,8 +222,7 @@ impl BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot listen on {}", self.address)?;
-        if let (Stage::Socket(at), Address::Tcp { host, .. } | Address::Udp { host, .. }) =
-            (&self.stage, &self.address)
+        if let (Stage::Socket(at), Address::Tcp { host, .. } | Address::Udp { host, .. }) = (&self.stage, &self.address)
             && !matches!(host, Host::Ip(_))
         {
             write!(f, " ({at})")?;
@@ -276,10 +246,7 @@ impl BindError {
                 let udp = matches!(self.address, Address::Udp { .. });
                 let list = if udp { "-lunp" } else { "-ltnp" };
                 let see = format!("\"ss {list} sport = :{}\"", at.port());
-                write!(
-                    f,
-                    "another program has this port: see {see}, or choose another with --listen"
-                )
+                write!(f, "another program has this port: see {see}, or choose another with --listen")
             }
             Some(Errno::ACCESS | Errno::PERM) => f.write_str(
                 "ports below 1024 need CAP_NET_BIND_SERVICE or root, \
@@ -292,9 +259,7 @@ impl BindError {
             Some(Errno::AFNOSUPPORT) if at.is_ipv6() => {
                 f.write_str("this machine has no IPv6, choose an IPv4 address with --listen")
             }
-            Some(Errno::AFNOSUPPORT) => {
-                f.write_str("this machine has no IPv4, choose an IPv6 address with --listen")
-            }
+            Some(Errno::AFNOSUPPORT) => f.write_str("this machine has no IPv4, choose an IPv6 address with --listen"),
             Some(Errno::INVAL) if is_link_local(at.ip()) => f.write_str(
                 "link-local addresses are not supported, choose another with \
                      --listen, or [::]",
@@ -313,9 +278,7 @@ impl BindError {
                 "it is left alone: remove it yourself, \
                      or choose another path with --listen",
             ),
-            io::ErrorKind::NotFound => {
-                f.write_str("make its directory first, or choose another path with --listen")
-            }
+            io::ErrorKind::NotFound => f.write_str("make its directory first, or choose another path with --listen"),
             io::ErrorKind::PermissionDenied => f.write_str(
                 "the directory, or the socket that is there, belongs to another user, \
                      choose another path with --listen",

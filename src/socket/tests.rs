@@ -14,10 +14,7 @@ const APART: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 71, 0, 1
 
 /// Waits until the descriptor is ready, or fails the test.
 fn await_ready(fd: &impl AsFd, flags: PollFlags) {
-    let limit = Timespec {
-        tv_sec: 10,
-        tv_nsec: 0,
-    };
+    let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
     let ready = poll(&mut [PollFd::new(fd, flags)], Some(&limit)).expect("poll");
     assert_eq!(ready, 1, "nothing became ready");
 }
@@ -75,14 +72,8 @@ fn accepted_connections_inherit_from_the_listener() {
     let socket = SockRef::from(&accepted);
     assert!(socket.tcp_nodelay().unwrap());
     assert!(socket.keepalive().unwrap());
-    assert_eq!(
-        socket.tcp_keepalive_time().unwrap(),
-        Duration::from_secs(77)
-    );
-    assert_eq!(
-        socket.tcp_keepalive_interval().unwrap(),
-        Duration::from_secs(77)
-    );
+    assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(77));
+    assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(77));
     // Linux doubles both.
     assert_eq!(socket.recv_buffer_size().unwrap(), 80_000);
     assert_eq!(socket.send_buffer_size().unwrap(), 100_000);
@@ -104,49 +95,27 @@ fn a_huge_buffer_is_lowered_and_not_wrapped() {
 fn apply_sets_what_belongs_to_a_connection() {
     let listener = TcpListener::bind(V4).expect("listen");
     let client = TcpStream::connect(listener.local_addr().unwrap()).expect("connect");
-    let options = SocketOptions::default()
-        .keepalive(Some(Duration::from_millis(1500)))
-        .recv_buffer(Some(40_000));
+    let options = SocketOptions::default().keepalive(Some(Duration::from_millis(1500))).recv_buffer(Some(40_000));
     options.apply(&client).expect("apply");
     let socket = SockRef::from(&client);
     assert!(socket.tcp_nodelay().unwrap());
-    assert_eq!(
-        socket.tcp_keepalive_time().unwrap(),
-        Duration::from_secs(2),
-        "rounded up"
-    );
+    assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(2), "rounded up");
     assert_eq!(socket.recv_buffer_size().unwrap(), 80_000);
     assert!(!socket.nonblocking().unwrap(), "left alone");
 
     let (unix, _peer) = UnixStream::pair().expect("pair");
-    options
-        .apply(&unix)
-        .expect("no TCP options on a Unix stream");
+    options.apply(&unix).expect("no TCP options on a Unix stream");
     assert_eq!(SockRef::from(&unix).recv_buffer_size().unwrap(), 80_000);
-    options
-        .apply(&options.bind_udp(V4).expect("bind"))
-        .expect("no TCP options on UDP");
+    options.apply(&options.bind_udp(V4).expect("bind")).expect("no TCP options on UDP");
 }
 
 #[test]
 fn keepalive_has_the_bounds_of_the_kernel() {
-    let listen = |quiet| {
-        SocketOptions::default()
-            .keepalive(Some(quiet))
-            .listen_tcp(V4)
-    };
-    for quiet in [
-        Duration::from_nanos(1),
-        Duration::from_secs(1),
-        Duration::from_secs(32_767),
-    ] {
+    let listen = |quiet| SocketOptions::default().keepalive(Some(quiet)).listen_tcp(V4);
+    for quiet in [Duration::from_nanos(1), Duration::from_secs(1), Duration::from_secs(32_767)] {
         listen(quiet).unwrap_or_else(|error| panic!("{quiet:?}: {error}"));
     }
-    for quiet in [
-        Duration::ZERO,
-        Duration::from_millis(32_767_001),
-        Duration::MAX,
-    ] {
+    for quiet in [Duration::ZERO, Duration::from_millis(32_767_001), Duration::MAX] {
         let error = listen(quiet).expect_err("out of bounds");
         assert_eq!(error.to_string(), "keepalive must be from 1 s to 32767 s");
     }
@@ -156,15 +125,11 @@ fn keepalive_has_the_bounds_of_the_kernel() {
 fn a_port_has_one_live_listener() {
     let options = SocketOptions::default();
     let first = options.listen_tcp(V4).expect("listen");
-    let again = options
-        .listen_tcp(first.local_addr().unwrap())
-        .expect_err("the port is taken");
+    let again = options.listen_tcp(first.local_addr().unwrap()).expect_err("the port is taken");
     assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
 
     let first = options.bind_udp(V4).expect("bind");
-    let again = options
-        .bind_udp(first.local_addr().unwrap())
-        .expect_err("the port is taken");
+    let again = options.bind_udp(first.local_addr().unwrap()).expect_err("the port is taken");
     assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
 }
 
@@ -172,13 +137,9 @@ fn a_port_has_one_live_listener() {
 fn reuse_port_shares_a_port() {
     let options = SocketOptions::default().reuse_port(true);
     let first = options.listen_tcp(V4).expect("listen");
-    options
-        .listen_tcp(first.local_addr().unwrap())
-        .expect("shared");
+    options.listen_tcp(first.local_addr().unwrap()).expect("shared");
     let first = options.bind_udp(V4).expect("bind");
-    options
-        .bind_udp(first.local_addr().unwrap())
-        .expect("shared");
+    options.bind_udp(first.local_addr().unwrap()).expect("shared");
 }
 
 /// Leaves a connection of `at` in TIME-WAIT, by closing the accepted side first.
@@ -211,32 +172,18 @@ fn is_in_time_wait(port: u16) -> bool {
 fn a_restart_does_not_wait_for_time_wait() {
     let options = SocketOptions::default();
     let at = leave_time_wait(options.listen_tcp(APART).expect("listen"));
-    let without = options
-        .clone()
-        .reuse_address(false)
-        .listen_tcp(at)
-        .expect_err("TIME-WAIT holds the port");
+    let without = options.clone().reuse_address(false).listen_tcp(at).expect_err("TIME-WAIT holds the port");
     assert_eq!(without.kind(), io::ErrorKind::AddrInUse);
     options.listen_tcp(at).expect("a restart at once");
 }
 
 #[test]
 fn the_backlog_reaches_the_kernel() {
-    let listener = SocketOptions::default()
-        .backlog(7)
-        .listen_tcp(V4)
-        .expect("listen");
+    let listener = SocketOptions::default().backlog(7).listen_tcp(V4).expect("listen");
     let filter = format!("sport = :{}", listener.local_addr().unwrap().port());
-    let shown = Command::new("ss")
-        .args(["-ltnH", &filter])
-        .output()
-        .expect("ss of iproute2");
+    let shown = Command::new("ss").args(["-ltnH", &filter]).output().expect("ss of iproute2");
     let shown = String::from_utf8_lossy(&shown.stdout);
-    assert_eq!(
-        shown.split_whitespace().nth(2),
-        Some("7"),
-        "Send-Q of a listener is its backlog: {shown}"
-    );
+    assert_eq!(shown.split_whitespace().nth(2), Some("7"), "Send-Q of a listener is its backlog: {shown}");
 }
 
 #[test]
@@ -245,33 +192,21 @@ fn a_clipped_backlog_is_found() {
     assert_eq!(clip(129, "128"), Some(128));
     assert_eq!(clip(128, "128"), None);
     assert_eq!(clip(1024, "what?"), None);
-    assert!(
-        somaxconn_clip(u32::MAX).is_some_and(|limit| limit < u32::MAX),
-        "no kernel has such a backlog"
-    );
+    assert!(somaxconn_clip(u32::MAX).is_some_and(|limit| limit < u32::MAX), "no kernel has such a backlog");
     assert_eq!(somaxconn_clip(0), None);
-    SocketOptions::default()
-        .backlog(u32::MAX)
-        .listen_tcp(V4)
-        .expect("clipped, not refused");
+    SocketOptions::default().backlog(u32::MAX).listen_tcp(V4).expect("clipped, not refused");
 }
 
 #[test]
 fn only_v6_decides_whether_ipv4_gets_in() {
     let listen = |only_v6| {
         let options = SocketOptions::default().only_v6(only_v6);
-        options
-            .listen_tcp((Ipv6Addr::UNSPECIFIED, 0).into())
-            .expect("IPv6 on the test machine")
+        options.listen_tcp((Ipv6Addr::UNSPECIFIED, 0).into()).expect("IPv6 on the test machine")
     };
     let connect = |listener: &TcpListener| {
-        TcpStream::connect((APART.ip(), listener.local_addr().unwrap().port()))
-            .map_err(|e| e.kind())
+        TcpStream::connect((APART.ip(), listener.local_addr().unwrap().port())).map_err(|e| e.kind())
     };
-    assert_eq!(
-        connect(&listen(true)).map(|_| ()),
-        Err(io::ErrorKind::ConnectionRefused)
-    );
+    assert_eq!(connect(&listen(true)).map(|_| ()), Err(io::ErrorKind::ConnectionRefused));
     connect(&listen(false)).expect("both families");
 }
 
@@ -279,21 +214,14 @@ fn only_v6_decides_whether_ipv4_gets_in() {
 fn connect_tcp_begins_and_ends_connected() {
     let listener = TcpListener::bind(V4).expect("listen");
     let options = SocketOptions::default();
-    let mut stream = options
-        .connect_tcp(listener.local_addr().unwrap())
-        .expect("begun");
+    let mut stream = options.connect_tcp(listener.local_addr().unwrap()).expect("begun");
     assert!(SockRef::from(&stream).nonblocking().unwrap());
     assert!(stream.nodelay().unwrap());
     await_ready(&stream, PollFlags::OUT);
     assert!(stream.take_error().unwrap().is_none());
     stream.write_all(b"x").expect("connected");
     let mut byte = [0];
-    listener
-        .accept()
-        .expect("a peer")
-        .0
-        .read_exact(&mut byte)
-        .expect("its byte");
+    listener.accept().expect("a peer").0.read_exact(&mut byte).expect("its byte");
     assert_eq!(&byte, b"x");
 }
 
@@ -307,10 +235,7 @@ fn connect_tcp_to_nobody_is_refused() {
     let error = stream.take_error().unwrap().expect("refused");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 
-    let error = SocketOptions::default()
-        .nonblocking(false)
-        .connect_tcp(at)
-        .expect_err("refused");
+    let error = SocketOptions::default().nonblocking(false).connect_tcp(at).expect_err("refused");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }
 
@@ -318,16 +243,11 @@ fn connect_tcp_to_nobody_is_refused() {
 fn connected_udp_talks_with_its_peer() {
     let options = SocketOptions::default().nonblocking(false);
     let server = options.bind_udp(V4).expect("bind");
-    let client = options
-        .connect_udp(server.local_addr().unwrap())
-        .expect("connect");
+    let client = options.connect_udp(server.local_addr().unwrap()).expect("connect");
     client.send(b"there").expect("send");
     let mut bytes = [0; 16];
     let (count, from) = server.recv_from(&mut bytes).expect("receive");
-    assert_eq!(
-        (&bytes[..count], from),
-        (&b"there"[..], client.local_addr().unwrap())
-    );
+    assert_eq!((&bytes[..count], from), (&b"there"[..], client.local_addr().unwrap()));
     server.send_to(b"back", from).expect("send");
     let count = client.recv(&mut bytes).expect("receive");
     assert_eq!(&bytes[..count], b"back");

@@ -105,21 +105,13 @@ pub(super) fn listen(options: &SocketOptions, path: &Path) -> io::Result<UnixBou
         socket.bind(&address)?;
     }
     let made = fs::symlink_metadata(&place)?;
-    let guard = PathGuard {
-        path: path.to_owned(),
-        place,
-        device: made.dev(),
-        inode: made.ino(),
-    };
+    let guard = PathGuard { path: path.to_owned(), place, device: made.dev(), inode: made.ino() };
     if made.mode() & 0o7777 != MODE {
         fs::set_permissions(&guard.place, Permissions::from_mode(MODE))?;
     }
     // Last: a connect before this is refused, so no peer comes in under another mode.
     socket.listen(options.listen_backlog())?;
-    Ok(UnixBound {
-        guard,
-        listener: socket.into(),
-    })
+    Ok(UnixBound { guard, listener: socket.into() })
 }
 
 /// Makes room at `path` if what is there is a socket that nobody listens on.
@@ -137,10 +129,7 @@ fn remove_dead(path: &Path, address: &SockAddr) -> io::Result<()> {
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // A blocking connect would wait for room in the backlog of a live one.
     probe.set_nonblocking(true)?;
-    match probe
-        .connect(address)
-        .map_err(|error| (Errno::from_io_error(&error), error))
-    {
+    match probe.connect(address).map_err(|error| (Errno::from_io_error(&error), error)) {
         Err((Some(Errno::CONNREFUSED), _)) => fs::remove_file(path),
         Err((Some(Errno::NOENT), _)) => Ok(()),
         // A full backlog, or a live socket that is not a stream.

@@ -10,10 +10,7 @@ fn at(text: &str) -> SocketAddr {
 }
 
 fn bind_text(text: &str) -> Result<Vec<Listener>, BindError> {
-    bind(
-        &text.parse().expect("an address in a test"),
-        &SocketOptions::default(),
-    )
+    bind(&text.parse().expect("an address in a test"), &SocketOptions::default())
 }
 
 fn refused(text: &str) -> String {
@@ -22,9 +19,7 @@ fn refused(text: &str) -> String {
 
 /// A real listener on loopback, in the family asked for or not.
 fn loopback(port: u16) -> io::Result<Listener> {
-    SocketOptions::default()
-        .listen_tcp(([127, 0, 0, 1], port).into())
-        .map(Listener::Tcp)
+    SocketOptions::default().listen_tcp(([127, 0, 0, 1], port).into()).map(Listener::Tcp)
 }
 
 #[test]
@@ -33,17 +28,11 @@ fn the_real_address_is_shown() {
     assert_eq!(listeners.len(), 1);
     let port = listeners[0].port().unwrap();
     assert_ne!(port, 0);
-    assert_eq!(
-        listeners[0].local().unwrap().to_string(),
-        format!("127.0.0.1:{port}")
-    );
+    assert_eq!(listeners[0].local().unwrap().to_string(), format!("127.0.0.1:{port}"));
 
     let listeners = bind_text("udp:0").expect("bind");
     let port = listeners[0].port().unwrap();
-    assert_eq!(
-        listeners[0].local().unwrap().to_string(),
-        format!("udp:127.0.0.1:{port}")
-    );
+    assert_eq!(listeners[0].local().unwrap().to_string(), format!("udp:127.0.0.1:{port}"));
 
     let directory = tempfile::tempdir().expect("a directory");
     let text = format!("unix:{}/socket", directory.path().display());
@@ -56,17 +45,8 @@ fn any_is_both_families_on_one_port() {
     for (text, prefix) in [("*:0", ""), ("udp:*:0", "udp:")] {
         let listeners = bind_text(text).expect("bind");
         let port = listeners[0].port().unwrap();
-        let shown: Vec<_> = listeners
-            .iter()
-            .map(|l| l.local().unwrap().to_string())
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                format!("{prefix}[::]:{port}"),
-                format!("{prefix}0.0.0.0:{port}")
-            ]
-        );
+        let shown: Vec<_> = listeners.iter().map(|l| l.local().unwrap().to_string()).collect();
+        assert_eq!(shown, [format!("{prefix}[::]:{port}"), format!("{prefix}0.0.0.0:{port}")]);
     }
 }
 
@@ -81,13 +61,9 @@ fn any_is_reached_by_both_families() {
 #[test]
 fn several_addresses_are_v6_only_whatever_the_options_say() {
     let options = SocketOptions::default().only_v6(false);
-    assert_eq!(
-        bind(&"*:0".parse().unwrap(), &options).expect("bind").len(),
-        2
-    );
+    assert_eq!(bind(&"*:0".parse().unwrap(), &options).expect("bind").len(), 2);
     let one = bind(&"[::]:0".parse().unwrap(), &options).expect("bind");
-    TcpStream::connect(("127.0.0.1", one[0].port().unwrap()))
-        .expect("one address obeys the option");
+    TcpStream::connect(("127.0.0.1", one[0].port().unwrap())).expect("one address obeys the option");
 }
 
 #[test]
@@ -96,35 +72,17 @@ fn a_name_is_bound_on_all_its_addresses_on_one_port() {
     let listeners = bind(&address, &SocketOptions::default()).expect("bind");
     assert_eq!(listeners.len(), address.resolve().unwrap().len());
     let port = listeners[0].port().unwrap();
-    assert!(
-        listeners
-            .iter()
-            .all(|listener| listener.port().unwrap() == port)
-    );
+    assert!(listeners.iter().all(|listener| listener.port().unwrap() == port));
 }
 
 #[test]
 fn blocking_is_told_apart() {
     let blocking = SocketOptions::default().nonblocking(false);
     let directory = tempfile::tempdir().expect("a directory");
-    for text in [
-        "0".to_owned(),
-        "udp:0".to_owned(),
-        format!("unix:{}/socket", directory.path().display()),
-    ] {
+    for text in ["0".to_owned(), "udp:0".to_owned(), format!("unix:{}/socket", directory.path().display())] {
         let address: Address = text.parse().unwrap();
-        assert!(
-            bind(&address, &SocketOptions::default()).expect("bind")[0]
-                .is_nonblocking()
-                .unwrap(),
-            "{text}"
-        );
-        assert!(
-            !bind(&address, &blocking).expect("bind")[0]
-                .is_nonblocking()
-                .unwrap(),
-            "{text}"
-        );
+        assert!(bind(&address, &SocketOptions::default()).expect("bind")[0].is_nonblocking().unwrap(), "{text}");
+        assert!(!bind(&address, &blocking).expect("bind")[0].is_nonblocking().unwrap(), "{text}");
     }
 }
 
@@ -132,11 +90,7 @@ fn blocking_is_told_apart() {
 fn a_missing_family_is_left_out() {
     for errno in [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL] {
         let mut make = |at: SocketAddr| {
-            if at.is_ipv6() {
-                Err(errno.into())
-            } else {
-                loopback(at.port())
-            }
+            if at.is_ipv6() { Err(errno.into()) } else { loopback(at.port()) }
         };
         let bound = bind_each(&[at(V6), at(V4)], &mut make).expect("the other family");
         assert_eq!(bound.listeners.len(), 1);
@@ -148,11 +102,7 @@ fn a_missing_family_is_left_out() {
 #[test]
 fn an_address_that_is_not_ours_is_not_a_missing_family() {
     let mut make = |at: SocketAddr| {
-        if at.is_ipv4() {
-            Err(Errno::ADDRNOTAVAIL.into())
-        } else {
-            loopback(at.port())
-        }
+        if at.is_ipv4() { Err(Errno::ADDRNOTAVAIL.into()) } else { loopback(at.port()) }
     };
     let (refused, _) = bind_each(&[at(V6), at(V4)], &mut make).expect_err("IPv4 is there");
     assert!(refused.is_ipv4());
@@ -163,10 +113,7 @@ fn nothing_bound_is_an_error() {
     let mut make = |_| Err(Errno::AFNOSUPPORT.into());
     for targets in [&[at(V6)][..], &[at(V6), at(V4)]] {
         let (_, error) = bind_each(targets, &mut make).expect_err("nothing listens");
-        assert_eq!(
-            error.raw_os_error(),
-            Some(Errno::AFNOSUPPORT.raw_os_error())
-        );
+        assert_eq!(error.raw_os_error(), Some(Errno::AFNOSUPPORT.raw_os_error()));
     }
 }
 
@@ -232,10 +179,7 @@ fn a_second_copy_is_told_what_to_do() {
     let first = bind_text("udp:0").expect("bind");
     let port = first[0].port().unwrap();
     let shown = refused(&format!("udp:{port}"));
-    assert!(
-        shown.contains(&format!("\"ss -lunp sport = :{port}\"")),
-        "{shown}"
-    );
+    assert!(shown.contains(&format!("\"ss -lunp sport = :{port}\"")), "{shown}");
 }
 
 #[test]
@@ -246,9 +190,7 @@ fn of_several_addresses_the_failed_one_is_named() {
     drop(first.remove(0));
     let shown = refused(&format!("*:{port}"));
     assert!(
-        shown.starts_with(&format!(
-            "cannot listen on *:{port} (0.0.0.0:{port}): Address already in use"
-        )),
+        shown.starts_with(&format!("cannot listen on *:{port} (0.0.0.0:{port}): Address already in use")),
         "{shown}"
     );
 }
@@ -256,14 +198,8 @@ fn of_several_addresses_the_failed_one_is_named() {
 #[test]
 fn a_name_without_an_address_is_one_line() {
     let shown = refused("no-such-host.invalid:1");
-    assert!(
-        shown.starts_with("cannot listen on no-such-host.invalid:1: "),
-        "{shown}"
-    );
-    assert!(
-        shown.ends_with("; check the name, or give an IP address with --listen"),
-        "{shown}"
-    );
+    assert!(shown.starts_with("cannot listen on no-such-host.invalid:1: "), "{shown}");
+    assert!(shown.ends_with("; check the name, or give an IP address with --listen"), "{shown}");
     assert!(!shown.contains('\n'), "{shown}");
 }
 
@@ -276,31 +212,16 @@ fn an_address_of_another_machine_is_one_line() {
          not an address of this machine: see \"ip address\", or choose another with --listen"
     );
     let shown = refused("[fe80::1]:0");
-    assert!(
-        shown.contains("link-local addresses are not supported"),
-        "{shown}"
-    );
+    assert!(shown.contains("link-local addresses are not supported"), "{shown}");
 }
 
 #[test]
 fn each_socket_error_has_its_remedy() {
     for (errno, text, remedy) in [
-        (
-            Errno::ACCESS,
-            "1.2.3.4:80",
-            "; ports below 1024 need CAP_NET_BIND_SERVICE or root",
-        ),
-        (
-            Errno::AFNOSUPPORT,
-            "[::1]:80",
-            "; this machine has no IPv6, choose an IPv4 address",
-        ),
+        (Errno::ACCESS, "1.2.3.4:80", "; ports below 1024 need CAP_NET_BIND_SERVICE or root"),
+        (Errno::AFNOSUPPORT, "[::1]:80", "; this machine has no IPv6, choose an IPv4 address"),
         (Errno::MFILE, "1.2.3.4:80", "; raise \"ulimit -n\""),
-        (
-            Errno::NOBUFS,
-            "1.2.3.4:80",
-            "; check --listen and the socket options",
-        ),
+        (Errno::NOBUFS, "1.2.3.4:80", "; check --listen and the socket options"),
     ] {
         let error = BindError {
             address: text.parse().expect("an address in a test"),
@@ -308,10 +229,7 @@ fn each_socket_error_has_its_remedy() {
             source: errno.into(),
         };
         let shown = error.to_string();
-        assert!(
-            shown.starts_with(&format!("cannot listen on {text}: ")),
-            "{shown}"
-        );
+        assert!(shown.starts_with(&format!("cannot listen on {text}: ")), "{shown}");
         assert!(shown.contains(remedy), "{shown}");
         assert!(!shown.contains('\n'), "{shown}");
     }
@@ -324,28 +242,13 @@ fn each_path_error_has_its_remedy() {
     let _live = UnixListener::bind(path("live")).expect("listen");
     std::fs::write(path("file"), "precious").expect("write");
     for (name, remedy) in [
-        (
-            "live",
-            "Address already in use (os error 98); another program listens there: see \"ss -lxp\"",
-        ),
-        (
-            "file",
-            "a file that is not a socket is there; it is left alone: remove it yourself",
-        ),
-        (
-            "none/socket",
-            "No such file or directory (os error 2); make its directory first",
-        ),
+        ("live", "Address already in use (os error 98); another program listens there: see \"ss -lxp\""),
+        ("file", "a file that is not a socket is there; it is left alone: remove it yourself"),
+        ("none/socket", "No such file or directory (os error 2); make its directory first"),
     ] {
         let text = format!("unix:{}", path(name).display());
         let shown = refused(&text);
-        assert!(
-            shown.starts_with(&format!("cannot listen on {text}: {remedy}")),
-            "{shown}"
-        );
-        assert!(
-            shown.ends_with("or choose another path with --listen"),
-            "{shown}"
-        );
+        assert!(shown.starts_with(&format!("cannot listen on {text}: {remedy}")), "{shown}");
+        assert!(shown.ends_with("or choose another path with --listen"), "{shown}");
     }
 }

@@ -44,9 +44,7 @@ fn a_live_socket_with_a_full_backlog_is_live() {
     let options = SocketOptions::default().backlog(3);
     let _first = options.listen_unix(&path).expect("listen");
     // Linux admits one more than the backlog says.
-    let _waiting: Vec<_> = (0..4)
-        .map(|_| options.connect_unix(&path).expect("room in the backlog"))
-        .collect();
+    let _waiting: Vec<_> = (0..4).map(|_| options.connect_unix(&path).expect("room in the backlog")).collect();
     let error = options.connect_unix(&path).expect_err("full");
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     assert_eq!(refused(&path), io::ErrorKind::AddrInUse);
@@ -85,11 +83,7 @@ fn what_is_not_a_socket_is_never_removed() {
     drop(UnixListener::bind(&dead).expect("listen"));
     symlink(&dead, &link).expect("symlink");
     assert_eq!(refused(&link), io::ErrorKind::AlreadyExists);
-    assert!(
-        fs::symlink_metadata(&link)
-            .expect("still there")
-            .is_symlink()
-    );
+    assert!(fs::symlink_metadata(&link).expect("still there").is_symlink());
 }
 
 #[test]
@@ -130,11 +124,7 @@ fn a_failed_listen_leaves_no_file() {
     let gone = path.join("below");
     assert_eq!(refused(&gone), io::ErrorKind::NotFound);
     for bad in ["", "a\0b", &"x".repeat(108)] {
-        assert_eq!(
-            refused(Path::new(bad)),
-            io::ErrorKind::InvalidInput,
-            "{bad:?}"
-        );
+        assert_eq!(refused(Path::new(bad)), io::ErrorKind::InvalidInput, "{bad:?}");
     }
     assert!(!path.exists());
 }
@@ -155,21 +145,9 @@ fn of_copies_that_start_together_one_listens() {
                 })
             })
             .collect();
-        let results: Vec<_> = copies
-            .into_iter()
-            .map(|copy| copy.join().expect("no panic"))
-            .collect();
-        assert_eq!(
-            results.iter().filter(|result| result.is_ok()).count(),
-            1,
-            "{results:?}"
-        );
-        assert!(
-            results
-                .iter()
-                .filter_map(|r| r.as_ref().err())
-                .all(|e| e.kind() == io::ErrorKind::AddrInUse)
-        );
+        let results: Vec<_> = copies.into_iter().map(|copy| copy.join().expect("no panic")).collect();
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+        assert!(results.iter().filter_map(|r| r.as_ref().err()).all(|e| e.kind() == io::ErrorKind::AddrInUse));
         UnixStream::connect(&path).expect("the one that listens");
     }
 }

@@ -1,0 +1,187 @@
+//! The reactor's side of one peer: its stream, what is unread, what is unsent, and where it stands in its life.
+//!
+//! ```text
+//!  Connecting --> Open --close--> Flushing --all taken, write side shut--> Lingering --EOF or 1 s--> Dead
+//!       |           |                 |                                        |
+//!       +-----------+-----------------+------- reset, abort, limit ------------+---------------------^
+//! ```
+//!
+//! Invariants: a session exists exactly while the phase is `Open` (and until `closed` was called for it); an idle
+//! connection holds no inbox, no outbox, and a follower only while it follows. Decides nothing about other connections.
+
+use std::io::{self, ErrorKind, IoSlice};
+
+use slotmap::SlotMap;
+
+use crate::feed::{Feed, FeedId, Follower, Segment};
+use crate::handler::Peer;
+use crate::inbox::Inbox;
+use crate::outbox::Outbox;
+use crate::stream::Stream;
+use crate::timer::TimerId;
+
+/// Where a connection stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Outbound, and not established yet.
+    Connecting,
+    /// Serving.
+    Open,
+    /// The session is over; what is owed is being sent, what arrives is discarded.
+    Flushing,
+    /// All is sent and our side shut down; what arrives is discarded until the peer ends too.
+    Lingering,
+    /// To be removed at the end of this turn.
+    Dead,
+}
+
+/// One peer.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: Stream,
+    pub(crate) peer: Peer,
+    pub(crate) inbox: Option<Box<Inbox>>,
+    pub(crate) outbox: Option<Box<Outbox>>,
+    pub(crate) follower: Option<Box<Follower>>,
+    /// The one deadline of the reactor's own: idle while open, stall while flushing, end of lingering.
+    pub(crate) deadline: Option<TimerId>,
+    /// When bytes last moved, in nanoseconds after the origin of time. Kept only for the deadline.
+    pub(crate) last_active: u64,
+    pub(crate) phase: Phase,
+    pub(crate) flags: Flags,
+}
+
+/// What is known of the kernel's side, and which lists the connection is on.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, one byte each")]
+pub(crate) struct Flags {
+    /// The kernel may have input for us: there was an edge, and no read has met `WouldBlock` since.
+    pub(crate) may_read: bool,
+    /// A short read does not prove that there is no more: read to `WouldBlock`.
+    pub(crate) drain_fully: bool,
+    /// The peer has shut down its side.
+    pub(crate) eof: bool,
+    /// Too much is queued: not read until it has drained.
+    pub(crate) paused: bool,
+    /// The pause is over, and the handler is to be told.
+    pub(crate) tell_drained: bool,
+    /// The handler was told of the end of input.
+    pub(crate) eof_told: bool,
+    /// The kernel refused output: wait for a writable edge.
+    pub(crate) blocked: bool,
+    /// Writable edges are registered.
+    pub(crate) writable_armed: bool,
+    /// Shut down our side once the outbox is empty, and go on reading.
+    pub(crate) shut_down: bool,
+    pub(crate) is_ready: bool,
+    pub(crate) is_dirty: bool,
+}
+
+/// How far a flush came.
+#[derive(Debug)]
+pub(crate) enum Flush {
+    /// Nothing is left.
+    Done,
+    /// The kernel takes no more for now.
+    Refused,
+    /// The budget is used up, and there is more.
+    Budget,
+    /// The transport is broken.
+    Failed(io::Error),
+}
+
+/// Pieces handed to the kernel in one call. 32: two for each of sixteen splices, and well under the limit of 1024.
+const PIECES: usize = 32;
+
+impl Connection {
+    pub(crate) fn new(stream: Stream, peer: Peer, phase: Phase) -> Self {
+        Connection {
+            stream,
+            peer,
+            inbox: None,
+            outbox: None,
+            follower: None,
+            deadline: None,
+            last_active: 0,
+            phase,
+            flags: Flags::default(),
+        }
+    }
+
+    /// Unsent bytes of its own queue, feed not counted.
+    pub(crate) fn queued(&self) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.len())
+    }
+
+    /// Whether this peer still has a session to talk to.
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Writes what is queued, in order, until all is taken, the kernel refuses, or `budget` bytes went out. Returns how
+    /// many went, and how it ended.
+    pub(crate) fn flush(&mut self, feeds: &SlotMap<FeedId, Feed>, budget: usize) -> (usize, Flush) {
+        let mut sent = 0;
+        loop {
+            if sent >= budget {
+                return (sent, Flush::Budget);
+            }
+            match self.write_once(feeds) {
+                Ok(0) => return (sent, Flush::Done),
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return (sent, Flush::Refused),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return (sent, Flush::Failed(error)),
+            }
+        }
+    }
+
+    /// One write of all that is queued; `Ok(0)` when nothing is.
+    fn write_once(&mut self, feeds: &SlotMap<FeedId, Feed>) -> io::Result<usize> {
+        let unsent = self.outbox.as_ref().map_or(&[][..], |outbox| outbox.unsent());
+        let Some(follower) = &mut self.follower else {
+            if unsent.is_empty() {
+                return Ok(0);
+            }
+            let count = self.stream.write(unsent)?;
+            if let Some(outbox) = &mut self.outbox {
+                outbox.consume(count);
+            }
+            return Ok(count);
+        };
+        let Some(feed) = feeds.get(follower.feed) else { return Ok(0) };
+        let mut pieces = [IoSlice::new(&[]); PIECES];
+        let mut used = 0;
+        for (piece, segment) in pieces.iter_mut().zip(follower.segments(feed.end())) {
+            *piece = IoSlice::new(match segment {
+                Segment::Feed(range) => feed.slice(range),
+                Segment::Own(range) => &unsent[range],
+            });
+            used += 1;
+        }
+        let count = match used {
+            0 => 0,
+            1 => self.stream.write(&pieces[0])?,
+            _ => self.stream.write_vectored(&pieces[..used])?,
+        };
+        follower.advance(count, self.outbox.as_deref_mut());
+        Ok(count)
+    }
+
+    /// Whether nothing is owed to this peer.
+    pub(crate) fn is_flushed(&self, feeds: &SlotMap<FeedId, Feed>) -> bool {
+        self.queued() == 0
+            && self
+                .follower
+                .as_ref()
+                .is_none_or(|follower| feeds.get(follower.feed).is_none_or(|feed| follower.is_caught_up(feed.end())))
+    }
+
+    /// Bytes owed to this peer, feed included.
+    pub(crate) fn owed(&self, feeds: &SlotMap<FeedId, Feed>) -> usize {
+        let behind = self.follower.as_ref().map_or(0, |follower| {
+            feeds.get(follower.feed).map_or(0, |feed| follower.end(feed.end()).saturating_sub(follower.cursor))
+        });
+        self.queued() + behind as usize
+    }
+}

@@ -1,0 +1,309 @@
+//! Everything that a handler may ask for.
+//!
+//! A context lives for one callback. What it is asked takes effect on the tables at once, but no handler method runs
+//! beneath another; what it is to send goes out when the callback has returned, in one write.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::address::Address;
+use crate::feed::FeedId;
+use crate::handler::{Closed, Token};
+use crate::tables::{Cause, Due, Stats, Stop, Tables};
+use crate::timer::TimerId;
+
+/// What a [`Handler`](crate::Handler) may ask for in a callback.
+///
+/// The lifetime is that of the input: [`reply_input`](Self::reply_input) sends a part of it back without a copy, and the
+/// compiler proves that it is not used beyond the callback. A context is also an [`io::Write`], which replies.
+#[derive(Debug)]
+pub struct Context<'a> {
+    tables: &'a mut Tables,
+    speaker: Speaker,
+    /// The first reply, if it is a part of the input; all that follows is copied to the scratch.
+    head: &'a [u8],
+}
+
+/// Where replies go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaker {
+    Connection(Token),
+    Datagram,
+    Console,
+    Nobody,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn of_connection(tables: &'a mut Tables, token: Token) -> Self {
+        Context { tables, speaker: Speaker::Connection(token), head: &[] }
+    }
+
+    pub(crate) fn of_datagram(tables: &'a mut Tables) -> Self {
+        Context { tables, speaker: Speaker::Datagram, head: &[] }
+    }
+
+    pub(crate) fn of_console(tables: &'a mut Tables) -> Self {
+        Context { tables, speaker: Speaker::Console, head: &[] }
+    }
+
+    pub(crate) fn of_nobody(tables: &'a mut Tables) -> Self {
+        Context { tables, speaker: Speaker::Nobody, head: &[] }
+    }
+
+    /// Sends bytes to the peer of this callback. They are copied. Without a peer (console, alarm, closed) they are dropped.
+    pub fn reply(&mut self, bytes: &[u8]) {
+        if matches!(self.speaker, Speaker::Connection(_) | Speaker::Datagram) {
+            self.tables.scratch.extend_from_slice(bytes);
+        }
+    }
+
+    /// Sends a part of the input back to its peer. The first such reply of a callback is not copied.
+    pub fn reply_input(&mut self, bytes: &'a [u8]) {
+        if self.head.is_empty() && self.tables.scratch.is_empty() && self.speaker != Speaker::Nobody {
+            self.head = bytes;
+        } else {
+            self.reply(bytes);
+        }
+    }
+
+    /// Sends bytes to another connection (or to this one). A token that names no open connection is passed over.
+    ///
+    /// A peer for which others have queued more than [`Limits::max_queue`](crate::Limits::max_queue) is closed.
+    pub fn send(&mut self, to: Token, bytes: &[u8]) {
+        if self.speaker == Speaker::Connection(to) {
+            return self.reply(bytes);
+        }
+        if self.tables.connections.get(to).is_some_and(|found| found.stream.is_datagram()) {
+            return self.tables.write_now(to, bytes, &[]);
+        }
+        // The console can wait, so what is typed never counts against the peer's limit.
+        let cause = if self.speaker == Speaker::Console { Cause::Own } else { Cause::Others };
+        self.tables.queue(to, bytes, cause);
+        if self.speaker == Speaker::Console
+            && self.tables.connections.get(to).is_some_and(|found| found.queued() > self.tables.limits.high_mark())
+        {
+            self.tables.console_waits_for = Some(to);
+        }
+    }
+
+    /// Whether more may be sent to the peer of this callback: false once more than
+    /// [`Limits::high_mark`](crate::Limits::high_mark) bytes are queued for it.
+    ///
+    /// A handler that then stops using its input is shown it again when the peer has read; one that produces output of its
+    /// own goes on in [`Handler::drained`](crate::Handler::drained), which follows for certain.
+    pub fn is_writable(&mut self) -> bool {
+        let Speaker::Connection(token) = self.speaker else { return true };
+        let high = self.tables.limits.high_mark();
+        let queued = self.tables.connections.get(token).map_or(0, crate::connection::Connection::queued);
+        let is_writable =
+            queued + self.head.len() + self.tables.scratch.len() <= high && self.tables.printed.len() <= high;
+        self.tables.held_back |= !is_writable;
+        is_writable
+    }
+
+    /// Whether the peer of this callback has ended its side, so that nothing will follow this input.
+    #[must_use]
+    pub fn is_eof(&self) -> bool {
+        match self.speaker {
+            Speaker::Connection(token) => self.tables.connections.get(token).is_some_and(|found| found.flags.eof),
+            _ => true,
+        }
+    }
+
+    /// Whether the session of this callback goes on: false after it was closed, when what else it sends is dropped.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match self.speaker {
+            Speaker::Connection(token) => {
+                self.tables.connections.get(token).is_some_and(crate::connection::Connection::is_open)
+            }
+            _ => true,
+        }
+    }
+
+    /// Makes a feed: a stream that connections can [`follow`](Self::follow). It lasts as long as the reactor.
+    pub fn create_feed(&mut self) -> FeedId {
+        self.tables.feeds.insert(crate::feed::Feed::default())
+    }
+
+    /// Makes the connection of this callback receive all that is published to a feed from now on. A connection follows one
+    /// feed at a time.
+    pub fn follow(&mut self, feed: FeedId) {
+        if let Speaker::Connection(token) = self.speaker {
+            self.queue_replies();
+            self.tables.follow(token, feed);
+        }
+    }
+
+    /// Makes the connection of this callback follow nothing any more. What was published before is still sent.
+    pub fn unfollow(&mut self) {
+        if let Speaker::Connection(token) = self.speaker {
+            self.queue_replies();
+            self.tables.unfollow(token);
+        }
+    }
+
+    /// Sends bytes to all who follow a feed: one copy, however many they are.
+    pub fn publish(&mut self, feed: FeedId, bytes: &[u8]) {
+        self.queue_replies();
+        self.tables.publish(feed, bytes);
+    }
+
+    /// Sends bytes to all who follow a feed, but not to the connection of this callback.
+    pub fn publish_others(&mut self, feed: FeedId, bytes: &[u8]) {
+        self.queue_replies();
+        if let Speaker::Connection(token) = self.speaker
+            && self.tables.has_followers_beside(feed, token)
+        {
+            self.tables.skip_own(token, feed, bytes.len());
+            self.tables.publish(feed, bytes);
+        } else if !matches!(self.speaker, Speaker::Connection(_)) {
+            self.tables.publish(feed, bytes);
+        }
+    }
+
+    /// Calls [`Handler::timeout`](crate::Handler::timeout) of this connection after that long, never earlier; without a
+    /// connection, [`Handler::alarm`](crate::Handler::alarm). A timer of a connection that is gone goes with it unseen.
+    pub fn set_timer(&mut self, after: Duration) -> TimerId {
+        let due = match self.speaker {
+            Speaker::Connection(token) => Due::Session(token),
+            _ => Due::Alarm,
+        };
+        // Beyond the end of time means never: 30 years are as good, and can be represented.
+        const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
+        let deadline = self.tables.now.checked_add(after).unwrap_or(self.tables.now + NEVER);
+        self.tables.timers.set(deadline, due)
+    }
+
+    /// Disarms a timer. One that has fired, or was cancelled, is passed over.
+    pub fn cancel(&mut self, timer: TimerId) {
+        self.tables.timers.cancel(timer);
+    }
+
+    /// The time of this turn. It does not pass within a callback.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.tables.now
+    }
+
+    /// Asks for an outbound connection. [`Handler::open`](crate::Handler::open) follows, or
+    /// [`Handler::connect_failed`](crate::Handler::connect_failed); never before this callback has returned.
+    ///
+    /// A name is looked up then and there, which may take seconds, during which nobody is served: a server gives IP
+    /// addresses. `udp:` gives a connection of which every [`send`](Self::send) is a datagram.
+    pub fn connect(&mut self, to: Address) {
+        self.tables.wanted.push(to);
+    }
+
+    /// Ends the session of this callback: what it is owed is sent, then our side is shut down, then the peer's end is
+    /// awaited for at most [`Limits::linger`](crate::Limits::linger). Replies after this are dropped.
+    pub fn close(&mut self) {
+        if let Speaker::Connection(token) = self.speaker {
+            self.queue_replies();
+            self.tables.close(token, Closed::ByHandler);
+        }
+    }
+
+    /// Ends the session of this callback at once, with all that it is owed.
+    pub fn abort(&mut self) {
+        if let Speaker::Connection(token) = self.speaker {
+            self.tables.abort(token, Closed::ByHandler);
+        }
+    }
+
+    /// Ends the session of another connection, as [`close`](Self::close) does.
+    pub fn close_other(&mut self, other: Token) {
+        if self.speaker == Speaker::Connection(other) {
+            self.queue_replies();
+        }
+        self.tables.close(other, Closed::ByHandler);
+    }
+
+    /// Tells a peer that nothing more will be sent (a half-close), once all is sent. Its input goes on.
+    pub fn shut_down(&mut self, other: Token) {
+        if self.speaker == Speaker::Connection(other) {
+            self.queue_replies();
+        }
+        if let Some(connection) = self.tables.connections.get_mut(other) {
+            connection.flags.shut_down = true;
+            self.tables.mark_dirty(other);
+        }
+    }
+
+    /// Stops the reactor: no more is accepted, every connection is sent what it is owed and closed.
+    pub fn stop(&mut self) {
+        self.tables.stop = self.tables.stop.max(Stop::Requested);
+    }
+
+    /// Writes to standard output: a program's own result. Connections are not read while much of it waits.
+    pub fn print(&mut self, bytes: &[u8]) {
+        self.tables.printed.push(bytes);
+    }
+
+    /// Tells the operator something: a line on standard error, dropped rather than waited for when nobody reads it.
+    pub fn tell(&mut self, line: &str) {
+        self.tables.told.extend_from_slice(line.as_bytes());
+        self.tables.told.push(b'\n');
+    }
+
+    /// The figures of this reactor. Costs a look at every connection.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.tables.stats()
+    }
+
+    /// Moves the replies made so far into the queue, so that what follows comes after them.
+    fn queue_replies(&mut self) {
+        let Speaker::Connection(token) = self.speaker else { return };
+        if self.head.is_empty() && self.tables.scratch.is_empty() {
+            return;
+        }
+        self.tables.queue(token, std::mem::take(&mut self.head), Cause::Own);
+        let mut scratch = std::mem::take(&mut self.tables.scratch);
+        self.tables.queue(token, &scratch, Cause::Own);
+        scratch.clear();
+        self.tables.scratch = scratch;
+    }
+
+    /// Ends the callback: the one write of its replies, and the end of the input's lifetime.
+    pub(crate) fn settle(self) {
+        let (tables, head) = (self.tables, self.head);
+        let Speaker::Connection(token) = self.speaker else {
+            return tables.scratch.clear();
+        };
+        if !head.is_empty() || !tables.scratch.is_empty() {
+            let mut scratch = std::mem::take(&mut tables.scratch);
+            tables.write_now(token, head, &scratch);
+            scratch.clear();
+            scratch.shrink_to(SCRATCH_KEPT);
+            tables.scratch = scratch;
+        }
+        tables.pause_if_full(token);
+    }
+
+    /// Ends the callback of a datagram: hands over its answer, if there is one.
+    pub(crate) fn answer(self, send: impl FnOnce(&[u8])) {
+        let scratch = &mut self.tables.scratch;
+        match (self.head, scratch.is_empty()) {
+            ([], true) => {}
+            ([], false) => send(scratch),
+            (head, true) => send(head),
+            (head, false) => send(&[head, scratch].concat()),
+        }
+        scratch.clear();
+    }
+}
+
+/// The scratch is not kept beyond this, so that one large reply does not stay in memory.
+const SCRATCH_KEPT: usize = 64 * 1024;
+
+impl io::Write for Context<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.reply(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

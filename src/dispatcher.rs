@@ -1,0 +1,407 @@
+//! Everything between an edge and the handler: who is read, how much, what is kept, and who is buried.
+//!
+//! The [`Reactor`](crate::Reactor) drives it with the kernel's edges and clock, a [`Sim`](crate::Sim) with simulated ones:
+//! the code in between is the same. Invariants: a handler method never runs beneath another; input reaches the handler in
+//! order and once, but for what it did not use; no connection is read beyond its budget in a turn. Does not poll or accept.
+
+use slotmap::SecondaryMap;
+
+use crate::address::Address;
+use crate::connection::{Connection, Phase};
+use crate::context::Context;
+use crate::handler::{Closed, Handler, Origin, Peer, Token, Via};
+use crate::inbox::Inbox;
+use crate::stream::{Received, Stream};
+use crate::tables::{Due, Stop, Tables, is_transient};
+
+/// What the kernel, or its simulation, reports of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the kernel's words, one bit each")]
+pub(crate) struct Edge {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// The peer has ended its side, or there is urgent data: a short read proves nothing.
+    pub(crate) read_closed: bool,
+    pub(crate) urgent: bool,
+}
+
+/// A handler, its sessions, and the tables that they act on.
+pub(crate) struct Dispatcher<H: Handler> {
+    pub(crate) handler: H,
+    pub(crate) tables: Tables,
+    sessions: SecondaryMap<Token, H::Session>,
+    buffer: Box<[u8]>,
+    /// The ready list of the last turn, kept for its memory.
+    batch: Vec<Token>,
+}
+
+impl<H: Handler> Dispatcher<H> {
+    pub(crate) fn new(handler: H, tables: Tables) -> Self {
+        let buffer = vec![0; tables.limits.read_buffer.max(1)].into_boxed_slice();
+        Dispatcher { handler, tables, sessions: SecondaryMap::new(), buffer, batch: Vec::new() }
+    }
+
+    /// Takes in a connection and opens its session. An error means that the poll refused it.
+    pub(crate) fn open(&mut self, stream: Stream, peer: Peer, listener: usize) -> std::io::Result<Token> {
+        let token = self.tables.insert(stream, peer, Phase::Open)?;
+        self.tables.stats.accepted += 1;
+        log::info!("{peer} connected ({} connections)", self.tables.connections.len());
+        self.open_session(token, Via::Listener(listener));
+        Ok(token)
+    }
+
+    /// An outbound connection has come about.
+    pub(crate) fn connected(&mut self, token: Token, to: Address) {
+        if let Some(connection) = self.tables.connections.get_mut(token) {
+            connection.phase = Phase::Open;
+            self.open_session(token, Via::Connect(to));
+            self.work(token);
+        }
+    }
+
+    fn open_session(&mut self, token: Token, via: Via) {
+        let peer = self.tables.connections[token].peer;
+        let mut cx = Context::of_connection(&mut self.tables, token);
+        let session = self.handler.open(&Origin { token, peer, via }, &mut cx);
+        cx.settle();
+        self.sessions.insert(token, session);
+        if let Some(limit) = self.tables.limits.idle_timeout
+            && self.tables.connections[token].is_open()
+        {
+            self.tables.set_deadline(token, limit);
+        }
+    }
+
+    /// Notes an edge and serves the connection. An edge of a connection that is gone is counted and dropped.
+    pub(crate) fn edge(&mut self, token: Token, edge: Edge) {
+        let Some(connection) = self.tables.connections.get_mut(token) else {
+            self.tables.stats.stale += 1;
+            return;
+        };
+        let flags = &mut connection.flags;
+        flags.may_read |= edge.readable || edge.read_closed || edge.urgent;
+        flags.drain_fully |= edge.read_closed || edge.urgent;
+        if edge.writable {
+            flags.blocked = false;
+            self.tables.mark_dirty(token);
+        }
+        self.work(token);
+    }
+
+    /// Serves those who have something to do without a new edge.
+    pub(crate) fn work_ready(&mut self) {
+        let mut batch = std::mem::replace(&mut self.tables.ready, std::mem::take(&mut self.batch));
+        for token in batch.drain(..) {
+            if let Some(connection) = self.tables.connections.get_mut(token) {
+                connection.flags.is_ready = false;
+                self.tables.mark_dirty(token);
+                self.work(token);
+            }
+        }
+        self.batch = batch;
+    }
+
+    fn work(&mut self, token: Token) {
+        match self.tables.connections.get(token).map(|connection| connection.phase) {
+            Some(Phase::Open) => self.serve(token),
+            Some(Phase::Flushing | Phase::Lingering) => self.discard(token),
+            Some(Phase::Connecting | Phase::Dead) | None => {}
+        }
+    }
+
+    /// Reads and hands over, until there is nothing more, the budget ends, or the output piles up.
+    fn serve(&mut self, token: Token) {
+        self.tell_drained(token);
+        let mut budget = self.tables.limits.turn_input;
+        loop {
+            let Some(connection) = self.tables.connections.get(token) else { return };
+            let flags = connection.flags;
+            if !connection.is_open() || flags.paused {
+                return;
+            }
+            if flags.eof {
+                return self.finish_input(token);
+            }
+            if !flags.may_read {
+                return;
+            }
+            if budget == 0 {
+                return self.tables.mark_ready(token);
+            }
+            if connection.inbox.as_ref().is_some_and(|inbox| inbox.len() >= self.tables.limits.inbox) {
+                // More would go beyond the limit: what is there has to be used first.
+                budget = 0;
+                self.deliver_held(token);
+            } else {
+                let count = self.receive(token);
+                budget = budget.saturating_sub(count);
+                if count > 0 {
+                    self.deliver(token, count);
+                }
+            }
+        }
+    }
+
+    /// One read into the shared buffer; notes what it says about what is left. Returns the number of bytes.
+    fn receive(&mut self, token: Token) -> usize {
+        let now = self.tables.nanos();
+        let Some(connection) = self.tables.connections.get_mut(token) else { return 0 };
+        let flags = &mut connection.flags;
+        match connection.stream.read(&mut self.buffer) {
+            Ok(Received::Bytes(count)) => {
+                // A socket that gave less than was asked for is empty, and the next byte will be an edge: this saves one
+                // call in two. Not so when the peer has ended, when urgent data cut the read, or for datagrams.
+                let is_whole = count < self.buffer.len() && !flags.drain_fully && !connection.stream.is_datagram();
+                flags.may_read = !is_whole;
+                connection.last_active = now;
+                self.tables.stats.bytes_in += count as u64;
+                return count;
+            }
+            Ok(Received::Eof) => {
+                flags.eof = true;
+                flags.may_read = false;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if is_transient(&error) => {
+                flags.may_read = false;
+                flags.drain_fully = false;
+            }
+            Err(error) => self.tables.abort(token, Closed::Failed(error)),
+        }
+        0
+    }
+
+    /// Shows the handler what was just read; behind what it had left, if it had.
+    fn deliver(&mut self, token: Token, count: usize) {
+        if let Some(inbox) = self.tables.connections.get_mut(token).and_then(|found| found.inbox.as_mut()) {
+            inbox.push(&self.buffer[..count]);
+            return self.deliver_held(token);
+        }
+        let Some(session) = self.sessions.get_mut(token) else { return };
+        let mut cx = Context::of_connection(&mut self.tables, token);
+        let used = self.handler.data(session, &mut self.buffer[..count], &mut cx);
+        cx.settle();
+        debug_assert!(used <= count, "the handler used {used} bytes of {count}");
+        if let Some(rest) = self.buffer[..count].get(used..).filter(|rest| !rest.is_empty())
+            && let Some(connection) = self.tables.connections.get_mut(token).filter(|found| found.is_open())
+        {
+            let mut inbox = self.tables.pools.inboxes.take();
+            inbox.push(rest);
+            connection.inbox = Some(inbox);
+            self.close_if_stuck(token, used);
+        }
+    }
+
+    /// Shows the handler its unused input once more.
+    fn deliver_held(&mut self, token: Token) {
+        let Some(mut inbox) = self.tables.connections.get_mut(token).and_then(|found| found.inbox.take()) else {
+            return;
+        };
+        let used = self.show(token, &mut inbox);
+        match self.tables.connections.get_mut(token).filter(|found| found.is_open() && inbox.len() > 0) {
+            Some(connection) => connection.inbox = Some(inbox),
+            None => return self.tables.pools.inboxes.give(inbox),
+        }
+        self.close_if_stuck(token, used);
+    }
+
+    fn show(&mut self, token: Token, inbox: &mut Inbox) -> usize {
+        let Some(session) = self.sessions.get_mut(token) else { return 0 };
+        let held = inbox.len();
+        let mut cx = Context::of_connection(&mut self.tables, token);
+        let used = self.handler.data(session, inbox.bytes_mut(), &mut cx);
+        cx.settle();
+        debug_assert!(used <= held, "the handler used {used} bytes of {held}");
+        inbox.consume(used.min(held));
+        used
+    }
+
+    /// A full inbox of which nothing is used, though there is room for the answer, can never go on.
+    fn close_if_stuck(&mut self, token: Token, used: usize) {
+        let limit = self.tables.limits.inbox;
+        if let Some(connection) = self.tables.connections.get(token)
+            && let Some(inbox) = &connection.inbox
+            && used == 0
+            && inbox.len() >= limit
+            && !connection.flags.paused
+        {
+            self.tables.close(token, Closed::InboxFull(limit));
+        }
+    }
+
+    /// Output has drained: tells the handler, and shows it what it held back.
+    fn tell_drained(&mut self, token: Token) {
+        let Some(connection) = self.tables.connections.get_mut(token) else { return };
+        let has_input = connection.inbox.is_some() && !connection.flags.eof;
+        if !std::mem::take(&mut connection.flags.tell_drained) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(token) else { return };
+        let mut cx = Context::of_connection(&mut self.tables, token);
+        self.handler.drained(session, &mut cx);
+        cx.settle();
+        if has_input && self.tables.connections.get(token).is_some_and(|found| !found.flags.paused) {
+            self.deliver_held(token);
+        }
+    }
+
+    /// The peer has ended: shows the rest for the last time, then says so, unless the output has piled up.
+    fn finish_input(&mut self, token: Token) {
+        self.deliver_held(token);
+        let Some(connection) = self.tables.connections.get_mut(token) else { return };
+        if !connection.is_open() || connection.flags.paused || connection.flags.eof_told {
+            return;
+        }
+        connection.flags.eof_told = true;
+        if let Some(inbox) = connection.inbox.take() {
+            self.tables.pools.inboxes.give(inbox);
+        }
+        let Some(session) = self.sessions.get_mut(token) else { return };
+        let mut cx = Context::of_connection(&mut self.tables, token);
+        self.handler.eof(session, &mut cx);
+        cx.settle();
+    }
+
+    /// Reads and forgets: the session is over, and unread input would turn the close into a reset.
+    fn discard(&mut self, token: Token) {
+        let mut budget = self.tables.limits.turn_input;
+        let mut discarded = 0;
+        loop {
+            let Some(connection) = self.tables.connections.get_mut(token) else { return };
+            let is_lingering = connection.phase == Phase::Lingering;
+            // When stopping, whoever has sent nothing more is not waited for; only a read can tell.
+            let asks = self.tables.stop >= Stop::Draining && is_lingering && discarded == 0;
+            if connection.phase == Phase::Dead || !(connection.flags.may_read || asks) || connection.flags.eof {
+                return;
+            }
+            if budget == 0 {
+                return self.tables.mark_ready(token);
+            }
+            connection.flags.may_read = true;
+            let count = self.receive(token);
+            (budget, discarded) = (budget.saturating_sub(count), discarded + count);
+            let Some(connection) = self.tables.connections.get(token) else { return };
+            if is_lingering && (connection.flags.eof || asks && count == 0 && !connection.flags.may_read) {
+                return self.tables.kill(token);
+            }
+        }
+    }
+
+    /// Calls what is due. A timer set meanwhile waits for the next turn, also one of no time at all.
+    pub(crate) fn run_timers(&mut self) {
+        for _ in 0..self.tables.timers.len() {
+            let Some((id, due)) = self.tables.timers.pop_due(self.tables.now) else { return };
+            match due {
+                Due::Deadline(token) => self.tables.deadline_due(token, id),
+                Due::Alarm => {
+                    let mut cx = Context::of_nobody(&mut self.tables);
+                    self.handler.alarm(id, &mut cx);
+                    cx.settle();
+                }
+                Due::Session(token) => {
+                    let is_open = self.tables.connections.get(token).is_some_and(Connection::is_open);
+                    let Some(session) = self.sessions.get_mut(token).filter(|_| is_open) else {
+                        self.tables.stats.stale += 1;
+                        continue;
+                    };
+                    let mut cx = Context::of_connection(&mut self.tables, token);
+                    self.handler.timeout(session, id, &mut cx);
+                    cx.settle();
+                }
+            }
+        }
+    }
+
+    /// Hands a datagram to the handler, and its answer to `send`.
+    pub(crate) fn datagram(&mut self, from: std::net::SocketAddr, count: usize, send: impl FnOnce(&[u8])) {
+        self.tables.stats.bytes_in += count as u64;
+        let mut cx = Context::of_datagram(&mut self.tables);
+        self.handler.datagram(from, &mut self.buffer[..count], &mut cx);
+        cx.answer(send);
+    }
+
+    /// The buffer that a datagram is to be read into.
+    pub(crate) fn buffer(&mut self) -> &mut [u8] {
+        &mut self.buffer
+    }
+
+    /// Calls the handler outside of any connection.
+    pub(crate) fn call(&mut self, call: impl FnOnce(&mut H, &mut Context<'_>)) {
+        let mut cx = Context::of_nobody(&mut self.tables);
+        call(&mut self.handler, &mut cx);
+        cx.settle();
+    }
+
+    /// Calls the handler for something typed at the console.
+    pub(crate) fn call_console(&mut self, call: impl FnOnce(&mut H, &mut Context<'_>)) {
+        let mut cx = Context::of_console(&mut self.tables);
+        call(&mut self.handler, &mut cx);
+        cx.settle();
+    }
+
+    /// Flushes and buries in turn until both have nothing to do: what `closed` publishes is flushed, and flushing closes.
+    /// Returns how many connections were buried.
+    pub(crate) fn flush_and_bury(&mut self) -> usize {
+        let mut buried = 0;
+        loop {
+            self.tables.flush();
+            if self.tables.ended.is_empty() && self.tables.dead.is_empty() {
+                return buried;
+            }
+            buried += self.bury();
+        }
+    }
+
+    fn bury(&mut self) -> usize {
+        let (ended, dead) = (std::mem::take(&mut self.tables.ended), std::mem::take(&mut self.tables.dead));
+        for &token in &dead {
+            self.tables.leave_feed(token);
+        }
+        for (token, why) in ended {
+            if let Some(connection) = self.tables.connections.get(token) {
+                log_end(connection, &why, self.tables.connections.len() - 1);
+            }
+            if let Some(session) = self.sessions.remove(token) {
+                let mut cx = Context::of_nobody(&mut self.tables);
+                self.handler.closed(session, &why, &mut cx);
+                cx.settle();
+            }
+        }
+        for &token in &dead {
+            self.tables.remove(token);
+        }
+        dead.len()
+    }
+
+    /// Takes the wish to stop one step further: every session ends, and its connection is sent what it is owed.
+    pub(crate) fn begin_stop(&mut self) {
+        self.tables.stop = self.tables.stop.max(Stop::Draining);
+        for token in self.tables.connections.keys().collect::<Vec<_>>() {
+            self.tables.close(token, Closed::Stopping);
+            // Those that linger already are looked at anew: a stopping server does not wait for who is quiet.
+            self.tables.mark_ready(token);
+        }
+    }
+
+    /// Drops every connection. Returns how many were still owed something, and how many bytes.
+    pub(crate) fn drop_all(&mut self) -> (usize, usize) {
+        let owed = self.tables.connections.values().map(|connection| connection.owed(&self.tables.feeds));
+        let unsent = owed.filter(|&bytes| bytes > 0).fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
+        for token in self.tables.connections.keys().collect::<Vec<_>>() {
+            self.tables.abort(token, Closed::Stopping);
+        }
+        self.flush_and_bury();
+        unsent
+    }
+}
+
+/// One line a session's end. What the reactor's limits did is a warning with figures, what peers did is information.
+fn log_end(connection: &Connection, why: &Closed, left: usize) {
+    let peer = connection.peer;
+    match why {
+        Closed::QueueFull { .. } | Closed::FeedBehind { .. } | Closed::InboxFull(_) => {
+            log::warn!("{peer} closed: {why} ({left} connections)");
+        }
+        _ => log::info!("{peer} closed: {why} ({left} connections)"),
+    }
+}

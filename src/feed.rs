@@ -1,0 +1,235 @@
+//! One stream that many connections follow: an append-only log, and a cursor a follower.
+//!
+//! Publishing is one append, however many follow. At the end of the turn each follower is written all that is new to it,
+//! straight from the log. What differs for one follower (own messages that it skips, private replies in between) is a
+//! [`Splice`] at an offset of the log, so the order of everything that it sees is exact.
+//!
+//! Invariants: `base <= cursor <= end` for every follower; the splices of a follower are in order of offset, none lies
+//! before its cursor, and the lengths of its own pieces add up to its outbox. Offsets count from the feed's birth and never
+//! wrap. Does no I/O and closes nobody: who falls too far behind is found by [`Feed::is_behind`].
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::handler::Token;
+use crate::outbox::Outbox;
+
+slotmap::new_key_type! {
+    /// Names a feed. Made by [`Context::create_feed`](crate::Context::create_feed).
+    pub struct FeedId;
+}
+
+/// The buffer that an idle feed keeps; a larger one is given back when everybody has caught up.
+const KEPT_CAPACITY: usize = 64 * 1024;
+
+/// The log of one feed and who follows it.
+#[derive(Debug, Default)]
+pub(crate) struct Feed {
+    log: Vec<u8>,
+    /// Offset of `log[0]`.
+    base: u64,
+    /// Everything before this offset was offered to every follower.
+    pub(crate) flushed: u64,
+    pub(crate) followers: Vec<Token>,
+    pub(crate) is_dirty: bool,
+}
+
+impl Feed {
+    /// Offset of the next byte to be published.
+    pub(crate) fn end(&self) -> u64 {
+        self.base + self.log.len() as u64
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        self.log.extend_from_slice(bytes);
+    }
+
+    /// The published bytes between two offsets.
+    ///
+    /// # Panics
+    /// When the range is not within `base..end`: a follower's cursor was trimmed away, which is a bug.
+    pub(crate) fn slice(&self, range: Range<u64>) -> &[u8] {
+        &self.log[(range.start - self.base) as usize..(range.end - self.base) as usize]
+    }
+
+    /// Bytes that arrived since the last flush.
+    pub(crate) fn unflushed(&self) -> usize {
+        (self.end() - self.flushed) as usize
+    }
+
+    /// Whether a follower at `cursor` is a whole feed of `size` bytes behind.
+    pub(crate) fn is_behind(&self, cursor: u64, size: usize) -> bool {
+        self.end() - cursor > size as u64
+    }
+
+    /// Forgets what everybody has: all before `slowest`, the lowest cursor.
+    pub(crate) fn trim(&mut self, slowest: u64) {
+        debug_assert!((self.base..=self.end()).contains(&slowest), "cursor outside of the feed");
+        let passed = (slowest - self.base) as usize;
+        if passed == self.log.len() {
+            self.log.clear();
+            self.log.shrink_to(KEPT_CAPACITY);
+        } else if passed > self.log.len() / 2 {
+            // Fewer bytes are moved than are forgotten, so each published byte is moved at most once.
+            self.log.drain(..passed);
+        } else {
+            return;
+        }
+        self.base = slowest;
+    }
+}
+
+/// A place in a follower's view of the log where it differs from what everybody gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Splice {
+    at: u64,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// This many bytes of the log, from `at` on, are not for this follower: it published them itself.
+    Skip(u32),
+    /// This many bytes of the follower's outbox come before the byte at `at`.
+    Own(u32),
+}
+
+/// One piece of what a follower is to receive next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Segment {
+    /// These offsets of the log.
+    Feed(Range<u64>),
+    /// These indices of the unsent outbox.
+    Own(Range<usize>),
+}
+
+/// Where one connection stands in the feed that it follows.
+#[derive(Debug, Default)]
+pub(crate) struct Follower {
+    pub(crate) feed: FeedId,
+    /// Index in [`Feed::followers`].
+    pub(crate) position: usize,
+    /// Next byte of the log that this follower has not been sent.
+    pub(crate) cursor: u64,
+    /// A connection that is being closed gets no more than this.
+    until: Option<u64>,
+    splices: VecDeque<Splice>,
+}
+
+impl Follower {
+    /// Starts to follow at `cursor`, with `owed` bytes already in the outbox.
+    pub(crate) fn begin(&mut self, feed: FeedId, cursor: u64, owed: usize) {
+        debug_assert!(self.splices.is_empty(), "a pooled follower starts clean");
+        *self = Follower { feed, cursor, splices: std::mem::take(&mut self.splices), ..Follower::default() };
+        self.splice_own(cursor, owed);
+    }
+
+    /// Notes that the next `length` bytes published from `at` on are this follower's own and not to be sent to it.
+    pub(crate) fn splice_skip(&mut self, at: u64, length: usize) {
+        if let Some(Splice { at: start, what: What::Skip(skipped) }) = self.splices.back_mut()
+            && *start + u64::from(*skipped) == at
+            && let Some(sum) = skipped.checked_add(length as u32)
+        {
+            *skipped = sum;
+        } else if length > 0 {
+            self.splices.push_back(Splice { at, what: What::Skip(length as u32) });
+        }
+    }
+
+    /// Notes that `length` more bytes of the outbox belong before the byte at `at`.
+    pub(crate) fn splice_own(&mut self, at: u64, length: usize) {
+        if let Some(Splice { at: place, what: What::Own(owed) }) = self.splices.back_mut()
+            && *place == at
+            && let Some(sum) = owed.checked_add(length as u32)
+        {
+            *owed = sum;
+        } else if length > 0 {
+            self.splices.push_back(Splice { at, what: What::Own(length as u32) });
+        }
+    }
+
+    /// From now on nothing published after `end` is for this follower.
+    pub(crate) fn finish_at(&mut self, end: u64) {
+        self.until.get_or_insert(end);
+    }
+
+    /// The offset up to which this follower reads, in a feed that reaches to `feed_end`.
+    pub(crate) fn end(&self, feed_end: u64) -> u64 {
+        self.until.map_or(feed_end, |until| until.min(feed_end))
+    }
+
+    /// Whether nothing is left to send to this follower.
+    pub(crate) fn is_caught_up(&self, feed_end: u64) -> bool {
+        self.cursor >= self.end(feed_end) && self.splices.is_empty()
+    }
+
+    /// Memory that the splices of this follower hold, in bytes.
+    pub(crate) fn splice_bytes(&self) -> usize {
+        self.splices.len() * size_of::<Splice>()
+    }
+
+    /// What to send next, in order.
+    pub(crate) fn segments(&self, feed_end: u64) -> impl Iterator<Item = Segment> + '_ {
+        let end = self.end(feed_end);
+        let mut splices = self.splices.iter().peekable();
+        let (mut at, mut own) = (self.cursor, 0);
+        std::iter::from_fn(move || {
+            loop {
+                let upto = splices.peek().map_or(end, |splice| splice.at);
+                if at < upto {
+                    return Some(Segment::Feed(std::mem::replace(&mut at, upto)..upto));
+                }
+                match splices.next()?.what {
+                    What::Skip(length) => at += u64::from(length),
+                    What::Own(length) => {
+                        let start = own;
+                        own += length as usize;
+                        return Some(Segment::Own(start..own));
+                    }
+                }
+            }
+        })
+    }
+
+    /// Notes that the kernel took the next `count` bytes of the segments; the own ones leave the outbox.
+    pub(crate) fn advance(&mut self, mut count: usize, mut outbox: Option<&mut Outbox>) {
+        while let Some(splice) = self.splices.front_mut() {
+            if splice.at > self.cursor {
+                let taken = count.min((splice.at - self.cursor) as usize);
+                self.cursor += taken as u64;
+                count -= taken;
+                if splice.at > self.cursor {
+                    return;
+                }
+            }
+            match &mut splice.what {
+                What::Skip(length) => self.cursor += u64::from(*length),
+                What::Own(length) => {
+                    let taken = count.min(*length as usize);
+                    *length -= taken as u32;
+                    count -= taken;
+                    if let Some(outbox) = outbox.as_deref_mut() {
+                        outbox.consume(taken);
+                    }
+                    if *length > 0 {
+                        return;
+                    }
+                }
+            }
+            self.splices.pop_front();
+        }
+        self.cursor += count as u64;
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.splices.clear();
+    }
+
+    /// Elements for which the splices keep memory.
+    pub(crate) fn capacity(&self) -> usize {
+        self.splices.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! The way out: what is queued, what is written at once, and who is offered what at the end of a turn.
+//!
+//! Invariants: bytes leave in the order in which they were queued or published; a queue that the kernel refused is not
+//! tried again before a writable edge; a follower that is too far behind is closed when its feed is flushed, not before.
+
+use std::io::IoSlice;
+
+use crate::connection::{Flush, Phase};
+use crate::feed::{FeedId, Segment};
+use crate::handler::{Closed, Token};
+use crate::tables::{Cause, Tables, interest, is_transient, kernel_token};
+
+impl Tables {
+    /// Queues output for an open connection, in its exact place; others are passed over.
+    pub(crate) fn queue(&mut self, token: Token, bytes: &[u8], cause: Cause) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if !connection.is_open() || connection.flags.shut_down || bytes.is_empty() {
+            return;
+        }
+        let outbox = connection.outbox.get_or_insert_with(|| self.pools.outboxes.take());
+        match cause {
+            Cause::Own => outbox.push(bytes),
+            Cause::Others => outbox.push_foreign(bytes),
+        }
+        let foreign = outbox.foreign();
+        if let Some(follower) = &mut connection.follower
+            && let Some(feed) = self.feeds.get(follower.feed)
+        {
+            follower.splice_own(feed.end(), bytes.len());
+        }
+        self.mark_dirty(token);
+        if let (Cause::Others, Some(limit)) = (cause, self.limits.max_queue)
+            && foreign > limit
+        {
+            self.enforce_queue_limit(token, limit);
+        }
+    }
+
+    /// The peer has too much queued by others. It may only not have been offered it yet: offer it, then judge.
+    fn enforce_queue_limit(&mut self, token: Token, limit: usize) {
+        self.flush_connection(token);
+        let outbox = self.connections.get(token).and_then(|connection| connection.outbox.as_ref());
+        if let Some(queued) = outbox.map(|outbox| outbox.foreign())
+            && queued > limit
+        {
+            self.abort(token, Closed::QueueFull { queued, limit });
+        }
+    }
+
+    /// Writes a reply at once if nothing is queued before it; what the kernel refuses is queued.
+    pub(crate) fn write_now(&mut self, token: Token, head: &[u8], tail: &[u8]) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if !connection.is_open() {
+            return;
+        }
+        let mut sent = 0;
+        if !connection.flags.blocked && !connection.flags.shut_down && connection.is_flushed(&self.feeds) {
+            let written = match (head, tail) {
+                (bytes, []) | ([], bytes) => connection.stream.write(bytes),
+                _ => connection.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(tail)]),
+            };
+            match written {
+                Ok(count) => sent = count,
+                Err(error) if is_transient(&error) => {}
+                Err(error) => return self.abort(token, Closed::Failed(error)),
+            }
+            self.stats.bytes_out += sent as u64;
+            if sent == head.len() + tail.len() {
+                return;
+            }
+            if connection.stream.is_datagram() {
+                self.stats.datagrams_dropped += 1;
+                return;
+            }
+        }
+        let from_head = sent.min(head.len());
+        self.queue(token, &head[from_head..], Cause::Own);
+        self.queue(token, &tail[sent - from_head..], Cause::Own);
+    }
+
+    /// Flushes until neither a connection nor a feed has anything new to offer.
+    pub(crate) fn flush(&mut self) {
+        while !self.dirty.is_empty() || !self.dirty_feeds.is_empty() {
+            while let Some(token) = self.dirty.pop() {
+                self.flush_connection(token);
+            }
+            while let Some(feed) = self.dirty_feeds.pop() {
+                self.flush_feed(feed);
+            }
+        }
+    }
+
+    /// Offers a connection what is queued for it, and draws the consequences.
+    pub(crate) fn flush_connection(&mut self, token: Token) {
+        let now = self.nanos();
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        connection.flags.is_dirty = false;
+        if connection.flags.blocked || !matches!(connection.phase, Phase::Open | Phase::Flushing) {
+            return;
+        }
+        let (sent, end) = connection.flush(&self.feeds, self.limits.turn_output);
+        self.stats.bytes_out += sent as u64;
+        if sent > 0 {
+            connection.last_active = now;
+        }
+        match end {
+            Flush::Failed(error) => return self.abort(token, Closed::Failed(error)),
+            Flush::Refused => self.wait_for_writable(token),
+            Flush::Budget => self.mark_ready(token),
+            Flush::Done => self.flushed(token),
+        }
+        self.end_pause(token);
+    }
+
+    /// The kernel refused: ask for writable edges, the first time.
+    fn wait_for_writable(&mut self, token: Token) {
+        let connection = &mut self.connections[token];
+        connection.flags.blocked = true;
+        let needs_deadline = connection.phase == Phase::Flushing && connection.deadline.is_none();
+        if !std::mem::replace(&mut connection.flags.writable_armed, true)
+            && let Some(registry) = &self.registry
+            && let Err(error) = connection.stream.reregister(registry, kernel_token(token), interest(connection.flags))
+        {
+            return self.abort(token, Closed::Failed(error));
+        }
+        if needs_deadline {
+            self.set_deadline(token, self.limits.flush_stall);
+        }
+    }
+
+    /// Nothing is queued any more.
+    fn flushed(&mut self, token: Token) {
+        let connection = &mut self.connections[token];
+        if let Some(outbox) = connection.outbox.take() {
+            self.pools.outboxes.give(outbox);
+        }
+        if std::mem::take(&mut connection.flags.shut_down) {
+            // A failure means that the peer is gone, which reading will find.
+            let _ = connection.stream.shutdown_write();
+        }
+        if connection.phase != Phase::Flushing {
+            // The feed may have kept its log only for this follower.
+            if let Some(feed) = connection.follower.as_ref().map(|follower| follower.feed) {
+                self.mark_feed_dirty(feed);
+            }
+            return;
+        }
+        if connection.stream.shutdown_write().is_err() || connection.flags.eof || connection.stream.is_datagram() {
+            return self.kill(token);
+        }
+        connection.phase = Phase::Lingering;
+        self.set_deadline(token, self.limits.linger);
+        self.mark_ready(token);
+    }
+
+    /// Offers a feed to all who follow it, closes who is too far behind, and forgets what everybody has.
+    pub(crate) fn flush_feed(&mut self, id: FeedId) {
+        let Some(feed) = self.feeds.get_mut(id) else { return };
+        feed.flushed = feed.end();
+        let mut slowest = feed.end();
+        let mut index = 0;
+        while let Some(&token) = self.feeds[id].followers.get(index) {
+            index += 1;
+            self.flush_connection(token);
+            let (feed, connection) = (&self.feeds[id], &self.connections[token]);
+            let Some(follower) = &connection.follower else { continue };
+            if connection.phase == Phase::Dead {
+                continue;
+            }
+            if let Some(limit) = self.limits.room_buffer
+                && feed.is_behind(follower.cursor, limit.saturating_sub(follower.splice_bytes()))
+            {
+                let behind = (feed.end() - follower.cursor) as usize;
+                self.abort(token, Closed::FeedBehind { behind, limit });
+                continue;
+            }
+            slowest = slowest.min(follower.cursor);
+        }
+        let feed = &mut self.feeds[id];
+        feed.trim(slowest);
+        feed.is_dirty = false;
+    }
+
+    /// Has a feed flushed at the end of this turn.
+    fn mark_feed_dirty(&mut self, id: FeedId) {
+        if let Some(feed) = self.feeds.get_mut(id)
+            && !std::mem::replace(&mut feed.is_dirty, true)
+        {
+            self.dirty_feeds.push(id);
+        }
+    }
+
+    /// Appends to a feed; a feed that nobody follows forgets at once. One that has grown much is flushed in mid-turn.
+    pub(crate) fn publish(&mut self, id: FeedId, bytes: &[u8]) {
+        let Some(feed) = self.feeds.get_mut(id) else { return };
+        if feed.followers.is_empty() || bytes.is_empty() {
+            return;
+        }
+        feed.append(bytes);
+        let has_grown = feed.unflushed() > self.limits.feed_flush();
+        self.mark_feed_dirty(id);
+        if has_grown {
+            self.flush_feed(id);
+        }
+    }
+
+    /// Whether a feed has a follower other than this connection.
+    pub(crate) fn has_followers_beside(&self, id: FeedId, token: Token) -> bool {
+        let follower = self.connections.get(token).and_then(|connection| connection.follower.as_ref());
+        let own = usize::from(follower.is_some_and(|follower| follower.feed == id));
+        self.feeds.get(id).is_some_and(|feed| feed.followers.len() > own)
+    }
+
+    /// What is published next to this feed is not for its own publisher.
+    pub(crate) fn skip_own(&mut self, token: Token, id: FeedId, length: usize) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && let Some(follower) = &mut connection.follower
+            && follower.feed == id
+            && let Some(feed) = self.feeds.get(id)
+        {
+            follower.splice_skip(feed.end(), length);
+        }
+    }
+
+    /// Makes an open connection follow a feed from its present end on, instead of what it followed before.
+    pub(crate) fn follow(&mut self, token: Token, id: FeedId) {
+        self.unfollow(token);
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let Some(feed) = self.feeds.get_mut(id) else { return };
+        if !connection.is_open() {
+            return;
+        }
+        let mut follower = self.pools.followers.take();
+        follower.begin(id, feed.end(), connection.queued());
+        follower.position = feed.followers.len();
+        feed.followers.push(token);
+        connection.follower = Some(follower);
+    }
+
+    /// Makes a connection follow nothing. What it had not received yet stays owed to it.
+    pub(crate) fn unfollow(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let Some(follower) = &connection.follower else { return };
+        if let Some(feed) = self.feeds.get(follower.feed)
+            && !follower.is_caught_up(feed.end())
+        {
+            let mut whole = self.pools.outboxes.take();
+            let unsent = connection.outbox.as_ref().map_or(&[][..], |outbox| outbox.unsent());
+            for segment in follower.segments(feed.end()) {
+                match segment {
+                    Segment::Feed(range) => whole.push_foreign(feed.slice(range)),
+                    Segment::Own(range) => whole.push(&unsent[range]),
+                }
+            }
+            if let Some(old) = connection.outbox.replace(whole) {
+                self.pools.outboxes.give(old);
+            }
+            self.mark_dirty(token);
+        }
+        self.leave_feed(token);
+    }
+
+    /// Takes a connection off its feed's list; what it had not received is forgotten.
+    pub(crate) fn leave_feed(&mut self, token: Token) {
+        let Some(follower) = self.connections.get_mut(token).and_then(|connection| connection.follower.take()) else {
+            return;
+        };
+        if let Some(feed) = self.feeds.get_mut(follower.feed) {
+            feed.followers.swap_remove(follower.position);
+            if let Some(&moved) = feed.followers.get(follower.position)
+                && let Some(other) = &mut self.connections[moved].follower
+            {
+                other.position = follower.position;
+            }
+            // What only this follower still needed can go: flushing finds that out.
+            self.mark_feed_dirty(follower.feed);
+        }
+        self.pools.followers.give(follower);
+    }
+}

@@ -1,0 +1,362 @@
+//! The tables of connections, feeds and timers, and the lists of what is still to be done in this turn.
+//!
+//! Everything that a [`Context`](crate::Context) may touch is here and nothing of the handler is, so a request takes effect
+//! at once without running a handler beneath another. Closing only notes: connections leave the tables when they are buried.
+//!
+//! Invariants: a token on `ended` still has its session, a token on `dead` still has its connection; a connection is on
+//! `ready` and `dirty` at most once (its flags say so); a queue that the kernel has refused is not tried again before an edge.
+
+use std::time::{Duration, Instant};
+
+use mio::{Interest, Registry};
+use slotmap::{Key, SlotMap};
+
+use crate::address::Address;
+use crate::connection::{Connection, Flags, Phase};
+use crate::feed::{Feed, FeedId};
+use crate::handler::{Closed, Peer, Token};
+use crate::limits::Limits;
+use crate::outbox::Outbox;
+use crate::pool::Pools;
+use crate::stream::Stream;
+use crate::timer::{TimerId, Timers};
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// [`Handler::timeout`](crate::Handler::timeout) of this connection.
+    Session(Token),
+    /// [`Handler::alarm`](crate::Handler::alarm).
+    Alarm,
+    /// The reactor's own deadline of this connection.
+    Deadline(Token),
+}
+
+/// Who caused output: it decides what happens when there is too much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The peer's own input: it is read no further until it has read.
+    Own,
+    /// Somebody else: it is closed when it does not read.
+    Others,
+}
+
+/// Figures since the start, as `stats` at the console shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that are open now, lingering ones included.
+    pub connections: usize,
+    /// Connections accepted, ever.
+    pub accepted: u64,
+    /// Connections refused, ever: over a limit, or denied.
+    pub refused: u64,
+    /// Bytes received, ever.
+    pub bytes_in: u64,
+    /// Bytes that the kernel took, ever.
+    pub bytes_out: u64,
+    /// Bytes queued now for all connections, feeds not counted.
+    pub queued: usize,
+    /// Events and deadlines that came too late for their connection, ever.
+    pub stale: u64,
+    /// Datagrams that could not be sent or were not to be answered, ever.
+    pub datagrams_dropped: u64,
+}
+
+/// How far the wish to stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stop {
+    Running,
+    /// Asked for; connections are not told yet.
+    Requested,
+    /// Connections receive what they are owed.
+    Draining,
+    /// At once.
+    Now,
+}
+
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) connections: SlotMap<Token, Connection>,
+    pub(crate) feeds: SlotMap<FeedId, Feed>,
+    pub(crate) timers: Timers<Due>,
+    pub(crate) limits: Limits,
+    pub(crate) stats: Stats,
+    pub(crate) stop: Stop,
+    /// The time of this turn, and the time from which `last_active` counts.
+    pub(crate) now: Instant,
+    origin: Instant,
+    /// None in a simulation: nothing is registered there.
+    pub(crate) registry: Option<Registry>,
+    pub(crate) pools: Pools,
+    /// Replies of the callback that runs, copied.
+    pub(crate) scratch: Vec<u8>,
+    /// The callback that runs was told to hold back its output.
+    pub(crate) held_back: bool,
+    /// Output for standard output, and the connections that wait until it has drained.
+    pub(crate) printed: Outbox,
+    /// Answers to the operator.
+    pub(crate) told: Vec<u8>,
+    print_waiters: Vec<Token>,
+    /// The connection that makes the console wait, and whether the console is what runs.
+    pub(crate) console_waits_for: Option<Token>,
+    /// Connections asked for.
+    pub(crate) wanted: Vec<Address>,
+    pub(crate) ready: Vec<Token>,
+    pub(crate) dirty: Vec<Token>,
+    pub(crate) dirty_feeds: Vec<FeedId>,
+    pub(crate) ended: Vec<(Token, Closed)>,
+    pub(crate) dead: Vec<Token>,
+}
+
+impl Tables {
+    pub(crate) fn new(limits: Limits, registry: Option<Registry>, now: Instant) -> Self {
+        Tables {
+            connections: SlotMap::with_key(),
+            feeds: SlotMap::with_key(),
+            timers: Timers::new(now),
+            limits,
+            stats: Stats::default(),
+            stop: Stop::Running,
+            now,
+            origin: now,
+            registry,
+            pools: Pools::default(),
+            scratch: Vec::new(),
+            held_back: false,
+            printed: Outbox::default(),
+            told: Vec::new(),
+            print_waiters: Vec::new(),
+            console_waits_for: None,
+            wanted: Vec::new(),
+            ready: Vec::new(),
+            dirty: Vec::new(),
+            dirty_feeds: Vec::new(),
+            ended: Vec::new(),
+            dead: Vec::new(),
+        }
+    }
+
+    /// Takes in a stream. Its edges are reported from now on.
+    pub(crate) fn insert(&mut self, stream: Stream, peer: Peer, phase: Phase) -> std::io::Result<Token> {
+        let mut connection = Connection::new(stream, peer, phase);
+        connection.last_active = self.nanos();
+        connection.flags.writable_armed = phase == Phase::Connecting;
+        let interest = interest(connection.flags);
+        let token = self.connections.insert(connection);
+        if let Some(registry) = &self.registry {
+            let registered = self.connections[token].stream.register(registry, kernel_token(token), interest);
+            if let Err(error) = registered {
+                self.connections.remove(token);
+                return Err(error);
+            }
+        }
+        Ok(token)
+    }
+
+    /// Puts a connection on the list of those that have something to do without a new edge.
+    pub(crate) fn mark_ready(&mut self, token: Token) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && !std::mem::replace(&mut connection.flags.is_ready, true)
+        {
+            self.ready.push(token);
+        }
+    }
+
+    /// Puts a connection on the list of those to be flushed at the end of this turn.
+    pub(crate) fn mark_dirty(&mut self, token: Token) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && !std::mem::replace(&mut connection.flags.is_dirty, true)
+        {
+            self.dirty.push(token);
+        }
+    }
+
+    /// Ends a session in good order: what is owed is sent, then our side is shut down, then the peer's end is awaited.
+    pub(crate) fn close(&mut self, token: Token, why: Closed) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        match connection.phase {
+            Phase::Open => {}
+            Phase::Connecting => return self.kill(token),
+            _ => return,
+        }
+        connection.phase = Phase::Flushing;
+        connection.flags.paused = false;
+        if let Some(inbox) = connection.inbox.take() {
+            self.pools.inboxes.give(inbox);
+        }
+        if let Some(follower) = &mut connection.follower
+            && let Some(feed) = self.feeds.get(follower.feed)
+        {
+            follower.finish_at(feed.end());
+        }
+        let deadline = connection.deadline.take();
+        let reads = connection.flags.may_read;
+        if let Some(id) = deadline {
+            self.timers.cancel(id);
+        }
+        self.ended.push((token, why));
+        self.mark_dirty(token);
+        if reads {
+            self.mark_ready(token);
+        }
+    }
+
+    /// Ends a session at once; what is owed is lost.
+    pub(crate) fn abort(&mut self, token: Token, why: Closed) {
+        if self.connections.get(token).is_some_and(Connection::is_open) {
+            self.ended.push((token, why));
+        }
+        self.kill(token);
+    }
+
+    /// Marks a connection for burial.
+    pub(crate) fn kill(&mut self, token: Token) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && connection.phase != Phase::Dead
+        {
+            connection.phase = Phase::Dead;
+            self.dead.push(token);
+        }
+    }
+
+    /// Removes a dead connection; its socket is closed, and with that leaves the poll.
+    pub(crate) fn remove(&mut self, token: Token) {
+        self.leave_feed(token);
+        let Some(connection) = self.connections.remove(token) else { return };
+        if let Some(id) = connection.deadline {
+            self.timers.cancel(id);
+        }
+        if let Some(inbox) = connection.inbox {
+            self.pools.inboxes.give(inbox);
+        }
+        if let Some(outbox) = connection.outbox {
+            self.pools.outboxes.give(outbox);
+        }
+        self.print_waiters.retain(|&waiter| waiter != token);
+    }
+
+    /// Replaces the reactor's own deadline of a connection.
+    pub(crate) fn set_deadline(&mut self, token: Token, after: Duration) {
+        let Some(deadline) = self.now.checked_add(after) else { return };
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let new = self.timers.set(deadline, Due::Deadline(token));
+        if let Some(old) = connection.deadline.replace(new) {
+            self.timers.cancel(old);
+        }
+    }
+
+    /// The reactor's own deadline of a connection is due: what it means depends on the phase.
+    pub(crate) fn deadline_due(&mut self, token: Token, id: TimerId) {
+        let quiet = Duration::from_nanos(self.nanos());
+        let Some(connection) = self.connections.get_mut(token).filter(|found| found.deadline == Some(id)) else {
+            self.stats.stale += 1;
+            return;
+        };
+        connection.deadline = None;
+        let quiet = quiet.saturating_sub(Duration::from_nanos(connection.last_active));
+        let limit = match connection.phase {
+            Phase::Open => self.limits.idle_timeout,
+            Phase::Flushing => Some(self.limits.flush_stall),
+            Phase::Connecting | Phase::Lingering | Phase::Dead => return self.kill(token),
+        };
+        let Some(limit) = limit else { return };
+        if quiet < limit {
+            return self.set_deadline(token, limit - quiet);
+        }
+        if connection.phase == Phase::Open {
+            return self.close(token, Closed::Idle(limit));
+        }
+        log::info!("{} dropped: {} bytes not taken for {limit:?}", connection.peer, connection.owed(&self.feeds));
+        self.kill(token);
+    }
+
+    /// Stops reading a peer whose own output, or the process's, has piled up.
+    pub(crate) fn pause_if_full(&mut self, token: Token) {
+        let high = self.limits.high_mark();
+        let held_back = std::mem::take(&mut self.held_back);
+        let printing = self.printed.len() > high;
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if !connection.is_open() || !(held_back || printing || connection.queued() > high) {
+            return;
+        }
+        connection.flags.paused = true;
+        if printing {
+            self.print_waiters.push(token);
+        }
+        // What was held back may have been written since: the flush finds that out and ends the pause.
+        self.mark_dirty(token);
+    }
+
+    /// Goes on reading a peer whose output has drained.
+    pub(crate) fn end_pause(&mut self, token: Token) {
+        let low = self.limits.low_mark();
+        let printing = self.printed.len() > low;
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if connection.flags.paused && connection.queued() <= low {
+            if printing {
+                if !self.print_waiters.contains(&token) {
+                    self.print_waiters.push(token);
+                }
+                return;
+            }
+            connection.flags.paused = false;
+            connection.flags.tell_drained = true;
+            self.mark_ready(token);
+        }
+    }
+
+    /// Standard output has drained: those who waited for it may go on.
+    pub(crate) fn printed_some(&mut self) {
+        if self.printed.len() <= self.limits.low_mark() {
+            for token in std::mem::take(&mut self.print_waiters) {
+                self.end_pause(token);
+            }
+        }
+    }
+
+    /// Whether the console has to wait until a peer has read what was typed for it.
+    pub(crate) fn is_console_held(&mut self) -> bool {
+        let low = self.limits.low_mark();
+        let held = self
+            .console_waits_for
+            .and_then(|token| self.connections.get(token))
+            .is_some_and(|connection| connection.is_open() && connection.queued() > low);
+        if !held {
+            self.console_waits_for = None;
+        }
+        held
+    }
+
+    /// The figures, with those that are looked up rather than counted.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            connections: self.connections.len(),
+            queued: self.connections.values().map(Connection::queued).sum(),
+            ..self.stats
+        }
+    }
+
+    /// Nanoseconds of this turn after the origin of time.
+    pub(crate) fn nanos(&self) -> u64 {
+        self.now.saturating_duration_since(self.origin).as_nanos() as u64
+    }
+}
+
+/// The word under which the kernel reports a connection.
+pub(crate) fn kernel_token(token: Token) -> mio::Token {
+    // Versions of living keys are odd, so this is at least 2^32 and never one of the reactor's own small tokens.
+    mio::Token(token.data().as_ffi() as usize)
+}
+
+/// Whether the same call may succeed later.
+pub(crate) fn is_transient(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{Interrupted, WouldBlock};
+    matches!(error.kind(), WouldBlock | Interrupted)
+}
+
+/// PRIORITY, since urgent data cuts a read short and would otherwise look like the end of what there is (Linux, tcp(7)).
+pub(crate) fn interest(flags: Flags) -> Interest {
+    let interest = Interest::READABLE | Interest::PRIORITY;
+    if flags.writable_armed { interest | Interest::WRITABLE } else { interest }
+}

@@ -1,0 +1,140 @@
+//! Deadlines in order: set, cancel, and take what is due.
+//!
+//! Invariant: a timer that was set is either in the tree, cancelled, or was handed out once. Cancelling removes it at
+//! once, so arming and cancelling a million times leaves nothing behind. Deadlines are monotonic, and two timers of the
+//! same instant stay distinct and fire in the order in which they were set. Knows nothing of what a timer is for.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+/// Names one timer, so that it can be told apart and cancelled. Never reused within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerId {
+    /// Nanoseconds after the origin of the [`Timers`] that made it: lets cancelling find the timer by key.
+    due: u64,
+    number: NonZeroU64,
+}
+
+/// The pending deadlines, each with what it is for.
+#[derive(Debug)]
+pub(crate) struct Timers<T> {
+    origin: Instant,
+    pending: BTreeMap<TimerId, T>,
+    next: NonZeroU64,
+}
+
+impl<T> Timers<T> {
+    pub(crate) fn new(origin: Instant) -> Self {
+        Timers { origin, pending: BTreeMap::new(), next: NonZeroU64::MIN }
+    }
+
+    /// Arms a timer for `deadline`. A deadline in the past is due at once; one beyond 584 years is never due.
+    pub(crate) fn set(&mut self, deadline: Instant, what: T) -> TimerId {
+        let id = TimerId { due: self.nanos(deadline), number: self.next };
+        self.next = self.next.saturating_add(1);
+        self.pending.insert(id, what);
+        id
+    }
+
+    /// Disarms a timer and returns what it was for, or `None` when it has fired or was cancelled before.
+    pub(crate) fn cancel(&mut self, id: TimerId) -> Option<T> {
+        self.pending.remove(&id)
+    }
+
+    /// Takes the earliest timer that is due at `now`: call until it returns `None`.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(TimerId, T)> {
+        let first = self.pending.first_entry()?;
+        if first.key().due > nanos_between(self.origin, now) {
+            return None;
+        }
+        Some(first.remove_entry())
+    }
+
+    /// The earliest deadline, or `None` when nothing is armed.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let (id, _) = self.pending.first_key_value()?;
+        self.origin.checked_add(Duration::from_nanos(id.due))
+    }
+
+    /// How many timers are armed.
+    pub(crate) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        nanos_between(self.origin, at)
+    }
+}
+
+fn nanos_between(origin: Instant, at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(origin).as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn timers() -> (Instant, Timers<&'static str>) {
+        let origin = Instant::now();
+        (origin, Timers::new(origin))
+    }
+
+    #[test]
+    fn fires_in_order_of_deadline_and_then_of_setting() {
+        let (t0, mut timers) = timers();
+        timers.set(t0 + 2 * MS, "late");
+        timers.set(t0 + MS, "first");
+        timers.set(t0 + MS, "second");
+        let due: Vec<_> = std::iter::from_fn(|| timers.pop_due(t0 + 2 * MS)).map(|(_, what)| what).collect();
+        assert_eq!(due, ["first", "second", "late"]);
+    }
+
+    #[test]
+    fn never_fires_early_and_fires_exactly_at_its_deadline() {
+        let (t0, mut timers) = timers();
+        let id = timers.set(t0 + MS, "a");
+        assert_eq!(timers.pop_due(t0 + MS - Duration::from_nanos(1)), None);
+        assert_eq!(timers.pop_due(t0 + MS), Some((id, "a")));
+        assert_eq!(timers.pop_due(t0 + MS), None);
+    }
+
+    #[test]
+    fn a_deadline_before_the_origin_is_due_at_once() {
+        let (t0, mut timers) = timers();
+        let later = t0 + MS;
+        let mut late = Timers::new(later);
+        late.set(t0, "past");
+        assert_eq!(late.pop_due(later).map(|(_, what)| what), Some("past"));
+        assert_eq!(timers.next_deadline(), None);
+        timers.set(later, "b");
+        assert_eq!(timers.next_deadline(), Some(later));
+    }
+
+    #[test]
+    fn cancelling_is_real_and_happens_once() {
+        let (t0, mut timers) = timers();
+        let a = timers.set(t0 + MS, "a");
+        let b = timers.set(t0 + MS, "b");
+        assert_ne!(a, b);
+        assert_eq!(timers.cancel(a), Some("a"));
+        assert_eq!(timers.cancel(a), None);
+        assert_eq!(timers.pop_due(t0 + MS), Some((b, "b")));
+        assert_eq!(timers.cancel(b), None);
+        assert_eq!(timers.len(), 0);
+    }
+
+    #[test]
+    fn a_million_rearmings_stay_flat() {
+        let (t0, mut timers) = timers();
+        let mut id = timers.set(t0, "idle");
+        for round in 1..=1_000_000u32 {
+            assert_eq!(timers.cancel(id), Some("idle"));
+            id = timers.set(t0 + MS * round, "idle");
+            assert_eq!(timers.len(), 1);
+        }
+        assert_eq!(timers.next_deadline(), Some(t0 + MS * 1_000_000));
+    }
+}
