@@ -35,7 +35,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What the operator did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input<'a> {
+pub(crate) enum Input<'a> {
     /// One line, without its LF or CRLF; also a last one that has neither.
     Line(&'a [u8]),
     /// One line that was longer than allowed; all of it is discarded.
@@ -56,7 +56,7 @@ pub enum Input<'a> {
 ///
 /// Dropping it deregisters it.
 #[derive(Debug)]
-pub struct Console {
+pub(crate) struct Console {
     descriptor: Descriptor,
     kind: Kind,
     lines: Lines,
@@ -83,7 +83,7 @@ impl Console {
     /// # Errors
     ///
     /// No descriptor or memory is left to register it.
-    pub fn open(registry: &Registry, token: Token, max_line: usize) -> io::Result<Option<Self>> {
+    pub(crate) fn open(registry: &Registry, token: Token, max_line: usize) -> io::Result<Option<Self>> {
         Self::from_fd(rustix::stdio::stdin(), registry, token, max_line)
     }
 
@@ -92,7 +92,7 @@ impl Console {
     /// # Errors
     ///
     /// As [`Console::open`]; also, `fd` is closed.
-    pub fn from_fd(
+    pub(crate) fn from_fd(
         fd: BorrowedFd<'_>,
         registry: &Registry,
         token: Token,
@@ -122,39 +122,30 @@ impl Console {
         let lines = Lines::new(max_line);
         // Ready without an event. Linux: a FIFO that was opened anew after its last writer left is at its end, but
         // epoll does not say so.
-        Self {
-            descriptor,
-            kind,
-            lines,
-            phase: Phase::Open,
-            ready: true,
-            held: false,
-            had_line: false,
-            budget: BUDGET,
-        }
+        Self { descriptor, kind, lines, phase: Phase::Open, ready: true, held: false, had_line: false, budget: BUDGET }
     }
 
     /// Tells that an event came, or that the time named by [`Console::retry_after`] has passed.
-    pub fn wake(&mut self) {
+    pub(crate) fn wake(&mut self) {
         self.ready = self.phase != Phase::Ended;
     }
 
     /// Whether [`Console::next_input`] may have something to hand out without a further event.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.ready
     }
 
     /// The time after which to [`wake`](Console::wake) the console: input waits at the terminal, but the shell has put
     /// us into the background, and coming back gives no event. `None` costs an idle server nothing.
     #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.held.then_some(LOOK_AGAIN)
     }
 
     /// The next input, or `None` when there is no more now ([`Console::is_ready`] is false) or in this turn (it is true).
     /// Reads without need of an event, at most 64 KiB between two `None`.
-    pub fn next_input(&mut self) -> Option<Input<'_>> {
+    pub(crate) fn next_input(&mut self) -> Option<Input<'_>> {
         let piece = loop {
             if let Some(piece) = self.lines.take() {
                 break piece;
@@ -223,11 +214,7 @@ impl Console {
         self.descriptor.deregister();
         self.phase = Phase::Ended;
         self.ready = false;
-        if self.kind == Kind::File && !self.had_line {
-            Input::Never
-        } else {
-            Input::End
-        }
+        if self.kind == Kind::File && !self.had_line { Input::Never } else { Input::End }
     }
 
     /// Reading the controlling terminal from the background would stop us (SIGTTIN). An error means that it is not our
@@ -244,9 +231,7 @@ fn unreadable(fd: BorrowedFd<'_>, kind: Kind) -> io::Result<Option<&'static str>
     Ok(match kind {
         Kind::Null => Some("is /dev/null"),
         Kind::Directory => Some("is a directory"),
-        _ if fcntl_getfl(fd)? & OFlags::RWMODE == OFlags::WRONLY => {
-            Some("is open for writing only")
-        }
+        _ if fcntl_getfl(fd)? & OFlags::RWMODE == OFlags::WRONLY => Some("is open for writing only"),
         _ => None,
     })
 }
@@ -273,14 +258,7 @@ enum Piece {
 
 impl Lines {
     fn new(max_line: usize) -> Self {
-        Self {
-            bytes: Vec::new(),
-            start: 0,
-            scanned: 0,
-            max_line,
-            skipping: false,
-            finished: false,
-        }
+        Self { bytes: Vec::new(), start: 0, scanned: 0, max_line, skipping: false, finished: false }
     }
 
     /// Adds input. Bounded if `take` has returned `None` before.
@@ -311,11 +289,7 @@ impl Lines {
             let line = &self.bytes[start..newline];
             let length = line.strip_suffix(b"\r").unwrap_or(line).len();
             let fits = length <= self.max_line;
-            return Some(if fits {
-                Piece::Line(start..start + length)
-            } else {
-                Piece::TooLong
-            });
+            return Some(if fits { Piece::Line(start..start + length) } else { Piece::TooLong });
         }
         self.take_unfinished()
     }

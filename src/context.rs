@@ -169,8 +169,6 @@ impl<'a> Context<'a> {
             Speaker::Connection(token) => Due::Session(token),
             _ => Due::Alarm,
         };
-        // Beyond the end of time means never: 30 years are as good, and can be represented.
-        const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
         let deadline = self.tables.now.checked_add(after).unwrap_or(self.tables.now + NEVER);
         self.tables.timers.set(deadline, due)
     }
@@ -293,6 +291,9 @@ impl<'a> Context<'a> {
         scratch.clear();
     }
 }
+
+/// What stands for never, where a deadline would be beyond the end of time: 30 years.
+const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// The scratch is not kept beyond this, so that one large reply does not stay in memory.
 const SCRATCH_KEPT: usize = 64 * 1024;

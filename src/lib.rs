@@ -2,6 +2,8 @@
 
 mod acceptor;
 pub mod address;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod command;
 mod connection;
 mod connector;

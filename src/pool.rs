@@ -28,11 +28,11 @@ pub(crate) trait Reuse: Default {
 
 #[derive(Debug, Default)]
 pub(crate) struct Pool<T> {
-    #[expect(clippy::vec_box, reason = "the boxes themselves are what is kept")]
     free: Vec<Box<T>>,
 }
 
 impl<T: Reuse> Pool<T> {
+    #[expect(clippy::unnecessary_box_returns, reason = "the boxes themselves are what is kept")]
     pub(crate) fn take(&mut self) -> Box<T> {
         self.free.pop().unwrap_or_default()
     }

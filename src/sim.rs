@@ -186,7 +186,7 @@ impl<H: Handler> Sim<H> {
     /// Standard input ends.
     pub fn console_end(&mut self) {
         self.run();
-        self.dispatcher.call_console(|handler, cx| handler.console_end(cx));
+        self.dispatcher.call_console(H::console_end);
     }
 
     /// What the operator was told since the last look.

@@ -138,10 +138,7 @@ impl Output {
     ///
     /// Those of `epoll_ctl(2)`, apart from its refusal of files.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        match self
-            .descriptor
-            .register(registry, token, Interest::WRITABLE)
-        {
+        match self.descriptor.register(registry, token, Interest::WRITABLE) {
             Err(error) if is_unpollable(&error) => Ok(()),
             result => result,
         }
@@ -165,11 +162,7 @@ impl Diagnostics {
     /// Writes to `output`, as a rule [`Output::stderr`].
     #[must_use]
     pub fn new(output: Output) -> Self {
-        Self {
-            output,
-            rest: Vec::new(),
-            dropped: 0,
-        }
+        Self { output, rest: Vec::new(), dropped: 0 }
     }
 
     /// Returns whether at least a part of `record` was taken; the whole of it follows then.
@@ -178,8 +171,7 @@ impl Diagnostics {
             return false;
         }
         if self.dropped > 0 {
-            self.rest
-                .extend_from_slice(format!("{} log lines dropped\n", self.dropped).as_bytes());
+            self.rest.extend_from_slice(format!("{} log lines dropped\n", self.dropped).as_bytes());
         }
         self.rest.extend_from_slice(record);
         let whole = self.rest.len();
@@ -254,31 +246,21 @@ impl Descriptor {
             Kind::Other => Err(Way::Polled),
         };
         match reopened {
-            Ok(fd) => Ok(Self {
-                fd,
-                way: Way::Own,
-                registry: None,
-            }),
+            Ok(fd) => Ok(Self { fd, way: Way::Own, registry: None }),
             Err(way) => Self::copy(original, way),
         }
     }
 
     fn copy(original: BorrowedFd<'_>, way: Way) -> io::Result<Self> {
         let fd = original.try_clone_to_owned()?;
-        Ok(Self {
-            fd,
-            way,
-            registry: None,
-        })
+        Ok(Self { fd, way, registry: None })
     }
 
     /// As read(2), with `WouldBlock` instead of waiting.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.way {
             Way::Socket => {
-                let result = retry_on_intr(|| {
-                    rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT)
-                });
+                let result = retry_on_intr(|| rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT));
                 return Ok(result?.1);
             }
             Way::Polled if !self.is_readable() => return Err(Errno::WOULDBLOCK.into()),
@@ -309,20 +291,12 @@ impl Descriptor {
     /// An error or a hang-up is an answer too: the call that follows does not wait, it says which.
     fn answers(&self, flags: PollFlags) -> bool {
         let mut fds = [PollFd::new(&self.fd, flags)];
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         rustix::event::poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
     /// Registers, or registers again, which repeats the edge if there is something to tell.
-    pub(crate) fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
         let fd = self.fd.as_raw_fd();
         if self.registry.is_some() {
             return SourceFd(&fd).reregister(registry, token, interest);

@@ -96,10 +96,9 @@ impl Stream {
             Stream::Udp(_) | Stream::Simulated(_) => return Ok(true),
         };
         match (error, peer) {
-            (Some(error), _) => Err(error),
             (None, Ok(())) => Ok(true),
             (None, Err(error)) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            (None, Err(error)) => Err(error),
+            (Some(error), _) | (None, Err(error)) => Err(error),
         }
     }
 

@@ -261,8 +261,8 @@ impl Tables {
             Phase::Connecting | Phase::Lingering | Phase::Dead => return self.kill(token),
         };
         let Some(limit) = limit else { return };
-        if quiet < limit {
-            return self.set_deadline(token, limit - quiet);
+        if let Some(left) = limit.checked_sub(quiet).filter(|left| !left.is_zero()) {
+            return self.set_deadline(token, left);
         }
         if connection.phase == Phase::Open {
             return self.close(token, Closed::Idle(limit));

@@ -55,13 +55,8 @@ impl Loop {
         let poll = Poll::new().unwrap();
         let kind = Kind::of(fd.as_fd()).unwrap();
         let mut descriptor = Descriptor::polled(fd.as_fd());
-        descriptor
-            .register(poll.registry(), Token(3), Interest::READABLE)
-            .unwrap();
-        Self {
-            poll,
-            console: Console::new(descriptor, kind, MAX_LINE),
-        }
+        descriptor.register(poll.registry(), Token(3), Interest::READABLE).unwrap();
+        Self { poll, console: Console::new(descriptor, kind, MAX_LINE) }
     }
 
     /// One turn: everything that the console has to say.
@@ -76,9 +71,7 @@ impl Loop {
     /// Waits for an event and wakes the console.
     fn wait(&mut self) {
         let mut events = Events::with_capacity(4);
-        self.poll
-            .poll(&mut events, Some(Duration::from_secs(5)))
-            .unwrap();
+        self.poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
         assert!(!events.is_empty(), "no event within 5 s");
         self.console.wake();
     }
@@ -160,9 +153,7 @@ fn both(test: impl Fn(Loop, File)) {
 fn fifty_lines_at_once_all_come() {
     both(|mut operator, mut writer| {
         let lines: Vec<_> = (0..50).map(|number| format!("line {number}")).collect();
-        writer
-            .write_all((lines.join("\n") + "\n").as_bytes())
-            .unwrap();
+        writer.write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
         let expected: Vec<_> = lines.iter().map(|text| line(text)).collect();
         assert_eq!(operator.expect(50), expected);
     });
@@ -208,10 +199,7 @@ fn a_megabyte_without_newline_is_one_notice_and_little_memory() {
             writer.write_all(&vec![b'x'; 1 << 20]).unwrap();
             writer.write_all(b"\nafter\n").unwrap();
         });
-        assert_eq!(
-            operator.until_end(),
-            [Seen::TooLong, line("after"), Seen::End]
-        );
+        assert_eq!(operator.until_end(), [Seen::TooLong, line("after"), Seen::End]);
         feeder.join().unwrap();
         let bound = 2 * (MAX_LINE + 1 + CHUNK);
         assert!(operator.console.lines.bytes.capacity() <= bound);
@@ -291,11 +279,7 @@ fn files_are_read_to_their_end() {
         ("", vec![Seen::Never]),
         (&"x".repeat(MAX_LINE + 1), vec![Seen::TooLong, Seen::End]),
     ] {
-        assert_eq!(
-            Loop::new(&file(content)).until_end(),
-            expected,
-            "{content:?}"
-        );
+        assert_eq!(Loop::new(&file(content)).until_end(), expected, "{content:?}");
     }
 }
 
@@ -352,11 +336,7 @@ fn control_d_and_hang_up_are_the_end() {
 
     for polled in [false, true] {
         let (master, slave) = pty();
-        let mut operator = if polled {
-            Loop::polled(&slave)
-        } else {
-            Loop::new(&slave)
-        };
+        let mut operator = if polled { Loop::polled(&slave) } else { Loop::new(&slave) };
         assert_eq!(operator.turn(), []);
         drop(master);
         assert_eq!(operator.until_end(), [Seen::End]);
@@ -391,12 +371,7 @@ fn in_the_background_nothing_is_read_until_we_are_in_front_again() {
     let mut child = Command::new("setsid")
         .args(["--ctty", "--wait", "sh", "-c", script])
         .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "console::tests::background_part",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", "console::tests::background_part", "--ignored", "--nocapture"])
         .env(PART, "yes")
         .stdin(Stdio::from(slave))
         .stdout(Stdio::piped())
@@ -412,11 +387,7 @@ fn in_the_background_nothing_is_read_until_we_are_in_front_again() {
         }
     }
     let output = child.wait_with_output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(report.contains("1 passed"), "{report}");
 }
 
@@ -427,28 +398,18 @@ fn background_part() {
         return;
     }
     let poll = Poll::new().unwrap();
-    let console = Console::open(poll.registry(), Token(3), MAX_LINE)
-        .unwrap()
-        .unwrap();
+    let console = Console::open(poll.registry(), Token(3), MAX_LINE).unwrap().unwrap();
     let mut operator = Loop { poll, console };
     let terminal = rustix::stdio::stdin();
     assert_eq!(operator.expect(1), [line("front")]);
 
     // Another group in front: we are in the background now.
-    let mut other = Command::new("cat")
-        .stdin(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .unwrap();
+    let mut other = Command::new("cat").stdin(Stdio::piped()).process_group(0).spawn().unwrap();
     let group = rustix::process::Pid::from_child(&other);
     rustix::termios::tcsetpgrp(terminal, group).unwrap();
     operator.console.wake();
     assert_eq!(operator.turn(), []);
-    assert_eq!(
-        operator.console.retry_after(),
-        None,
-        "nothing is there to come back for"
-    );
+    assert_eq!(operator.console.retry_after(), None, "nothing is there to come back for");
 
     println!("\n{IN_BACKGROUND}");
     operator.wait();
@@ -472,13 +433,8 @@ fn background_part() {
 fn model(input: &[u8], max_line: usize) -> Vec<Option<Vec<u8>>> {
     let mut lines: Vec<&[u8]> = input.split(|&byte| byte == b'\n').collect();
     let last = lines.pop().filter(|last| !last.is_empty());
-    let whole = lines
-        .into_iter()
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    whole
-        .chain(last)
-        .map(|line| (line.len() <= max_line).then(|| line.to_vec()))
-        .collect()
+    let whole = lines.into_iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    whole.chain(last).map(|line| (line.len() <= max_line).then(|| line.to_vec())).collect()
 }
 
 fn cut(chunks: &VecDeque<Vec<u8>>, max_line: usize) -> Vec<Option<Vec<u8>>> {

@@ -155,7 +155,7 @@ impl<H: Handler> Lines<H> {
             return 0;
         }
         // One byte more may be the CR of a line that just fits.
-        let longest = self.max_line + usize::from(rest.last() == Some(&b'\r'));
+        let longest = self.max_line.saturating_add(usize::from(rest.last() == Some(&b'\r')));
         if rest.len() > longest {
             session.discards = true;
             self.refuse(cx);

@@ -35,9 +35,7 @@ impl Descriptor {
 }
 
 fn polled(fd: &OwnedFd) -> Output {
-    Output {
-        descriptor: Descriptor::polled(fd.as_fd()),
-    }
+    Output { descriptor: Descriptor::polled(fd.as_fd()) }
 }
 
 fn is_blocking(fd: &impl AsFd) -> bool {
@@ -67,8 +65,7 @@ fn expect_writable_after(output: &mut Output, drain: impl FnOnce(usize)) {
     output.register(poll.registry(), TOKEN).unwrap();
     drain(fill(output));
     loop {
-        poll.poll(&mut events, Some(Duration::from_secs(5)))
-            .unwrap();
+        poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
         assert!(!events.is_empty(), "no event although there is room");
         // The first event may still tell of the room before it was filled.
         if output.write(b"again").is_ok() {
@@ -113,12 +110,9 @@ fn kinds_are_told_apart() {
 fn opening_anew_leaves_the_original_blocking() {
     let (reader, writer) = small_pipe();
     let (_master, slave) = pty();
-    for (fd, access) in [
-        (&reader, OFlags::RDONLY),
-        (&writer, OFlags::WRONLY),
-        (&slave, OFlags::RDONLY),
-        (&slave, OFlags::WRONLY),
-    ] {
+    for (fd, access) in
+        [(&reader, OFlags::RDONLY), (&writer, OFlags::WRONLY), (&slave, OFlags::RDONLY), (&slave, OFlags::WRONLY)]
+    {
         let own = reopen(fd.as_fd(), access).unwrap();
         assert!(!is_blocking(&own));
         assert!(is_blocking(fd));
@@ -131,18 +125,9 @@ fn opening_anew_is_refused_where_it_would_be_something_else() {
     let (master, _slave) = pty();
     let (socket, _peer) = UnixStream::pair().unwrap();
     let errno = |fd: BorrowedFd<'_>, access| reopen(fd, access).unwrap_err().raw_os_error();
-    assert_eq!(
-        errno(reader.as_fd(), OFlags::WRONLY),
-        Some(Errno::BADF.raw_os_error())
-    );
-    assert_eq!(
-        errno(master.as_fd(), OFlags::RDONLY),
-        Some(Errno::NXIO.raw_os_error())
-    );
-    assert_eq!(
-        errno(socket.as_fd(), OFlags::RDWR),
-        Some(Errno::NXIO.raw_os_error())
-    );
+    assert_eq!(errno(reader.as_fd(), OFlags::WRONLY), Some(Errno::BADF.raw_os_error()));
+    assert_eq!(errno(master.as_fd(), OFlags::RDONLY), Some(Errno::NXIO.raw_os_error()));
+    assert_eq!(errno(socket.as_fd(), OFlags::RDWR), Some(Errno::NXIO.raw_os_error()));
 }
 
 #[test]
@@ -181,17 +166,11 @@ fn stopped_terminal_refuses_and_tells_when_it_goes_on() {
 fn closed_reader_is_a_broken_pipe() {
     let (reader, writer) = small_pipe();
     let (socket, peer) = UnixStream::pair().unwrap();
-    let mut outputs = [
-        Output::from_fd(writer.as_fd()).unwrap(),
-        polled(&writer),
-        Output::from_fd(socket.as_fd()).unwrap(),
-    ];
+    let mut outputs =
+        [Output::from_fd(writer.as_fd()).unwrap(), polled(&writer), Output::from_fd(socket.as_fd()).unwrap()];
     drop((reader, peer));
     for output in &mut outputs {
-        assert_eq!(
-            output.write(b"text").unwrap_err().kind(),
-            ErrorKind::BrokenPipe
-        );
+        assert_eq!(output.write(b"text").unwrap_err().kind(), ErrorKind::BrokenPipe);
     }
 }
 
@@ -219,12 +198,7 @@ fn shared_file_keeps_the_order_of_all_writers() {
     for append in [false, true] {
         let path = directory.path().join(format!("log-{append}"));
         std::fs::write(&path, "before\n").unwrap();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .append(append)
-            .open(&path)
-            .unwrap();
+        let mut file = OpenOptions::new().read(true).write(true).append(append).open(&path).unwrap();
         file.seek(std::io::SeekFrom::End(0)).unwrap();
         let mut first = Output::from_fd(file.as_fd()).unwrap();
         let mut second = Output::from_fd(file.as_fd()).unwrap();
@@ -241,13 +215,7 @@ fn shared_file_keeps_the_order_of_all_writers() {
 fn appended_file_goes_on_at_its_end_after_others_wrote() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
-    let open = || {
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .unwrap()
-    };
+    let open = || OpenOptions::new().append(true).create(true).open(&path).unwrap();
     let (ours, mut other) = (open(), open());
     let mut output = Output::from_fd(ours.as_fd()).unwrap();
     output.write(b"one\n").unwrap();
@@ -314,12 +282,9 @@ fn copy_gives_no_events_after_its_drop() {
     let mut events = Events::with_capacity(4);
     let (socket, mut peer) = UnixStream::pair().unwrap();
     let mut descriptor = Descriptor::open(socket.as_fd(), OFlags::RDONLY).unwrap();
-    descriptor
-        .register(poll.registry(), TOKEN, Interest::READABLE)
-        .unwrap();
+    descriptor.register(poll.registry(), TOKEN, Interest::READABLE).unwrap();
     peer.write_all(b"x").unwrap();
-    poll.poll(&mut events, Some(Duration::from_secs(5)))
-        .unwrap();
+    poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
     assert_eq!(events.iter().count(), 1);
     drop(descriptor);
     peer.write_all(b"x").unwrap();

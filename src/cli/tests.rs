@@ -1,0 +1,75 @@
+use super::*;
+
+#[derive(Parser, Debug)]
+#[command(name = "test-server")]
+struct TestArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+fn parsed(words: &[&str]) -> Result<ServerArgs, String> {
+    let words = std::iter::once(&"test-server").chain(words);
+    TestArgs::try_parse_from(words).map(|args| args.server).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_flags_are_well_formed() {
+    TestArgs::command().debug_assert();
+}
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let args = parsed(&[]).expect("no flag is required");
+    assert_eq!((args.backlog, args.reuse_address, args.reuse_port, args.nodelay), (1024, true, false, true));
+    assert_eq!((args.keepalive, args.max_connections, args.idle_timeout), (Off(None), Off(None), Off(None)));
+    assert_eq!((args.max_queue, args.drain), (Off(Some(1 << 20)), Off(Some(Duration::from_secs(5)))));
+    assert_eq!(args.stdin, Stdin::Stop);
+}
+
+#[test]
+fn every_limit_takes_off() {
+    for flag in ["--keepalive", "--max-connections", "--idle-timeout", "--max-queue", "--drain"] {
+        parsed(&[flag, "off"]).unwrap_or_else(|error| panic!("{flag} off: {error}"));
+    }
+}
+
+#[test]
+fn values_are_understood_or_refused_with_the_flag_named() {
+    let args =
+        parsed(&["--idle-timeout", "500ms", "--max-queue", "64KiB", "--keepalive", "2m", "--recv-buffer", "4096"])
+            .expect("good values");
+    assert_eq!(args.idle_timeout, Off(Some(Duration::from_millis(500))));
+    assert_eq!((args.max_queue, args.recv_buffer), (Off(Some(65536)), Some(4096)));
+    assert_eq!(args.keepalive, Off(Some(Duration::from_secs(120))));
+    for (flag, value) in [
+        ("--idle-timeout", "5"),
+        ("--idle-timeout", "0s"),
+        ("--max-queue", "0"),
+        ("--max-queue", "5 apples"),
+        ("--max-queue", "99999999999999G"),
+        ("--max-connections", "0"),
+        ("--keepalive", "500ms"),
+        ("--keepalive", "10h"),
+        ("--allow", "10.0.0.0/33"),
+        ("--backlog", "many"),
+        ("--nodelay", "maybe"),
+        ("--listen", "nonsense"),
+    ] {
+        let error = parsed(&[flag, value]).expect_err(value);
+        assert!(error.contains(flag), "{flag} {value}: {error}");
+    }
+}
+
+#[test]
+fn networks_and_single_hosts_are_networks() {
+    let args = parsed(&["--allow", "10.0.0.0/8", "--deny", "10.0.0.1", "--deny", "::1"]).expect("good networks");
+    assert_eq!(args.allow, ["10.0.0.0/8".parse::<IpNet>().expect("a literal")]);
+    assert_eq!(args.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1/32", "::1/128"]);
+}
+
+#[test]
+fn the_inbox_holds_the_longest_line() {
+    assert_eq!(line_limits(4096).inbox, Limits::default().inbox);
+    assert_eq!(line_limits(1 << 20).inbox, (1 << 20) + 2);
+    assert_eq!(line_limits(usize::MAX).inbox, usize::MAX);
+}

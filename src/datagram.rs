@@ -1,0 +1,113 @@
+//! UDP sockets that listen: one datagram in, at most one out.
+//!
+//! Invariant: nothing is ever answered that could be another server's answer, so two servers cannot be made to talk to
+//! each other for ever (CVE-2024-2169): no source port below 1024, where services live, and none of our own ports. Nothing
+//! is queued: what the kernel refuses is dropped and counted, as a datagram may be.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::{Interest, Registry, net};
+
+use crate::acceptor::Admission;
+use crate::dispatcher::Dispatcher;
+use crate::handler::Handler;
+
+/// One UDP socket.
+#[derive(Debug)]
+pub(crate) struct DatagramSocket {
+    socket: net::UdpSocket,
+    local: SocketAddr,
+    may_read: bool,
+}
+
+/// Source ports below this belong to services (RFC 6335, system ports).
+const FIRST_USER_PORT: u16 = 1024;
+
+impl DatagramSocket {
+    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        Ok(DatagramSocket { socket: net::UdpSocket::from_std(socket), local, may_read: false })
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: mio::Token) -> io::Result<()> {
+        registry.register(&mut self.socket, token, Interest::READABLE)
+    }
+
+    pub(crate) fn wake(&mut self) {
+        self.may_read = true;
+    }
+
+    pub(crate) fn may_read(&self) -> bool {
+        self.may_read
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.local.port()
+    }
+
+    /// Serves what has arrived, within the turn's budget.
+    pub(crate) fn serve<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>, rules: &Rules<'_>) {
+        for _ in 0..dispatcher.tables.limits.turn_datagrams {
+            if !self.may_read {
+                return;
+            }
+            match self.socket.recv_from(dispatcher.buffer()) {
+                Ok((count, from)) if rules.answers(from) => {
+                    let mut refused = 0;
+                    dispatcher.datagram(from, count, |answer| refused = u64::from(!self.send(answer, from)));
+                    dispatcher.tables.stats.datagrams_dropped += refused;
+                }
+                Ok(_) => dispatcher.tables.stats.datagrams_dropped += 1,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.may_read = false,
+                // Linux reports here what became of an earlier answer, for example that its port is closed.
+                Err(error) => log::debug!("udp:{}: {error}", self.local),
+            }
+        }
+    }
+
+    /// Whether the kernel took the answer.
+    fn send(&self, answer: &[u8], to: SocketAddr) -> bool {
+        match self.socket.send_to(answer, to) {
+            Ok(_) => true,
+            Err(error) => {
+                log::debug!("udp:{}: no answer to {to}: {error}", self.local);
+                false
+            }
+        }
+    }
+}
+
+/// Who is answered.
+#[derive(Debug)]
+pub(crate) struct Rules<'a> {
+    pub(crate) admission: &'a Admission,
+    pub(crate) own_ports: &'a [u16],
+}
+
+impl Rules<'_> {
+    fn answers(&self, from: SocketAddr) -> bool {
+        from.port() >= FIRST_USER_PORT && !self.own_ports.contains(&from.port()) && self.admission.admits(from.ip())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_services_nor_ourselves_nor_the_denied_are_answered() {
+        let admission = Admission { allow: Vec::new(), deny: vec!["127.0.0.2/32".parse().expect("a literal")] };
+        let rules = Rules { admission: &admission, own_ports: &[5000] };
+        for (from, answered) in [
+            ("127.0.0.1:1023", false),
+            ("127.0.0.1:1024", true),
+            ("127.0.0.1:5000", false),
+            ("192.0.2.1:5000", false),
+            ("127.0.0.1:5001", true),
+            ("127.0.0.2:5001", false),
+        ] {
+            assert_eq!(rules.answers(from.parse().expect("a literal")), answered, "{from}");
+        }
+    }
+}

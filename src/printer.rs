@@ -1,0 +1,96 @@
+//! The way to standard output and standard error for what a handler prints and tells.
+//!
+//! Invariant: the loop never waits for a terminal or a pipe. What is printed (a program's result) is queued until it can be
+//! written; what is told (to an operator) is dropped when it cannot.
+
+use std::io::{ErrorKind, Write};
+
+use mio::Registry;
+
+use crate::stdio::{Diagnostics, Output};
+use crate::tables::{Stop, Tables};
+
+/// Standard output and standard error of a reactor, opened on first use.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    token: mio::Token,
+    stdout: Stdout,
+    stderr: Option<Diagnostics>,
+    is_blocked: bool,
+}
+
+#[derive(Debug)]
+enum Stdout {
+    Unused,
+    Open(Output),
+    /// Nobody reads it any more.
+    Closed,
+}
+
+impl Printer {
+    pub(crate) fn new(token: mio::Token) -> Self {
+        Printer { token, stdout: Stdout::Unused, stderr: None, is_blocked: false }
+    }
+
+    /// An edge: standard output takes more.
+    pub(crate) fn wake(&mut self) {
+        self.is_blocked = false;
+    }
+
+    /// Whether somebody may still read standard output.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.stdout, Stdout::Closed)
+    }
+
+    /// Writes what waits, as far as that goes without waiting.
+    pub(crate) fn write(&mut self, tables: &mut Tables, registry: &Registry) {
+        if !tables.told.is_empty() {
+            self.tell(&tables.told);
+            tables.told.clear();
+        }
+        if tables.printed.len() == 0 || self.is_blocked {
+            return;
+        }
+        if let Err(error) = self.print(tables, registry) {
+            // A program whose result nobody wants any more is done; `head` ends its sources in this way.
+            log::debug!("standard output: {error}");
+            self.stdout = Stdout::Closed;
+            tables.stop = tables.stop.max(Stop::Requested);
+        }
+        if !self.is_open() {
+            tables.printed.clear();
+        }
+        tables.printed_some();
+    }
+
+    fn print(&mut self, tables: &mut Tables, registry: &Registry) -> std::io::Result<()> {
+        if matches!(self.stdout, Stdout::Unused) {
+            let mut output = Output::stdout()?;
+            output.register(registry, self.token)?;
+            self.stdout = Stdout::Open(output);
+        }
+        let Stdout::Open(output) = &mut self.stdout else { return Ok(()) };
+        while tables.printed.len() > 0 {
+            match output.write(tables.printed.unsent()) {
+                Ok(count) => tables.printed.consume(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.is_blocked = true;
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, text: &[u8]) {
+        if self.stderr.is_none() {
+            self.stderr = Output::stderr().ok().map(Diagnostics::new);
+        }
+        if let Some(stderr) = &mut self.stderr {
+            // Diagnostics swallow their errors: a closed standard error never ends a server.
+            let _ = stderr.write_all(text);
+        }
+    }
+}

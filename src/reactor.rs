@@ -1,0 +1,409 @@
+//! The loop: one thread that waits for the kernel and gives every source its turn.
+//!
+//! Owns the poll, the listeners, the console and the ways to be stopped; everything between an edge and the handler is the
+//! dispatcher's. Invariants: [`Reactor::turn`] never waits but in the poll; whatever has something to do without a new edge
+//! makes the next poll return at once; an interrupted poll is an empty turn.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+
+use crate::acceptor::{Accepted, Acceptor, Admission, Pause};
+use crate::connector::Connector;
+use crate::console::{Console, Input};
+use crate::datagram::{DatagramSocket, Rules};
+use crate::dispatcher::{Dispatcher, Edge};
+use crate::handler::{Handler, Peer, Token};
+use crate::limits::Limits;
+use crate::printer::Printer;
+use crate::socket::{Listener, SocketOptions};
+use crate::stop::{Signals, Stopper};
+use crate::stream::Stream;
+use crate::tables::{Stop, Tables};
+use crate::throttle::Throttle;
+
+/// The reactor's own sources. A connection's token is at least 2^32, a listener's lies in between.
+const STOPPER: mio::Token = mio::Token(0);
+const SIGNALS: mio::Token = mio::Token(1);
+const CONSOLE: mio::Token = mio::Token(2);
+const STDOUT: mio::Token = mio::Token(3);
+const FIRST_LISTENER: usize = 4;
+
+/// Events taken from the kernel in one poll.
+const EVENTS: usize = 1024;
+
+/// What standard input means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleMode {
+    /// Any line, and the end of input, stops the reactor.
+    Stop,
+    /// Lines are commands, for [`Handler::console`]; the end of input is [`Handler::console_end`].
+    Commands,
+}
+
+/// One thread, many lines: hosts a [`Handler`] on any number of listeners.
+///
+/// ```no_run
+/// use switchboard::protocol::Echo;
+/// use switchboard::socket::{SocketOptions, bind};
+/// use switchboard::{ConsoleMode, Limits, Reactor};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut reactor = Reactor::new(Echo::bytes(), Limits::default())?;
+/// for listener in bind(&"127.0.0.1:50000".parse()?, &SocketOptions::default())? {
+///     reactor.listen(listener)?;
+/// }
+/// reactor.open_console(ConsoleMode::Stop)?;
+/// reactor.run()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Reactor<H: Handler> {
+    poll: Poll,
+    events: Events,
+    dispatcher: Dispatcher<H>,
+    listeners: Vec<Listening>,
+    admission: Admission,
+    options: SocketOptions,
+    connector: Connector,
+    pause: Pause,
+    refusals: Throttle,
+    console: Option<(Console, ConsoleMode)>,
+    console_retry: Option<Instant>,
+    printer: Printer,
+    signals: Option<Signals>,
+    stopper: Stopper,
+    stop_deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Listening {
+    Streams(Acceptor),
+    Datagrams(DatagramSocket),
+}
+
+impl<H: Handler> Reactor<H> {
+    /// A reactor that hosts this handler, with nothing to listen to yet.
+    ///
+    /// # Errors
+    /// When the kernel has no descriptor for the poll.
+    pub fn new(handler: H, limits: Limits) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let stopper = Stopper::new(poll.registry(), STOPPER)?;
+        let tables = Tables::new(limits, Some(poll.registry().try_clone()?), Instant::now());
+        Ok(Reactor {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            dispatcher: Dispatcher::new(handler, tables),
+            listeners: Vec::new(),
+            admission: Admission::default(),
+            options: SocketOptions::default(),
+            connector: Connector::default(),
+            pause: Pause::new(),
+            refusals: Throttle::new(),
+            console: None,
+            console_retry: None,
+            printer: Printer::new(STDOUT),
+            signals: None,
+            stopper,
+            stop_deadline: None,
+        })
+    }
+
+    /// Serves who comes to this listener. Returns its number, as in [`Via::Listener`](crate::Via::Listener).
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a blocking listener, with the remedy; or the poll refuses it.
+    pub fn listen(&mut self, listener: Listener) -> io::Result<usize> {
+        if !listener.is_nonblocking()? {
+            let text = "a blocking listener would stop the loop: make it with SocketOptions::nonblocking(true)";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let number = self.listeners.len();
+        let (token, registry) = (mio::Token(FIRST_LISTENER + number), self.poll.registry());
+        self.listeners.push(match Acceptor::new(listener, &self.options) {
+            Ok(mut acceptor) => {
+                acceptor.register(registry, token)?;
+                Listening::Streams(acceptor)
+            }
+            Err(socket) => {
+                let mut socket = DatagramSocket::new(socket)?;
+                socket.register(registry, token)?;
+                Listening::Datagrams(socket)
+            }
+        });
+        Ok(number)
+    }
+
+    /// Serves only these hosts from now on.
+    pub fn admit(&mut self, admission: Admission) {
+        self.admission = admission;
+    }
+
+    /// The options of accepted Unix streams and of outbound connections. Call it before [`listen`](Self::listen).
+    pub fn use_options(&mut self, options: SocketOptions) {
+        self.connector.options = options.clone();
+        self.options = options;
+    }
+
+    /// Reads standard input from now on. Returns whether there is an operator: not for `/dev/null`, a closed descriptor, or
+    /// a directory.
+    ///
+    /// # Errors
+    /// When the poll refuses it.
+    pub fn open_console(&mut self, mode: ConsoleMode) -> io::Result<bool> {
+        let max_line = self.dispatcher.tables.limits.console_line;
+        let console = Console::open(self.poll.registry(), CONSOLE, max_line)?;
+        self.console = console.map(|console| (console, mode));
+        Ok(self.console.is_some())
+    }
+
+    /// Stops at SIGTERM and SIGINT, and at SIGHUP unless the process was started with it ignored (`nohup`).
+    ///
+    /// # Errors
+    /// When the system refuses a signal handler or the poll its source.
+    pub fn handle_signals(&mut self) -> io::Result<()> {
+        self.signals = Some(Signals::new(self.poll.registry(), SIGNALS)?);
+        Ok(())
+    }
+
+    /// A handle to stop this reactor from elsewhere.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Calls the handler outside of any connection, before the first turn: to connect, or to set an alarm.
+    pub fn start(&mut self, start: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
+        self.dispatcher.call(start);
+    }
+
+    /// Runs until stopped, and returns the handler.
+    ///
+    /// # Errors
+    /// Only when the poll itself fails, which is a bug or the end of the system's memory. Nothing that a peer does is an
+    /// error here.
+    pub fn run(mut self) -> io::Result<H> {
+        while self.turn()? {}
+        Ok(self.dispatcher.handler)
+    }
+
+    /// Waits for something to happen, and serves all that has. Returns false once the reactor has stopped.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn turn(&mut self) -> io::Result<bool> {
+        let timeout = self.timeout();
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            result => result?,
+        }
+        self.dispatcher.tables.now = Instant::now();
+        self.take_events();
+        self.dispatcher.work_ready();
+        self.dispatcher.run_timers();
+        self.read_console();
+        self.connector.work(&mut self.dispatcher);
+        let buried = self.dispatcher.flush_and_bury();
+        // Accepting comes after burying, so that who leaves makes room for who comes in the same turn.
+        self.accept(buried);
+        self.take_datagrams();
+        self.dispatcher.flush_and_bury();
+        self.printer.write(&mut self.dispatcher.tables, self.poll.registry());
+        Ok(self.step_stop())
+    }
+
+    /// How long the poll may wait: not at all while something is ready, else until the next deadline.
+    fn timeout(&mut self) -> Option<Duration> {
+        let tables = &mut self.dispatcher.tables;
+        let waits_for_connection = tables.is_console_held();
+        let is_paused = self.pause.is_on(tables.now);
+        let has_listener = self.listeners.iter().any(|listening| match listening {
+            Listening::Streams(acceptor) => acceptor.may_accept() && !is_paused,
+            Listening::Datagrams(socket) => socket.may_read(),
+        });
+        let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !waits_for_connection;
+        if !tables.ready.is_empty() || !tables.wanted.is_empty() || has_listener || has_console {
+            return Some(Duration::ZERO);
+        }
+        if tables.stop == Stop::Requested {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [tables.timers.next_deadline(), self.pause.until(), self.console_retry, self.stop_deadline];
+        let next = deadlines.into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn take_events(&mut self) {
+        for event in &self.events {
+            match event.token() {
+                STOPPER | SIGNALS => {}
+                CONSOLE => {
+                    if let Some((console, _)) = &mut self.console {
+                        console.wake();
+                    }
+                }
+                STDOUT => self.printer.wake(),
+                mio::Token(number) if number >> 32 == 0 => match self.listeners.get_mut(number - FIRST_LISTENER) {
+                    Some(Listening::Streams(acceptor)) => acceptor.wake(),
+                    Some(Listening::Datagrams(socket)) => socket.wake(),
+                    None => {}
+                },
+                mio::Token(number) => {
+                    let token = Token::from(slotmap::KeyData::from_ffi(number as u64));
+                    self.dispatcher.edge(token, edge(event));
+                    self.connector.wake(token);
+                }
+            }
+        }
+    }
+
+    /// Hands over what the operator has typed, unless a peer has to read first what was typed for it.
+    fn read_console(&mut self) {
+        let now = self.dispatcher.tables.now;
+        let Some((console, mode)) = &mut self.console else { return };
+        if self.console_retry.is_some_and(|at| at <= now) {
+            self.console_retry = None;
+            console.wake();
+        }
+        let mut has_ended = self.dispatcher.tables.stop > Stop::Running;
+        while !has_ended && !self.dispatcher.tables.is_console_held() && console.is_ready() {
+            let Some(input) = console.next_input() else { break };
+            has_ended = matches!(input, Input::End | Input::Never);
+            match (input, *mode) {
+                (Input::Never, _) => {}
+                (_, ConsoleMode::Stop) => self.dispatcher.call_console(|_, cx| cx.stop()),
+                (Input::Line(line), ConsoleMode::Commands) => {
+                    self.dispatcher.call_console(|handler, cx| handler.console(line, cx));
+                }
+                (Input::TooLong, ConsoleMode::Commands) => {
+                    let limit = self.dispatcher.tables.limits.console_line;
+                    let text = format!("a line of over {limit} bytes at standard input was discarded");
+                    self.dispatcher.call_console(|_, cx| cx.tell(&text));
+                }
+                (Input::End, ConsoleMode::Commands) => {
+                    self.dispatcher.call_console(H::console_end);
+                }
+            }
+        }
+        let retry = console.retry_after();
+        if has_ended || self.dispatcher.tables.stop > Stop::Running {
+            self.console = None;
+        } else if self.console_retry.is_none() {
+            self.console_retry = retry.and_then(|after| now.checked_add(after));
+        }
+    }
+
+    /// Lets in who waits, within each listener's budget.
+    fn accept(&mut self, buried: usize) {
+        let now = self.dispatcher.tables.now;
+        if buried > 0 {
+            self.pause.end();
+        }
+        for number in 0..self.listeners.len() {
+            for _ in 0..self.dispatcher.tables.limits.turn_accepts {
+                let Some(Listening::Streams(acceptor)) = self.listeners.get_mut(number) else { break };
+                if !acceptor.may_accept() || self.pause.is_on(now) {
+                    break;
+                }
+                match acceptor.accept() {
+                    Accepted::Stream(stream, peer) => self.admit_stream(stream, peer, number),
+                    Accepted::Lost(error) => log::debug!("a client was lost: {error}"),
+                    Accepted::Nobody => break,
+                    Accepted::Exhausted(error) => {
+                        let until = now.checked_add(self.dispatcher.tables.limits.accept_retry);
+                        self.pause.begin(now, until, &error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit_stream(&mut self, stream: Stream, peer: Peer, listener: usize) {
+        let tables = &mut self.dispatcher.tables;
+        let is_full = tables.limits.max_connections.is_some_and(|most| tables.connections.len() >= most);
+        let is_denied = matches!(peer, Peer::Inet(address) if !self.admission.admits(address.ip()));
+        if !is_full && !is_denied {
+            if let Err(error) = self.dispatcher.open(stream, peer, listener) {
+                log::warn!("{peer} lost: {error}");
+            }
+            return;
+        }
+        tables.stats.refused += 1;
+        if let Some(count) = self.refusals.note(tables.now) {
+            let reason = if is_denied { "not allowed (--allow, --deny)" } else { "full (--max-connections)" };
+            log::warn!("{peer} refused: {reason} ({count} refused since the last such line)");
+        }
+    }
+
+    fn take_datagrams(&mut self) {
+        let ports = self.listeners.iter().filter_map(|listening| match listening {
+            Listening::Datagrams(socket) => Some(socket.port()),
+            Listening::Streams(_) => None,
+        });
+        if !self.listeners.iter().any(|listening| matches!(listening, Listening::Datagrams(found) if found.may_read()))
+        {
+            return;
+        }
+        let own_ports: Vec<u16> = ports.collect();
+        let rules = Rules { admission: &self.admission, own_ports: &own_ports };
+        for listening in &mut self.listeners {
+            if let Listening::Datagrams(socket) = listening {
+                socket.serve(&mut self.dispatcher, &rules);
+            }
+        }
+    }
+
+    /// Takes a wish to stop one step further. Returns whether to go on.
+    fn step_stop(&mut self) -> bool {
+        let wishes = self.stopper.take() + self.signals.as_mut().map_or(0, Signals::take);
+        let tables = &mut self.dispatcher.tables;
+        tables.stop = match (tables.stop, wishes) {
+            (stop, 0) => stop,
+            (Stop::Running, 1) => Stop::Requested,
+            _ => Stop::Now,
+        };
+        match tables.stop {
+            Stop::Running => return true,
+            Stop::Requested => {
+                self.stop_deadline = tables.now.checked_add(tables.limits.drain);
+                self.listeners.clear();
+                self.console = None;
+                self.dispatcher.begin_stop();
+                self.dispatcher.flush_and_bury();
+            }
+            Stop::Draining => {
+                if self.stop_deadline.is_some_and(|deadline| deadline <= tables.now) {
+                    tables.stop = Stop::Now;
+                }
+            }
+            Stop::Now => {}
+        }
+        let tables = &self.dispatcher.tables;
+        if tables.stop == Stop::Now {
+            self.end_now();
+            return false;
+        }
+        !tables.connections.is_empty() || tables.printed.len() > 0 && self.printer.is_open()
+    }
+
+    /// Drops whoever is left.
+    fn end_now(&mut self) {
+        self.listeners.clear();
+        let (connections, bytes) = self.dispatcher.drop_all();
+        if bytes > 0 {
+            log::warn!("stopped with {bytes} bytes undelivered to {connections} connections");
+        }
+    }
+}
+
+fn edge(event: &mio::event::Event) -> Edge {
+    Edge {
+        readable: event.is_readable(),
+        // An error is found by writing, also where reading is paused.
+        writable: event.is_writable() || event.is_error(),
+        read_closed: event.is_read_closed(),
+        urgent: event.is_priority(),
+    }
+}

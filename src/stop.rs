@@ -1,0 +1,94 @@
+//! The ways to ask a reactor to stop from outside of it: another thread, or a signal.
+//!
+//! Invariant: the first wish drains, the second ends at once, and none is lost or counted twice.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mio::{Interest, Registry, Waker};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals as SignalSource;
+
+/// Stops a running [`Reactor`](crate::Reactor) from anywhere: a clone can go to another thread.
+///
+/// Once asked, the reactor drains; asked again, it ends at once.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    wishes: Arc<AtomicUsize>,
+    waker: Arc<Waker>,
+}
+
+impl Stopper {
+    pub(crate) fn new(registry: &Registry, token: mio::Token) -> io::Result<Self> {
+        Ok(Stopper { wishes: Arc::default(), waker: Arc::new(Waker::new(registry, token)?) })
+    }
+
+    /// Asks to stop.
+    ///
+    /// # Errors
+    /// When the reactor cannot be woken, which only happens when it is out of memory.
+    pub fn stop(&self) -> io::Result<()> {
+        self.wishes.fetch_add(1, Ordering::Release);
+        self.waker.wake()
+    }
+
+    /// The number of wishes since the last look.
+    pub(crate) fn take(&self) -> usize {
+        self.wishes.swap(0, Ordering::Acquire)
+    }
+}
+
+/// SIGTERM, SIGINT and SIGHUP as one more source of the loop.
+pub(crate) struct Signals(SignalSource);
+
+impl Signals {
+    pub(crate) fn new(registry: &Registry, token: mio::Token) -> io::Result<Self> {
+        let mut signals = vec![SIGTERM, SIGINT];
+        // nohup(1) starts its program with SIGHUP ignored; a handler would undo that.
+        if !is_ignored(SIGHUP) {
+            signals.push(SIGHUP);
+        }
+        let mut source = SignalSource::new(signals)?;
+        registry.register(&mut source, token, Interest::READABLE)?;
+        Ok(Signals(source))
+    }
+
+    /// The number of signals since the last look.
+    pub(crate) fn take(&mut self) -> usize {
+        self.0.pending().count()
+    }
+}
+
+/// Whether the process was started with a signal ignored, by `/proc/self/status` (proc(5)); false where there is none.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_set(&status).is_some_and(|set| set & (1 << (signal - 1)) != 0)
+}
+
+fn ignored_set(status: &str) -> Option<u64> {
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(set.trim(), 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_set_of_ignored_signals() {
+        assert_eq!(ignored_set("Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0\n"), Some(0x1001));
+        assert_eq!(ignored_set("Name:\tx\n"), None);
+        assert!(!is_ignored(SIGTERM), "the test process does not ignore SIGTERM");
+    }
+
+    #[test]
+    fn wishes_are_counted_once() {
+        let poll = mio::Poll::new().expect("a poll");
+        let stopper = Stopper::new(poll.registry(), mio::Token(0)).expect("a waker");
+        let other = stopper.clone();
+        std::thread::spawn(move || other.stop()).join().expect("no panic").expect("woken");
+        stopper.stop().expect("woken");
+        assert_eq!((stopper.take(), stopper.take()), (2, 0));
+    }
+}

@@ -1,0 +1,45 @@
+//! One log line per interval for what may happen a thousand times a second.
+
+use std::time::{Duration, Instant};
+
+/// Decides which of many like events are logged, and counts the others.
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    next: Option<Instant>,
+    unsaid: u64,
+}
+
+/// Time between two lines about the same thing. 10 s: seen at once, and six lines a minute at most.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+impl Throttle {
+    pub(crate) fn new() -> Self {
+        Throttle { next: None, unsaid: 0 }
+    }
+
+    /// Notes one event. `Some(count)` when a line is due, with the number of events that it stands for.
+    pub(crate) fn note(&mut self, now: Instant) -> Option<u64> {
+        self.unsaid += 1;
+        if self.next.is_some_and(|next| now < next) {
+            return None;
+        }
+        self.next = now.checked_add(INTERVAL);
+        Some(std::mem::take(&mut self.unsaid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_the_first_and_then_one_an_interval_with_the_count() {
+        let (start, mut throttle) = (Instant::now(), Throttle::new());
+        assert_eq!(throttle.note(start), Some(1));
+        for _ in 0..99 {
+            assert_eq!(throttle.note(start + Duration::from_nanos(9_999_999_999)), None);
+        }
+        assert_eq!(throttle.note(start + INTERVAL), Some(100));
+        assert_eq!(throttle.note(start + 3 * INTERVAL), Some(1));
+    }
+}
