@@ -137,8 +137,8 @@ impl Pause {
         self.until = until;
         if let Some(count) = self.throttle.note(now) {
             log::warn!(
-                "accepting pauses ({count} times): {error}; those who wait are served when others leave. \
-                 More descriptors: ulimit -n"
+                "accepting pauses: {error}; those who wait are served when others leave; for more descriptors raise \
+                 ulimit -n ({count} such pauses since the last line)"
             );
         }
     }

@@ -153,7 +153,9 @@ impl<H: Handler> Dispatcher<H> {
                 // call in two. Not so when the peer has ended, when urgent data cut the read, or for datagrams.
                 let is_whole = count < self.buffer.len() && !flags.drain_fully && !connection.stream.is_datagram();
                 flags.may_read = !is_whole;
-                connection.last_active = now;
+                if connection.phase == Phase::Open {
+                    connection.last_active = now;
+                }
                 self.tables.stats.bytes_in += count as u64;
                 return count;
             }

@@ -84,8 +84,10 @@ impl Tables {
             while let Some(token) = self.dirty.pop() {
                 self.flush_connection(token);
             }
-            while let Some(feed) = self.dirty_feeds.pop() {
-                self.flush_feed(feed);
+            while let Some(id) = self.dirty_feeds.pop() {
+                if self.feeds.get(id).is_some_and(|feed| feed.is_dirty) {
+                    self.flush_feed(id);
+                }
             }
         }
     }

@@ -190,14 +190,16 @@ impl Tables {
         {
             follower.finish_at(feed.end());
         }
-        let deadline = connection.deadline.take();
-        let reads = connection.flags.may_read;
-        if let Some(id) = deadline {
-            self.timers.cancel(id);
+        let Flags { may_read, blocked, .. } = connection.flags;
+        if let Some(idle) = connection.deadline.take() {
+            self.timers.cancel(idle);
+        }
+        if blocked {
+            self.set_deadline(token, self.limits.flush_stall);
         }
         self.ended.push((token, why));
         self.mark_dirty(token);
-        if reads {
+        if may_read {
             self.mark_ready(token);
         }
     }
