@@ -1,5 +1,10 @@
 //! The protocols of the family: pure handlers, bytes and time in, bytes and requests out.
 
 mod echo;
+mod uppercase;
 
 pub use echo::{Echo, EchoLines};
+pub use uppercase::Uppercase;
+
+#[cfg(test)]
+mod chunking;
