@@ -1,0 +1,73 @@
+//! The reactor in this process, on real sockets: what it does must be what the simulation says.
+
+mod agreement;
+mod reactor;
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use switchboard::socket::{Listener, SocketOptions, bind};
+use switchboard::{Address, Handler, Limits, Reactor, Stopper};
+
+/// A reactor on a thread of its own; stopped and joined when dropped.
+pub(crate) struct Running {
+    pub(crate) listening: Vec<Address>,
+    pub(crate) stopper: Stopper,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Runs the handler that `make` makes on these addresses, which have port 0.
+    pub(crate) fn start<H: Handler>(make: impl FnOnce() -> H + Send + 'static, addresses: &[&str]) -> Self {
+        Self::with_limits(make, addresses, Limits::default())
+    }
+
+    pub(crate) fn with_limits<H: Handler>(
+        make: impl FnOnce() -> H + Send + 'static,
+        addresses: &[&str],
+        limits: Limits,
+    ) -> Self {
+        let options = SocketOptions::default();
+        let listeners: Vec<Listener> = addresses
+            .iter()
+            .flat_map(|text| bind(&text.parse().expect("a literal address"), &options).expect("port 0 is free"))
+            .collect();
+        let listening = listeners.iter().map(|listener| listener.local().expect("a bound socket")).collect();
+        let (tell, told) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let mut reactor = Reactor::new(make(), limits).expect("a poll");
+            for listener in listeners {
+                reactor.listen(listener).expect("a non-blocking listener");
+            }
+            tell.send(reactor.stopper()).expect("the test waits");
+            reactor.run().expect("the poll works");
+        });
+        let stopper = told.recv().expect("the reactor starts");
+        Running { listening, stopper, thread: Some(thread) }
+    }
+
+    /// The socket address of the first listener.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listening[0].resolve().expect("an IP address")[0]
+    }
+
+    /// Asks to stop and waits for the end of the thread.
+    pub(crate) fn stop(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.stopper.stop().expect("the reactor can be woken");
+            let result = thread.join();
+            assert!(result.is_ok() || std::thread::panicking(), "the reactor panicked");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.join();
+    }
+}

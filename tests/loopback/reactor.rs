@@ -1,0 +1,160 @@
+//! What only a real kernel shows: bursts, other threads, outbound connections, families of sockets.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use switchboard::protocol::Echo;
+use switchboard::socket::{SocketOptions, bind};
+use switchboard::{Address, Context, Handler, Limits, Origin, Reactor, Token, Via};
+
+use super::Running;
+
+fn read_all(stream: &mut impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("an orderly end");
+    bytes
+}
+
+#[test]
+fn five_hundred_clients_in_one_burst_are_all_served() {
+    let running = Running::start(Echo::bytes, &["127.0.0.1:0"]);
+    let mut clients: Vec<TcpStream> =
+        (0..500).map(|_| TcpStream::connect(running.address()).expect("within the backlog")).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        write!(client, "{number}").expect("connected");
+        client.shutdown(Shutdown::Write).expect("connected");
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        assert_eq!(read_all(client), number.to_string().as_bytes());
+    }
+}
+
+#[test]
+fn a_blocking_listener_is_refused_with_the_remedy() {
+    let options = SocketOptions::default().nonblocking(false);
+    let listener = bind(&"127.0.0.1:0".parse().expect("a literal"), &options).expect("free").remove(0);
+    let mut reactor = Reactor::new(Echo::bytes(), Limits::default()).expect("a poll");
+    let error = reactor.listen(listener).expect_err("a blocking listener");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("nonblocking(true)"), "{error}");
+}
+
+#[test]
+fn another_thread_stops_it_and_the_second_wish_does_not_wait() {
+    let limits = Limits { drain: Duration::from_secs(60), ..Limits::default() };
+    let running = Running::with_limits(Echo::bytes, &["127.0.0.1:0"], limits);
+    let mut client = TcpStream::connect(running.address()).expect("the reactor accepts");
+    // Owed more than the kernel's buffers hold, and never read: the first wish alone would wait for a minute.
+    client.set_nonblocking(true).expect("a socket");
+    let mut refusals = 0;
+    while refusals < 100 {
+        match client.write(&[0; 65536]) {
+            Ok(_) => refusals = 0,
+            Err(_) => {
+                refusals += 1;
+                std::thread::yield_now();
+            }
+        }
+    }
+    let start = Instant::now();
+    running.stopper.stop().expect("woken");
+    running.stop();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn unix_sockets_and_datagrams_are_served_too() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("echo.sock");
+    let unix = format!("unix:{}", path.display());
+    let running = Running::start(Echo::bytes, &["udp:127.0.0.1:0", &unix]);
+    let mut client = UnixStream::connect(&path).expect("the reactor accepts");
+    client.write_all(b"over unix").expect("connected");
+    client.shutdown(Shutdown::Write).expect("connected");
+    assert_eq!(read_all(&mut client), b"over unix");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("free");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a valid time-out");
+    socket.send_to(b"over udp", running.address()).expect("sent");
+    let mut answer = [0; 100];
+    let (count, from) = socket.recv_from(&mut answer).expect("an answer");
+    assert_eq!((&answer[..count], from), (&b"over udp"[..], running.address()));
+    running.stop();
+    assert!(!path.exists(), "the path is removed at the end");
+}
+
+/// Passes what a client sends to a server that it connects to, and back: a proxy of ten lines a direction.
+struct Relay {
+    to: Address,
+    waiting: Vec<Token>,
+}
+
+/// The other side, once there is one, and what is for it before that.
+struct Side {
+    other: Option<Token>,
+    early: Vec<u8>,
+    me: Token,
+}
+
+impl Handler for Relay {
+    type Session = Side;
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Side {
+        let other = match &origin.via {
+            Via::Listener(_) => {
+                self.waiting.push(origin.token);
+                cx.connect(self.to.clone());
+                None
+            }
+            Via::Connect(_) => Some(self.waiting.remove(0)),
+        };
+        if let Some(client) = other {
+            cx.send(client, b"connected\n");
+        }
+        Side { other, early: Vec::new(), me: origin.token }
+    }
+
+    fn data<'a>(&mut self, side: &mut Side, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        match side.other {
+            Some(other) => cx.send(other, input),
+            None => side.early.extend_from_slice(input),
+        }
+        input.len()
+    }
+
+    fn eof(&mut self, side: &mut Side, cx: &mut Context<'_>) {
+        if let Some(other) = side.other {
+            cx.close_other(other);
+        }
+        cx.shut_down(side.me);
+        cx.close();
+    }
+
+    fn connect_failed(&mut self, to: &Address, error: &io::Error, cx: &mut Context<'_>) {
+        let client = self.waiting.remove(0);
+        cx.send(client, format!("{to}: {:?}\n", error.kind()).as_bytes());
+        cx.close_other(client);
+    }
+}
+
+#[test]
+fn an_outbound_connection_comes_about_and_carries_bytes_back() {
+    let target = TcpListener::bind("127.0.0.1:0").expect("free");
+    let to: Address = target.local_addr().expect("bound").to_string().parse().expect("an address");
+    let relay = Running::start(move || Relay { to, waiting: Vec::new() }, &["127.0.0.1:0"]);
+    let mut client = TcpStream::connect(relay.address()).expect("the reactor accepts");
+    let (mut server, _) = target.accept().expect("the reactor connects");
+    server.write_all(b"hello from the other side\n").expect("connected");
+    drop(server);
+    assert_eq!(read_all(&mut client), b"connected\nhello from the other side\n");
+}
+
+#[test]
+fn an_outbound_connection_that_is_refused_is_reported() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("free").local_addr().expect("bound");
+    let to: Address = free.to_string().parse().expect("an address");
+    let relay = Running::start(move || Relay { to, waiting: Vec::new() }, &["127.0.0.1:0"]);
+    let mut client = TcpStream::connect(relay.address()).expect("the reactor accepts");
+    assert_eq!(read_all(&mut client), format!("{free}: ConnectionRefused\n").as_bytes());
+}
