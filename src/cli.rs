@@ -229,10 +229,12 @@ pub fn start_log(verbosity: i16) {
         _ => log::LevelFilter::Debug,
     };
     let mut builder = env_logger::Builder::new();
-    builder
-        .filter_level(level)
-        .parse_default_env()
-        .format(|out, record| writeln!(out, "{} {:<5} {}", out.timestamp(), record.level(), record.args()));
+    builder.filter_level(level).parse_default_env().format(|out, record| {
+        // What a peer sent may be part of the message, and a terminal may show it.
+        let message = record.args().to_string();
+        let time = out.timestamp();
+        writeln!(out, "{time} {:<5} {}", record.level(), crate::sanitize(message.as_bytes()))
+    });
     if let Ok(stderr) = Output::stderr() {
         builder.target(env_logger::Target::Pipe(Box::new(Diagnostics::new(stderr))));
     }

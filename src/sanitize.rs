@@ -29,8 +29,13 @@ pub fn sanitize(text: &[u8]) -> Cow<'_, str> {
 fn is_forbidden(found: char) -> bool {
     match found {
         '\t' | ' '..='~' => false,
-        '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
-        '\u{2028}' | '\u{2029}' => true,
+        '\u{61C}'
+        | '\u{200E}'
+        | '\u{200F}'
+        | '\u{202A}'..='\u{202E}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{2028}'
+        | '\u{2029}' => true,
         // C0, DEL and C1; the last include NEL (U+0085), which some terminals take for a line end.
         other => other.is_control(),
     }
