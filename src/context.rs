@@ -22,6 +22,8 @@ pub struct Context<'a> {
     speaker: Speaker,
     /// The first reply, if it is a part of the input; all that follows is copied to the scratch.
     head: &'a [u8],
+    /// A datagram may be answered by an empty one.
+    has_replied: bool,
 }
 
 /// Where replies go.
@@ -35,24 +37,25 @@ enum Speaker {
 
 impl<'a> Context<'a> {
     pub(crate) fn of_connection(tables: &'a mut Tables, token: Token) -> Self {
-        Context { tables, speaker: Speaker::Connection(token), head: &[] }
+        Context { tables, speaker: Speaker::Connection(token), head: &[], has_replied: false }
     }
 
     pub(crate) fn of_datagram(tables: &'a mut Tables) -> Self {
-        Context { tables, speaker: Speaker::Datagram, head: &[] }
+        Context { tables, speaker: Speaker::Datagram, head: &[], has_replied: false }
     }
 
     pub(crate) fn of_console(tables: &'a mut Tables) -> Self {
-        Context { tables, speaker: Speaker::Console, head: &[] }
+        Context { tables, speaker: Speaker::Console, head: &[], has_replied: false }
     }
 
     pub(crate) fn of_nobody(tables: &'a mut Tables) -> Self {
-        Context { tables, speaker: Speaker::Nobody, head: &[] }
+        Context { tables, speaker: Speaker::Nobody, head: &[], has_replied: false }
     }
 
     /// Sends bytes to the peer of this callback. They are copied. Without a peer (console, alarm, closed) they are dropped.
     pub fn reply(&mut self, bytes: &[u8]) {
         if matches!(self.speaker, Speaker::Connection(_) | Speaker::Datagram) {
+            self.has_replied = true;
             self.tables.scratch.extend_from_slice(bytes);
         }
     }
@@ -60,6 +63,7 @@ impl<'a> Context<'a> {
     /// Sends a part of the input back to its peer. The first such reply of a callback is not copied.
     pub fn reply_input(&mut self, bytes: &'a [u8]) {
         if self.head.is_empty() && self.tables.scratch.is_empty() && self.speaker != Speaker::Nobody {
+            self.has_replied = true;
             self.head = bytes;
         } else {
             self.reply(bytes);
@@ -283,8 +287,8 @@ impl<'a> Context<'a> {
     pub(crate) fn answer(self, send: impl FnOnce(&[u8])) {
         let scratch = &mut self.tables.scratch;
         match (self.head, scratch.is_empty()) {
-            ([], true) => {}
-            ([], false) => send(scratch),
+            _ if !self.has_replied => {}
+            ([], _) => send(scratch),
             (head, true) => send(head),
             (head, false) => send(&[head, scratch].concat()),
         }

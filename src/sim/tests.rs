@@ -34,3 +34,12 @@ fn a_stalled_peer_is_not_read_and_gets_every_byte_later() {
     assert!(received == sent);
     assert_eq!(sim.ending(peer), Some(Ending::Eof));
 }
+
+#[test]
+fn an_empty_datagram_is_answered_by_an_empty_one_and_silence_by_nothing() {
+    let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
+    assert_eq!(Sim::new(Echo::bytes()).datagram(from, b""), Some(Vec::new()));
+    assert_eq!(Sim::new(Echo::bytes()).datagram(from, b"x"), Some(b"x".to_vec()));
+    let quits = crate::protocol::EchoLines { prefix: Vec::new(), quit_on: Some(b"q".to_vec()), max_line: 9 };
+    assert_eq!(Sim::new(quits).datagram(from, b"q\n"), None);
+}
