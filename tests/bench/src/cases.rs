@@ -1,0 +1,150 @@
+//! What is measured: each case is one load, and the figures that it yields.
+
+use std::io;
+
+use crate::fanout;
+use crate::handler::Handler;
+use crate::idle;
+use crate::load;
+use crate::server::Server;
+
+/// One load that ours and the floor are given in turn.
+#[derive(Clone, Copy)]
+pub(crate) enum Case {
+    /// Messages of `size` bytes there and back on each connection.
+    Reply { connections: u64, size: u64 },
+    /// One room.
+    Room { members: u64 },
+    /// Connections that say nothing, and one that does.
+    Idle { connections: u64 },
+}
+
+/// Every case, in the order of the table.
+pub(crate) const ALL: [Case; 7] = [
+    Case::Reply {
+        connections: 1,
+        size: 64,
+    },
+    Case::Reply {
+        connections: 50,
+        size: 64,
+    },
+    Case::Reply {
+        connections: 1000,
+        size: 64,
+    },
+    Case::Reply {
+        connections: 50,
+        size: 16 << 10,
+    },
+    Case::Room { members: 100 },
+    Case::Room { members: 1000 },
+    Case::Idle {
+        connections: 15_000,
+    },
+];
+
+/// What all the cases of a run have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting {
+    pub(crate) handler: Handler,
+    pub(crate) millis: u64,
+}
+
+/// How a room is spoken to.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Speech {
+    /// First a nickname, then lines; the server puts the nickname before each
+    Chat,
+    /// Lines that hold the nickname already, so that the same bytes are delivered
+    Plain,
+}
+
+impl Case {
+    pub(crate) fn name(self, handler: Handler) -> String {
+        match self {
+            Case::Reply { connections, size } if size < 1024 => {
+                format!("{} {size} B x {connections}", handler.name())
+            }
+            Case::Reply { connections, size } => {
+                format!("{} {} KiB x {connections}", handler.name(), size >> 10)
+            }
+            Case::Room { members } => format!("room of {members}"),
+            Case::Idle { connections } => format!("idle x {connections}"),
+        }
+    }
+
+    /// The names of what [`Case::measure`] returns.
+    pub(crate) fn figures(self) -> &'static [&'static str] {
+        match self {
+            Case::Reply { .. } => &["messages/s", "p50 us", "p99 us", "CPU us/message"],
+            Case::Room { .. } => &["deliveries/s", "CPU us/delivery"],
+            Case::Idle { .. } => &[
+                "bytes/connection",
+                "p50 us, one active",
+                "p99 us, one active",
+            ],
+        }
+    }
+
+    /// Gives `server` this load once.
+    pub(crate) fn measure(
+        self,
+        server: &Server,
+        setting: Setting,
+        speech: Speech,
+    ) -> io::Result<Vec<f64>> {
+        let Setting { handler, millis } = setting;
+        let (target, pid) = (server.address, server.pid());
+        match self {
+            Case::Reply { connections, size } => {
+                let plan = load::Plan {
+                    target,
+                    connections,
+                    size,
+                    depth: 1,
+                    millis,
+                    handler,
+                    pid: Some(pid),
+                };
+                let report = load::run(&plan)?;
+                Ok(vec![
+                    report.messages_per_second,
+                    report.p50,
+                    report.p99,
+                    report.cpu_per_message,
+                ])
+            }
+            Case::Room { members } => {
+                let (join, prefix) = match speech {
+                    Speech::Chat => ("n{n}\\n", ""),
+                    Speech::Plain => ("", "n{n}: "),
+                };
+                let plan = fanout::Plan {
+                    target,
+                    members,
+                    publishers: 4,
+                    size: 64,
+                    window: 16,
+                    millis,
+                    join: join.into(),
+                    prefix: prefix.into(),
+                    suffix: "\\n".into(),
+                    pid: Some(pid),
+                };
+                let report = fanout::run(&plan)?;
+                Ok(vec![report.deliveries_per_second, report.cpu_per_delivery])
+            }
+            Case::Idle { connections } => {
+                let report = idle::run(&idle::Plan {
+                    target,
+                    connections,
+                    requests: 2000,
+                    handler,
+                    pid,
+                })?;
+                Ok(vec![report.bytes_per_connection, report.p50, report.p99])
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Opens many connections from one process: enough descriptors, enough ports.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+
+use crate::kernel;
+
+/// The most connections that one run opens.
+pub(crate) const MOST: u64 = 100_000;
+
+/// Descriptors beside the connections: standard streams, epoll, a server's pipes.
+const SPARE: u64 = 32;
+
+/// How many connections share a source address. Linux offers some 28,000 ports to each; a run may follow on another.
+const PER_SOURCE: usize = 10_000;
+
+/// Makes sure that `connections` can be opened: raises the soft limit of descriptors to the hard one.
+///
+/// # Errors
+/// The hard limit is too small.
+pub(crate) fn prepare(connections: usize) -> io::Result<()> {
+    let limit = kernel::raise_descriptor_limit()?;
+    if connections as u64 + SPARE > limit {
+        let text = format!(
+            "{connections} connections need more than the {limit} descriptors of `ulimit -Hn`"
+        );
+        return Err(io::Error::other(text));
+    }
+    Ok(())
+}
+
+/// The connection number `nth` of a run: blocking, without Nagle's delay.
+pub(crate) fn dial(target: SocketAddrV4, nth: usize) -> io::Result<TcpStream> {
+    let source = Ipv4Addr::new(127, 0, 0, 2 + (nth / PER_SOURCE) as u8);
+    let stream = kernel::connect_from(source, target).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("connection {nth} to {target}: {error}"),
+        )
+    })?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The error for a server that ends a connection which it should keep.
+pub(crate) fn ended(nth: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        format!("the server closed connection {nth}"),
+    )
+}

@@ -1,0 +1,116 @@
+//! Connections that say nothing: what each costs the server, and how one active connection is served among them.
+//!
+//! It counts the memory of the server's process; what the kernel keeps for each socket is the same for every server.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddrV4, TcpStream};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::dial;
+use crate::handler::Handler;
+use crate::process;
+use crate::stats;
+
+const REQUEST: &[u8] = b"is anyone awake?\n";
+
+/// How long one reply may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many connections to open, and to whom.
+#[derive(Args)]
+pub(crate) struct Plan {
+    /// Server to load
+    pub(crate) target: SocketAddrV4,
+    /// Connections that say nothing
+    #[arg(long, default_value_t = 15_000, value_parser = clap::value_parser!(u64).range(1..=dial::MOST))]
+    pub(crate) connections: u64,
+    /// Requests on the one that is active
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) requests: u64,
+    /// What the server does to the bytes
+    #[arg(long, value_enum, default_value = "echo")]
+    pub(crate) handler: Handler,
+    /// The server's process
+    #[arg(long)]
+    pub(crate) pid: u32,
+}
+
+/// What was measured.
+pub(crate) struct Report {
+    /// By how much the server's resident memory grew, a connection.
+    pub(crate) bytes_per_connection: f64,
+    pub(crate) connects_per_second: f64,
+    /// Of a request on the active connection, in microseconds.
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+}
+
+/// Opens all connections, measures, and closes them.
+///
+/// # Errors
+/// A connection failed, or a reply was late or is not what it should be.
+pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
+    let connections = plan.connections as usize;
+    dial::prepare(connections + 1)?;
+    // Served before the first look at the memory, so that the pages of the code and of the shared buffer are in.
+    let mut active = dial::dial(plan.target, 0)?;
+    exchange(&mut active, plan.handler)?;
+    let before = process::memory(plan.pid)?;
+
+    let begin = Instant::now();
+    let mut idle = (1..=connections)
+        .map(|nth| dial::dial(plan.target, nth))
+        .collect::<io::Result<Vec<_>>>()?;
+    // Connections are accepted in their order: when the last is answered, the server has them all.
+    if let Some(last) = idle.last_mut() {
+        exchange(last, plan.handler)?;
+    }
+    let opening = begin.elapsed().as_secs_f64();
+    let grown = process::memory(plan.pid)?.saturating_sub(before);
+
+    let mut samples = Vec::with_capacity(plan.requests as usize);
+    for _ in 0..plan.requests {
+        samples.push(
+            u32::try_from(exchange(&mut active, plan.handler)?.as_nanos()).unwrap_or(u32::MAX),
+        );
+    }
+    samples.sort_unstable();
+    Ok(Report {
+        bytes_per_connection: grown as f64 / connections as f64,
+        connects_per_second: connections as f64 / opening,
+        p50: stats::percentile(&samples, 0.50) / 1e3,
+        p99: stats::percentile(&samples, 0.99) / 1e3,
+    })
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.1} bytes/connection, {:.0} connects/s, one active: p50 {:.1} us, p99 {:.1} us",
+            self.bytes_per_connection, self.connects_per_second, self.p50, self.p99
+        )
+    }
+}
+
+/// One request and its reply; returns how long it took.
+fn exchange(stream: &mut TcpStream, handler: Handler) -> io::Result<Duration> {
+    let mut reply = [0; REQUEST.len()];
+    let mut expected = *b"is anyone awake?\n";
+    handler.apply(&mut expected);
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let begin = Instant::now();
+    stream.write_all(REQUEST)?;
+    stream
+        .read_exact(&mut reply)
+        .map_err(|error| io::Error::new(error.kind(), format!("no reply: {error}")))?;
+    let took = begin.elapsed();
+    if reply == expected {
+        Ok(took)
+    } else {
+        Err(io::Error::other("the reply is not what it should be"))
+    }
+}

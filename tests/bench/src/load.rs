@@ -1,0 +1,249 @@
+//! A closed loop: each connection keeps a batch of messages in flight, and sends the next when the whole batch is back.
+//!
+//! Every byte of every reply is checked; the first that differs, and the first connection that the server closes, end the run.
+//! One thread, level-triggered epoll. It measures after a warm-up, and does not model users who pause.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddrV4, TcpStream};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::dial;
+use crate::handler::Handler;
+use crate::kernel::{self, Epoll, Events, READABLE, Ready, WRITABLE};
+use crate::process::{self, CpuMeter};
+use crate::stats;
+
+/// What to send, to whom, for how long.
+#[derive(Args)]
+pub(crate) struct Plan {
+    /// Server to load
+    pub(crate) target: SocketAddrV4,
+    /// Connections at once
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=dial::MOST))]
+    pub(crate) connections: u64,
+    /// Bytes in a message, its newline included
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub(crate) size: u64,
+    /// Messages in flight on each connection
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub(crate) depth: u64,
+    /// Milliseconds to measure, after a fifth of it to warm up
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pub(crate) millis: u64,
+    /// What the server does to the bytes
+    #[arg(long, value_enum, default_value = "echo")]
+    pub(crate) handler: Handler,
+    /// The server's process, to count its CPU time and memory
+    #[arg(long)]
+    pub(crate) pid: Option<u32>,
+}
+
+/// What was measured.
+pub(crate) struct Report {
+    pub(crate) messages_per_second: f64,
+    /// Of payload, one way.
+    pub(crate) bytes_per_second: f64,
+    /// From the first byte of a batch sent to its last byte back, in microseconds.
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    /// The server's, user and system, in microseconds; NaN without a pid.
+    pub(crate) cpu_per_message: f64,
+    /// The server's resident memory in bytes; 0 without a pid.
+    pub(crate) memory: u64,
+}
+
+/// Runs the load to its end.
+///
+/// # Errors
+/// A connection failed or was closed, a reply differs, or there was none.
+pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
+    let measured = Duration::from_millis(plan.millis);
+    let mut load = Load::connect(plan)?;
+    load.start()?;
+    load.drive(Instant::now() + measured / 5)?;
+    load.samples.clear();
+
+    let cpu = CpuMeter::start(plan.pid)?;
+    let begin = Instant::now();
+    load.drive(begin + measured)?;
+    let elapsed = begin.elapsed().as_secs_f64();
+    let spent = cpu.seconds()?;
+    if load.samples.is_empty() {
+        return Err(io::Error::other(format!(
+            "no whole reply came in {measured:?}"
+        )));
+    }
+    let messages = (load.samples.len() as u64 * plan.depth) as f64;
+    load.samples.sort_unstable();
+    Ok(Report {
+        messages_per_second: messages / elapsed,
+        bytes_per_second: messages * plan.size as f64 / elapsed,
+        p50: stats::percentile(&load.samples, 0.50) / 1e3,
+        p99: stats::percentile(&load.samples, 0.99) / 1e3,
+        cpu_per_message: spent / messages * 1e6,
+        memory: plan.pid.map_or(Ok(0), process::memory)?,
+    })
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.0} messages/s, {:.1} MB/s, p50 {:.1} us, p99 {:.1} us, server {:.3} us CPU/message, {} KiB resident",
+            self.messages_per_second,
+            self.bytes_per_second / 1e6,
+            self.p50,
+            self.p99,
+            self.cpu_per_message,
+            self.memory / 1024
+        )
+    }
+}
+
+struct Load {
+    epoll: Epoll,
+    peers: Vec<Peer>,
+    batch: Batch,
+    buffer: Vec<u8>,
+    /// Nanoseconds that each batch took; more than 4 s counts as 4 s.
+    samples: Vec<u32>,
+}
+
+/// What goes out and what has to come back.
+struct Batch {
+    request: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+struct Peer {
+    stream: TcpStream,
+    /// How much of the batch is out, and how much of its reply is back.
+    sent: usize,
+    received: usize,
+    began: Instant,
+}
+
+impl Load {
+    fn connect(plan: &Plan) -> io::Result<Load> {
+        let connections = plan.connections as usize;
+        dial::prepare(connections)?;
+        let epoll = Epoll::new()?;
+        let mut peers = Vec::with_capacity(connections);
+        for nth in 0..connections {
+            let stream = dial::dial(plan.target, nth)?;
+            stream.set_nonblocking(true)?;
+            epoll.add(&stream, nth, READABLE)?;
+            peers.push(Peer {
+                stream,
+                sent: 0,
+                received: 0,
+                began: Instant::now(),
+            });
+        }
+        let batch = Batch::new(plan);
+        Ok(Load {
+            epoll,
+            peers,
+            batch,
+            buffer: vec![0; 1 << 20],
+            samples: Vec::with_capacity(1 << 20),
+        })
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        for (nth, peer) in self.peers.iter_mut().enumerate() {
+            peer.begin(&self.batch, &self.epoll, nth)?;
+        }
+        Ok(())
+    }
+
+    fn drive(&mut self, until: Instant) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        while Instant::now() < until {
+            self.epoll
+                .wait(&mut events, Some(Duration::from_millis(50)))?;
+            for ready in events.iter() {
+                self.turn(&ready)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, ready: &Ready) -> io::Result<()> {
+        let peer = &mut self.peers[ready.token];
+        if ready.writable {
+            peer.send(&self.batch)?;
+            if peer.sent == self.batch.request.len() {
+                self.epoll.modify(&peer.stream, ready.token, READABLE)?;
+            }
+        }
+        if !ready.readable {
+            return Ok(());
+        }
+        let received = match kernel::read(&peer.stream, &mut self.buffer) {
+            Ok(0) => return Err(dial::ended(ready.token)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            other => other?,
+        };
+        if !peer.check(&self.batch, &self.buffer[..received]) {
+            return Err(io::Error::other(format!(
+                "a reply on connection {} is not what it should be",
+                ready.token
+            )));
+        }
+        if peer.received == self.batch.reply.len() {
+            self.samples
+                .push(u32::try_from(peer.began.elapsed().as_nanos()).unwrap_or(u32::MAX));
+            peer.begin(&self.batch, &self.epoll, ready.token)?;
+        }
+        Ok(())
+    }
+}
+
+impl Batch {
+    /// Lines whose letters differ from place to place and from message to message, so that a byte out of place shows.
+    fn new(plan: &Plan) -> Batch {
+        let (size, depth) = (plan.size as usize, plan.depth as usize);
+        let letters = b"abcdefghijklmnopqrstuvwxyz0123456789";
+        let mut request = Vec::with_capacity(size * depth);
+        for message in 0..depth {
+            request.extend(
+                (1..size).map(|place| letters[(place * 5 + place / 36 + message) % letters.len()]),
+            );
+            request.push(b'\n');
+        }
+        let mut reply = request.clone();
+        plan.handler.apply(&mut reply);
+        Batch { request, reply }
+    }
+}
+
+impl Peer {
+    fn begin(&mut self, batch: &Batch, epoll: &Epoll, token: usize) -> io::Result<()> {
+        (self.sent, self.received, self.began) = (0, 0, Instant::now());
+        self.send(batch)?;
+        if self.sent < batch.request.len() {
+            epoll.modify(&self.stream, token, READABLE | WRITABLE)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, batch: &Batch) -> io::Result<()> {
+        match kernel::write(&self.stream, &batch.request[self.sent..]) {
+            Ok(count) => self.sent += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Whether `bytes` are what comes next; more than was asked for is not.
+    fn check(&mut self, batch: &Batch, bytes: &[u8]) -> bool {
+        let at = self.received;
+        self.received += bytes.len();
+        batch.reply.get(at..self.received) == Some(bytes)
+    }
+}

@@ -1,0 +1,76 @@
+//! Measures the servers against the least that the system allows.
+//!
+//! A figure by itself says more about the machine than about the server, so every figure here is a ratio to a *floor*: a
+//! server of the same shape with nothing in it but the system calls. In reading order:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`kernel`] | the system calls, each behind a safe function; the only unsafe code |
+//! | [`floor_echo`], [`floor_fanout`] | the floors |
+//! | [`dial`], [`load`], [`fanout`], [`idle`] | the clients: each bounded in count and time |
+//! | [`server`], [`process`] | a server as a child process, pinned to its core; its CPU time and memory |
+//! | [`cases`], [`compare`] | what is measured, and in which order |
+//! | [`stats`], [`table`] | medians of pair ratios, and how they are shown |
+//!
+//! `docs/performance.md` explains the method. It does not judge: there is no threshold and no exit code for "slow".
+
+mod cases;
+mod compare;
+mod dial;
+mod fanout;
+mod floor_echo;
+mod floor_fanout;
+mod handler;
+mod idle;
+mod kernel;
+mod load;
+mod process;
+mod server;
+mod stats;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measure the servers against the least that the system allows.
+#[derive(Parser)]
+#[command(name = "switchboard-bench", version)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve echo with nothing but system calls
+    FloorEcho(floor_echo::Options),
+    /// Serve one room with nothing but system calls
+    FloorFanout(floor_fanout::Options),
+    /// Send messages, each batch when the last one is back, and check every byte
+    Load(load::Plan),
+    /// Publish to a room and count the deliveries at its members
+    Fanout(fanout::Plan),
+    /// Open connections that say nothing: what they cost, and how one active among them is served
+    Idle(idle::Plan),
+    /// Run each case in interleaved pairs, ours and the floor, and print the table
+    Compare(compare::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Options::parse().command {
+        Command::FloorEcho(options) => floor_echo::serve(&options),
+        Command::FloorFanout(options) => floor_fanout::serve(&options),
+        Command::Load(plan) => load::run(&plan).map(|report| println!("{report}")),
+        Command::Fanout(plan) => fanout::run(&plan).map(|report| println!("{report}")),
+        Command::Idle(plan) => idle::run(&plan).map(|report| println!("{report}")),
+        Command::Compare(options) => compare::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("switchboard-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
