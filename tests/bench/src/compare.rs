@@ -4,6 +4,7 @@
 //! compared with each other. The three change places from round to round, because who comes first may have an advantage.
 
 use std::env;
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::thread;
@@ -59,11 +60,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         handler: options.handler,
         millis,
     };
-    if thread::available_parallelism()?.get() != 1 {
-        eprintln!(
-            "switchboard-bench: note: the load is not pinned to a core of its own; tests/bench/run does that"
-        );
-    }
+    warn_of_noise()?;
     let contests = Contest::all(options)?;
     let mut progress = Progress::new(contests.len() as u64 * rounds);
     let mut table = Table::new(format!("{rounds} rounds of {millis} ms"));
@@ -193,6 +190,26 @@ fn beside(program: &str) -> io::Result<Option<Vec<String>>> {
 /// Splits at blanks; there is no quoting.
 fn words(command: &str) -> Vec<String> {
     command.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Says what will widen the spread of the figures.
+fn warn_of_noise() -> io::Result<()> {
+    if thread::available_parallelism()?.get() != 1 {
+        eprintln!(
+            "switchboard-bench: note: the load is not pinned to a core of its own; tests/bench/run does that"
+        );
+    }
+    let averages = fs::read_to_string("/proc/loadavg")?;
+    let last_minute = averages
+        .split(' ')
+        .next()
+        .and_then(|average| average.parse::<f64>().ok());
+    if let Some(average) = last_minute.filter(|average| *average > 0.5) {
+        eprintln!(
+            "switchboard-bench: note: other programs are at work, {average} on average in the last minute"
+        );
+    }
+    Ok(())
 }
 
 /// A line that is rewritten at a terminal, and a line a step elsewhere.

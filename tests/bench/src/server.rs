@@ -86,13 +86,19 @@ fn first_line(
     let (line, output) = receiver
         .recv_timeout(PATIENCE)
         .map_err(|_| io::Error::other(format!("no `listening on` line within {PATIENCE:?}")))??;
+    if line.is_empty() {
+        return Err(io::Error::other(
+            "it ended before it said `listening on 127.0.0.1:PORT`",
+        ));
+    }
     let address = line
         .trim_end()
         .strip_prefix("listening on ")
         .and_then(|address| address.parse().ok());
     let address = address.ok_or_else(|| {
+        let said = line.trim_end();
         io::Error::other(format!(
-            "its first line is {line:?} and not `listening on 127.0.0.1:PORT`"
+            "its first line is `{said}` and not `listening on 127.0.0.1:PORT`"
         ))
     })?;
     Ok((address, output))
