@@ -106,6 +106,12 @@ impl Contest {
                 ),
             }
         }
+        if contests.is_empty() {
+            return Err(io::Error::other(format!(
+                "no case to measure has `{}` in its name",
+                options.only
+            )));
+        }
         Ok(contests)
     }
 

@@ -103,7 +103,8 @@ impl Room {
     }
 
     fn flush(&mut self) {
-        for seat in &mut self.members {
+        // Newest first, so that the load's publishers, who come last, are free first: a per cent or two of its throughput.
+        for seat in self.members.iter_mut().rev() {
             if let Some(member) = seat
                 && member.flush(&self.log, &self.epoll).is_err()
             {
