@@ -103,7 +103,7 @@ impl Room {
     }
 
     fn flush(&mut self) {
-        // Newest first, so that the load's publishers, who come last, are free first: a per cent or two of its throughput.
+        // Newest first: the load's publishers come last, and can go on while the others are still being served.
         for seat in self.members.iter_mut().rev() {
             if let Some(member) = seat
                 && member.flush(&self.log, &self.epoll).is_err()
