@@ -21,27 +21,13 @@ pub(crate) enum Case {
 
 /// Every case, in the order of the table.
 pub(crate) const ALL: [Case; 7] = [
-    Case::Reply {
-        connections: 1,
-        size: 64,
-    },
-    Case::Reply {
-        connections: 50,
-        size: 64,
-    },
-    Case::Reply {
-        connections: 1000,
-        size: 64,
-    },
-    Case::Reply {
-        connections: 50,
-        size: 16 << 10,
-    },
+    Case::Reply { connections: 1, size: 64 },
+    Case::Reply { connections: 50, size: 64 },
+    Case::Reply { connections: 1000, size: 64 },
+    Case::Reply { connections: 50, size: 16 << 10 },
     Case::Room { members: 100 },
     Case::Room { members: 1000 },
-    Case::Idle {
-        connections: 15_000,
-    },
+    Case::Idle { connections: 15_000 },
 ];
 
 /// What all the cases of a run have in common.
@@ -79,41 +65,19 @@ impl Case {
         match self {
             Case::Reply { .. } => &["messages/s", "p50 us", "p99 us", "CPU us/message"],
             Case::Room { .. } => &["deliveries/s", "CPU us/delivery"],
-            Case::Idle { .. } => &[
-                "bytes/connection",
-                "p50 us, one active",
-                "p99 us, one active",
-            ],
+            Case::Idle { .. } => &["bytes/connection", "p50 us, one active", "p99 us, one active"],
         }
     }
 
     /// Gives `server` this load once.
-    pub(crate) fn measure(
-        self,
-        server: &Server,
-        setting: Setting,
-        speech: Speech,
-    ) -> io::Result<Vec<f64>> {
+    pub(crate) fn measure(self, server: &Server, setting: Setting, speech: Speech) -> io::Result<Vec<f64>> {
         let Setting { handler, millis } = setting;
         let (target, pid) = (server.address, server.pid());
         match self {
             Case::Reply { connections, size } => {
-                let plan = load::Plan {
-                    target,
-                    connections,
-                    size,
-                    depth: 1,
-                    millis,
-                    handler,
-                    pid: Some(pid),
-                };
+                let plan = load::Plan { target, connections, size, depth: 1, millis, handler, pid: Some(pid) };
                 let report = load::run(&plan)?;
-                Ok(vec![
-                    report.messages_per_second,
-                    report.p50,
-                    report.p99,
-                    report.cpu_per_message,
-                ])
+                Ok(vec![report.messages_per_second, report.p50, report.p99, report.cpu_per_message])
             }
             Case::Room { members } => {
                 let (join, prefix) = match speech {
@@ -136,13 +100,7 @@ impl Case {
                 Ok(vec![report.deliveries_per_second, report.cpu_per_delivery])
             }
             Case::Idle { connections } => {
-                let report = idle::run(&idle::Plan {
-                    target,
-                    connections,
-                    requests: 2000,
-                    handler,
-                    pid,
-                })?;
+                let report = idle::run(&idle::Plan { target, connections, requests: 2000, handler, pid })?;
                 Ok(vec![report.bytes_per_connection, report.p50, report.p99])
             }
         }

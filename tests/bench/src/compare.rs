@@ -51,15 +51,8 @@ pub(crate) struct Options {
 /// # Errors
 /// A server could not be started, or failed under the load; there is no table then.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
-    let (rounds, millis) = if options.quick {
-        (3, 400)
-    } else {
-        (options.pairs, options.millis)
-    };
-    let setting = Setting {
-        handler: options.handler,
-        millis,
-    };
+    let (rounds, millis) = if options.quick { (3, 400) } else { (options.pairs, options.millis) };
+    let setting = Setting { handler: options.handler, millis };
     warn_of_noise()?;
     let contests = Contest::all(options)?;
     let mut progress = Progress::new(contests.len() as u64 * rounds);
@@ -69,11 +62,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         let mut results = Vec::new();
         for round in 0..rounds {
             progress.show(&format!("{name}, round {} of {rounds}", round + 1));
-            results.push(
-                contest
-                    .round(round, setting)
-                    .map_err(|error| io::Error::other(format!("{name}: {error}")))?,
-            );
+            results.push(contest.round(round, setting).map_err(|error| io::Error::other(format!("{name}: {error}")))?);
         }
         table.add(name, contest.case.figures(), &results);
     }
@@ -100,17 +89,11 @@ impl Contest {
             }
             match Contest::new(case, options)? {
                 Some(contest) => contests.push(contest),
-                None => eprintln!(
-                    "switchboard-bench: note: no chat-server, so no {}",
-                    case.name(options.handler)
-                ),
+                None => eprintln!("switchboard-bench: note: no chat-server, so no {}", case.name(options.handler)),
             }
         }
         if contests.is_empty() {
-            return Err(io::Error::other(format!(
-                "no case to measure has `{}` in its name",
-                options.only
-            )));
+            return Err(io::Error::other(format!("no case to measure has `{}` in its name", options.only)));
         }
         Ok(contests)
     }
@@ -120,18 +103,10 @@ impl Contest {
         let this = env::current_exe()?.display().to_string();
         let name = options.handler.name().to_owned();
         if let Case::Room { .. } = case {
-            let ours = options
-                .room
-                .as_deref()
-                .map(words)
-                .map_or_else(|| beside("chat-server"), |given| Ok(Some(given)))?;
+            let ours =
+                options.room.as_deref().map(words).map_or_else(|| beside("chat-server"), |given| Ok(Some(given)))?;
             let floor = vec![this, "floor-fanout".to_owned(), "0".to_owned()];
-            return Ok(ours.map(|ours| Contest {
-                case,
-                ours,
-                speech: options.speech,
-                floor,
-            }));
+            return Ok(ours.map(|ours| Contest { case, ours, speech: options.speech, floor }));
         }
         let program = match options.handler {
             Handler::Echo => "echo-server",
@@ -140,20 +115,11 @@ impl Contest {
         let ours = match &options.ours {
             Some(given) => words(given),
             None => beside(program)?.ok_or_else(|| {
-                io::Error::other(format!(
-                    "no {program} beside {this}: build it, or give --ours COMMAND"
-                ))
+                io::Error::other(format!("no {program} beside {this}: build it, or give --ours COMMAND"))
             })?,
         };
-        let floor = [&this, "floor-echo", "0", "--handler", &name]
-            .map(str::to_owned)
-            .to_vec();
-        Ok(Some(Contest {
-            case,
-            ours,
-            speech: Speech::Plain,
-            floor,
-        }))
+        let floor = [&this, "floor-echo", "0", "--handler", &name].map(str::to_owned).to_vec();
+        Ok(Some(Contest { case, ours, speech: Speech::Plain, floor }))
     }
 
     fn round(&self, number: u64, setting: Setting) -> io::Result<Round> {
@@ -168,12 +134,7 @@ impl Contest {
         Ok(round)
     }
 
-    fn measure(
-        &self,
-        command: &[String],
-        setting: Setting,
-        speech: Speech,
-    ) -> io::Result<Vec<f64>> {
+    fn measure(&self, command: &[String], setting: Setting, speech: Speech) -> io::Result<Vec<f64>> {
         self.case.measure(&Server::start(command)?, setting, speech)
     }
 }
@@ -181,15 +142,7 @@ impl Contest {
 /// The command of one of our servers, if it has been built.
 fn beside(program: &str) -> io::Result<Option<Vec<String>>> {
     let path: PathBuf = env::current_exe()?.with_file_name(program);
-    let command = [
-        &path.display().to_string(),
-        "--listen",
-        "0",
-        "--stdin",
-        "ignore",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    let command = [&path.display().to_string(), "--listen", "0", "--stdin", "ignore"].map(str::to_owned).to_vec();
     Ok(path.exists().then_some(command))
 }
 
@@ -201,19 +154,12 @@ fn words(command: &str) -> Vec<String> {
 /// Says what will widen the spread of the figures.
 fn warn_of_noise() -> io::Result<()> {
     if thread::available_parallelism()?.get() != 1 {
-        eprintln!(
-            "switchboard-bench: note: the load is not pinned to a core of its own; tests/bench/run does that"
-        );
+        eprintln!("switchboard-bench: note: the load is not pinned to a core of its own; tests/bench/run does that");
     }
     let averages = fs::read_to_string("/proc/loadavg")?;
-    let last_minute = averages
-        .split(' ')
-        .next()
-        .and_then(|average| average.parse::<f64>().ok());
+    let last_minute = averages.split(' ').next().and_then(|average| average.parse::<f64>().ok());
     if let Some(average) = last_minute.filter(|average| *average > 0.5) {
-        eprintln!(
-            "switchboard-bench: note: other programs are at work, {average} on average in the last minute"
-        );
+        eprintln!("switchboard-bench: note: other programs are at work, {average} on average in the last minute");
     }
     Ok(())
 }
@@ -227,11 +173,7 @@ struct Progress {
 
 impl Progress {
     fn new(steps: u64) -> Progress {
-        Progress {
-            begin: Instant::now(),
-            done: 0,
-            steps,
-        }
+        Progress { begin: Instant::now(), done: 0, steps }
     }
 
     /// Shows the step that begins.
@@ -244,28 +186,14 @@ impl Progress {
             }
         };
         self.done += 1;
-        let (start, end) = if io::stderr().is_terminal() {
-            ("\r\x1b[K", "")
-        } else {
-            ("", "\n")
-        };
+        let (start, end) = if io::stderr().is_terminal() { ("\r\x1b[K", "") } else { ("", "\n") };
         // A progress line that cannot be written is no reason to stop measuring.
-        write!(
-            io::stderr(),
-            "{start}[{}/{}] {what}{left}{end}",
-            self.done,
-            self.steps
-        )
-        .ok();
+        write!(io::stderr(), "{start}[{}/{}] {what}{left}{end}", self.done, self.steps).ok();
     }
 
     fn end(&self) {
         let took = Duration::from_secs(self.begin.elapsed().as_secs());
-        let start = if io::stderr().is_terminal() {
-            "\r\x1b[K"
-        } else {
-            ""
-        };
+        let start = if io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
         writeln!(io::stderr(), "{start}{} rounds in {took:?}", self.steps).ok();
     }
 }

@@ -21,9 +21,7 @@ const PER_SOURCE: usize = 10_000;
 pub(crate) fn prepare(connections: usize) -> io::Result<()> {
     let limit = kernel::raise_descriptor_limit()?;
     if connections as u64 + SPARE > limit {
-        let text = format!(
-            "{connections} connections need more than the {limit} descriptors of `ulimit -Hn`"
-        );
+        let text = format!("{connections} connections need more than the {limit} descriptors of `ulimit -Hn`");
         return Err(io::Error::other(text));
     }
     Ok(())
@@ -32,20 +30,13 @@ pub(crate) fn prepare(connections: usize) -> io::Result<()> {
 /// The connection number `nth` of a run: blocking, without Nagle's delay.
 pub(crate) fn dial(target: SocketAddrV4, nth: usize) -> io::Result<TcpStream> {
     let source = Ipv4Addr::new(127, 0, 0, 2 + (nth / PER_SOURCE) as u8);
-    let stream = kernel::connect_from(source, target).map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("connection {nth} to {target}: {error}"),
-        )
-    })?;
+    let stream = kernel::connect_from(source, target)
+        .map_err(|error| io::Error::new(error.kind(), format!("connection {nth} to {target}: {error}")))?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
 /// The error for a server that ends a connection which it should keep.
 pub(crate) fn ended(nth: usize) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::UnexpectedEof,
-        format!("the server closed connection {nth}"),
-    )
+    io::Error::new(io::ErrorKind::UnexpectedEof, format!("the server closed connection {nth}"))
 }

@@ -87,9 +87,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let elapsed = begin.elapsed().as_secs_f64();
     let spent = cpu.seconds()?;
     if room.deliveries == deliveries {
-        return Err(io::Error::other(format!(
-            "nothing was delivered in {measured:?}"
-        )));
+        return Err(io::Error::other(format!("nothing was delivered in {measured:?}")));
     }
     let counts = room.members.iter().map(|member| member.deliveries);
     let count = (room.deliveries - deliveries) as f64;
@@ -168,11 +166,7 @@ impl Room {
             stream.set_nonblocking(true)?;
             room.epoll.add(&stream, nth, READABLE)?;
             if nth < members {
-                room.members.push(Member {
-                    stream,
-                    joined: false,
-                    deliveries: 0,
-                });
+                room.members.push(Member { stream, joined: false, deliveries: 0 });
             } else {
                 room.publishers.push(Publisher::new(stream, plan, nth));
             }
@@ -188,9 +182,7 @@ impl Room {
         while !self.members.iter().all(|member| member.joined) {
             if Instant::now() > limit {
                 let count = self.members.iter().filter(|member| !member.joined).count();
-                return Err(io::Error::other(format!(
-                    "{count} members hear nothing after {JOINING:?}"
-                )));
+                return Err(io::Error::other(format!("{count} members hear nothing after {JOINING:?}")));
             }
             if Instant::now() >= probe_at {
                 self.publishers[0].send_probe()?;
@@ -264,24 +256,12 @@ impl Member {
 
 impl Publisher {
     fn new(stream: TcpStream, plan: &Plan, number: usize) -> Publisher {
-        let around = |payload: Vec<u8>| {
-            [
-                expand(&plan.prefix, number),
-                payload,
-                expand(&plan.suffix, number),
-            ]
-            .concat()
-        };
+        let around = |payload: Vec<u8>| [expand(&plan.prefix, number), payload, expand(&plan.suffix, number)].concat();
         let mut payload: Vec<u8> = (b'a'..=b'z').cycle().take(plan.size as usize).collect();
         payload[0] = MARK;
         let publication = around(payload);
         let sent = publication.len();
-        Publisher {
-            stream,
-            publication,
-            probe: around(vec![PROBE]),
-            sent,
-        }
+        Publisher { stream, publication, probe: around(vec![PROBE]), sent }
     }
 
     fn is_at_rest(&self) -> bool {
@@ -300,9 +280,7 @@ impl Publisher {
     /// Before the first publication a socket's buffer has room for a few short lines, or the room is stuck.
     fn send_probe(&self) -> io::Result<()> {
         if kernel::write(&self.stream, &self.probe)? < self.probe.len() {
-            return Err(io::Error::other(
-                "the server does not read what a publisher sends",
-            ));
+            return Err(io::Error::other("the server does not read what a publisher sends"));
         }
         Ok(())
     }
@@ -310,8 +288,5 @@ impl Publisher {
 
 /// The text with its escapes and its number put in.
 fn expand(text: &str, number: usize) -> Vec<u8> {
-    text.replace("\\r", "\r")
-        .replace("\\n", "\n")
-        .replace("{n}", &number.to_string())
-        .into_bytes()
+    text.replace("\\r", "\r").replace("\\n", "\n").replace("{n}", &number.to_string()).into_bytes()
 }

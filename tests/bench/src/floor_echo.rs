@@ -46,10 +46,7 @@ pub(crate) fn serve(options: &Options) -> io::Result<()> {
                     if lines.len() <= fd {
                         lines.resize_with(fd + 1, || None);
                     }
-                    lines[fd] = Some(Line {
-                        stream,
-                        refused: None,
-                    });
+                    lines[fd] = Some(Line { stream, refused: None });
                 }
             } else if let Some(line) = &mut lines[ready.token]
                 && line.turn(&epoll, &mut buffer, options.handler).is_err()
@@ -90,10 +87,7 @@ impl Line {
         handler.apply(reply);
         let written = accepted(kernel::write(&self.stream, reply))?;
         if written < received {
-            self.refused = Some(Box::new(Refused {
-                bytes: reply[written..].to_vec(),
-                written: 0,
-            }));
+            self.refused = Some(Box::new(Refused { bytes: reply[written..].to_vec(), written: 0 }));
             epoll.modify(&self.stream, self.stream.as_raw_fd() as usize, WRITABLE)?;
         }
         Ok(())
@@ -103,10 +97,7 @@ impl Line {
         let Some(refused) = &mut self.refused else {
             return Ok(());
         };
-        refused.written += accepted(kernel::write(
-            &self.stream,
-            &refused.bytes[refused.written..],
-        ))?;
+        refused.written += accepted(kernel::write(&self.stream, &refused.bytes[refused.written..]))?;
         if refused.written == refused.bytes.len() {
             self.refused = None;
             epoll.modify(&self.stream, self.stream.as_raw_fd() as usize, READABLE)?;

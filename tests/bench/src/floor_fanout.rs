@@ -29,11 +29,7 @@ pub(crate) fn serve(options: &Options) -> io::Result<()> {
     let epoll = Epoll::new()?;
     epoll.add(&listener, LISTENER, READABLE)?;
 
-    let mut room = Room {
-        epoll,
-        log: Log::new(),
-        members: Vec::new(),
-    };
+    let mut room = Room { epoll, log: Log::new(), members: Vec::new() };
     let mut buffer = vec![0; 64 * 1024];
     let mut events = Events::with_capacity(1024);
     loop {
@@ -76,11 +72,7 @@ impl Room {
         if self.members.len() <= fd {
             self.members.resize_with(fd + 1, || None);
         }
-        self.members[fd] = Some(Member {
-            stream,
-            cursor: self.log.end,
-            waits: false,
-        });
+        self.members[fd] = Some(Member { stream, cursor: self.log.end, waits: false });
         Ok(())
     }
 
@@ -150,10 +142,7 @@ impl Log {
     const CAPACITY: usize = 4 << 20;
 
     fn new() -> Log {
-        Log {
-            ring: vec![0; Log::CAPACITY].into_boxed_slice(),
-            end: 0,
-        }
+        Log { ring: vec![0; Log::CAPACITY].into_boxed_slice(), end: 0 }
     }
 
     /// `bytes` is at most one read, far below the capacity.
@@ -167,9 +156,7 @@ impl Log {
 
     /// What follows `cursor`, up to the ring's seam. None if it has been overwritten.
     fn since(&self, cursor: u64) -> Option<&[u8]> {
-        let behind = usize::try_from(self.end - cursor)
-            .ok()
-            .filter(|behind| *behind <= Log::CAPACITY)?;
+        let behind = usize::try_from(self.end - cursor).ok().filter(|behind| *behind <= Log::CAPACITY)?;
         let at = (cursor % Log::CAPACITY as u64) as usize;
         Some(&self.ring[at..(at + behind).min(Log::CAPACITY)])
     }

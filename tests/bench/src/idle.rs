@@ -61,9 +61,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let before = process::memory(plan.pid)?;
 
     let begin = Instant::now();
-    let mut idle = (1..=connections)
-        .map(|nth| dial::dial(plan.target, nth))
-        .collect::<io::Result<Vec<_>>>()?;
+    let mut idle = (1..=connections).map(|nth| dial::dial(plan.target, nth)).collect::<io::Result<Vec<_>>>()?;
     // Connections are accepted in their order: when the last is answered, the server has them all.
     if let Some(last) = idle.last_mut() {
         exchange(last, plan.handler)?;
@@ -73,9 +71,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
 
     let mut samples = Vec::with_capacity(plan.requests as usize);
     for _ in 0..plan.requests {
-        samples.push(
-            u32::try_from(exchange(&mut active, plan.handler)?.as_nanos()).unwrap_or(u32::MAX),
-        );
+        samples.push(u32::try_from(exchange(&mut active, plan.handler)?.as_nanos()).unwrap_or(u32::MAX));
     }
     samples.sort_unstable();
     Ok(Report {
@@ -104,13 +100,7 @@ fn exchange(stream: &mut TcpStream, handler: Handler) -> io::Result<Duration> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let begin = Instant::now();
     stream.write_all(REQUEST)?;
-    stream
-        .read_exact(&mut reply)
-        .map_err(|error| io::Error::new(error.kind(), format!("no reply: {error}")))?;
+    stream.read_exact(&mut reply).map_err(|error| io::Error::new(error.kind(), format!("no reply: {error}")))?;
     let took = begin.elapsed();
-    if reply == expected {
-        Ok(took)
-    } else {
-        Err(io::Error::other("the reply is not what it should be"))
-    }
+    if reply == expected { Ok(took) } else { Err(io::Error::other("the reply is not what it should be")) }
 }

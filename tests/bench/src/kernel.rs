@@ -43,9 +43,7 @@ impl Epoll {
         let millis = limit.map_or(-1, |d| d.as_micros().div_ceil(1000) as c_int);
         let room = events.list.capacity() as c_int;
         // SAFETY: the kernel writes at most `room` events into the allocation of that capacity.
-        let count = check(unsafe {
-            libc::epoll_wait(self.0.as_raw_fd(), events.list.as_mut_ptr(), room, millis)
-        });
+        let count = check(unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.list.as_mut_ptr(), room, millis) });
         let count = match count {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             other => other?,
@@ -56,13 +54,9 @@ impl Epoll {
     }
 
     fn control(&self, operation: c_int, fd: RawFd, token: usize, interest: u32) -> io::Result<()> {
-        let mut event = libc::epoll_event {
-            events: interest,
-            u64: token as u64,
-        };
+        let mut event = libc::epoll_event { events: interest, u64: token as u64 };
         // SAFETY: the pointer is to a live event, which the kernel only reads.
-        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd, &raw mut event) })
-            .map(drop)
+        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd, &raw mut event) }).map(drop)
     }
 }
 
@@ -82,9 +76,7 @@ pub(crate) struct Ready {
 
 impl Events {
     pub(crate) fn with_capacity(capacity: usize) -> Events {
-        Events {
-            list: Vec::with_capacity(capacity),
-        }
+        Events { list: Vec::with_capacity(capacity) }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Ready> {
@@ -124,14 +116,7 @@ pub(crate) fn listen(port: u16, backlog: c_int) -> io::Result<TcpListener> {
 pub(crate) fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: accept4 allows null where the peer's address is not wanted; the new descriptor is owned by nobody else.
-    let fd = check(unsafe {
-        libc::accept4(
-            listener.as_raw_fd(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            flags,
-        )
-    })?;
+    let fd = check(unsafe { libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) })?;
     let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -140,24 +125,13 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
 /// A blocking connection from a chosen source address, which resets instead of leaving `TIME_WAIT` behind when it is dropped.
 pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddrV4) -> io::Result<TcpStream> {
     // SAFETY: takes no pointer; the new descriptor is owned by nobody else.
-    let fd =
-        check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
+    let fd = check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    let reset = libc::linger {
-        l_onoff: 1,
-        l_linger: 0,
-    };
+    let reset = libc::linger { l_onoff: 1, l_linger: 0 };
     set_option(&socket, (libc::SOL_SOCKET, libc::SO_LINGER), &reset)?;
     // Linux: without it bind() takes a port of its own that no other target can share, and ports end at 28,000.
-    set_option(
-        &socket,
-        (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT),
-        &1,
-    )?;
-    let (from, to) = (
-        socket_address(SocketAddrV4::new(source, 0)),
-        socket_address(target),
-    );
+    set_option(&socket, (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT), &1)?;
+    let (from, to) = (socket_address(SocketAddrV4::new(source, 0)), socket_address(target));
     let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
     // SAFETY: both pointers are to live addresses of that length, which the kernel only reads.
     check(unsafe { libc::bind(fd, (&raw const from).cast(), length) })?;
@@ -167,10 +141,7 @@ pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddrV4) -> io::Result
 
 /// Raises the soft limit of descriptors to the hard one, and returns it.
 pub(crate) fn raise_descriptor_limit() -> io::Result<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointers are to a live rlimit.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
     limit.rlim_cur = limit.rlim_max;
@@ -182,60 +153,37 @@ pub(crate) fn raise_descriptor_limit() -> io::Result<u64> {
 /// hundredths of a second.
 pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
     let mut clock = 0;
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointers are to live values that the calls fill in. The first returns its error, it does not set errno.
     let error = unsafe { libc::clock_getcpuclockid(pid as libc::pid_t, &raw mut clock) };
     if error != 0 {
         return Err(io::Error::from_raw_os_error(error));
     }
     check(unsafe { libc::clock_gettime(clock, &raw mut time) })?;
-    Ok(Duration::new(
-        time.tv_sec.unsigned_abs(),
-        time.tv_nsec as u32,
-    ))
+    Ok(Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32))
 }
 
 /// Has the kernel end the child when its parent ends, however that ends.
 pub(crate) fn end_with_parent(command: &mut Command) -> &mut Command {
     // SAFETY: between fork and exec only calls that are safe in a signal handler are allowed; prctl(2) is one.
-    unsafe {
-        command.pre_exec(|| check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM)).map(drop))
-    }
+    unsafe { command.pre_exec(|| check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM)).map(drop)) }
 }
 
 fn set_option<T>(fd: &OwnedFd, (level, name): (c_int, c_int), value: &T) -> io::Result<()> {
     let length = size_of::<T>() as libc::socklen_t;
     // SAFETY: pointer and length are those of `value`, which the kernel only reads.
-    check(unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            level,
-            name,
-            std::ptr::from_ref(value).cast(),
-            length,
-        )
-    })
-    .map(drop)
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), length) }).map(drop)
 }
 
 fn socket_address(address: SocketAddrV4) -> libc::sockaddr_in {
     libc::sockaddr_in {
         sin_family: libc::AF_INET as libc::sa_family_t,
         sin_port: address.port().to_be(),
-        sin_addr: libc::in_addr {
-            s_addr: u32::from(*address.ip()).to_be(),
-        },
+        sin_addr: libc::in_addr { s_addr: u32::from(*address.ip()).to_be() },
         sin_zero: [0; 8],
     }
 }
 
 fn check(result: c_int) -> io::Result<c_int> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

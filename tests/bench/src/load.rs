@@ -72,9 +72,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let elapsed = begin.elapsed().as_secs_f64();
     let spent = cpu.seconds()?;
     if load.samples.is_empty() {
-        return Err(io::Error::other(format!(
-            "no whole reply came in {measured:?}"
-        )));
+        return Err(io::Error::other(format!("no whole reply came in {measured:?}")));
     }
     let messages = (load.samples.len() as u64 * plan.depth) as f64;
     load.samples.sort_unstable();
@@ -136,21 +134,10 @@ impl Load {
             let stream = dial::dial(plan.target, nth)?;
             stream.set_nonblocking(true)?;
             epoll.add(&stream, nth, READABLE)?;
-            peers.push(Peer {
-                stream,
-                sent: 0,
-                received: 0,
-                began: Instant::now(),
-            });
+            peers.push(Peer { stream, sent: 0, received: 0, began: Instant::now() });
         }
         let batch = Batch::new(plan);
-        Ok(Load {
-            epoll,
-            peers,
-            batch,
-            buffer: vec![0; 1 << 20],
-            samples: Vec::with_capacity(1 << 20),
-        })
+        Ok(Load { epoll, peers, batch, buffer: vec![0; 1 << 20], samples: Vec::with_capacity(1 << 20) })
     }
 
     fn start(&mut self) -> io::Result<()> {
@@ -163,8 +150,7 @@ impl Load {
     fn drive(&mut self, until: Instant) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         while Instant::now() < until {
-            self.epoll
-                .wait(&mut events, Some(Duration::from_millis(50)))?;
+            self.epoll.wait(&mut events, Some(Duration::from_millis(50)))?;
             for ready in events.iter() {
                 self.turn(&ready)?;
             }
@@ -189,14 +175,10 @@ impl Load {
             other => other?,
         };
         if !peer.check(&self.batch, &self.buffer[..received]) {
-            return Err(io::Error::other(format!(
-                "a reply on connection {} is not what it should be",
-                ready.token
-            )));
+            return Err(io::Error::other(format!("a reply on connection {} is not what it should be", ready.token)));
         }
         if peer.received == self.batch.reply.len() {
-            self.samples
-                .push(u32::try_from(peer.began.elapsed().as_nanos()).unwrap_or(u32::MAX));
+            self.samples.push(u32::try_from(peer.began.elapsed().as_nanos()).unwrap_or(u32::MAX));
             peer.begin(&self.batch, &self.epoll, ready.token)?;
         }
         Ok(())
@@ -210,9 +192,7 @@ impl Batch {
         let letters = b"abcdefghijklmnopqrstuvwxyz0123456789";
         let mut request = Vec::with_capacity(size * depth);
         for message in 0..depth {
-            request.extend(
-                (1..size).map(|place| letters[(place * 5 + place / 36 + message) % letters.len()]),
-            );
+            request.extend((1..size).map(|place| letters[(place * 5 + place / 36 + message) % letters.len()]));
             request.push(b'\n');
         }
         let mut reply = request.clone();

@@ -15,9 +15,7 @@ impl CpuMeter {
     /// Without a process it counts nothing.
     pub(crate) fn start(pid: Option<u32>) -> io::Result<CpuMeter> {
         let running = pid.map(|pid| kernel::cpu_time(pid).map(|time| (pid, time)));
-        Ok(CpuMeter {
-            running: running.transpose()?,
-        })
+        Ok(CpuMeter { running: running.transpose()? })
     }
 
     /// Seconds since the start, user and system; NaN without a process.
@@ -34,13 +32,7 @@ pub(crate) fn memory(pid: u32) -> io::Result<u64> {
     // Linux: VmRSS in `status` is approximate (proc(5)), each core adds to it in batches; this walks the page tables.
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     text.lines()
-        .find_map(|line| {
-            line.strip_prefix("Rss:")?
-                .trim()
-                .strip_suffix(" kB")?
-                .parse::<u64>()
-                .ok()
-        })
+        .find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
         .map(|kib| kib * 1024)
         .ok_or_else(|| io::Error::other(format!("/proc/{pid}/smaps_rollup has no Rss line")))
 }

@@ -30,33 +30,16 @@ impl Server {
     /// It could not be started, or the line did not come in time.
     pub(crate) fn start(command: &[String]) -> io::Result<Server> {
         let mut pinned = Command::new("taskset");
-        pinned
-            .args(["-c", CORE])
-            .args(command)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+        pinned.args(["-c", CORE]).args(command).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = kernel::end_with_parent(&mut pinned)
             .spawn()
-            .map_err(|error| {
-                io::Error::new(error.kind(), format!("taskset (of util-linux): {error}"))
-            })?;
-        let output = child
-            .stdout
-            .take()
-            .map(BufReader::new)
-            .ok_or(io::ErrorKind::BrokenPipe)?;
+            .map_err(|error| io::Error::new(error.kind(), format!("taskset (of util-linux): {error}")))?;
+        let output = child.stdout.take().map(BufReader::new).ok_or(io::ErrorKind::BrokenPipe)?;
         match first_line(output) {
-            Ok((address, output)) => Ok(Server {
-                child,
-                address,
-                _output: output,
-            }),
+            Ok((address, output)) => Ok(Server { child, address, _output: output }),
             Err(error) => {
                 end(&mut child);
-                Err(io::Error::other(format!(
-                    "`{}`: {error}",
-                    command.join(" ")
-                )))
+                Err(io::Error::other(format!("`{}`: {error}", command.join(" "))))
             }
         }
     }
@@ -73,9 +56,7 @@ impl Drop for Server {
 }
 
 /// Reads on a thread, because a pipe has no read with a time-out; the thread ends with the line or with the child.
-fn first_line(
-    mut output: BufReader<ChildStdout>,
-) -> io::Result<(SocketAddrV4, BufReader<ChildStdout>)> {
+fn first_line(mut output: BufReader<ChildStdout>) -> io::Result<(SocketAddrV4, BufReader<ChildStdout>)> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut line = String::new();
@@ -87,19 +68,12 @@ fn first_line(
         .recv_timeout(PATIENCE)
         .map_err(|_| io::Error::other(format!("no `listening on` line within {PATIENCE:?}")))??;
     if line.is_empty() {
-        return Err(io::Error::other(
-            "it ended before it said `listening on 127.0.0.1:PORT`",
-        ));
+        return Err(io::Error::other("it ended before it said `listening on 127.0.0.1:PORT`"));
     }
-    let address = line
-        .trim_end()
-        .strip_prefix("listening on ")
-        .and_then(|address| address.parse().ok());
+    let address = line.trim_end().strip_prefix("listening on ").and_then(|address| address.parse().ok());
     let address = address.ok_or_else(|| {
         let said = line.trim_end();
-        io::Error::other(format!(
-            "its first line is `{said}` and not `listening on 127.0.0.1:PORT`"
-        ))
+        io::Error::other(format!("its first line is `{said}` and not `listening on 127.0.0.1:PORT`"))
     })?;
     Ok((address, output))
 }

@@ -12,20 +12,14 @@ impl Spread {
     pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Spread {
         let mut sorted: Vec<f64> = figures.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
-        Spread {
-            median: quantile(&sorted, 0.5),
-            low: quantile(&sorted, 0.25),
-            high: quantile(&sorted, 0.75),
-        }
+        Spread { median: quantile(&sorted, 0.5), low: quantile(&sorted, 0.25), high: quantile(&sorted, 0.75) }
     }
 }
 
 /// The sample at `share` of the way through sorted samples; NaN if there is none.
 pub(crate) fn percentile(sorted: &[u32], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1) as f64;
-    sorted
-        .get((last * share).round() as usize)
-        .map_or(f64::NAN, |sample| f64::from(*sample))
+    sorted.get((last * share).round() as usize).map_or(f64::NAN, |sample| f64::from(*sample))
 }
 
 /// Between two figures it is in proportion to both, so that the median of an even count is fair.

@@ -31,10 +31,7 @@ struct Row {
 
 impl Table {
     pub(crate) fn new(title: String) -> Table {
-        Table {
-            title,
-            rows: Vec::new(),
-        }
+        Table { title, rows: Vec::new() }
     }
 
     /// Adds a row a figure.
@@ -46,16 +43,8 @@ impl Table {
                 figure,
                 ours: Spread::of(rounds.iter().map(|round| round.ours[nth])),
                 floor: Spread::of(rounds.iter().map(|round| round.floor[nth])),
-                ratio: Spread::of(
-                    rounds
-                        .iter()
-                        .map(|round| round.ours[nth] / round.floor[nth]),
-                ),
-                noise: Spread::of(
-                    rounds
-                        .iter()
-                        .map(|round| round.floor_again[nth] / round.floor[nth]),
-                ),
+                ratio: Spread::of(rounds.iter().map(|round| round.ours[nth] / round.floor[nth])),
+                noise: Spread::of(rounds.iter().map(|round| round.floor_again[nth] / round.floor[nth])),
             });
         }
     }
@@ -64,10 +53,7 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}; median (quartiles); {}\n", self.title, machine())?;
-        writeln!(
-            f,
-            "| case | figure | ours | floor | ours/floor | floor/floor |"
-        )?;
+        writeln!(f, "| case | figure | ours | floor | ours/floor | floor/floor |")?;
         writeln!(f, "|---|---|--:|--:|---|---|")?;
         for row in &self.rows {
             writeln!(
@@ -96,22 +82,13 @@ fn figure(value: f64) -> String {
 }
 
 fn ratio(spread: &Spread) -> String {
-    format!(
-        "{:.3} ({:.3} {:.3})",
-        spread.median, spread.low, spread.high
-    )
+    format!("{:.3} ({:.3} {:.3})", spread.median, spread.low, spread.high)
 }
 
 /// Processor and kernel, as far as the system tells.
 fn machine() -> String {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!(
-        "{}, Linux {}",
-        model.map_or("unknown processor", |(_, name)| name.trim()),
-        kernel.trim()
-    )
+    format!("{}, Linux {}", model.map_or("unknown processor", |(_, name)| name.trim()), kernel.trim())
 }
