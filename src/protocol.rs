@@ -1,8 +1,10 @@
 //! The protocols of the family: pure handlers, bytes and time in, bytes and requests out.
 
+mod chat;
 mod echo;
 mod uppercase;
 
+pub use chat::{Chat, ChatOptions, ChatSession};
 pub use echo::{Echo, EchoLines};
 pub use uppercase::Uppercase;
 

@@ -1,0 +1,228 @@
+//! Chat: one room, everybody in it has a nickname, and what one says the others see.
+//!
+//! Invariants: a connection follows the room's feed exactly while it has a nickname; a nickname belongs to one open session;
+//! nothing that a member typed reaches another one, or a log, but through [`sanitize`] and behind a mark that no other text
+//! begins with (see the texts). A line costs one append to the feed, however many are here, and allocates nothing.
+
+mod command;
+mod nickname;
+mod texts;
+
+use std::collections::HashMap;
+
+use crate::context::Context;
+use crate::feed::FeedId;
+use crate::framing::Lines;
+use crate::handler::{Closed, Handler, Origin, Token};
+use crate::sanitize::sanitize;
+
+use command::Command;
+use texts::fill;
+
+/// What can be chosen about a chat server.
+#[derive(Clone, Copy, Debug)]
+pub struct ChatOptions {
+    /// The longest line, in bytes, its end not counted. A longer one gets a notice and is not sent.
+    pub max_line: usize,
+}
+
+impl Default for ChatOptions {
+    fn default() -> Self {
+        ChatOptions { max_line: 4096 }
+    }
+}
+
+/// A chat room: what [`Chat::room`] wraps.
+///
+/// ```
+/// use switchboard::Sim;
+/// use switchboard::protocol::{Chat, ChatOptions};
+///
+/// let mut sim = Sim::new(Chat::room(ChatOptions::default()));
+/// let ann = sim.connect();
+/// assert_eq!(sim.received(ann), b"Enter your nickname: ");
+/// sim.send(ann, b"ann\n");
+/// assert_eq!(sim.received(ann), b"Welcome ann to the room!\n1 persons are here.\n");
+/// ```
+#[derive(Debug, Default)]
+pub struct Chat {
+    room: Option<FeedId>,
+    /// Who is here, by folded nickname.
+    members: HashMap<Box<str>, Member>,
+    /// What is being said: kept for its memory.
+    text: Vec<u8>,
+}
+
+/// What the room knows of a member.
+#[derive(Debug)]
+struct Member {
+    token: Token,
+    nick: Box<str>,
+}
+
+/// What is kept for each connection.
+#[derive(Debug)]
+pub struct ChatSession {
+    token: Token,
+    /// As shown; `None` until one is chosen.
+    nick: Option<Box<str>>,
+}
+
+impl Chat {
+    /// An empty room, by lines.
+    #[must_use]
+    pub fn room(options: ChatOptions) -> Lines<Chat> {
+        let mut notice = Vec::new();
+        fill(&mut notice, texts::TOO_LONG, &[&options.max_line.to_string()]);
+        Lines::new(Chat::default(), options.max_line).with_notice(notice)
+    }
+
+    /// How many are in the room.
+    #[must_use]
+    pub fn persons(&self) -> usize {
+        self.members.len()
+    }
+}
+
+impl Handler for Chat {
+    type Session = ChatSession;
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> ChatSession {
+        cx.reply(texts::PROMPT.as_bytes());
+        ChatSession { token: origin.token, nick: None }
+    }
+
+    fn data<'a>(&mut self, session: &mut ChatSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        match &session.nick {
+            None => self.enter(session, line, cx),
+            Some(nick) => match Command::parse(&sanitize(line)) {
+                Command::Say(text) => self.say(texts::LINE, &[nick, text], cx),
+                Command::Act(text) => self.say(texts::ACTION, &[nick, text], cx),
+                Command::Tell { nick: to, text } => self.tell(nick, (to, text), cx),
+                Command::Rename(new) => self.rename(session, new, cx),
+                Command::Who => self.list(cx),
+                Command::Help => cx.reply(texts::HELP.as_bytes()),
+                Command::Quit => quit(cx),
+                Command::Nothing => {}
+                Command::Incomplete(usage) => self.answer(texts::USAGE, &[usage], cx),
+                Command::Unknown(command) => self.answer(texts::UNKNOWN, &[command], cx),
+            },
+        }
+        line.len()
+    }
+
+    fn closed(&mut self, session: ChatSession, why: &Closed, cx: &mut Context<'_>) {
+        let Some(nick) = session.nick else { return };
+        self.members.remove(&nickname::fold(&nick));
+        log::info!("{nick} leaves the room: {why} ({} persons)", self.members.len());
+        // When all leave at once there is nobody to tell, and telling everybody of everybody would be quadratic.
+        if !matches!(why, Closed::Stopping) {
+            self.announce(texts::LEAVES, &[&nick], cx);
+        }
+    }
+}
+
+impl Chat {
+    /// A line of somebody without a nickname.
+    fn enter(&mut self, session: &mut ChatSession, line: &[u8], cx: &mut Context<'_>) {
+        if command::is_http(line) {
+            cx.reply(texts::NO_HTTP.as_bytes());
+            return cx.close();
+        }
+        if line == b"/quit" {
+            return quit(cx);
+        }
+        let Some(nick) = self.claim(session.token, line, cx) else {
+            return cx.reply(texts::PROMPT.as_bytes());
+        };
+        let count = self.members.len();
+        log::info!("{nick} joins the room ({count} persons)");
+        let room = *self.room.get_or_insert_with(|| cx.create_feed());
+        cx.follow(room);
+        self.announce(texts::WELCOME, &[&nick], cx);
+        self.answer(texts::COUNT, &[&count.to_string()], cx);
+        session.nick = Some(nick);
+    }
+
+    /// Gives a nickname to a connection, or tells it why not. The one that it had is still its own.
+    fn claim(&mut self, token: Token, wish: &[u8], cx: &mut Context<'_>) -> Option<Box<str>> {
+        let Some(nick) = nickname::parse(wish) else {
+            self.answer(texts::BAD_NICK, &[], cx);
+            return None;
+        };
+        let folded = nickname::fold(&nick);
+        if self.members.get(&folded).is_some_and(|member| member.token != token) {
+            self.answer(texts::TAKEN_NICK, &[&nick], cx);
+            return None;
+        }
+        self.members.insert(folded, Member { token, nick: nick.clone() });
+        Some(nick)
+    }
+
+    fn rename(&mut self, session: &mut ChatSession, wish: &str, cx: &mut Context<'_>) {
+        let Some(new) = self.claim(session.token, wish.as_bytes(), cx) else { return };
+        let Some(old) = session.nick.replace(new.clone()) else { return };
+        let former = nickname::fold(&old);
+        if former != nickname::fold(&new) {
+            self.members.remove(&former);
+        }
+        log::info!("{old} is now known as {new}");
+        self.announce(texts::RENAMED, &[&old, &new], cx);
+    }
+
+    /// `/who`: the names in order, not case.
+    fn list(&self, cx: &mut Context<'_>) {
+        let mut members: Vec<_> = self.members.iter().collect();
+        members.sort_unstable_by_key(|(folded, _)| *folded);
+        let nicks: Vec<_> = members.iter().map(|(_, member)| &*member.nick).collect();
+        let mut text = Vec::new();
+        fill(&mut text, texts::WHO, &[&nicks.len().to_string(), &nicks.join(", ")]);
+        cx.reply(&text);
+    }
+
+    /// A private message. Its sender sees what was sent.
+    fn tell(&mut self, from: &str, (to, text): (&str, &str), cx: &mut Context<'_>) {
+        let Some(member) = self.members.get(&nickname::fold(to)) else {
+            return self.answer(texts::NOBODY, &[to], cx);
+        };
+        self.text.clear();
+        fill(&mut self.text, texts::PRIVATE_SENT, &[&member.nick, text]);
+        cx.reply(&self.text);
+        self.text.clear();
+        fill(&mut self.text, texts::PRIVATE, &[from, text]);
+        cx.send(member.token, &self.text);
+    }
+
+    /// To all but who says it.
+    fn say(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        self.text.clear();
+        fill(&mut self.text, text, values);
+        if let Some(room) = self.room {
+            cx.publish_others(room, &self.text);
+        }
+    }
+
+    /// To all.
+    fn announce(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        self.text.clear();
+        fill(&mut self.text, text, values);
+        if let Some(room) = self.room {
+            cx.publish(room, &self.text);
+        }
+    }
+
+    /// To the peer of this callback.
+    fn answer(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        self.text.clear();
+        fill(&mut self.text, text, values);
+        cx.reply(&self.text);
+    }
+}
+
+fn quit(cx: &mut Context<'_>) {
+    cx.reply(texts::BYE.as_bytes());
+    cx.close();
+}
+
+#[cfg(test)]
+mod tests;
