@@ -1,10 +1,12 @@
 //! The protocols of the family: pure handlers, bytes and time in, bytes and requests out.
 
 mod chat;
+mod client;
 mod echo;
 mod uppercase;
 
 pub use chat::{Chat, ChatOptions, ChatSession};
+pub use client::{Client, ClientOptions};
 pub use echo::{Echo, EchoLines};
 pub use uppercase::Uppercase;
 

@@ -1,0 +1,269 @@
+//! A line client: what is typed goes to a server, what the server sends is shown.
+//!
+//! Invariants: typed lines leave in order, also those typed before the connection was up; what the peer sends is shown
+//! unchanged; the reactor stops exactly once, and then [`Client::failure`] says whether something went wrong. Knows neither
+//! terminals nor exit codes.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::address::Address;
+use crate::context::Context;
+use crate::handler::{Closed, Handler, Origin, Token};
+use crate::timer::TimerId;
+
+/// How long to wait between two attempts to connect. 100 ms: unnoticed by a person, and no load for the host.
+const RETRY_EVERY: Duration = Duration::from_millis(100);
+
+/// What can be chosen about a client.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// After the end of the input: how long nothing may move, in either direction, before the client stops. A peer that
+    /// ends its side ends the client before that; over UDP there is no other end.
+    pub linger: Duration,
+    /// How long to try again after a connection was refused. `None`: not at all.
+    pub retry: Option<Duration>,
+    /// Shown where a line may be typed. Empty: nothing is shown; right unless a person types and reads at one terminal.
+    pub prompt: String,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        ClientOptions { linger: Duration::from_secs(5), retry: None, prompt: String::new() }
+    }
+}
+
+/// Connects standard input and output to a server: each line typed is sent with an LF, over UDP as one datagram.
+///
+/// A blank line or the end of input shuts down our side; what still comes is shown until the peer ends too, or nothing has
+/// moved for [`ClientOptions::linger`].
+///
+/// ```
+/// use switchboard::protocol::{Client, ClientOptions};
+/// use switchboard::Sim;
+///
+/// let to = "127.0.0.1:4444".parse()?;
+/// let mut sim = Sim::new(Client::new(to, ClientOptions::default()));
+/// let server = sim.connected("127.0.0.1:4444".parse()?);
+/// sim.console(b"hello");
+/// assert_eq!(sim.received(server), b"hello\n");
+/// sim.send(server, b"HELLO\n");
+/// assert_eq!(sim.printed(), b"HELLO\n");
+/// # Ok::<(), switchboard::AddressError>(())
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    to: Address,
+    options: ClientOptions,
+    state: State,
+    /// Lines typed before the connection was up, each with its LF.
+    early: Vec<u8>,
+    /// Nothing more is to be sent.
+    input_ended: bool,
+    /// The cursor stands behind a prompt.
+    is_prompted: bool,
+    retry_until: Option<Instant>,
+    /// When something last moved, and how many bytes had gone out when that was looked at; once the input has ended.
+    moved: Option<(Instant, u64)>,
+    failure: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Connecting,
+    Open(Token),
+    /// Our side is shut down.
+    Lingering,
+    Over,
+}
+
+impl Client {
+    /// A client of the server at this address. [`start`](Self::start) it.
+    #[must_use]
+    pub fn new(to: Address, options: ClientOptions) -> Client {
+        Client {
+            to,
+            options,
+            state: State::Connecting,
+            early: Vec::new(),
+            input_ended: false,
+            is_prompted: false,
+            retry_until: None,
+            moved: None,
+            failure: None,
+        }
+    }
+
+    /// Asks for the connection: for [`Reactor::start`](crate::Reactor::start).
+    pub fn start(&mut self, cx: &mut Context<'_>) {
+        cx.connect(self.to.clone());
+    }
+
+    /// What went wrong, in one line without its end; `None` when nothing did. For when the reactor has stopped.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+}
+
+impl Handler for Client {
+    type Session = ();
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
+        self.state = State::Open(origin.token);
+        for line in std::mem::take(&mut self.early).split_inclusive(|&byte| byte == b'\n') {
+            cx.send(origin.token, line);
+        }
+        if self.input_ended {
+            self.shut_down(origin.token, cx);
+        } else {
+            self.show_prompt(cx);
+        }
+    }
+
+    /// Uses everything: the reactor itself stops reading while standard output takes no more.
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        if let Some((at, _)) = &mut self.moved {
+            *at = cx.now();
+        }
+        self.hide_prompt(cx);
+        cx.print(input);
+        if input.ends_with(b"\n") {
+            self.show_prompt(cx);
+        }
+        input.len()
+    }
+
+    fn eof(&mut self, (): &mut (), cx: &mut Context<'_>) {
+        if self.state != State::Lingering {
+            self.hide_prompt(cx);
+            cx.tell(&format!("{} has closed the connection", self.to));
+        }
+        self.state = State::Over;
+        cx.close();
+        cx.stop();
+    }
+
+    fn closed(&mut self, (): (), why: &Closed, cx: &mut Context<'_>) {
+        match why {
+            _ if self.state == State::Over => return,
+            Closed::Stopping | Closed::ByHandler => self.state = State::Over,
+            Closed::Failed(error) => self.fail(format!("the connection to {} is lost: {error}", self.to), cx),
+            other => self.fail(format!("the connection to {} was closed: {other}", self.to), cx),
+        }
+        cx.stop();
+    }
+
+    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        self.is_prompted = false;
+        if self.input_ended {
+            return;
+        }
+        if line.trim_ascii().is_empty() {
+            return self.end_input(cx);
+        }
+        let start = self.early.len();
+        self.early.extend_from_slice(line);
+        self.early.push(b'\n');
+        if let State::Open(token) = self.state {
+            cx.send(token, &self.early[start..]);
+            self.early.truncate(start);
+        }
+    }
+
+    fn console_end(&mut self, cx: &mut Context<'_>) {
+        self.end_input(cx);
+    }
+
+    fn alarm(&mut self, _: TimerId, cx: &mut Context<'_>) {
+        match self.state {
+            State::Connecting => cx.connect(self.to.clone()),
+            State::Lingering => self.look_for_movement(cx),
+            State::Open(_) | State::Over => {}
+        }
+    }
+
+    fn timeout(&mut self, (): &mut (), timer: TimerId, cx: &mut Context<'_>) {
+        self.alarm(timer, cx);
+    }
+
+    fn connect_failed(&mut self, _: &Address, error: &io::Error, cx: &mut Context<'_>) {
+        if let Some(retry) = self.options.retry {
+            let until = *self.retry_until.get_or_insert(cx.now() + retry.min(LONGEST_RETRY));
+            let left = until.saturating_duration_since(cx.now());
+            if !left.is_zero() {
+                cx.set_timer(left.min(RETRY_EVERY));
+                return;
+            }
+        }
+        let remedy = match (self.options.retry, error.kind()) {
+            (Some(retry), _) => format!(" (tried for {retry:?})"),
+            (None, io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
+                String::from(" (is the server running? --retry 5s waits for it)")
+            }
+            _ => String::new(),
+        };
+        self.fail(format!("cannot connect to {}: {error}{remedy}", self.to), cx);
+        cx.stop();
+    }
+}
+
+/// A deadline beyond this could not be represented everywhere. 30 years.
+const LONGEST_RETRY: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+impl Client {
+    fn end_input(&mut self, cx: &mut Context<'_>) {
+        self.hide_prompt(cx);
+        self.input_ended = true;
+        if let State::Open(token) = self.state {
+            self.shut_down(token, cx);
+        }
+    }
+
+    fn shut_down(&mut self, token: Token, cx: &mut Context<'_>) {
+        self.state = State::Lingering;
+        self.moved = Some((cx.now(), cx.stats().bytes_out));
+        cx.shut_down(token);
+        cx.set_timer(self.options.linger);
+    }
+
+    /// Stops when nothing has moved for the time to linger; else looks again when that could be.
+    fn look_for_movement(&mut self, cx: &mut Context<'_>) {
+        let Some((at, bytes_out)) = &mut self.moved else { return };
+        let stats = cx.stats();
+        if stats.queued > 0 && stats.bytes_out != *bytes_out {
+            (*at, *bytes_out) = (cx.now(), stats.bytes_out);
+        }
+        let quiet = cx.now().saturating_duration_since(*at);
+        if let Some(left) = self.options.linger.checked_sub(quiet).filter(|left| !left.is_zero()) {
+            cx.set_timer(left);
+            return;
+        }
+        self.state = State::Over;
+        cx.stop();
+    }
+
+    fn fail(&mut self, line: String, cx: &mut Context<'_>) {
+        self.hide_prompt(cx);
+        self.state = State::Over;
+        self.failure = Some(line);
+    }
+
+    fn show_prompt(&mut self, cx: &mut Context<'_>) {
+        if !self.options.prompt.is_empty() && !self.input_ended {
+            cx.print(self.options.prompt.as_bytes());
+            self.is_prompted = true;
+        }
+    }
+
+    /// Blanks out a prompt behind which nothing was typed, so that what the peer sends begins its line.
+    fn hide_prompt(&mut self, cx: &mut Context<'_>) {
+        if std::mem::take(&mut self.is_prompted) {
+            let width = self.options.prompt.chars().count();
+            cx.print(format!("\r{:width$}\r", "").as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
