@@ -25,9 +25,8 @@ pub use value::{Off, parse_duration, parse_keepalive, parse_net, parse_off, pars
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct ServerArgs {
-    /// Where to listen; may be given several times. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT, unix:PATH, or
-    /// udp: before one of the first four; port 0 picks one
-    #[arg(short, long, value_name = "ADDR")]
+    /// Where to listen; without any, at the server's own port on loopback.
+    #[arg(short, long, value_name = "ADDR", help = LISTEN)]
     pub listen: Vec<Address>,
 
     /// What standard input is for
@@ -99,6 +98,9 @@ pub struct ServerArgs {
     #[arg(short, long, help_heading = "Diagnostics")]
     pub quiet: bool,
 }
+
+const LISTEN: &str = "Where to listen; may be given several times. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, \
+    *:PORT, unix:PATH, or udp: before one of the first four; port 0 picks one";
 
 /// What standard input is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

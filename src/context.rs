@@ -74,11 +74,12 @@ impl<'a> Context<'a> {
     ///
     /// A peer for which others have queued more than [`Limits::max_queue`](crate::Limits::max_queue) is closed.
     pub fn send(&mut self, to: Token, bytes: &[u8]) {
-        if self.speaker == Speaker::Connection(to) {
-            return self.reply(bytes);
-        }
+        // First, since replies of a callback go out together, and each datagram is to go out by itself.
         if self.tables.connections.get(to).is_some_and(|found| found.stream.is_datagram()) {
             return self.tables.write_now(to, bytes, &[]);
+        }
+        if self.speaker == Speaker::Connection(to) {
+            return self.reply(bytes);
         }
         // The console can wait, so what is typed never counts against the peer's limit.
         let cause = if self.speaker == Speaker::Console { Cause::Own } else { Cause::Others };

@@ -40,6 +40,9 @@ pub enum ConsoleMode {
     Stop,
     /// Lines are commands, for [`Handler::console`]; the end of input is [`Handler::console_end`].
     Commands,
+    /// Lines are what the program works on, for [`Handler::console`]; the end, also where there is nothing to read at all,
+    /// is [`Handler::console_end`].
+    Input,
 }
 
 /// One thread, many lines: hosts a [`Handler`] on any number of listeners.
@@ -156,6 +159,9 @@ impl<H: Handler> Reactor<H> {
         let max_line = self.dispatcher.tables.limits.console_line;
         let console = Console::open(self.poll.registry(), CONSOLE, max_line)?;
         self.console = console.map(|console| (console, mode));
+        if self.console.is_none() && mode == ConsoleMode::Input {
+            self.dispatcher.call_console(H::console_end);
+        }
         Ok(self.console.is_some())
     }
 
@@ -272,17 +278,17 @@ impl<H: Handler> Reactor<H> {
             let Some(input) = console.next_input() else { break };
             has_ended = matches!(input, Input::End | Input::Never);
             match (input, *mode) {
-                (Input::Never, _) => {}
+                (Input::Never, ConsoleMode::Stop | ConsoleMode::Commands) => {}
                 (_, ConsoleMode::Stop) => self.dispatcher.call_console(|_, cx| cx.stop()),
-                (Input::Line(line), ConsoleMode::Commands) => {
+                (Input::Line(line), ConsoleMode::Commands | ConsoleMode::Input) => {
                     self.dispatcher.call_console(|handler, cx| handler.console(line, cx));
                 }
-                (Input::TooLong, ConsoleMode::Commands) => {
+                (Input::TooLong, ConsoleMode::Commands | ConsoleMode::Input) => {
                     let limit = self.dispatcher.tables.limits.console_line;
                     let text = format!("a line of over {limit} bytes at standard input was discarded");
                     self.dispatcher.call_console(|_, cx| cx.tell(&text));
                 }
-                (Input::End, ConsoleMode::Commands) => {
+                (Input::End, ConsoleMode::Commands) | (Input::End | Input::Never, ConsoleMode::Input) => {
                     self.dispatcher.call_console(H::console_end);
                 }
             }
@@ -400,8 +406,9 @@ impl<H: Handler> Reactor<H> {
 
 fn edge(event: &mio::event::Event) -> Edge {
     Edge {
-        readable: event.is_readable(),
-        // An error is found by writing, also where reading is paused.
+        // Linux reports the refusal of a datagram as an error alone. Reading finds an error; so does writing, also where
+        // reading is paused.
+        readable: event.is_readable() || event.is_error(),
         writable: event.is_writable() || event.is_error(),
         read_closed: event.is_read_closed(),
         urgent: event.is_priority(),
