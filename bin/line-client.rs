@@ -15,8 +15,8 @@ use switchboard::{Address, ConsoleMode, Limits, Reactor};
 #[derive(Parser, Debug)]
 #[command(name = "line-client", version, after_help = EXAMPLES)]
 struct Args {
-    /// The server: PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, unix:PATH, or udp: before a host and port
-    #[arg(value_name = "ADDR")]
+    /// The server.
+    #[arg(value_name = "ADDR", help = ADDRESS)]
     address: Address,
 
     /// After our side has ended: how long to wait while nothing comes
@@ -35,6 +35,9 @@ struct Args {
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
+
+const ADDRESS: &str = "The server: PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, unix:PATH, or udp: before one of the \
+    first three";
 
 const EXAMPLES: &str = "\
 Examples:
