@@ -1,0 +1,135 @@
+//! A pseudo-terminal (pty(7)): the test types at the master, the process under test sits at the slave.
+
+use super::capture::Capture;
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::tcgetattr;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Child, Command};
+
+/// A terminal and all that it has shown.
+pub(crate) struct Terminal {
+    keyboard: File,
+    /// Shares its open file, and so its status flags, with every descriptor that [`Self::slave`] gave away.
+    line: File,
+    pub(crate) screen: Capture,
+}
+
+impl Terminal {
+    pub(crate) fn open() -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+            .expect("a free terminal");
+        grantpt(&master).expect("a terminal of ours");
+        unlockpt(&master).expect("a terminal of ours");
+        let path = ptsname(&master, Vec::new())
+            .expect("a terminal has a name")
+            .into_bytes();
+        let path = std::ffi::OsString::from_vec(path);
+        let flags = OFlags::NOCTTY.bits().cast_signed();
+        let line = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(flags)
+            .open(path)
+            .expect("an unlocked terminal");
+        let keyboard = File::from(master);
+        let screen = Capture::of(keyboard.try_clone().expect("a descriptor is free"));
+        Self {
+            keyboard,
+            line,
+            screen,
+        }
+    }
+
+    /// A descriptor for a child to sit at.
+    pub(crate) fn slave(&self) -> OwnedFd {
+        self.line.try_clone().expect("a descriptor is free").into()
+    }
+
+    /// Presses keys.
+    #[track_caller]
+    pub(crate) fn type_in(&mut self, keys: impl AsRef<[u8]>) {
+        self.keyboard
+            .write_all(keys.as_ref())
+            .expect("a terminal takes a line");
+    }
+
+    /// Every setting of the terminal (termios(3)), in a form that can be compared.
+    pub(crate) fn settings(&self) -> String {
+        format!("{:?}", tcgetattr(&self.line).expect("a terminal"))
+    }
+
+    /// True if the open file that the children share has `O_NONBLOCK`.
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        fcntl_getfl(&self.line)
+            .expect("an open file")
+            .contains(OFlags::NONBLOCK)
+    }
+}
+
+/// A shell with job control at a terminal of its own.
+pub(crate) struct Shell {
+    pub(crate) terminal: Terminal,
+    child: Child,
+    commands: usize,
+}
+
+impl Shell {
+    pub(crate) fn start() -> Self {
+        let terminal = Terminal::open();
+        let mut command = Command::new("setsid");
+        command.args([
+            "--ctty",
+            "bash",
+            "--norc",
+            "--noprofile",
+            "--noediting",
+            "-i",
+        ]);
+        command
+            .env("PS1", "$ ")
+            .env("HISTFILE", "/dev/null")
+            .env("TERM", "dumb")
+            .env_remove("RUST_LOG");
+        command
+            .stdin(terminal.slave())
+            .stdout(terminal.slave())
+            .stderr(terminal.slave());
+        let child = command.spawn().expect("setsid and bash are installed");
+        let mut shell = Self {
+            terminal,
+            child,
+            commands: 0,
+        };
+        shell.proves_alive();
+        shell
+    }
+
+    /// Types a command that leaves the shell in the foreground, and waits until the shell is ready again.
+    #[track_caller]
+    pub(crate) fn command(&mut self, command: &str) {
+        self.commands += 1;
+        let number = self.commands;
+        // The arithmetic keeps the terminal's echo of what we type from looking like the answer.
+        self.terminal
+            .type_in(format!("{command}\necho \"end-$(({number}+0))-\"\n"));
+        self.terminal.screen.wait_for(&format!("end-{number}-"));
+    }
+
+    /// The user goes on typing at the shell, and the shell answers.
+    #[track_caller]
+    pub(crate) fn proves_alive(&mut self) {
+        self.command("true");
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
