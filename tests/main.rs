@@ -1,2 +1,35 @@
-//! Tests.
+//! The crate from outside. `loopback` runs the reactor in this process; `servers` takes the servers and the client as
+//! their users meet them: the real binaries, spawned on free ports, driven by real netcats, terminals and signals. One
+//! target, so that everything links once.
+//!
+//! Invariant: no test waits for a length of time in the hope that something has happened by then. A wait has a condition
+//! and a deadline; a length of time appears only where it is itself what is measured (idle time, a throttled reader).
+
 mod loopback;
+
+/// Spawning, watching and talking to processes.
+mod support {
+    pub(crate) mod capture;
+    pub(crate) mod data;
+    pub(crate) mod peer;
+    pub(crate) mod process;
+    pub(crate) mod server;
+    pub(crate) mod terminal;
+    pub(crate) mod tools;
+    pub(crate) mod wait;
+}
+
+/// What the servers promise, one file a topic.
+mod servers {
+    mod chat;
+    mod client;
+    mod crowd;
+    mod descriptors;
+    mod limits;
+    mod listening;
+    mod process;
+    mod stopping;
+    mod terminal;
+    mod transfer;
+    mod unix;
+}

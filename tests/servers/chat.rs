@@ -1,0 +1,373 @@
+//! The chat room: what its members see, what strangers cannot do to them, and what many of them at once cost.
+
+use crate::support::peer::Peer;
+use crate::support::process::allow_descriptors;
+use crate::support::server::{Program, Server, Stop};
+use crate::support::tools::Tool;
+use crate::support::wait::{alone, until};
+use std::time::{Duration, Instant};
+
+const PROMPT: &str = "Enter your nickname: ";
+
+/// Joins the room and reads all of the welcome.
+#[track_caller]
+fn join(server: &Server, nickname: &str) -> Peer {
+    let mut peer = Peer::connect(&server.address());
+    peer.expect(PROMPT);
+    peer.send(format!("{nickname}\n"));
+    peer.expect(format!("Welcome {nickname} to the room!\n"));
+    let count = peer.line();
+    assert!(count.ends_with(" persons are here."), "{count:?}");
+    peer
+}
+
+#[test]
+fn three_netcats_talk() {
+    let mut server = Program::Chat.start();
+    let port = server.port().to_string();
+    let mut ann = Tool::start(&["nc", "-N", "127.0.0.1", &port]);
+    let mut bob = Tool::start(&["ncat", "127.0.0.1", &port]);
+    let mut eve = Tool::start(&["nc", "-N", "127.0.0.1", &port]);
+
+    ann.shows(PROMPT);
+    ann.say("ann\n");
+    let mut seen_by_ann = format!("{PROMPT}Welcome ann to the room!\n1 persons are here.\n");
+    ann.shows(&seen_by_ann);
+
+    bob.say("bob\n");
+    let mut seen_by_bob = format!("{PROMPT}Welcome bob to the room!\n2 persons are here.\n");
+    bob.shows(&seen_by_bob);
+    seen_by_ann += "Welcome bob to the room!\n";
+    ann.shows(&seen_by_ann);
+
+    eve.say("eve\n");
+    let mut seen_by_eve = format!("{PROMPT}Welcome eve to the room!\n3 persons are here.\n");
+    eve.shows(&seen_by_eve);
+    ann.say("good morning\n");
+    seen_by_bob += "Welcome eve to the room!\nann: good morning\n";
+    seen_by_eve += "ann: good morning\n";
+    bob.shows(&seen_by_bob);
+    eve.shows(&seen_by_eve);
+
+    bob.hang_up();
+    assert!(bob.wait().success());
+    seen_by_ann += "Welcome eve to the room!\nbob leaves the room!\n";
+    seen_by_eve += "bob leaves the room!\n";
+    ann.shows(&seen_by_ann);
+    eve.shows(&seen_by_eve);
+
+    eve.say("last words");
+    eve.hang_up();
+    assert!(eve.wait().success());
+    ann.shows(&(seen_by_ann + "eve: last words\neve leaves the room!\n"));
+    server
+        .stop_by(Stop::Line)
+        .expect_clean_within(Duration::from_secs(1));
+    assert!(ann.wait().success());
+}
+
+#[test]
+fn a_bad_or_taken_name_is_refused_with_a_reason_and_asked_again() {
+    let server = Program::Chat.start();
+    let _ann = join(&server, "ann");
+    let mut peer = Peer::connect(&server.address());
+    peer.expect(PROMPT);
+    let too_long = "x".repeat(33);
+    for bad in [
+        "ann",
+        "Ann",
+        "ANN",
+        "ａｎｎ",
+        "",
+        "ann: yes",
+        "* ann",
+        "a b",
+        "a\u{202e}b",
+        "\u{1b}[31m",
+        &too_long,
+    ] {
+        peer.send(format!("{bad}\n"));
+        let reason = peer.line();
+        assert!(
+            !reason.is_empty() && !reason.contains("Welcome"),
+            "{bad:?}: {reason:?}"
+        );
+        assert!(
+            !reason.contains(['\u{1b}', '\u{202e}']),
+            "{bad:?}: {reason:?}"
+        );
+        peer.expect(PROMPT);
+    }
+    let longest = "x".repeat(32);
+    peer.send(format!("{longest}\r\n"));
+    peer.expect(format!(
+        "Welcome {longest} to the room!\n2 persons are here.\n"
+    ));
+    join(&server, "A-b_c.9");
+    join(&server, "žofie");
+}
+
+#[test]
+fn a_name_is_free_again_when_its_owner_has_left() {
+    let server = Program::Chat.start();
+    let mut ann = join(&server, "ann");
+    for _ in 0..3 {
+        let bob = join(&server, "bob");
+        assert_eq!(ann.line(), "Welcome bob to the room!");
+        drop(bob);
+        assert_eq!(ann.line(), "bob leaves the room!");
+    }
+}
+
+#[test]
+fn nothing_that_could_steer_a_terminal_reaches_another_member() {
+    let server = Program::Chat.launch().args("-v").start();
+    let mut ann = join(&server, "ann");
+    let mut bob = join(&server, "bob");
+    let evil = "\u{1b}]0;title\u{7}\u{1b}[31mred\u{9b}31m \u{7f}\u{8}\0 \u{202e}\u{2066}\u{2028}\u{2029}\u{85} end";
+    bob.send(format!("{evil}\n"));
+    ann.line();
+    let line = ann.line();
+    assert!(
+        line.starts_with("bob: ") && line.ends_with(" end"),
+        "{line:?}"
+    );
+    assert!(line.contains("red") && line.contains("title"), "{line:?}");
+    let steering = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+    };
+    assert!(!line.contains(steering), "{line:?}");
+    bob.send("a\ttab, žluť and 漢字 stay\n");
+    assert_eq!(ann.line(), "bob: a\ttab, žluť and 漢字 stay");
+    bob.send(b"\xff\xfe bytes that are no text\n");
+    assert!(ann.line().ends_with("bytes that are no text"));
+    assert!(
+        !server.stderr.text().contains('\u{1b}'),
+        "{:?}",
+        server.stderr.text()
+    );
+}
+
+#[test]
+fn a_line_is_a_line_however_it_is_split() {
+    let server = Program::Chat.start();
+    let mut ann = join(&server, "ann");
+    let mut bob = join(&server, "bob");
+    ann.line();
+    for byte in "split into bytes\r\n".bytes() {
+        bob.send([byte]);
+    }
+    assert_eq!(ann.line(), "bob: split into bytes");
+    bob.send("two\r\nin one\n");
+    assert_eq!(ann.line(), "bob: two");
+    assert_eq!(ann.line(), "bob: in one");
+}
+
+#[test]
+fn a_long_line_is_one_notice_and_the_room_goes_on() {
+    let server = Program::Chat.start();
+    let mut ann = join(&server, "ann");
+    let mut bob = join(&server, "bob");
+    ann.line();
+    bob.send("x".repeat(1 << 20));
+    bob.send("\nafter\n");
+    let notice = bob.line();
+    assert!(notice.contains("4096"), "{notice:?}");
+    assert_eq!(ann.line(), "bob: after");
+    ann.send("still here?\n");
+    assert_eq!(bob.line(), "ann: still here?");
+}
+
+#[test]
+fn commands_are_answered() {
+    let server = Program::Chat.start();
+    let mut ann = join(&server, "ann");
+    let mut bob = join(&server, "bob");
+    let mut eve = join(&server, "eve");
+    ann.line();
+    ann.line();
+    bob.line();
+    ann.send("/who\n");
+    ann.line_where(|line| ["ann", "bob", "eve"].iter().all(|name| line.contains(name)));
+    ann.send("/msg bob a secret\n");
+    assert!(bob.line().contains("a secret"));
+    ann.send("//me is text\n");
+    assert_eq!(
+        eve.line(),
+        "ann: /me is text",
+        "a private message is private"
+    );
+    assert_eq!(bob.line(), "ann: /me is text");
+    ann.send("/me waves\n");
+    let line = eve.line();
+    assert!(
+        line.contains("ann waves") && !line.starts_with("ann: "),
+        "{line:?}"
+    );
+    ann.send("/nick Anna\n");
+    eve.line_where(|line| line.contains("Anna"));
+    ann.send("hello\n");
+    assert_eq!(eve.line(), "Anna: hello");
+    eve.send("/help\n");
+    eve.line_where(|line| line.contains("/quit"));
+    eve.send("/nonsense\n");
+    eve.line_where(|line| line.contains("/nonsense") || line.contains("/help"));
+    eve.send("/quit\n");
+    eve.rest().expect("an orderly end");
+    ann.line_where(|line| line == "eve leaves the room!");
+}
+
+#[test]
+fn a_web_page_that_posts_to_us_is_sent_away() {
+    let server = Program::Chat.start();
+    for request in [
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: localhost\r\n\r\nann\nhello\n",
+    ] {
+        let mut peer = Peer::connect(&server.address());
+        peer.expect(PROMPT);
+        peer.send(request);
+        let answer = String::from_utf8(peer.rest().expect("an orderly end")).expect("text");
+        assert_eq!(answer.lines().count(), 1, "{answer:?}");
+    }
+}
+
+/// The 99th percentile of 300 messages from one member to another.
+fn delay(from: &mut Peer, to: &mut Peer) -> Duration {
+    let mut delays: Vec<_> = (0..300)
+        .map(|number| {
+            let start = Instant::now();
+            from.send(format!("message {number}\n"));
+            to.line_where(|line| line.ends_with(&format!(": message {number}")));
+            start.elapsed()
+        })
+        .collect();
+    delays.sort();
+    delays[297]
+}
+
+#[test]
+fn a_member_that_never_reads_delays_nobody_and_is_closed_with_a_reason() {
+    let _alone = alone();
+    let server = Program::Chat
+        .launch()
+        .args("--room-buffer 262144 --send-buffer 16384")
+        .start();
+    let (mut ann, mut bob) = (join(&server, "ann"), join(&server, "bob"));
+    ann.line();
+    let before = delay(&mut ann, &mut bob);
+    let mut stuck = Peer::connect_narrow(&server.address(), 4096);
+    stuck.send("stuck\n");
+    ann.line_where(|line| line == "Welcome stuck to the room!");
+    let text = "x".repeat(1000);
+    let mut during = Duration::ZERO;
+    for _ in 0..5 {
+        for _ in 0..100 {
+            ann.send(format!("{text}\n"));
+            bob.line_where(|line| line.ends_with(&text));
+        }
+        during = during.max(delay(&mut ann, &mut bob));
+    }
+    assert!(
+        during < before * 5 + Duration::from_millis(20),
+        "before {before:?}, during {during:?}"
+    );
+    ann.line_where(|line| line == "stuck leaves the room!");
+    let told = server.stderr.text();
+    assert!(
+        told.contains("stuck") || told.contains(&stuck.local_port().to_string()),
+        "no reason is logged: {told:?}"
+    );
+}
+
+/// Connects `count` members who all give their names at once.
+fn burst(server: &Server, count: usize) -> Vec<Peer> {
+    let mut peers: Vec<_> = (0..count)
+        .map(|_| Peer::connect(&server.address()))
+        .collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.send(format!("member{number}\n"));
+    }
+    peers
+}
+
+#[test]
+fn five_hundred_who_join_in_one_burst_are_all_welcomed() {
+    let _alone = alone();
+    allow_descriptors(2000);
+    let server = Program::Chat.start();
+    let mut ann = join(&server, "ann");
+    let mut peers = burst(&server, 500);
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.expect(PROMPT);
+        peer.line_where(|line| line == format!("Welcome member{number} to the room!"));
+        peer.line_where(|line| line.ends_with(" persons are here."));
+    }
+    let mut welcomed: Vec<_> = (0..500).map(|_| ann.line()).collect();
+    welcomed.sort();
+    let mut wanted: Vec<_> = (0..500)
+        .map(|number| format!("Welcome member{number} to the room!"))
+        .collect();
+    wanted.sort();
+    assert_eq!(welcomed, wanted);
+}
+
+#[test]
+fn fifteen_hundred_vanish_at_once_and_the_room_goes_on() {
+    let _alone = alone();
+    allow_descriptors(3000);
+    let server = Program::Chat.start();
+    let (mut ann, mut bob) = (join(&server, "ann"), join(&server, "bob"));
+    let mut peers = burst(&server, 1500);
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.expect(PROMPT);
+        peer.line_where(|line| line == format!("Welcome member{number} to the room!"));
+    }
+    peers.into_iter().for_each(Peer::reset);
+    for member in [&mut ann, &mut bob] {
+        for _ in 0..1500 {
+            member.line_where(|line| line.ends_with(" leaves the room!"));
+        }
+    }
+    ann.send("anyone left?\n");
+    assert_eq!(bob.line(), "ann: anyone left?");
+}
+
+#[test]
+fn two_hundred_talkers_with_short_lines_cost_little_memory() {
+    let _alone = alone();
+    let server = Program::Chat.launch().args("--send-buffer 16384").start();
+    let mut peers = burst(&server, 200);
+    for peer in &mut peers {
+        peer.line_where(|line| line.ends_with(" persons are here."));
+    }
+    let before = server.process().resident();
+    let mut words = "x\n".repeat(32_768).into_bytes();
+    words.truncate(65_536);
+    for peer in &peers {
+        // What the kernel takes at once: the room reads all of it in very few turns.
+        peer.socket()
+            .set_nonblocking(true)
+            .expect("a socket of ours");
+        let _ = peer.socket().send(&words);
+    }
+    let mut ann = Peer::connect(&server.address());
+    ann.send("ann\n");
+    until("the room to answer", || {
+        ann.hears_within(Duration::from_millis(10))
+    });
+    drop(peers);
+    ann.line_where(|line| line.ends_with(" persons are here."));
+    let growth = server.process().peak_resident().saturating_sub(before);
+    assert!(growth < 8 << 20, "grown by {growth} bytes");
+}
+
+#[test]
+fn a_leave_notice_needs_no_further_event() {
+    let server = Program::Chat.start();
+    let mut ann = join(&server, "ann");
+    join(&server, "bob").reset();
+    assert_eq!(ann.line(), "Welcome bob to the room!");
+    assert_eq!(ann.line(), "bob leaves the room!");
+}

@@ -1,0 +1,60 @@
+//! Stopping with 5,000 clients connected. Apart from the other stops because of its size.
+
+use crate::support::peer::Peer;
+use crate::support::process::allow_descriptors;
+use crate::support::server::{Program, Stop};
+use crate::support::wait::alone;
+use std::time::Duration;
+
+const CROWD: usize = 5000;
+
+/// Connects in bursts, each served before the next: the queue of the listening socket is shorter than the crowd.
+fn crowd(program: Program, address: &str) -> Vec<Peer> {
+    let mut peers = Vec::with_capacity(CROWD);
+    while peers.len() < CROWD {
+        let mut burst: Vec<_> = (0..500).map(|_| Peer::connect(address)).collect();
+        for peer in &mut burst {
+            // In the chat nobody gives a name: 5,000 welcomes to 5,000 members would be another test.
+            if program != Program::Chat {
+                peer.send("hi\n");
+            }
+        }
+        for peer in &mut burst {
+            peer.expect(program.greeting());
+        }
+        peers.append(&mut burst);
+    }
+    peers
+}
+
+#[track_caller]
+fn stops_in_a_second(program: Program) {
+    let _alone = alone();
+    allow_descriptors(CROWD as u64 + 500);
+    for stop in Stop::ALL {
+        let mut server = program.start();
+        let mut peers = crowd(program, &server.address());
+        server
+            .stop_by(stop)
+            .expect_clean_within(Duration::from_secs(1));
+        for peer in &mut peers {
+            peer.expect_eof();
+        }
+        server.expect_manners();
+    }
+}
+
+#[test]
+fn echo_with_five_thousand_clients_stops_in_a_second() {
+    stops_in_a_second(Program::Echo);
+}
+
+#[test]
+fn uppercase_with_five_thousand_clients_stops_in_a_second() {
+    stops_in_a_second(Program::Uppercase);
+}
+
+#[test]
+fn chat_with_five_thousand_clients_stops_in_a_second() {
+    stops_in_a_second(Program::Chat);
+}

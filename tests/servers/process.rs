@@ -1,0 +1,168 @@
+//! The server as a process: its threads, its idle time, and outputs that are closed or full.
+
+use crate::support::peer::Peer;
+use crate::support::process::Process;
+use crate::support::server::{Launch, Program, Stop};
+use crate::support::wait::{alone, until_some};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+#[test]
+fn one_thread_and_no_idle_time() {
+    let _alone = alone();
+    let servers = Program::ALL.map(Program::start);
+    let peers = servers.each_ref().map(|server| {
+        let mut peer = Peer::connect(&server.address());
+        peer.send("hi\n");
+        assert!(peer.hears_within(Duration::from_secs(5)));
+        peer
+    });
+    let before = servers.each_ref().map(|server| server.process().cpu());
+    crate::support::wait::let_pass(Duration::from_secs(1));
+    for (server, before) in servers.iter().zip(before) {
+        let used = server.process().cpu().saturating_sub(before);
+        assert!(
+            used <= Duration::from_millis(10),
+            "{used:?} in an idle second"
+        );
+        assert_eq!(server.process().threads(), 1);
+    }
+    drop(peers);
+}
+
+/// A listening socket that can be reached although nobody tells its address.
+fn unix_address(place: &TempDir) -> String {
+    format!("unix:{}", place.path().join("socket").display())
+}
+
+#[track_caller]
+fn connected(address: &str) -> Peer {
+    until_some("the server", || Peer::attempt(address, |_| Ok(())).ok())
+}
+
+#[test]
+fn closed_outputs_do_not_end_it() {
+    for redirections in [">&-", "2>&-", ">&- 2>&-", ">/dev/full 2>/dev/full"] {
+        let place = TempDir::new().expect("room");
+        let address = unix_address(&place);
+        let mut server = Program::Echo
+            .launch()
+            .args("-vv")
+            .listen(&address)
+            .redirected(redirections)
+            .spawn();
+        for _ in 0..3 {
+            connected(&address).echo("hello\n");
+        }
+        server
+            .stop_by(Stop::Line)
+            .expect_clean_within(Duration::from_secs(2));
+    }
+}
+
+#[test]
+fn outputs_whose_readers_have_gone_do_not_end_it() {
+    let place = TempDir::new().expect("room");
+    let address = unix_address(&place);
+    let mut command = Command::new(Program::Echo.path());
+    command
+        .args(["-vv", "--listen", &address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("our own binary");
+    drop((child.stdout.take(), child.stderr.take()));
+    for _ in 0..10 {
+        connected(&address).echo("hello\n");
+    }
+    drop(child.stdin.take());
+    let status = until_some("the end", || child.try_wait().expect("our own child"));
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_full_pipe_of_diagnostics_delays_nobody() {
+    let _alone = alone();
+    let place = TempDir::new().expect("room");
+    let address = unix_address(&place);
+    let mut command = Command::new(Program::Echo.path());
+    command
+        .args(["-vv", "--listen", &address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("our own binary");
+    // Nobody reads it: after 64 KiB it is full (pipe(7)).
+    let unread = child.stderr.take();
+    let slowest = (0..5000).map(|_| {
+        let start = Instant::now();
+        connected(&address).echo("hello\n");
+        start.elapsed()
+    });
+    let slowest = slowest.max().expect("a slowest");
+    assert!(
+        slowest < Duration::from_millis(500),
+        "a peer waited {slowest:?}"
+    );
+    assert_ne!(Process(child.id()).state(), Some('Z'));
+    drop(child.stdin.take());
+    let status = until_some("the end", || child.try_wait().expect("our own child"));
+    assert_eq!(status.code(), Some(0));
+    drop(unread);
+}
+
+#[test]
+fn standard_output_has_only_addresses_and_standard_error_the_rest() {
+    for program in Program::ALL {
+        let mut server = program.launch().args("-vv --stdin commands").start();
+        Peer::connect(&server.address()).send("hi\n");
+        server.say("help\nstats\nnonsense\n");
+        server.stderr.wait_for("accepted");
+        server.say("quit\n");
+        assert_eq!(server.wait().code, Some(0));
+        assert_eq!(
+            server.stdout.all(),
+            format!("listening on {}\n", server.address()).into_bytes()
+        );
+        server.expect_manners();
+    }
+}
+
+#[test]
+fn comings_and_goings_are_told_when_asked_for() {
+    let talkative = Program::Echo.launch().args("-v").start();
+    let quiet = Program::Echo.launch().args("-q").start();
+    for server in [&talkative, &quiet] {
+        let mut peer = Peer::connect(&server.address());
+        peer.echo("hello\n");
+        peer.finish();
+        peer.expect_eof();
+    }
+    talkative.stderr.wait_for("127.0.0.1:");
+    assert_eq!(quiet.stderr.text(), "");
+}
+
+#[test]
+fn help_and_version_are_results_and_not_errors() {
+    for path in Program::ALL
+        .map(Program::path)
+        .into_iter()
+        .chain([crate::support::server::LINE_CLIENT])
+    {
+        let help = Launch::of(path).args("--help").run();
+        assert_eq!(help.code, Some(0), "{help:?}");
+        assert!(
+            help.stdout.to_lowercase().contains("example"),
+            "{path} --help ends with examples"
+        );
+        let version = Launch::of(path).args("--version").run();
+        assert_eq!(version.code, Some(0), "{version:?}");
+        assert!(
+            version.stdout.contains(env!("CARGO_PKG_VERSION")),
+            "{version:?}"
+        );
+        let unknown = Launch::of(path).args("--no-such-flag").run();
+        assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    }
+}
