@@ -220,7 +220,7 @@ fn every_limit_can_be_switched_off() {
         "--max-connections off --idle-timeout off --max-queue off --drain off --keepalive off";
     for program in Program::ALL {
         let more = match program {
-            Program::Echo => "--max-line off",
+            Program::Echo => "--quit-on q --max-line off",
             Program::Uppercase => "",
             Program::Chat => "--max-line off --room-buffer off",
         };
