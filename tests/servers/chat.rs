@@ -60,9 +60,7 @@ fn three_netcats_talk() {
     eve.hang_up();
     assert!(eve.wait().success());
     ann.shows(&(seen_by_ann + "eve: last words\neve leaves the room!\n"));
-    server
-        .stop_by(Stop::Line)
-        .expect_clean_within(Duration::from_secs(1));
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(1));
     assert!(ann.wait().success());
 }
 
@@ -73,36 +71,17 @@ fn a_bad_or_taken_name_is_refused_with_a_reason_and_asked_again() {
     let mut peer = Peer::connect(&server.address());
     peer.expect(PROMPT);
     let too_long = "x".repeat(33);
-    for bad in [
-        "ann",
-        "Ann",
-        "ANN",
-        "ａｎｎ",
-        "",
-        "ann: yes",
-        "* ann",
-        "a b",
-        "a\u{202e}b",
-        "\u{1b}[31m",
-        &too_long,
-    ] {
+    for bad in ["ann", "Ann", "ANN", "ａｎｎ", "", "ann: yes", "* ann", "a b", "a\u{202e}b", "\u{1b}[31m", &too_long]
+    {
         peer.send(format!("{bad}\n"));
         let reason = peer.line();
-        assert!(
-            !reason.is_empty() && !reason.contains("Welcome"),
-            "{bad:?}: {reason:?}"
-        );
-        assert!(
-            !reason.contains(['\u{1b}', '\u{202e}']),
-            "{bad:?}: {reason:?}"
-        );
+        assert!(!reason.is_empty() && !reason.contains("Welcome"), "{bad:?}: {reason:?}");
+        assert!(!reason.contains(['\u{1b}', '\u{202e}']), "{bad:?}: {reason:?}");
         peer.expect(PROMPT);
     }
     let longest = "x".repeat(32);
     peer.send(format!("{longest}\r\n"));
-    peer.expect(format!(
-        "Welcome {longest} to the room!\n2 persons are here.\n"
-    ));
+    peer.expect(format!("Welcome {longest} to the room!\n2 persons are here.\n"));
     join(&server, "A-b_c.9");
     join(&server, "žofie");
 }
@@ -128,25 +107,17 @@ fn nothing_that_could_steer_a_terminal_reaches_another_member() {
     bob.send(format!("{evil}\n"));
     ann.line();
     let line = ann.line();
-    assert!(
-        line.starts_with("bob: ") && line.ends_with(" end"),
-        "{line:?}"
-    );
+    assert!(line.starts_with("bob: ") && line.ends_with(" end"), "{line:?}");
     assert!(line.contains("red") && line.contains("title"), "{line:?}");
     let steering = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+        c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
     };
     assert!(!line.contains(steering), "{line:?}");
     bob.send("a\ttab, žluť and 漢字 stay\n");
     assert_eq!(ann.line(), "bob: a\ttab, žluť and 漢字 stay");
     bob.send(b"\xff\xfe bytes that are no text\n");
     assert!(ann.line().ends_with("bytes that are no text"));
-    assert!(
-        !server.stderr.text().contains('\u{1b}'),
-        "{:?}",
-        server.stderr.text()
-    );
+    assert!(!server.stderr.text().contains('\u{1b}'), "{:?}", server.stderr.text());
 }
 
 #[test]
@@ -193,18 +164,11 @@ fn commands_are_answered() {
     ann.send("/msg bob a secret\n");
     assert!(bob.line().contains("a secret"));
     ann.send("//me is text\n");
-    assert_eq!(
-        eve.line(),
-        "ann: /me is text",
-        "a private message is private"
-    );
+    assert_eq!(eve.line(), "ann: /me is text", "a private message is private");
     assert_eq!(bob.line(), "ann: /me is text");
     ann.send("/me waves\n");
     let line = eve.line();
-    assert!(
-        line.contains("ann waves") && !line.starts_with("ann: "),
-        "{line:?}"
-    );
+    assert!(line.contains("ann waves") && !line.starts_with("ann: "), "{line:?}");
     ann.send("/nick Anna\n");
     eve.line_where(|line| line.contains("Anna"));
     ann.send("hello\n");
@@ -221,10 +185,9 @@ fn commands_are_answered() {
 #[test]
 fn a_web_page_that_posts_to_us_is_sent_away() {
     let server = Program::Chat.start();
-    for request in [
-        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: localhost\r\n\r\nann\nhello\n",
-    ] {
+    for request in
+        ["GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "POST / HTTP/1.1\r\nHost: localhost\r\n\r\nann\nhello\n"]
+    {
         let mut peer = Peer::connect(&server.address());
         peer.expect(PROMPT);
         peer.send(request);
@@ -250,10 +213,7 @@ fn delay(from: &mut Peer, to: &mut Peer) -> Duration {
 #[test]
 fn a_member_that_never_reads_delays_nobody_and_is_closed_with_a_reason() {
     let _alone = alone();
-    let server = Program::Chat
-        .launch()
-        .args("--room-buffer 262144 --send-buffer 16384")
-        .start();
+    let server = Program::Chat.launch().args("--room-buffer 262144 --send-buffer 16384").start();
     let (mut ann, mut bob) = (join(&server, "ann"), join(&server, "bob"));
     ann.line();
     let before = delay(&mut ann, &mut bob);
@@ -269,23 +229,15 @@ fn a_member_that_never_reads_delays_nobody_and_is_closed_with_a_reason() {
         }
         during = during.max(delay(&mut ann, &mut bob));
     }
-    assert!(
-        during < before * 5 + Duration::from_millis(20),
-        "before {before:?}, during {during:?}"
-    );
+    assert!(during < before * 5 + Duration::from_millis(20), "before {before:?}, during {during:?}");
     ann.line_where(|line| line == "stuck leaves the room!");
     let told = server.stderr.text();
-    assert!(
-        told.contains("stuck") || told.contains(&stuck.local_port().to_string()),
-        "no reason is logged: {told:?}"
-    );
+    assert!(told.contains("stuck") || told.contains(&stuck.local_port().to_string()), "no reason is logged: {told:?}");
 }
 
 /// Connects `count` members who all give their names at once.
 fn burst(server: &Server, count: usize) -> Vec<Peer> {
-    let mut peers: Vec<_> = (0..count)
-        .map(|_| Peer::connect(&server.address()))
-        .collect();
+    let mut peers: Vec<_> = (0..count).map(|_| Peer::connect(&server.address())).collect();
     for (number, peer) in peers.iter_mut().enumerate() {
         peer.send(format!("member{number}\n"));
     }
@@ -306,9 +258,7 @@ fn five_hundred_who_join_in_one_burst_are_all_welcomed() {
     }
     let mut welcomed: Vec<_> = (0..500).map(|_| ann.line()).collect();
     welcomed.sort();
-    let mut wanted: Vec<_> = (0..500)
-        .map(|number| format!("Welcome member{number} to the room!"))
-        .collect();
+    let mut wanted: Vec<_> = (0..500).map(|number| format!("Welcome member{number} to the room!")).collect();
     wanted.sort();
     assert_eq!(welcomed, wanted);
 }
@@ -347,16 +297,12 @@ fn two_hundred_talkers_with_short_lines_cost_little_memory() {
     words.truncate(65_536);
     for peer in &peers {
         // What the kernel takes at once: the room reads all of it in very few turns.
-        peer.socket()
-            .set_nonblocking(true)
-            .expect("a socket of ours");
+        peer.socket().set_nonblocking(true).expect("a socket of ours");
         let _ = peer.socket().send(&words);
     }
     let mut ann = Peer::connect(&server.address());
     ann.send("ann\n");
-    until("the room to answer", || {
-        ann.hears_within(Duration::from_millis(10))
-    });
+    until("the room to answer", || ann.hears_within(Duration::from_millis(10)));
     drop(peers);
     ann.line_where(|line| line.ends_with(" persons are here."));
     let growth = server.process().peak_resident().saturating_sub(before);

@@ -71,21 +71,14 @@ fn a_path_is_an_address_too() {
 
 #[test]
 fn datagrams_are_answered_line_by_line() {
-    let server = Program::Uppercase
-        .launch()
-        .listen("udp:127.0.0.1:0")
-        .start();
+    let server = Program::Uppercase.launch().listen("udp:127.0.0.1:0").start();
     let mut client = client("--linger 200ms", &server.address()).spawn();
     client.say("one\n");
     client.stdout.wait_for("ONE");
     client.say("two\n");
     client.stdout.wait_for("TWO");
     client.hang_up();
-    assert_eq!(
-        client.wait().code,
-        Some(0),
-        "datagrams have no end: the linger time ends it"
-    );
+    assert_eq!(client.wait().code, Some(0), "datagrams have no end: the linger time ends it");
 }
 
 #[test]
@@ -108,9 +101,7 @@ fn a_file_is_an_input_too() {
     let mut file = tempfile::tempfile().expect("room");
     file.write_all(data.as_bytes()).expect("room");
     file.rewind().expect("a file has a start");
-    let mut client = client("", &server.address())
-        .input(Input::Open(file.into()))
-        .spawn();
+    let mut client = client("", &server.address()).input(Input::Open(file.into())).spawn();
     assert_eq!(client.wait().code, Some(0));
     assert_same(&client.stdout.all(), data.as_bytes());
 }
@@ -123,10 +114,7 @@ fn a_refused_connection_is_one_clear_line() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert_eq!(finished.stdout, "", "{finished:?}");
     assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
-    assert!(
-        finished.stderr.contains(&address) && finished.stderr.contains("refused"),
-        "{finished:?}"
-    );
+    assert!(finished.stderr.contains(&address) && finished.stderr.contains("refused"), "{finished:?}");
 }
 
 #[test]
@@ -134,22 +122,12 @@ fn a_missing_path_is_one_clear_line() {
     let finished = client("", "unix:/no/such/socket").run();
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
-    assert!(
-        finished.stderr.contains("unix:/no/such/socket"),
-        "{finished:?}"
-    );
+    assert!(finished.stderr.contains("unix:/no/such/socket"), "{finished:?}");
 }
 
 #[test]
 fn a_bad_command_line_is_a_usage_error() {
-    for args in [
-        "",
-        "nonsense",
-        "127.0.0.1",
-        "1.2.3.4:99999",
-        "--retry soon 127.0.0.1:1",
-        "127.0.0.1:1 127.0.0.1:2",
-    ] {
+    for args in ["", "nonsense", "127.0.0.1", "1.2.3.4:99999", "--retry soon 127.0.0.1:1", "127.0.0.1:1 127.0.0.1:2"] {
         let finished = Launch::of(LINE_CLIENT).args(args).run();
         assert_eq!(finished.code, Some(2), "{args:?}: {finished:?}");
     }
@@ -178,10 +156,7 @@ fn it_waits_no_longer_than_asked() {
     let finished = client("--retry 500ms", &address).run();
     assert_eq!(finished.code, Some(1), "{finished:?}");
     let took = start.elapsed();
-    assert!(
-        took >= Duration::from_millis(500) && took < Duration::from_secs(3),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_millis(500) && took < Duration::from_secs(3), "{took:?}");
 }
 
 #[test]
@@ -191,13 +166,9 @@ fn what_still_comes_after_our_end_is_shown() {
     let mut stream = accepted(&listener);
     client.say("question\n\n");
     let mut asked = String::new();
-    stream
-        .read_to_string(&mut asked)
-        .expect("the blank line half-closes");
+    stream.read_to_string(&mut asked).expect("the blank line half-closes");
     assert_eq!(asked, "question\n");
-    stream
-        .write_all(b"late answer\n")
-        .expect("the client still reads");
+    stream.write_all(b"late answer\n").expect("the client still reads");
     expect_shown(&client, "late answer\n");
     drop(stream);
     client.wait().expect_clean_within(Duration::from_secs(2));
@@ -212,10 +183,7 @@ fn a_silent_server_is_left_after_the_linger_time() {
     client.hang_up();
     client.wait();
     let took = start.elapsed();
-    assert!(
-        took >= Duration::from_millis(400) && took < Duration::from_secs(3),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(3), "{took:?}");
     drop(stream);
 }
 
@@ -235,14 +203,8 @@ fn a_prompt_is_for_terminals_only() {
     let server = Program::Uppercase.start();
     let mut terminal = Terminal::open();
     let settings = terminal.settings();
-    let launch = Launch::of(LINE_CLIENT)
-        .arg("--prompt")
-        .arg("your turn> ")
-        .arg(&server.address());
-    let mut at_terminal = launch
-        .input(Input::Terminal(terminal.slave()))
-        .redirected(">&0 2>&0")
-        .spawn();
+    let launch = Launch::of(LINE_CLIENT).arg("--prompt").arg("your turn> ").arg(&server.address());
+    let mut at_terminal = launch.input(Input::Terminal(terminal.slave())).redirected(">&0 2>&0").spawn();
     terminal.screen.wait_for("your turn> ");
     terminal.type_in("hello\n");
     terminal.screen.wait_for("HELLO");
@@ -251,10 +213,7 @@ fn a_prompt_is_for_terminals_only() {
     assert!(!terminal.is_nonblocking());
     assert_eq!(terminal.settings(), settings);
 
-    let launch = Launch::of(LINE_CLIENT)
-        .arg("--prompt")
-        .arg("your turn> ")
-        .arg(&server.address());
+    let launch = Launch::of(LINE_CLIENT).arg("--prompt").arg("your turn> ").arg(&server.address());
     let mut at_pipe = launch.spawn();
     at_pipe.say("hello\n");
     at_pipe.hang_up();
@@ -271,12 +230,8 @@ fn a_stranger_cannot_answer_in_place_of_the_server() {
     let mut buffer = [0; 100];
     let (_, from): (_, SocketAddr) = server.recv_from(&mut buffer).expect("a datagram");
     let stranger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    stranger
-        .send_to(b"a stranger\n", from)
-        .expect("a datagram is sent");
-    server
-        .send_to(b"the server\n", from)
-        .expect("a datagram is sent");
+    stranger.send_to(b"a stranger\n", from).expect("a datagram is sent");
+    server.send_to(b"the server\n", from).expect("a datagram is sent");
     client.stdout.wait_for("the server");
     assert!(!client.stdout.text().contains("stranger"));
 }

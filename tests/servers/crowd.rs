@@ -34,9 +34,7 @@ fn stops_in_a_second(program: Program) {
     for stop in Stop::ALL {
         let mut server = program.start();
         let mut peers = crowd(program, &server.address());
-        server
-            .stop_by(stop)
-            .expect_clean_within(Duration::from_secs(1));
+        server.stop_by(stop).expect_clean_within(Duration::from_secs(1));
         for peer in &mut peers {
             peer.expect_eof();
         }

@@ -11,23 +11,14 @@ const CLIENTS: usize = 80;
 
 /// A server with all its descriptors in use, the peers that it serves, and those who wait.
 fn full_house() -> (Server, Vec<Peer>, Vec<Peer>) {
-    let server = Program::Echo
-        .launch()
-        .after(&format!("ulimit -n {LIMIT}"))
-        .start();
-    let mut inside: Vec<_> = (0..CLIENTS)
-        .map(|_| Peer::connect(&server.address()))
-        .collect();
+    let server = Program::Echo.launch().after(&format!("ulimit -n {LIMIT}")).start();
+    let mut inside: Vec<_> = (0..CLIENTS).map(|_| Peer::connect(&server.address())).collect();
     for peer in &mut inside {
         peer.send("hello\n");
     }
-    until("all descriptors to be used", || {
-        server.process().descriptors() >= LIMIT
-    });
+    until("all descriptors to be used", || server.process().descriptors() >= LIMIT);
     // Accepted in the order in which they came: the first without an answer is the first of those who wait.
-    let count = inside
-        .iter_mut()
-        .position(|peer| !peer.hears_within(Duration::from_secs(1)));
+    let count = inside.iter_mut().position(|peer| !peer.hears_within(Duration::from_secs(1)));
     let waiting = inside.split_off(count.expect("not all 80 fit into 40"));
     for peer in &mut inside {
         peer.expect("hello\n");
@@ -54,25 +45,16 @@ fn talk(process: Process, inside: &mut [Peer]) -> (Duration, Duration) {
 fn the_accepted_are_served_promptly_and_nothing_spins() {
     let _alone = alone();
     let (server, mut inside, waiting) = full_house();
-    assert!(
-        inside.len() >= 20,
-        "only {} of {LIMIT} descriptors serve",
-        inside.len()
-    );
+    assert!(inside.len() >= 20, "only {} of {LIMIT} descriptors serve", inside.len());
     // Other tests share the processors, so one calm window of three is the proof.
-    let windows: Vec<_> = (0..3)
-        .map(|_| talk(server.process(), &mut inside))
-        .collect();
+    let windows: Vec<_> = (0..3).map(|_| talk(server.process(), &mut inside)).collect();
     let calm = |(used, slowest): &(Duration, Duration)| {
         *used < Duration::from_millis(250) && *slowest < Duration::from_millis(50)
     };
     assert!(windows.iter().any(calm), "{windows:?}");
     assert!(!waiting.is_empty());
     let told = server.stderr.text();
-    assert!(
-        told.to_lowercase().contains("descriptor"),
-        "the log says why some wait: {told:?}"
-    );
+    assert!(told.to_lowercase().contains("descriptor"), "the log says why some wait: {told:?}");
     assert!(told.lines().count() < 30, "one line an interval: {told}");
 }
 
@@ -96,9 +78,7 @@ fn the_waiting_are_served_when_the_accepted_leave() {
 #[test]
 fn a_soft_limit_is_raised_to_the_hard_one() {
     let server = Program::Echo.launch().after("ulimit -Sn 40").start();
-    let mut peers: Vec<_> = (0..CLIENTS)
-        .map(|_| Peer::connect(&server.address()))
-        .collect();
+    let mut peers: Vec<_> = (0..CLIENTS).map(|_| Peer::connect(&server.address())).collect();
     for peer in &mut peers {
         peer.echo("hello\n");
     }

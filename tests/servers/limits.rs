@@ -58,26 +58,16 @@ fn the_busy_outlive_the_idle_time_and_the_idle_do_not() {
         busy.echo("still here\n");
         let_pass(Duration::from_millis(100));
         if silent_since.elapsed() < Duration::from_millis(900) {
-            assert!(
-                !idle.hears_within(Duration::from_millis(1)),
-                "closed too early"
-            );
+            assert!(!idle.hears_within(Duration::from_millis(1)), "closed too early");
         }
     }
     // Both ends must be there by now: no further wait.
     for peer in [&mut idle, &mut never_spoke] {
-        assert!(
-            peer.hears_within(Duration::from_millis(1)),
-            "an idle connection is still open"
-        );
+        assert!(peer.hears_within(Duration::from_millis(1)), "an idle connection is still open");
         peer.expect_eof();
     }
     busy.echo("and here\n");
-    assert!(
-        server.stderr.text().to_lowercase().contains("idle"),
-        "{}",
-        server.stderr.text()
-    );
+    assert!(server.stderr.text().to_lowercase().contains("idle"), "{}", server.stderr.text());
 }
 
 #[test]
@@ -106,15 +96,7 @@ fn a_denied_host_is_not_served() {
 #[test]
 fn only_allowed_hosts_are_served() {
     let server = echo_with("--allow 127.0.0.4/31 --allow 127.0.0.8/32");
-    for (host, served) in [
-        (3, false),
-        (4, true),
-        (5, true),
-        (6, false),
-        (7, false),
-        (8, true),
-        (9, false),
-    ] {
+    for (host, served) in [(3, false), (4, true), (5, true), (6, false), (7, false), (8, true), (9, false)] {
         let mut peer = Peer::connect_from(&format!("127.0.0.{host}"), &server.address());
         if served {
             peer.echo("hello\n");
@@ -126,10 +108,9 @@ fn only_allowed_hosts_are_served() {
 
 #[test]
 fn what_is_both_allowed_and_denied_is_denied() {
-    for flags in [
-        "--allow 127.0.0.0/8 --deny 127.0.0.2/32",
-        "--deny 127.0.0.2/32 --allow 127.0.0.2/32 --allow 127.0.0.1/32",
-    ] {
+    for flags in
+        ["--allow 127.0.0.0/8 --deny 127.0.0.2/32", "--deny 127.0.0.2/32 --allow 127.0.0.2/32 --allow 127.0.0.1/32"]
+    {
         let server = echo_with(flags);
         expect_refused(&mut Peer::connect_from("127.0.0.2", &server.address()));
         Peer::connect_from("127.0.0.1", &server.address()).echo("hello\n");
@@ -138,11 +119,7 @@ fn what_is_both_allowed_and_denied_is_denied() {
 
 #[test]
 fn a_host_of_the_other_family_is_judged_too() {
-    let server = Program::Echo
-        .launch()
-        .args("--allow 127.0.0.0/8")
-        .listen("*:0")
-        .start();
+    let server = Program::Echo.launch().args("--allow 127.0.0.0/8").listen("*:0").start();
     for address in server.addresses(2) {
         let port = address.rsplit(':').next().expect("a port").to_owned();
         if address.starts_with('[') {
@@ -157,11 +134,7 @@ fn a_host_of_the_other_family_is_judged_too() {
 fn peers_at_a_path_have_no_address_to_deny() {
     let place = tempfile::TempDir::new().expect("room");
     let address = format!("unix:{}", place.path().join("socket").display());
-    let server = Program::Echo
-        .launch()
-        .args("--deny 0.0.0.0/0 --deny ::/0")
-        .listen(&address)
-        .start();
+    let server = Program::Echo.launch().args("--deny 0.0.0.0/0 --deny ::/0").listen(&address).start();
     Peer::connect(&server.address()).echo("hello\n");
 }
 
@@ -170,9 +143,7 @@ fn member(server: &Server, nickname: &str) -> Peer {
     let mut peer = Peer::connect(&server.address());
     peer.expect("Enter your nickname: ");
     peer.send(format!("{nickname}\n"));
-    peer.line_where(|line| {
-        line.ends_with("persons are here.") || line.ends_with("person is here.")
-    });
+    peer.line_where(|line| line.ends_with("persons are here.") || line.ends_with("person is here."));
     peer
 }
 
@@ -187,10 +158,7 @@ fn a_line_of_exactly_the_longest_length_passes_and_no_longer_one() {
         assert_eq!(bob.line(), "ann: 0123456789");
         ann.send(format!("0123456789A{end}"));
         let notice = ann.line();
-        assert!(
-            notice.contains("10"),
-            "the notice names the limit: {notice:?}"
-        );
+        assert!(notice.contains("10"), "the notice names the limit: {notice:?}");
         ann.send(format!("{}{end}short{end}", "x".repeat(100_000)));
         ann.line();
         assert_eq!(bob.line(), "ann: short");
@@ -201,10 +169,7 @@ fn a_line_of_exactly_the_longest_length_passes_and_no_longer_one() {
 
 #[test]
 fn a_line_without_an_end_costs_no_memory() {
-    let server = Program::Echo
-        .launch()
-        .args("--reply-prefix > --max-line 1000")
-        .start();
+    let server = Program::Echo.launch().args("--reply-prefix > --max-line 1000").start();
     let mut peer = Peer::connect(&server.address());
     peer.send("warm\n");
     peer.line();
@@ -216,8 +181,7 @@ fn a_line_without_an_end_costs_no_memory() {
 
 #[test]
 fn every_limit_can_be_switched_off() {
-    let common =
-        "--max-connections off --idle-timeout off --max-queue off --drain off --keepalive off";
+    let common = "--max-connections off --idle-timeout off --max-queue off --drain off --keepalive off";
     for program in Program::ALL {
         let more = match program {
             Program::Echo => "--quit-on q --max-line off",
@@ -228,15 +192,14 @@ fn every_limit_can_be_switched_off() {
         let mut peer = Peer::connect(&server.address());
         expect_served(program, &mut peer);
         drop(peer);
-        server
-            .stop_by(Stop::Line)
-            .expect_clean_within(Duration::from_secs(2));
+        server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
     }
 }
 
 #[test]
 fn socket_flags_are_accepted() {
-    let flags = "--nodelay false --keepalive 30s --recv-buffer 65536 --send-buffer 65536 --reuse-address true --backlog 100";
+    let flags =
+        "--nodelay false --keepalive 30s --recv-buffer 65536 --send-buffer 65536 --reuse-address true --backlog 100";
     for program in Program::ALL {
         let server = program.launch().args(flags).start();
         expect_served(program, &mut Peer::connect(&server.address()));
@@ -269,10 +232,7 @@ fn a_bad_value_is_refused_by_the_name_of_its_flag() {
         for (flag, value) in bad {
             let finished = program.launch().arg(&format!("{flag}={value}")).run();
             assert_eq!(finished.code, Some(2), "{flag} {value}: {finished:?}");
-            assert!(
-                finished.stderr.contains(flag),
-                "{flag} {value}: {finished:?}"
-            );
+            assert!(finished.stderr.contains(flag), "{flag} {value}: {finished:?}");
             assert_eq!(finished.stdout, "", "{flag} {value}: {finished:?}");
         }
     }

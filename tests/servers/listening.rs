@@ -17,10 +17,7 @@ fn expect_one_line(finished: &Finished, words: &[&str]) {
     assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
     assert!(!finished.stderr.contains("panicked"), "{finished:?}");
     for word in words {
-        assert!(
-            finished.stderr.contains(word),
-            "{word:?} is missing: {finished:?}"
-        );
+        assert!(finished.stderr.contains(word), "{word:?} is missing: {finished:?}");
     }
 }
 
@@ -41,11 +38,7 @@ fn a_second_copy_on_the_port_says_so_and_exits_with_1() {
 #[test]
 fn two_copies_share_a_port_when_both_ask_to() {
     let first = Program::Echo.launch().args("--reuse-port").start();
-    let second = Program::Echo
-        .launch()
-        .args("--reuse-port")
-        .listen(&first.address())
-        .start();
+    let second = Program::Echo.launch().args("--reuse-port").listen(&first.address()).start();
     assert_eq!(first.address(), second.address());
 }
 
@@ -58,28 +51,19 @@ fn a_restart_at_once_succeeds_although_connections_linger() {
         peer.echo("hello\n");
     }
     // The server closes first, so the lingering ends (TIME_WAIT) are on its port.
-    first
-        .stop_by(Stop::Line)
-        .expect_clean_within(Duration::from_secs(1));
+    first.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(1));
     for peer in &mut peers {
         peer.expect_eof();
     }
     drop(peers);
-    let lingering = Command::new("ss")
-        .args(["-tan", "state", "time-wait", "src", &address])
-        .output()
-        .expect("ss runs");
+    let lingering = Command::new("ss").args(["-tan", "state", "time-wait", "src", &address]).output().expect("ss runs");
     let lingering = String::from_utf8_lossy(&lingering.stdout).lines().count() - 1;
     assert!(lingering > 0, "the test has made no lingering connection");
     let again = listening_at(Program::Echo, &address).start();
     Peer::connect(&again.address()).echo("hello again\n");
 
     drop(again);
-    let refused = Program::Echo
-        .launch()
-        .args("--reuse-address false")
-        .listen(&address)
-        .run();
+    let refused = Program::Echo.launch().args("--reuse-address false").listen(&address).run();
     expect_one_line(&refused, &[&address, "in use"]);
 }
 
@@ -87,10 +71,7 @@ fn a_restart_at_once_succeeds_although_connections_linger() {
 fn the_queue_is_as_long_as_asked_for() {
     for (flag, wanted) in [("--backlog 7", "7"), ("", "1024")] {
         let server = Program::Echo.launch().args(flag).start();
-        let sockets = Command::new("ss")
-            .args(["-ltnH", "src", &server.address()])
-            .output()
-            .expect("ss runs");
+        let sockets = Command::new("ss").args(["-ltnH", "src", &server.address()]).output().expect("ss runs");
         let sockets = String::from_utf8_lossy(&sockets.stdout).into_owned();
         assert_eq!(sockets.split_whitespace().nth(2), Some(wanted), "{sockets}");
     }
@@ -100,11 +81,7 @@ fn the_queue_is_as_long_as_asked_for() {
 fn a_queue_that_the_kernel_clips_is_a_warning() {
     let limit = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux has a limit");
     let limit: u32 = limit.trim().parse().expect("a number");
-    let server = Program::Echo
-        .launch()
-        .arg("--backlog")
-        .arg(&(limit + 1).to_string())
-        .start();
+    let server = Program::Echo.launch().arg("--backlog").arg(&(limit + 1).to_string()).start();
     server.stderr.wait_for(&limit.to_string());
     Peer::connect(&server.address()).echo("it serves all the same");
 }
@@ -128,10 +105,7 @@ fn a_bad_address_is_a_usage_error() {
             let finished = program.launch().arg(&format!("--listen={address}")).run();
             assert_eq!(finished.code, Some(2), "{address:?}: {finished:?}");
             assert_eq!(finished.stdout, "", "{address:?}: {finished:?}");
-            assert!(
-                finished.stderr.contains("--listen"),
-                "{address:?}: {finished:?}"
-            );
+            assert!(finished.stderr.contains("--listen"), "{address:?}: {finished:?}");
         }
     }
 }
@@ -154,10 +128,7 @@ fn a_star_is_both_families_each_on_its_own_socket() {
     let server = listening_at(Program::Echo, "*:0").start();
     let addresses = server.addresses(2);
     for (host, number) in [("127.0.0.1", "0.0.0.0:"), ("[::1]", "[::]:")] {
-        let printed = addresses
-            .iter()
-            .find_map(|address| address.strip_prefix(number))
-            .expect("both families");
+        let printed = addresses.iter().find_map(|address| address.strip_prefix(number)).expect("both families");
         Peer::connect(&format!("{host}:{printed}")).echo("hello\n");
     }
     assert_eq!(server.addresses(2).len(), 2);
@@ -167,10 +138,7 @@ fn a_star_is_both_families_each_on_its_own_socket() {
 fn a_name_binds_every_address_that_it_has() {
     let server = listening_at(Program::Echo, "localhost:0").start();
     for address in server.addresses(1) {
-        assert!(
-            address.starts_with("127.0.0.1:") || address.starts_with("[::1]:"),
-            "{address}"
-        );
+        assert!(address.starts_with("127.0.0.1:") || address.starts_with("[::1]:"), "{address}");
         Peer::connect(&address).echo("hello\n");
     }
 }
@@ -178,21 +146,12 @@ fn a_name_binds_every_address_that_it_has() {
 #[test]
 fn a_bare_port_is_on_the_loopback_interface() {
     let server = listening_at(Program::Echo, "0").start();
-    assert!(
-        server.address().starts_with("127.0.0.1:"),
-        "{}",
-        server.address()
-    );
+    assert!(server.address().starts_with("127.0.0.1:"), "{}", server.address());
 }
 
 #[test]
 fn every_address_that_is_asked_for_is_served() {
-    let mut server = Program::Uppercase
-        .launch()
-        .listen("127.0.0.1:0")
-        .listen("[::1]:0")
-        .listen("127.0.0.2:0")
-        .start();
+    let mut server = Program::Uppercase.launch().listen("127.0.0.1:0").listen("[::1]:0").listen("127.0.0.2:0").start();
     let addresses = server.addresses(3);
     assert!(addresses[0].starts_with("127.0.0.1:"), "{addresses:?}");
     assert!(addresses[1].starts_with("[::1]:"), "{addresses:?}");
@@ -202,30 +161,20 @@ fn every_address_that_is_asked_for_is_served() {
         peer.send("hi\n");
         peer.expect("HI\n");
     }
-    server
-        .stop_by(Stop::Line)
-        .expect_clean_within(Duration::from_secs(1));
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(1));
 }
 
 #[test]
 fn one_bad_address_among_good_ones_starts_nothing() {
     let other = Program::Echo.start();
-    let finished = Program::Echo
-        .launch()
-        .listen("127.0.0.1:0")
-        .listen(&other.address())
-        .run();
+    let finished = Program::Echo.launch().listen("127.0.0.1:0").listen(&other.address()).run();
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stderr.contains(&other.address()), "{finished:?}");
 }
 
 #[test]
 fn without_a_flag_each_server_has_its_own_port() {
-    for (program, port) in [
-        (Program::Echo, 50_000),
-        (Program::Uppercase, 4444),
-        (Program::Chat, 8888),
-    ] {
+    for (program, port) in [(Program::Echo, 50_000), (Program::Uppercase, 4444), (Program::Chat, 8888)] {
         let mut server = program.launch().spawn();
         let wanted = format!("127.0.0.1:{port}");
         // The port may belong to someone else on this machine: then the error names it.
@@ -257,19 +206,22 @@ fn one_datagram_has_one_answer() {
     let echo = listening_at(Program::Echo, "udp:127.0.0.1:0").start();
     let uppercase = listening_at(Program::Uppercase, "udp:[::1]:0").start();
     let echo_address = echo.address();
-    let echo_address = echo_address
-        .strip_prefix("udp:")
-        .expect("the kind is printed");
+    let echo_address = echo_address.strip_prefix("udp:").expect("the kind is printed");
     let socket = datagram_socket("127.0.0.1:0");
     expect_answer(&socket, echo_address, (b"hello", b"hello"));
-    expect_answer(&socket, echo_address, (b"", b""));
     expect_answer(&socket, echo_address, (&[7; 9000], &[7; 9000]));
     let uppercase_address = uppercase.address();
     let socket = datagram_socket("[::1]:0");
-    let target = uppercase_address
-        .strip_prefix("udp:")
-        .expect("the kind is printed");
+    let target = uppercase_address.strip_prefix("udp:").expect("the kind is printed");
     expect_answer(&socket, target, (b"hello", b"HELLO"));
+}
+
+#[test]
+fn an_empty_datagram_is_answered_by_an_empty_one() {
+    let server = listening_at(Program::Echo, "udp:127.0.0.1:0").start();
+    let address = server.address();
+    let target = address.strip_prefix("udp:").expect("the kind is printed");
+    expect_answer(&datagram_socket("127.0.0.1:0"), target, (b"", b""));
 }
 
 #[test]
@@ -285,24 +237,12 @@ fn a_netcat_of_datagrams_has_its_answers() {
 
 #[test]
 fn datagrams_and_streams_are_served_side_by_side() {
-    let mut server = Program::Echo
-        .launch()
-        .listen("127.0.0.1:0")
-        .listen("udp:127.0.0.1:0")
-        .start();
+    let mut server = Program::Echo.launch().listen("127.0.0.1:0").listen("udp:127.0.0.1:0").start();
     let addresses = server.addresses(2);
     Peer::connect(&addresses[0]).echo("stream");
-    let target = addresses[1]
-        .strip_prefix("udp:")
-        .expect("in the order of the flags");
-    expect_answer(
-        &datagram_socket("127.0.0.1:0"),
-        target,
-        (b"datagram", b"datagram"),
-    );
-    server
-        .stop_by(Stop::Line)
-        .expect_clean_within(Duration::from_secs(1));
+    let target = addresses[1].strip_prefix("udp:").expect("in the order of the flags");
+    expect_answer(&datagram_socket("127.0.0.1:0"), target, (b"datagram", b"datagram"));
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(1));
 }
 
 #[test]
@@ -310,21 +250,13 @@ fn a_source_port_below_1024_is_never_answered() {
     let server = listening_at(Program::Echo, "udp:127.0.0.1:0").start();
     let address = server.address();
     let target = address.strip_prefix("udp:").expect("the kind is printed");
-    let Some(low) = (600..1024)
-        .rev()
-        .find_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok())
-    else {
+    let Some(low) = (600..1024).rev().find_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok()) else {
         println!("skipped: this user may not bind a port below 1024");
         return;
     };
-    low.send_to(b"echo me for ever", target)
-        .expect("a datagram is sent");
+    low.send_to(b"echo me for ever", target).expect("a datagram is sent");
     // Datagrams are served in their order: with this answer the first has been dealt with.
-    expect_answer(
-        &datagram_socket("127.0.0.1:0"),
-        target,
-        (b"marker", b"marker"),
-    );
+    expect_answer(&datagram_socket("127.0.0.1:0"), target, (b"marker", b"marker"));
     low.set_nonblocking(true).expect("a socket of ours");
     let heard = low.recv_from(&mut [0; 100]).map_err(|error| error.kind());
     assert_eq!(heard, Err(ErrorKind::WouldBlock));

@@ -22,10 +22,7 @@ fn one_thread_and_no_idle_time() {
     crate::support::wait::let_pass(Duration::from_secs(1));
     for (server, before) in servers.iter().zip(before) {
         let used = server.process().cpu().saturating_sub(before);
-        assert!(
-            used <= Duration::from_millis(10),
-            "{used:?} in an idle second"
-        );
+        assert!(used <= Duration::from_millis(10), "{used:?} in an idle second");
         assert_eq!(server.process().threads(), 1);
     }
     drop(peers);
@@ -46,18 +43,11 @@ fn closed_outputs_do_not_end_it() {
     for redirections in [">&-", "2>&-", ">&- 2>&-", ">/dev/full 2>/dev/full"] {
         let place = TempDir::new().expect("room");
         let address = unix_address(&place);
-        let mut server = Program::Echo
-            .launch()
-            .args("-vv")
-            .listen(&address)
-            .redirected(redirections)
-            .spawn();
+        let mut server = Program::Echo.launch().args("-vv").listen(&address).redirected(redirections).spawn();
         for _ in 0..3 {
             connected(&address).echo("hello\n");
         }
-        server
-            .stop_by(Stop::Line)
-            .expect_clean_within(Duration::from_secs(2));
+        server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
     }
 }
 
@@ -66,11 +56,7 @@ fn outputs_whose_readers_have_gone_do_not_end_it() {
     let place = TempDir::new().expect("room");
     let address = unix_address(&place);
     let mut command = Command::new(Program::Echo.path());
-    command
-        .args(["-vv", "--listen", &address])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(["-vv", "--listen", &address]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("our own binary");
     drop((child.stdout.take(), child.stderr.take()));
     for _ in 0..10 {
@@ -87,11 +73,7 @@ fn a_full_pipe_of_diagnostics_delays_nobody() {
     let place = TempDir::new().expect("room");
     let address = unix_address(&place);
     let mut command = Command::new(Program::Echo.path());
-    command
-        .args(["-vv", "--listen", &address])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    command.args(["-vv", "--listen", &address]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("our own binary");
     // Nobody reads it: after 64 KiB it is full (pipe(7)).
     let unread = child.stderr.take();
@@ -101,10 +83,7 @@ fn a_full_pipe_of_diagnostics_delays_nobody() {
         start.elapsed()
     });
     let slowest = slowest.max().expect("a slowest");
-    assert!(
-        slowest < Duration::from_millis(500),
-        "a peer waited {slowest:?}"
-    );
+    assert!(slowest < Duration::from_millis(500), "a peer waited {slowest:?}");
     assert_ne!(Process(child.id()).state(), Some('Z'));
     drop(child.stdin.take());
     let status = until_some("the end", || child.try_wait().expect("our own child"));
@@ -121,11 +100,29 @@ fn standard_output_has_only_addresses_and_standard_error_the_rest() {
         server.stderr.wait_for("accepted");
         server.say("quit\n");
         assert_eq!(server.wait().code, Some(0));
-        assert_eq!(
-            server.stdout.all(),
-            format!("listening on {}\n", server.address()).into_bytes()
-        );
+        assert_eq!(server.stdout.all(), format!("listening on {}\n", server.address()).into_bytes());
         server.expect_manners();
+    }
+}
+
+#[test]
+fn the_figures_of_stats_are_true() {
+    let mut server = Program::Echo.launch().args("--stdin commands --max-connections 2").start();
+    let mut gone = Peer::connect(&server.address());
+    gone.echo("12345");
+    gone.finish();
+    gone.expect_eof();
+    let mut first = Peer::connect(&server.address());
+    first.echo("1234567");
+    let mut second = Peer::connect(&server.address());
+    second.echo("1");
+    Peer::connect(&server.address()).expect_eof();
+    server.say("stats\n");
+    server.stderr.wait_for("accepted");
+    let text = server.stderr.text();
+    let line = text.lines().find(|line| line.contains("accepted")).expect("just seen");
+    for figure in ["connections 2", "accepted 3", "refused 1", "bytes in 13", "bytes out 13", "queued 0"] {
+        assert!(line.contains(figure), "{figure:?} is missing: {line:?}");
     }
 }
 
@@ -145,23 +142,13 @@ fn comings_and_goings_are_told_when_asked_for() {
 
 #[test]
 fn help_and_version_are_results_and_not_errors() {
-    for path in Program::ALL
-        .map(Program::path)
-        .into_iter()
-        .chain([crate::support::server::LINE_CLIENT])
-    {
+    for path in Program::ALL.map(Program::path).into_iter().chain([crate::support::server::LINE_CLIENT]) {
         let help = Launch::of(path).args("--help").run();
         assert_eq!(help.code, Some(0), "{help:?}");
-        assert!(
-            help.stdout.to_lowercase().contains("example"),
-            "{path} --help ends with examples"
-        );
+        assert!(help.stdout.to_lowercase().contains("example"), "{path} --help ends with examples");
         let version = Launch::of(path).args("--version").run();
         assert_eq!(version.code, Some(0), "{version:?}");
-        assert!(
-            version.stdout.contains(env!("CARGO_PKG_VERSION")),
-            "{version:?}"
-        );
+        assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")), "{version:?}");
         let unknown = Launch::of(path).args("--no-such-flag").run();
         assert_eq!(unknown.code, Some(2), "{unknown:?}");
     }

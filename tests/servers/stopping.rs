@@ -26,10 +26,7 @@ fn expect_idle_service(server: &mut Server) {
     let mut peer = Peer::connect(&server.address());
     peer.echo("hello\n");
     let used = server.process().cpu_during(SECOND);
-    assert!(
-        used <= Duration::from_millis(10),
-        "{used:?} of processor time in an idle second"
-    );
+    assert!(used <= Duration::from_millis(10), "{used:?} of processor time in an idle second");
     peer.echo("still there\n");
     assert!(server.is_running());
 }
@@ -57,10 +54,7 @@ fn hang_up_stops_too() {
 fn end_of_input_at_a_terminal_stops_every_server() {
     for program in Program::ALL {
         let mut terminal = Terminal::open();
-        let mut server = program
-            .launch()
-            .input(Input::Terminal(terminal.slave()))
-            .start();
+        let mut server = program.launch().input(Input::Terminal(terminal.slave())).start();
         let asked = Instant::now();
         terminal.type_in("\x04");
         server.wait_since(asked).expect_clean_within(SECOND);
@@ -71,10 +65,7 @@ fn end_of_input_at_a_terminal_stops_every_server() {
 fn enter_at_a_terminal_stops_every_server() {
     for program in Program::ALL {
         let mut terminal = Terminal::open();
-        let mut server = program
-            .launch()
-            .input(Input::Terminal(terminal.slave()))
-            .start();
+        let mut server = program.launch().input(Input::Terminal(terminal.slave())).start();
         let asked = Instant::now();
         terminal.type_in("\n");
         server.wait_since(asked).expect_clean_within(SECOND);
@@ -100,15 +91,7 @@ fn a_line_in_a_file_stops() {
 
 #[test]
 fn a_line_from_a_socket_stops() {
-    let pair = || {
-        socketpair(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .expect("a pair")
-    };
+    let pair = || socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a pair");
     let (ours, theirs) = pair();
     let mut server = Program::Echo.launch().input(Input::Open(theirs)).start();
     Peer::connect(&server.address()).echo("served");
@@ -206,9 +189,7 @@ fn nobody_new_is_accepted_after_the_stop() {
     let mut owed = Peer::connect_narrow(&address, 4096);
     owed.send_until_refused(b"never read ", 64 << 20);
     server.ask(Stop::Line);
-    crate::support::wait::until("the listening socket to close", || {
-        Peer::attempt(&address, |_| Ok(())).is_err()
-    });
+    crate::support::wait::until("the listening socket to close", || Peer::attempt(&address, |_| Ok(())).is_err());
     assert!(server.is_running(), "a peer is owed bytes");
     owed.rest().expect("no reset");
     drop(owed);
@@ -217,19 +198,14 @@ fn nobody_new_is_accepted_after_the_stop() {
 
 #[test]
 fn a_second_signal_stops_at_once() {
-    for (first, second) in [
-        (Stop::Line, Signal::TERM),
-        (Stop::Terminate, Signal::TERM),
-        (Stop::Interrupt, Signal::INT),
-    ] {
+    for (first, second) in [(Stop::Line, Signal::TERM), (Stop::Terminate, Signal::TERM), (Stop::Interrupt, Signal::INT)]
+    {
         let mut server = Program::Echo.launch().args("--drain 30s").start();
         let address = server.address();
         let mut owed = Peer::connect_narrow(&address, 4096);
         owed.send_until_refused(b"never read ", 64 << 20);
         server.ask(first);
-        crate::support::wait::until("the first to be heard", || {
-            Peer::attempt(&address, |_| Ok(())).is_err()
-        });
+        crate::support::wait::until("the first to be heard", || Peer::attempt(&address, |_| Ok(())).is_err());
         assert!(server.is_running(), "a peer is owed bytes");
         let asked = Instant::now();
         server.signal(second);
@@ -248,8 +224,5 @@ fn a_peer_that_never_reads_holds_the_stop_up_for_the_drain_time() {
     assert!(exit.took >= Duration::from_millis(700), "{exit:?}");
     assert!(exit.took < Duration::from_secs(3), "{exit:?}");
     let text = String::from_utf8_lossy(&server.stderr.all()).into_owned();
-    assert!(
-        text.contains("byte"),
-        "the log says what was left: {text:?}"
-    );
+    assert!(text.contains("byte"), "the log says what was left: {text:?}");
 }

@@ -12,19 +12,12 @@ use tempfile::TempDir;
 
 /// Answers to `stats`: each has one line with this word.
 fn stats_seen(server: &Server) -> usize {
-    server
-        .stderr
-        .lines()
-        .iter()
-        .filter(|line| line.contains("accepted"))
-        .count()
+    server.stderr.lines().iter().filter(|line| line.contains("accepted")).count()
 }
 
 #[track_caller]
 fn expect_stats(server: &Server, wanted: usize) {
-    until(&format!("{wanted} answers to `stats`"), || {
-        stats_seen(server) >= wanted
-    });
+    until(&format!("{wanted} answers to `stats`"), || stats_seen(server) >= wanted);
     assert_eq!(stats_seen(server), wanted);
 }
 
@@ -33,16 +26,9 @@ fn the_terminal_is_as_it_was_while_running_and_after() {
     for ask in ["\n", "\x04", "\x03"] {
         let mut terminal = Terminal::open();
         let before = terminal.settings();
-        let mut server = Program::Echo
-            .launch()
-            .input(Input::Terminal(terminal.slave()))
-            .start();
+        let mut server = Program::Echo.launch().input(Input::Terminal(terminal.slave())).start();
         Peer::connect(&server.address()).echo("the loop has turned");
-        assert_eq!(
-            server.process().file_flags(0) & OFlags::NONBLOCK.bits(),
-            0,
-            "O_NONBLOCK on the terminal"
-        );
+        assert_eq!(server.process().file_flags(0) & OFlags::NONBLOCK.bits(), 0, "O_NONBLOCK on the terminal");
         assert!(!terminal.is_nonblocking());
         assert_eq!(terminal.settings(), before);
         terminal.type_in(ask);
@@ -64,10 +50,7 @@ fn a_pipe_stays_blocking_for_those_who_share_it() {
 #[test]
 fn fifty_lines_typed_at_once_lose_none() {
     let mut terminal = Terminal::open();
-    let launch = Program::Echo
-        .launch()
-        .args("--stdin commands")
-        .input(Input::Terminal(terminal.slave()));
+    let launch = Program::Echo.launch().args("--stdin commands").input(Input::Terminal(terminal.slave()));
     let mut server = launch.start();
     terminal.type_in("stats\n".repeat(50));
     expect_stats(&server, 50);
@@ -111,14 +94,27 @@ fn a_megabyte_without_a_newline_is_one_bad_command() {
 #[test]
 fn a_terminal_is_told_how_to_stop() {
     let terminal = Terminal::open();
-    let launch = Program::Echo
-        .launch()
-        .input(Input::Terminal(terminal.slave()));
+    let launch = Program::Echo.launch().input(Input::Terminal(terminal.slave()));
     let server = launch.redirected("2>&0").start();
-    until("a hint", || {
-        terminal.screen.text().to_lowercase().contains("stop")
-    });
+    until("a hint", || terminal.screen.text().to_lowercase().contains("stop"));
     server.expect_manners();
+}
+
+#[test]
+fn a_terminal_that_is_held_delays_nobody() {
+    let mut terminal = Terminal::open();
+    let launch = Program::Echo.launch().args("-vv").input(Input::Terminal(terminal.slave()));
+    let mut server = launch.redirected("2>&0").start();
+    Peer::connect(&server.address()).echo("before");
+    // Ctrl-S: whoever writes to the terminal now waits for Ctrl-Q.
+    terminal.type_in("\x13");
+    for _ in 0..2000 {
+        Peer::connect(&server.address()).echo("while held");
+    }
+    terminal.type_in("\x11");
+    Peer::connect(&server.address()).echo("after");
+    terminal.type_in("\n");
+    assert_eq!(server.wait().code, Some(0));
 }
 
 /// A server that a shell has started, known by the files that it writes.
@@ -132,19 +128,13 @@ impl Job {
     /// The command line of the server, with its output in files in `place`.
     fn command(place: &Path) -> String {
         let place = place.display();
-        format!(
-            "{} --listen 127.0.0.1:0 >{place}/out 2>{place}/err",
-            Program::Echo.path()
-        )
+        format!("{} --listen 127.0.0.1:0 >{place}/out 2>{place}/err", Program::Echo.path())
     }
 
     fn background(shell: &mut Shell) -> Self {
         let place = TempDir::new().expect("room for a file");
         let command = Self::command(place.path());
-        shell.command(&format!(
-            "{command} & echo $! >{}/pid",
-            place.path().display()
-        ));
+        shell.command(&format!("{command} & echo $! >{}/pid", place.path().display()));
         Self::found(place)
     }
 
@@ -152,10 +142,7 @@ impl Job {
         let place = TempDir::new().expect("room for a file");
         let command = Self::command(place.path());
         // `exec` keeps the number that the subshell has written down.
-        shell.terminal.type_in(format!(
-            "(echo $BASHPID >{}/pid; exec {command})\n",
-            place.path().display()
-        ));
+        shell.terminal.type_in(format!("(echo $BASHPID >{}/pid; exec {command})\n", place.path().display()));
         let job = Self::found(place);
         job.process.wait_foreground();
         job
@@ -167,11 +154,7 @@ impl Job {
             let text = fs::read_to_string(place.path().join("pid")).ok()?;
             text.strip_suffix('\n')?.parse().ok()
         });
-        let job = Self {
-            place,
-            _doomed: Doomed(Process(pid)),
-            process: Process(pid),
-        };
+        let job = Self { place, _doomed: Doomed(Process(pid)), process: Process(pid) };
         job.address();
         job
     }
@@ -180,11 +163,7 @@ impl Job {
     fn address(&self) -> String {
         until_some("the `listening on` line", || {
             let text = fs::read_to_string(self.place.path().join("out")).ok()?;
-            Some(
-                text.strip_suffix('\n')?
-                    .strip_prefix("listening on ")?
-                    .to_owned(),
-            )
+            Some(text.strip_suffix('\n')?.strip_prefix("listening on ")?.to_owned())
         })
     }
 
@@ -201,11 +180,7 @@ fn in_the_background_it_is_never_stopped_by_the_terminal() {
     for _ in 0..20 {
         shell.terminal.type_in("\n");
         shell.proves_alive();
-        assert_ne!(
-            job.process.state(),
-            Some('T'),
-            "stopped by SIGTTIN or SIGTTOU"
-        );
+        assert_ne!(job.process.state(), Some('T'), "stopped by SIGTTIN or SIGTTOU");
         peer.echo("served in the background\n");
     }
     shell.terminal.type_in("fg\n");

@@ -32,10 +32,7 @@ fn passes_whole(words: &[&str]) {
     let before = settled(&server);
     let data = noise(VOLUME, 50);
     let port = server.port().to_string();
-    let words: Vec<_> = words
-        .iter()
-        .map(|word| if *word == "PORT" { port.as_str() } else { word })
-        .collect();
+    let words: Vec<_> = words.iter().map(|word| if *word == "PORT" { port.as_str() } else { word }).collect();
     assert_same(&pass_through(&words, &data), &data);
     expect_small_growth(server.process(), before);
     server.expect_manners();
@@ -110,11 +107,7 @@ fn a_netcat_that_closes_its_side_first_gets_its_answer() {
             &["nc", "-q", "5", "127.0.0.1", &port],
         ] {
             let got = pass_through(words, b"hi\n");
-            assert_eq!(
-                String::from_utf8_lossy(&got),
-                program.greeting(),
-                "{words:?}"
-            );
+            assert_eq!(String::from_utf8_lossy(&got), program.greeting(), "{words:?}");
         }
     }
 }
@@ -160,11 +153,7 @@ fn a_stop_in_the_middle_of_a_flood_ends_it_without_a_reset() {
     let sent = peer.send_until_refused(&block, 64 << 20);
     server.ask(Stop::Line);
     let got = peer.rest().expect("no reset");
-    assert!(
-        !got.is_empty() && got.len() <= sent,
-        "{} of {sent}",
-        got.len()
-    );
+    assert!(!got.is_empty() && got.len() <= sent, "{} of {sent}", got.len());
     let wanted: Vec<u8> = block.iter().copied().cycle().take(got.len()).collect();
     assert_same(&got, &wanted);
     drop(peer);
@@ -180,12 +169,7 @@ fn urgent_data_loses_no_other_byte() {
         for round in 0..50 {
             let (before, after) = data[..1000 + 1000 * round].split_at(500);
             peer.send(before);
-            assert_eq!(
-                peer.socket()
-                    .send_out_of_band(b"!")
-                    .expect("urgent data is sent"),
-                1
-            );
+            assert_eq!(peer.socket().send_out_of_band(b"!").expect("urgent data is sent"), 1);
             peer.send(after);
             // Only in-band bytes come back: the urgent one is not part of the stream (tcp(7), without SO_OOBINLINE).
             peer.expect(&data[..1000 + 1000 * round]);

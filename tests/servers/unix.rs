@@ -20,11 +20,7 @@ impl Place {
         let directory = TempDir::new().expect("room");
         let path = directory.path().join("socket");
         let address = format!("unix:{}", path.display());
-        Self {
-            _directory: directory,
-            path,
-            address,
-        }
+        Self { _directory: directory, path, address }
     }
 
     fn launch(&self, program: Program) -> Launch {
@@ -39,17 +35,12 @@ fn a_path_is_served_with_care_and_removed_at_the_end() {
             let place = Place::new();
             let mut server = place.launch(program).start();
             assert_eq!(server.address(), place.address);
-            let mode = fs::metadata(&place.path)
-                .expect("it exists")
-                .permissions()
-                .mode();
+            let mode = fs::metadata(&place.path).expect("it exists").permissions().mode();
             assert_eq!(mode & 0o777, 0o660);
             let mut peer = Peer::connect(&place.address);
             peer.send("hi\n");
             peer.expect(program.greeting());
-            server
-                .stop_by(stop)
-                .expect_clean_within(Duration::from_secs(1));
+            server.stop_by(stop).expect_clean_within(Duration::from_secs(1));
             assert!(!place.path.exists(), "left behind after {stop:?}");
         }
     }
@@ -60,10 +51,7 @@ fn the_mode_does_not_depend_on_the_umask() {
     for umask in ["umask 0", "umask 077"] {
         let place = Place::new();
         let server = place.launch(Program::Echo).after(umask).start();
-        let mode = fs::metadata(&place.path)
-            .expect("it exists")
-            .permissions()
-            .mode();
+        let mode = fs::metadata(&place.path).expect("it exists").permissions().mode();
         assert_eq!(mode & 0o777, 0o660, "{umask}");
         drop(server);
     }
@@ -84,10 +72,7 @@ fn a_live_path_is_an_error() {
 fn a_dead_path_is_replaced() {
     let place = Place::new();
     drop(UnixListener::bind(&place.path).expect("a free path"));
-    assert!(
-        place.path.exists(),
-        "the system leaves a dead socket behind"
-    );
+    assert!(place.path.exists(), "the system leaves a dead socket behind");
     let server = place.launch(Program::Echo).start();
     Peer::connect(&server.address()).echo("hello\n");
 }
@@ -96,12 +81,7 @@ fn a_dead_path_is_replaced() {
 fn a_killed_server_is_no_obstacle_to_the_next() {
     let place = Place::new();
     drop(place.launch(Program::Echo).start());
-    assert!(
-        fs::metadata(&place.path)
-            .expect("left behind by the kill")
-            .file_type()
-            .is_socket()
-    );
+    assert!(fs::metadata(&place.path).expect("left behind by the kill").file_type().is_socket());
     let server = place.launch(Program::Echo).start();
     Peer::connect(&server.address()).echo("hello\n");
 }
@@ -114,10 +94,7 @@ fn what_is_not_a_socket_is_never_removed() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
     assert!(finished.stderr.contains(&place.address), "{finished:?}");
-    assert_eq!(
-        fs::read_to_string(&place.path).expect("still there"),
-        "precious"
-    );
+    assert_eq!(fs::read_to_string(&place.path).expect("still there"), "precious");
 }
 
 #[test]
@@ -126,13 +103,8 @@ fn a_socket_of_somebody_else_at_our_path_is_left_alone_at_the_end() {
     let mut server = place.launch(Program::Echo).start();
     fs::remove_file(&place.path).expect("a file of ours");
     let other = UnixListener::bind(&place.path).expect("a free path");
-    server
-        .stop_by(Stop::Line)
-        .expect_clean_within(Duration::from_secs(1));
-    assert!(
-        place.path.exists(),
-        "only the server's own inode is its to remove"
-    );
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(1));
+    assert!(place.path.exists(), "only the server's own inode is its to remove");
     drop(other);
 }
 
@@ -148,13 +120,7 @@ fn a_path_that_cannot_be_is_one_clear_line() {
 
 #[test]
 fn a_path_longer_than_the_system_allows_is_a_clear_refusal() {
-    let finished = Program::Echo
-        .launch()
-        .listen(&format!("unix:/tmp/{}", "x".repeat(200)))
-        .run();
+    let finished = Program::Echo.launch().listen(&format!("unix:/tmp/{}", "x".repeat(200))).run();
     assert!(matches!(finished.code, Some(1 | 2)), "{finished:?}");
-    assert!(
-        !finished.stderr.contains("panicked") && !finished.stderr.is_empty(),
-        "{finished:?}"
-    );
+    assert!(!finished.stderr.contains("panicked") && !finished.stderr.is_empty(), "{finished:?}");
 }

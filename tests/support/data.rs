@@ -33,9 +33,5 @@ pub(crate) fn assert_same(got: &[u8], wanted: &[u8]) {
     }
     let place = got.iter().zip(wanted).position(|(a, b)| a != b);
     let place = place.unwrap_or_else(|| got.len().min(wanted.len()));
-    panic!(
-        "{} bytes instead of {}, different from byte {place} on",
-        got.len(),
-        wanted.len()
-    );
+    panic!("{} bytes instead of {}, different from byte {place} on", got.len(), wanted.len());
 }

@@ -36,21 +36,14 @@ impl Peer {
     /// Connects with a socket that `tune` has seen first.
     #[track_caller]
     pub(crate) fn tuned(address: &str, tune: impl FnOnce(&Socket) -> io::Result<()>) -> Self {
-        Self::attempt(address, tune)
-            .unwrap_or_else(|error| panic!("no connection to {address}: {error}"))
+        Self::attempt(address, tune).unwrap_or_else(|error| panic!("no connection to {address}: {error}"))
     }
 
     /// Connects, or says why not.
-    pub(crate) fn attempt(
-        address: &str,
-        tune: impl FnOnce(&Socket) -> io::Result<()>,
-    ) -> io::Result<Self> {
+    pub(crate) fn attempt(address: &str, tune: impl FnOnce(&Socket) -> io::Result<()>) -> io::Result<Self> {
         let target = match address.strip_prefix("unix:") {
             Some(path) => SockAddr::unix(path)?,
-            None => address
-                .parse::<SocketAddr>()
-                .map_err(io::Error::other)?
-                .into(),
+            None => address.parse::<SocketAddr>().map_err(io::Error::other)?.into(),
         };
         let socket = Socket::new(target.domain(), Type::STREAM, None)?;
         tune(&socket)?;
@@ -60,10 +53,7 @@ impl Peer {
         }
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self {
-            socket,
-            unread: Vec::new(),
-        })
+        Ok(Self { socket, unread: Vec::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -72,26 +62,19 @@ impl Peer {
 
     /// A second handle for another thread.
     pub(crate) fn twin(&self) -> Self {
-        Self {
-            socket: self.socket.try_clone().expect("a descriptor is free"),
-            unread: Vec::new(),
-        }
+        Self { socket: self.socket.try_clone().expect("a descriptor is free"), unread: Vec::new() }
     }
 
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.socket
-            .write_all(bytes.as_ref())
-            .expect("the server takes what we send");
+        self.socket.write_all(bytes.as_ref()).expect("the server takes what we send");
     }
 
     /// Sends a repeating `block` until the other side has taken nothing for half a second; returns the bytes sent.
     /// Fails once `most` bytes have gone: then the other side reads without end.
     #[track_caller]
     pub(crate) fn send_until_refused(&mut self, block: &[u8], most: usize) -> usize {
-        self.socket
-            .set_write_timeout(Some(Duration::from_millis(500)))
-            .expect("a time-out");
+        self.socket.set_write_timeout(Some(Duration::from_millis(500))).expect("a time-out");
         let block = block.repeat(65_536 / block.len() + 1);
         let mut sent = 0;
         loop {
@@ -100,29 +83,20 @@ impl Peer {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => panic!("after {sent} bytes: {error}"),
             }
-            assert!(
-                sent <= most,
-                "{sent} bytes were taken from a peer that reads none"
-            );
+            assert!(sent <= most, "{sent} bytes were taken from a peer that reads none");
         }
-        self.socket
-            .set_write_timeout(Some(PATIENCE))
-            .expect("a time-out");
+        self.socket.set_write_timeout(Some(PATIENCE)).expect("a time-out");
         sent
     }
 
     /// Half-closes: says that nothing more will be sent.
     pub(crate) fn finish(&self) {
-        self.socket
-            .shutdown(Shutdown::Write)
-            .expect("the connection is open");
+        self.socket.shutdown(Shutdown::Write).expect("the connection is open");
     }
 
     /// Vanishes with a reset instead of an orderly end.
     pub(crate) fn reset(self) {
-        self.socket
-            .set_linger(Some(Duration::ZERO))
-            .expect("a TCP socket lingers");
+        self.socket.set_linger(Some(Duration::ZERO)).expect("a TCP socket lingers");
     }
 
     /// Reads exactly as many bytes as `wanted` has, and fails if they differ.
@@ -138,10 +112,7 @@ impl Peer {
         let rest = self.unread.split_off(wanted.len());
         let got = std::mem::replace(&mut self.unread, rest);
         if wanted.len() < 200 {
-            assert_eq!(
-                String::from_utf8_lossy(&got),
-                String::from_utf8_lossy(wanted)
-            );
+            assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(wanted));
         }
         assert_same(&got, wanted);
     }
@@ -155,9 +126,7 @@ impl Peer {
                 let line = std::mem::replace(&mut self.unread, rest);
                 return String::from_utf8_lossy(&line).trim_end().to_owned();
             }
-            let read = self
-                .fill()
-                .unwrap_or_else(|error| panic!("{error} in place of a line"));
+            let read = self.fill().unwrap_or_else(|error| panic!("{error} in place of a line"));
             assert!(
                 read > 0,
                 "the connection ended in place of a line, after {:?}",
@@ -188,11 +157,7 @@ impl Peer {
     #[track_caller]
     pub(crate) fn expect_eof(&mut self) {
         let rest = self.rest().expect("an orderly end, no reset");
-        assert_eq!(
-            String::from_utf8_lossy(&rest),
-            "",
-            "bytes in place of the end"
-        );
+        assert_eq!(String::from_utf8_lossy(&rest), "", "bytes in place of the end");
     }
 
     /// All bytes up to the orderly end, or the error that came instead (a reset, a time-out).
@@ -219,13 +184,9 @@ impl Peer {
         if !self.unread.is_empty() {
             return true;
         }
-        self.socket
-            .set_read_timeout(Some(time))
-            .expect("a time-out");
+        self.socket.set_read_timeout(Some(time)).expect("a time-out");
         let heard = !matches!(self.fill(), Err(error) if error.kind() == ErrorKind::WouldBlock);
-        self.socket
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a time-out");
+        self.socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         heard
     }
 

@@ -48,15 +48,11 @@ impl Process {
     }
 
     pub(crate) fn threads(self) -> usize {
-        fs::read_dir(format!("/proc/{}/task", self.0))
-            .expect("the process runs")
-            .count()
+        fs::read_dir(format!("/proc/{}/task", self.0)).expect("the process runs").count()
     }
 
     pub(crate) fn descriptors(self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.0))
-            .expect("the process runs")
-            .count()
+        fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process runs").count()
     }
 
     /// Resident bytes now.
@@ -73,26 +69,15 @@ impl Process {
     pub(crate) fn file_flags(self, descriptor: u32) -> u32 {
         let path = format!("/proc/{}/fdinfo/{descriptor}", self.0);
         let text = fs::read_to_string(path).expect("the descriptor is open");
-        let flags = text
-            .lines()
-            .find_map(|line| line.strip_prefix("flags:"))
-            .expect("fdinfo has flags");
+        let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).expect("fdinfo has flags");
         u32::from_str_radix(flags.trim(), 8).expect("flags are octal")
     }
 
     /// The number after `key` in `/proc/PID/status`.
     fn status(self, key: &str) -> usize {
-        let text =
-            fs::read_to_string(format!("/proc/{}/status", self.0)).expect("the process runs");
-        let value = text
-            .lines()
-            .find_map(|line| line.strip_prefix(key))
-            .expect("the key is known");
-        value
-            .split_whitespace()
-            .next()
-            .and_then(|number| number.parse().ok())
-            .expect("a number")
+        let text = fs::read_to_string(format!("/proc/{}/status", self.0)).expect("the process runs");
+        let value = text.lines().find_map(|line| line.strip_prefix(key)).expect("the key is known");
+        value.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
     }
 
     /// The fields of `/proc/PID/stat` from the state (field 3) on: what stands before may hold spaces.
@@ -124,34 +109,17 @@ impl Drop for Doomed {
 pub(crate) fn allow_descriptors(wanted: u64) {
     let limit = getrlimit(Resource::Nofile);
     let maximum = limit.maximum.unwrap_or(u64::MAX);
-    assert!(
-        maximum >= wanted,
-        "this test needs {wanted} descriptors, `ulimit -Hn` allows {maximum}"
-    );
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        },
-    )
-    .expect("up to the hard limit");
+    assert!(maximum >= wanted, "this test needs {wanted} descriptors, `ulimit -Hn` allows {maximum}");
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        .expect("up to the hard limit");
 }
 
 /// Bytes that wait in the kernel at the IPv4 socket on `local` that is connected to the port `remote`: (to be sent, to be read).
 pub(crate) fn waiting_bytes(local: u16, remote: u16) -> Option<(usize, usize)> {
     let table = fs::read_to_string("/proc/net/tcp").expect("Linux lists its sockets");
     let (local, remote) = (format!(":{local:04X}"), format!(":{remote:04X}"));
-    let row = table
-        .lines()
-        .skip(1)
-        .map(|row| row.split_whitespace().collect::<Vec<_>>());
-    let row = row
-        .into_iter()
-        .find(|row| row[1].ends_with(&local) && row[2].ends_with(&remote))?;
+    let row = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let row = row.into_iter().find(|row| row[1].ends_with(&local) && row[2].ends_with(&remote))?;
     let (to_send, to_read) = row[4].split_once(':')?;
-    Some((
-        usize::from_str_radix(to_send, 16).ok()?,
-        usize::from_str_radix(to_read, 16).ok()?,
-    ))
+    Some((usize::from_str_radix(to_send, 16).ok()?, usize::from_str_radix(to_read, 16).ok()?))
 }

@@ -78,20 +78,12 @@ pub(crate) struct Launch {
 impl Launch {
     pub(crate) fn of(path: &'static str) -> Self {
         let (setup, redirections) = (String::new(), String::new());
-        Self {
-            path,
-            args: Vec::new(),
-            input: Input::Pipe,
-            listens: false,
-            setup,
-            redirections,
-        }
+        Self { path, args: Vec::new(), input: Input::Pipe, listens: false, setup, redirections }
     }
 
     /// Adds arguments, separated by blanks.
     pub(crate) fn args(mut self, args: &str) -> Self {
-        self.args
-            .extend(args.split_whitespace().map(OsString::from));
+        self.args.extend(args.split_whitespace().map(OsString::from));
         self
     }
 
@@ -148,18 +140,11 @@ impl Launch {
             Input::Null | Input::Closed => Stdio::null(),
             Input::Open(open) | Input::Terminal(open) => open.into(),
         });
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let input = child.stdin.take();
         let stdout = Capture::of(child.stdout.take().expect("piped above"));
         let stderr = Capture::of(child.stderr.take().expect("piped above"));
-        Server {
-            child,
-            input,
-            stdout,
-            stderr,
-        }
+        Server { child, input, stdout, stderr }
     }
 
     /// Runs to the end, for command lines that must fail.
@@ -168,11 +153,7 @@ impl Launch {
         let mut server = self.spawn();
         let code = server.wait().code;
         let text = |capture: &Capture| String::from_utf8_lossy(&capture.all()).into_owned();
-        Finished {
-            code,
-            stdout: text(&server.stdout),
-            stderr: text(&server.stderr),
-        }
+        Finished { code, stdout: text(&server.stdout), stderr: text(&server.stderr) }
     }
 
     /// Wrappers `exec` the program, so that the child's number is the server's.
@@ -228,13 +209,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Line,
-        Self::EmptyLine,
-        Self::EndOfPipe,
-        Self::Terminate,
-        Self::Interrupt,
-    ];
+    pub(crate) const ALL: [Self; 5] = [Self::Line, Self::EmptyLine, Self::EndOfPipe, Self::Terminate, Self::Interrupt];
 }
 
 /// A running process; it is ended when the test is, however that ends.
@@ -260,11 +235,7 @@ impl Server {
     #[track_caller]
     pub(crate) fn port(&self) -> u16 {
         let address = self.address();
-        address
-            .rsplit(':')
-            .next()
-            .and_then(|port| port.parse().ok())
-            .expect("the address ends with a port")
+        address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("the address ends with a port")
     }
 
     /// Waits until `count` sockets listen; returns all that are printed by then.
@@ -273,12 +244,8 @@ impl Server {
         until_some("the `listening on` lines", || {
             let text = self.stdout.text();
             let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-            let found: Vec<_> = whole
-                .lines()
-                .filter_map(|line| line.strip_prefix("listening on "))
-                .collect();
-            let ended =
-                found.len() < count && self.process().state().is_none_or(|state| state == 'Z');
+            let found: Vec<_> = whole.lines().filter_map(|line| line.strip_prefix("listening on ")).collect();
+            let ended = found.len() < count && self.process().state().is_none_or(|state| state == 'Z');
             assert!(!ended, "it ended: {:?}", self.stderr.text());
             (found.len() >= count).then(|| found.into_iter().map(str::to_owned).collect())
         })
@@ -287,13 +254,8 @@ impl Server {
     /// Writes to its standard input.
     #[track_caller]
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) {
-        let input = self
-            .input
-            .as_mut()
-            .expect("standard input is a pipe of ours");
-        input
-            .write_all(bytes.as_ref())
-            .expect("the process reads its input");
+        let input = self.input.as_mut().expect("standard input is a pipe of ours");
+        input.write_all(bytes.as_ref()).expect("the process reads its input");
     }
 
     /// Closes our end of its standard input.
@@ -338,28 +300,16 @@ impl Server {
     /// Waits for its end; the time counts from `start`.
     #[track_caller]
     pub(crate) fn wait_since(&mut self, start: Instant) -> Exit {
-        let status = until_some("the end of a process", || {
-            self.child.try_wait().expect("our own child")
-        });
-        Exit {
-            code: status.code(),
-            took: start.elapsed(),
-        }
+        let status = until_some("the end of a process", || self.child.try_wait().expect("our own child"));
+        Exit { code: status.code(), took: start.elapsed() }
     }
 
     /// Fails if standard error speaks of a panic, or standard output says more than the addresses.
     #[track_caller]
     pub(crate) fn expect_manners(&self) {
-        assert!(
-            !self.stderr.text().contains("panicked"),
-            "{}",
-            self.stderr.text()
-        );
+        assert!(!self.stderr.text().contains("panicked"), "{}", self.stderr.text());
         for line in self.stdout.lines() {
-            assert!(
-                line.starts_with("listening on "),
-                "standard output says {line:?}"
-            );
+            assert!(line.starts_with("listening on "), "standard output says {line:?}");
         }
     }
 }

@@ -21,28 +21,17 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn open() -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
-            .expect("a free terminal");
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a free terminal");
         grantpt(&master).expect("a terminal of ours");
         unlockpt(&master).expect("a terminal of ours");
-        let path = ptsname(&master, Vec::new())
-            .expect("a terminal has a name")
-            .into_bytes();
+        let path = ptsname(&master, Vec::new()).expect("a terminal has a name").into_bytes();
         let path = std::ffi::OsString::from_vec(path);
         let flags = OFlags::NOCTTY.bits().cast_signed();
-        let line = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(flags)
-            .open(path)
-            .expect("an unlocked terminal");
+        let line =
+            OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).expect("an unlocked terminal");
         let keyboard = File::from(master);
         let screen = Capture::of(keyboard.try_clone().expect("a descriptor is free"));
-        Self {
-            keyboard,
-            line,
-            screen,
-        }
+        Self { keyboard, line, screen }
     }
 
     /// A descriptor for a child to sit at.
@@ -53,9 +42,7 @@ impl Terminal {
     /// Presses keys.
     #[track_caller]
     pub(crate) fn type_in(&mut self, keys: impl AsRef<[u8]>) {
-        self.keyboard
-            .write_all(keys.as_ref())
-            .expect("a terminal takes a line");
+        self.keyboard.write_all(keys.as_ref()).expect("a terminal takes a line");
     }
 
     /// Every setting of the terminal (termios(3)), in a form that can be compared.
@@ -65,9 +52,7 @@ impl Terminal {
 
     /// True if the open file that the children share has `O_NONBLOCK`.
     pub(crate) fn is_nonblocking(&self) -> bool {
-        fcntl_getfl(&self.line)
-            .expect("an open file")
-            .contains(OFlags::NONBLOCK)
+        fcntl_getfl(&self.line).expect("an open file").contains(OFlags::NONBLOCK)
     }
 }
 
@@ -82,29 +67,11 @@ impl Shell {
     pub(crate) fn start() -> Self {
         let terminal = Terminal::open();
         let mut command = Command::new("setsid");
-        command.args([
-            "--ctty",
-            "bash",
-            "--norc",
-            "--noprofile",
-            "--noediting",
-            "-i",
-        ]);
-        command
-            .env("PS1", "$ ")
-            .env("HISTFILE", "/dev/null")
-            .env("TERM", "dumb")
-            .env_remove("RUST_LOG");
-        command
-            .stdin(terminal.slave())
-            .stdout(terminal.slave())
-            .stderr(terminal.slave());
+        command.args(["--ctty", "bash", "--norc", "--noprofile", "--noediting", "-i"]);
+        command.env("PS1", "$ ").env("HISTFILE", "/dev/null").env("TERM", "dumb").env_remove("RUST_LOG");
+        command.stdin(terminal.slave()).stdout(terminal.slave()).stderr(terminal.slave());
         let child = command.spawn().expect("setsid and bash are installed");
-        let mut shell = Self {
-            terminal,
-            child,
-            commands: 0,
-        };
+        let mut shell = Self { terminal, child, commands: 0 };
         shell.proves_alive();
         shell
     }
@@ -115,8 +82,7 @@ impl Shell {
         self.commands += 1;
         let number = self.commands;
         // The arithmetic keeps the terminal's echo of what we type from looking like the answer.
-        self.terminal
-            .type_in(format!("{command}\necho \"end-$(({number}+0))-\"\n"));
+        self.terminal.type_in(format!("{command}\necho \"end-$(({number}+0))-\"\n"));
         self.terminal.screen.wait_for(&format!("end-{number}-"));
     }
 

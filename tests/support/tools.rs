@@ -14,19 +14,9 @@ pub(crate) fn pass_through(words: &[&str], input: &[u8]) -> Vec<u8> {
     let (from, to) = (place.path().join("from"), place.path().join("to"));
     fs::write(&from, input).expect("room for a file");
     let mut command = Command::new(words[0]);
-    command
-        .args(&words[1..])
-        .stdin(File::open(&from).expect("just written"))
-        .stdout(File::create(&to).expect("room"));
-    let child = command
-        .spawn()
-        .unwrap_or_else(|error| panic!("{words:?}: {error}"));
-    let status = Tool {
-        child,
-        input: None,
-        output: Capture::default(),
-    }
-    .wait();
+    command.args(&words[1..]).stdin(File::open(&from).expect("just written")).stdout(File::create(&to).expect("room"));
+    let child = command.spawn().unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    let status = Tool { child, input: None, output: Capture::default() }.wait();
     assert!(status.success(), "{words:?}: {status}");
     fs::read(&to).expect("just written")
 }
@@ -43,29 +33,16 @@ impl Tool {
     #[track_caller]
     pub(crate) fn start(words: &[&str]) -> Self {
         let mut command = Command::new(words[0]);
-        command
-            .args(&words[1..])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{words:?}: {error}"));
         let input = child.stdin.take();
         let output = Capture::of(child.stdout.take().expect("piped above"));
-        Self {
-            child,
-            input,
-            output,
-        }
+        Self { child, input, output }
     }
 
     #[track_caller]
     pub(crate) fn say(&mut self, text: &str) {
-        self.input
-            .as_mut()
-            .expect("not hung up")
-            .write_all(text.as_bytes())
-            .expect("it reads its input");
+        self.input.as_mut().expect("not hung up").write_all(text.as_bytes()).expect("it reads its input");
     }
 
     /// End of input: Ctrl-D.
@@ -84,10 +61,7 @@ impl Tool {
     pub(crate) fn shows(&self, wanted: &str) {
         until(&format!("{wanted:?}"), || {
             let shown = self.output.text();
-            assert!(
-                wanted.starts_with(&shown),
-                "shown {shown:?}, wanted {wanted:?}"
-            );
+            assert!(wanted.starts_with(&shown), "shown {shown:?}, wanted {wanted:?}");
             shown == wanted
         });
     }

@@ -29,10 +29,7 @@ pub(crate) fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 /// Lets time pass where the passing of time is what the test is about.
 pub(crate) fn let_pass(time: Duration) {
     let end = Instant::now() + time;
-    while let Some(left) = end
-        .checked_duration_since(Instant::now())
-        .filter(|left| !left.is_zero())
-    {
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
         thread::park_timeout(left);
     }
 }
