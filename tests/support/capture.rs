@@ -54,10 +54,14 @@ impl Capture {
         until(&what, || self.text().contains(wanted));
     }
 
+    pub(crate) fn has_ended(&self) -> bool {
+        self.with(|seen| seen.ended)
+    }
+
     /// Waits until the speaker has closed its side, and returns all that it said.
     #[track_caller]
     pub(crate) fn all(&self) -> Vec<u8> {
-        until("the end of an output", || self.with(|seen| seen.ended));
+        until("the end of an output", || self.has_ended());
         self.bytes()
     }
 
