@@ -105,6 +105,18 @@ mod tests {
         assert!(outbox.capacity() <= 8000, "{}", outbox.capacity());
     }
 
+    #[test]
+    fn bytes_are_moved_only_when_no_more_are_left_than_were_sent() {
+        let mut outbox = Outbox::default();
+        outbox.push(&[0; 10]);
+        outbox.consume(4);
+        outbox.push(&[0; 1]);
+        assert_eq!(outbox.start, 4, "moving 6 bytes would cost more than the 4 sent");
+        outbox.consume(3);
+        outbox.push(&[0; 1]);
+        assert_eq!((outbox.start, outbox.len()), (0, 5), "moving 4 bytes after 7 sent is cheap");
+    }
+
     proptest! {
         #[test]
         fn is_a_queue_of_bytes(steps in proptest::collection::vec((any::<Vec<u8>>(), any::<prop::sample::Index>()), 0..40)) {
