@@ -244,7 +244,12 @@ impl<H: Handler> Reactor<H> {
     fn take_events(&mut self) {
         for event in &self.events {
             match event.token() {
-                STOPPER | SIGNALS => {}
+                STOPPER => {}
+                SIGNALS => {
+                    if let Some(signals) = &mut self.signals {
+                        signals.wake();
+                    }
+                }
                 CONSOLE => {
                     if let Some((console, _)) = &mut self.console {
                         console.wake();

@@ -40,7 +40,11 @@ impl Stopper {
 }
 
 /// SIGTERM, SIGINT and SIGHUP as one more source of the loop.
-pub(crate) struct Signals(SignalSource);
+pub(crate) struct Signals {
+    source: SignalSource,
+    /// Looking costs a system call, so it is done only after an edge.
+    has_news: bool,
+}
 
 impl Signals {
     pub(crate) fn new(registry: &Registry, token: mio::Token) -> io::Result<Self> {
@@ -51,12 +55,17 @@ impl Signals {
         }
         let mut source = SignalSource::new(signals)?;
         registry.register(&mut source, token, Interest::READABLE)?;
-        Ok(Signals(source))
+        Ok(Signals { source, has_news: false })
+    }
+
+    /// An edge: there was a signal.
+    pub(crate) fn wake(&mut self) {
+        self.has_news = true;
     }
 
     /// The number of signals since the last look.
     pub(crate) fn take(&mut self) -> usize {
-        self.0.pending().count()
+        if std::mem::take(&mut self.has_news) { self.source.pending().count() } else { 0 }
     }
 }
 
