@@ -4,7 +4,7 @@ use crate::support::data::{assert_same, lines};
 use crate::support::peer::Peer;
 use crate::support::server::{Input, LINE_CLIENT, Launch, Program, Server};
 use crate::support::terminal::Terminal;
-use crate::support::wait::until;
+use crate::support::wait::{PATIENCE, until, until_some};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -28,8 +28,13 @@ fn stage() -> (TcpListener, String) {
     (listener, address)
 }
 
+#[track_caller]
 fn accepted(listener: &TcpListener) -> TcpStream {
-    listener.accept().expect("the client connects").0
+    listener.set_nonblocking(true).expect("a socket of ours");
+    let (stream, _) = until_some("the client to connect", || listener.accept().ok());
+    stream.set_nonblocking(false).expect("a socket of ours");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream
 }
 
 #[test]
@@ -224,6 +229,7 @@ fn a_prompt_is_for_terminals_only() {
 #[test]
 fn a_stranger_cannot_answer_in_place_of_the_server() {
     let server = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    server.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let address = format!("udp:{}", server.local_addr().expect("bound"));
     let mut client = client("--linger 100ms", &address).spawn();
     client.say("who is there\n");
