@@ -40,6 +40,12 @@ impl Feed {
         self.base + self.log.len() as u64
     }
 
+    /// Bytes for which the log keeps memory.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.log.capacity()
+    }
+
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         self.log.extend_from_slice(bytes);
     }

@@ -17,6 +17,7 @@
 //! assert_eq!(sim.ending(peer), Some(Ending::Eof));
 //! ```
 
+mod law;
 mod pipe;
 
 use std::io;
@@ -31,6 +32,7 @@ use crate::limits::Limits;
 use crate::stream::Stream;
 use crate::tables::{Stats, Stop, Tables};
 
+pub use law::assert_chunking_law;
 pub use pipe::Ending;
 pub(crate) use pipe::Pipe;
 use pipe::{PeerEnd, pipe};

@@ -1,38 +1,170 @@
-use super::*;
-use crate::protocol::Echo;
+//! The reactor's core without sockets. Each file is a topic; here is the handler that they share.
 
-#[test]
-fn echoes_and_closes_after_the_peer_has_ended() {
-    let mut sim = Sim::new(Echo::bytes());
-    let peer = sim.connect();
-    sim.send(peer, b"hello");
-    sim.shut_down(peer);
-    assert_eq!(sim.received(peer), b"hello");
-    assert_eq!(sim.ending(peer), Some(Ending::Eof));
-    assert_eq!(sim.stats().connections, 0);
+use super::*;
+use crate::context::Context;
+use crate::feed::FeedId;
+use crate::handler::{Closed, Origin};
+use crate::timer::TimerId;
+
+mod back_pressure;
+mod chunking;
+mod closing;
+mod feed;
+mod order;
+mod reading;
+mod stopping;
+mod timers;
+mod tokens;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A call of the handler.
+enum Call<'c> {
+    Open,
+    Data(&'c [u8]),
+    Eof,
+    Drained,
+    Timeout(TimerId),
+    Alarm(TimerId),
+    Closed(&'c Closed),
 }
 
-#[test]
-fn a_stalled_peer_is_not_read_and_gets_every_byte_later() {
-    let mut sim = Sim::new(Echo::bytes());
-    let peer = sim.connect();
-    sim.stall(peer);
-    let sent: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
-    sim.send(peer, &sent);
-    let limit = Limits::default();
-    let read = sent.len() - sim.unread(peer);
-    assert!(read >= limit.high_mark() && read <= limit.high_mark() + limit.turn_input, "{read}");
-    sim.shut_down(peer);
-    let mut received = Vec::new();
-    for _ in 0..100 {
-        sim.allow(peer, 20_000);
-        received.extend(sim.received(peer));
+/// What a scene remembers.
+#[derive(Default)]
+struct Notes {
+    /// The tokens of the sessions, by number: the order in which they opened.
+    tokens: Vec<Token>,
+    /// One line a call, beginning with the session's number.
+    calls: Vec<String>,
+    room: Option<FeedId>,
+}
+
+impl Notes {
+    /// The one feed of a scene.
+    fn room(&mut self, cx: &mut Context<'_>) -> FeedId {
+        *self.room.get_or_insert_with(|| cx.create_feed())
     }
-    assert_eq!(received.len(), 2_000_000);
-    sim.resume(peer);
-    received.extend(sim.received(peer));
-    assert!(received == sent);
-    assert_eq!(sim.ending(peer), Some(Ending::Eof));
+
+    /// How often a session was closed.
+    fn closings(&self, who: usize) -> usize {
+        let start = format!("{who} closed");
+        self.calls.iter().filter(|call| call.starts_with(&start)).count()
+    }
+}
+
+/// A handler that notes every call and does what its function says. All input is used.
+struct Scene<F> {
+    act: F,
+    notes: Notes,
+}
+
+/// The number under which a scene is told of what concerns no session.
+const NOBODY: usize = usize::MAX;
+
+fn scene<F>(act: F) -> Scene<F>
+where
+    F: FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>),
+{
+    Scene { act, notes: Notes::default() }
+}
+
+impl<F> Scene<F>
+where
+    F: FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>),
+{
+    fn call(&mut self, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
+        let line = match &call {
+            Call::Open => format!("{who} open"),
+            Call::Data(input) => format!("{who} data {}", input.len()),
+            Call::Eof => format!("{who} eof"),
+            Call::Drained => format!("{who} drained"),
+            Call::Timeout(_) => format!("{who} timeout"),
+            Call::Alarm(_) => "alarm".to_owned(),
+            Call::Closed(why) => format!("{who} closed: {why}"),
+        };
+        self.notes.calls.push(line);
+        (self.act)(&mut self.notes, who, call, cx);
+    }
+}
+
+impl<F> Handler for Scene<F>
+where
+    F: FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>),
+{
+    type Session = usize;
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> usize {
+        self.notes.tokens.push(origin.token);
+        let who = self.notes.tokens.len() - 1;
+        self.call(who, Call::Open, cx);
+        who
+    }
+
+    fn data<'a>(&mut self, who: &mut usize, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        self.call(*who, Call::Data(input), cx);
+        input.len()
+    }
+
+    fn eof(&mut self, who: &mut usize, cx: &mut Context<'_>) {
+        self.call(*who, Call::Eof, cx);
+        cx.close();
+    }
+
+    fn drained(&mut self, who: &mut usize, cx: &mut Context<'_>) {
+        self.call(*who, Call::Drained, cx);
+    }
+
+    fn timeout(&mut self, who: &mut usize, timer: TimerId, cx: &mut Context<'_>) {
+        self.call(*who, Call::Timeout(timer), cx);
+    }
+
+    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        self.call(NOBODY, Call::Alarm(timer), cx);
+    }
+
+    fn closed(&mut self, who: usize, why: &Closed, cx: &mut Context<'_>) {
+        self.call(who, Call::Closed(why), cx);
+    }
+}
+
+impl<F> Sim<Scene<F>>
+where
+    F: FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>),
+{
+    /// The calls since the last look.
+    fn calls(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.handler().notes.calls)
+    }
+
+    /// Publishes to the scene's room, from outside of any session.
+    fn publish(&mut self, bytes: &[u8]) {
+        self.run();
+        self.dispatcher.call(|handler, cx| {
+            let room = handler.notes.room(cx);
+            cx.publish(room, bytes);
+        });
+        self.run();
+    }
+
+    fn connections(&mut self) -> usize {
+        self.stats().connections
+    }
+}
+
+/// Everybody follows the room; what one says, the others hear.
+fn hear_others(notes: &mut Notes, call: &Call<'_>, cx: &mut Context<'_>) {
+    let room = notes.room(cx);
+    match call {
+        Call::Open => cx.follow(room),
+        Call::Data(input) => cx.publish_others(room, input),
+        _ => {}
+    }
+}
+
+/// Limits in round figures: a hard limit of 16,000, so a high mark of 4,000 and a low mark of 1,000.
+fn small() -> Limits {
+    Limits { max_queue: Some(16_000), ..Limits::default() }
 }
 
 #[test]

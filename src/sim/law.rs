@@ -1,0 +1,140 @@
+//! The chunking law: what a handler answers depends on the bytes that it gets, never on how they were split on the way.
+//!
+//! Checks one peer at a time and leaves time alone. The splits are the same in every run, so a failure can be repeated.
+
+use std::fmt::Write;
+
+use super::{Ending, Sim, SimPeer};
+use crate::handler::Handler;
+
+/// Inputs longer than this are split at some places only, and ended at some.
+const EVERY_PLACE: usize = 128;
+/// More rounds than a transcript takes bytes are a handler that answers for ever.
+const MOST_ROUNDS: usize = 100_000;
+
+/// How the bytes travel.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// In one piece, to a peer that reads everything: the measure of the others.
+    Whole,
+    /// In two pieces.
+    SplitAt(usize),
+    /// In pieces of this many bytes.
+    Pieces(usize),
+    /// In pieces of random sizes from this seed, each write of the answer cut to at most seven bytes.
+    Random(u64),
+    /// In one piece, to a peer that reads this many bytes at a time, and nothing before all is sent.
+    Slow(usize),
+}
+
+/// Everything that can be told from outside.
+#[derive(Debug, PartialEq, Eq)]
+struct Transcript {
+    received: Vec<u8>,
+    ending: Option<Ending>,
+    told: String,
+    printed: Vec<u8>,
+}
+
+/// Checks that a handler obeys the chunking law: every beginning of `input` gives the same answers, the same end, and the
+/// same output, however it is split on its way, and however slowly the answers are read. `make` makes a fresh handler.
+///
+/// ```
+/// use switchboard::framing::Lines;
+/// use switchboard::protocol::Echo;
+/// use switchboard::sim::assert_chunking_law;
+///
+/// assert_chunking_law(Echo::bytes, b"any bytes");
+/// assert_chunking_law(|| Lines::new(Echo::bytes(), 10), b"one\ntwo\r\na line that is too long\nend");
+/// ```
+///
+/// # Panics
+/// When it does not, with the input, the way and both transcripts.
+#[track_caller]
+pub fn assert_chunking_law<H: Handler>(make: impl Fn() -> H, input: &[u8]) {
+    let step = input.len().div_ceil(EVERY_PLACE).max(1);
+    for end in (0..input.len()).step_by(step).chain([input.len()]) {
+        let input = &input[..end];
+        let want = transcript(make(), input, Way::Whole);
+        let pieces = [1, 2, 3, 7].map(Way::Pieces);
+        let random = (1..=8).map(Way::Random);
+        let slow = [1, 5, 1000].map(Way::Slow);
+        let splits = (0..end).step_by(step).map(Way::SplitAt);
+        for way in splits.chain(pieces).chain(random).chain(slow) {
+            let got = transcript(make(), input, way);
+            if got != want {
+                panic!("{}", difference(input, way, &got, &want));
+            }
+        }
+    }
+}
+
+fn difference(input: &[u8], way: Way, got: &Transcript, want: &Transcript) -> String {
+    let mut text = format!("the transcript differs for {:?}, sent {way:?}:", input.escape_ascii().to_string());
+    for (name, transcript) in [("split", got), ("whole", want)] {
+        let received = transcript.received.escape_ascii();
+        // Writing to a String does not fail.
+        let _ = write!(text, "\n  {name}: \"{received}\", then {:?}", transcript.ending);
+        let _ = write!(text, ", told {:?}, printed {:?}", transcript.told, transcript.printed.escape_ascii().to_string());
+    }
+    text
+}
+
+fn transcript<H: Handler>(handler: H, input: &[u8], way: Way) -> Transcript {
+    let mut sim = Sim::new(handler);
+    let peer = sim.connect();
+    let mut printed = Vec::new();
+    if let Way::Slow(_) = way {
+        sim.stall(peer);
+    }
+    if let Way::Random(_) = way {
+        sim.limit_writes(peer, 7);
+    }
+    for piece in pieces(input, way) {
+        sim.send(peer, piece);
+        sim.run();
+        printed.extend(sim.printed());
+    }
+    sim.shut_down(peer);
+    let mut received = Vec::new();
+    if let Way::Slow(count) = way {
+        received = read_slowly(&mut sim, peer, count);
+    }
+    sim.resume(peer);
+    received.extend(sim.received(peer));
+    printed.extend(sim.printed());
+    Transcript { received, ending: sim.ending(peer), told: sim.told(), printed }
+}
+
+fn pieces(input: &[u8], way: Way) -> Vec<&[u8]> {
+    match way {
+        Way::Whole | Way::Slow(_) => vec![input],
+        Way::SplitAt(place) => vec![&input[..place], &input[place..]],
+        Way::Pieces(size) => input.chunks(size).collect(),
+        Way::Random(seed) => {
+            // Steps of Knuth's linear congruential generator (MMIX); its high bits are good enough to choose a size.
+            let mut state = seed;
+            let (mut pieces, mut rest) = (Vec::new(), input);
+            while !rest.is_empty() {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let (piece, after) = rest.split_at(((state >> 33) as usize % 12 + 1).min(rest.len()));
+                pieces.push(piece);
+                rest = after;
+            }
+            pieces
+        }
+    }
+}
+
+fn read_slowly<H: Handler>(sim: &mut Sim<H>, peer: SimPeer, count: usize) -> Vec<u8> {
+    let mut received = Vec::new();
+    for _ in 0..MOST_ROUNDS {
+        sim.allow(peer, count);
+        let piece = sim.received(peer);
+        if piece.is_empty() {
+            break;
+        }
+        received.extend(piece);
+    }
+    received
+}

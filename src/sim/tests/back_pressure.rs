@@ -1,0 +1,247 @@
+//! Output that a peer's own input caused makes it wait; output that others caused closes it.
+
+use super::*;
+use crate::framing::Lines;
+use crate::protocol::Echo;
+
+/// Replies what it got, as much as that is.
+fn echo(_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>) {
+    if let Call::Data(input) = call {
+        cx.reply(input);
+    }
+}
+
+#[test]
+fn a_stalled_peer_is_not_read_and_gets_every_byte_later() {
+    let mut sim = Sim::new(Echo::bytes());
+    let peer = sim.connect();
+    sim.stall(peer);
+    let sent: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+    sim.send(peer, &sent);
+    let limit = Limits::default();
+    let read = sent.len() - sim.unread(peer);
+    assert!(read >= limit.high_mark() && read <= limit.high_mark() + limit.turn_input, "{read}");
+    sim.shut_down(peer);
+    let mut received = Vec::new();
+    for _ in 0..100 {
+        sim.allow(peer, 20_000);
+        received.extend(sim.received(peer));
+    }
+    assert_eq!(received.len(), 2_000_000);
+    sim.resume(peer);
+    received.extend(sim.received(peer));
+    assert!(received == sent);
+    assert_eq!(sim.ending(peer), Some(Ending::Eof));
+}
+
+#[test]
+fn own_output_pauses_over_the_high_mark_and_resumes_at_the_low_mark() {
+    let mut sim = Sim::with_limits(scene(echo), small());
+    let peer = sim.connect();
+    sim.stall(peer);
+    for _ in 0..4 {
+        sim.send(peer, &[b'x'; 1000]);
+        assert_eq!(sim.unread(peer), 0);
+    }
+    sim.send(peer, b"y");
+    assert_eq!((sim.unread(peer), sim.stats().queued), (0, 4001), "at the high mark it is still read");
+    sim.send(peer, b"later");
+    assert_eq!(sim.unread(peer), 5);
+    sim.allow(peer, 3000);
+    assert_eq!((sim.unread(peer), sim.stats().queued), (5, 1001), "above the low mark it still waits");
+    assert!(!sim.calls().contains(&"0 drained".to_owned()));
+    sim.allow(peer, 1);
+    assert_eq!(sim.unread(peer), 0);
+    assert_eq!(sim.calls(), ["0 drained", "0 data 5"]);
+    sim.resume(peer);
+    assert_eq!(sim.received(peer), [&[b'x'; 4000][..], b"ylater"].concat());
+    assert_eq!(sim.calls(), [""; 0], "drained comes once a pause");
+}
+
+#[test]
+fn own_output_never_closes_however_much_it_is() {
+    let mut sim = Sim::with_limits(
+        scene(|_, _, call, cx| {
+            if matches!(call, Call::Data(_)) {
+                cx.reply(&[b'x'; 100_000]);
+            }
+        }),
+        small(),
+    );
+    let peer = sim.connect();
+    sim.stall(peer);
+    sim.send(peer, b"more");
+    assert_eq!((sim.ending(peer), sim.stats().queued), (None, 100_000));
+    sim.resume(peer);
+    assert_eq!(sim.received(peer).len(), 100_000);
+}
+
+#[test]
+fn a_handler_that_holds_back_goes_on_without_a_new_edge() {
+    struct Wide;
+    impl Handler for Wide {
+        type Session = ();
+        fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+        fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+            cx.reply(&[line[0]; 3000]);
+            line.len()
+        }
+    }
+    let mut sim = Sim::with_limits(Lines::new(Wide, 100), small());
+    let peer = sim.connect();
+    let input: Vec<u8> = (0..200).flat_map(|n| [b'a' + n % 26, b'\n']).collect();
+    sim.send(peer, &input);
+    sim.shut_down(peer);
+    let want: Vec<u8> = (0..200).flat_map(|n| [b'a' + n % 26; 3000]).collect();
+    assert!(sim.received(peer) == want);
+    assert_eq!(sim.ending(peer), Some(Ending::Eof));
+}
+
+#[test]
+fn the_end_of_input_waits_until_the_output_has_drained() {
+    let mut sim = Sim::with_limits(scene(echo), small());
+    let peer = sim.connect();
+    sim.stall(peer);
+    sim.send(peer, &[b'x'; 5000]);
+    sim.shut_down(peer);
+    assert_eq!(sim.calls(), ["0 open", "0 data 5000"]);
+    sim.allow(peer, 4000);
+    assert_eq!(sim.calls(), ["0 drained", "0 eof", "0 closed: done"]);
+}
+
+/// Number 0 says something: it goes to number 1.
+fn to_one(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
+    if let (0, Call::Data(input)) = (who, call) {
+        cx.send(notes.tokens[1], input);
+    }
+}
+
+#[test]
+fn output_of_others_closes_over_the_limit_and_not_at_it() {
+    let mut sim = Sim::with_limits(scene(to_one), small());
+    let (talker, stuck) = (sim.connect(), sim.connect());
+    sim.stall(stuck);
+    for _ in 0..16 {
+        sim.send(talker, &[b'x'; 1000]);
+        sim.run();
+    }
+    assert_eq!((sim.ending(stuck), sim.stats().queued), (None, 16_000));
+    sim.send(talker, b"!");
+    assert_eq!(sim.ending(stuck), Some(Ending::Reset));
+    let calls = sim.calls();
+    assert_eq!(calls.last().unwrap(), "1 closed: 16001 bytes queued and not read, limit 16000 (--max-queue)");
+    assert_eq!((sim.connections(), sim.stats().queued), (1, 0));
+}
+
+#[test]
+fn a_reading_member_is_not_closed_for_one_large_send() {
+    let mut sim = Sim::new(scene(|notes, who, call, cx| {
+        if let (0, Call::Data(_)) = (who, call) {
+            cx.send(notes.tokens[1], &vec![b'x'; 5_000_000]);
+            cx.send(notes.tokens[1], b"!");
+        }
+    }));
+    let (talker, reader) = (sim.connect(), sim.connect());
+    sim.send(talker, b"go");
+    assert_eq!(sim.received(reader).len(), 5_000_001);
+    assert_eq!(sim.ending(reader), None);
+}
+
+#[test]
+fn a_member_that_reads_again_is_not_closed_before_its_edge_is_seen() {
+    let mut sim = Sim::with_limits(scene(to_one), small());
+    let (talker, slow) = (sim.connect(), sim.connect());
+    sim.stall(slow);
+    sim.send(talker, &[b'x'; 16_000]);
+    assert_eq!(sim.ending(slow), None);
+    // Both in one poll, the talker first: the kernel takes bytes again, and its edge comes after the talker's.
+    sim.send(talker, &[b'y'; 16_000]);
+    sim.resume(slow);
+    assert_eq!(sim.received(slow).len(), 32_000);
+    assert_eq!(sim.ending(slow), None);
+}
+
+/// Number 0 says how many thousand bytes go to the room, in pieces of a thousand.
+fn flood(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
+    let room = notes.room(cx);
+    match (who, call) {
+        (0, Call::Data(input)) => {
+            for _ in 0..std::str::from_utf8(input).unwrap().parse().unwrap() {
+                cx.publish(room, &[b'x'; 1000]);
+            }
+        }
+        (1.., Call::Open) => cx.follow(room),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_follower_is_closed_when_it_is_more_than_the_room_behind() {
+    let mut sim = Sim::with_limits(scene(flood), Limits { room_buffer: Some(50_000), ..Limits::default() });
+    let (talker, stuck, reader) = (sim.connect(), sim.connect(), sim.connect());
+    sim.stall(stuck);
+    sim.send(talker, b"50");
+    assert_eq!((sim.ending(stuck), sim.received(reader).len()), (None, 50_000));
+    sim.publish(b"!");
+    assert_eq!(sim.ending(stuck), Some(Ending::Reset));
+    let calls = sim.calls();
+    assert_eq!(calls.last().unwrap(), "1 closed: 50001 bytes behind the room, limit 50000 (--room-buffer)");
+    assert_eq!((sim.received(reader), sim.ending(reader)), (b"!".to_vec(), None));
+}
+
+#[test]
+fn a_reading_member_is_never_closed_for_a_burst_in_one_turn() {
+    for limit in [Some(4 << 20), Some(50_000), Some(3), None] {
+        let mut sim = Sim::with_limits(scene(flood), Limits { room_buffer: limit, ..Limits::default() });
+        let (talker, reader) = (sim.connect(), sim.connect());
+        sim.send(talker, b"20000");
+        assert_eq!(sim.received(reader).len(), 20_000_000, "{limit:?}");
+        assert_eq!(sim.ending(reader), None);
+        sim.publish(&vec![b'y'; 9_000_000]);
+        assert_eq!(sim.received(reader).len(), 9_000_000, "{limit:?}");
+    }
+}
+
+#[test]
+fn a_reading_member_is_never_closed_for_a_burst_in_every_turn() {
+    // A little under what flushes a feed in mid-turn, many turns on end.
+    let mut sim = Sim::new(scene(|notes, who, call, cx| {
+        let room = notes.room(cx);
+        match (who, call) {
+            (0, Call::Data(_)) => cx.publish(room, &vec![b'x'; 1_000_000]),
+            (1.., Call::Open) => cx.follow(room),
+            _ => {}
+        }
+    }));
+    let (talker, reader) = (sim.connect(), sim.connect());
+    sim.send(talker, &vec![0; 40 * 65_536]);
+    assert_eq!(sim.received(reader).len(), 40_000_000);
+    assert_eq!(sim.ending(reader), None);
+}
+
+#[test]
+fn a_follower_that_reads_again_is_not_closed_before_its_edge_is_seen() {
+    let mut sim = Sim::with_limits(scene(flood), Limits { room_buffer: Some(50_000), ..Limits::default() });
+    let (talker, slow) = (sim.connect(), sim.connect());
+    sim.stall(slow);
+    sim.send(talker, b"40");
+    assert_eq!(sim.ending(slow), None);
+    sim.send(talker, b"40");
+    sim.resume(slow);
+    assert_eq!(sim.received(slow).len(), 80_000);
+    assert_eq!(sim.ending(slow), None);
+}
+
+#[test]
+fn replies_do_not_count_against_the_limit_of_others() {
+    let mut sim = Sim::with_limits(scene(echo), small());
+    let peer = sim.connect();
+    sim.stall(peer);
+    sim.send(peer, &[0; 60_000]);
+    sim.run();
+    let token = sim.handler().notes.tokens[0];
+    sim.dispatcher.call(|_, cx| cx.send(token, &[0; 16_000]));
+    assert_eq!((sim.ending(peer), sim.stats().queued), (None, 76_000));
+    sim.dispatcher.call(|_, cx| cx.send(token, &[0; 1]));
+    assert_eq!(sim.ending(peer), Some(Ending::Reset));
+}

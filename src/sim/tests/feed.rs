@@ -1,0 +1,230 @@
+//! One log, many followers: what it costs, and what it never forgets too early.
+
+use super::*;
+
+fn chat(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
+    let room = notes.room(cx);
+    match call {
+        Call::Open => cx.follow(room),
+        Call::Data(input) => {
+            for line in input.split_inclusive(|&byte| byte == b'\n') {
+                cx.publish_others(room, &[format!("n{who:03}: ").as_bytes(), line].concat());
+            }
+        }
+        _ => {}
+    }
+}
+
+impl<F> Sim<Scene<F>>
+where
+    F: FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>),
+{
+    /// Bytes for which the room keeps memory.
+    fn room_capacity(&self) -> usize {
+        self.dispatcher.handler.notes.room.map_or(0, |room| self.dispatcher.tables.feeds[room].capacity())
+    }
+}
+
+#[test]
+fn two_hundred_talkers_of_short_lines_stay_within_the_memory_of_the_room() {
+    let mut most = 0;
+    let mut sim = Sim::new(scene(chat));
+    let peers: Vec<_> = (0..200).map(|_| sim.connect()).collect();
+    let lines = b"x\n".repeat(32 * 1024);
+    for round in 0..2 {
+        for &peer in &peers {
+            sim.send(peer, &lines);
+        }
+        while !sim.touched.is_empty() || !sim.dispatcher.tables.ready.is_empty() {
+            sim.turn();
+            most = most.max(sim.room_capacity());
+            for &peer in &peers[1..] {
+                sim.peers[peer.0].1.wires().from_server.clear();
+            }
+        }
+        let received = sim.received(peers[0]);
+        assert_eq!(received.len(), 199 * 32 * 1024 * 8, "round {round}");
+        assert!(!received.windows(5).step_by(8).any(|line| line == b"n000:"), "nobody hears itself");
+    }
+    assert!(most < 8 << 20, "{most} bytes of feed");
+    assert!(sim.room_capacity() <= 64 * 1024, "given back when everybody has caught up");
+}
+
+#[test]
+fn a_stalled_member_costs_no_more_than_twice_the_room() {
+    let mut most = 0;
+    let mut sim = Sim::new(scene(chat));
+    let (talker, stuck) = (sim.connect(), sim.connect());
+    sim.stall(stuck);
+    for _ in 0..200 {
+        sim.send(talker, &[b'x'; 50_000]);
+        sim.run();
+        most = most.max(sim.room_capacity());
+    }
+    assert_eq!(sim.ending(stuck), Some(Ending::Reset));
+    assert!(most < 10 << 20, "{most} bytes of feed");
+    assert!(sim.room_capacity() <= 64 * 1024);
+}
+
+#[test]
+fn a_line_to_a_thousand_stalled_members_allocates_nothing_for_any_of_them() {
+    let mut sim = Sim::new(scene(chat));
+    let talker = sim.connect();
+    let crowd: Vec<_> = (0..1000).map(|_| sim.connect()).collect();
+    for &peer in &crowd {
+        sim.stall(peer);
+    }
+    sim.send(talker, b"first\n");
+    sim.run();
+    let before = sim.room_capacity();
+    sim.send(talker, &[b'x'; 64]);
+    sim.run();
+    assert!(sim.room_capacity() - before < 1024);
+    for connection in sim.dispatcher.tables.connections.values() {
+        assert!(connection.outbox.is_none() && connection.inbox.is_none());
+        assert!(connection.follower.as_ref().is_some_and(|follower| follower.capacity() <= 4));
+    }
+    assert_eq!(sim.stats().queued, 0);
+}
+
+#[test]
+fn a_lingering_member_neither_holds_the_log_nor_is_dropped_for_being_behind() {
+    let limits = Limits { room_buffer: Some(100_000), ..Limits::default() };
+    let mut sim = Sim::with_limits(
+        scene(|notes, who, call, cx| {
+            if let Call::Data(b"bye") = call { cx.close() } else { chat(notes, who, call, cx) }
+        }),
+        limits,
+    );
+    let (stays, leaves) = (sim.connect(), sim.connect());
+    sim.send(leaves, b"bye");
+    sim.run();
+    for _ in 0..10 {
+        sim.publish(&[b'x'; 50_000]);
+    }
+    assert_eq!(sim.received(stays).len(), 500_000);
+    assert_eq!(sim.connections(), 2, "it has its second to end in good order");
+    assert!(sim.room_capacity() <= 100_000, "{}", sim.room_capacity());
+    sim.shut_down(leaves);
+    assert_eq!((sim.connections(), sim.ending(leaves)), (1, Some(Ending::Eof)));
+}
+
+#[test]
+fn a_closing_member_gets_what_was_published_before_and_the_log_waits_for_it() {
+    let mut sim = Sim::new(scene(|notes, who, call, cx| {
+        if let Call::Data(b"bye") = call { cx.close() } else { chat(notes, who, call, cx) }
+    }));
+    let (stays, leaves) = (sim.connect(), sim.connect());
+    sim.stall(leaves);
+    sim.publish(b"before ");
+    sim.send(leaves, b"bye");
+    sim.run();
+    for _ in 0..100 {
+        sim.publish(&[b'x'; 1000]);
+    }
+    assert_eq!(sim.received(stays).len(), 100_007);
+    sim.resume(leaves);
+    assert_eq!((sim.received(leaves), sim.ending(leaves)), (b"before ".to_vec(), Some(Ending::Eof)));
+    sim.publish(b"on");
+    assert!(sim.room_capacity() <= 64 * 1024);
+    assert_eq!(sim.received(stays), b"on");
+}
+
+#[test]
+fn what_is_published_after_the_close_is_not_for_the_one_that_closed() {
+    let mut sim = Sim::new(scene(|notes, _, call, cx| {
+        let room = notes.room(cx);
+        match call {
+            Call::Open => cx.follow(room),
+            Call::Data(_) => {
+                cx.publish(room, b"1");
+                cx.close();
+                cx.publish(room, b"2");
+                cx.publish_others(room, b"3");
+                cx.publish(room, b"4");
+            }
+            _ => {}
+        }
+    }));
+    let (stays, leaves) = (sim.connect(), sim.connect());
+    sim.send(leaves, b"x");
+    assert_eq!(sim.received(stays), b"1234");
+    assert_eq!((sim.received(leaves), sim.ending(leaves)), (b"1".to_vec(), Some(Ending::Eof)));
+}
+
+#[test]
+fn a_talker_that_falls_behind_by_its_own_words_may_still_leave_the_room() {
+    // It is dropped in the middle of its own callback, its place in the log is forgotten, and then it asks to unfollow.
+    for asks in 0..3 {
+        let limits = Limits { room_buffer: Some(1000), ..Limits::default() };
+        let mut sim = Sim::with_limits(
+            scene(move |notes, who, call, cx| {
+                let room = notes.room(cx);
+                match call {
+                    Call::Open => cx.follow(room),
+                    Call::Data(_) => {
+                        cx.publish(room, &[b'x'; 1500]);
+                        cx.publish_others(room, &[b'y'; 1500]);
+                        match asks {
+                            0 => cx.unfollow(),
+                            1 => cx.follow(room),
+                            _ => cx.reply(b"sorry"),
+                        }
+                        cx.publish(room, format!("{who}").as_bytes());
+                    }
+                    _ => {}
+                }
+            }),
+            limits,
+        );
+        let (stays, talker) = (sim.connect(), sim.connect());
+        sim.stall(talker);
+        sim.publish(b"...");
+        sim.send(talker, b"x");
+        assert_eq!(sim.received(stays).len(), 3 + 3000 + 1);
+        assert_eq!(sim.ending(talker), Some(Ending::Reset));
+        assert_eq!(sim.handler().notes.closings(1), 1);
+    }
+}
+
+#[test]
+fn aborting_and_leaving_the_room_in_one_callback_is_harmless() {
+    let mut sim = Sim::new(scene(|notes, _, call, cx| {
+        let room = notes.room(cx);
+        match call {
+            Call::Open => cx.follow(room),
+            Call::Data(_) => {
+                cx.abort();
+                cx.publish(room, &vec![b'x'; 3_000_000]);
+                cx.unfollow();
+                cx.follow(room);
+            }
+            _ => {}
+        }
+    }));
+    let (stays, leaves) = (sim.connect(), sim.connect());
+    sim.stall(leaves);
+    sim.publish(b"...");
+    sim.send(leaves, b"x");
+    assert_eq!(sim.received(stays).len(), 3_000_003);
+    assert_eq!(sim.connections(), 1);
+}
+
+#[test]
+fn a_room_that_nobody_follows_remembers_nothing() {
+    let mut sim = Sim::new(scene(hear_others_only));
+    let peer = sim.connect();
+    sim.send(peer, &[b'x'; 60_000]);
+    sim.publish(&[b'x'; 60_000]);
+    assert_eq!(sim.room_capacity(), 0);
+}
+
+fn hear_others_only(notes: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>) {
+    if let Call::Open = call {
+        let room = notes.room(cx);
+        cx.follow(room);
+        cx.unfollow();
+    } else {
+        hear_others(notes, &call, cx);
+    }
+}

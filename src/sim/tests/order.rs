@@ -1,0 +1,241 @@
+//! What each peer receives, byte for byte, against a model that appends to one vector a peer.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const PEERS: usize = 4;
+
+/// What a handler does for one letter of its input.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Reply,
+    Publish,
+    PublishOthers,
+    Send(usize),
+    Follow(usize),
+    Unfollow,
+    Close,
+    CloseOther(usize),
+}
+
+/// As letters: an act and whom it concerns.
+fn letters(act: Act) -> [u8; 2] {
+    match act {
+        Act::Reply => *b"r ",
+        Act::Publish => *b"p ",
+        Act::PublishOthers => *b"o ",
+        Act::Send(whom) => [b's', whom as u8],
+        Act::Follow(room) => [b'f', room as u8],
+        Act::Unfollow => *b"u ",
+        Act::Close => *b"c ",
+        Act::CloseOther(whom) => [b'x', whom as u8],
+    }
+}
+
+fn perform(number: &mut u32, rooms: &[FeedId; 2], tokens: &[Token], letters: &[u8], cx: &mut Context<'_>) {
+    *number += 1;
+    let (text, whom) = (format!("{number} "), usize::from(letters[1]));
+    match letters[0] {
+        b'r' => cx.reply(text.as_bytes()),
+        b'p' => cx.publish(rooms[0], text.as_bytes()),
+        b'o' => cx.publish_others(rooms[0], text.as_bytes()),
+        b's' => cx.send(tokens[whom], text.as_bytes()),
+        b'f' => cx.follow(rooms[whom]),
+        b'u' => cx.unfollow(),
+        b'c' => cx.close(),
+        _ => cx.close_other(tokens[whom]),
+    }
+}
+
+/// A peer as the model sees it: what it is to receive, which room it follows, and whether it is open.
+#[derive(Clone, Default)]
+struct Member {
+    owed: Vec<u8>,
+    room: Option<usize>,
+    is_open: bool,
+}
+
+#[derive(Default)]
+struct Model {
+    members: Vec<Member>,
+    number: u32,
+    ended: Vec<usize>,
+}
+
+impl Model {
+    fn publish(&mut self, text: &str, but: Option<usize>) {
+        for (index, member) in self.members.iter_mut().enumerate() {
+            if member.is_open && member.room == Some(0) && but != Some(index) {
+                member.owed.extend(text.as_bytes());
+            }
+        }
+    }
+
+    fn give(&mut self, whom: usize, text: &str) {
+        if self.members[whom].is_open {
+            self.members[whom].owed.extend(text.as_bytes());
+        }
+    }
+
+    fn close(&mut self, whom: usize) {
+        if std::mem::take(&mut self.members[whom].is_open) {
+            self.ended.push(whom);
+        }
+    }
+
+    fn perform(&mut self, who: usize, acts: &[Act]) {
+        if !self.members[who].is_open {
+            return;
+        }
+        for &act in acts {
+            self.number += 1;
+            let text = format!("{} ", self.number);
+            match act {
+                Act::Reply => self.give(who, &text),
+                Act::Publish => self.publish(&text, None),
+                Act::PublishOthers => self.publish(&text, Some(who)),
+                Act::Send(whom) => self.give(whom, &text),
+                Act::Follow(room) => self.members[who].room = Some(room),
+                Act::Unfollow => self.members[who].room = None,
+                Act::Close => self.close(who),
+                Act::CloseOther(whom) => self.close(whom),
+            }
+        }
+    }
+
+    /// The end of a turn: those who have ended are announced.
+    fn bury(&mut self) {
+        for who in std::mem::take(&mut self.ended) {
+            self.publish(&format!("-{who} "), None);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// These peers send, in one poll.
+    Poll(Vec<Vec<Act>>),
+    Stall(usize),
+    Allow(usize, usize),
+    Resume(usize),
+    LimitWrites(usize, usize),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        6 => Just(Act::Reply),
+        6 => Just(Act::Publish),
+        6 => Just(Act::PublishOthers),
+        4 => (0..PEERS).prop_map(Act::Send),
+        1 => (0..2_usize).prop_map(Act::Follow),
+        1 => Just(Act::Unfollow),
+        1 => Just(Act::Close),
+        1 => (0..PEERS).prop_map(Act::CloseOther),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let acts = proptest::collection::vec(act(), 0..6);
+    prop_oneof![
+        6 => proptest::collection::vec(acts, PEERS).prop_map(Step::Poll),
+        2 => (0..PEERS).prop_map(Step::Stall),
+        3 => (0..PEERS, 0..12_usize).prop_map(|(who, count)| Step::Allow(who, count)),
+        1 => (0..PEERS).prop_map(Step::Resume),
+        1 => (0..PEERS, 1..9_usize).prop_map(|(who, count)| Step::LimitWrites(who, count)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everybody_receives_exactly_what_was_meant_for_it_in_order(
+        steps in proptest::collection::vec(step(), 1..30),
+        room_buffer in prop_oneof![Just(None), Just(Some(100_000))],
+        tiny_flush in any::<bool>(),
+    ) {
+        // A tiny room flushes in mid-callback; it is off or too large to drop anybody.
+        let room_buffer = if tiny_flush { Some(3000) } else { room_buffer };
+        let mut number = 0;
+        let mut rooms = None;
+        let mut sim = Sim::with_limits(scene(move |notes, who, call, cx| {
+            let rooms = rooms.get_or_insert_with(|| [notes.room(cx), cx.create_feed()]);
+            match call {
+                Call::Open => cx.follow(rooms[0]),
+                Call::Data(input) => {
+                    for letters in input.chunks(2) {
+                        perform(&mut number, rooms, &notes.tokens, letters, cx);
+                    }
+                }
+                Call::Closed(_) => cx.publish(rooms[0], format!("-{who} ").as_bytes()),
+                _ => {}
+            }
+        }), Limits { room_buffer, ..Limits::default() });
+        let mut model = Model::default();
+        let peers: Vec<_> = (0..PEERS).map(|_| sim.connect()).collect();
+        model.members = vec![Member { room: Some(0), is_open: true, ..Member::default() }; PEERS];
+        let mut got = vec![Vec::new(); PEERS];
+        for step in steps {
+            match step {
+                Step::Poll(inputs) => {
+                    for (who, acts) in inputs.iter().enumerate().filter(|(_, acts)| !acts.is_empty()) {
+                        let input: Vec<u8> = acts.iter().flat_map(|&act| letters(act)).collect();
+                        sim.send(peers[who], &input);
+                        model.perform(who, acts);
+                    }
+                    sim.run();
+                    model.bury();
+                }
+                Step::Stall(who) => { sim.run(); sim.stall(peers[who]); }
+                Step::Allow(who, count) => sim.allow(peers[who], count),
+                Step::Resume(who) => sim.resume(peers[who]),
+                Step::LimitWrites(who, count) => sim.limit_writes(peers[who], count),
+            }
+            for who in 0..PEERS {
+                got[who].extend(sim.received(peers[who]));
+                prop_assert!(model.members[who].owed.starts_with(&got[who]));
+            }
+        }
+        for who in 0..PEERS {
+            sim.resume(peers[who]);
+            got[who].extend(sim.received(peers[who]));
+            prop_assert_eq!(String::from_utf8_lossy(&got[who]), String::from_utf8_lossy(&model.members[who].owed));
+            let is_open = model.members[who].is_open;
+            prop_assert_eq!(sim.ending(peers[who]), if is_open { None } else { Some(Ending::Eof) });
+            prop_assert_eq!(sim.handler().notes.closings(who), usize::from(!is_open));
+        }
+        prop_assert_eq!(sim.stats().queued, 0);
+    }
+}
+
+#[test]
+fn one_callback_keeps_the_order_of_all_its_ways_to_send() {
+    let mut sim = Sim::new(scene(|notes, who, call, cx| {
+        let room = notes.room(cx);
+        match call {
+            Call::Open => cx.follow(room),
+            Call::Data(_) => {
+                cx.reply(b"1");
+                cx.publish(room, b"2");
+                cx.send(notes.tokens[who], b"3");
+                cx.publish_others(room, b"-");
+                cx.reply(b"4");
+                cx.unfollow();
+                cx.publish(room, b"+");
+                cx.reply(b"5");
+                cx.follow(room);
+                cx.publish(room, b"6");
+                cx.reply(b"7");
+                cx.close();
+                cx.reply(b"8");
+                cx.publish(room, b"9");
+            }
+            _ => {}
+        }
+    }));
+    let (listener, talker) = (sim.connect(), sim.connect());
+    sim.send(talker, b"x");
+    assert_eq!((sim.received(talker), sim.ending(talker)), (b"1234567".to_vec(), Some(Ending::Eof)));
+    assert_eq!(sim.received(listener), b"2-+69");
+}

@@ -1,0 +1,149 @@
+//! Edges, budgets, the ready list, and ends.
+
+use super::*;
+use crate::protocol::Echo;
+
+#[test]
+fn echoes_and_closes_after_the_peer_has_ended() {
+    let mut sim = Sim::new(Echo::bytes());
+    let peer = sim.connect();
+    sim.send(peer, b"hello");
+    sim.shut_down(peer);
+    assert_eq!(sim.received(peer), b"hello");
+    assert_eq!(sim.ending(peer), Some(Ending::Eof));
+    assert_eq!(sim.stats().connections, 0);
+}
+
+#[test]
+fn ten_megabytes_of_one_peer_do_not_delay_five_bytes_of_another() {
+    let mut sim = Sim::new(scene(|_, _, _, _| {}));
+    let (large, small) = (sim.connect(), sim.connect());
+    sim.send(large, &vec![0; 10_000_000]);
+    sim.send(small, b"12345");
+    let calls = sim.calls();
+    assert_eq!(calls[2..4], ["0 data 65536", "1 data 5"]);
+    assert_eq!(calls.iter().filter(|call| call.starts_with("0 data")).count(), 10_000_000_usize.div_ceil(65_536));
+    assert_eq!(sim.unread(large), 0);
+}
+
+#[test]
+fn two_large_peers_take_turns() {
+    let mut sim = Sim::new(scene(|_, _, _, _| {}));
+    let (one, two) = (sim.connect(), sim.connect());
+    sim.send(one, &vec![0; 20 * 65_536]);
+    sim.send(two, &vec![0; 20 * 65_536]);
+    let calls = sim.calls();
+    for pair in calls[2..].chunks(2) {
+        assert_ne!(pair[0], pair[1], "{calls:?}");
+    }
+    assert_eq!(calls.len(), 2 + 40);
+}
+
+#[test]
+fn a_short_read_ends_the_reading_and_a_full_one_does_not() {
+    let mut sim = Sim::new(scene(|_, _, _, _| {}));
+    let peer = sim.connect();
+    let token = sim.handler().notes.tokens[0];
+    sim.send(peer, b"short");
+    sim.turn();
+    assert!(!sim.dispatcher.tables.connections[token].flags.may_read);
+    assert!(sim.dispatcher.tables.ready.is_empty());
+    sim.send(peer, &[0; 65_536]);
+    assert_eq!(sim.unread(peer), 0);
+    assert!(!sim.dispatcher.tables.connections[token].flags.may_read, "the read after the full one met the end");
+    assert_eq!(sim.calls(), ["0 open", "0 data 5", "0 data 65536"]);
+}
+
+#[test]
+fn the_end_together_with_data_is_seen_after_the_data() {
+    for length in [1, 5, 65_535, 65_536, 65_537, 200_000] {
+        let mut sim = Sim::new(scene(|_, _, _, _| {}));
+        let peer = sim.connect();
+        sim.send(peer, &vec![0; length]);
+        sim.shut_down(peer);
+        let calls = sim.calls();
+        assert_eq!(calls[calls.len() - 2..], ["0 eof", "0 closed: done"]);
+        assert_eq!(calls.len(), 3 + length.div_ceil(65_536));
+        assert_eq!(sim.ending(peer), Some(Ending::Eof));
+    }
+}
+
+#[test]
+fn urgent_data_that_cuts_a_read_short_hides_nothing() {
+    let mut sim = Sim::new(scene(|_, _, _, _| {}));
+    let peer = sim.connect();
+    let token = sim.handler().notes.tokens[0];
+    // The edge reports all that came; the first read gives a part of it, as at the urgent mark.
+    sim.dispatcher.edge(token, Edge { urgent: true, ..Edge::default() });
+    assert!(!sim.dispatcher.tables.connections[token].flags.drain_fully, "read to the end, the rule is in force again");
+    sim.peers[peer.0].1.wires().to_server.extend(b"before");
+    sim.dispatcher.edge(token, Edge { readable: true, urgent: true, ..Edge::default() });
+    assert_eq!(sim.calls(), ["0 open", "0 data 6"]);
+    assert!(!sim.dispatcher.tables.connections[token].flags.may_read);
+}
+
+#[test]
+fn an_end_without_a_byte_is_an_end() {
+    let mut sim = Sim::new(scene(|_, _, _, _| {}));
+    let peer = sim.connect();
+    sim.shut_down(peer);
+    assert_eq!(sim.calls(), ["0 open", "0 eof", "0 closed: done"]);
+    assert_eq!((sim.ending(peer), sim.connections()), (Some(Ending::Eof), 0));
+}
+
+/// Replies a lot to `l`, closes at `c`.
+fn reply_or_close(_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>) {
+    match call {
+        Call::Data(b"l") => cx.reply(&[b'x'; 300_000]),
+        Call::Data(b"c") => cx.close(),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_reset_is_found_in_every_phase_and_closes_once() {
+    // Open, paused, flushing, lingering: what the peer did before it broke the connection.
+    for before in [&[][..], &[b"x"], &[b"l"], &[b"l", b"c"], &[b"c"]] {
+        let mut sim = Sim::new(scene(reply_or_close));
+        let peer = sim.connect();
+        sim.stall(peer);
+        for &input in before {
+            if input == b"c" && before.len() > 1 {
+                // Reading is paused: somebody else closes it.
+                sim.run();
+                let token = sim.handler().notes.tokens[0];
+                sim.dispatcher.call(|_, cx| cx.close_other(token));
+            } else {
+                sim.send(peer, input);
+            }
+            sim.run();
+        }
+        assert_eq!(sim.connections(), 1, "{before:?}");
+        sim.reset(peer);
+        assert_eq!(sim.connections(), 0, "{before:?}");
+        assert_eq!(sim.ending(peer).is_some(), true);
+        assert_eq!(sim.handler().notes.closings(0), 1, "{before:?}");
+        assert_eq!(sim.timers(), 0, "no timer is left behind");
+    }
+}
+
+#[test]
+fn a_full_inbox_of_which_nothing_is_used_closes() {
+    struct Never;
+    impl Handler for Never {
+        type Session = ();
+        fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+        fn data<'a>(&mut self, (): &mut (), _: &'a mut [u8], _: &mut Context<'a>) -> usize {
+            0
+        }
+        fn closed(&mut self, (): (), why: &Closed, cx: &mut Context<'_>) {
+            cx.tell(&why.to_string());
+        }
+    }
+    let mut sim = Sim::with_limits(Never, Limits { inbox: 1000, ..Limits::default() });
+    let peer = sim.connect();
+    sim.send(peer, &[0; 999]);
+    assert_eq!((sim.told(), sim.ending(peer)), (String::new(), None));
+    sim.send(peer, &[0; 1]);
+    assert_eq!((sim.told().as_str(), sim.ending(peer)), ("a message of over 1000 bytes\n", Some(Ending::Eof)));
+}
