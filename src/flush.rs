@@ -85,8 +85,9 @@ impl Tables {
                 self.flush_connection(token);
             }
             while let Some(id) = self.dirty_feeds.pop() {
-                if self.feeds.get(id).is_some_and(|feed| feed.is_dirty) {
-                    self.flush_feed(id);
+                self.flush_feed(id);
+                if let Some(feed) = self.feeds.get_mut(id) {
+                    feed.is_dirty = false;
                 }
             }
         }
@@ -178,9 +179,7 @@ impl Tables {
             }
             slowest = slowest.min(follower.cursor);
         }
-        let feed = &mut self.feeds[id];
-        feed.trim(slowest);
-        feed.is_dirty = false;
+        self.feeds[id].trim(slowest);
     }
 
     /// Has a feed flushed at the end of this turn.
