@@ -167,7 +167,8 @@ impl Tables {
             self.flush_connection(token);
             let (feed, connection) = (&self.feeds[id], &self.connections[token]);
             let Some(follower) = &connection.follower else { continue };
-            if connection.phase == Phase::Dead {
+            // Who lingers has all that was meant for it; who is dead needs nothing.
+            if matches!(connection.phase, Phase::Lingering | Phase::Dead) {
                 continue;
             }
             if let Some(limit) = self.limits.room_buffer
