@@ -215,7 +215,7 @@ impl Tables {
 
     /// What is published next to this feed is not for its own publisher.
     pub(crate) fn skip_own(&mut self, token: Token, id: FeedId, length: usize) {
-        if let Some(connection) = self.connections.get_mut(token)
+        if let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open())
             && let Some(follower) = &mut connection.follower
             && follower.feed == id
             && let Some(feed) = self.feeds.get(id)
