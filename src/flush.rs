@@ -243,7 +243,9 @@ impl Tables {
     pub(crate) fn unfollow(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let Some(follower) = &connection.follower else { return };
-        if let Some(feed) = self.feeds.get(follower.feed)
+        // Who is dead is owed nothing, and its place in the log may be forgotten already.
+        if connection.phase != Phase::Dead
+            && let Some(feed) = self.feeds.get(follower.feed)
             && !follower.is_caught_up(feed.end())
         {
             let mut whole = self.pools.outboxes.take();
