@@ -227,10 +227,7 @@ impl<'a> Context<'a> {
         if self.speaker == Speaker::Connection(other) {
             self.queue_replies();
         }
-        if let Some(connection) = self.tables.connections.get_mut(other) {
-            connection.flags.shut_down = true;
-            self.tables.mark_dirty(other);
-        }
+        self.tables.shut_down(other);
     }
 
     /// Stops the reactor: no more is accepted, every connection is sent what it is owed and closed.

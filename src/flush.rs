@@ -137,8 +137,8 @@ impl Tables {
         if let Some(outbox) = connection.outbox.take() {
             self.pools.outboxes.give(outbox);
         }
-        if std::mem::take(&mut connection.flags.shut_down) {
-            // A failure means that the peer is gone, which reading will find.
+        if connection.flags.shut_down {
+            // Once more does no harm. A failure means that the peer is gone, which reading will find.
             let _ = connection.stream.shutdown_write();
         }
         if connection.phase != Phase::Flushing {

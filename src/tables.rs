@@ -204,6 +204,18 @@ impl Tables {
         }
     }
 
+    /// Half-closes an open connection: what it is owed now is the last that it gets.
+    pub(crate) fn shut_down(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open()) else { return };
+        connection.flags.shut_down = true;
+        if let Some(follower) = &mut connection.follower
+            && let Some(feed) = self.feeds.get(follower.feed)
+        {
+            follower.finish_at(feed.end());
+        }
+        self.mark_dirty(token);
+    }
+
     /// Ends a session at once; what is owed is lost.
     pub(crate) fn abort(&mut self, token: Token, why: Closed) {
         if self.connections.get(token).is_some_and(Connection::is_open) {

@@ -107,7 +107,7 @@ impl Pipe {
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut wires = lock(&self.0);
-        if wires.peer_reset {
+        if wires.peer_reset || wires.ending.is_some() {
             return Err(ErrorKind::BrokenPipe.into());
         }
         let count = bytes.len().min(wires.window).min(wires.chunk);
