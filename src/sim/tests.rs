@@ -26,7 +26,7 @@ enum Call<'c> {
     Eof,
     Drained,
     Timeout(TimerId),
-    Alarm(TimerId),
+    Alarm,
     Closed(&'c Closed),
 }
 
@@ -80,7 +80,7 @@ where
             Call::Eof => format!("{who} eof"),
             Call::Drained => format!("{who} drained"),
             Call::Timeout(_) => format!("{who} timeout"),
-            Call::Alarm(_) => "alarm".to_owned(),
+            Call::Alarm => "alarm".to_owned(),
             Call::Closed(why) => format!("{who} closed: {why}"),
         };
         self.notes.calls.push(line);
@@ -119,8 +119,8 @@ where
         self.call(*who, Call::Timeout(timer), cx);
     }
 
-    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
-        self.call(NOBODY, Call::Alarm(timer), cx);
+    fn alarm(&mut self, _: TimerId, cx: &mut Context<'_>) {
+        self.call(NOBODY, Call::Alarm, cx);
     }
 
     fn closed(&mut self, who: usize, why: &Closed, cx: &mut Context<'_>) {

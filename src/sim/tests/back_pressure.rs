@@ -142,6 +142,7 @@ fn a_reading_member_is_not_closed_for_one_large_send() {
         }
     }));
     let (talker, reader) = (sim.connect(), sim.connect());
+    sim.limit_writes(reader, 100_000);
     sim.send(talker, b"go");
     assert_eq!(sim.received(reader).len(), 5_000_001);
     assert_eq!(sim.ending(reader), None);
@@ -194,6 +195,7 @@ fn a_reading_member_is_never_closed_for_a_burst_in_one_turn() {
     for limit in [Some(4 << 20), Some(50_000), Some(3), None] {
         let mut sim = Sim::with_limits(scene(flood), Limits { room_buffer: limit, ..Limits::default() });
         let (talker, reader) = (sim.connect(), sim.connect());
+        sim.limit_writes(reader, 100_000);
         sim.send(talker, b"20000");
         assert_eq!(sim.received(reader).len(), 20_000_000, "{limit:?}");
         assert_eq!(sim.ending(reader), None);
@@ -214,6 +216,7 @@ fn a_reading_member_is_never_closed_for_a_burst_in_every_turn() {
         }
     }));
     let (talker, reader) = (sim.connect(), sim.connect());
+    sim.limit_writes(reader, 100_000);
     sim.send(talker, &vec![0; 40 * 65_536]);
     assert_eq!(sim.received(reader).len(), 40_000_000);
     assert_eq!(sim.ending(reader), None);

@@ -307,7 +307,7 @@ fn closing_others_from_closed_goes_through_all_of_them_once() {
     let closed: Vec<_> = sim.calls().into_iter().filter(|call| call.contains("closed")).collect();
     assert_eq!(closed.len(), 50);
     assert!(closed.iter().enumerate().all(|(who, call)| call.starts_with(&format!("{who} closed"))));
-    assert_eq!(sim.received(peers[3]), b"0 1 ", "number 2 publishes when 3 was not closed yet, and closes it then");
+    assert_eq!(sim.received(peers[3]), b"0 1 2 ", "number 2 publishes, and closes number 3 then");
     sim.advance(SECOND);
     assert_eq!(sim.connections(), 0);
 }

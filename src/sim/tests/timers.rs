@@ -167,7 +167,7 @@ fn an_alarm_belongs_to_nobody() {
         Call::Closed(_) => {
             cx.set_timer(SECOND);
         }
-        Call::Alarm(_) => {
+        Call::Alarm => {
             let room = notes.room(cx);
             cx.reply(b"dropped");
             cx.publish(room, b"a minute later");
