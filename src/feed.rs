@@ -6,7 +6,7 @@
 //!
 //! Invariants: `base <= cursor <= end` for every follower; the splices of a follower are in order of offset, none lies
 //! before its cursor, and the lengths of its own pieces add up to its outbox. Offsets count from the feed's birth and never
-//! wrap. Does no I/O and closes nobody: who falls too far behind is found by [`Feed::is_behind`].
+//! wrap. Does no I/O and closes nobody: who falls too far behind is found when the feed is flushed.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -61,11 +61,6 @@ impl Feed {
     /// Bytes that arrived since the last flush.
     pub(crate) fn unflushed(&self) -> usize {
         (self.end() - self.flushed) as usize
-    }
-
-    /// Whether a follower at `cursor` is a whole feed of `size` bytes behind.
-    pub(crate) fn is_behind(&self, cursor: u64, size: usize) -> bool {
-        self.end() - cursor > size as u64
     }
 
     /// Forgets what everybody has: all before `slowest`, the lowest cursor.

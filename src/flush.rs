@@ -1,7 +1,8 @@
 //! The way out: what is queued, what is written at once, and who is offered what at the end of a turn.
 //!
 //! Invariants: bytes leave in the order in which they were queued or published; a queue that the kernel refused is not
-//! tried again before a writable edge; a follower that is too far behind is closed when its feed is flushed, not before.
+//! tried again before a writable edge, but for once before its peer is closed for it; a follower that is too far behind is
+//! closed when its feed is flushed, not before.
 
 use std::io::IoSlice;
 
@@ -38,7 +39,7 @@ impl Tables {
 
     /// The peer has too much queued by others. It may only not have been offered it yet: offer it, then judge.
     fn enforce_queue_limit(&mut self, token: Token, limit: usize) {
-        self.flush_connection(token);
+        self.flush_all(token);
         let outbox = self.connections.get(token).and_then(|connection| connection.outbox.as_ref());
         if let Some(queued) = outbox.map(|outbox| outbox.foreign())
             && queued > limit
@@ -93,15 +94,28 @@ impl Tables {
         }
     }
 
-    /// Offers a connection what is queued for it, and draws the consequences.
-    pub(crate) fn flush_connection(&mut self, token: Token) {
+    /// Offers a connection what is queued for it, within its budget, and draws the consequences.
+    fn flush_connection(&mut self, token: Token) {
+        self.flush_within(token, self.limits.turn_output);
+    }
+
+    /// Offers a connection all that is queued for it, before it is judged: neither its budget nor an edge that is still to
+    /// be reported is the peer's fault.
+    fn flush_all(&mut self, token: Token) {
+        if let Some(connection) = self.connections.get_mut(token) {
+            connection.flags.blocked = false;
+        }
+        self.flush_within(token, usize::MAX);
+    }
+
+    fn flush_within(&mut self, token: Token, budget: usize) {
         let now = self.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.flags.is_dirty = false;
         if connection.flags.blocked || !matches!(connection.phase, Phase::Open | Phase::Flushing) {
             return;
         }
-        let (sent, end) = connection.flush(&self.feeds, self.limits.turn_output);
+        let (sent, end) = connection.flush(&self.feeds, budget);
         self.stats.bytes_out += sent as u64;
         if sent > 0 {
             connection.last_active = now;
@@ -164,23 +178,44 @@ impl Tables {
         let mut index = 0;
         while let Some(&token) = self.feeds[id].followers.get(index) {
             index += 1;
-            self.flush_connection(token);
-            let (feed, connection) = (&self.feeds[id], &self.connections[token]);
-            let Some(follower) = &connection.follower else { continue };
-            // Who lingers has all that was meant for it; who is dead needs nothing.
-            if matches!(connection.phase, Phase::Lingering | Phase::Dead) {
-                continue;
+            if let Some(cursor) = self.offer_feed(id, token) {
+                slowest = slowest.min(cursor);
             }
-            if let Some(limit) = self.limits.room_buffer
-                && feed.is_behind(follower.cursor, limit.saturating_sub(follower.splice_bytes()))
-            {
-                let behind = (feed.end() - follower.cursor) as usize;
-                self.abort(token, Closed::FeedBehind { behind, limit });
-                continue;
-            }
-            slowest = slowest.min(follower.cursor);
         }
         self.feeds[id].trim(slowest);
+    }
+
+    /// Offers a feed to one follower, and closes it if it is too far behind. Returns its cursor if it needs the log.
+    fn offer_feed(&mut self, id: FeedId, token: Token) -> Option<u64> {
+        if self.lag(id, token)? > self.limits.feed_flush() && !self.connections[token].flags.blocked {
+            // Beyond its budget, or the log would grow faster than a peer that reads may be written to.
+            self.flush_within(token, usize::MAX);
+        } else {
+            self.flush_connection(token);
+        }
+        let limit = self.limits.room_buffer.unwrap_or(usize::MAX);
+        if self.lag(id, token)? > limit {
+            self.flush_all(token);
+        }
+        let lag = self.lag(id, token)?;
+        let follower = self.connections[token].follower.as_ref()?;
+        if lag > limit {
+            let behind = (self.feeds[id].end() - follower.cursor) as usize;
+            self.abort(token, Closed::FeedBehind { behind, limit });
+            return None;
+        }
+        Some(follower.cursor)
+    }
+
+    /// How far a follower is behind, in bytes that are kept for it; `None` for one that needs the log no more: who lingers
+    /// has all that was meant for it, who is dead needs nothing.
+    fn lag(&self, id: FeedId, token: Token) -> Option<usize> {
+        let connection = self.connections.get(token)?;
+        let follower = connection.follower.as_ref()?;
+        if matches!(connection.phase, Phase::Lingering | Phase::Dead) {
+            return None;
+        }
+        Some((self.feeds[id].end() - follower.cursor) as usize + follower.splice_bytes())
     }
 
     /// Has a feed flushed at the end of this turn.
