@@ -180,8 +180,8 @@ impl Connection {
     /// Bytes owed to this peer, feed included.
     pub(crate) fn owed(&self, feeds: &SlotMap<FeedId, Feed>) -> usize {
         let behind = self.follower.as_ref().map_or(0, |follower| {
-            feeds.get(follower.feed).map_or(0, |feed| follower.end(feed.end()).saturating_sub(follower.cursor))
+            feeds.get(follower.feed).map_or(0, |feed| follower.unsent_feed(feed.end()))
         });
-        self.queued() + behind as usize
+        self.queued() + behind
     }
 }

@@ -155,13 +155,19 @@ impl Follower {
     }
 
     /// The offset up to which this follower reads, in a feed that reaches to `feed_end`.
-    pub(crate) fn end(&self, feed_end: u64) -> u64 {
+    fn end(&self, feed_end: u64) -> u64 {
         self.until.map_or(feed_end, |until| until.min(feed_end))
     }
 
     /// Whether nothing is left to send to this follower.
     pub(crate) fn is_caught_up(&self, feed_end: u64) -> bool {
         self.cursor >= self.end(feed_end) && self.splices.is_empty()
+    }
+
+    /// Bytes of the feed that are still to be sent to this follower, those that it skips not counted.
+    pub(crate) fn unsent_feed(&self, feed_end: u64) -> usize {
+        let length = |segment| if let Segment::Feed(range) = segment { (range.end - range.start) as usize } else { 0 };
+        self.segments(feed_end).map(length).sum()
     }
 
     /// Memory that the splices of this follower hold, in bytes.
