@@ -291,8 +291,8 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Calls what is due. A timer set meanwhile waits for the next turn, also one of no time at all.
     pub(crate) fn run_timers(&mut self) {
-        for _ in 0..self.tables.timers.len() {
-            let Some((id, due)) = self.tables.timers.pop_due(self.tables.now) else { return };
+        self.tables.timers.begin_round();
+        while let Some((id, due)) = self.tables.timers.pop_due(self.tables.now) {
             match due {
                 Due::Deadline(token) => self.tables.deadline_due(token, id),
                 Due::Alarm => {

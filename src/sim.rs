@@ -274,14 +274,22 @@ impl<H: Handler> Sim<H> {
     /// When that does not end within a million turns.
     pub fn run(&mut self) {
         for _ in 0..MOST_TURNS {
-            let has_work = !self.touched.is_empty() || !self.dispatcher.tables.ready.is_empty();
+            let had_work = self.has_work();
             self.turn();
-            let is_stopping = self.dispatcher.tables.stop == Stop::Requested;
-            if !has_work && !is_stopping && self.dispatcher.tables.ready.is_empty() {
+            if !had_work && !self.has_work() {
                 return;
             }
         }
         panic!("the simulation does not come to rest: does the handler answer an endless reader endlessly?");
+    }
+
+    /// Whether there is something to do at this time: what makes the reactor's poll return at once.
+    fn has_work(&self) -> bool {
+        let tables = &self.dispatcher.tables;
+        !self.touched.is_empty()
+            || !tables.ready.is_empty()
+            || tables.stop == Stop::Requested
+            || tables.timers.next_deadline().is_some_and(|at| at <= tables.now)
     }
 
     /// One turn, with the steps and their order as in the reactor.

@@ -22,11 +22,13 @@ pub(crate) struct Timers<T> {
     origin: Instant,
     pending: BTreeMap<TimerId, T>,
     next: NonZeroU64,
+    /// Number of the first timer that is not of this round.
+    round: NonZeroU64,
 }
 
 impl<T> Timers<T> {
     pub(crate) fn new(origin: Instant) -> Self {
-        Timers { origin, pending: BTreeMap::new(), next: NonZeroU64::MIN }
+        Timers { origin, pending: BTreeMap::new(), next: NonZeroU64::MIN, round: NonZeroU64::MAX }
     }
 
     /// Arms a timer for `deadline`. A deadline in the past is due at once; one beyond 584 years is never due.
@@ -42,13 +44,25 @@ impl<T> Timers<T> {
         self.pending.remove(&id)
     }
 
-    /// Takes the earliest timer that is due at `now`: call until it returns `None`.
+    /// Begins a round: what is armed from now on belongs to the next one.
+    pub(crate) fn begin_round(&mut self) {
+        self.round = self.next;
+    }
+
+    /// Takes the earliest timer of this round that is due at `now`: call until it returns `None`.
+    ///
+    /// What was armed since the round began is due no earlier than `now` and has a higher number, so it comes last.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(TimerId, T)> {
         let first = self.pending.first_entry()?;
-        if first.key().due > nanos_between(self.origin, now) {
+        if first.key().due > nanos_between(self.origin, now) || first.key().number >= self.round {
             return None;
         }
         Some(first.remove_entry())
+    }
+
+    /// Disarms every timer of which `keep` is false.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        self.pending.retain(|_, what| keep(what));
     }
 
     /// The earliest deadline, or `None` when nothing is armed.
@@ -124,6 +138,18 @@ mod tests {
         assert_eq!(timers.pop_due(t0 + MS), Some((b, "b")));
         assert_eq!(timers.cancel(b), None);
         assert_eq!(timers.len(), 0);
+    }
+
+    #[test]
+    fn what_is_armed_in_a_round_waits_for_the_next() {
+        let (t0, mut timers) = timers();
+        timers.set(t0, "old");
+        timers.begin_round();
+        timers.set(t0, "new");
+        assert_eq!(timers.pop_due(t0).map(|(_, what)| what), Some("old"));
+        assert_eq!(timers.pop_due(t0), None);
+        timers.begin_round();
+        assert_eq!(timers.pop_due(t0).map(|(_, what)| what), Some("new"));
     }
 
     #[test]
