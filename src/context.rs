@@ -175,7 +175,7 @@ impl<'a> Context<'a> {
             _ => Due::Alarm,
         };
         let deadline = self.tables.now.checked_add(after).unwrap_or(self.tables.now + NEVER);
-        self.tables.timers.set(deadline, due)
+        self.tables.set_timer(deadline, due)
     }
 
     /// Disarms a timer. One that has fired, or was cancelled, is passed over.

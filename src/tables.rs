@@ -98,6 +98,8 @@ pub(crate) struct Tables {
     /// Answers to the operator.
     pub(crate) told: Vec<u8>,
     print_waiters: Vec<Token>,
+    /// Number of timers at which those of sessions that are over are looked for.
+    timers_swept_at: usize,
     /// The connection that makes the console wait, and whether the console is what runs.
     pub(crate) console_waits_for: Option<Token>,
     /// Connections asked for.
@@ -127,6 +129,7 @@ impl Tables {
             printed: Outbox::default(),
             told: Vec::new(),
             print_waiters: Vec::new(),
+            timers_swept_at: TIMERS_UNSWEPT,
             console_waits_for: None,
             wanted: Vec::new(),
             ready: Vec::new(),
@@ -250,6 +253,17 @@ impl Tables {
         self.print_waiters.retain(|&waiter| waiter != token);
     }
 
+    /// Arms a handler's timer. Those of sessions that are over go when they would be half of all.
+    pub(crate) fn set_timer(&mut self, deadline: Instant, due: Due) -> TimerId {
+        if self.timers.len() >= self.timers_swept_at {
+            let is_open = |token: &Token| self.connections.get(*token).is_some_and(Connection::is_open);
+            self.timers.retain(|due| if let Due::Session(token) = due { is_open(token) } else { true });
+            // Twice what is left, so that each timer is looked at twice in its life at most, on average.
+            self.timers_swept_at = (2 * self.timers.len()).max(TIMERS_UNSWEPT);
+        }
+        self.timers.set(deadline, due)
+    }
+
     /// Replaces the reactor's own deadline of a connection.
     pub(crate) fn set_deadline(&mut self, token: Token, after: Duration) {
         let Some(deadline) = self.now.checked_add(after) else { return };
@@ -356,6 +370,9 @@ impl Tables {
         self.now.saturating_duration_since(self.origin).as_nanos() as u64
     }
 }
+
+/// So few timers are never looked through.
+const TIMERS_UNSWEPT: usize = 1024;
 
 /// The word under which the kernel reports a connection.
 pub(crate) fn kernel_token(token: Token) -> mio::Token {
