@@ -50,6 +50,7 @@ impl Tables {
 
     /// Writes a reply at once if nothing is queued before it; what the kernel refuses is queued.
     pub(crate) fn write_now(&mut self, token: Token, head: &[u8], tail: &[u8]) {
+        let now = self.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return };
         if !connection.is_open() {
             return;
@@ -61,7 +62,10 @@ impl Tables {
                 _ => connection.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(tail)]),
             };
             match written {
-                Ok(count) => sent = count,
+                Ok(count) => {
+                    sent = count;
+                    connection.last_active = now;
+                }
                 Err(error) if is_transient(&error) => {}
                 Err(error) => return self.abort(token, Closed::Failed(error)),
             }

@@ -150,7 +150,7 @@ pub enum Closed {
     ByHandler,
     /// The transport failed: a reset by the peer, mostly.
     Failed(io::Error),
-    /// Nothing was received, and no queued byte taken, for this long.
+    /// Nothing was received, and no byte taken, for this long.
     Idle(Duration),
     /// Others queued more for this peer than [`Limits::max_queue`](crate::Limits::max_queue).
     QueueFull {

@@ -35,7 +35,7 @@ pub struct Limits {
     /// Connections open at a time; one more is accepted and closed at once. Off: descriptors are the natural limit,
     /// and who waits for one is served later rather than refused.
     pub max_connections: Option<usize>,
-    /// A connection that neither sends nor takes queued bytes for this long is closed. Off: many good clients are quiet.
+    /// A connection that neither sends nor takes bytes for this long is closed. Off: many good clients are quiet.
     pub idle_timeout: Option<Duration>,
     /// After the last byte was flushed, how long a closing connection may go on sending before it is dropped. 1 s: a
     /// round trip to anywhere, and the reason why late bytes do not turn into a reset that destroys the answer.
