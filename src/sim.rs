@@ -70,9 +70,12 @@ impl<H: Handler> Sim<H> {
         }
     }
 
-    /// A peer connects. It reads everything at once, until told otherwise.
+    /// A peer connects. It reads everything at once, until told otherwise. A server that is stopping lets nobody in.
     pub fn connect(&mut self) -> SimPeer {
         let (peer, stream) = self.new_peer();
+        if self.dispatcher.tables.stop >= Stop::Draining {
+            return peer;
+        }
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + peer.0 as u16 % 50_000)));
         // Without a registry there is nothing that could refuse.
         if let Ok(token) = self.dispatcher.open(stream, address, 0) {
@@ -239,9 +242,10 @@ impl<H: Handler> Sim<H> {
         self.dispatcher.call(|handler, cx| handler.connect_failed(to, error, cx));
     }
 
-    /// Asks the server to stop, as a signal would.
+    /// Asks the server to stop, as a signal would: the first wish drains, the second ends at once.
     pub fn stop(&mut self) {
-        self.dispatcher.tables.stop = self.dispatcher.tables.stop.max(Stop::Requested);
+        let stop = &mut self.dispatcher.tables.stop;
+        *stop = if *stop == Stop::Running { Stop::Requested } else { Stop::Now };
     }
 
     /// Whether the server has stopped: asked to, and no connection left.
@@ -289,6 +293,7 @@ impl<H: Handler> Sim<H> {
         !self.touched.is_empty()
             || !tables.ready.is_empty()
             || tables.stop == Stop::Requested
+            || tables.stop == Stop::Now && !tables.connections.is_empty()
             || tables.timers.next_deadline().is_some_and(|at| at <= tables.now)
     }
 
@@ -306,6 +311,10 @@ impl<H: Handler> Sim<H> {
         if self.dispatcher.tables.stop == Stop::Requested {
             self.stop_deadline = self.dispatcher.tables.now.checked_add(self.dispatcher.tables.limits.drain);
             self.dispatcher.begin_stop();
+        }
+        if self.dispatcher.tables.stop == Stop::Now {
+            self.stop_deadline = None;
+            self.dispatcher.drop_all();
         }
         self.dispatcher.flush_and_bury();
     }
