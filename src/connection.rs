@@ -118,6 +118,11 @@ impl Connection {
         self.phase == Phase::Open
     }
 
+    /// Whether input was read that its session will answer when output has drained.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.is_open() && self.flags.paused && self.inbox.is_some()
+    }
+
     /// Writes what is queued, in order, until all is taken, the kernel refuses, or `budget` bytes went out. Returns how
     /// many went, and how it ended.
     pub(crate) fn flush(&mut self, feeds: &SlotMap<FeedId, Feed>, budget: usize) -> (usize, Flush) {

@@ -119,6 +119,9 @@ impl<H: Handler> Dispatcher<H> {
             if !connection.is_open() || flags.paused {
                 return;
             }
+            if self.tables.stop >= Stop::Draining {
+                return self.finish_held(token);
+            }
             if flags.eof {
                 return self.finish_input(token);
             }
@@ -244,6 +247,14 @@ impl<H: Handler> Dispatcher<H> {
         cx.settle();
         if has_input && self.tables.connections.get(token).is_some_and(|found| !found.flags.paused) {
             self.deliver_held(token);
+        }
+    }
+
+    /// Stopping: what was read before is still answered, no more is read, and then the session is over.
+    fn finish_held(&mut self, token: Token) {
+        self.deliver_held(token);
+        if self.tables.connections.get(token).is_some_and(|connection| !connection.flags.paused) {
+            self.tables.close(token, Closed::Stopping);
         }
     }
 
@@ -375,11 +386,15 @@ impl<H: Handler> Dispatcher<H> {
         dead.len()
     }
 
-    /// Takes the wish to stop one step further: every session ends, and its connection is sent what it is owed.
+    /// Takes the wish to stop one step further: every session ends, and its connection is sent what it is owed. One that
+    /// holds back input until its output has drained ends when it has answered that.
     pub(crate) fn begin_stop(&mut self) {
         self.tables.stop = self.tables.stop.max(Stop::Draining);
         for token in self.tables.connections.keys().collect::<Vec<_>>() {
-            self.tables.close(token, Closed::Stopping);
+            let holds_back = self.tables.connections.get(token).is_some_and(Connection::holds_back);
+            if !holds_back {
+                self.tables.close(token, Closed::Stopping);
+            }
             // Those that linger already are looked at anew: a stopping server does not wait for who is quiet.
             self.tables.mark_ready(token);
         }
