@@ -184,9 +184,10 @@ impl Connection {
 
     /// Bytes owed to this peer, feed included.
     pub(crate) fn owed(&self, feeds: &SlotMap<FeedId, Feed>) -> usize {
-        let behind = self.follower.as_ref().map_or(0, |follower| {
-            feeds.get(follower.feed).map_or(0, |feed| follower.unsent_feed(feed.end()))
-        });
+        let behind = self
+            .follower
+            .as_ref()
+            .map_or(0, |follower| feeds.get(follower.feed).map_or(0, |feed| follower.unsent_feed(feed.end())));
         self.queued() + behind
     }
 }

@@ -198,6 +198,7 @@ impl Tables {
             self.timers.cancel(idle);
         }
         if blocked {
+            // No flush will be refused before the next edge, which may never come.
             self.set_deadline(token, self.limits.flush_stall);
         }
         self.ended.push((token, why));

@@ -62,9 +62,7 @@ pub fn assert_chunking_law<H: Handler>(make: impl Fn() -> H, input: &[u8]) {
         let splits = (0..end).step_by(step).map(Way::SplitAt);
         for way in splits.chain(pieces).chain(random).chain(slow) {
             let got = transcript(make(), input, way);
-            if got != want {
-                panic!("{}", difference(input, way, &got, &want));
-            }
+            assert!(got == want, "{}", difference(input, way, &got, &want));
         }
     }
 }
@@ -75,7 +73,8 @@ fn difference(input: &[u8], way: Way, got: &Transcript, want: &Transcript) -> St
         let received = transcript.received.escape_ascii();
         // Writing to a String does not fail.
         let _ = write!(text, "\n  {name}: \"{received}\", then {:?}", transcript.ending);
-        let _ = write!(text, ", told {:?}, printed {:?}", transcript.told, transcript.printed.escape_ascii().to_string());
+        let _ =
+            write!(text, ", told {:?}, printed {:?}", transcript.told, transcript.printed.escape_ascii().to_string());
     }
     text
 }

@@ -20,6 +20,7 @@ const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A call of the handler.
+#[derive(Clone, Copy)]
 enum Call<'c> {
     Open,
     Data(&'c [u8]),
@@ -165,13 +166,4 @@ fn hear_others(notes: &mut Notes, call: &Call<'_>, cx: &mut Context<'_>) {
 /// Limits in round figures: a hard limit of 16,000, so a high mark of 4,000 and a low mark of 1,000.
 fn small() -> Limits {
     Limits { max_queue: Some(16_000), ..Limits::default() }
-}
-
-#[test]
-fn an_empty_datagram_is_answered_by_an_empty_one_and_silence_by_nothing() {
-    let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
-    assert_eq!(Sim::new(Echo::bytes()).datagram(from, b""), Some(Vec::new()));
-    assert_eq!(Sim::new(Echo::bytes()).datagram(from, b"x"), Some(b"x".to_vec()));
-    let quits = crate::protocol::EchoLines { prefix: Vec::new(), quit_on: Some(b"q".to_vec()), max_line: 9 };
-    assert_eq!(Sim::new(quits).datagram(from, b"q\n"), None);
 }

@@ -63,7 +63,7 @@ fn own_output_never_closes_however_much_it_is() {
     let mut sim = Sim::with_limits(
         scene(|_, _, call, cx| {
             if matches!(call, Call::Data(_)) {
-                cx.reply(&[b'x'; 100_000]);
+                cx.reply(&vec![b'x'; 100_000]);
             }
         }),
         small(),
@@ -240,7 +240,7 @@ fn replies_do_not_count_against_the_limit_of_others() {
     let mut sim = Sim::with_limits(scene(echo), small());
     let peer = sim.connect();
     sim.stall(peer);
-    sim.send(peer, &[0; 60_000]);
+    sim.send(peer, &vec![0; 60_000]);
     sim.run();
     let token = sim.handler().notes.tokens[0];
     sim.dispatcher.call(|_, cx| cx.send(token, &[0; 16_000]));

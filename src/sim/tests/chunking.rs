@@ -4,7 +4,8 @@ use super::*;
 use crate::framing::Lines;
 use crate::protocol::{Echo, EchoLines};
 
-const INPUT: &[u8] = b"one\r\n\ntwo\nexactly8\nexactly8\r\nninechars\nmuch longer than that\r\n\r\r\n\r\r\r\n\xff\0\nq\nafter q\nlast";
+const INPUT: &[u8] =
+    b"one\r\n\ntwo\nexactly8\nexactly8\r\nninechars\nmuch longer than that\r\n\r\r\n\r\r\r\n\xff\0\nq\nafter q\nlast";
 
 #[test]
 fn echo_obeys() {

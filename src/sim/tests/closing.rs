@@ -12,9 +12,9 @@ fn obey(_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>) {
             cx.reply(b"lost");
             cx.abort();
         }
-        Call::Data(b"l") => cx.reply(&[b'x'; 300_000]),
+        Call::Data(b"l") => cx.reply(&vec![b'x'; 300_000]),
         Call::Data(b"b") => {
-            cx.reply(&[b'x'; 300_000]);
+            cx.reply(&vec![b'x'; 300_000]);
             cx.close();
             cx.reply(b"too late");
         }
@@ -47,7 +47,7 @@ fn what_a_peer_sends_after_the_close_does_not_turn_the_end_into_a_reset() {
     sim.send(peer, b"c");
     sim.run();
     for _ in 0..5 {
-        sim.send(peer, &[0; 200_000]);
+        sim.send(peer, &vec![0; 200_000]);
         assert_eq!(sim.unread(peer), 0);
         sim.advance(100 * MS);
     }
@@ -359,13 +359,7 @@ enum Death {
 }
 
 fn death() -> impl Strategy<Value = Death> {
-    prop_oneof![
-        Just(Death::Close),
-        Just(Death::Abort),
-        Just(Death::ByOther),
-        Just(Death::Reset),
-        Just(Death::End)
-    ]
+    prop_oneof![Just(Death::Close), Just(Death::Abort), Just(Death::ByOther), Just(Death::Reset), Just(Death::End)]
 }
 
 fn obey_and_announce(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {

@@ -57,7 +57,7 @@ fn a_stalled_member_costs_no_more_than_twice_the_room() {
     let (talker, stuck) = (sim.connect(), sim.connect());
     sim.stall(stuck);
     for _ in 0..200 {
-        sim.send(talker, &[b'x'; 50_000]);
+        sim.send(talker, &vec![b'x'; 50_000]);
         sim.run();
         most = most.max(sim.room_capacity());
     }
@@ -91,16 +91,18 @@ fn a_line_to_a_thousand_stalled_members_allocates_nothing_for_any_of_them() {
 fn a_lingering_member_neither_holds_the_log_nor_is_dropped_for_being_behind() {
     let limits = Limits { room_buffer: Some(100_000), ..Limits::default() };
     let mut sim = Sim::with_limits(
-        scene(|notes, who, call, cx| {
-            if let Call::Data(b"bye") = call { cx.close() } else { chat(notes, who, call, cx) }
-        }),
+        scene(
+            |notes, who, call, cx| {
+                if let Call::Data(b"bye") = call { cx.close() } else { chat(notes, who, call, cx) }
+            },
+        ),
         limits,
     );
     let (stays, leaves) = (sim.connect(), sim.connect());
     sim.send(leaves, b"bye");
     sim.run();
     for _ in 0..10 {
-        sim.publish(&[b'x'; 50_000]);
+        sim.publish(&vec![b'x'; 50_000]);
     }
     assert_eq!(sim.received(stays).len(), 500_000);
     assert_eq!(sim.connections(), 2, "it has its second to end in good order");
@@ -111,9 +113,11 @@ fn a_lingering_member_neither_holds_the_log_nor_is_dropped_for_being_behind() {
 
 #[test]
 fn a_closing_member_gets_what_was_published_before_and_the_log_waits_for_it() {
-    let mut sim = Sim::new(scene(|notes, who, call, cx| {
-        if let Call::Data(b"bye") = call { cx.close() } else { chat(notes, who, call, cx) }
-    }));
+    let mut sim = Sim::new(scene(
+        |notes, who, call, cx| {
+            if let Call::Data(b"bye") = call { cx.close() } else { chat(notes, who, call, cx) }
+        },
+    ));
     let (stays, leaves) = (sim.connect(), sim.connect());
     sim.stall(leaves);
     sim.publish(b"before ");
@@ -214,8 +218,8 @@ fn aborting_and_leaving_the_room_in_one_callback_is_harmless() {
 fn a_room_that_nobody_follows_remembers_nothing() {
     let mut sim = Sim::new(scene(hear_others_only));
     let peer = sim.connect();
-    sim.send(peer, &[b'x'; 60_000]);
-    sim.publish(&[b'x'; 60_000]);
+    sim.send(peer, &vec![b'x'; 60_000]);
+    sim.publish(&vec![b'x'; 60_000]);
     assert_eq!(sim.room_capacity(), 0);
 }
 

@@ -48,7 +48,7 @@ fn a_short_read_ends_the_reading_and_a_full_one_does_not() {
     sim.turn();
     assert!(!sim.dispatcher.tables.connections[token].flags.may_read);
     assert!(sim.dispatcher.tables.ready.is_empty());
-    sim.send(peer, &[0; 65_536]);
+    sim.send(peer, &vec![0; 65_536]);
     assert_eq!(sim.unread(peer), 0);
     assert!(!sim.dispatcher.tables.connections[token].flags.may_read, "the read after the full one met the end");
     assert_eq!(sim.calls(), ["0 open", "0 data 5", "0 data 65536"]);
@@ -94,7 +94,7 @@ fn an_end_without_a_byte_is_an_end() {
 /// Replies a lot to `l`, closes at `c`.
 fn reply_or_close(_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>) {
     match call {
-        Call::Data(b"l") => cx.reply(&[b'x'; 300_000]),
+        Call::Data(b"l") => cx.reply(&vec![b'x'; 300_000]),
         Call::Data(b"c") => cx.close(),
         _ => {}
     }
@@ -121,7 +121,7 @@ fn a_reset_is_found_in_every_phase_and_closes_once() {
         assert_eq!(sim.connections(), 1, "{before:?}");
         sim.reset(peer);
         assert_eq!(sim.connections(), 0, "{before:?}");
-        assert_eq!(sim.ending(peer).is_some(), true);
+        assert!(sim.ending(peer).is_some());
         assert_eq!(sim.handler().notes.closings(0), 1, "{before:?}");
         assert_eq!(sim.timers(), 0, "no timer is left behind");
     }
@@ -146,4 +146,13 @@ fn a_full_inbox_of_which_nothing_is_used_closes() {
     assert_eq!((sim.told(), sim.ending(peer)), (String::new(), None));
     sim.send(peer, &[0; 1]);
     assert_eq!((sim.told().as_str(), sim.ending(peer)), ("a message of over 1000 bytes\n", Some(Ending::Eof)));
+}
+
+#[test]
+fn an_empty_datagram_is_answered_by_an_empty_one_and_silence_by_nothing() {
+    let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
+    assert_eq!(Sim::new(Echo::bytes()).datagram(from, b""), Some(Vec::new()));
+    assert_eq!(Sim::new(Echo::bytes()).datagram(from, b"x"), Some(b"x".to_vec()));
+    let quits = crate::protocol::EchoLines { prefix: Vec::new(), quit_on: Some(b"q".to_vec()), max_line: 9 };
+    assert_eq!(Sim::new(quits).datagram(from, b"q\n"), None);
 }

@@ -58,7 +58,7 @@ fn who_is_still_sending_does_not_get_a_reset() {
     sim.send(peer, b"before");
     sim.run();
     sim.stop();
-    sim.send(peer, &[0; 500_000]);
+    sim.send(peer, &vec![0; 500_000]);
     assert_eq!(sim.ending(peer), Some(Ending::Eof));
     assert_eq!(sim.unread(peer), 0);
     sim.advance(SECOND);
@@ -134,7 +134,7 @@ fn nobody_is_let_in_afterwards() {
 #[test]
 fn stopping_is_harmless_in_every_phase() {
     let obey = |_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>| match call {
-        Call::Data(b"l") => cx.reply(&[b'x'; 300_000]),
+        Call::Data(b"l") => cx.reply(&vec![b'x'; 300_000]),
         Call::Data(b"c") => cx.close(),
         Call::Closed(_) => cx.stop(),
         _ => {}
