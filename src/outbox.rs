@@ -15,7 +15,7 @@ impl Outbox {
     /// Queues output that the peer's own input caused.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         // Moving the rest to the front costs no more than the bytes already sent, so each byte is moved at most once.
-        if self.start > 0 && self.start >= self.len() {
+        if self.start >= self.len() {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
