@@ -310,7 +310,7 @@ fn nothing_is_left_behind_by_those_who_came_and_went() {
 
 #[test]
 fn every_text_is_on_the_page_of_the_server() {
-    let page = include_str!("../../../docs/chat.md");
+    let page = include_str!("../../../docs/chat-server.md");
     let all = [
         texts::PROMPT,
         texts::WELCOME,
@@ -333,7 +333,7 @@ fn every_text_is_on_the_page_of_the_server() {
         texts::HELP,
     ];
     for line in all.iter().flat_map(|text| text.lines()) {
-        assert!(page.contains(line), "docs/chat.md lacks {line:?}");
+        assert!(page.contains(line), "docs/chat-server.md lacks {line:?}");
     }
 }
 
