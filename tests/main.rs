@@ -1,6 +1,6 @@
 //! The crate from outside. `loopback` runs the reactor in this process; `servers` takes the servers and the client as
-//! their users meet them: the real binaries, spawned on free ports, driven by real netcats, terminals and signals. One
-//! target, so that everything links once.
+//! their users meet them: the real binaries, spawned on free ports, driven by real netcats, terminals and signals; `docs`
+//! does what the pages say. One target, so that everything links once.
 //!
 //! Invariant: no test waits for a length of time in the hope that something has happened by then. A wait has a condition
 //! and a deadline; a length of time appears only where it is itself what is measured (idle time, a throttled reader).
@@ -32,4 +32,15 @@ mod servers {
     mod terminal;
     mod transfer;
     mod unix;
+}
+
+/// What the pages and the help texts say is what happens.
+mod docs {
+    mod help;
+    mod links;
+    mod pane;
+    mod ports;
+    mod replay;
+    mod script;
+    mod texts;
 }

@@ -1,0 +1,94 @@
+//! What the README points to is there: pages, headings, tests, and flags with their defaults.
+
+use super::script::{page, pages};
+use std::fs;
+use std::process::Command;
+
+/// The targets of the links on a page.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")).collect()
+}
+
+/// The name by which a heading can be linked to.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut count = 0;
+    for path in pages() {
+        let text = fs::read_to_string(&path).expect("a readable page");
+        let folder = path.parent().expect("a file is in a directory");
+        for link in links(&text) {
+            count += 1;
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { folder.join(file) };
+            assert!(target.exists(), "{}: no such file: {link}", path.display());
+            let has_heading = heading.is_empty()
+                || fs::read_to_string(&target)
+                    .is_ok_and(|text| text.lines().any(|line| line.starts_with('#') && anchor(line) == heading));
+            assert!(has_heading, "{}: no such heading: {link}", path.display());
+        }
+    }
+    assert!(count > 30, "only {count} links were found");
+}
+
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let readme = page("README.md");
+    let (_, after) = readme.split_once("## What is promised").expect("the heading");
+    let (table, _) = after.split_once("\n## ").expect("another heading follows");
+    let mut count = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let files: String = links(row).iter().filter(|link| link.ends_with(".rs")).map(|file| page(file)).collect();
+        let names = row.split('`').skip(1).step_by(2).filter(|word| word.contains('_') && !word.contains([' ', '.']));
+        for name in names {
+            count += 1;
+            assert!(files.contains(&format!("fn {name}()")), "no test {name} in the files of {row}");
+        }
+    }
+    assert!(count >= 10, "only {count} tests were found");
+}
+
+/// Long flags of a help text, each with its default, if one is shown.
+fn flags(help: &str) -> Vec<(&str, Option<&str>)> {
+    let mut flags = Vec::new();
+    for line in help.lines() {
+        let text = line.trim();
+        if text.starts_with('-')
+            && let Some(at) = text.find("--")
+        {
+            let name = text[at..].split([' ', '.']).next().unwrap_or_default();
+            flags.push((name, None));
+        } else if let Some((_, after)) = text.split_once("[default: ")
+            && let Some((_, default)) = flags.last_mut()
+        {
+            *default = after.split(']').next();
+        }
+    }
+    flags
+}
+
+#[test]
+fn the_table_of_flags_is_that_of_the_servers() {
+    let readme = page("README.md");
+    let (_, after) = readme.split_once("## Flags of every server").expect("the heading");
+    let (table, _) = after.split_once("\n## ").expect("another heading follows");
+    let rows: Vec<Vec<&str>> =
+        table.lines().filter(|line| line.starts_with("| `-")).map(|line| line.split(" | ").collect()).collect();
+    let shown = |name: &str| {
+        rows.iter().find(|row| row[0].contains(&format!("{name} ")) || row[0].contains(&format!("{name}`")))
+    };
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_uppercase-server")).arg("--help").output().expect("a program that runs");
+    let help = String::from_utf8(output.stdout).expect("help is text");
+    let known: Vec<_> =
+        flags(&help).into_iter().filter(|(name, _)| !["--unicode", "--help", "--version"].contains(name)).collect();
+    for (name, default) in &known {
+        let row = shown(name).unwrap_or_else(|| panic!("{name} is not in the table"));
+        assert!(default.is_none_or(|default| row[1] == default), "{name}: {default:?} is not {:?}", row[1]);
+    }
+    assert_eq!(rows.len(), known.len(), "the table has flags that the servers do not have");
+}
