@@ -27,6 +27,8 @@ pub(crate) struct Pane {
     is_partial: bool,
     /// Any lines may stand before the next one that is looked for.
     skips: bool,
+    /// Characters after which a typed newline ended what was shown.
+    breaks: Vec<usize>,
     deadline: Instant,
 }
 
@@ -49,7 +51,7 @@ impl Pane {
         command.env("LC_ALL", "C.UTF-8").env("HOME", place).env_remove("RUST_LOG").current_dir(place);
         command.stdin(terminal.slave()).stdout(terminal.slave()).stderr(terminal.slave());
         let shell = command.spawn().expect("setsid and bash are installed");
-        Self { terminal, shell, commands: 0, seen: 0, is_partial: false, skips: false, deadline }
+        Self { terminal, shell, commands: 0, seen: 0, is_partial: false, skips: false, breaks: Vec::new(), deadline }
     }
 
     /// Types a command, once the shell is ready for it and everything that it showed was looked for.
@@ -68,15 +70,14 @@ impl Pane {
 
     /// Types a line to whatever runs; `^C` and `^D` are those keys.
     pub(crate) fn type_in(&mut self, line: &str) {
+        // The newline that is typed ends a line that the program had begun, a prompt for example.
+        if self.is_partial {
+            self.breaks.push(self.terminal.screen.text().chars().count());
+        }
         match line {
             "^C" => self.terminal.type_in("\x03"),
             "^D" => self.terminal.type_in("\x04"),
             _ => self.terminal.type_in(format!("{line}\n")),
-        }
-        // The newline that was typed ends a line that the program had begun, a prompt for example.
-        if std::mem::take(&mut self.is_partial) {
-            let text = self.transcript();
-            self.seen = text.len() - text[self.seen..].trim_start_matches(' ').len();
         }
     }
 
@@ -141,7 +142,10 @@ impl Pane {
     /// All that was shown, without prompts; a prompt ends a line.
     pub(crate) fn transcript(&self) -> String {
         let mut text = String::new();
-        for c in self.terminal.screen.text().chars() {
+        for (at, c) in self.terminal.screen.text().chars().enumerate() {
+            if self.breaks.contains(&at) && !text.ends_with('\n') {
+                text.push('\n');
+            }
             match c {
                 '\r' => {}
                 PROMPT if text.is_empty() || text.ends_with('\n') => {}
