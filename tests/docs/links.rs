@@ -2,11 +2,16 @@
 
 use super::script::{page, pages};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// The targets of the links on a page.
 fn links(text: &str) -> Vec<&str> {
     text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")).collect()
+}
+
+fn is_source(link: &str) -> bool {
+    Path::new(link).extension().is_some_and(|extension| extension == "rs")
 }
 
 /// The name by which a heading can be linked to.
@@ -42,7 +47,7 @@ fn every_promise_names_tests_that_exist() {
     let (table, _) = after.split_once("\n## ").expect("another heading follows");
     let mut count = 0;
     for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
-        let files: String = links(row).iter().filter(|link| link.ends_with(".rs")).map(|file| page(file)).collect();
+        let files: String = links(row).iter().filter(|link| is_source(link)).map(|file| page(file)).collect();
         let names = row.split('`').skip(1).step_by(2).filter(|word| word.contains('_') && !word.contains([' ', '.']));
         for name in names {
             count += 1;

@@ -16,6 +16,9 @@ pub(crate) type Ports = BTreeMap<u16, u16>;
 const FIRST: u16 = 12_000;
 const COUNT: u16 = 20_000;
 
+/// More than one run needs.
+const APART: u32 = 251;
+
 /// Words behind which a number is a port.
 const BEFORE: [&str; 5] = ["127.0.0.1", "::1", "localhost", "-l", "--listen"];
 
@@ -45,8 +48,8 @@ pub(crate) fn replace(text: &str, ports: &Ports) -> String {
 /// A port that nobody listens on, another one at each call.
 fn free() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Runs of the tests at the same time begin at different places.
-    let start = (std::process::id() % u32::from(COUNT)) as u16;
+    // Runs of the tests at the same time begin far enough from one another.
+    let start = (std::process::id() * APART % u32::from(COUNT)) as u16;
     for _ in 0..COUNT {
         let port = FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
         let at = (Ipv4Addr::UNSPECIFIED, port);

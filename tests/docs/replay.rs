@@ -97,11 +97,8 @@ fn replay(session: &Session) -> Result<(), String> {
 }
 
 fn explain(session: &Session, line: usize, error: &str, panes: &BTreeMap<&str, Pane>) -> String {
-    let mut text = format!("the session at {}, line {line}:\n{error}\n", session.place);
-    for (name, pane) in panes {
-        text.push_str(&format!("--- the terminal {name} showed:\n{}\n", pane.transcript()));
-    }
-    text
+    let showed = panes.iter().map(|(name, pane)| format!("--- the terminal {name} showed:\n{}\n", pane.transcript()));
+    format!("the session at {}, line {line}:\n{error}\n{}", session.place, showed.collect::<String>())
 }
 
 #[test]
