@@ -48,13 +48,48 @@ fn every_promise_names_tests_that_exist() {
     let mut count = 0;
     for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
         let files: String = links(row).iter().filter(|link| is_source(link)).map(|file| page(file)).collect();
-        let names = row.split('`').skip(1).step_by(2).filter(|word| word.contains('_') && !word.contains([' ', '.']));
+        let names = code(row).filter(|word| word.contains('_') && !word.contains([' ', '.']));
         for name in names {
             count += 1;
             assert!(files.contains(&format!("fn {name}()")), "no test {name} in the files of {row}");
         }
     }
     assert!(count >= 10, "only {count} tests were found");
+}
+
+/// Words in backticks.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_architecture_points_to_what_is_there() {
+    let text = page("docs/architecture.md");
+    let (_, after) = text.split_once("## Where is X?").expect("the heading");
+    let (table, _) = after.split_once("\n## ").expect("another heading follows");
+    let mut count = 0;
+    for row in table.lines().filter(|line| line.starts_with("| W")) {
+        let answer = row.rsplit(" | ").next().unwrap_or_default();
+        let sources: String =
+            code(answer).filter(|word| is_source(word)).map(|file| page(&format!("src/{file}"))).collect();
+        for name in code(answer).filter(|word| !is_source(word)) {
+            // A method of a type in another file is named with the type.
+            let (owner, name) = name.split_once("::").unwrap_or(("", name));
+            let elsewhere = match owner {
+                "Reactor" => page("src/reactor.rs"),
+                _ => String::new(),
+            };
+            let is_there = [&sources, &elsewhere].iter().any(|text| {
+                text.contains(&format!("fn {name}("))
+                    || text.contains(&format!("fn {name}<"))
+                    || text.contains(&format!("struct {name} "))
+                    || text.contains(&format!(".{name}("))
+            });
+            assert!(is_there, "{name} is not where it should be: {row}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "only {count} names were found");
 }
 
 /// Long flags of a help text, each with its default, if one is shown.
