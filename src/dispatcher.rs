@@ -37,7 +37,7 @@ pub(crate) struct Dispatcher<H: Handler> {
 
 impl<H: Handler> Dispatcher<H> {
     pub(crate) fn new(handler: H, tables: Tables) -> Self {
-        let buffer = vec![0; tables.limits.read_buffer.max(1)].into_boxed_slice();
+        let buffer = vec![0; tables.limits.read_buffer].into_boxed_slice();
         Dispatcher { handler, tables, sessions: SecondaryMap::new(), buffer, batch: Vec::new() }
     }
 

@@ -204,8 +204,7 @@ impl Tables {
         let lag = self.lag(id, token)?;
         let follower = self.connections[token].follower.as_ref()?;
         if lag > limit {
-            let behind = (self.feeds[id].end() - follower.cursor) as usize;
-            self.abort(token, Closed::FeedBehind { behind, limit });
+            self.abort(token, Closed::FeedBehind { behind: lag, limit });
             return None;
         }
         Some(follower.cursor)

@@ -161,7 +161,7 @@ pub enum Closed {
     },
     /// The peer fell a whole feed behind ([`Limits::room_buffer`](crate::Limits::room_buffer)).
     FeedBehind {
-        /// Bytes that the peer was behind.
+        /// Bytes that were kept for the peer.
         behind: usize,
         /// The limit, in bytes.
         limit: usize,

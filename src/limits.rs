@@ -73,6 +73,18 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The same, with at least one unit of work in every budget: with none, a turn would do nothing for ever.
+    pub(crate) fn with_budgets(self) -> Self {
+        Limits {
+            read_buffer: self.read_buffer.max(1),
+            turn_input: self.turn_input.max(1),
+            turn_output: self.turn_output.max(1),
+            turn_accepts: self.turn_accepts.max(1),
+            turn_datagrams: self.turn_datagrams.max(1),
+            ..self
+        }
+    }
+
     /// Reading a peer pauses while more than this is queued for it: a quarter of [`max_queue`](Self::max_queue). With the
     /// hard limit off, a quarter of its default: memory stays bounded whatever a peer sends.
     #[must_use]

@@ -117,7 +117,7 @@ impl Tables {
             connections: SlotMap::with_key(),
             feeds: SlotMap::with_key(),
             timers: Timers::new(now),
-            limits,
+            limits: limits.with_budgets(),
             stats: Stats::default(),
             stop: Stop::Running,
             now,

@@ -162,7 +162,8 @@ impl<H: Handler> Lines<H> {
             return 0;
         }
         if cx.is_eof() && !rest.is_empty() {
-            let length = rest.len() - usize::from(rest.last() == Some(&b'\r') && rest.len() > self.max_line);
+            // A CR at the very end is half of a line end that was cut off.
+            let length = rest.len() - usize::from(rest.last() == Some(&b'\r'));
             self.inner.data(&mut session.inner, &mut rest[..length], cx);
             return 0;
         }

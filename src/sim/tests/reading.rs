@@ -156,3 +156,19 @@ fn an_empty_datagram_is_answered_by_an_empty_one_and_silence_by_nothing() {
     let quits = crate::protocol::EchoLines { prefix: Vec::new(), quit_on: Some(b"q".to_vec()), max_line: 9 };
     assert_eq!(Sim::new(quits).datagram(from, b"q\n"), None);
 }
+
+#[test]
+fn budgets_of_nothing_still_serve() {
+    let limits = Limits {
+        read_buffer: 0,
+        turn_input: 0,
+        turn_output: 0,
+        turn_accepts: 0,
+        turn_datagrams: 0,
+        ..Limits::default()
+    };
+    let mut sim = Sim::with_limits(crate::protocol::Echo::bytes(), limits);
+    let peer = sim.connect();
+    sim.send(peer, b"one byte a turn");
+    assert_eq!(sim.received(peer), b"one byte a turn");
+}
