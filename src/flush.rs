@@ -190,35 +190,32 @@ impl Tables {
     }
 
     /// Offers a feed to one follower, and closes it if it is too far behind. Returns its cursor if it needs the log.
+    ///
+    /// Without a budget: what is new is bounded by the size of the feed, and the log would otherwise grow faster than a peer
+    /// that reads may be written to.
     fn offer_feed(&mut self, id: FeedId, token: Token) -> Option<u64> {
-        if self.lag(id, token)? > self.limits.feed_flush() && !self.connections[token].flags.blocked {
-            // Beyond its budget, or the log would grow faster than a peer that reads may be written to.
-            self.flush_within(token, usize::MAX);
-        } else {
-            self.flush_connection(token);
-        }
-        let limit = self.limits.room_buffer.unwrap_or(usize::MAX);
-        if self.lag(id, token)? > limit {
-            self.flush_all(token);
-        }
-        let lag = self.lag(id, token)?;
-        let follower = self.connections[token].follower.as_ref()?;
+        self.flush_within(token, usize::MAX);
+        let (cursor, lag) = self.lag(id, token)?;
+        let Some(limit) = self.limits.room_buffer.filter(|&limit| lag > limit) else { return Some(cursor) };
+        self.flush_all(token);
+        let (cursor, lag) = self.lag(id, token)?;
         if lag > limit {
             self.abort(token, Closed::FeedBehind { behind: lag, limit });
             return None;
         }
-        Some(follower.cursor)
+        Some(cursor)
     }
 
-    /// How far a follower is behind, in bytes that are kept for it; `None` for one that needs the log no more: who lingers
-    /// has all that was meant for it, who is dead needs nothing.
-    fn lag(&self, id: FeedId, token: Token) -> Option<usize> {
+    /// Where a follower is, and how many bytes are kept for it; `None` for one that needs the log no more: who lingers has
+    /// all that was meant for it, who is dead needs nothing.
+    fn lag(&self, id: FeedId, token: Token) -> Option<(u64, usize)> {
         let connection = self.connections.get(token)?;
         let follower = connection.follower.as_ref()?;
         if matches!(connection.phase, Phase::Lingering | Phase::Dead) {
             return None;
         }
-        Some((self.feeds[id].end() - follower.cursor) as usize + follower.splice_bytes())
+        let behind = (self.feeds[id].end() - follower.cursor) as usize;
+        Some((follower.cursor, behind + follower.splice_bytes()))
     }
 
     /// Has a feed flushed at the end of this turn.
