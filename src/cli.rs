@@ -194,23 +194,24 @@ fn run<H: Handler>(args: &ServerArgs, service: &Service, handler: H) -> Result<(
             reactor.listen(listener)?;
         }
     }
-    open_console(args.stdin, &mut reactor)?;
+    let hint = open_console(args.stdin, &mut reactor)?;
     announce(&bound);
+    if let Some(hint) = hint {
+        let _ = writeln!(io::stderr(), "{hint}");
+    }
     reactor.run()?;
     Ok(())
 }
 
-fn open_console<H: Handler>(stdin: Stdin, reactor: &mut Reactor<H>) -> io::Result<()> {
+/// Reads standard input. Returns how to stop the server there, if somebody may be sitting at it.
+fn open_console<H: Handler>(stdin: Stdin, reactor: &mut Reactor<H>) -> io::Result<Option<&'static str>> {
     let (mode, hint) = match stdin {
         Stdin::Stop => (ConsoleMode::Stop, "press Enter to stop"),
         Stdin::Commands => (ConsoleMode::Commands, "type help for commands, quit to stop"),
-        Stdin::Ignore => return Ok(()),
+        Stdin::Ignore => return Ok(None),
     };
     let has_operator = reactor.open_console(mode)?;
-    if has_operator && io::stdin().is_terminal() && io::stderr().is_terminal() {
-        let _ = writeln!(io::stderr(), "{hint}");
-    }
-    Ok(())
+    Ok(Some(hint).filter(|_| has_operator && io::stdin().is_terminal() && io::stderr().is_terminal()))
 }
 
 /// One flushed line a socket. A closed standard output does not keep a server from serving.
