@@ -62,6 +62,29 @@ fn neighbouring_splices_merge() {
 }
 
 #[test]
+fn a_follower_that_is_used_again_keeps_its_memory() {
+    let mut follower = follower_of(&Feed::default());
+    for at in 0..100 {
+        follower.splice_own(2 * at, 1);
+    }
+    follower.clear();
+    let held = follower.capacity();
+    follower.begin(FeedId::default(), 7, 0);
+    assert_eq!((follower.capacity(), follower.cursor, follower.splice_bytes()), (held, 7, 0));
+    assert!(held >= 100);
+}
+
+#[test]
+fn the_log_is_moved_only_when_less_is_left_than_was_passed() {
+    let mut feed = Feed::default();
+    feed.append(&[0; 100]);
+    feed.trim(50);
+    assert_eq!(feed.base, 0, "moving 50 bytes to forget 50 is no gain");
+    feed.trim(51);
+    assert_eq!(feed.base, 51);
+}
+
+#[test]
 fn a_closing_follower_gets_nothing_that_is_published_later() {
     let mut feed = Feed::default();
     let mut follower = follower_of(&feed);
