@@ -30,7 +30,7 @@ Examples:
   chat-server -l unix:/tmp/chat.sock --stdin commands -v";
 
 fn main() -> ExitCode {
-    let args: Args = cli::parse();
+    let args = Args::parse();
     let max_line = args.max_line.0.unwrap_or(usize::MAX);
     let limits = Limits { room_buffer: args.room_buffer.0, ..cli::line_limits(max_line) };
     let service = Service { port: 8888, udp: false, limits };

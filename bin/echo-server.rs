@@ -37,7 +37,7 @@ Examples:
 const PORT: u16 = 50000;
 
 fn main() -> ExitCode {
-    let args: Args = cli::parse();
+    let args = Args::parse();
     if args.reply_prefix.is_none() && args.quit_on.is_none() {
         if args.max_line.is_some() {
             cli::usage_error::<Args>("--max-line is for lines: give it with --reply-prefix or --quit-on");

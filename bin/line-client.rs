@@ -47,7 +47,7 @@ Examples:
   line-client unix:/tmp/echo.sock --retry 10s";
 
 fn main() -> ExitCode {
-    let args: Args = cli::parse();
+    let args = Args::parse();
     cli::start_log(args.verbose.into());
     let outcome = run(args).unwrap_or_else(|error| Some(error.to_string()));
     outcome.map_or(ExitCode::SUCCESS, |failure| cli::fail::<Args>(&failure))

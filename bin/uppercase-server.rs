@@ -26,7 +26,7 @@ Examples:
   uppercase-server -l '*:4444' --max-connections 100 --idle-timeout 5m";
 
 fn main() -> ExitCode {
-    let args: Args = cli::parse();
+    let args = Args::parse();
     let handler = if args.unicode { Uppercase::unicode() } else { Uppercase::ascii() };
     let service = Service { port: 4444, udp: true, limits: Limits::default() };
     cli::serve::<Args, _>(&args.server, &service, handler)

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, Parser, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, ValueEnum};
 use ipnet::IpNet;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -19,7 +19,8 @@ use crate::socket::{SocketOptions, bind};
 use crate::stdio::{Diagnostics, Output};
 use crate::{Address, Admission, ConsoleMode, Handler, Host, Limits, Reactor};
 
-pub use value::{Off, parse_duration, parse_keepalive, parse_net, parse_off, parse_size};
+pub use value::{Off, parse_duration, parse_off, parse_size};
+use value::{parse_count, parse_keepalive, parse_net};
 
 /// The flags of every server. Flatten it into a server's own.
 #[derive(Args, Clone, Debug)]
@@ -63,7 +64,7 @@ pub struct ServerArgs {
     pub send_buffer: Option<usize>,
 
     /// Clients served at a time; one more is closed at once
-    #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(value::parse_count),
+    #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count),
         help_heading = "Limits")]
     pub max_connections: Off<usize>,
 
@@ -256,12 +257,6 @@ pub fn raise_descriptor_limit() {
         Ok(()) => log::debug!("descriptor limit raised from {:?} to {:?}", limit.current, limit.maximum),
         Err(error) => log::warn!("descriptor limit stays {:?}: {error}", limit.current),
     }
-}
-
-/// Parses the command line; a wrong one ends the process with code 2.
-#[must_use]
-pub fn parse<P: Parser>() -> P {
-    P::parse()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use clap::Parser;
 
 #[derive(Parser, Debug)]
 #[command(name = "test-server")]

@@ -63,19 +63,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A keep-alive time: what tcp(7) takes is 1 to 32767 seconds.
-///
-/// # Errors
-/// When it is no duration, or out of that range.
-pub fn parse_keepalive(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_keepalive(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
     if (1..=32767).contains(&duration.as_secs()) { Ok(duration) } else { Err("keep-alive takes 1s to 32767s".into()) }
 }
 
 /// A network, as `192.0.2.0/24`, or one host, as `192.0.2.1`.
-///
-/// # Errors
-/// When it is none.
-pub fn parse_net(text: &str) -> Result<IpNet, String> {
+pub(super) fn parse_net(text: &str) -> Result<IpNet, String> {
     let host = text.parse::<std::net::IpAddr>().map(IpNet::from);
     host.or_else(|_| text.parse()).map_err(|_| "a network is as 192.0.2.0/24, 2001:db8::/32, or one address".into())
 }
