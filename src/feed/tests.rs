@@ -75,6 +75,19 @@ fn a_follower_that_is_used_again_keeps_its_memory() {
 }
 
 #[test]
+fn what_is_unsent_of_the_feed_leaves_out_what_is_skipped() {
+    let mut feed = Feed::default();
+    feed.append(&[0; 100]);
+    let mut follower = follower_of(&feed);
+    feed.append(&[0; 10]);
+    follower.splice_skip(feed.end(), 5);
+    feed.append(&[0; 5]);
+    follower.splice_own(feed.end(), 3);
+    feed.append(&[0; 7]);
+    assert_eq!(follower.unsent_feed(feed.end()), 17);
+}
+
+#[test]
 fn the_log_is_moved_only_when_less_is_left_than_was_passed() {
     let mut feed = Feed::default();
     feed.append(&[0; 100]);
