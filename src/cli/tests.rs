@@ -68,6 +68,19 @@ fn networks_and_single_hosts_are_networks() {
     assert_eq!(args.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1/32", "::1/128"]);
 }
 
+/// Hosts are judged as IPv4 wherever they come in, so a network in the mapped form would match nobody.
+#[test]
+fn a_mapped_network_is_the_ipv4_network_that_it_maps() {
+    let args = parsed(&["--deny", "::ffff:127.0.0.1", "--deny", "::ffff:10.0.0.0/104", "--deny", "::ffff:0:0/96"])
+        .expect("good networks");
+    assert_eq!(
+        args.deny.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["127.0.0.1/32", "10.0.0.0/8", "0.0.0.0/0"]
+    );
+    let wider = parsed(&["--deny", "::/0"]).expect("a good network");
+    assert_eq!(wider.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["::/0"]);
+}
+
 #[test]
 fn the_inbox_holds_the_longest_line() {
     assert_eq!(line_limits(4096).inbox, Limits::default().inbox);
