@@ -51,6 +51,7 @@ fn values_are_understood_or_refused_with_the_flag_named() {
         ("--max-connections", "0"),
         ("--keepalive", "500ms"),
         ("--keepalive", "10h"),
+        ("--keepalive", "32767s 1ms"),
         ("--allow", "10.0.0.0/33"),
         ("--backlog", "many"),
         ("--nodelay", "maybe"),

@@ -65,7 +65,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// A keep-alive time: what tcp(7) takes is 1 to 32767 seconds.
 pub(super) fn parse_keepalive(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
-    if (1..=32767).contains(&duration.as_secs()) { Ok(duration) } else { Err("keep-alive takes 1s to 32767s".into()) }
+    let range = Duration::from_secs(1)..=Duration::from_secs(32767);
+    if range.contains(&duration) { Ok(duration) } else { Err("keep-alive takes 1s to 32767s".into()) }
 }
 
 /// A network, as `192.0.2.0/24`, or one host, as `192.0.2.1`. In the mapped form, `::ffff:192.0.2.0/120`, it is the IPv4
