@@ -3,7 +3,7 @@
 //! Invariant: the loop never waits for a terminal or a pipe. What is printed (a program's result) is queued until it can be
 //! written; what is told (to an operator) is dropped when it cannot.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 
 use mio::Registry;
 
@@ -43,15 +43,21 @@ impl Printer {
     }
 
     /// Writes what waits, as far as that goes without waiting.
-    pub(crate) fn write(&mut self, tables: &mut Tables, registry: &Registry) {
+    ///
+    /// # Errors
+    /// When standard output takes no more for another reason than that nobody reads it: the result is not whole.
+    pub(crate) fn write(&mut self, tables: &mut Tables, registry: &Registry) -> io::Result<()> {
         if !tables.told.is_empty() {
             self.tell(&tables.told);
             tables.told.clear();
         }
         if tables.printed.len() == 0 || self.is_blocked {
-            return;
+            return Ok(());
         }
         if let Err(error) = self.print(tables, registry) {
+            if error.kind() != ErrorKind::BrokenPipe {
+                return Err(io::Error::new(error.kind(), format!("standard output: {error}")));
+            }
             // A program whose result nobody wants any more is done; `head` ends its sources in this way.
             log::debug!("standard output: {error}");
             self.stdout = Stdout::Closed;
@@ -61,9 +67,10 @@ impl Printer {
             tables.printed.clear();
         }
         tables.printed_some();
+        Ok(())
     }
 
-    fn print(&mut self, tables: &mut Tables, registry: &Registry) -> std::io::Result<()> {
+    fn print(&mut self, tables: &mut Tables, registry: &Registry) -> io::Result<()> {
         if matches!(self.stdout, Stdout::Unused) {
             let mut output = Output::stdout()?;
             output.register(registry, self.token)?;

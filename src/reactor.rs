@@ -188,8 +188,9 @@ impl<H: Handler> Reactor<H> {
     /// Runs until stopped, and returns the handler.
     ///
     /// # Errors
-    /// Only when the poll itself fails, which is a bug or the end of the system's memory. Nothing that a peer does is an
-    /// error here.
+    /// When the poll itself fails, which is a bug or the end of the system's memory, and when standard output cannot be
+    /// written to (a full disk) after [`Context::print`](crate::Context::print); that nobody reads it any more stops the
+    /// reactor instead. Nothing that a peer does is an error here.
     pub fn run(mut self) -> io::Result<H> {
         while self.turn()? {}
         Ok(self.dispatcher.handler)
@@ -216,7 +217,7 @@ impl<H: Handler> Reactor<H> {
         self.accept(buried);
         self.take_datagrams();
         self.dispatcher.flush_and_bury();
-        self.printer.write(&mut self.dispatcher.tables, self.poll.registry());
+        self.printer.write(&mut self.dispatcher.tables, self.poll.registry())?;
         Ok(self.step_stop())
     }
 

@@ -4,8 +4,9 @@ use crate::support::data::{assert_same, lines};
 use crate::support::peer::Peer;
 use crate::support::server::{Input, LINE_CLIENT, Launch, Program, Server};
 use crate::support::terminal::Terminal;
-use crate::support::wait::{PATIENCE, until, until_some};
-use std::io::{Read, Write};
+use crate::support::wait::{PATIENCE, let_pass, until, until_some};
+use socket2::{Domain, Socket, Type};
+use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -100,7 +101,6 @@ fn ten_megabytes_come_back_whole() {
 
 #[test]
 fn a_file_is_an_input_too() {
-    use std::io::Seek;
     let server = Program::Echo.start();
     let data = "a line of a file\n".repeat(5000);
     let mut file = tempfile::tempfile().expect("room");
@@ -201,6 +201,16 @@ fn the_end_of_the_server_ends_it_without_a_key() {
     drop(stream);
     client.wait().expect_clean_within(Duration::from_secs(2));
     assert_eq!(client.stdout.all(), b"bye\n");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_a_failure() {
+    let server = Program::Echo.start();
+    let mut client = client("", &server.address()).redirected(">/dev/full").spawn();
+    client.say("hello\n");
+    assert_eq!(client.wait().code, Some(1), "the answer is lost");
+    let text = String::from_utf8_lossy(&client.stderr.all()).into_owned();
+    assert!(text.contains("standard output") && text.lines().count() == 1, "{text:?}");
 }
 
 #[test]
