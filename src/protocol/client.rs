@@ -21,7 +21,7 @@ pub struct ClientOptions {
     /// After the end of the input: how long nothing may move, in either direction, before the client stops. A peer that
     /// ends its side ends the client before that; over UDP there is no other end.
     pub linger: Duration,
-    /// How long to try again after a connection was refused. `None`: not at all.
+    /// How long to try to connect, also to a peer that does not answer at all. `None`: once, for as long as the system does.
     pub retry: Option<Duration>,
     /// Shown where a line may be typed. Empty: nothing is shown; right unless a person types and reads at one terminal.
     pub prompt: String,
@@ -63,6 +63,8 @@ pub struct Client {
     /// The cursor stands behind a prompt.
     is_prompted: bool,
     retry_until: Option<Instant>,
+    /// Ends the attempt that is on its way.
+    give_up: Option<TimerId>,
     /// When something last moved, and how many bytes had gone out when that was looked at; once the input has ended.
     moved: Option<(Instant, u64)>,
     failure: Option<String>,
@@ -71,6 +73,8 @@ pub struct Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Connecting,
+    /// Between two attempts to connect.
+    Waiting,
     Open(Token),
     /// Our side is shut down.
     Lingering,
@@ -89,6 +93,7 @@ impl Client {
             input_ended: false,
             is_prompted: false,
             retry_until: None,
+            give_up: None,
             moved: None,
             failure: None,
         }
@@ -96,7 +101,8 @@ impl Client {
 
     /// Asks for the connection: for [`Reactor::start`](crate::Reactor::start).
     pub fn start(&mut self, cx: &mut Context<'_>) {
-        cx.connect(self.to.clone());
+        self.retry_until = self.options.retry.map(|retry| cx.now() + retry.min(LONGEST_RETRY));
+        self.connect(cx);
     }
 
     /// What went wrong, in one line without its end; `None` when nothing did. For when the reactor has stopped.
@@ -111,6 +117,7 @@ impl Handler for Client {
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
         self.state = State::Open(origin.token);
+        self.cancel_give_up(cx);
         for line in std::mem::take(&mut self.early).split_inclusive(|&byte| byte == b'\n') {
             cx.send(origin.token, line);
         }
@@ -177,7 +184,8 @@ impl Handler for Client {
 
     fn alarm(&mut self, _: TimerId, cx: &mut Context<'_>) {
         match self.state {
-            State::Connecting => cx.connect(self.to.clone()),
+            State::Waiting => self.connect(cx),
+            State::Connecting => self.give_up(cx),
             State::Lingering => self.look_for_movement(cx),
             State::Open(_) | State::Over => {}
         }
@@ -188,6 +196,8 @@ impl Handler for Client {
     }
 
     fn connect_failed(&mut self, _: &Address, error: &io::Error, cx: &mut Context<'_>) {
+        self.cancel_give_up(cx);
+        self.state = State::Waiting;
         if let Some(retry) = self.options.retry {
             let until = *self.retry_until.get_or_insert(cx.now() + retry.min(LONGEST_RETRY));
             let left = until.saturating_duration_since(cx.now());
@@ -212,6 +222,29 @@ impl Handler for Client {
 const LONGEST_RETRY: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 impl Client {
+    /// Makes an attempt. The system gives it minutes; it ends when our own time does, if that is limited.
+    fn connect(&mut self, cx: &mut Context<'_>) {
+        self.state = State::Connecting;
+        cx.connect(self.to.clone());
+        if let Some(until) = self.retry_until {
+            let left = until.saturating_duration_since(cx.now());
+            self.give_up = Some(cx.set_timer(left.max(RETRY_EVERY)));
+        }
+    }
+
+    /// The attempt is over, one way or the other.
+    fn cancel_give_up(&mut self, cx: &mut Context<'_>) {
+        if let Some(timer) = self.give_up.take() {
+            cx.cancel(timer);
+        }
+    }
+
+    fn give_up(&mut self, cx: &mut Context<'_>) {
+        let tried = self.options.retry.unwrap_or_default();
+        self.fail(format!("cannot connect to {}: no answer (tried for {tried:?})", self.to), cx);
+        cx.stop();
+    }
+
     fn end_input(&mut self, cx: &mut Context<'_>) {
         self.hide_prompt(cx);
         self.input_ended = true;

@@ -213,6 +213,34 @@ fn an_output_that_cannot_be_written_is_a_failure() {
     assert!(text.contains("standard output") && text.lines().count() == 1, "{text:?}");
 }
 
+/// A listener that accepts nobody and has no room left: whoever connects hears nothing at all.
+fn silence() -> (Socket, Vec<Socket>, String) {
+    let tcp = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let listener = tcp();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    listener.listen(0).expect("a listener");
+    let address = listener.local_addr().expect("bound");
+    // Linux: one more than the backlog is queued; the others stay on their way, and the client behind them too.
+    let queue: Vec<_> = (0..4).map(|_| tcp()).collect();
+    for waiting in &queue {
+        waiting.set_nonblocking(true).expect("a socket of ours");
+        let _ = waiting.connect(&address);
+    }
+    let text = address.as_socket().expect("an internet socket").to_string();
+    (listener, queue, text)
+}
+
+#[test]
+fn it_waits_no_longer_than_asked_for_a_server_that_does_not_answer() {
+    let (_listener, _queue, address) = silence();
+    let mut client = client("--retry 500ms", &address).spawn();
+    let exit = client.wait();
+    assert_eq!(exit.code, Some(1));
+    assert!(exit.took < Duration::from_secs(3), "{exit:?}");
+    let text = String::from_utf8_lossy(&client.stderr.all()).into_owned();
+    assert!(text.contains(&address) && text.lines().count() == 1, "{text:?}");
+}
+
 #[test]
 fn a_prompt_is_for_terminals_only() {
     let server = Program::Uppercase.start();

@@ -174,6 +174,20 @@ fn with_a_retry_it_tries_every_100_ms_until_the_time_is_over() {
 }
 
 #[test]
+fn a_server_that_does_not_answer_is_waited_for_no_longer_than_one_that_refuses() {
+    let mut sim = client(ClientOptions { retry: Some(SECOND), ..ClientOptions::default() });
+    refuse(&mut sim);
+    sim.advance(RETRY_EVERY);
+    assert_eq!(sim.wanted(), [address()]);
+    sim.advance(Duration::from_millis(899));
+    assert!(!sim.is_stopped());
+    sim.advance(Duration::from_millis(1));
+    assert!(sim.is_stopped());
+    let failure = failure(&mut sim).expect("a failure");
+    assert_eq!(failure, "cannot connect to 127.0.0.1:4444: no answer (tried for 1s)");
+}
+
+#[test]
 fn a_server_that_comes_late_gets_all_that_was_typed() {
     let mut sim = client(ClientOptions { retry: Some(Duration::MAX), ..ClientOptions::default() });
     sim.console(b"hello");
