@@ -91,6 +91,17 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Leaves what is typed at the console unread, until [`release_console`](Self::release_console): for a handler that could
+    /// only pile it up.
+    pub fn hold_console(&mut self) {
+        self.tables.console_is_held = true;
+    }
+
+    /// Ends what [`hold_console`](Self::hold_console) began.
+    pub fn release_console(&mut self) {
+        self.tables.console_is_held = false;
+    }
+
     /// Whether more may be sent to the peer of this callback: false once more than
     /// [`Limits::high_mark`](crate::Limits::high_mark) bytes are queued for it.
     ///

@@ -102,6 +102,8 @@ pub(crate) struct Tables {
     timers_swept_at: usize,
     /// The connection that makes the console wait, and whether the console is what runs.
     pub(crate) console_waits_for: Option<Token>,
+    /// The handler takes no lines for now.
+    pub(crate) console_is_held: bool,
     /// Connections asked for.
     pub(crate) wanted: Vec<Address>,
     pub(crate) ready: Vec<Token>,
@@ -131,6 +133,7 @@ impl Tables {
             print_waiters: Vec::new(),
             timers_swept_at: TIMERS_UNSWEPT,
             console_waits_for: None,
+            console_is_held: false,
             wanted: Vec::new(),
             ready: Vec::new(),
             dirty: Vec::new(),
@@ -354,7 +357,7 @@ impl Tables {
         if !held {
             self.console_waits_for = None;
         }
-        held
+        held || self.console_is_held
     }
 
     /// The figures, with those that are looked up rather than counted.

@@ -15,6 +15,9 @@ use crate::timer::TimerId;
 /// How long to wait between two attempts to connect. 100 ms: unnoticed by a person, and no load for the host.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
+/// What is typed before the connection is up waits at its source beyond this. 64 KiB: more than anybody types meanwhile.
+const MOST_EARLY: usize = 64 * 1024;
+
 /// What can be chosen about a client.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
@@ -118,6 +121,7 @@ impl Handler for Client {
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
         self.state = State::Open(origin.token);
         self.cancel_give_up(cx);
+        cx.release_console();
         for line in std::mem::take(&mut self.early).split_inclusive(|&byte| byte == b'\n') {
             cx.send(origin.token, line);
         }
@@ -175,6 +179,8 @@ impl Handler for Client {
         if let State::Open(token) = self.state {
             cx.send(token, &self.early[start..]);
             self.early.truncate(start);
+        } else if self.early.len() > MOST_EARLY {
+            cx.hold_console();
         }
     }
 

@@ -242,6 +242,24 @@ fn it_waits_no_longer_than_asked_for_a_server_that_does_not_answer() {
 }
 
 #[test]
+fn input_waits_for_the_connection_in_its_file_and_not_in_memory() {
+    let (listener, address) = stage();
+    drop(listener);
+    let data = lines(32_000, 1000);
+    let mut file = tempfile::tempfile().expect("room");
+    file.write_all(data.as_bytes()).expect("room");
+    file.rewind().expect("a file has a start");
+    let mut client = client("--retry 20s", &address).input(Input::Open(file.into())).spawn();
+    until("the client to run", || client.process().descriptors() > 3);
+    let_pass(Duration::from_millis(300));
+    let peak = client.process().peak_resident();
+    assert!(peak < 8 << 20, "{peak} bytes");
+    let _server = Program::Echo.launch().listen(&address).start();
+    assert_eq!(client.wait().code, Some(0));
+    assert_same(&client.stdout.all(), data.as_bytes());
+}
+
+#[test]
 fn a_prompt_is_for_terminals_only() {
     let server = Program::Uppercase.start();
     let mut terminal = Terminal::open();
