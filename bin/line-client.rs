@@ -62,8 +62,7 @@ fn run(args: Args) -> io::Result<Option<String>> {
         prompt: if is_conversation { args.prompt } else { String::new() },
     };
     let limits = Limits {
-        // A reader of our output may take all its time.
-        drain: Duration::MAX,
+        drain: options.linger,
         // A line of a file may be long.
         console_line: 16 << 20,
         ..Limits::default()

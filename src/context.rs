@@ -233,6 +233,11 @@ impl<'a> Context<'a> {
         self.tables.close(other, Closed::ByHandler);
     }
 
+    /// Ends the session of another connection at once, as [`abort`](Self::abort) does.
+    pub fn abort_other(&mut self, other: Token) {
+        self.tables.abort(other, Closed::ByHandler);
+    }
+
     /// Tells a peer that nothing more will be sent (a half-close), once all is sent. Its input goes on.
     pub fn shut_down(&mut self, other: Token) {
         if self.speaker == Speaker::Connection(other) {

@@ -80,7 +80,7 @@ enum State {
     Waiting,
     Open(Token),
     /// Our side is shut down.
-    Lingering,
+    Lingering(Token),
     Over,
 }
 
@@ -146,7 +146,7 @@ impl Handler for Client {
     }
 
     fn eof(&mut self, (): &mut (), cx: &mut Context<'_>) {
-        if self.state != State::Lingering {
+        if !matches!(self.state, State::Lingering(_)) {
             self.hide_prompt(cx);
             cx.tell(&format!("{} has closed the connection", self.to));
         }
@@ -192,7 +192,7 @@ impl Handler for Client {
         match self.state {
             State::Waiting => self.connect(cx),
             State::Connecting => self.give_up(cx),
-            State::Lingering => self.look_for_movement(cx),
+            State::Lingering(token) => self.look_for_movement(token, cx),
             State::Open(_) | State::Over => {}
         }
     }
@@ -260,14 +260,14 @@ impl Client {
     }
 
     fn shut_down(&mut self, token: Token, cx: &mut Context<'_>) {
-        self.state = State::Lingering;
+        self.state = State::Lingering(token);
         self.moved = Some((cx.now(), cx.stats().bytes_out));
         cx.shut_down(token);
         cx.set_timer(self.options.linger);
     }
 
     /// Stops when nothing has moved for the time to linger; else looks again when that could be.
-    fn look_for_movement(&mut self, cx: &mut Context<'_>) {
+    fn look_for_movement(&mut self, token: Token, cx: &mut Context<'_>) {
         let Some((at, bytes_out)) = &mut self.moved else { return };
         let stats = cx.stats();
         if stats.queued > 0 && stats.bytes_out != *bytes_out {
@@ -277,6 +277,11 @@ impl Client {
         if let Some(left) = self.options.linger.checked_sub(quiet).filter(|left| !left.is_zero()) {
             cx.set_timer(left);
             return;
+        }
+        if stats.queued > 0 {
+            self.fail(format!("{} has not taken the last {} bytes", self.to, stats.queued), cx);
+            // A close would go on offering them.
+            cx.abort_other(token);
         }
         self.state = State::Over;
         cx.stop();

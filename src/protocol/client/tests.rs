@@ -127,6 +127,18 @@ fn lingering_goes_on_while_the_peer_still_reads_what_was_typed() {
 }
 
 #[test]
+fn a_peer_that_takes_no_more_of_it_is_left_with_a_word() {
+    let (mut sim, server) = connected();
+    sim.stall(server);
+    sim.console(&[b'x'; 99]);
+    sim.console_end();
+    sim.advance(5 * SECOND);
+    assert!(sim.is_stopped(), "nothing has moved for the time to linger");
+    let failure = failure(&mut sim).expect("a failure");
+    assert_eq!(failure, "127.0.0.1:4444 has not taken the last 100 bytes");
+}
+
+#[test]
 fn a_peer_that_closes_first_is_told_to_the_user() {
     let (mut sim, server) = connected();
     sim.send(server, b"bye\n");
