@@ -386,8 +386,9 @@ impl<H: Handler> Reactor<H> {
                 self.dispatcher.flush_and_bury();
             }
             Stop::Draining => {
-                if self.stop_deadline.is_some_and(|deadline| deadline <= tables.now) {
-                    tables.stop = Stop::Now;
+                // The time is for connections: whoever reads our output may take all the time there is.
+                if self.stop_deadline.take_if(|deadline| *deadline <= tables.now).is_some() {
+                    self.end_now();
                 }
             }
             Stop::Now => {}

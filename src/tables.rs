@@ -289,6 +289,8 @@ impl Tables {
         let quiet = quiet.saturating_sub(Duration::from_nanos(connection.last_active));
         let limit = match connection.phase {
             Phase::Open => self.limits.idle_timeout,
+            // When stopping, the time to drain is the only limit, and whoever chose none has a second signal.
+            Phase::Flushing if self.stop >= Stop::Draining => None,
             Phase::Flushing => Some(self.limits.flush_stall),
             Phase::Connecting | Phase::Lingering | Phase::Dead => return self.kill(token),
         };
@@ -299,7 +301,7 @@ impl Tables {
         if connection.phase == Phase::Open {
             return self.close(token, Closed::Idle(limit));
         }
-        log::info!("{} dropped: {} bytes not taken for {limit:?}", connection.peer, connection.owed(&self.feeds));
+        log::warn!("{} dropped: {} bytes not taken for {limit:?}", connection.peer, connection.owed(&self.feeds));
         self.kill(token);
     }
 

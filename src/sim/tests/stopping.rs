@@ -66,6 +66,22 @@ fn who_is_still_sending_does_not_get_a_reset() {
     assert_eq!(sim.ending(peer), Some(Ending::Eof));
 }
 
+/// Here nothing but a second wish ends it: not the limit for the stalled of a server that runs.
+#[test]
+fn without_a_drain_time_the_stalled_are_waited_for() {
+    let mut sim = Sim::with_limits(Echo::bytes(), Limits { drain: Duration::MAX, ..Limits::default() });
+    let peer = sim.connect();
+    sim.stall(peer);
+    sim.send(peer, b"owed");
+    sim.run();
+    sim.stop();
+    sim.advance(1000 * SECOND);
+    assert!(!sim.is_stopped());
+    sim.resume(peer);
+    assert_eq!(sim.received(peer), b"owed");
+    assert!(sim.is_stopped());
+}
+
 #[test]
 fn the_stalled_are_dropped_when_the_drain_time_is_over() {
     let mut sim = Sim::new(scene(echo));
