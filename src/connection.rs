@@ -113,6 +113,12 @@ impl Connection {
         self.outbox.as_ref().map_or(0, |outbox| outbox.len())
     }
 
+    /// Of these, the bytes that the peer's own input caused: what it is not read for. What others queued must not count, or
+    /// two programs that each send before they read would wait for each other for ever.
+    pub(crate) fn queued_own(&self) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.len() - outbox.foreign())
+    }
+
     /// Whether this peer still has a session to talk to.
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open

@@ -82,7 +82,7 @@ impl<'a> Context<'a> {
             return self.reply(bytes);
         }
         // The console can wait, so what is typed never counts against the peer's limit.
-        let cause = if self.speaker == Speaker::Console { Cause::Own } else { Cause::Others };
+        let cause = if self.speaker == Speaker::Console { Cause::Console } else { Cause::Others };
         self.tables.queue(to, bytes, cause);
         if self.speaker == Speaker::Console
             && self.tables.connections.get(to).is_some_and(|found| found.queued() > self.tables.limits.high_mark())
@@ -103,14 +103,14 @@ impl<'a> Context<'a> {
     }
 
     /// Whether more may be sent to the peer of this callback: false once more than
-    /// [`Limits::high_mark`](crate::Limits::high_mark) bytes are queued for it.
+    /// [`Limits::high_mark`](crate::Limits::high_mark) bytes that its own input caused are queued for it.
     ///
     /// A handler that then stops using its input is shown it again when the peer has read; one that produces output of its
     /// own goes on in [`Handler::drained`](crate::Handler::drained), which follows for certain.
     pub fn is_writable(&mut self) -> bool {
         let Speaker::Connection(token) = self.speaker else { return true };
         let high = self.tables.limits.high_mark();
-        let queued = self.tables.connections.get(token).map_or(0, crate::connection::Connection::queued);
+        let queued = self.tables.connections.get(token).map_or(0, crate::connection::Connection::queued_own);
         let is_writable =
             queued + self.head.len() + self.tables.scratch.len() <= high && self.tables.printed.len() <= high;
         self.tables.held_back |= !is_writable;

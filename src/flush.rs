@@ -21,7 +21,7 @@ impl Tables {
         let outbox = connection.outbox.get_or_insert_with(|| self.pools.outboxes.take());
         match cause {
             Cause::Own => outbox.push(bytes),
-            Cause::Others => outbox.push_foreign(bytes),
+            Cause::Others | Cause::Console => outbox.push_foreign(bytes),
         }
         let foreign = outbox.foreign();
         if let Some(follower) = &mut connection.follower

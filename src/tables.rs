@@ -39,6 +39,8 @@ pub(crate) enum Cause {
     Own,
     /// Somebody else: it is closed when it does not read.
     Others,
+    /// The console: its next line waits until the peer has read.
+    Console,
 }
 
 /// Figures since the start, as `stats` at the console shows them.
@@ -311,7 +313,7 @@ impl Tables {
         let held_back = std::mem::take(&mut self.held_back);
         let printing = self.printed.len() > high;
         let Some(connection) = self.connections.get_mut(token) else { return };
-        if !connection.is_open() || !(held_back || printing || connection.queued() > high) {
+        if !connection.is_open() || !(held_back || printing || connection.queued_own() > high) {
             return;
         }
         connection.flags.paused = true;
@@ -327,7 +329,7 @@ impl Tables {
         let low = self.limits.low_mark();
         let printing = self.printed.len() > low;
         let Some(connection) = self.connections.get_mut(token) else { return };
-        if connection.flags.paused && connection.queued() <= low {
+        if connection.flags.paused && connection.queued_own() <= low {
             if printing {
                 if !self.print_waiters.contains(&token) {
                     self.print_waiters.push(token);

@@ -245,6 +245,31 @@ fn the_peer_is_read_no_faster_than_the_output_is_taken() {
     assert_eq!(printed + sim.printed().len(), sent.len());
 }
 
+/// What is shown until nothing more comes, a piece at a look.
+fn shown_in_the_end(sim: &mut Sim<Client>) -> usize {
+    let mut shown = 0;
+    loop {
+        match sim.printed().len() {
+            0 => return shown,
+            count => shown += count,
+        }
+    }
+}
+
+/// Two that each wait for the other to read would wait for ever.
+#[test]
+fn a_peer_that_reads_nothing_before_its_answer_is_read_is_read() {
+    let (mut sim, server) = connected();
+    sim.stall(server);
+    for _ in 0..4 {
+        sim.console(&[b'x'; 100_000]);
+    }
+    sim.send(server, &vec![b'y'; 2_000_000]);
+    assert_eq!(shown_in_the_end(&mut sim), 2_000_000);
+    sim.resume(server);
+    assert_eq!(sim.received(server).len(), 400_004);
+}
+
 proptest! {
     #[test]
     fn no_split_pause_or_slow_peer_changes_what_is_shown_or_sent(
