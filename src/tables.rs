@@ -59,6 +59,8 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Bytes queued now for all connections, feeds not counted.
     pub queued: usize,
+    /// Bytes that wait now for whoever reads standard output.
+    pub unprinted: usize,
     /// Events and deadlines that came too late for their connection, ever.
     pub stale: u64,
     /// Datagrams that could not be sent or were not to be answered, ever.
@@ -369,6 +371,7 @@ impl Tables {
         Stats {
             connections: self.connections.len(),
             queued: self.connections.values().map(Connection::queued).sum(),
+            unprinted: self.printed.len(),
             ..self.stats
         }
     }

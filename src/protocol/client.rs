@@ -270,7 +270,8 @@ impl Client {
     fn look_for_movement(&mut self, token: Token, cx: &mut Context<'_>) {
         let Some((at, bytes_out)) = &mut self.moved else { return };
         let stats = cx.stats();
-        if stats.queued > 0 && stats.bytes_out != *bytes_out {
+        // While our own output is not taken, the peer is not read, and its silence says nothing.
+        if stats.queued > 0 && stats.bytes_out != *bytes_out || stats.unprinted > 0 {
             (*at, *bytes_out) = (cx.now(), stats.bytes_out);
         }
         let quiet = cx.now().saturating_duration_since(*at);

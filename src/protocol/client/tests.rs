@@ -270,6 +270,20 @@ fn a_peer_that_reads_nothing_before_its_answer_is_read_is_read() {
     assert_eq!(sim.received(server).len(), 400_004);
 }
 
+#[test]
+fn a_slow_reader_of_our_output_is_no_silence_of_the_peer() {
+    let (mut sim, server) = connected();
+    sim.console_end();
+    sim.send(server, &vec![b'y'; 2_000_000]);
+    sim.advance(60 * SECOND);
+    assert!(!sim.is_stopped());
+    assert_eq!(shown_in_the_end(&mut sim), 2_000_000);
+    sim.advance(5 * SECOND);
+    sim.shut_down(server);
+    assert!(sim.is_stopped());
+    assert_eq!(failure(&mut sim), None);
+}
+
 proptest! {
     #[test]
     fn no_split_pause_or_slow_peer_changes_what_is_shown_or_sent(
