@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, ValueEnum};
 use ipnet::IpNet;
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::socket::{SocketOptions, bind};
@@ -157,8 +158,15 @@ pub fn serve<P: CommandFactory, H: Handler>(args: &ServerArgs, service: &Service
     start_log(if args.quiet { -1 } else { args.verbose.into() });
     match run(args, service, handler) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail::<P>(&error),
+        Err(error) => fail::<P>(&with_remedy(&*error)),
     }
+}
+
+/// The system's text with what can be done about it, where nothing more is known than that.
+fn with_remedy(error: &(dyn std::error::Error + 'static)) -> String {
+    let errno = error.downcast_ref().and_then(Errno::from_io_error);
+    let remedy = if errno == Some(Errno::MFILE) { "; raise \"ulimit -n\"" } else { "" };
+    format!("{error}{remedy}")
 }
 
 /// Ends the process as a wrong command line does: the message, the usage, and code 2.

@@ -2,7 +2,7 @@
 
 use crate::support::peer::Peer;
 use crate::support::process::Process;
-use crate::support::server::{Program, Server};
+use crate::support::server::{Input, Program, Server};
 use crate::support::wait::{alone, let_pass, until};
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,17 @@ fn the_waiting_are_served_when_the_accepted_leave() {
     }
     for peer in &mut inside {
         peer.echo("to the last\n");
+    }
+}
+
+#[test]
+fn too_few_descriptors_to_start_with_are_one_line_with_the_remedy() {
+    for limit in 5..=12 {
+        let launch = Program::Echo.launch().after(&format!("ulimit -n {limit}")).args("-l 127.0.0.1:0");
+        let finished = launch.input(Input::Null).args("-l 127.0.0.1:0 -l 127.0.0.1:0 -l 127.0.0.1:0").run();
+        assert_eq!(finished.code, Some(1), "{limit}: {finished:?}");
+        assert_eq!(finished.stderr.lines().count(), 1, "{limit}: {finished:?}");
+        assert!(finished.stderr.contains("ulimit -n"), "{limit}: {finished:?}");
     }
 }
 
