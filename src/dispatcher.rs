@@ -45,7 +45,7 @@ impl<H: Handler> Dispatcher<H> {
     pub(crate) fn open(&mut self, stream: Stream, peer: Peer, listener: usize) -> std::io::Result<Token> {
         let token = self.tables.insert(stream, peer, Phase::Open)?;
         self.tables.stats.accepted += 1;
-        log::info!("{peer} connected ({} connections)", self.tables.connections.len());
+        log::info!("{peer} connected ({} connections)", self.sessions.len() + 1);
         self.open_session(token, Via::Listener(listener));
         Ok(token)
     }
@@ -371,10 +371,11 @@ impl<H: Handler> Dispatcher<H> {
             self.tables.leave_feed(token);
         }
         for (token, why) in ended {
+            let session = self.sessions.remove(token);
             if let Some(connection) = self.tables.connections.get(token) {
-                log_end(connection, &why, self.tables.connections.len() - 1);
+                log_end(connection, &why, self.sessions.len());
             }
-            if let Some(session) = self.sessions.remove(token) {
+            if let Some(session) = session {
                 let mut cx = Context::of_nobody(&mut self.tables);
                 self.handler.closed(session, &why, &mut cx);
                 cx.settle();

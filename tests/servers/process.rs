@@ -4,6 +4,7 @@ use crate::support::peer::Peer;
 use crate::support::process::Process;
 use crate::support::server::{Launch, Program, Stop};
 use crate::support::wait::{alone, until_some};
+use rustix::process::Signal;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -138,6 +139,23 @@ fn comings_and_goings_are_told_when_asked_for() {
     }
     talkative.stderr.wait_for("127.0.0.1:");
     assert_eq!(quiet.stderr.text(), "");
+}
+
+#[test]
+fn each_going_has_its_own_count_also_when_all_go_at_once() {
+    let server = Program::Echo.launch().args("-v").start();
+    let mut peers: Vec<_> = (0..5).map(|_| Peer::connect(&server.address())).collect();
+    for peer in &mut peers {
+        peer.echo("hello\n");
+    }
+    server.signal(Signal::STOP);
+    drop(peers);
+    server.signal(Signal::CONT);
+    server.stderr.wait_for("(0 connections)");
+    let text = server.stderr.text();
+    for count in 0..5 {
+        assert_eq!(text.matches(&format!("done ({count} connections)")).count(), 1, "{count}: {text}");
+    }
 }
 
 #[test]
