@@ -262,7 +262,7 @@ fn a_peer_that_reads_nothing_before_its_answer_is_read_is_read() {
     let (mut sim, server) = connected();
     sim.stall(server);
     for _ in 0..4 {
-        sim.console(&[b'x'; 100_000]);
+        sim.console(&vec![b'x'; 100_000]);
     }
     sim.send(server, &vec![b'y'; 2_000_000]);
     assert_eq!(shown_in_the_end(&mut sim), 2_000_000);
