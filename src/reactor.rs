@@ -373,7 +373,8 @@ impl<H: Handler> Reactor<H> {
         let tables = &mut self.dispatcher.tables;
         tables.stop = match (tables.stop, wishes) {
             (stop, 0) => stop,
-            (Stop::Running, 1) => Stop::Requested,
+            // A terminal that closes ends the input and sends SIGHUP: one wish, said twice.
+            (Stop::Running | Stop::Requested, 1) => Stop::Requested,
             _ => Stop::Now,
         };
         match tables.stop {

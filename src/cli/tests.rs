@@ -88,3 +88,16 @@ fn the_inbox_holds_the_longest_line() {
     assert_eq!(line_limits(1 << 20).inbox, (1 << 20) + 2);
     assert_eq!(line_limits(usize::MAX).inbox, usize::MAX);
 }
+
+/// Without it, an answer in pieces waits up to 40 ms for the peer's delayed acknowledgement.
+#[test]
+fn accepted_connections_have_nodelay_unless_told_otherwise() {
+    for (flags, wanted) in [(&[][..], true), (&["--nodelay", "true"], true), (&["--nodelay", "false"], false)] {
+        let options = parsed(flags).expect("good flags").socket_options().nonblocking(false);
+        let listener = options.listen_tcp(([127, 0, 0, 1], 0).into()).expect("port 0 is free");
+        let address = listener.local_addr().expect("bound");
+        let _peer = std::net::TcpStream::connect(address).expect("within the backlog");
+        let (accepted, _) = listener.accept().expect("a client waits");
+        assert_eq!(accepted.nodelay().expect("a TCP socket"), wanted, "{flags:?}");
+    }
+}
