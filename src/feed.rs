@@ -201,13 +201,11 @@ impl Follower {
     /// Notes that the kernel took the next `count` bytes of the segments; the own ones leave the outbox.
     pub(crate) fn advance(&mut self, mut count: usize, mut outbox: Option<&mut Outbox>) {
         while let Some(splice) = self.splices.front_mut() {
+            let taken = count.min((splice.at - self.cursor) as usize);
+            self.cursor += taken as u64;
+            count -= taken;
             if splice.at > self.cursor {
-                let taken = count.min((splice.at - self.cursor) as usize);
-                self.cursor += taken as u64;
-                count -= taken;
-                if splice.at > self.cursor {
-                    return;
-                }
+                return;
             }
             match &mut splice.what {
                 What::Skip(length) => self.cursor += u64::from(*length),
