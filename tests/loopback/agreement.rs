@@ -137,6 +137,27 @@ fn about_uppercase() {
     agree(Uppercase::ascii, &steps);
 }
 
+#[test]
+fn about_a_conversation_in_the_chat() {
+    use switchboard::protocol::{Chat, ChatOptions};
+    let says = |peer, text: &str| Send(peer, text.as_bytes().to_vec());
+    let steps = [
+        Connect,
+        says(0, "ann\n"),
+        Connect,
+        says(1, "Ann\nbob\r\n"),
+        says(1, "hel"),
+        says(0, "first\n/me waves\n//who\n/msg bob psst\n"),
+        says(1, "lo\n/nick rob\n/who\n"),
+        Connect,
+        says(2, "GET / HTTP/1.1\r\n"),
+        says(0, &"x".repeat(5000)),
+        says(0, "\n\x1b[31mred\n/quit\nnot heard\n"),
+        says(1, "alone\n"),
+    ];
+    agree(|| Chat::room(ChatOptions::default()), &steps);
+}
+
 fn any_script() -> impl Strategy<Value = Vec<Step>> {
     let line = proptest::collection::vec(prop_oneof![Just(b'a'), Just(b'q'), Just(b'\n'), Just(b'\r')], 1..30);
     proptest::collection::vec((0usize..3, line), 1..12).prop_map(|sends| {
