@@ -48,6 +48,8 @@ impl Pane {
         command.args(["--ctty", "bash", "--norc", "--noprofile", "--noediting", "-i"]);
         command.env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap_or_default()));
         command.env("PS1", PROMPT.to_string()).env("PS2", "").env("HISTFILE", "/dev/null").env("TERM", "dumb");
+        // Where CI is set, clap colours what it shows at any terminal.
+        command.env("NO_COLOR", "1");
         command.env("LC_ALL", "C.UTF-8").env("HOME", place).env_remove("RUST_LOG").current_dir(place);
         command.stdin(terminal.slave()).stdout(terminal.slave()).stderr(terminal.slave());
         let shell = command.spawn().expect("setsid and bash are installed");
