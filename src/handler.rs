@@ -68,6 +68,11 @@ pub trait Handler {
     /// A handler that uses nothing while [`Limits::inbox`](crate::Limits::inbox) bytes wait loses the connection.
     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize;
 
+    /// A framer met a message longer than its limit, in bytes, and discards it. Answers with a line, unless overridden.
+    fn too_long(&mut self, _session: &mut Self::Session, limit: usize, cx: &mut Context<'_>) {
+        cx.reply(format!("line too long: the limit is {limit} bytes\n").as_bytes());
+    }
+
     /// The peer will send no more, and everything that it sent has been used. Closes, unless overridden.
     fn eof(&mut self, _session: &mut Self::Session, cx: &mut Context<'_>) {
         cx.close();

@@ -16,7 +16,8 @@ use crate::timer::TimerId;
 /// Shows the handler within one line at a call of [`Handler::data`], without its LF or CRLF.
 ///
 /// The wrapped handler uses the whole line: what it returns from `data` is not looked at. A last line without an end is a
-/// line when the peer ends its side. A line longer than the limit is answered with one notice, and discarded up to its end.
+/// line when the peer ends its side. A line longer than the limit is discarded up to its end; [`Handler::too_long`] is called
+/// once for it.
 ///
 /// ```
 /// use switchboard::framing::Lines;
@@ -43,7 +44,6 @@ use crate::timer::TimerId;
 pub struct Lines<H> {
     inner: H,
     max_line: usize,
-    notice: Vec<u8>,
 }
 
 /// What [`Lines`] keeps for a connection: the inner session and how far it has looked.
@@ -59,24 +59,12 @@ pub struct LineSession<S> {
 impl<H: Handler> Lines<H> {
     /// Lines of at most `max_line` bytes, their ends not counted. [`Limits::inbox`](crate::Limits::inbox) must be larger.
     pub fn new(inner: H, max_line: usize) -> Self {
-        let notice = format!("line too long: the limit is {max_line} bytes\n").into_bytes();
-        Lines { inner, max_line, notice }
-    }
-
-    /// Answers a line that is too long with this instead. Bytes as they are sent, line end included.
-    #[must_use]
-    pub fn with_notice(mut self, notice: impl Into<Vec<u8>>) -> Self {
-        self.notice = notice.into();
-        self
+        Lines { inner, max_line }
     }
 
     /// The wrapped handler.
     pub fn get_ref(&self) -> &H {
         &self.inner
-    }
-
-    fn refuse(&self, cx: &mut Context<'_>) {
-        cx.reply(&self.notice);
     }
 }
 
@@ -102,12 +90,16 @@ impl<H: Handler> Handler for Lines<H> {
                 continue;
             }
             if length > self.max_line {
-                self.refuse(cx);
+                self.inner.too_long(&mut session.inner, self.max_line, cx);
             } else {
                 self.inner.data(&mut session.inner, &mut line[..length], cx);
             }
         }
         total - rest.len()
+    }
+
+    fn too_long(&mut self, session: &mut Self::Session, limit: usize, cx: &mut Context<'_>) {
+        self.inner.too_long(&mut session.inner, limit, cx);
     }
 
     fn eof(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
@@ -158,7 +150,7 @@ impl<H: Handler> Lines<H> {
         let longest = self.max_line.saturating_add(usize::from(rest.last() == Some(&b'\r')));
         if rest.len() > longest {
             session.discards = true;
-            self.refuse(cx);
+            self.inner.too_long(&mut session.inner, self.max_line, cx);
             return 0;
         }
         if cx.is_eof() && !rest.is_empty() {

@@ -72,9 +72,7 @@ impl Chat {
     /// An empty room, by lines.
     #[must_use]
     pub fn room(options: ChatOptions) -> Lines<Chat> {
-        let mut notice = Vec::new();
-        fill(&mut notice, texts::TOO_LONG, &[&options.max_line.to_string()]);
-        Lines::new(Chat::default(), options.max_line).with_notice(notice)
+        Lines::new(Chat::default(), options.max_line)
     }
 
     /// How many are in the room.
@@ -109,6 +107,13 @@ impl Handler for Chat {
             },
         }
         line.len()
+    }
+
+    fn too_long(&mut self, session: &mut ChatSession, limit: usize, cx: &mut Context<'_>) {
+        self.answer(texts::TOO_LONG, &[&limit.to_string()], cx);
+        if session.nick.is_none() {
+            cx.reply(texts::PROMPT.as_bytes());
+        }
     }
 
     fn closed(&mut self, session: ChatSession, why: &Closed, cx: &mut Context<'_>) {

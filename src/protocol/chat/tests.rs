@@ -182,6 +182,15 @@ fn a_long_line_gets_one_notice_and_is_not_sent() {
 }
 
 #[test]
+fn a_nickname_that_is_far_too_long_is_asked_for_again() {
+    let mut room = Room::new();
+    let shy = room.sim.connect();
+    room.says(shy, &"x".repeat(5000));
+    let prompt = "Enter your nickname: ";
+    assert_eq!(room.sees(shy), format!("{prompt}Your line is over 4096 bytes and was not sent.\n{prompt}"));
+}
+
+#[test]
 fn what_could_deceive_is_replaced_before_anybody_sees_it() {
     let (mut room, [ann, bob]) = Room::of(["ann", "bob"]);
     room.says(ann, "\x1b[2J\tgrün \u{202E}x\u{2028}bob: y\rz");

@@ -39,6 +39,9 @@ impl Handler for Count {
         cx.reply_input(line);
         line.len()
     }
+    fn too_long(&mut self, _: &mut usize, limit: usize, cx: &mut Context<'_>) {
+        cx.reply(format!("!{limit} ").as_bytes());
+    }
     fn eof(&mut self, count: &mut usize, cx: &mut Context<'_>) {
         cx.reply(format!("{count} lines").as_bytes());
         cx.close();
@@ -48,17 +51,17 @@ impl Handler for Count {
 #[test]
 fn lines_obey_with_any_limit() {
     for limit in [0, 1, 2, 7, 8, 9, 100] {
-        assert_chunking_law(|| Lines::new(Count, limit).with_notice("!"), INPUT);
+        assert_chunking_law(|| Lines::new(Count, limit), INPUT);
     }
 }
 
 #[test]
 fn lines_are_those_of_the_input() {
-    let mut sim = Sim::new(Lines::new(Count, 8).with_notice("!"));
+    let mut sim = Sim::new(Lines::new(Count, 8));
     let peer = sim.connect();
     sim.send(peer, b"ab\r\n\nexactly8\r\nninechars\n\r\r\ncd");
     sim.shut_down(peer);
-    assert_eq!(sim.received(peer), b"2 ba0 8 8yltcaxe!1 \r2 dc5 lines");
+    assert_eq!(sim.received(peer), b"2 ba0 8 8yltcaxe!8 1 \r2 dc5 lines");
 }
 
 #[test]
