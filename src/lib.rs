@@ -111,7 +111,7 @@ mod throttle;
 mod stop;
 mod console;
 mod command;
-pub mod stdio;
+mod stdio;
 mod printer;
 
 // What bounds all of it, and how it is tested without a socket.

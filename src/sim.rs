@@ -70,6 +70,11 @@ impl<H: Handler> Sim<H> {
         }
     }
 
+    /// Calls the handler outside of any connection, as [`Reactor::start`](crate::Reactor::start) does.
+    pub fn start(&mut self, start: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
+        self.dispatcher.call(start);
+    }
+
     /// A peer connects. It reads everything at once, until told otherwise. A server that is stopping lets nobody in.
     pub fn connect(&mut self) -> SimPeer {
         let (peer, stream) = self.new_peer();

@@ -21,7 +21,7 @@ use rustix::net::{RecvFlags, SendFlags};
 
 /// What a descriptor is, as far as reading and writing without waiting depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A terminal, real or pseudo.
     Terminal,
     /// A pipe or a named FIFO.
@@ -44,7 +44,7 @@ impl Kind {
     /// # Errors
     ///
     /// Those of fstat(2): the descriptor is closed.
-    pub fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let stat = fstat(fd)?;
         Ok(match FileType::from_raw_mode(stat.st_mode) {
             FileType::Fifo => Self::Pipe,
@@ -66,7 +66,7 @@ impl Kind {
 /// Those of open(2) on `/proc/self/fd/N`. `EACCES`: the pipe or terminal belongs to another user, as in a container or
 /// under `su`. `ENXIO`: a socket, or a FIFO without a reader. `ENOENT`: no `/proc`, or not ours. `EBADF`: `fd` itself
 /// was not opened for `access`.
-pub fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> {
+pub(crate) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> {
     let granted = fcntl_getfl(fd)? & OFlags::RWMODE;
     if granted != OFlags::RDWR && granted != access {
         return Err(Errno::BADF.into());
@@ -88,7 +88,7 @@ pub fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> {
 
 /// Standard output or standard error as a destination that never waits.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     descriptor: Descriptor,
 }
 
@@ -98,7 +98,7 @@ impl Output {
     /// # Errors
     ///
     /// See [`Output::from_fd`].
-    pub fn stdout() -> io::Result<Self> {
+    pub(crate) fn stdout() -> io::Result<Self> {
         Self::from_fd(rustix::stdio::stdout())
     }
 
@@ -107,7 +107,7 @@ impl Output {
     /// # Errors
     ///
     /// See [`Output::from_fd`].
-    pub fn stderr() -> io::Result<Self> {
+    pub(crate) fn stderr() -> io::Result<Self> {
         Self::from_fd(rustix::stdio::stderr())
     }
 
@@ -116,7 +116,7 @@ impl Output {
     /// # Errors
     ///
     /// `fd` is closed, or no descriptor is left for the copy.
-    pub fn from_fd(fd: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn from_fd(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let descriptor = Descriptor::open(fd, OFlags::WRONLY)?;
         Ok(Self { descriptor })
     }
@@ -127,7 +127,7 @@ impl Output {
     ///
     /// `WouldBlock`: full, or stopped by Ctrl-S; nothing was written, and [`Output::register`] tells when to go on.
     /// `BrokenPipe`: nobody reads any more. Otherwise those of write(2).
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.descriptor.write(bytes)
     }
 
@@ -137,7 +137,7 @@ impl Output {
     /// # Errors
     ///
     /// Those of `epoll_ctl(2)`, apart from its refusal of files.
-    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match self.descriptor.register(registry, token, Interest::WRITABLE) {
             Err(error) if is_unpollable(&error) => Ok(()),
             result => result,
@@ -151,7 +151,7 @@ impl Output {
 /// One call of `write` is one record. A record of which a part was taken is completed before anything else is written,
 /// so a line is never cut by another one of ours. No call ever fails: a closed standard error must not end a server.
 #[derive(Debug)]
-pub struct Diagnostics {
+pub(crate) struct Diagnostics {
     output: Output,
     /// The part of the last record that is still to be written; holds at most one record and one notice.
     rest: Vec<u8>,
@@ -161,7 +161,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Writes to `output`, as a rule [`Output::stderr`].
     #[must_use]
-    pub fn new(output: Output) -> Self {
+    pub(crate) fn new(output: Output) -> Self {
         Self { output, rest: Vec::new(), dropped: 0 }
     }
 

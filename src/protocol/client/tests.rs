@@ -13,8 +13,12 @@ fn address() -> Address {
     "127.0.0.1:4444".parse().expect("a valid address")
 }
 
+/// A client that has asked for its connection.
 fn client(options: ClientOptions) -> Sim<Client> {
-    Sim::new(Client::new(address(), options))
+    let mut sim = Sim::new(Client::new(address(), options));
+    sim.start(Client::start);
+    assert_eq!(sim.wanted(), [address()]);
+    sim
 }
 
 /// A client whose connection is up, and its server.
