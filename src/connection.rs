@@ -116,7 +116,7 @@ impl Connection {
     /// Of these, the bytes that the peer's own input caused: what it is not read for. What others queued must not count, or
     /// two programs that each send before they read would wait for each other for ever.
     pub(crate) fn queued_own(&self) -> usize {
-        self.outbox.as_ref().map_or(0, |outbox| outbox.len() - outbox.foreign())
+        self.outbox.as_ref().map_or(0, |outbox| outbox.len() - outbox.others())
     }
 
     /// Whether this peer still has a session to talk to.
@@ -126,7 +126,7 @@ impl Connection {
 
     /// Whether input was read that its session will answer when output has drained.
     pub(crate) fn holds_back(&self) -> bool {
-        self.is_open() && self.flags.paused && self.inbox.is_some()
+        self.is_open() && (self.flags.paused || self.flags.tell_drained) && self.inbox.is_some()
     }
 
     /// Writes what is queued, in order, until all is taken, the kernel refuses, or `budget` bytes went out. Returns how

@@ -1,7 +1,7 @@
 //! Outbound connections: from an address that a handler asked for to a stream, or to the reason why not.
 //!
-//! Invariant: every address that is asked for ends in exactly one `open` or one `connect_failed`. The addresses of a name
-//! are tried one after the other.
+//! Invariant: every address that is asked for ends in exactly one `open` or one `connect_failed`, unless the reactor stops
+//! first. The addresses of a name are tried one after the other.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,6 +15,7 @@ use crate::dispatcher::Dispatcher;
 use crate::handler::{Handler, Peer, Token};
 use crate::socket::SocketOptions;
 use crate::stream::Stream;
+use crate::tables::Stop;
 
 /// The connections that are on their way.
 #[derive(Debug, Default)]
@@ -39,17 +40,20 @@ enum Target {
 }
 
 impl Connector {
-    /// Notes news of a connection; false when it is not one of those on their way.
-    pub(crate) fn wake(&mut self, token: Token) -> bool {
-        let is_ours = !self.attempts.is_empty() && self.attempts.contains_key(&token);
-        if is_ours {
+    /// Notes news of a connection, if it is one of those on their way.
+    pub(crate) fn wake(&mut self, token: Token) {
+        if !self.attempts.is_empty() && self.attempts.contains_key(&token) {
             self.news.push(token);
         }
-        is_ours
     }
 
     /// Begins what handlers have asked for, and takes what has come about or failed one step further.
     pub(crate) fn work<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
+        if dispatcher.tables.stop >= Stop::Draining {
+            // Who stops makes no new connections, and lets go of those that have not come about.
+            dispatcher.tables.wanted.clear();
+            return self.attempts.clear();
+        }
         for token in std::mem::take(&mut self.news) {
             self.advance(token, dispatcher);
         }

@@ -54,8 +54,11 @@ impl DatagramSocket {
             }
             match self.socket.recv_from(dispatcher.buffer()) {
                 Ok((count, from)) if rules.answers(from) => {
-                    let mut refused = 0;
-                    dispatcher.datagram(from, count, |answer| refused = u64::from(!self.send(answer, from)));
+                    let (mut sent, mut refused) = (0, 0);
+                    dispatcher.datagram(from, count, |answer| {
+                        (sent, refused) = if self.send(answer, from) { (answer.len() as u64, 0) } else { (0, 1) };
+                    });
+                    dispatcher.tables.stats.bytes_out += sent;
                     dispatcher.tables.stats.datagrams_dropped += refused;
                 }
                 Ok(_) => dispatcher.tables.stats.datagrams_dropped += 1,

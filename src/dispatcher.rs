@@ -137,7 +137,8 @@ impl<H: Handler> Dispatcher<H> {
                 self.deliver_held(token);
             } else {
                 let count = self.receive(token);
-                budget = budget.saturating_sub(count);
+                // An empty datagram is work, too.
+                budget = budget.saturating_sub(count.max(1));
                 if count > 0 {
                     self.deliver(token, count);
                 }

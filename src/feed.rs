@@ -46,6 +46,11 @@ impl Feed {
         self.log.capacity()
     }
 
+    /// Whether everybody has everything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.log.is_empty()
+    }
+
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         self.log.extend_from_slice(bytes);
     }

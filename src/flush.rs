@@ -4,7 +4,7 @@
 //! tried again before a writable edge, but for once before its peer is closed for it; a follower that is too far behind is
 //! closed when its feed is flushed, not before.
 
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 
 use crate::connection::{Flush, Phase};
 use crate::feed::{FeedId, Segment};
@@ -21,9 +21,9 @@ impl Tables {
         let outbox = connection.outbox.get_or_insert_with(|| self.pools.outboxes.take());
         match cause {
             Cause::Own => outbox.push(bytes),
-            Cause::Others | Cause::Console => outbox.push_foreign(bytes),
+            Cause::Others | Cause::Console => outbox.push_others(bytes),
         }
-        let foreign = outbox.foreign();
+        let others = outbox.others();
         if let Some(follower) = &mut connection.follower
             && let Some(feed) = self.feeds.get(follower.feed)
         {
@@ -31,7 +31,7 @@ impl Tables {
         }
         self.mark_dirty(token);
         if let (Cause::Others, Some(limit)) = (cause, self.limits.max_queue)
-            && foreign > limit
+            && others > limit
         {
             self.enforce_queue_limit(token, limit);
         }
@@ -41,7 +41,7 @@ impl Tables {
     fn enforce_queue_limit(&mut self, token: Token, limit: usize) {
         self.flush_all(token);
         let outbox = self.connections.get(token).and_then(|connection| connection.outbox.as_ref());
-        if let Some(queued) = outbox.map(|outbox| outbox.foreign())
+        if let Some(queued) = outbox.map(|outbox| outbox.others())
             && queued > limit
         {
             self.abort(token, Closed::QueueFull { queued, limit });
@@ -55,7 +55,7 @@ impl Tables {
         if !connection.is_open() {
             return;
         }
-        let mut sent = 0;
+        let (mut sent, mut is_refused) = (0, false);
         if !connection.flags.blocked && !connection.flags.shut_down && connection.is_flushed(&self.feeds) {
             let written = match (head, tail) {
                 (bytes, []) | ([], bytes) => connection.stream.write(bytes),
@@ -66,7 +66,7 @@ impl Tables {
                     sent = count;
                     connection.last_active = now;
                 }
-                Err(error) if is_transient(&error) => {}
+                Err(error) if is_transient(&error) => is_refused = error.kind() == ErrorKind::WouldBlock,
                 Err(error) => return self.abort(token, Closed::Failed(error)),
             }
             self.stats.bytes_out += sent as u64;
@@ -81,6 +81,9 @@ impl Tables {
         let from_head = sent.min(head.len());
         self.queue(token, &head[from_head..], Cause::Own);
         self.queue(token, &tail[sent - from_head..], Cause::Own);
+        if is_refused {
+            self.wait_for_writable(token);
+        }
     }
 
     /// Flushes until neither a connection nor a feed has anything new to offer.
@@ -161,7 +164,9 @@ impl Tables {
         }
         if connection.phase != Phase::Flushing {
             // The feed may have kept its log only for this follower.
-            if let Some(feed) = connection.follower.as_ref().map(|follower| follower.feed) {
+            if let Some(feed) = connection.follower.as_ref().map(|follower| follower.feed)
+                && self.feeds.get(feed).is_some_and(|feed| !feed.is_empty())
+            {
                 self.mark_feed_dirty(feed);
             }
             return;
@@ -287,7 +292,7 @@ impl Tables {
             let unsent = connection.outbox.as_ref().map_or(&[][..], |outbox| outbox.unsent());
             for segment in follower.segments(feed.end()) {
                 match segment {
-                    Segment::Feed(range) => whole.push_foreign(feed.slice(range)),
+                    Segment::Feed(range) => whole.push_others(feed.slice(range)),
                     Segment::Own(range) => whole.push(&unsent[range]),
                 }
             }

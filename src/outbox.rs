@@ -1,6 +1,6 @@
 //! What a connection is owed and the kernel has not taken yet.
 //!
-//! Invariant: `bytes[start..]` is exactly the unsent output, oldest first; `foreign` is at most its length and counts what
+//! Invariant: `bytes[start..]` is exactly the unsent output, oldest first; `others` is at most its length and counts what
 //! *others* queued, which is what the hard limit bounds. Exists only while something is unsent. Does no I/O.
 
 /// The unsent output of one connection.
@@ -8,7 +8,7 @@
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
     start: usize,
-    foreign: usize,
+    others: usize,
 }
 
 impl Outbox {
@@ -23,9 +23,9 @@ impl Outbox {
     }
 
     /// Queues output that another connection, the console or an alarm caused.
-    pub(crate) fn push_foreign(&mut self, bytes: &[u8]) {
+    pub(crate) fn push_others(&mut self, bytes: &[u8]) {
         self.push(bytes);
-        self.foreign += bytes.len();
+        self.others += bytes.len();
     }
 
     /// The unsent bytes.
@@ -38,8 +38,8 @@ impl Outbox {
     }
 
     /// How many of the unsent bytes others queued, at most.
-    pub(crate) fn foreign(&self) -> usize {
-        self.foreign
+    pub(crate) fn others(&self) -> usize {
+        self.others
     }
 
     /// Forgets the oldest `count` bytes: the kernel took them.
@@ -49,7 +49,7 @@ impl Outbox {
     pub(crate) fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "consumed {count} of {} bytes", self.len());
         self.start += count;
-        self.foreign = self.foreign.min(self.len());
+        self.others = self.others.min(self.len());
         if self.start == self.bytes.len() {
             self.clear();
         }
@@ -58,7 +58,7 @@ impl Outbox {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.start = 0;
-        self.foreign = 0;
+        self.others = 0;
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -75,14 +75,14 @@ mod tests {
     fn counts_what_others_queued_and_never_more_than_is_left() {
         let mut outbox = Outbox::default();
         outbox.push(b"own");
-        outbox.push_foreign(b"others");
-        assert_eq!((outbox.len(), outbox.foreign()), (9, 6));
+        outbox.push_others(b"others");
+        assert_eq!((outbox.len(), outbox.others()), (9, 6));
         outbox.consume(3);
-        assert_eq!((outbox.unsent(), outbox.foreign()), (&b"others"[..], 6));
+        assert_eq!((outbox.unsent(), outbox.others()), (&b"others"[..], 6));
         outbox.consume(5);
-        assert_eq!((outbox.unsent(), outbox.foreign()), (&b"s"[..], 1));
+        assert_eq!((outbox.unsent(), outbox.others()), (&b"s"[..], 1));
         outbox.consume(1);
-        assert_eq!((outbox.len(), outbox.foreign()), (0, 0));
+        assert_eq!((outbox.len(), outbox.others()), (0, 0));
     }
 
     #[test]

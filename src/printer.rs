@@ -42,6 +42,11 @@ impl Printer {
         !matches!(self.stdout, Stdout::Closed)
     }
 
+    /// Whether there is something to write that can be written.
+    pub(crate) fn has_work(&self, tables: &Tables) -> bool {
+        !tables.told.is_empty() || tables.printed.len() > 0 && !self.is_blocked
+    }
+
     /// Writes what waits, as far as that goes without waiting.
     ///
     /// # Errors

@@ -217,24 +217,23 @@ impl<H: Handler> Reactor<H> {
         self.accept(buried);
         self.take_datagrams();
         self.dispatcher.flush_and_bury();
+        self.step_stop();
         self.printer.write(&mut self.dispatcher.tables, self.poll.registry())?;
-        Ok(self.step_stop())
+        Ok(!self.has_stopped())
     }
 
     /// How long the poll may wait: not at all while something is ready, else until the next deadline.
     fn timeout(&mut self) -> Option<Duration> {
         let tables = &mut self.dispatcher.tables;
-        let waits_for_connection = tables.is_console_held();
+        let is_console_held = tables.is_console_held();
         let is_paused = self.pause.is_on(tables.now);
         let has_listener = self.listeners.iter().any(|listening| match listening {
             Listening::Streams(acceptor) => acceptor.may_accept() && !is_paused,
             Listening::Datagrams(socket) => socket.may_read(),
         });
-        let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !waits_for_connection;
-        if !tables.ready.is_empty() || !tables.wanted.is_empty() || has_listener || has_console {
-            return Some(Duration::ZERO);
-        }
-        if tables.stop == Stop::Requested {
+        let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !is_console_held;
+        let has_requests = !tables.wanted.is_empty() || tables.stop == Stop::Requested || self.printer.has_work(tables);
+        if !tables.ready.is_empty() || has_requests || has_listener || has_console {
             return Some(Duration::ZERO);
         }
         let deadlines = [tables.timers.next_deadline(), self.pause.until(), self.console_retry, self.stop_deadline];
@@ -367,18 +366,19 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    /// Takes a wish to stop one step further. Returns whether to go on.
-    fn step_stop(&mut self) -> bool {
-        let wishes = self.stopper.take() + self.signals.as_mut().map_or(0, Signals::take);
+    /// Takes a wish to stop one step further.
+    fn step_stop(&mut self) {
+        let (signals, hang_ups) = self.signals.as_mut().map_or((0, 0), Signals::take);
         let tables = &mut self.dispatcher.tables;
-        tables.stop = match (tables.stop, wishes) {
+        // A terminal that closes ends the input and sends SIGHUP, in any order: one wish, said twice.
+        let hang_ups = if tables.stop == Stop::Running { hang_ups.min(1) } else { 0 };
+        tables.stop = match (tables.stop, self.stopper.take() + signals + hang_ups) {
             (stop, 0) => stop,
-            // A terminal that closes ends the input and sends SIGHUP: one wish, said twice.
             (Stop::Running | Stop::Requested, 1) => Stop::Requested,
             _ => Stop::Now,
         };
         match tables.stop {
-            Stop::Running => return true,
+            Stop::Running => {}
             Stop::Requested => {
                 self.stop_deadline = tables.now.checked_add(tables.limits.drain);
                 self.listeners.clear();
@@ -392,14 +392,18 @@ impl<H: Handler> Reactor<H> {
                     self.end_now();
                 }
             }
-            Stop::Now => {}
+            Stop::Now => self.end_now(),
         }
+    }
+
+    /// Whether nobody is owed anything any more, or nobody is to be waited for.
+    fn has_stopped(&self) -> bool {
         let tables = &self.dispatcher.tables;
-        if tables.stop == Stop::Now {
-            self.end_now();
-            return false;
+        match tables.stop {
+            Stop::Running | Stop::Requested => false,
+            Stop::Draining => tables.connections.is_empty() && (tables.printed.len() == 0 || !self.printer.is_open()),
+            Stop::Now => true,
         }
-        !tables.connections.is_empty() || tables.printed.len() > 0 && self.printer.is_open()
     }
 
     /// Drops whoever is left.

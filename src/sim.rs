@@ -313,6 +313,7 @@ impl<H: Handler> Sim<H> {
         }
         self.dispatcher.work_ready();
         self.dispatcher.run_timers();
+        self.dispatcher.flush_and_bury();
         if self.dispatcher.tables.stop == Stop::Requested {
             self.stop_deadline = self.dispatcher.tables.now.checked_add(self.dispatcher.tables.limits.drain);
             self.dispatcher.begin_stop();

@@ -63,9 +63,13 @@ impl Signals {
         self.has_news = true;
     }
 
-    /// The number of signals since the last look.
-    pub(crate) fn take(&mut self) -> usize {
-        if std::mem::take(&mut self.has_news) { self.source.pending().count() } else { 0 }
+    /// The numbers of signals and of hang-ups (SIGHUP) among the signals, since the last look.
+    pub(crate) fn take(&mut self) -> (usize, usize) {
+        if !std::mem::take(&mut self.has_news) {
+            return (0, 0);
+        }
+        let (hang_ups, others): (Vec<_>, Vec<_>) = self.source.pending().partition(|&signal| signal == SIGHUP);
+        (others.len(), hang_ups.len())
     }
 }
 

@@ -135,6 +135,16 @@ impl Handler for Relay {
 }
 
 #[test]
+fn what_is_asked_for_before_the_first_turn_needs_no_further_event() {
+    let mut reactor = Reactor::new(Echo::bytes(), Limits::default()).expect("a poll");
+    reactor.start(|_, cx| {
+        cx.tell("told before the first turn");
+        cx.stop();
+    });
+    reactor.run().expect("stops without anybody's help");
+}
+
+#[test]
 fn an_outbound_connection_comes_about_and_carries_bytes_back() {
     let target = TcpListener::bind("127.0.0.1:0").expect("free");
     let to: Address = target.local_addr().expect("bound").to_string().parse().expect("an address");

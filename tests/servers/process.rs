@@ -3,8 +3,9 @@
 use crate::support::peer::Peer;
 use crate::support::process::Process;
 use crate::support::server::{Launch, Program, Stop};
-use crate::support::wait::{alone, until_some};
+use crate::support::wait::{PATIENCE, alone, until_some};
 use rustix::process::Signal;
+use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -108,7 +109,13 @@ fn standard_output_has_only_addresses_and_standard_error_the_rest() {
 
 #[test]
 fn the_figures_of_stats_are_true() {
-    let mut server = Program::Echo.launch().args("--stdin commands --max-connections 2").start();
+    let flags = "--stdin commands --max-connections 2 --listen udp:127.0.0.1:0";
+    let mut server = Program::Echo.launch().listen("127.0.0.1:0").args(flags).start();
+    let datagrams = server.addresses(2)[1].trim_start_matches("udp:").to_owned();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a valid time-out");
+    socket.send_to(b"123", &datagrams).expect("sent");
+    assert_eq!(socket.recv(&mut [0; 9]).expect("an answer"), 3);
     let mut gone = Peer::connect(&server.address());
     gone.echo("12345");
     gone.finish();
@@ -122,7 +129,7 @@ fn the_figures_of_stats_are_true() {
     server.stderr.wait_for("accepted");
     let text = server.stderr.text();
     let line = text.lines().find(|line| line.contains("accepted")).expect("just seen");
-    for figure in ["connections 2", "accepted 3", "refused 1", "bytes in 13", "bytes out 13", "queued 0"] {
+    for figure in ["connections 2", "accepted 3", "refused 1", "bytes in 16", "bytes out 16", "queued 0"] {
         assert!(line.contains(figure), "{figure:?} is missing: {line:?}");
     }
 }

@@ -211,6 +211,7 @@ fn a_second_signal_stops_at_once() {
         server.signal(second);
         let exit = server.wait_since(asked);
         assert!(exit.took < SECOND, "{first:?}, {second:?}: {exit:?}");
+        assert_eq!(exit.code, Some(0), "{first:?}, {second:?}");
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::framing::Lines;
 use crate::protocol::{Echo, EchoLines};
+use proptest::prelude::*;
 
 const INPUT: &[u8] =
     b"one\r\n\ntwo\nexactly8\nexactly8\r\nninechars\nmuch longer than that\r\n\r\r\n\r\r\r\n\xff\0\nq\nafter q\nlast";
@@ -11,6 +12,18 @@ const INPUT: &[u8] =
 fn echo_obeys() {
     assert_chunking_law(Echo::bytes, INPUT);
     assert_chunking_law(Echo::bytes, &[b'x'; 300]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn echo_obeys_whatever_comes(input in proptest::collection::vec(prop_oneof![
+        3 => any::<u8>(), 1 => Just(b'\n'), 1 => Just(b'\r'), 1 => Just(b'q')
+    ], 0..40)) {
+        assert_chunking_law(Echo::bytes, &input);
+        let options = EchoLines { prefix: b"> ".to_vec(), quit_on: Some(b"q".to_vec()), max_line: 6 };
+        assert_chunking_law(|| Echo::lines(options.clone()), &input);
+    }
 }
 
 #[test]

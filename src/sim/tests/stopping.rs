@@ -229,6 +229,20 @@ fn lines_that_were_read_and_held_back_are_answered_before_the_end() {
 }
 
 #[test]
+fn lines_that_were_held_back_are_answered_also_when_the_peer_reads_again_just_at_the_stop() {
+    let mut sim = Sim::with_limits(Lines::new(Wide, 100), small());
+    let peer = sim.connect();
+    sim.stall(peer);
+    sim.send(peer, &b"a\n".repeat(20));
+    sim.run();
+    sim.resume(peer);
+    sim.stop();
+    assert_eq!(sim.received(peer).len(), 20 * 3000);
+    assert_eq!(sim.ending(peer), Some(Ending::Eof));
+    assert!(sim.is_stopped());
+}
+
+#[test]
 fn what_is_held_back_does_not_outlast_the_drain_time() {
     let mut sim = Sim::with_limits(Lines::new(Wide, 100), small());
     let peer = sim.connect();
