@@ -19,7 +19,7 @@ struct Args {
     #[arg(value_name = "ADDR", help = ADDRESS)]
     address: Address,
 
-    /// After our side has ended: how long to wait while nothing comes
+    /// After our side has ended: how long to wait while nothing moves
     #[arg(long, value_name = "DUR|off", default_value = "5s", value_parser = parse_off(parse_duration))]
     linger: Off<Duration>,
 
@@ -48,7 +48,7 @@ Examples:
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    cli::start_log(args.verbose.into());
+    cli::start_log(cli::log_level(args.verbose));
     let outcome = run(args).unwrap_or_else(|error| Some(error.to_string()));
     outcome.map_or(ExitCode::SUCCESS, |failure| cli::fail::<Args>(&failure))
 }

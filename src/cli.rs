@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, ValueEnum};
 use ipnet::IpNet;
+use log::LevelFilter;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -82,7 +83,8 @@ pub struct ServerArgs {
     #[arg(long, value_name = "CIDR", value_parser = parse_net, help_heading = "Limits")]
     pub deny: Vec<IpNet>,
 
-    /// Close a client for which others have queued more; stop reading one that has a quarter of it to read itself
+    /// Close a client for which others have queued more; read no further from one that leaves a quarter of it in answers
+    /// to itself unread
     #[arg(long, value_name = "BYTES|off", default_value = "1MiB", value_parser = parse_off(parse_size),
         help_heading = "Limits")]
     pub max_queue: Off<usize>,
@@ -155,7 +157,7 @@ pub fn serve<P: CommandFactory, H: Handler>(args: &ServerArgs, service: &Service
     if let Some(udp) = args.listen.iter().find(|address| matches!(address, Address::Udp { .. }) && !service.udp) {
         usage_error::<P>(format!("{udp}: this server has no use for datagrams; give it without udp:"));
     }
-    start_log(if args.quiet { -1 } else { args.verbose.into() });
+    start_log(if args.quiet { LevelFilter::Error } else { log_level(args.verbose) });
     match run(args, service, handler) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail::<P>(&with_remedy(&*error)),
@@ -231,15 +233,19 @@ fn announce(bound: &[Address]) {
     }
 }
 
-/// Sends the log to standard error without ever waiting for whoever reads it. `verbosity`: -1 errors, 0 warnings, 1 who
-/// comes and goes, 2 details; the environment variable `RUST_LOG` goes before it.
-pub fn start_log(verbosity: i16) {
-    let level = match verbosity {
-        ..0 => log::LevelFilter::Error,
-        0 => log::LevelFilter::Warn,
-        1 => log::LevelFilter::Info,
-        _ => log::LevelFilter::Debug,
-    };
+/// How much is logged after so many `-v`: warnings, who comes and goes, details.
+#[must_use]
+pub fn log_level(verbose: u8) -> LevelFilter {
+    match verbose {
+        0 => LevelFilter::Warn,
+        1 => LevelFilter::Info,
+        _ => LevelFilter::Debug,
+    }
+}
+
+/// Sends the log to standard error without ever waiting for whoever reads it. The environment variable `RUST_LOG` goes
+/// before the level.
+pub fn start_log(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level).parse_default_env().format(|out, record| {
         // What a peer sent may be part of the message, and a terminal may show it.
@@ -255,7 +261,7 @@ pub fn start_log(verbosity: i16) {
 }
 
 /// Raises the soft limit of descriptors to the hard one: the soft one is 1,024 on most systems, for select(2)'s sake.
-pub fn raise_descriptor_limit() {
+fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
         return;

@@ -81,7 +81,7 @@ impl<'a> Context<'a> {
         if self.speaker == Speaker::Connection(to) {
             return self.reply(bytes);
         }
-        // The console can wait, so what is typed never counts against the peer's limit.
+        // The console can wait, so what is typed does not close the peer by itself.
         let cause = if self.speaker == Speaker::Console { Cause::Console } else { Cause::Others };
         self.tables.queue(to, bytes, cause);
         if self.speaker == Speaker::Console
@@ -94,12 +94,12 @@ impl<'a> Context<'a> {
     /// Leaves what is typed at the console unread, until [`release_console`](Self::release_console): for a handler that could
     /// only pile it up.
     pub fn hold_console(&mut self) {
-        self.tables.console_is_held = true;
+        self.tables.handler_holds_console = true;
     }
 
     /// Ends what [`hold_console`](Self::hold_console) began.
     pub fn release_console(&mut self) {
-        self.tables.console_is_held = false;
+        self.tables.handler_holds_console = false;
     }
 
     /// Whether more may be sent to the peer of this callback: false once more than
@@ -117,7 +117,7 @@ impl<'a> Context<'a> {
         is_writable
     }
 
-    /// Whether the peer of this callback has ended its side, so that nothing will follow this input.
+    /// Whether the peer of this callback has ended its side, so that nothing will follow this input. True without a peer.
     #[must_use]
     pub fn is_eof(&self) -> bool {
         match self.speaker {
@@ -203,7 +203,7 @@ impl<'a> Context<'a> {
     /// Asks for an outbound connection. [`Handler::open`](crate::Handler::open) follows, or
     /// [`Handler::connect_failed`](crate::Handler::connect_failed); never before this callback has returned.
     ///
-    /// A name is looked up then and there, which may take seconds, during which nobody is served: a server gives IP
+    /// A name is looked up in the same turn, which may take seconds, during which nobody is served: a server gives IP
     /// addresses. `udp:` gives a connection of which every [`send`](Self::send) is a datagram.
     pub fn connect(&mut self, to: Address) {
         self.tables.wanted.push(to);
@@ -239,11 +239,11 @@ impl<'a> Context<'a> {
     }
 
     /// Tells a peer that nothing more will be sent (a half-close), once all is sent. Its input goes on.
-    pub fn shut_down(&mut self, other: Token) {
-        if self.speaker == Speaker::Connection(other) {
+    pub fn shut_down(&mut self, token: Token) {
+        if self.speaker == Speaker::Connection(token) {
             self.queue_replies();
         }
-        self.tables.shut_down(other);
+        self.tables.shut_down(token);
     }
 
     /// Stops the reactor: no more is accepted, every connection is sent what it is owed and closed.

@@ -91,13 +91,13 @@ pub trait Handler {
     /// A datagram has arrived at a `udp:` listener. All replies of one call go back as one datagram; none if there are none.
     fn datagram<'a>(&mut self, _from: SocketAddr, _input: &'a mut [u8], _cx: &mut Context<'a>) {}
 
-    /// A line was typed at standard input (without its line end), where lines are commands. Knows `help`, `stats` and
+    /// A line was typed at standard input (without its line end), where lines are commands or input. Knows `help`, `stats` and
     /// `quit`, unless overridden.
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
         crate::command::run(line, cx);
     }
 
-    /// Standard input has ended, where lines are commands. Stops, unless overridden.
+    /// Standard input has ended, where lines are commands or input. Stops, unless overridden.
     fn console_end(&mut self, cx: &mut Context<'_>) {
         cx.stop();
     }

@@ -27,7 +27,7 @@ pub struct Limits {
     /// ([`Closed::InboxFull`](crate::Closed::InboxFull)). 64 KiB: sixteen times the default line.
     pub inbox: usize,
     /// Output that *others* may queue for one connection before it is closed. Reading a peer pauses while more than a
-    /// quarter is queued for it, and goes on under a sixteenth. 1 MiB: one second of a slow home line.
+    /// quarter that its *own* input caused is queued, and goes on under a sixteenth. 1 MiB: one second of a slow home line.
     pub max_queue: Option<usize>,
     /// How far a follower may fall behind a feed before it is closed; also the size that a feed keeps to. 4 MiB:
     /// about fifty thousand chat lines.
@@ -40,11 +40,14 @@ pub struct Limits {
     /// After the last byte was flushed, how long a closing connection may go on sending before it is dropped. 1 s: a
     /// round trip to anywhere, and the reason why late bytes do not turn into a reset that destroys the answer.
     pub linger: Duration,
-    /// A closing connection of which the kernel took no byte for this long is dropped. 30 s.
+    /// A closing connection of which the kernel took no byte for this long is dropped. 30 s: a network may be gone for a
+    /// while, and TCP's own patience is a quarter of an hour.
     pub flush_stall: Duration,
-    /// After a stop is asked for, how long connections may take to receive what they are owed. 5 s.
+    /// After a stop is asked for, how long connections may take to receive what they are owed. 5 s: longer than
+    /// any good peer needs, shorter than an operator or a service manager waits.
     pub drain: Duration,
-    /// When descriptors run out and nobody leaves: how long until accepting is tried again. 100 ms.
+    /// When descriptors run out and nobody leaves: how long until accepting is tried again. 100 ms: ten
+    /// failed calls a second cost nothing, and a freed descriptor elsewhere is found soon.
     pub accept_retry: Duration,
     /// Longest line taken from standard input. 4096: what a Linux terminal can deliver in one line.
     pub console_line: usize,
@@ -85,14 +88,14 @@ impl Limits {
         }
     }
 
-    /// Reading a peer pauses while more than this is queued for it: a quarter of [`max_queue`](Self::max_queue). With the
+    /// Reading a peer pauses while more than this, caused by its own input, is queued for it: a quarter of [`max_queue`](Self::max_queue). With the
     /// hard limit off, a quarter of its default: memory stays bounded whatever a peer sends.
     #[must_use]
     pub fn high_mark(&self) -> usize {
         self.max_queue.unwrap_or(MIB) / 4
     }
 
-    /// Reading goes on when no more than this is queued: a sixteenth of [`max_queue`](Self::max_queue).
+    /// Reading goes on when no more than this of it is queued: a sixteenth of [`max_queue`](Self::max_queue).
     #[must_use]
     pub fn low_mark(&self) -> usize {
         self.max_queue.unwrap_or(MIB) / 16

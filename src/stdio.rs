@@ -149,7 +149,7 @@ impl Output {
 /// now is dropped and counted, and the next one that it takes is preceded by the line `N log lines dropped`.
 ///
 /// One call of `write` is one record. A record of which a part was taken is completed before anything else is written,
-/// so a line is never cut by another one of ours. No call ever fails: a closed standard error must not end a server.
+/// so a line is never cut by another one of this destination. No call ever fails: a closed standard error must not end a server.
 #[derive(Debug)]
 pub(crate) struct Diagnostics {
     output: Output,

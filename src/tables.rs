@@ -97,17 +97,18 @@ pub(crate) struct Tables {
     pub(crate) scratch: Vec<u8>,
     /// The callback that runs was told to hold back its output.
     pub(crate) held_back: bool,
-    /// Output for standard output, and the connections that wait until it has drained.
+    /// Output for standard output.
     pub(crate) printed: Outbox,
+    /// The connections that wait until that has drained.
+    print_waiters: Vec<Token>,
     /// Answers to the operator.
     pub(crate) told: Vec<u8>,
-    print_waiters: Vec<Token>,
     /// Number of timers at which those of sessions that are over are looked for.
     timers_swept_at: usize,
-    /// The connection that makes the console wait, and whether the console is what runs.
+    /// The connection that makes the console wait.
     pub(crate) console_waits_for: Option<Token>,
     /// The handler takes no lines for now.
-    pub(crate) console_is_held: bool,
+    pub(crate) handler_holds_console: bool,
     /// Connections asked for.
     pub(crate) wanted: Vec<Address>,
     pub(crate) ready: Vec<Token>,
@@ -137,7 +138,7 @@ impl Tables {
             print_waiters: Vec::new(),
             timers_swept_at: TIMERS_UNSWEPT,
             console_waits_for: None,
-            console_is_held: false,
+            handler_holds_console: false,
             wanted: Vec::new(),
             ready: Vec::new(),
             dirty: Vec::new(),
@@ -353,7 +354,7 @@ impl Tables {
         }
     }
 
-    /// Whether the console has to wait until a peer has read what was typed for it.
+    /// Whether the console has to wait: until a peer has read what was typed for it, or the handler takes lines again.
     pub(crate) fn is_console_held(&mut self) -> bool {
         let low = self.limits.low_mark();
         let held = self
@@ -363,7 +364,7 @@ impl Tables {
         if !held {
             self.console_waits_for = None;
         }
-        held || self.console_is_held
+        held || self.handler_holds_console
     }
 
     /// The figures, with those that are looked up rather than counted.

@@ -21,8 +21,8 @@ const MOST_EARLY: usize = 64 * 1024;
 /// What can be chosen about a client.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// After the end of the input: how long nothing may move, in either direction, before the client stops. A peer that
-    /// ends its side ends the client before that; over UDP there is no other end.
+    /// After the end of the input: how long nothing may come, while of what was typed nothing more is taken, before the client
+    /// stops. A peer that ends its side ends the client before that; over UDP there is no other end.
     pub linger: Duration,
     /// How long to try to connect, also to a peer that does not answer at all. `None`: once, for as long as the system does.
     pub retry: Option<Duration>,

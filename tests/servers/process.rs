@@ -137,14 +137,16 @@ fn the_figures_of_stats_are_true() {
 #[test]
 fn comings_and_goings_are_told_when_asked_for() {
     let talkative = Program::Echo.launch().args("-v").start();
+    let by_environment = Program::Echo.launch().after("export RUST_LOG=info").args("-q").start();
     let quiet = Program::Echo.launch().args("-q").start();
-    for server in [&talkative, &quiet] {
+    for server in [&talkative, &by_environment, &quiet] {
         let mut peer = Peer::connect(&server.address());
         peer.echo("hello\n");
         peer.finish();
         peer.expect_eof();
     }
     talkative.stderr.wait_for("127.0.0.1:");
+    by_environment.stderr.wait_for("127.0.0.1:");
     assert_eq!(quiet.stderr.text(), "");
 }
 
