@@ -70,6 +70,19 @@ fn a_stalled_member_costs_no_more_than_twice_the_room() {
 }
 
 #[test]
+fn the_log_goes_as_soon_as_the_slowest_member_has_caught_up() {
+    let mut sim = Sim::new(scene(chat));
+    let (talker, slow) = (sim.connect(), sim.connect());
+    sim.stall(slow);
+    sim.send(talker, &[b'x'; 500_000]);
+    sim.run();
+    assert!(sim.room_capacity() >= 500_000, "kept for the slow one");
+    sim.resume(slow);
+    assert!(sim.received(slow).len() > 500_000);
+    assert!(sim.room_capacity() <= 64 * 1024, "nothing has to be published for that");
+}
+
+#[test]
 fn a_line_to_a_thousand_stalled_members_allocates_nothing_for_any_of_them() {
     let mut sim = Sim::new(scene(chat));
     let talker = sim.connect();
