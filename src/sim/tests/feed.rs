@@ -74,7 +74,7 @@ fn the_log_goes_as_soon_as_the_slowest_member_has_caught_up() {
     let mut sim = Sim::new(scene(chat));
     let (talker, slow) = (sim.connect(), sim.connect());
     sim.stall(slow);
-    sim.send(talker, &[b'x'; 500_000]);
+    sim.send(talker, &vec![b'x'; 500_000]);
     sim.run();
     assert!(sim.room_capacity() >= 500_000, "kept for the slow one");
     sim.resume(slow);

@@ -209,13 +209,19 @@ impl Handler for Wide {
     }
 }
 
-#[test]
-fn lines_that_were_read_and_held_back_are_answered_before_the_end() {
+/// A stalled peer, twenty of whose lines were read, and most of them held back.
+fn holding_back() -> (Sim<Lines<Wide>>, SimPeer) {
     let mut sim = Sim::with_limits(Lines::new(Wide, 100), small());
     let peer = sim.connect();
     sim.stall(peer);
     sim.send(peer, &b"a\n".repeat(20));
     sim.run();
+    (sim, peer)
+}
+
+#[test]
+fn lines_that_were_read_and_held_back_are_answered_before_the_end() {
+    let (mut sim, peer) = holding_back();
     sim.stop();
     assert!(!sim.is_stopped());
     let mut received = 0;
@@ -230,11 +236,7 @@ fn lines_that_were_read_and_held_back_are_answered_before_the_end() {
 
 #[test]
 fn lines_that_were_held_back_are_answered_also_when_the_peer_reads_again_just_at_the_stop() {
-    let mut sim = Sim::with_limits(Lines::new(Wide, 100), small());
-    let peer = sim.connect();
-    sim.stall(peer);
-    sim.send(peer, &b"a\n".repeat(20));
-    sim.run();
+    let (mut sim, peer) = holding_back();
     sim.resume(peer);
     sim.stop();
     assert_eq!(sim.received(peer).len(), 20 * 3000);
@@ -244,11 +246,7 @@ fn lines_that_were_held_back_are_answered_also_when_the_peer_reads_again_just_at
 
 #[test]
 fn what_is_held_back_does_not_outlast_the_drain_time() {
-    let mut sim = Sim::with_limits(Lines::new(Wide, 100), small());
-    let peer = sim.connect();
-    sim.stall(peer);
-    sim.send(peer, &b"a\n".repeat(20));
-    sim.run();
+    let (mut sim, peer) = holding_back();
     sim.stop();
     sim.send(peer, &b"b\n".repeat(20));
     sim.advance(5 * SECOND);
