@@ -204,8 +204,7 @@ impl Handler for Client {
     fn connect_failed(&mut self, _: &Address, error: &io::Error, cx: &mut Context<'_>) {
         self.cancel_give_up(cx);
         self.state = State::Waiting;
-        if let Some(retry) = self.options.retry {
-            let until = *self.retry_until.get_or_insert(cx.now() + retry.min(LONGEST_RETRY));
+        if let Some(until) = self.retry_until {
             let left = until.saturating_duration_since(cx.now());
             if !left.is_zero() {
                 cx.set_timer(left.min(RETRY_EVERY));
