@@ -4,6 +4,8 @@
 //! the code in between is the same. Invariants: a handler method never runs beneath another; input reaches the handler in
 //! order and once, but for what it did not use; no connection is read beyond its budget in a turn. Does not poll or accept.
 
+use std::io::ErrorKind;
+
 use slotmap::SecondaryMap;
 
 use crate::address::Address;
@@ -12,7 +14,7 @@ use crate::context::Context;
 use crate::handler::{Closed, Handler, Origin, Peer, Token, Via};
 use crate::inbox::Inbox;
 use crate::stream::{Received, Stream};
-use crate::tables::{Due, Stop, Tables, is_transient};
+use crate::tables::{Due, Stop, Tables};
 
 /// What the kernel, or its simulation, reports of a connection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -167,8 +169,8 @@ impl<H: Handler> Dispatcher<H> {
                 flags.eof = true;
                 flags.may_read = false;
             }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) if is_transient(&error) => {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 flags.may_read = false;
                 flags.drain_fully = false;
             }

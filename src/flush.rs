@@ -9,7 +9,7 @@ use std::io::{ErrorKind, IoSlice};
 use crate::connection::{Flush, Phase};
 use crate::feed::{FeedId, Segment};
 use crate::handler::{Closed, Token};
-use crate::tables::{Cause, Tables, interest, is_transient, kernel_token};
+use crate::tables::{Cause, Tables, interest, kernel_token};
 
 impl Tables {
     /// Queues output for an open connection, in its exact place; others are passed over.
@@ -66,7 +66,8 @@ impl Tables {
                     sent = count;
                     connection.last_active = now;
                 }
-                Err(error) if is_transient(&error) => is_refused = error.kind() == ErrorKind::WouldBlock,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => is_refused = true,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return self.abort(token, Closed::Failed(error)),
             }
             self.stats.bytes_out += sent as u64;

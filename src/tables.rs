@@ -321,27 +321,31 @@ impl Tables {
         }
         connection.flags.paused = true;
         if printing {
-            self.print_waiters.push(token);
+            self.wait_for_stdout(token);
         }
-        // What was held back may have been written since: the flush finds that out and ends the pause.
+        // What was held back may have been written since: the flush finds that out and ends the pause. Not here, since the
+        // pause is what tells the dispatcher that the rest of this input is held back.
         self.mark_dirty(token);
     }
 
-    /// Goes on reading a peer whose output has drained.
+    /// Goes on reading a peer whose output has drained, or notes that it waits for standard output.
     pub(crate) fn end_pause(&mut self, token: Token) {
         let low = self.limits.low_mark();
         let printing = self.printed.len() > low;
         let Some(connection) = self.connections.get_mut(token) else { return };
         if connection.flags.paused && connection.queued_own() <= low {
             if printing {
-                if !self.print_waiters.contains(&token) {
-                    self.print_waiters.push(token);
-                }
-                return;
+                return self.wait_for_stdout(token);
             }
             connection.flags.paused = false;
             connection.flags.tell_drained = true;
             self.mark_ready(token);
+        }
+    }
+
+    fn wait_for_stdout(&mut self, token: Token) {
+        if !self.print_waiters.contains(&token) {
+            self.print_waiters.push(token);
         }
     }
 
@@ -390,12 +394,6 @@ const TIMERS_UNSWEPT: usize = 1024;
 pub(crate) fn kernel_token(token: Token) -> mio::Token {
     // Versions of living keys are odd, so this is at least 2^32 and never one of the reactor's own small tokens.
     mio::Token(token.data().as_ffi() as usize)
-}
-
-/// Whether the same call may succeed later.
-pub(crate) fn is_transient(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{Interrupted, WouldBlock};
-    matches!(error.kind(), WouldBlock | Interrupted)
 }
 
 /// PRIORITY, since urgent data cuts a read short and would otherwise look like the end of what there is (Linux, tcp(7)).
