@@ -2,9 +2,10 @@
 
 use crate::support::peer::Peer;
 use crate::support::process::allow_descriptors;
-use crate::support::server::{Program, Stop};
+use crate::support::server::{Input, Program, Stop};
+use crate::support::terminal::Terminal;
 use crate::support::wait::alone;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CROWD: usize = 5000;
 
@@ -43,6 +44,20 @@ fn stops_in_a_second(program: Program) {
         // tests need some. A reset takes it back.
         peers.into_iter().for_each(Peer::reset);
     }
+}
+
+#[test]
+fn a_terminal_at_its_end_stops_five_thousand_clients_in_a_second() {
+    let _alone = alone();
+    allow_descriptors(CROWD as u64 + 500);
+    let mut terminal = Terminal::open();
+    let mut server = Program::Echo.launch().input(Input::Terminal(terminal.slave())).start();
+    let mut peers = crowd(Program::Echo, &server.address());
+    let asked = Instant::now();
+    terminal.type_in("\x04");
+    server.wait_since(asked).expect_clean_within(Duration::from_secs(1));
+    peers.iter_mut().for_each(Peer::expect_eof);
+    peers.into_iter().for_each(Peer::reset);
 }
 
 #[test]

@@ -77,6 +77,26 @@ fn commands_are_lines_however_they_are_written() {
 }
 
 #[test]
+fn commands_at_a_terminal_are_lines_however_they_are_typed() {
+    let mut terminal = Terminal::open();
+    let launch = Program::Echo.launch().args("--stdin commands").input(Input::Terminal(terminal.slave()));
+    let mut server = launch.start();
+    terminal.type_in("stats\nstats\n");
+    expect_stats(&server, 2);
+    terminal.type_in("sta");
+    Peer::connect(&server.address()).echo("turn");
+    assert_eq!(stats_seen(&server), 2);
+    terminal.type_in("ts\n");
+    expect_stats(&server, 3);
+    // Linux keeps 4095 bytes of such a line and drops the rest, so what arrives is one bad command.
+    terminal.type_in("x".repeat(1 << 20));
+    terminal.type_in("\nstats\n");
+    expect_stats(&server, 4);
+    terminal.type_in("quit\n");
+    assert_eq!(server.wait().code, Some(0));
+}
+
+#[test]
 fn a_megabyte_without_a_newline_is_one_bad_command() {
     let mut server = Program::Echo.launch().args("--stdin commands").start();
     Peer::connect(&server.address()).echo("warm");
