@@ -4,7 +4,7 @@
 //! beneath another; what it is to send goes out when the callback has returned, in one write.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::Address;
 use crate::feed::FeedId;
@@ -137,6 +137,13 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether the peer of this callback is to be answered further now: its session is open and its output is not piled up.
+    /// What a handler does not use when this is false is shown to it again when it may go on, so a framer asks before each
+    /// message.
+    pub fn may_continue(&mut self) -> bool {
+        self.is_writable() && self.is_open()
+    }
+
     /// Makes a feed: a stream that connections can [`follow`](Self::follow). It lasts as long as the reactor.
     pub fn create_feed(&mut self) -> FeedId {
         self.tables.feeds.insert(crate::feed::Feed::default())
@@ -198,6 +205,12 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.tables.now
+    }
+
+    /// The time of day: for people and protocols that speak of it. It may jump; what is to happen later is a timer's.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        self.tables.wall()
     }
 
     /// Asks for an outbound connection. [`Handler::open`](crate::Handler::open) follows, or

@@ -11,13 +11,15 @@ use mio::{Interest, Registry, net};
 
 use crate::acceptor::Admission;
 use crate::dispatcher::Dispatcher;
-use crate::handler::Handler;
+use crate::handler::{Handler, Source};
 
 /// One UDP socket.
 #[derive(Debug)]
 pub(crate) struct DatagramSocket {
     socket: net::UdpSocket,
     local: SocketAddr,
+    /// Its number among the listeners.
+    listener: usize,
     may_read: bool,
 }
 
@@ -25,9 +27,9 @@ pub(crate) struct DatagramSocket {
 const FIRST_USER_PORT: u16 = 1024;
 
 impl DatagramSocket {
-    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+    pub(crate) fn new(socket: std::net::UdpSocket, listener: usize) -> io::Result<Self> {
         let local = socket.local_addr()?;
-        Ok(DatagramSocket { socket: net::UdpSocket::from_std(socket), local, may_read: false })
+        Ok(DatagramSocket { socket: net::UdpSocket::from_std(socket), local, listener, may_read: false })
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: mio::Token) -> io::Result<()> {
@@ -55,7 +57,7 @@ impl DatagramSocket {
             match self.socket.recv_from(dispatcher.buffer()) {
                 Ok((count, from)) if rules.answers(from) => {
                     let (mut sent, mut refused) = (0, 0);
-                    dispatcher.datagram(from, count, |answer| {
+                    dispatcher.datagram(&Source { address: from, listener: self.listener }, count, |answer| {
                         (sent, refused) = if self.send(answer, from) { (answer.len() as u64, 0) } else { (0, 1) };
                     });
                     dispatcher.tables.stats.bytes_out += sent;

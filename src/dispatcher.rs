@@ -11,7 +11,7 @@ use slotmap::SecondaryMap;
 use crate::address::Address;
 use crate::connection::{Connection, Phase};
 use crate::context::Context;
-use crate::handler::{Closed, Handler, Origin, Peer, Token, Via};
+use crate::handler::{Closed, Handler, Origin, Peer, Source, Token, Via};
 use crate::inbox::Inbox;
 use crate::stream::{Received, Stream};
 use crate::tables::{Due, Stop, Tables};
@@ -329,10 +329,10 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// Hands a datagram to the handler, and its answer to `send`.
-    pub(crate) fn datagram(&mut self, from: std::net::SocketAddr, count: usize, send: impl FnOnce(&[u8])) {
+    pub(crate) fn datagram(&mut self, source: &Source, count: usize, send: impl FnOnce(&[u8])) {
         self.tables.stats.bytes_in += count as u64;
         let mut cx = Context::of_datagram(&mut self.tables);
-        self.handler.datagram(from, &mut self.buffer[..count], &mut cx);
+        self.handler.datagram(source, &mut self.buffer[..count], &mut cx);
         cx.answer(send);
     }
 

@@ -89,7 +89,7 @@ pub trait Handler {
     fn closed(&mut self, _session: Self::Session, _why: &Closed, _cx: &mut Context<'_>) {}
 
     /// A datagram has arrived at a `udp:` listener. All replies of one call go back as one datagram; none if there are none.
-    fn datagram<'a>(&mut self, _from: SocketAddr, _input: &'a mut [u8], _cx: &mut Context<'a>) {}
+    fn datagram<'a>(&mut self, _source: &Source, _input: &'a mut [u8], _cx: &mut Context<'a>) {}
 
     /// A line was typed at standard input (without its line end), where lines are commands or input. Knows `help`, `stats` and
     /// `quit`, unless overridden.
@@ -127,6 +127,15 @@ pub enum Via {
     Listener(usize),
     /// [`Context::connect`] asked for it.
     Connect(Address),
+}
+
+/// Where a datagram comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Who sent it, or claims to have: a UDP source address can be forged.
+    pub address: SocketAddr,
+    /// The number of the listener that received it, in the order of [`Reactor::listen`](crate::Reactor::listen).
+    pub listener: usize,
 }
 
 /// Who is at the other end of a connection.

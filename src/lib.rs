@@ -123,12 +123,14 @@ pub mod address;
 pub mod socket;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
+pub mod servers;
 
 pub use acceptor::Admission;
 pub use address::{Address, AddressError, Host};
 pub use context::Context;
 pub use feed::FeedId;
-pub use handler::{Closed, Handler, Origin, Peer, Token, Via};
+pub use handler::{Closed, Handler, Origin, Peer, Source, Token, Via};
 pub use limits::Limits;
 pub use reactor::{ConsoleMode, Reactor};
 pub use sanitize::sanitize;

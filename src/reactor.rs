@@ -131,7 +131,7 @@ impl<H: Handler> Reactor<H> {
                 Listening::Streams(acceptor)
             }
             Err(socket) => {
-                let mut socket = DatagramSocket::new(socket)?;
+                let mut socket = DatagramSocket::new(socket, number)?;
                 socket.register(registry, token)?;
                 Listening::Datagrams(socket)
             }

@@ -22,12 +22,12 @@ mod pipe;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::Address;
 use crate::connection::Phase;
 use crate::dispatcher::{Dispatcher, Edge};
-use crate::handler::{Handler, Peer, Token};
+use crate::handler::{Handler, Peer, Source, Token};
 use crate::limits::Limits;
 use crate::stream::Stream;
 use crate::tables::{Stats, Stop, Tables};
@@ -43,6 +43,9 @@ pub struct SimPeer(usize);
 
 /// Turns after which a simulation is taken to run for ever: a handler that answers an endless reader endlessly.
 const MOST_TURNS: usize = 1_000_000;
+
+/// The time of day when a simulation begins: noon of 1 January 2000, UTC.
+const WALL_AT_START: Duration = Duration::from_secs(946_728_000);
 
 /// A handler among simulated peers.
 pub struct Sim<H: Handler> {
@@ -61,7 +64,8 @@ impl<H: Handler> Sim<H> {
 
     /// A simulation with these limits. `max_connections` is the acceptor's and has no meaning here.
     pub fn with_limits(handler: H, limits: Limits) -> Self {
-        let tables = Tables::new(limits, None, Instant::now());
+        let mut tables = Tables::new(limits, None, Instant::now());
+        tables.wall_at_origin = Some(SystemTime::UNIX_EPOCH + WALL_AT_START);
         Sim {
             dispatcher: Dispatcher::new(handler, tables),
             peers: Vec::new(),
@@ -187,6 +191,13 @@ impl<H: Handler> Sim<H> {
         self.dispatcher.tables.now = until;
     }
 
+    /// Sets the time of day. It then passes with [`advance`](Self::advance); a simulation begins at noon of 1 January 2000, UTC.
+    pub fn set_wall(&mut self, time: SystemTime) {
+        self.run();
+        let passed = Duration::from_nanos(self.dispatcher.tables.nanos());
+        self.dispatcher.tables.wall_at_origin = time.checked_sub(passed).or(Some(time));
+    }
+
     /// The operator types a line.
     pub fn console(&mut self, line: &[u8]) {
         self.run();
@@ -221,7 +232,7 @@ impl<H: Handler> Sim<H> {
         let count = bytes.len().min(self.dispatcher.buffer().len());
         self.dispatcher.buffer()[..count].copy_from_slice(&bytes[..count]);
         let mut answer = None;
-        self.dispatcher.datagram(from, count, |bytes| answer = Some(bytes.to_vec()));
+        self.dispatcher.datagram(&Source { address: from, listener: 0 }, count, |bytes| answer = Some(bytes.to_vec()));
         answer
     }
 

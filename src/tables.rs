@@ -6,7 +6,7 @@
 //! Invariants: a token on `ended` still has its session, a token on `dead` still has its connection; a connection is on
 //! `ready` and `dirty` at most once (its flags say so); a queue that the kernel has refused is not tried again before an edge.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::{Interest, Registry};
 use slotmap::{Key, SlotMap};
@@ -90,6 +90,8 @@ pub(crate) struct Tables {
     /// The time of this turn, and the time from which `last_active` counts.
     pub(crate) now: Instant,
     origin: Instant,
+    /// The time of day at the origin, where it does not pass by itself: in a simulation.
+    pub(crate) wall_at_origin: Option<SystemTime>,
     /// None in a simulation: nothing is registered there.
     pub(crate) registry: Option<Registry>,
     pub(crate) pools: Pools,
@@ -129,6 +131,7 @@ impl Tables {
             stop: Stop::Running,
             now,
             origin: now,
+            wall_at_origin: None,
             registry,
             pools: Pools::default(),
             scratch: Vec::new(),
@@ -379,6 +382,12 @@ impl Tables {
             unprinted: self.printed.len(),
             ..self.stats
         }
+    }
+
+    /// The time of day.
+    pub(crate) fn wall(&self) -> SystemTime {
+        let simulated = self.wall_at_origin.map(|origin| origin + Duration::from_nanos(self.nanos()));
+        simulated.unwrap_or_else(SystemTime::now)
     }
 
     /// Nanoseconds of this turn after the origin of time.

@@ -1,5 +1,8 @@
 use super::*;
-use clap::Parser;
+use crate::Limits;
+use clap::{CommandFactory, Parser};
+use ipnet::IpNet;
+use std::time::Duration;
 
 #[derive(Parser, Debug)]
 #[command(name = "test-server")]
@@ -21,10 +24,16 @@ fn the_flags_are_well_formed() {
 #[test]
 fn defaults_are_those_of_the_contract() {
     let args = parsed(&[]).expect("no flag is required");
-    assert_eq!((args.backlog, args.reuse_address, args.reuse_port, args.nodelay), (1024, true, false, true));
-    assert_eq!((args.keepalive, args.max_connections, args.idle_timeout), (Off(None), Off(None), Off(None)));
-    assert_eq!((args.max_queue, args.drain), (Off(Some(1 << 20)), Off(Some(Duration::from_secs(5)))));
-    assert_eq!(args.stdin, Stdin::Stop);
+    assert_eq!(
+        (args.listen.backlog, args.listen.reuse_address, args.listen.reuse_port, args.listen.nodelay),
+        (1024, true, false, true)
+    );
+    assert_eq!(
+        (args.listen.keepalive, args.listen.max_connections, args.listen.idle_timeout),
+        (Off(None), Off(None), Off(None))
+    );
+    assert_eq!((args.listen.max_queue, args.process.drain), (Off(Some(1 << 20)), Off(Some(Duration::from_secs(5)))));
+    assert_eq!(args.process.stdin, Stdin::Stop);
 }
 
 #[test]
@@ -39,9 +48,9 @@ fn values_are_understood_or_refused_with_the_flag_named() {
     let args =
         parsed(&["--idle-timeout", "500ms", "--max-queue", "64KiB", "--keepalive", "2m", "--recv-buffer", "4096"])
             .expect("good values");
-    assert_eq!(args.idle_timeout, Off(Some(Duration::from_millis(500))));
-    assert_eq!((args.max_queue, args.recv_buffer), (Off(Some(65536)), Some(4096)));
-    assert_eq!(args.keepalive, Off(Some(Duration::from_secs(120))));
+    assert_eq!(args.listen.idle_timeout, Off(Some(Duration::from_millis(500))));
+    assert_eq!((args.listen.max_queue, args.listen.recv_buffer), (Off(Some(65536)), Some(4096)));
+    assert_eq!(args.listen.keepalive, Off(Some(Duration::from_secs(120))));
     for (flag, value) in [
         ("--idle-timeout", "5"),
         ("--idle-timeout", "0s"),
@@ -65,8 +74,8 @@ fn values_are_understood_or_refused_with_the_flag_named() {
 #[test]
 fn networks_and_single_hosts_are_networks() {
     let args = parsed(&["--allow", "10.0.0.0/8", "--deny", "10.0.0.1", "--deny", "::1"]).expect("good networks");
-    assert_eq!(args.allow, ["10.0.0.0/8".parse::<IpNet>().expect("a literal")]);
-    assert_eq!(args.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1/32", "::1/128"]);
+    assert_eq!(args.listen.allow, ["10.0.0.0/8".parse::<IpNet>().expect("a literal")]);
+    assert_eq!(args.listen.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1/32", "::1/128"]);
 }
 
 /// Hosts are judged as IPv4 wherever they come in, so a network in the mapped form would match nobody.
@@ -75,11 +84,11 @@ fn a_mapped_network_is_the_ipv4_network_that_it_maps() {
     let args = parsed(&["--deny", "::ffff:127.0.0.1", "--deny", "::ffff:10.0.0.0/104", "--deny", "::ffff:0:0/96"])
         .expect("good networks");
     assert_eq!(
-        args.deny.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        args.listen.deny.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["127.0.0.1/32", "10.0.0.0/8", "0.0.0.0/0"]
     );
     let wider = parsed(&["--deny", "::/0"]).expect("a good network");
-    assert_eq!(wider.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["::/0"]);
+    assert_eq!(wider.listen.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["::/0"]);
 }
 
 #[test]
@@ -93,7 +102,7 @@ fn the_inbox_holds_the_longest_line() {
 #[test]
 fn accepted_connections_have_nodelay_unless_told_otherwise() {
     for (flags, wanted) in [(&[][..], true), (&["--nodelay", "true"], true), (&["--nodelay", "false"], false)] {
-        let options = parsed(flags).expect("good flags").socket_options().nonblocking(false);
+        let options = parsed(flags).expect("good flags").listen.socket_options().nonblocking(false);
         let listener = options.listen_tcp(([127, 0, 0, 1], 0).into()).expect("port 0 is free");
         let address = listener.local_addr().expect("bound");
         let _peer = std::net::TcpStream::connect(address).expect("within the backlog");

@@ -43,7 +43,10 @@ pub fn parse_size(text: &str) -> Result<usize, String> {
 }
 
 /// How many of something, at least one.
-pub(super) fn parse_count(text: &str) -> Result<usize, String> {
+///
+/// # Errors
+/// When it is no number, or zero.
+pub fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("a number of at least 1".into()),
         Ok(count) => Ok(count),

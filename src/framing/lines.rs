@@ -4,13 +4,11 @@
 //! the limit is never held in memory and never shown. The framer keeps an offset, not bytes: what is unread stays in the
 //! connection's inbox, and no byte is searched twice.
 
-use std::net::SocketAddr;
-
 use memchr::memchr;
 
 use crate::address::Address;
 use crate::context::Context;
-use crate::handler::{Closed, Handler, Origin};
+use crate::handler::{Closed, Handler, Origin, Source};
 use crate::timer::TimerId;
 
 /// Shows the handler within one line at a call of [`Handler::data`], without its LF or CRLF.
@@ -78,7 +76,7 @@ impl<H: Handler> Handler for Lines<H> {
     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
         let total = input.len();
         let mut rest = input;
-        while cx.is_writable() && cx.is_open() {
+        while cx.may_continue() {
             let Some(end) = memchr(b'\n', &rest[session.scanned..]).map(|at| session.scanned + at) else {
                 return total - self.keep(session, rest, cx);
             };
@@ -118,8 +116,8 @@ impl<H: Handler> Handler for Lines<H> {
         self.inner.closed(session.inner, why, cx);
     }
 
-    fn datagram<'a>(&mut self, from: SocketAddr, input: &'a mut [u8], cx: &mut Context<'a>) {
-        self.inner.datagram(from, input, cx);
+    fn datagram<'a>(&mut self, source: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
+        self.inner.datagram(source, input, cx);
     }
 
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {

@@ -1,10 +1,8 @@
 //! Echo: what comes in goes out (RFC 862, with two additions that work by lines).
 
-use std::net::SocketAddr;
-
 use crate::context::Context;
 use crate::framing::Lines;
-use crate::handler::{Handler, Origin};
+use crate::handler::{Handler, Origin, Source};
 
 /// Sends every byte back unchanged, over connections and as datagrams (RFC 862).
 ///
@@ -38,7 +36,7 @@ impl Handler for Echo {
         input.len()
     }
 
-    fn datagram<'a>(&mut self, _: SocketAddr, input: &'a mut [u8], cx: &mut Context<'a>) {
+    fn datagram<'a>(&mut self, _: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
         cx.reply_input(input);
     }
 }
@@ -77,7 +75,7 @@ impl Handler for EchoLines {
     }
 
     /// A datagram is a message of its own, with or without a line end, and is answered in kind.
-    fn datagram<'a>(&mut self, _: SocketAddr, input: &'a mut [u8], cx: &mut Context<'a>) {
+    fn datagram<'a>(&mut self, _: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
         let line = input.trim_ascii_end();
         if !self.is_quit(line) {
             cx.reply(&self.prefix);

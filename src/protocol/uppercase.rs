@@ -3,10 +3,8 @@
 //! Invariant: the answer does not depend on how the input was split. Keeps no state: the beginning of a UTF-8 sequence is
 //! left unused until the rest of it has come. Knows no languages: a Turkish `i` becomes `I`.
 
-use std::net::SocketAddr;
-
 use crate::context::Context;
-use crate::handler::{Handler, Origin};
+use crate::handler::{Handler, Origin, Source};
 
 /// Sends everything back in capitals, over connections and as datagrams.
 ///
@@ -67,7 +65,7 @@ impl Handler for Uppercase {
         self.answer(input, cx)
     }
 
-    fn datagram<'a>(&mut self, _: SocketAddr, input: &'a mut [u8], cx: &mut Context<'a>) {
+    fn datagram<'a>(&mut self, _: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
         // A datagram is complete: nothing follows it, which the context knows.
         self.answer(input, cx);
     }
@@ -106,6 +104,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use proptest::prelude::*;
+    use std::net::SocketAddr;
 
     use super::*;
     use crate::protocol::chunking::{Step, in_pieces, steps, whole};
