@@ -65,6 +65,10 @@ pub(crate) struct Flags {
     pub(crate) paused: bool,
     /// The pause is over, and the handler is to be told.
     pub(crate) tell_drained: bool,
+    /// A worker has a job of this session: nothing more is read or shown until it is done.
+    pub(crate) has_job: bool,
+    /// What the handler did not use is to be shown to it again.
+    pub(crate) show_again: bool,
     /// The handler was told of the end of input.
     pub(crate) eof_told: bool,
     /// The kernel refused output: wait for a writable edge.
@@ -124,9 +128,15 @@ impl Connection {
         self.phase == Phase::Open
     }
 
-    /// Whether input was read that its session will answer when output has drained.
+    /// Whether its handler may be shown input now: it is open, its output is not piled up, and no job of it is under way.
+    pub(crate) fn takes_input(&self) -> bool {
+        self.is_open() && !self.flags.paused && !self.flags.has_job
+    }
+
+    /// Whether input was read that its session will answer when output has drained, or when a job is done.
     pub(crate) fn holds_back(&self) -> bool {
-        self.is_open() && (self.flags.paused || self.flags.tell_drained) && self.inbox.is_some()
+        let Flags { paused, tell_drained, has_job, show_again, .. } = self.flags;
+        self.is_open() && (has_job || (paused || tell_drained || show_again) && self.inbox.is_some())
     }
 
     /// Writes what is queued, in order, until all is taken, the kernel refuses, or `budget` bytes went out. Returns how

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::address::Address;
 use crate::feed::FeedId;
 use crate::handler::{Closed, Token};
+use crate::jobs::Ticket;
 use crate::tables::{Cause, Due, Stats, Stop, Tables};
 use crate::timer::TimerId;
+use crate::workers::{Busy, Entry, Worker, Workers};
 
 /// What a [`Handler`](crate::Handler) may ask for in a callback.
 ///
@@ -137,11 +139,11 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether the peer of this callback is to be answered further now: its session is open and its output is not piled up.
-    /// What a handler does not use when this is false is shown to it again when it may go on, so a framer asks before each
+    /// Whether the peer of this callback is to be answered further now: its session is open, its output is not piled up, and
+    /// no job of it is under way. What a handler does not use when this is false is shown to it again when it may go on, so a framer asks before each
     /// message.
     pub fn may_continue(&mut self) -> bool {
-        self.is_writable() && self.is_open()
+        self.is_writable() && self.is_open() && !self.tables.has_job(self.session())
     }
 
     /// Makes a feed: a stream that connections can [`follow`](Self::follow). It lasts as long as the reactor.
@@ -213,6 +215,30 @@ impl<'a> Context<'a> {
         self.tables.wall()
     }
 
+    /// Has slow work done by a thread of a pool. [`Handler::done`](crate::Handler::done) of this session follows, with what
+    /// the job returned; without a connection, [`Handler::finished`](crate::Handler::finished). Until then this session is
+    /// shown no further input, its end is not told, and it is not idle.
+    ///
+    /// # Errors
+    /// [`Busy`] when the queue is full, or when this session has a job under way.
+    pub fn offload<W: Worker, T: Send + 'static>(
+        &mut self,
+        workers: &Workers<W>,
+        job: impl FnOnce(&mut W) -> Result<T, W::Error> + Send + 'static,
+    ) -> Result<(), Busy> {
+        let session = self.session();
+        if self.tables.has_job(session) {
+            return Err(Busy);
+        }
+        workers.submit(Entry::new(session.map_or(Ticket::Handler, Ticket::Session), job))?;
+        self.tables.begin_job(session);
+        match self.tables.jobs.home() {
+            Some(home) => workers.wake(home),
+            None => self.tables.jobs.simulate(workers.here()),
+        }
+        Ok(())
+    }
+
     /// Asks for an outbound connection. [`Handler::open`](crate::Handler::open) follows, or
     /// [`Handler::connect_failed`](crate::Handler::connect_failed); never before this callback has returned.
     ///
@@ -279,6 +305,11 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.tables.stats()
+    }
+
+    /// The session of this callback.
+    fn session(&self) -> Option<Token> {
+        if let Speaker::Connection(token) = self.speaker { Some(token) } else { None }
     }
 
     /// Moves the replies made so far into the queue, so that what follows comes after them.

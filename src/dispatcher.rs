@@ -13,8 +13,10 @@ use crate::connection::{Connection, Phase};
 use crate::context::Context;
 use crate::handler::{Closed, Handler, Origin, Peer, Source, Token, Via};
 use crate::inbox::Inbox;
+use crate::jobs::Ticket;
 use crate::stream::{Received, Stream};
 use crate::tables::{Due, Stop, Tables};
+use crate::workers::Done;
 
 /// What the kernel, or its simulation, reports of a connection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,11 +116,12 @@ impl<H: Handler> Dispatcher<H> {
     /// Reads and hands over, until there is nothing more, the budget ends, or the output piles up.
     fn serve(&mut self, token: Token) {
         self.tell_drained(token);
+        self.show_again(token);
         let mut budget = self.tables.limits.turn_input;
         loop {
             let Some(connection) = self.tables.connections.get(token) else { return };
             let flags = connection.flags;
-            if !connection.is_open() || flags.paused {
+            if !connection.takes_input() {
                 return;
             }
             if self.tables.stop >= Stop::Draining {
@@ -231,7 +234,7 @@ impl<H: Handler> Dispatcher<H> {
             && let Some(inbox) = &connection.inbox
             && used == 0
             && inbox.len() >= limit
-            && !connection.flags.paused
+            && connection.takes_input()
         {
             self.tables.close(token, Closed::InboxFull(limit));
         }
@@ -240,23 +243,61 @@ impl<H: Handler> Dispatcher<H> {
     /// Output has drained: tells the handler, and shows it what it held back.
     fn tell_drained(&mut self, token: Token) {
         let Some(connection) = self.tables.connections.get_mut(token) else { return };
-        let has_input = connection.inbox.is_some() && !connection.flags.eof;
         if !std::mem::take(&mut connection.flags.tell_drained) {
             return;
         }
+        connection.flags.show_again = true;
         let Some(session) = self.sessions.get_mut(token) else { return };
         let mut cx = Context::of_connection(&mut self.tables, token);
         self.handler.drained(session, &mut cx);
         cx.settle();
-        if has_input && self.tables.connections.get(token).is_some_and(|found| !found.flags.paused) {
+    }
+
+    /// Shows the handler what it held back, when it may go on. At the end of input that is [`finish_input`](Self::finish_input)'s.
+    fn show_again(&mut self, token: Token) {
+        if let Some(connection) = self.tables.connections.get_mut(token).filter(|found| found.takes_input())
+            && std::mem::take(&mut connection.flags.show_again)
+            && !connection.flags.eof
+            && self.tables.stop < Stop::Draining
+        {
             self.deliver_held(token);
         }
+    }
+
+    /// Hands over what workers have done, within the turn's budget.
+    pub(crate) fn take_results(&mut self) -> std::io::Result<()> {
+        self.tables.jobs.collect()?;
+        for _ in 0..self.tables.limits.turn_jobs {
+            match self.tables.jobs.next() {
+                Some((Ticket::Session(token), done)) => self.done(token, done),
+                Some((Ticket::Handler, done)) => self.call(|handler, cx| handler.finished(done, cx)),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// The job of a session is done: it gets the result, and then the input that waited for it.
+    fn done(&mut self, token: Token, done: Done) {
+        let now = self.tables.nanos();
+        let connection = self.tables.connections.get_mut(token).filter(|found| found.is_open());
+        let (Some(connection), Some(session)) = (connection, self.sessions.get_mut(token)) else {
+            self.tables.stats.stale += 1;
+            return;
+        };
+        connection.flags.has_job = false;
+        connection.flags.show_again = true;
+        connection.last_active = now;
+        let mut cx = Context::of_connection(&mut self.tables, token);
+        self.handler.done(session, done, &mut cx);
+        cx.settle();
+        self.tables.mark_ready(token);
     }
 
     /// Stopping: what was read before is still answered, no more is read, and then the session is over.
     fn finish_held(&mut self, token: Token) {
         self.deliver_held(token);
-        if self.tables.connections.get(token).is_some_and(|connection| !connection.flags.paused) {
+        if self.tables.connections.get(token).is_some_and(Connection::takes_input) {
             self.tables.close(token, Closed::Stopping);
         }
     }
@@ -265,7 +306,7 @@ impl<H: Handler> Dispatcher<H> {
     fn finish_input(&mut self, token: Token) {
         self.deliver_held(token);
         let Some(connection) = self.tables.connections.get_mut(token) else { return };
-        if !connection.is_open() || connection.flags.paused || connection.flags.eof_told {
+        if !connection.takes_input() || connection.flags.eof_told {
             return;
         }
         connection.flags.eof_told = true;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::context::Context;
 use crate::timer::TimerId;
+use crate::workers::Done;
 
 slotmap::new_key_type! {
     /// Names one connection. Never names another one later: a token that is kept beyond the end of its connection names
@@ -21,7 +22,7 @@ slotmap::new_key_type! {
 /// without running another method beneath the one that made them, so a handler needs no locks and no `RefCell`.
 ///
 /// For each connection the calls come in this order: [`open`](Self::open), any number of [`data`](Self::data),
-/// [`drained`](Self::drained) and [`timeout`](Self::timeout), at most one [`eof`](Self::eof), and exactly one
+/// [`drained`](Self::drained), [`timeout`](Self::timeout) and [`done`](Self::done), at most one [`eof`](Self::eof), and exactly one
 /// [`closed`](Self::closed), after which no call concerns it.
 ///
 /// ```
@@ -63,8 +64,9 @@ pub trait Handler {
 
     /// Input has arrived. Returns how many bytes were used; the rest is kept and shown again, with what follows it.
     ///
-    /// It is shown again when more has arrived, when output has drained after [`Context::is_writable`] was false, and at
-    /// the end of input ([`Context::is_eof`]). What is not used at the end of input, while output is writable, is dropped.
+    /// It is shown again when more has arrived, when output has drained after [`Context::is_writable`] was false, when a job
+    /// is [`done`](Self::done), and at the end of input ([`Context::is_eof`]). What is not used at the end of input, while
+    /// [`Context::may_continue`] is true, is dropped.
     /// A handler that uses nothing while [`Limits::inbox`](crate::Limits::inbox) bytes wait loses the connection.
     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize;
 
@@ -83,6 +85,9 @@ pub trait Handler {
 
     /// A timer that this connection set is due.
     fn timeout(&mut self, _session: &mut Self::Session, _timer: TimerId, _cx: &mut Context<'_>) {}
+
+    /// The job that this session gave to [`Context::offload`] is done. Input that came meanwhile is shown after this.
+    fn done(&mut self, _session: &mut Self::Session, _done: Done, _cx: &mut Context<'_>) {}
 
     /// The session is over: no call for it follows. What it is still owed is being sent. A reply is dropped here;
     /// publishing and sending to others is allowed.
@@ -104,6 +109,9 @@ pub trait Handler {
 
     /// A timer that was set outside of any connection is due.
     fn alarm(&mut self, _timer: TimerId, _cx: &mut Context<'_>) {}
+
+    /// A job that was given to [`Context::offload`] outside of any connection is done.
+    fn finished(&mut self, _done: Done, _cx: &mut Context<'_>) {}
 
     /// A connection asked for by [`Context::connect`] has not come about.
     fn connect_failed(&mut self, _to: &Address, _error: &io::Error, _cx: &mut Context<'_>) {}

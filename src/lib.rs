@@ -105,8 +105,10 @@ mod outbox;
 mod feed;
 mod pool;
 
-// What else can happen: time, the operator, the wish to stop.
+// What else can happen: time, slow work, the operator, the wish to stop.
 mod timer;
+mod workers;
+mod jobs;
 mod throttle;
 mod stop;
 mod console;
@@ -138,6 +140,7 @@ pub use sim::{Ending, Sim, SimPeer};
 pub use stop::Stopper;
 pub use tables::Stats;
 pub use timer::TimerId;
+pub use workers::{Busy, Done, Worker, Workers};
 
 // The code on these pages is compiled and run with the other examples.
 #[cfg(doctest)]

@@ -23,6 +23,8 @@ pub struct Limits {
     pub turn_accepts: usize,
     /// Datagrams taken from one socket in a turn. 256, for the same reason.
     pub turn_datagrams: usize,
+    /// Results of workers handed over in a turn. 256, for the same reason.
+    pub turn_jobs: usize,
     /// Unused input kept for one connection. A handler that uses nothing of a full inbox loses the connection
     /// ([`Closed::InboxFull`](crate::Closed::InboxFull)). 64 KiB: sixteen times the default line.
     pub inbox: usize,
@@ -61,6 +63,7 @@ impl Default for Limits {
             turn_output: 256 * KIB,
             turn_accepts: 256,
             turn_datagrams: 256,
+            turn_jobs: 256,
             inbox: 64 * KIB,
             max_queue: Some(MIB),
             room_buffer: Some(4 * MIB),
@@ -84,6 +87,7 @@ impl Limits {
             turn_output: self.turn_output.max(1),
             turn_accepts: self.turn_accepts.max(1),
             turn_datagrams: self.turn_datagrams.max(1),
+            turn_jobs: self.turn_jobs.max(1),
             ..self
         }
     }

@@ -5,9 +5,10 @@
 //! makes the next poll return at once; an interrupted poll is an empty turn.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll};
+use mio::{Events, Poll, Waker};
 
 use crate::acceptor::{Accepted, Acceptor, Admission, Pause};
 use crate::connector::Connector;
@@ -15,6 +16,7 @@ use crate::console::{Console, Input};
 use crate::datagram::{DatagramSocket, Rules};
 use crate::dispatcher::{Dispatcher, Edge};
 use crate::handler::{Handler, Peer, Token};
+use crate::jobs::Jobs;
 use crate::limits::Limits;
 use crate::printer::Printer;
 use crate::socket::{Listener, SocketOptions};
@@ -24,7 +26,7 @@ use crate::tables::{Stop, Tables};
 use crate::throttle::Throttle;
 
 /// The reactor's own sources. A connection's token is at least 2^32, a listener's lies in between.
-const STOPPER: mio::Token = mio::Token(0);
+const WAKER: mio::Token = mio::Token(0);
 const SIGNALS: mio::Token = mio::Token(1);
 const CONSOLE: mio::Token = mio::Token(2);
 const STDOUT: mio::Token = mio::Token(3);
@@ -93,8 +95,11 @@ impl<H: Handler> Reactor<H> {
     /// When the kernel has no descriptor for the poll.
     pub fn new(handler: H, limits: Limits) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let stopper = Stopper::new(poll.registry(), STOPPER)?;
-        let tables = Tables::new(limits, Some(poll.registry().try_clone()?), Instant::now());
+        // A poll has room for one waker (mio's documentation of Waker), so other threads share it.
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let stopper = Stopper::new(Arc::clone(&waker));
+        let mut tables = Tables::new(limits, Some(poll.registry().try_clone()?), Instant::now());
+        tables.jobs = Jobs::new(Some(waker));
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -189,7 +194,7 @@ impl<H: Handler> Reactor<H> {
     ///
     /// # Errors
     /// When the poll itself fails, which is a bug or the end of the system's memory, and when standard output cannot be
-    /// written to (a full disk) after [`Context::print`](crate::Context::print); that nobody reads it any more stops the
+    /// written to (a full disk) after [`Context::print`](crate::Context::print), and when a worker panics; that nobody reads it any more stops the
     /// reactor instead. Nothing that a peer does is an error here.
     pub fn run(mut self) -> io::Result<H> {
         while self.turn()? {}
@@ -209,6 +214,7 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.tables.now = Instant::now();
         self.take_events();
         self.dispatcher.work_ready();
+        self.dispatcher.take_results()?;
         self.dispatcher.run_timers();
         self.read_console();
         self.connector.work(&mut self.dispatcher);
@@ -232,7 +238,10 @@ impl<H: Handler> Reactor<H> {
             Listening::Datagrams(socket) => socket.may_read(),
         });
         let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !is_console_held;
-        let has_requests = !tables.wanted.is_empty() || tables.stop == Stop::Requested || self.printer.has_work(tables);
+        let has_requests = !tables.wanted.is_empty()
+            || tables.jobs.has_results()
+            || tables.stop == Stop::Requested
+            || self.printer.has_work(tables);
         if !tables.ready.is_empty() || has_requests || has_listener || has_console {
             return Some(Duration::ZERO);
         }
@@ -244,7 +253,8 @@ impl<H: Handler> Reactor<H> {
     fn take_events(&mut self) {
         for event in &self.events {
             match event.token() {
-                STOPPER => {}
+                // What it was woken for is looked at in every turn.
+                WAKER => {}
                 SIGNALS => {
                     if let Some(signals) = &mut self.signals {
                         signals.wake();
@@ -401,7 +411,10 @@ impl<H: Handler> Reactor<H> {
         let tables = &self.dispatcher.tables;
         match tables.stop {
             Stop::Running | Stop::Requested => false,
-            Stop::Draining => tables.connections.is_empty() && (tables.printed.len() == 0 || !self.printer.is_open()),
+            Stop::Draining => {
+                let has_printed = tables.printed.len() == 0 || !self.printer.is_open();
+                tables.connections.is_empty() && tables.jobs.is_idle() && has_printed
+            }
             Stop::Now => true,
         }
     }

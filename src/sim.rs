@@ -54,6 +54,8 @@ pub struct Sim<H: Handler> {
     /// Peers to which something was done, in that order.
     touched: Vec<SimPeer>,
     stop_deadline: Option<Instant>,
+    /// Workers are slow for now.
+    holds_jobs: bool,
 }
 
 impl<H: Handler> Sim<H> {
@@ -71,6 +73,7 @@ impl<H: Handler> Sim<H> {
             peers: Vec::new(),
             touched: Vec::new(),
             stop_deadline: None,
+            holds_jobs: false,
         }
     }
 
@@ -191,6 +194,17 @@ impl<H: Handler> Sim<H> {
         self.dispatcher.tables.now = until;
     }
 
+    /// Workers finish nothing from now on. Without this, a job is done in the turn that it was offloaded in.
+    pub fn hold_jobs(&mut self) {
+        self.run();
+        self.holds_jobs = true;
+    }
+
+    /// Workers finish what they have, and go on.
+    pub fn release_jobs(&mut self) {
+        self.holds_jobs = false;
+    }
+
     /// Sets the time of day. It then passes with [`advance`](Self::advance); a simulation begins at noon of 1 January 2000, UTC.
     pub fn set_wall(&mut self, time: SystemTime) {
         self.run();
@@ -264,10 +278,11 @@ impl<H: Handler> Sim<H> {
         *stop = if *stop == Stop::Running { Stop::Requested } else { Stop::Now };
     }
 
-    /// Whether the server has stopped: asked to, and no connection left.
+    /// Whether the server has stopped: asked to, and no connection or job left.
     pub fn is_stopped(&mut self) -> bool {
         self.run();
-        self.dispatcher.tables.stop >= Stop::Draining && self.dispatcher.tables.connections.is_empty()
+        let tables = &self.dispatcher.tables;
+        tables.stop >= Stop::Draining && tables.connections.is_empty() && tables.jobs.is_idle()
     }
 
     /// The figures.
@@ -308,6 +323,8 @@ impl<H: Handler> Sim<H> {
         let tables = &self.dispatcher.tables;
         !self.touched.is_empty()
             || !tables.ready.is_empty()
+            || tables.jobs.has_results()
+            || tables.jobs.has_work_here() && !self.holds_jobs
             || tables.stop == Stop::Requested
             || tables.stop == Stop::Now && !tables.connections.is_empty()
             || tables.timers.next_deadline().is_some_and(|at| at <= tables.now)
@@ -323,6 +340,11 @@ impl<H: Handler> Sim<H> {
             }
         }
         self.dispatcher.work_ready();
+        if !self.holds_jobs {
+            self.dispatcher.tables.jobs.work_here();
+        }
+        // Nothing fails here: a job that panics does so on this thread.
+        let _ = self.dispatcher.take_results();
         self.dispatcher.run_timers();
         self.dispatcher.flush_and_bury();
         if self.dispatcher.tables.stop == Stop::Requested {

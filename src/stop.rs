@@ -20,8 +20,8 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    pub(crate) fn new(registry: &Registry, token: mio::Token) -> io::Result<Self> {
-        Ok(Stopper { wishes: Arc::default(), waker: Arc::new(Waker::new(registry, token)?) })
+    pub(crate) fn new(waker: Arc<Waker>) -> Self {
+        Stopper { wishes: Arc::default(), waker }
     }
 
     /// Asks to stop.
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn wishes_are_counted_once() {
         let poll = mio::Poll::new().expect("a poll");
-        let stopper = Stopper::new(poll.registry(), mio::Token(0)).expect("a waker");
+        let stopper = Stopper::new(Arc::new(Waker::new(poll.registry(), mio::Token(0)).expect("a waker")));
         let other = stopper.clone();
         std::thread::spawn(move || other.stop()).join().expect("no panic").expect("woken");
         stopper.stop().expect("woken");

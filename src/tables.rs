@@ -15,6 +15,7 @@ use crate::address::Address;
 use crate::connection::{Connection, Flags, Phase};
 use crate::feed::{Feed, FeedId};
 use crate::handler::{Closed, Peer, Token};
+use crate::jobs::Jobs;
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 use crate::pool::Pools;
@@ -87,6 +88,8 @@ pub(crate) struct Tables {
     pub(crate) limits: Limits,
     pub(crate) stats: Stats,
     pub(crate) stop: Stop,
+    /// What workers do.
+    pub(crate) jobs: Jobs,
     /// The time of this turn, and the time from which `last_active` counts.
     pub(crate) now: Instant,
     origin: Instant,
@@ -129,6 +132,7 @@ impl Tables {
             limits: limits.with_budgets(),
             stats: Stats::default(),
             stop: Stop::Running,
+            jobs: Jobs::default(),
             now,
             origin: now,
             wall_at_origin: None,
@@ -307,6 +311,10 @@ impl Tables {
             return self.set_deadline(token, left);
         }
         if connection.phase == Phase::Open {
+            if connection.flags.has_job {
+                // It is the peer that waits.
+                return self.set_deadline(token, limit);
+            }
             return self.close(token, Closed::Idle(limit));
         }
         log::warn!("{} dropped: {} bytes not taken for {limit:?}", connection.peer, connection.owed(&self.feeds));
@@ -358,6 +366,19 @@ impl Tables {
             for token in std::mem::take(&mut self.print_waiters) {
                 self.end_pause(token);
             }
+        }
+    }
+
+    /// Whether a session waits for a worker.
+    pub(crate) fn has_job(&self, session: Option<Token>) -> bool {
+        session.and_then(|token| self.connections.get(token)).is_some_and(|connection| connection.flags.has_job)
+    }
+
+    /// A worker has a job, of a session or of the handler itself.
+    pub(crate) fn begin_job(&mut self, session: Option<Token>) {
+        self.jobs.note();
+        if let Some(connection) = session.and_then(|token| self.connections.get_mut(token)) {
+            connection.flags.has_job = true;
         }
     }
 

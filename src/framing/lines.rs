@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::context::Context;
 use crate::handler::{Closed, Handler, Origin, Source};
 use crate::timer::TimerId;
+use crate::workers::Done;
 
 /// Shows the handler within one line at a call of [`Handler::data`], without its LF or CRLF.
 ///
@@ -112,6 +113,10 @@ impl<H: Handler> Handler for Lines<H> {
         self.inner.timeout(&mut session.inner, timer, cx);
     }
 
+    fn done(&mut self, session: &mut Self::Session, done: Done, cx: &mut Context<'_>) {
+        self.inner.done(&mut session.inner, done, cx);
+    }
+
     fn closed(&mut self, session: Self::Session, why: &Closed, cx: &mut Context<'_>) {
         self.inner.closed(session.inner, why, cx);
     }
@@ -130,6 +135,10 @@ impl<H: Handler> Handler for Lines<H> {
 
     fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         self.inner.alarm(timer, cx);
+    }
+
+    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
+        self.inner.finished(done, cx);
     }
 
     fn connect_failed(&mut self, to: &Address, error: &std::io::Error, cx: &mut Context<'_>) {

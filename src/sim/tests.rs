@@ -10,6 +10,7 @@ mod back_pressure;
 mod chunking;
 mod closing;
 mod feed;
+mod jobs;
 mod order;
 mod reading;
 mod stopping;

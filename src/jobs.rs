@@ -1,0 +1,143 @@
+//! The way home of what workers have done.
+//!
+//! Invariant: every job that was taken is `out` until its result was handed to the handler, or found to be for a session
+//! that is over; so a reactor that stops can wait for all of them. Runs no job itself, but in a simulation.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mio::Waker;
+
+use crate::handler::Token;
+use crate::workers::{Done, WorkHere};
+
+/// Who gets a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ticket {
+    /// A session: [`Handler::done`](crate::Handler::done).
+    Session(Token),
+    /// The handler: [`Handler::finished`](crate::Handler::finished).
+    Handler,
+}
+
+/// Where threads leave results. Shared with them.
+#[derive(Debug, Default)]
+pub(crate) struct Home {
+    arrived: Mutex<Arrived>,
+    /// None in a simulation, which needs no waking.
+    waker: Option<Arc<Waker>>,
+}
+
+#[derive(Debug, Default)]
+struct Arrived {
+    results: Vec<(Ticket, Done)>,
+    failure: Option<String>,
+}
+
+impl Home {
+    /// Leaves results, and wakes the loop.
+    pub(crate) fn send(&self, results: Vec<(Ticket, Done)>) {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).results.extend(results);
+        self.wake();
+    }
+
+    /// Results will be missing for ever.
+    pub(crate) fn fail(&self, why: String) {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(why);
+        self.wake();
+    }
+
+    /// Takes what has arrived.
+    #[cfg(test)]
+    pub(crate) fn take(&self) -> Vec<(Ticket, Done)> {
+        std::mem::take(&mut self.arrived.lock().unwrap_or_else(PoisonError::into_inner).results)
+    }
+
+    fn wake(&self) {
+        // It fails when the system has no memory, or when the reactor is gone: then nobody waits.
+        if let Some(Err(error)) = self.waker.as_ref().map(|waker| waker.wake()) {
+            log::debug!("the loop was not woken: {error}");
+        }
+    }
+}
+
+/// The reactor's side: what is out, and what has come home and not been handed over.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    home: Arc<Home>,
+    results: VecDeque<(Ticket, Done)>,
+    /// Jobs that were taken and whose results were not handed over.
+    out: usize,
+    /// The pools that have something to do, in a simulation.
+    simulated: Vec<Arc<dyn WorkHere>>,
+}
+
+impl Jobs {
+    pub(crate) fn new(waker: Option<Arc<Waker>>) -> Self {
+        Jobs { home: Arc::new(Home { waker, ..Home::default() }), ..Jobs::default() }
+    }
+
+    /// Where threads are to leave results. `None` in a simulation: there, jobs are done by [`work_here`](Self::work_here).
+    pub(crate) fn home(&self) -> Option<&Arc<Home>> {
+        Some(&self.home).filter(|home| home.waker.is_some())
+    }
+
+    /// A job was taken.
+    pub(crate) fn note(&mut self) {
+        self.out += 1;
+    }
+
+    /// A simulated pool has something to do.
+    pub(crate) fn simulate(&mut self, pool: Arc<dyn WorkHere>) {
+        self.simulated.push(pool);
+    }
+
+    /// Does what simulated pools have to do.
+    pub(crate) fn work_here(&mut self) {
+        for pool in std::mem::take(&mut self.simulated) {
+            pool.work(&self.home);
+        }
+    }
+
+    /// Whether simulated pools have something to do.
+    pub(crate) fn has_work_here(&self) -> bool {
+        !self.simulated.is_empty()
+    }
+
+    /// Looks at what has come home.
+    ///
+    /// # Errors
+    /// When a worker has panicked, or could not be started.
+    pub(crate) fn collect(&mut self) -> io::Result<()> {
+        if self.out == self.results.len() {
+            return Ok(());
+        }
+        let mut arrived = self.home.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+        self.results.extend(arrived.results.drain(..));
+        arrived.failure.take().map_or(Ok(()), |why| Err(io::Error::other(why)))
+    }
+
+    /// The next result.
+    pub(crate) fn next(&mut self) -> Option<(Ticket, Done)> {
+        let next = self.results.pop_front()?;
+        self.out -= 1;
+        Some(next)
+    }
+
+    /// Whether results wait to be handed over.
+    pub(crate) fn has_results(&self) -> bool {
+        !self.results.is_empty()
+    }
+
+    /// Whether nothing is out.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.out == 0
+    }
+}
+
+impl std::fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jobs").field("out", &self.out).field("results", &self.results).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,199 @@
+//! Offloaded work: one job a session, input waits, the end waits, nothing is lost.
+
+use super::*;
+use crate::framing::Lines;
+use crate::sim::assert_chunking_law;
+use crate::workers::{Busy, Done, Workers};
+use std::convert::Infallible;
+
+/// Answers each line in capitals, by a worker. `two` makes two jobs of a line, `bye` closes while its job is under way.
+struct Slow {
+    workers: Workers<()>,
+    finished: Vec<String>,
+}
+
+type Outcome = Result<String, Infallible>;
+
+impl Slow {
+    fn lines() -> Lines<Slow> {
+        Slow::with_room_for(100)
+    }
+
+    fn with_room_for(capacity: usize) -> Lines<Slow> {
+        Lines::new(Slow { workers: Workers::new("slow", capacity, vec![()]), finished: Vec::new() }, 100)
+    }
+
+    fn offload(&self, line: &str, cx: &mut Context<'_>) -> Result<(), Busy> {
+        let line = line.to_owned();
+        cx.offload(&self.workers, move |()| Ok(line.to_uppercase()))
+    }
+}
+
+impl Handler for Slow {
+    type Session = usize;
+
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) -> usize {
+        0
+    }
+
+    fn data<'a>(&mut self, more: &mut usize, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        let line = String::from_utf8_lossy(line).into_owned();
+        if self.offload(&line, cx).is_err() {
+            cx.reply(b"busy\n");
+        }
+        match &*line {
+            "two" => *more = 1,
+            "again" => assert_eq!(self.offload("x", cx), Err(Busy), "one job a session"),
+            "bye" => cx.close(),
+            _ => {}
+        }
+        line.len()
+    }
+
+    fn done(&mut self, more: &mut usize, done: Done, cx: &mut Context<'_>) {
+        let Ok(text) = done.take::<Outcome>();
+        cx.reply(format!("{text}\n").as_bytes());
+        if *more > 0 {
+            *more -= 1;
+            self.offload("more", cx).expect("the first is done");
+        }
+    }
+
+    fn eof(&mut self, _: &mut usize, cx: &mut Context<'_>) {
+        cx.reply(b"end\n");
+        cx.close();
+    }
+
+    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        self.offload(&String::from_utf8_lossy(line), cx).expect("room");
+    }
+
+    fn finished(&mut self, done: Done, _: &mut Context<'_>) {
+        let Ok(text) = done.take::<Outcome>();
+        self.finished.push(text);
+    }
+}
+
+#[test]
+fn input_waits_for_the_job_and_the_end_comes_last() {
+    let mut sim = Sim::new(Slow::lines());
+    let peer = sim.connect();
+    sim.hold_jobs();
+    sim.send(peer, b"one\ntwo\nthree");
+    sim.shut_down(peer);
+    assert_eq!((sim.received(peer), sim.ending(peer)), (vec![], None));
+    sim.release_jobs();
+    assert_eq!(sim.received(peer), b"ONE\nTWO\nMORE\nTHREE\nend\n");
+    assert_eq!(sim.ending(peer), Some(Ending::Eof));
+}
+
+#[test]
+fn a_session_that_waits_is_not_read_and_its_neighbours_are() {
+    let mut sim = Sim::new(Slow::lines());
+    let (waiting, other) = (sim.connect(), sim.connect());
+    sim.hold_jobs();
+    sim.send(waiting, b"one\n");
+    sim.run();
+    sim.send(waiting, b"two\n");
+    assert_eq!(sim.unread(waiting), 4);
+    sim.send(other, b"hello\n");
+    assert_eq!(sim.unread(other), 0);
+    sim.release_jobs();
+    assert_eq!((sim.received(waiting), sim.received(other)), (b"ONE\nTWO\nMORE\n".to_vec(), b"HELLO\n".to_vec()));
+}
+
+#[test]
+fn one_job_a_session_and_no_more_than_the_queue_holds() {
+    let mut sim = Sim::new(Slow::with_room_for(1));
+    let (first, second) = (sim.connect(), sim.connect());
+    sim.hold_jobs();
+    sim.send(first, b"again\n");
+    sim.send(second, b"one\ntwo\n");
+    assert_eq!(sim.received(second), b"busy\nbusy\n", "a refused job holds nothing up");
+    sim.release_jobs();
+    assert_eq!(sim.received(first), b"AGAIN\n");
+}
+
+#[test]
+fn a_result_for_a_session_that_is_over_is_dropped_and_counted() {
+    let mut sim = Sim::new(Slow::lines());
+    let (closed, reset) = (sim.connect(), sim.connect());
+    sim.hold_jobs();
+    sim.send(closed, b"bye\n");
+    sim.send(reset, b"one\n");
+    sim.run();
+    sim.reset(reset);
+    let stale = sim.stats().stale;
+    sim.release_jobs();
+    assert_eq!(sim.received(closed), b"");
+    assert_eq!(sim.ending(closed), Some(Ending::Eof));
+    // That of `closed`; a reset is not seen while nothing is read, so the other answer was written and lost.
+    assert!(sim.stats().stale > stale);
+    sim.shut_down(closed);
+    assert_eq!(sim.stats().connections, 0);
+}
+
+#[test]
+fn who_waits_for_a_worker_is_not_idle() {
+    let limits = Limits { idle_timeout: Some(SECOND), ..Limits::default() };
+    let mut sim = Sim::with_limits(Slow::lines(), limits);
+    let peer = sim.connect();
+    sim.hold_jobs();
+    sim.send(peer, b"one\n");
+    sim.advance(10 * SECOND);
+    assert_eq!(sim.ending(peer), None);
+    sim.release_jobs();
+    assert_eq!(sim.received(peer), b"ONE\n");
+    sim.advance(SECOND - MS);
+    assert_eq!(sim.ending(peer), None);
+    sim.advance(MS);
+    assert_eq!(sim.ending(peer), Some(Ending::Eof));
+}
+
+#[test]
+fn a_stop_waits_for_jobs_and_for_input_that_was_read() {
+    let mut sim = Sim::new(Slow::lines());
+    let peer = sim.connect();
+    sim.hold_jobs();
+    sim.send(peer, b"one\ntwo\nthree\n");
+    sim.console(b"operator");
+    sim.stop();
+    sim.run();
+    assert!(!sim.is_stopped());
+    sim.release_jobs();
+    assert_eq!(sim.received(peer), b"ONE\nTWO\nMORE\nTHREE\n");
+    sim.shut_down(peer);
+    assert!(sim.is_stopped());
+    assert_eq!(sim.handler().get_ref().finished, ["OPERATOR"]);
+}
+
+#[test]
+fn a_stop_waits_for_jobs_no_longer_than_the_drain_time() {
+    let mut sim = Sim::new(Slow::lines());
+    let peer = sim.connect();
+    sim.hold_jobs();
+    sim.send(peer, b"one\n");
+    sim.stop();
+    sim.run();
+    sim.advance(Limits::default().drain - MS);
+    assert_eq!(sim.ending(peer), None);
+    sim.advance(MS);
+    assert!(sim.ending(peer).is_some());
+}
+
+#[test]
+fn a_turn_hands_over_no_more_than_its_budget() {
+    let limits = Limits { turn_jobs: 2, ..Limits::default() };
+    let mut sim = Sim::with_limits(Slow::lines(), limits);
+    for n in 0..7 {
+        sim.console(format!("job {n}").as_bytes());
+    }
+    let finished = &sim.handler().get_ref().finished;
+    assert_eq!(*finished, (0..7).map(|n| format!("JOB {n}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_chunking_law_holds_for_work_that_is_offloaded() {
+    assert_chunking_law(Slow::lines, b"one\r\ntwo\nthree\n\nagain\nlast");
+    assert_chunking_law(Slow::lines, b"one\nbye\nnever seen\n");
+}

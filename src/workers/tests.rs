@@ -1,0 +1,164 @@
+use super::*;
+use std::sync::mpsc;
+use std::time::Instant;
+
+/// A worker that notes what happens to it, and fails where it is told to.
+#[derive(Default)]
+struct Ledger {
+    events: Vec<String>,
+    fails_to_begin: bool,
+    fails_to_commit: bool,
+}
+
+impl Worker for Ledger {
+    type Error = &'static str;
+    const BATCH: usize = 3;
+
+    fn begin(&mut self) -> Result<(), &'static str> {
+        self.events.push("begin".into());
+        if self.fails_to_begin { Err("no begin") } else { Ok(()) }
+    }
+
+    fn commit(&mut self) -> Result<(), &'static str> {
+        self.events.push("commit".into());
+        if self.fails_to_commit { Err("no commit") } else { Ok(()) }
+    }
+}
+
+fn entry<T: Send + 'static>(
+    job: impl FnOnce(&mut Ledger) -> Result<T, &'static str> + Send + 'static,
+) -> Entry<Ledger> {
+    Entry::new(Ticket::Handler, job)
+}
+
+fn number(number: u32) -> Entry<Ledger> {
+    entry(move |ledger| {
+        ledger.events.push(number.to_string());
+        if number == 13 { Err("unlucky") } else { Ok(number) }
+    })
+}
+
+fn results(finished: Vec<(Ticket, Done)>) -> Vec<Result<u32, &'static str>> {
+    finished.into_iter().map(|(_, done)| done.take()).collect()
+}
+
+#[test]
+fn a_batch_counts_only_when_it_was_committed() {
+    let numbers = || vec![number(1), number(13), number(2)];
+    let mut good = Ledger::default();
+    assert_eq!(results(run(&mut good, numbers())), [Ok(1), Err("unlucky"), Ok(2)]);
+    assert_eq!(good.events, ["begin", "1", "13", "2", "commit"]);
+
+    let mut late = Ledger { fails_to_commit: true, ..Ledger::default() };
+    assert_eq!(results(run(&mut late, numbers())), [Err("no commit"); 3]);
+
+    let mut early = Ledger { fails_to_begin: true, ..Ledger::default() };
+    assert_eq!(results(run(&mut early, numbers())), [Err("no begin"); 3]);
+    assert_eq!(early.events, ["begin"], "no job runs in a batch that did not begin");
+}
+
+#[test]
+fn what_waits_is_taken_in_batches_in_order() {
+    let workers = Workers::new("ledger", 10, vec![Ledger::default()]);
+    for n in 0..7 {
+        workers.submit(number(n)).expect("room for ten");
+    }
+    workers.submit(entry(|ledger| Ok(ledger.events.join(" ")))).expect("room for ten");
+    let home = Home::default();
+    workers.here().work(&home);
+    let mut finished = home.take();
+    let events: Result<String, &str> = finished.pop().expect("eight jobs").1.take();
+    assert_eq!(events, Ok("begin 0 1 2 commit begin 3 4 5 commit begin 6".into()));
+    assert_eq!(results(finished), (0..7).map(Ok).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_full_queue_is_busy() {
+    let workers = Workers::new("ledger", 2, vec![Ledger::default()]);
+    assert_eq!((workers.submit(number(1)), workers.submit(number(2))), (Ok(()), Ok(())));
+    assert_eq!(workers.submit(number(3)), Err(Busy));
+    let home = Home::default();
+    workers.here().work(&home);
+    assert_eq!(workers.submit(number(3)), Ok(()), "what is done makes room");
+    assert_eq!(home.take().len(), 2);
+}
+
+/// Waits for this many results of real threads.
+fn wait_for(home: &Home, count: usize) -> Vec<(Ticket, Done)> {
+    let mut finished = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while finished.len() < count {
+        assert!(Instant::now() < deadline, "{} of {count} results", finished.len());
+        finished.extend(home.take());
+        thread::yield_now();
+    }
+    finished
+}
+
+#[test]
+fn threads_do_all_jobs_and_each_once() {
+    let workers = Workers::new("ledger", 10_000, (0..4).map(|_| Ledger::default()).collect());
+    let home = Arc::new(Home::default());
+    for n in 0..5_000_u32 {
+        workers.submit(entry(move |_| Ok(n))).expect("room for all");
+        workers.wake(&home);
+    }
+    let mut numbers: Vec<u32> = results(wait_for(&home, 5_000)).into_iter().map(|n| n.expect("no failure")).collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..5_000));
+}
+
+#[test]
+fn as_many_jobs_run_at_a_time_as_there_are_workers() {
+    let workers = Workers::new("pair", 10, vec![(), ()]);
+    let home = Arc::new(Home::default());
+    let ((to_first, at_first), (to_second, at_second)) = (mpsc::channel(), mpsc::channel());
+    // Each waits for the other, so they only end when they run side by side.
+    let first = move |(): &mut ()| Ok((to_second.send(()).is_ok(), at_first.recv().is_ok()));
+    let second = move |(): &mut ()| Ok((to_first.send(()).is_ok(), at_second.recv().is_ok()));
+    workers.submit(Entry::new(Ticket::Handler, first)).expect("room");
+    workers.wake(&home);
+    workers.submit(Entry::new(Ticket::Handler, second)).expect("room");
+    workers.wake(&home);
+    for (_, done) in wait_for(&home, 2) {
+        assert_eq!(done.take::<Result<(bool, bool), Infallible>>(), Ok((true, true)));
+    }
+}
+
+#[test]
+fn the_end_of_a_pool_waits_for_the_job_under_way_and_closes_its_worker() {
+    struct Closing(mpsc::Sender<&'static str>);
+    impl Worker for Closing {
+        type Error = Infallible;
+    }
+    impl Drop for Closing {
+        fn drop(&mut self) {
+            self.0.send("closed").expect("the test listens");
+        }
+    }
+    let (events, heard) = mpsc::channel();
+    let (go, gone) = mpsc::channel::<()>();
+    let workers = Workers::new("closing", 10, vec![Closing(events)]);
+    let home = Arc::new(Home::default());
+    let job = move |worker: &mut Closing| {
+        worker.0.send("begun").expect("the test listens");
+        gone.recv().expect("the test lets go");
+        worker.0.send("done").expect("the test listens");
+        Ok(())
+    };
+    workers.submit(Entry::new(Ticket::Handler, job)).expect("room");
+    workers.submit(Entry::new(Ticket::Handler, |_| Ok::<(), _>(unreachable!("dropped with the pool")))).expect("room");
+    workers.wake(&home);
+    assert_eq!(heard.recv(), Ok("begun"));
+    thread::scope(|scope| {
+        scope.spawn(|| drop(workers));
+        go.send(()).expect("the job waits");
+    });
+    assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["done", "closed"]);
+}
+
+#[test]
+#[should_panic(expected = "did not return a alloc::string::String")]
+fn a_result_of_another_type_is_a_mistake_in_the_handler() {
+    let _: String = Done::new(5).take();
+}
