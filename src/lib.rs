@@ -109,6 +109,8 @@ mod pool;
 mod timer;
 mod workers;
 mod jobs;
+#[cfg(feature = "storage")]
+pub mod storage;
 mod throttle;
 mod stop;
 mod console;

@@ -147,7 +147,11 @@ fn the_end_of_a_pool_waits_for_the_job_under_way_and_closes_its_worker() {
         Ok(())
     };
     workers.submit(Entry::new(Ticket::Handler, job)).expect("room");
-    workers.submit(Entry::new(Ticket::Handler, |_| Ok::<(), _>(unreachable!("dropped with the pool")))).expect("room");
+    let never = |worker: &mut Closing| {
+        worker.0.send("never").expect("the test listens");
+        Ok(())
+    };
+    workers.submit(Entry::new(Ticket::Handler, never)).expect("room");
     workers.wake(&home);
     assert_eq!(heard.recv(), Ok("begun"));
     thread::scope(|scope| {

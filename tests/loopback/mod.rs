@@ -2,6 +2,7 @@
 
 mod agreement;
 mod reactor;
+mod workers;
 
 use std::net::SocketAddr;
 use std::sync::mpsc;

@@ -144,7 +144,7 @@ fn who_waits_for_a_worker_is_not_idle() {
     assert_eq!(sim.ending(peer), None);
     sim.release_jobs();
     assert_eq!(sim.received(peer), b"ONE\n");
-    sim.advance(SECOND - MS);
+    sim.advance(SECOND.saturating_sub(MS));
     assert_eq!(sim.ending(peer), None);
     sim.advance(MS);
     assert_eq!(sim.ending(peer), Some(Ending::Eof));
@@ -175,7 +175,7 @@ fn a_stop_waits_for_jobs_no_longer_than_the_drain_time() {
     sim.send(peer, b"one\n");
     sim.stop();
     sim.run();
-    sim.advance(Limits::default().drain - MS);
+    sim.advance(Limits::default().drain.saturating_sub(MS));
     assert_eq!(sim.ending(peer), None);
     sim.advance(MS);
     assert!(sim.ending(peer).is_some());

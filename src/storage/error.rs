@@ -1,0 +1,101 @@
+//! What can go wrong with a data file, in words for an operator.
+
+use std::error::Error;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// Why a job came to nothing. What it was to change is unchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError {
+    trouble: Trouble,
+    text: String,
+}
+
+/// The kinds of trouble with a data file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// No room is left for it.
+    Full,
+    /// Another program holds its lock.
+    Locked,
+    /// It cannot be written to.
+    ReadOnly,
+    /// Its content is no longer whole, or it is no database at all.
+    Damaged,
+    /// It is another program's, or a newer version's.
+    Foreign,
+    /// The disk failed.
+    Failed,
+    /// A statement is wrong, which is a bug.
+    Bug,
+}
+
+impl StoreError {
+    pub(super) fn new(trouble: Trouble, text: impl Into<String>) -> Self {
+        StoreError { trouble, text: text.into() }
+    }
+
+    /// The transaction was undone by an earlier failure.
+    pub(super) fn undone() -> Self {
+        StoreError::new(Trouble::Failed, "the disk is full or has failed; nothing was changed")
+    }
+
+    /// What kind of trouble it is.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        self.trouble
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let (trouble, remedy) = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => (Trouble::Full, "make room on the disk"),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                (Trouble::Locked, "another program is using it; stop that program")
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                (Trouble::ReadOnly, "look at its permissions, and at those of its directory")
+            }
+            Some(ErrorCode::DatabaseCorrupt) => (Trouble::Damaged, "restore a copy"),
+            Some(ErrorCode::NotADatabase) => (Trouble::Damaged, "name another file with --data"),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::FileLockingProtocolFailed) => {
+                (Trouble::Failed, "look at the disk")
+            }
+            _ => (Trouble::Bug, "this is a mistake in the program"),
+        };
+        StoreError::new(trouble, format!("{error}; {remedy}"))
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for StoreError {}
+
+/// Why a data file could not be opened: its path, what is wrong, and what can be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenError {
+    path: PathBuf,
+    text: String,
+}
+
+impl OpenError {
+    pub(super) fn new(path: &Path, text: impl fmt::Display) -> Self {
+        OpenError { path: path.into(), text: text.to_string() }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot use {}: {}", self.path.display(), self.text)
+    }
+}
+
+impl Error for OpenError {}
