@@ -47,6 +47,8 @@ pub(crate) struct Connection {
     pub(crate) deadline: Option<TimerId>,
     /// When bytes last moved, in nanoseconds after the origin of time. Kept only for the deadline.
     pub(crate) last_active: u64,
+    /// The number of the service that it belongs to: whose limits it keeps to.
+    pub(crate) service: u16,
     pub(crate) phase: Phase,
     pub(crate) flags: Flags,
 }
@@ -98,7 +100,7 @@ pub(crate) enum Flush {
 const PIECES: usize = 32;
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, peer: Peer, phase: Phase) -> Self {
+    pub(crate) fn new(stream: Stream, peer: Peer, (phase, service): (Phase, u16)) -> Self {
         Connection {
             stream,
             peer,
@@ -107,6 +109,7 @@ impl Connection {
             follower: None,
             deadline: None,
             last_active: 0,
+            service,
             phase,
             flags: Flags::default(),
         }

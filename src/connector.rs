@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use mio::net;
 
 use crate::address::Address;
-use crate::connection::Phase;
+use crate::connection::{Connection, Phase};
 use crate::dispatcher::Dispatcher;
 use crate::handler::{Handler, Peer, Token};
 use crate::socket::SocketOptions;
@@ -29,6 +29,8 @@ pub(crate) struct Connector {
 #[derive(Debug)]
 struct Attempt {
     to: Address,
+    /// The service that asked for it.
+    service: u16,
     /// Addresses not tried yet, the next one last.
     rest: Vec<Target>,
 }
@@ -57,10 +59,10 @@ impl Connector {
         for token in std::mem::take(&mut self.news) {
             self.advance(token, dispatcher);
         }
-        for to in std::mem::take(&mut dispatcher.tables.wanted) {
+        for (to, service) in std::mem::take(&mut dispatcher.tables.wanted) {
             match targets(&to) {
-                Ok(rest) => self.attempt(Attempt { to, rest }, None, dispatcher),
-                Err(error) => dispatcher.call(|handler, cx| handler.connect_failed(&to, &error, cx)),
+                Ok(rest) => self.attempt(Attempt { to, service, rest }, None, dispatcher),
+                Err(error) => dispatcher.call(service, |handler, cx| handler.connect_failed(&to, &error, cx)),
             }
         }
     }
@@ -78,7 +80,9 @@ impl Connector {
                 Target::Inet(at) => Peer::Inet(at),
                 Target::Unix => Peer::Unix,
             };
-            match begun.and_then(|stream| dispatcher.tables.insert(stream, peer, Phase::Connecting)) {
+            let place = (Phase::Connecting, attempt.service);
+            let connection = begun.map(|stream| Connection::new(stream, peer, place));
+            match connection.and_then(|connection| dispatcher.tables.insert(connection)) {
                 Ok(token) => {
                     self.attempts.insert(token, attempt);
                     return;
@@ -87,7 +91,7 @@ impl Connector {
             }
         }
         let error = failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-        dispatcher.call(|handler, cx| handler.connect_failed(&attempt.to, &error, cx));
+        dispatcher.call(attempt.service, |handler, cx| handler.connect_failed(&attempt.to, &error, cx));
     }
 
     fn begin(&self, to: &Address, target: &Target) -> io::Result<Stream> {

@@ -7,7 +7,7 @@ use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::Address;
-use crate::feed::FeedId;
+use crate::feed::{Feed, FeedId};
 use crate::handler::{Closed, Token};
 use crate::jobs::Ticket;
 use crate::tables::{Cause, Due, Stats, Stop, Tables};
@@ -87,7 +87,11 @@ impl<'a> Context<'a> {
         let cause = if self.speaker == Speaker::Console { Cause::Console } else { Cause::Others };
         self.tables.queue(to, bytes, cause);
         if self.speaker == Speaker::Console
-            && self.tables.connections.get(to).is_some_and(|found| found.queued() > self.tables.limits.high_mark())
+            && self
+                .tables
+                .connections
+                .get(to)
+                .is_some_and(|found| found.queued() > self.tables.limits_of(to).high_mark())
         {
             self.tables.console_waits_for = Some(to);
         }
@@ -111,10 +115,12 @@ impl<'a> Context<'a> {
     /// own goes on in [`Handler::drained`](crate::Handler::drained), which follows for certain.
     pub fn is_writable(&mut self) -> bool {
         let Speaker::Connection(token) = self.speaker else { return true };
-        let high = self.tables.limits.high_mark();
-        let queued = self.tables.connections.get(token).map_or(0, crate::connection::Connection::queued_own);
-        let is_writable =
-            queued + self.head.len() + self.tables.scratch.len() <= high && self.tables.printed.len() <= high;
+        let (queued, high) = match self.tables.connections.get(token) {
+            Some(found) => (found.queued_own(), self.tables.services[usize::from(found.service)].limits.high_mark()),
+            None => (0, self.tables.limits.high_mark()),
+        };
+        let is_writable = queued + self.head.len() + self.tables.scratch.len() <= high
+            && self.tables.printed.len() <= self.tables.limits.high_mark();
         self.tables.held_back |= !is_writable;
         is_writable
     }
@@ -148,7 +154,8 @@ impl<'a> Context<'a> {
 
     /// Makes a feed: a stream that connections can [`follow`](Self::follow). It lasts as long as the reactor.
     pub fn create_feed(&mut self) -> FeedId {
-        self.tables.feeds.insert(crate::feed::Feed::default())
+        let service = self.service();
+        self.tables.feeds.insert(Feed::of(service))
     }
 
     /// Makes the connection of this callback receive all that is published to a feed from now on. A connection follows one
@@ -192,7 +199,7 @@ impl<'a> Context<'a> {
     pub fn set_timer(&mut self, after: Duration) -> TimerId {
         let due = match self.speaker {
             Speaker::Connection(token) => Due::Session(token),
-            _ => Due::Alarm,
+            _ => Due::Alarm(self.tables.outside),
         };
         let deadline = self.tables.now.checked_add(after).unwrap_or(self.tables.now + NEVER);
         self.tables.set_timer(deadline, due)
@@ -230,7 +237,7 @@ impl<'a> Context<'a> {
         if self.tables.has_job(session) {
             return Err(Busy);
         }
-        workers.submit(Entry::new(session.map_or(Ticket::Handler, Ticket::Session), job))?;
+        workers.submit(Entry::new(session.map_or(Ticket::Service(self.tables.outside), Ticket::Session), job))?;
         self.tables.begin_job(session);
         match self.tables.jobs.home() {
             Some(home) => workers.wake(home),
@@ -245,7 +252,8 @@ impl<'a> Context<'a> {
     /// A name is looked up in the same turn, which may take seconds, during which nobody is served: a server gives IP
     /// addresses. `udp:` gives a connection of which every [`send`](Self::send) is a datagram.
     pub fn connect(&mut self, to: Address) {
-        self.tables.wanted.push(to);
+        let service = self.service();
+        self.tables.wanted.push((to, service));
     }
 
     /// Ends the session of this callback: what it is owed is sent, then our side is shut down, then the peer's end is
@@ -310,6 +318,22 @@ impl<'a> Context<'a> {
     /// The session of this callback.
     fn session(&self) -> Option<Token> {
         if let Speaker::Connection(token) = self.speaker { Some(token) } else { None }
+    }
+
+    /// The number of the service of this callback.
+    pub(crate) fn service(&self) -> u16 {
+        let connection = self.session().and_then(|token| self.tables.connections.get(token));
+        connection.map_or(self.tables.outside, |connection| connection.service)
+    }
+
+    /// Outside of any connection: goes on for this service.
+    pub(crate) fn act_for(&mut self, service: u16) {
+        self.tables.outside = service;
+    }
+
+    /// How many connections a service has now.
+    pub(crate) fn connections_of(&self, service: u16) -> usize {
+        self.tables.services.get(usize::from(service)).map_or(0, |service| service.connections)
     }
 
     /// Moves the replies made so far into the queue, so that what follows comes after them.

@@ -57,7 +57,8 @@ impl DatagramSocket {
             match self.socket.recv_from(dispatcher.buffer()) {
                 Ok((count, from)) if rules.answers(from) => {
                     let (mut sent, mut refused) = (0, 0);
-                    dispatcher.datagram(&Source { address: from, listener: self.listener }, count, |answer| {
+                    let source = Source { address: from, listener: self.listener };
+                    dispatcher.datagram((&source, rules.service), count, |answer| {
                         (sent, refused) = if self.send(answer, from) { (answer.len() as u64, 0) } else { (0, 1) };
                     });
                     dispatcher.tables.stats.bytes_out += sent;
@@ -88,6 +89,8 @@ impl DatagramSocket {
 pub(crate) struct Rules<'a> {
     pub(crate) admission: &'a Admission,
     pub(crate) own_ports: &'a [u16],
+    /// Who answers.
+    pub(crate) service: u16,
 }
 
 impl Rules<'_> {
@@ -103,7 +106,7 @@ mod tests {
     #[test]
     fn neither_services_nor_ourselves_nor_the_denied_are_answered() {
         let admission = Admission { allow: Vec::new(), deny: vec!["127.0.0.2/32".parse().expect("a literal")] };
-        let rules = Rules { admission: &admission, own_ports: &[5000] };
+        let rules = Rules { admission: &admission, own_ports: &[5000], service: 0 };
         for (from, answered) in [
             ("127.0.0.1:1023", false),
             ("127.0.0.1:1024", true),

@@ -11,10 +11,10 @@ use slotmap::SecondaryMap;
 use crate::address::Address;
 use crate::connection::{Connection, Phase};
 use crate::context::Context;
-use crate::handler::{Closed, Handler, Origin, Peer, Source, Token, Via};
+use crate::handler::{Closed, Handler, Origin, Source, Token, Via};
 use crate::inbox::Inbox;
 use crate::jobs::Ticket;
-use crate::stream::{Received, Stream};
+use crate::stream::Received;
 use crate::tables::{Due, Stop, Tables};
 use crate::workers::Done;
 
@@ -46,8 +46,9 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// Takes in a connection and opens its session. An error means that the poll refused it.
-    pub(crate) fn open(&mut self, stream: Stream, peer: Peer, listener: usize) -> std::io::Result<Token> {
-        let token = self.tables.insert(stream, peer, Phase::Open)?;
+    pub(crate) fn open(&mut self, connection: Connection, listener: usize) -> std::io::Result<Token> {
+        let peer = connection.peer;
+        let token = self.tables.insert(connection)?;
         self.tables.stats.accepted += 1;
         log::info!("{peer} connected ({} connections)", self.sessions.len() + 1);
         self.open_session(token, Via::Listener(listener));
@@ -69,7 +70,7 @@ impl<H: Handler> Dispatcher<H> {
         let session = self.handler.open(&Origin { token, peer, via }, &mut cx);
         cx.settle();
         self.sessions.insert(token, session);
-        if let Some(limit) = self.tables.limits.idle_timeout
+        if let Some(limit) = self.tables.limits_of(token).idle_timeout
             && self.tables.connections[token].is_open()
         {
             self.tables.set_deadline(token, limit);
@@ -136,7 +137,8 @@ impl<H: Handler> Dispatcher<H> {
             if budget == 0 {
                 return self.tables.mark_ready(token);
             }
-            if connection.inbox.as_ref().is_some_and(|inbox| inbox.len() >= self.tables.limits.inbox) {
+            let inbox_limit = self.tables.services[usize::from(connection.service)].limits.inbox;
+            if connection.inbox.as_ref().is_some_and(|inbox| inbox.len() >= inbox_limit) {
                 // More would go beyond the limit: what is there has to be used first.
                 budget = 0;
                 self.deliver_held(token);
@@ -229,7 +231,7 @@ impl<H: Handler> Dispatcher<H> {
 
     /// A full inbox of which nothing is used, though there is room for the answer, can never go on.
     fn close_if_stuck(&mut self, token: Token, used: usize) {
-        let limit = self.tables.limits.inbox;
+        let limit = self.tables.limits_of(token).inbox;
         if let Some(connection) = self.tables.connections.get(token)
             && let Some(inbox) = &connection.inbox
             && used == 0
@@ -270,7 +272,7 @@ impl<H: Handler> Dispatcher<H> {
         for _ in 0..self.tables.limits.turn_jobs {
             match self.tables.jobs.next() {
                 Some((Ticket::Session(token), done)) => self.done(token, done),
-                Some((Ticket::Handler, done)) => self.call(|handler, cx| handler.finished(done, cx)),
+                Some((Ticket::Service(service), done)) => self.call(service, |handler, cx| handler.finished(done, cx)),
                 None => break,
             }
         }
@@ -350,11 +352,7 @@ impl<H: Handler> Dispatcher<H> {
         while let Some((id, due)) = self.tables.timers.pop_due(self.tables.now) {
             match due {
                 Due::Deadline(token) => self.tables.deadline_due(token, id),
-                Due::Alarm => {
-                    let mut cx = Context::of_nobody(&mut self.tables);
-                    self.handler.alarm(id, &mut cx);
-                    cx.settle();
-                }
+                Due::Alarm(service) => self.call(service, |handler, cx| handler.alarm(id, cx)),
                 Due::Session(token) => {
                     let is_open = self.tables.connections.get(token).is_some_and(Connection::is_open);
                     let Some(session) = self.sessions.get_mut(token).filter(|_| is_open) else {
@@ -370,7 +368,8 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// Hands a datagram to the handler, and its answer to `send`.
-    pub(crate) fn datagram(&mut self, source: &Source, count: usize, send: impl FnOnce(&[u8])) {
+    pub(crate) fn datagram(&mut self, (source, service): (&Source, u16), count: usize, send: impl FnOnce(&[u8])) {
+        self.tables.outside = service;
         self.tables.stats.bytes_in += count as u64;
         let mut cx = Context::of_datagram(&mut self.tables);
         self.handler.datagram(source, &mut self.buffer[..count], &mut cx);
@@ -382,8 +381,9 @@ impl<H: Handler> Dispatcher<H> {
         &mut self.buffer
     }
 
-    /// Calls the handler outside of any connection.
-    pub(crate) fn call(&mut self, call: impl FnOnce(&mut H, &mut Context<'_>)) {
+    /// Calls the handler outside of any connection, for a service.
+    pub(crate) fn call(&mut self, service: u16, call: impl FnOnce(&mut H, &mut Context<'_>)) {
+        self.tables.outside = service;
         let mut cx = Context::of_nobody(&mut self.tables);
         call(&mut self.handler, &mut cx);
         cx.settle();
@@ -391,6 +391,7 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Calls the handler for something typed at the console.
     pub(crate) fn call_console(&mut self, call: impl FnOnce(&mut H, &mut Context<'_>)) {
+        self.tables.outside = 0;
         let mut cx = Context::of_console(&mut self.tables);
         call(&mut self.handler, &mut cx);
         cx.settle();
@@ -420,9 +421,8 @@ impl<H: Handler> Dispatcher<H> {
                 log_end(connection, &why, self.sessions.len());
             }
             if let Some(session) = session {
-                let mut cx = Context::of_nobody(&mut self.tables);
-                self.handler.closed(session, &why, &mut cx);
-                cx.settle();
+                let service = self.tables.connections.get(token).map_or(0, |connection| connection.service);
+                self.call(service, |handler, cx| handler.closed(session, &why, cx));
             }
         }
         for &token in &dead {

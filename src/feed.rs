@@ -25,6 +25,8 @@ const KEPT_CAPACITY: usize = 64 * 1024;
 /// The log of one feed and who follows it.
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
+    /// The number of the service that made it: whose limits it keeps to.
+    pub(crate) service: u16,
     log: Vec<u8>,
     /// Offset of `log[0]`.
     base: u64,
@@ -35,6 +37,11 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
+    /// An empty feed of a service.
+    pub(crate) fn of(service: u16) -> Self {
+        Feed { service, ..Feed::default() }
+    }
+
     /// Offset of the next byte to be published.
     pub(crate) fn end(&self) -> u64 {
         self.base + self.log.len() as u64

@@ -29,8 +29,9 @@ impl Tables {
         {
             follower.splice_own(feed.end(), bytes.len());
         }
+        let service = usize::from(connection.service);
         self.mark_dirty(token);
-        if let (Cause::Others, Some(limit)) = (cause, self.limits.max_queue)
+        if let (Cause::Others, Some(limit)) = (cause, self.services[service].limits.max_queue)
             && others > limit
         {
             self.enforce_queue_limit(token, limit);
@@ -202,7 +203,8 @@ impl Tables {
     fn offer_feed(&mut self, id: FeedId, token: Token) -> Option<u64> {
         self.flush_within(token, usize::MAX);
         let (cursor, lag) = self.lag(id, token)?;
-        let Some(limit) = self.limits.room_buffer.filter(|&limit| lag > limit) else { return Some(cursor) };
+        let limits = &self.services[usize::from(self.feeds[id].service)].limits;
+        let Some(limit) = limits.room_buffer.filter(|&limit| lag > limit) else { return Some(cursor) };
         self.flush_all(token);
         let (cursor, lag) = self.lag(id, token)?;
         if lag > limit {
@@ -240,7 +242,7 @@ impl Tables {
             return;
         }
         feed.append(bytes);
-        let has_grown = feed.unflushed() > self.limits.feed_flush();
+        let has_grown = feed.unflushed() > self.services[usize::from(feed.service)].limits.feed_flush();
         self.mark_feed_dirty(id);
         if has_grown {
             self.flush_feed(id);

@@ -17,8 +17,8 @@ use crate::workers::{Done, WorkHere};
 pub(crate) enum Ticket {
     /// A session: [`Handler::done`](crate::Handler::done).
     Session(Token),
-    /// The handler: [`Handler::finished`](crate::Handler::finished).
-    Handler,
+    /// A service: [`Handler::finished`](crate::Handler::finished).
+    Service(u16),
 }
 
 /// Where threads leave results. Shared with them.

@@ -85,6 +85,7 @@ mod context;
 pub mod framing;
 pub mod protocol;
 mod sanitize;
+mod services;
 
 // The loop, and how peers come in.
 mod reactor;
@@ -138,6 +139,7 @@ pub use handler::{Closed, Handler, Origin, Peer, Source, Token, Via};
 pub use limits::Limits;
 pub use reactor::{ConsoleMode, Reactor};
 pub use sanitize::sanitize;
+pub use services::Services;
 pub use sim::{Ending, Sim, SimPeer};
 pub use stop::Stopper;
 pub use tables::Stats;

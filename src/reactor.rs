@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Waker};
 
 use crate::acceptor::{Accepted, Acceptor, Admission, Pause};
+use crate::connection::{Connection, Phase};
 use crate::connector::Connector;
 use crate::console::{Console, Input};
 use crate::datagram::{DatagramSocket, Rules};
@@ -22,7 +23,7 @@ use crate::printer::Printer;
 use crate::socket::{Listener, SocketOptions};
 use crate::stop::{Signals, Stopper};
 use crate::stream::Stream;
-use crate::tables::{Stop, Tables};
+use crate::tables::{Service, Stop, Tables};
 use crate::throttle::Throttle;
 
 /// The reactor's own sources. A connection's token is at least 2^32, a listener's lies in between.
@@ -68,7 +69,7 @@ pub struct Reactor<H: Handler> {
     poll: Poll,
     events: Events,
     dispatcher: Dispatcher<H>,
-    listeners: Vec<Listening>,
+    listeners: Vec<Door>,
     admission: Admission,
     options: SocketOptions,
     connector: Connector,
@@ -80,6 +81,14 @@ pub struct Reactor<H: Handler> {
     signals: Option<Signals>,
     stopper: Stopper,
     stop_deadline: Option<Instant>,
+}
+
+/// A listener, and who may come in by it.
+#[derive(Debug)]
+struct Door {
+    listening: Listening,
+    admission: Admission,
+    service: u16,
 }
 
 #[derive(Debug)]
@@ -130,7 +139,7 @@ impl<H: Handler> Reactor<H> {
         }
         let number = self.listeners.len();
         let (token, registry) = (mio::Token(FIRST_LISTENER + number), self.poll.registry());
-        self.listeners.push(match Acceptor::new(listener, &self.options) {
+        let listening = match Acceptor::new(listener, &self.options) {
             Ok(mut acceptor) => {
                 acceptor.register(registry, token)?;
                 Listening::Streams(acceptor)
@@ -140,13 +149,27 @@ impl<H: Handler> Reactor<H> {
                 socket.register(registry, token)?;
                 Listening::Datagrams(socket)
             }
-        });
+        };
+        let service = (self.dispatcher.tables.services.len() - 1) as u16;
+        self.listeners.push(Door { listening, admission: self.admission.clone(), service });
         Ok(number)
     }
 
-    /// Serves only these hosts from now on.
+    /// Serves only these hosts at the listeners that come after this.
     pub fn admit(&mut self, admission: Admission) {
         self.admission = admission;
+    }
+
+    /// Begins a service of its own: the listeners that come after this have these limits. What limits the process as a whole
+    /// (budgets of a turn, `drain`, `linger`, `flush_stall`, `accept_retry`, `console_line`) stays as given to
+    /// [`new`](Self::new). The listeners before the first call are a service, too.
+    ///
+    /// # Panics
+    /// When there are more than 65,536 services.
+    pub fn begin_service(&mut self, limits: Limits) {
+        let services = &mut self.dispatcher.tables.services;
+        assert!(u16::try_from(services.len()).is_ok(), "no more than 65,536 services");
+        services.push(Service::new(limits));
     }
 
     /// The options of accepted Unix streams and of outbound connections. Call it before [`listen`](Self::listen).
@@ -187,7 +210,7 @@ impl<H: Handler> Reactor<H> {
 
     /// Calls the handler outside of any connection, before the first turn: to connect, or to set an alarm.
     pub fn start(&mut self, start: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
-        self.dispatcher.call(start);
+        self.dispatcher.call(0, start);
     }
 
     /// Runs until stopped, and returns the handler.
@@ -233,7 +256,7 @@ impl<H: Handler> Reactor<H> {
         let tables = &mut self.dispatcher.tables;
         let is_console_held = tables.is_console_held();
         let is_paused = self.pause.is_on(tables.now);
-        let has_listener = self.listeners.iter().any(|listening| match listening {
+        let has_listener = self.listeners.iter().any(|door| match &door.listening {
             Listening::Streams(acceptor) => acceptor.may_accept() && !is_paused,
             Listening::Datagrams(socket) => socket.may_read(),
         });
@@ -267,8 +290,8 @@ impl<H: Handler> Reactor<H> {
                 }
                 STDOUT => self.printer.wake(),
                 mio::Token(number) if number >> 32 == 0 => match self.listeners.get_mut(number - FIRST_LISTENER) {
-                    Some(Listening::Streams(acceptor)) => acceptor.wake(),
-                    Some(Listening::Datagrams(socket)) => socket.wake(),
+                    Some(Door { listening: Listening::Streams(acceptor), .. }) => acceptor.wake(),
+                    Some(Door { listening: Listening::Datagrams(socket), .. }) => socket.wake(),
                     None => {}
                 },
                 mio::Token(number) => {
@@ -324,7 +347,9 @@ impl<H: Handler> Reactor<H> {
         }
         for number in 0..self.listeners.len() {
             for _ in 0..self.dispatcher.tables.limits.turn_accepts {
-                let Some(Listening::Streams(acceptor)) = self.listeners.get_mut(number) else { break };
+                let Some(Door { listening: Listening::Streams(acceptor), .. }) = self.listeners.get_mut(number) else {
+                    break;
+                };
                 if !acceptor.may_accept() || self.pause.is_on(now) {
                     break;
                 }
@@ -342,11 +367,14 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn admit_stream(&mut self, stream: Stream, peer: Peer, listener: usize) {
+        let Door { admission, service, .. } = &self.listeners[listener];
         let tables = &mut self.dispatcher.tables;
-        let is_full = tables.limits.max_connections.is_some_and(|most| tables.connections.len() >= most);
-        let is_denied = matches!(peer, Peer::Inet(address) if !self.admission.admits(address.ip()));
+        let Service { limits, connections } = &tables.services[usize::from(*service)];
+        let is_full = limits.max_connections.is_some_and(|most| *connections >= most);
+        let is_denied = matches!(peer, Peer::Inet(address) if !admission.admits(address.ip()));
         if !is_full && !is_denied {
-            if let Err(error) = self.dispatcher.open(stream, peer, listener) {
+            let connection = Connection::new(stream, peer, (Phase::Open, *service));
+            if let Err(error) = self.dispatcher.open(connection, listener) {
                 log::warn!("{peer} lost: {error}");
             }
             return;
@@ -359,19 +387,20 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn take_datagrams(&mut self) {
-        let ports = self.listeners.iter().filter_map(|listening| match listening {
-            Listening::Datagrams(socket) => Some(socket.port()),
-            Listening::Streams(_) => None,
-        });
-        if !self.listeners.iter().any(|listening| matches!(listening, Listening::Datagrams(found) if found.may_read()))
-        {
+        let sockets = |door: &Door| {
+            if let Listening::Datagrams(socket) = &door.listening {
+                Some((socket.port(), socket.may_read()))
+            } else {
+                None
+            }
+        };
+        if !self.listeners.iter().filter_map(sockets).any(|(_, may_read)| may_read) {
             return;
         }
-        let own_ports: Vec<u16> = ports.collect();
-        let rules = Rules { admission: &self.admission, own_ports: &own_ports };
-        for listening in &mut self.listeners {
+        let own_ports: Vec<u16> = self.listeners.iter().filter_map(sockets).map(|(port, _)| port).collect();
+        for Door { listening, admission, service } in &mut self.listeners {
             if let Listening::Datagrams(socket) = listening {
-                socket.serve(&mut self.dispatcher, &rules);
+                socket.serve(&mut self.dispatcher, &Rules { admission, own_ports: &own_ports, service: *service });
             }
         }
     }

@@ -25,12 +25,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::Address;
-use crate::connection::Phase;
+use crate::connection::{Connection, Phase};
 use crate::dispatcher::{Dispatcher, Edge};
 use crate::handler::{Handler, Peer, Source, Token};
 use crate::limits::Limits;
 use crate::stream::Stream;
-use crate::tables::{Stats, Stop, Tables};
+use crate::tables::{Service, Stats, Stop, Tables};
 
 pub use law::assert_chunking_law;
 pub use pipe::Ending;
@@ -79,18 +79,33 @@ impl<H: Handler> Sim<H> {
 
     /// Calls the handler outside of any connection, as [`Reactor::start`](crate::Reactor::start) does.
     pub fn start(&mut self, start: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
-        self.dispatcher.call(start);
+        self.dispatcher.call(0, start);
     }
 
     /// A peer connects. It reads everything at once, until told otherwise. A server that is stopping lets nobody in.
     pub fn connect(&mut self) -> SimPeer {
+        self.connect_to(0)
+    }
+
+    /// Begins a service with limits of its own, as [`Reactor::begin_service`](crate::Reactor::begin_service) does. Its
+    /// clients come by [`connect_to`](Self::connect_to).
+    pub fn begin_service(&mut self, limits: Limits) {
+        self.dispatcher.tables.services.push(Service::new(limits));
+    }
+
+    /// As [`connect`](Self::connect), to the service of this number; the first one is 0.
+    ///
+    /// # Panics
+    /// When there is no such service.
+    pub fn connect_to(&mut self, service: u16) -> SimPeer {
         let (peer, stream) = self.new_peer();
         if self.dispatcher.tables.stop >= Stop::Draining {
             return peer;
         }
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + peer.0 as u16 % 50_000)));
         // Without a registry there is nothing that could refuse.
-        if let Ok(token) = self.dispatcher.open(stream, address, 0) {
+        let connection = Connection::new(stream, address, (Phase::Open, service));
+        if let Ok(token) = self.dispatcher.open(connection, 0) {
             self.peers[peer.0].0 = token;
         }
         peer
@@ -246,21 +261,22 @@ impl<H: Handler> Sim<H> {
         let count = bytes.len().min(self.dispatcher.buffer().len());
         self.dispatcher.buffer()[..count].copy_from_slice(&bytes[..count]);
         let mut answer = None;
-        self.dispatcher.datagram(&Source { address: from, listener: 0 }, count, |bytes| answer = Some(bytes.to_vec()));
+        self.dispatcher
+            .datagram((&Source { address: from, listener: 0 }, 0), count, |bytes| answer = Some(bytes.to_vec()));
         answer
     }
 
     /// The addresses that the handler asked to be connected to, since the last look.
     pub fn wanted(&mut self) -> Vec<Address> {
         self.run();
-        std::mem::take(&mut self.dispatcher.tables.wanted)
+        std::mem::take(&mut self.dispatcher.tables.wanted).into_iter().map(|(to, _)| to).collect()
     }
 
     /// An outbound connection comes about.
     pub fn connected(&mut self, to: Address) -> SimPeer {
         let (peer, stream) = self.new_peer();
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
-        if let Ok(token) = self.dispatcher.tables.insert(stream, address, Phase::Connecting) {
+        if let Ok(token) = self.dispatcher.tables.insert(Connection::new(stream, address, (Phase::Connecting, 0))) {
             self.peers[peer.0].0 = token;
             self.dispatcher.connected(token, to);
         }
@@ -269,7 +285,7 @@ impl<H: Handler> Sim<H> {
 
     /// An outbound connection does not come about.
     pub fn refused(&mut self, to: &Address, error: &io::Error) {
-        self.dispatcher.call(|handler, cx| handler.connect_failed(to, error, cx));
+        self.dispatcher.call(0, |handler, cx| handler.connect_failed(to, error, cx));
     }
 
     /// Asks the server to stop, as a signal would: the first wish drains, the second ends at once.

@@ -14,12 +14,11 @@ use slotmap::{Key, SlotMap};
 use crate::address::Address;
 use crate::connection::{Connection, Flags, Phase};
 use crate::feed::{Feed, FeedId};
-use crate::handler::{Closed, Peer, Token};
+use crate::handler::{Closed, Token};
 use crate::jobs::Jobs;
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 use crate::pool::Pools;
-use crate::stream::Stream;
 use crate::timer::{TimerId, Timers};
 
 /// What a timer is for.
@@ -27,8 +26,8 @@ use crate::timer::{TimerId, Timers};
 pub(crate) enum Due {
     /// [`Handler::timeout`](crate::Handler::timeout) of this connection.
     Session(Token),
-    /// [`Handler::alarm`](crate::Handler::alarm).
-    Alarm,
+    /// [`Handler::alarm`](crate::Handler::alarm), of this service.
+    Alarm(u16),
     /// The reactor's own deadline of this connection.
     Deadline(Token),
 }
@@ -68,6 +67,20 @@ pub struct Stats {
     pub datagrams_dropped: u64,
 }
 
+/// What is served together, with limits of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    pub(crate) limits: Limits,
+    /// Connections that it has now.
+    pub(crate) connections: usize,
+}
+
+impl Service {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Service { limits, connections: 0 }
+    }
+}
+
 /// How far the wish to stop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stop {
@@ -85,7 +98,12 @@ pub(crate) struct Tables {
     pub(crate) connections: SlotMap<Token, Connection>,
     pub(crate) feeds: SlotMap<FeedId, Feed>,
     pub(crate) timers: Timers<Due>,
+    /// The limits of the process: what is said there of one connection is the services' to say.
     pub(crate) limits: Limits,
+    /// At least one.
+    pub(crate) services: Vec<Service>,
+    /// The service for which the handler is called outside of any connection.
+    pub(crate) outside: u16,
     pub(crate) stats: Stats,
     pub(crate) stop: Stop,
     /// What workers do.
@@ -115,7 +133,8 @@ pub(crate) struct Tables {
     /// The handler takes no lines for now.
     pub(crate) handler_holds_console: bool,
     /// Connections asked for.
-    pub(crate) wanted: Vec<Address>,
+    /// With the service that asked.
+    pub(crate) wanted: Vec<(Address, u16)>,
     pub(crate) ready: Vec<Token>,
     pub(crate) dirty: Vec<Token>,
     pub(crate) dirty_feeds: Vec<FeedId>,
@@ -125,11 +144,14 @@ pub(crate) struct Tables {
 
 impl Tables {
     pub(crate) fn new(limits: Limits, registry: Option<Registry>, now: Instant) -> Self {
+        let limits = limits.with_budgets();
         Tables {
             connections: SlotMap::with_key(),
             feeds: SlotMap::with_key(),
             timers: Timers::new(now),
-            limits: limits.with_budgets(),
+            services: vec![Service::new(limits.clone())],
+            outside: 0,
+            limits,
             stats: Stats::default(),
             stop: Stop::Running,
             jobs: Jobs::default(),
@@ -156,11 +178,11 @@ impl Tables {
     }
 
     /// Takes in a stream. Its edges are reported from now on.
-    pub(crate) fn insert(&mut self, stream: Stream, peer: Peer, phase: Phase) -> std::io::Result<Token> {
-        let mut connection = Connection::new(stream, peer, phase);
+    pub(crate) fn insert(&mut self, mut connection: Connection) -> std::io::Result<Token> {
         connection.last_active = self.nanos();
-        connection.flags.writable_armed = phase == Phase::Connecting;
+        connection.flags.writable_armed = connection.phase == Phase::Connecting;
         let interest = interest(connection.flags);
+        let service = usize::from(connection.service);
         let token = self.connections.insert(connection);
         if let Some(registry) = &self.registry {
             let registered = self.connections[token].stream.register(registry, kernel_token(token), interest);
@@ -169,7 +191,14 @@ impl Tables {
                 return Err(error);
             }
         }
+        self.services[service].connections += 1;
         Ok(token)
+    }
+
+    /// The limits that a connection keeps to.
+    pub(crate) fn limits_of(&self, token: Token) -> &Limits {
+        let service = self.connections.get(token).map_or(self.outside, |connection| connection.service);
+        &self.services[usize::from(service)].limits
     }
 
     /// Puts a connection on the list of those that have something to do without a new edge.
@@ -257,6 +286,7 @@ impl Tables {
     pub(crate) fn remove(&mut self, token: Token) {
         self.leave_feed(token);
         let Some(connection) = self.connections.remove(token) else { return };
+        self.services[usize::from(connection.service)].connections -= 1;
         if let Some(id) = connection.deadline {
             self.timers.cancel(id);
         }
@@ -300,7 +330,7 @@ impl Tables {
         connection.deadline = None;
         let quiet = quiet.saturating_sub(Duration::from_nanos(connection.last_active));
         let limit = match connection.phase {
-            Phase::Open => self.limits.idle_timeout,
+            Phase::Open => self.services[usize::from(connection.service)].limits.idle_timeout,
             // When stopping, the time to drain is the only limit, and whoever chose none has a second signal.
             Phase::Flushing if self.stop >= Stop::Draining => None,
             Phase::Flushing => Some(self.limits.flush_stall),
@@ -323,10 +353,10 @@ impl Tables {
 
     /// Stops reading a peer whose own output, or the process's, has piled up.
     pub(crate) fn pause_if_full(&mut self, token: Token) {
-        let high = self.limits.high_mark();
         let held_back = std::mem::take(&mut self.held_back);
-        let printing = self.printed.len() > high;
+        let printing = self.printed.len() > self.limits.high_mark();
         let Some(connection) = self.connections.get_mut(token) else { return };
+        let high = self.services[usize::from(connection.service)].limits.high_mark();
         if !connection.is_open() || !(held_back || printing || connection.queued_own() > high) {
             return;
         }
@@ -341,9 +371,9 @@ impl Tables {
 
     /// Goes on reading a peer whose output has drained, or notes that it waits for standard output.
     pub(crate) fn end_pause(&mut self, token: Token) {
-        let low = self.limits.low_mark();
-        let printing = self.printed.len() > low;
+        let printing = self.printed.len() > self.limits.low_mark();
         let Some(connection) = self.connections.get_mut(token) else { return };
+        let low = self.services[usize::from(connection.service)].limits.low_mark();
         if connection.flags.paused && connection.queued_own() <= low {
             if printing {
                 return self.wait_for_stdout(token);
@@ -384,11 +414,10 @@ impl Tables {
 
     /// Whether the console has to wait: until a peer has read what was typed for it, or the handler takes lines again.
     pub(crate) fn is_console_held(&mut self) -> bool {
-        let low = self.limits.low_mark();
-        let held = self
-            .console_waits_for
-            .and_then(|token| self.connections.get(token))
-            .is_some_and(|connection| connection.is_open() && connection.queued() > low);
+        let held = self.console_waits_for.is_some_and(|token| {
+            let low = self.limits_of(token).low_mark();
+            self.connections.get(token).is_some_and(|found| found.is_open() && found.queued() > low)
+        });
         if !held {
             self.console_waits_for = None;
         }

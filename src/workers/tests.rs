@@ -28,7 +28,7 @@ impl Worker for Ledger {
 fn entry<T: Send + 'static>(
     job: impl FnOnce(&mut Ledger) -> Result<T, &'static str> + Send + 'static,
 ) -> Entry<Ledger> {
-    Entry::new(Ticket::Handler, job)
+    Entry::new(Ticket::Service(0), job)
 }
 
 fn number(number: u32) -> Entry<Ledger> {
@@ -116,9 +116,9 @@ fn as_many_jobs_run_at_a_time_as_there_are_workers() {
     // Each waits for the other, so they only end when they run side by side.
     let first = move |(): &mut ()| Ok((to_second.send(()).is_ok(), at_first.recv().is_ok()));
     let second = move |(): &mut ()| Ok((to_first.send(()).is_ok(), at_second.recv().is_ok()));
-    workers.submit(Entry::new(Ticket::Handler, first)).expect("room");
+    workers.submit(Entry::new(Ticket::Service(0), first)).expect("room");
     workers.wake(&home);
-    workers.submit(Entry::new(Ticket::Handler, second)).expect("room");
+    workers.submit(Entry::new(Ticket::Service(0), second)).expect("room");
     workers.wake(&home);
     for (_, done) in wait_for(&home, 2) {
         assert_eq!(done.take::<Result<(bool, bool), Infallible>>(), Ok((true, true)));
@@ -146,12 +146,12 @@ fn the_end_of_a_pool_waits_for_the_job_under_way_and_closes_its_worker() {
         worker.0.send("done").expect("the test listens");
         Ok(())
     };
-    workers.submit(Entry::new(Ticket::Handler, job)).expect("room");
+    workers.submit(Entry::new(Ticket::Service(0), job)).expect("room");
     let never = |worker: &mut Closing| {
         worker.0.send("never").expect("the test listens");
         Ok(())
     };
-    workers.submit(Entry::new(Ticket::Handler, never)).expect("room");
+    workers.submit(Entry::new(Ticket::Service(0), never)).expect("room");
     workers.wake(&home);
     assert_eq!(heard.recv(), Ok("begun"));
     thread::scope(|scope| {

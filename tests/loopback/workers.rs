@@ -44,7 +44,7 @@ impl Handler for Shout {
 #[test]
 fn two_hundred_clients_get_a_hundred_answers_each_in_order() {
     let running = Running::start(Shout::lines, &["127.0.0.1:0"]);
-    let questions: String = (0..100).map(|n| format!("line {n}\n")).collect();
+    let questions = (0..100).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n") + "\n";
     let mut clients: Vec<TcpStream> =
         (0..200).map(|_| TcpStream::connect(running.address()).expect("within the backlog")).collect();
     for client in &mut clients {
