@@ -154,8 +154,12 @@ fn the_end_of_a_pool_waits_for_the_job_under_way_and_closes_its_worker() {
     workers.submit(Entry::new(Ticket::Service(0), never)).expect("room");
     workers.wake(&home);
     assert_eq!(heard.recv(), Ok("begun"));
+    let shared = Arc::clone(&workers.shared);
     thread::scope(|scope| {
         scope.spawn(|| drop(workers));
+        while !shared.lock().is_closed {
+            thread::yield_now();
+        }
         go.send(()).expect("the job waits");
     });
     assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["done", "closed"]);
