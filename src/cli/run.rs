@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
 use super::report::{fail, log_level, start_log, usage_error};
 use super::server::{Operator, Server, Service, ServiceHost, StartError};
-use crate::socket::{BindError, Listener, bind};
+use crate::socket::bind;
 use crate::{Address, ConsoleMode, Handler, Host, Limits, Reactor};
 
 /// Serves until asked to stop: what a server's `main` does.
@@ -35,70 +35,88 @@ impl ServiceHost for Alone<'_> {
     type Output = Result<(), StartError>;
 
     fn host<H: Handler + 'static>(self, service: Service<H>) -> Self::Output {
-        let Alone(ServerArgs { listen, process }) = self;
-        let addresses = addresses(listen, &service)?;
-        run((listen, process), service, &addresses).map_err(|error| StartError::failure(with_remedy(&*error)))
+        let (handler, service) = service.split();
+        host(&self.0.process, handler, &[Place { listen: self.0.listen.clone(), service }])
     }
 }
 
-/// Where a service is to listen: its own port on loopback unless told otherwise.
+/// A service whose handler is at its place already, and what it listens to.
+pub(crate) struct Place {
+    pub(crate) listen: ListenArgs,
+    pub(crate) service: Service<()>,
+}
+
+impl Place {
+    /// Where it is to listen: its own port on loopback unless told otherwise.
+    ///
+    /// # Errors
+    /// For datagrams that it has no use for.
+    pub(crate) fn addresses(&self) -> Result<Vec<Address>, StartError> {
+        let listen = &self.listen.listen;
+        if listen.is_empty() {
+            return Ok(vec![Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.service.port }]);
+        }
+        match listen
+            .iter()
+            .find(|address| matches!(address, Address::Udp { .. }))
+            .filter(|_| !self.service.has_datagrams)
+        {
+            Some(udp) => {
+                Err(StartError::usage(format!("{udp}: this server has no use for datagrams; give it without udp:")))
+            }
+            None => Ok(listen.clone()),
+        }
+    }
+}
+
+/// Binds every place, each a service of its own, and serves until asked to stop.
 ///
 /// # Errors
-/// For datagrams that it has no use for.
-pub(crate) fn addresses<H>(args: &ListenArgs, service: &Service<H>) -> Result<Vec<Address>, StartError> {
-    if args.listen.is_empty() {
-        return Ok(vec![Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: service.port }]);
-    }
-    match args.listen.iter().find(|address| matches!(address, Address::Udp { .. }) && !service.has_datagrams) {
-        Some(udp) => {
-            Err(StartError::usage(format!("{udp}: this server has no use for datagrams; give it without udp:")))
-        }
-        None => Ok(args.listen.clone()),
-    }
-}
-
-/// The system's text with what can be done about it, where nothing more is known than that.
-pub(crate) fn with_remedy(error: &(dyn std::error::Error + 'static)) -> String {
-    let errno = error.downcast_ref().and_then(Errno::from_io_error);
-    let remedy = if errno == Some(Errno::MFILE) { "; raise \"ulimit -n\"" } else { "" };
-    format!("{error}{remedy}")
+/// For datagrams without a use; when an address cannot be bound; and as [`Reactor::run`].
+pub(crate) fn host<H: Handler>(process: &ProcessArgs, handler: H, places: &[Place]) -> Result<(), StartError> {
+    let addresses = places.iter().map(Place::addresses).collect::<Result<Vec<_>, _>>()?;
+    run(process, handler, (places, addresses)).map_err(|error| StartError::failure(with_remedy(&*error)))
 }
 
 fn run<H: Handler>(
-    (listen, process): (&ListenArgs, &ProcessArgs),
-    service: Service<H>,
-    addresses: &[Address],
+    process: &ProcessArgs,
+    handler: H,
+    (places, addresses): (&[Place], Vec<Vec<Address>>),
 ) -> Result<(), Box<dyn std::error::Error>> {
     raise_descriptor_limit();
-    let mut reactor = Reactor::new(service.handler, process.limits(&listen.limits(&service.limits)))?;
-    reactor.use_options(listen.socket_options());
-    reactor.admit(listen.admission());
+    let mut limits = places.iter().map(|place| process.limits(&place.listen.limits(&place.service.limits)));
+    let mut reactor = Reactor::new(handler, limits.next().unwrap_or_default())?;
     let mut bound = Vec::new();
-    for listener in bind_all(addresses, listen)? {
-        bound.push(listener.local()?);
-        reactor.listen(listener)?;
+    for (index, (Place { listen, .. }, addresses)) in places.iter().zip(addresses).enumerate() {
+        if index > 0 {
+            reactor.begin_service(limits.next().unwrap_or_default());
+        }
+        let options = listen.socket_options();
+        reactor.use_options(options.clone());
+        reactor.admit(listen.admission());
+        for address in &addresses {
+            for listener in bind(address, &options)? {
+                bound.push(listener.local()?);
+                reactor.listen(listener)?;
+            }
+        }
     }
-    serve(reactor, process, (service.operator, &bound))
+    let needed = places.iter().map(|place| place.service.operator).find(|operator| *operator != Operator::Optional);
+    serve(reactor, process, (needed.unwrap_or(Operator::Optional), &bound))
 }
 
-/// Binds every socket of a service.
-///
-/// # Errors
-/// With the address, the system's text and a remedy.
-pub(crate) fn bind_all(addresses: &[Address], args: &ListenArgs) -> Result<Vec<Listener>, BindError> {
-    let options = args.socket_options();
-    let mut listeners = Vec::new();
-    for address in addresses {
-        listeners.extend(bind(address, &options)?);
-    }
-    Ok(listeners)
+/// The system's text with what can be done about it, where nothing more is known than that.
+fn with_remedy(error: &(dyn std::error::Error + 'static)) -> String {
+    let errno = error.downcast_ref().and_then(Errno::from_io_error);
+    let remedy = if errno == Some(Errno::MFILE) { "; raise \"ulimit -n\"" } else { "" };
+    format!("{error}{remedy}")
 }
 
 /// Runs a reactor that listens already, until it has stopped.
 ///
 /// # Errors
 /// As [`Reactor::run`]; and without an operator where one is needed.
-pub(crate) fn serve<H: Handler>(
+fn serve<H: Handler>(
     mut reactor: Reactor<H>,
     process: &ProcessArgs,
     (operator, bound): (Operator, &[Address]),
@@ -158,7 +176,7 @@ impl ProcessArgs {
 }
 
 /// Raises the soft limit of descriptors to the hard one: the soft one is 1,024 on most systems, for select(2)'s sake.
-pub(crate) fn raise_descriptor_limit() {
+fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
         return;

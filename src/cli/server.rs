@@ -67,6 +67,12 @@ impl<H> Service<H> {
         Service { has_datagrams: true, ..self }
     }
 
+    /// The handler, and the rest.
+    pub(crate) fn split(self) -> (H, Service<()>) {
+        let Service { handler, port, has_datagrams, limits, operator } = self;
+        (handler, Service { handler: (), port, has_datagrams, limits, operator })
+    }
+
     /// With these limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
@@ -87,6 +93,14 @@ impl StartError {
     /// The command line is wrong.
     pub fn usage(message: impl Display) -> Self {
         StartError::Usage(message.to_string())
+    }
+
+    /// The same, of this service among several.
+    pub(crate) fn within(self, name: &str) -> Self {
+        match self {
+            StartError::Usage(message) => StartError::Usage(format!("{name}: {message}")),
+            StartError::Failure(message) => StartError::Failure(format!("{name}: {message}")),
+        }
     }
 
     /// Something that it needs cannot be had.

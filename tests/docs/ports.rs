@@ -60,13 +60,15 @@ fn free() -> u16 {
     panic!("no port is free");
 }
 
-/// Numbers behind a colon, or behind an address or flag.
+/// Numbers behind a colon, or behind an address, flag, or name of a service.
 fn found_in(line: &str) -> Vec<u16> {
     let mut found = Vec::new();
     let mut before = String::new();
     for (token, is_number) in tokens(line) {
         let word = before.trim_end().rsplit([' ', '\'', '"']).next().unwrap_or_default();
-        let is_port = before.ends_with(':') || before.ends_with(' ') && BEFORE.contains(&word);
+        // As in `switchboard echo=7000`.
+        let is_named = word.strip_suffix('=').is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_lowercase()));
+        let is_port = before.ends_with(':') || before.ends_with(' ') && BEFORE.contains(&word) || is_named;
         if let Ok(port) = token.parse::<u16>()
             && is_number
             && is_port
@@ -95,8 +97,8 @@ fn tokens(text: &str) -> Vec<(&str, bool)> {
 
 #[test]
 fn ports_are_found_where_they_are_meant_and_replaced_everywhere() {
-    let line = "nc 127.0.0.1 5000; x -l '*:7000' -l udp:6000 -l 9000 --max-line 4096 head -c 5000";
-    assert_eq!(found_in(line), [5000, 7000, 6000, 9000]);
+    let line = "nc 127.0.0.1 5000; x -l '*:7000' -l udp:6000 -l 9000 y=8000 --max-line 4096 --n=4096 head -c 5000";
+    assert_eq!(found_in(line), [5000, 7000, 6000, 9000, 8000]);
     let ports = Ports::from([(5000, 1), (7000, 2)]);
     assert_eq!(replace("at 127.0.0.1:5000, 50000, [::]:7000.", &ports), "at 127.0.0.1:1, 50000, [::]:2.");
 }
