@@ -29,6 +29,7 @@ mod servers {
     mod listening;
     mod process;
     mod stopping;
+    mod switchboard;
     mod terminal;
     mod transfer;
     mod unix;

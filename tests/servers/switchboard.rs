@@ -1,0 +1,82 @@
+//! Several services in one process: each is what its own program would be.
+
+use crate::support::peer::Peer;
+use crate::support::server::{Launch, Server, Stop};
+use crate::support::tools::pass_through;
+use crate::support::wait::until;
+use std::fs;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");
+
+/// Starts it with these words, and returns the addresses of its `count` sockets, in order.
+fn start(words: &str, count: usize) -> (Server, Vec<String>) {
+    let server = Launch::of(SWITCHBOARD).args(words).spawn();
+    let addresses = server.addresses(count);
+    (server, addresses)
+}
+
+fn port(address: &str) -> &str {
+    address.rsplit(':').next().expect("an address has a port")
+}
+
+#[test]
+fn each_service_answers_as_its_own_program_does() {
+    let (mut server, at) = start("echo=127.0.0.1:0 uppercase=127.0.0.1:0 chat=127.0.0.1:0", 3);
+    for netcat in [["nc", "-N"].as_slice(), &["ncat"]] {
+        let ask = |address: &str, line: &str| {
+            let words = [netcat, &["127.0.0.1", port(address)]].concat();
+            String::from_utf8(pass_through(&words, line.as_bytes())).expect("text")
+        };
+        assert_eq!(ask(&at[0], "hello\n"), "hello\n");
+        assert_eq!(ask(&at[1], "hello\n"), "HELLO\n");
+        let chat = ask(&at[2], "ann\n/who\n/quit\n");
+        assert!(chat.starts_with("Enter your nickname: Welcome ann") && chat.ends_with("Good bye!\n"), "{chat}");
+    }
+    server.expect_manners();
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
+}
+
+#[test]
+fn a_file_gives_each_service_limits_of_its_own() {
+    let place = TempDir::new().expect("room for a directory");
+    let file = place.path().join("services.toml");
+    let text = "[small]\nserver = 'echo'\nlisten = '127.0.0.1:0'\nmax-connections = 1\nreply-prefix = 'small: '\n\
+                [large]\nserver = 'echo'\nlisten = '127.0.0.1:0'\n";
+    fs::write(&file, text).expect("room for a file");
+    let (server, at) = start(&format!("--config {}", file.display()), 2);
+    let mut first = Peer::connect(&at[0]);
+    first.send("hello\n");
+    first.expect("small: hello\n");
+    let mut others: Vec<Peer> = (0..10).map(|_| Peer::connect(&at[1])).collect();
+    for peer in &mut others {
+        peer.echo("room for all");
+    }
+    Peer::connect(&at[0]).expect_eof();
+    first.send("still here\n");
+    first.expect("small: still here\n");
+    server.stderr.wait_for("refused: full (--max-connections)");
+}
+
+#[test]
+fn the_operator_asks_all_or_one() {
+    let (mut server, at) = start("echo=127.0.0.1:0 chat=127.0.0.1:0 --stdin commands", 2);
+    Peer::connect(&at[1]).expect("Enter your nickname: ");
+    let mut peer = Peer::connect(&at[0]);
+    peer.echo("here");
+    server.say("stats\n");
+    until("the figures of both", || server.stderr.text().contains("echo: connections 1\nchat: connections "));
+    server.say("chat nonsense\n");
+    until("an answer of the chat", || server.stderr.text().contains("unknown command \"nonsense\""));
+    server.say("quit\n");
+    server.wait().expect_clean_within(Duration::from_secs(2));
+}
+
+#[test]
+fn when_one_address_cannot_be_had_nothing_is_served() {
+    let (_taken, at) = start("echo=127.0.0.1:0", 1);
+    let finished = Launch::of(SWITCHBOARD).args(&format!("uppercase=127.0.0.1:0 echo={}", at[0])).run();
+    assert_eq!((finished.code, &*finished.stdout), (Some(1), ""), "{finished:?}");
+    assert!(finished.stderr.starts_with(&format!("switchboard: cannot listen on {}", at[0])), "{finished:?}");
+}
