@@ -3,6 +3,7 @@
 mod chat;
 mod client;
 mod echo;
+mod text;
 mod uppercase;
 
 pub use chat::{Chat, ChatOptions, ChatSession};

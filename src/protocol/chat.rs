@@ -16,8 +16,8 @@ use crate::framing::Lines;
 use crate::handler::{Closed, Handler, Origin, Token};
 use crate::sanitize::sanitize;
 
+use super::text::{fill, fold, is_http};
 use command::Command;
-use texts::fill;
 
 /// What can be chosen about a chat server.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,7 @@ impl Handler for Chat {
 
     fn closed(&mut self, session: ChatSession, why: &Closed, cx: &mut Context<'_>) {
         let Some(nick) = session.nick else { return };
-        self.members.remove(&nickname::fold(&nick));
+        self.members.remove(&fold(&nick));
         log::info!("{nick} leaves the room: {why} ({} persons)", self.members.len());
         // When all leave at once there is nobody to tell, and telling everybody of everybody would be quadratic.
         if !matches!(why, Closed::Stopping) {
@@ -130,7 +130,7 @@ impl Handler for Chat {
 impl Chat {
     /// A line of somebody without a nickname.
     fn enter(&mut self, session: &mut ChatSession, line: &[u8], cx: &mut Context<'_>) {
-        if command::is_http(line) {
+        if is_http(line) {
             cx.reply(texts::NO_HTTP.as_bytes());
             return cx.close();
         }
@@ -155,7 +155,7 @@ impl Chat {
             self.answer(texts::BAD_NICK, &[], cx);
             return None;
         };
-        let folded = nickname::fold(&nick);
+        let folded = fold(&nick);
         if self.members.get(&folded).is_some_and(|member| member.token != token) {
             self.answer(texts::TAKEN_NICK, &[&nick], cx);
             return None;
@@ -167,8 +167,8 @@ impl Chat {
     fn rename(&mut self, session: &mut ChatSession, wish: &str, cx: &mut Context<'_>) {
         let Some(new) = self.claim(session.token, wish.as_bytes(), cx) else { return };
         let Some(old) = session.nick.replace(new.clone()) else { return };
-        let former = nickname::fold(&old);
-        if former != nickname::fold(&new) {
+        let former = fold(&old);
+        if former != fold(&new) {
             self.members.remove(&former);
         }
         log::info!("{old} is now known as {new}");
@@ -187,7 +187,7 @@ impl Chat {
 
     /// A private message. Its sender sees what was sent.
     fn tell(&mut self, from: &str, (to, text): (&str, &str), cx: &mut Context<'_>) {
-        let Some(member) = self.members.get(&nickname::fold(to)) else {
+        let Some(member) = self.members.get(&fold(to)) else {
             return self.answer(texts::NOBODY, &[to], cx);
         };
         self.text.clear();

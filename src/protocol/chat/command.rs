@@ -63,16 +63,6 @@ fn split(text: &str) -> (&str, &str) {
     (word, rest.trim())
 }
 
-/// Whether a line at the nickname prompt is the beginning of a web request: a page that was made to post to this port must
-/// not get to speak in the room.
-pub(super) fn is_http(line: &[u8]) -> bool {
-    const METHODS: [&[u8]; 9] =
-        [b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"DELETE", b"PATCH", b"CONNECT", b"TRACE"];
-    let word = line.split(|&byte| byte == b' ').next().unwrap_or(line);
-    let is_request = word.len() < line.len() && METHODS.contains(&word);
-    is_request || line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"host:"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,15 +94,5 @@ mod tests {
         assert_eq!(Command::parse("/"), Command::Unknown("/"));
         assert_eq!(Command::parse("/meow x"), Command::Unknown("/meow"));
         assert_eq!(Command::parse("/ who"), Command::Unknown("/"));
-    }
-
-    #[test]
-    fn web_requests_are_known_by_their_first_word() {
-        for line in ["GET / HTTP/1.1", "POST /x", "TRACE *", "Host: here", "host:x"] {
-            assert!(is_http(line.as_bytes()), "{line}");
-        }
-        for line in ["GET", "get out", "GETTER x", "", "Host", "ann"] {
-            assert!(!is_http(line.as_bytes()), "{line}");
-        }
     }
 }

@@ -1,7 +1,7 @@
-//! Nicknames: what may be one, and which two are the same.
+//! Nicknames: what may be one.
 //!
 //! Invariant: a shown nickname is 1 to 32 visible letters, digits, `_`, `-` or `.`, in NFC; it holds no space, colon or
-//! sign that begins a text of the server. Does not compare look-alikes of different scripts.
+//! sign that begins a text of the server. Which two are the same is [`fold`](crate::protocol::text::fold)'s.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -20,13 +20,6 @@ pub(super) fn parse(line: &[u8]) -> Option<Box<str>> {
         nick.push(found);
     }
     (!nick.is_empty()).then(|| nick.into_boxed_str())
-}
-
-/// The form in which nicknames are compared: NFKC and lower case. By way of capitals, so that `ß` is `ss` and both small
-/// sigmas are one.
-pub(super) fn fold(nick: &str) -> Box<str> {
-    let capitals = nick.nfkc().flat_map(char::to_uppercase);
-    capitals.flat_map(char::to_lowercase).nfkc().collect::<String>().into_boxed_str()
 }
 
 fn is_allowed(found: char) -> bool {
@@ -68,15 +61,5 @@ mod tests {
         assert_eq!(shown("Jo\u{308}rg").as_deref(), Some("Jörg"));
         assert_eq!(shown(&"o\u{308}".repeat(32)), Some("ö".repeat(32)));
         assert_eq!(shown("a\u{37E}"), None, "a Greek question mark composes to a semicolon");
-    }
-
-    #[test]
-    fn case_width_and_composition_do_not_make_another_person() {
-        for (one, other) in
-            [("Ann", "aNN"), ("ＡＮＮ", "ann"), ("ﬁn", "FIN"), ("maße", "MASSE"), ("ΟΔΟΣ", "οδος"), ("x²", "x2")]
-        {
-            assert_eq!(fold(one), fold(other), "{one} {other}");
-        }
-        assert_ne!(fold("ann"), fold("änn"));
     }
 }

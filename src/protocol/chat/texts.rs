@@ -1,6 +1,6 @@
 //! Everything that the server says, in one place: scripts rely on these texts, and the server's page lists them.
 //!
-//! Names in braces stand for what [`fill`] puts there. Invariant: what members write always comes behind a mark that no
+//! Names in braces stand for what [`fill`](crate::protocol::text::fill) puts there. Invariant: what members write always comes behind a mark that no
 //! other text begins with, so none of it can be mistaken for another member's words or the server's. A line of the room
 //! has its first colon before its first space; `*` and `[` begin no nickname; no notice begins in any of these ways.
 
@@ -51,19 +51,3 @@ pub(super) const HELP: &str = "\
 /quit           leave
 //TEXT          say /TEXT
 ";
-
-/// Appends a text, its names in braces replaced by the values in order. Braces in values mean nothing.
-pub(super) fn fill(out: &mut Vec<u8>, text: &str, values: &[&str]) {
-    let mut values = values.iter();
-    for piece in text.split_inclusive(['{', '}']) {
-        if let Some(plain) = piece.strip_suffix('{') {
-            out.extend_from_slice(plain.as_bytes());
-        } else if piece.ends_with('}') {
-            debug_assert!(values.len() > 0, "{text:?} has more names than values");
-            out.extend_from_slice(values.next().unwrap_or(&"").as_bytes());
-        } else {
-            out.extend_from_slice(piece.as_bytes());
-        }
-    }
-    debug_assert!(values.len() == 0, "{text:?} has fewer names than values");
-}
