@@ -73,6 +73,8 @@ pub struct Store {
     db: Connection,
     /// A transaction was begun in this batch.
     has_begun: bool,
+    /// Why none could be begun. It is not tried again within the batch, or each of its jobs would wait for the lock anew.
+    refusal: Option<StoreError>,
 }
 
 /// How long a write waits for another program that holds the file's lock.
@@ -114,10 +116,7 @@ impl Store {
     /// # Errors
     /// The job's own, and those of the file.
     pub fn write<T>(&mut self, job: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if !self.has_begun {
-            self.run("BEGIN IMMEDIATE")?;
-            self.has_begun = true;
-        }
+        self.begin_once()?;
         self.check()?;
         self.run("SAVEPOINT job")?;
         let result = job(&self.db);
@@ -130,6 +129,19 @@ impl Store {
         }
         self.run("RELEASE job")?;
         result
+    }
+
+    fn begin_once(&mut self) -> Result<(), StoreError> {
+        if self.has_begun {
+            return Ok(());
+        }
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone());
+        }
+        let begun = self.run("BEGIN IMMEDIATE");
+        self.has_begun = begun.is_ok();
+        self.refusal = begun.as_ref().err().cloned();
+        begun
     }
 
     fn run(&self, statement: &str) -> Result<(), StoreError> {
@@ -150,6 +162,7 @@ impl Worker for Store {
     const BATCH: usize = 256;
 
     fn commit(&mut self) -> Result<(), StoreError> {
+        self.refusal = None;
         if !std::mem::take(&mut self.has_begun) {
             return Ok(());
         }
@@ -199,7 +212,7 @@ fn prepare(mut db: Connection, schema: &Schema) -> Result<Store, StoreError> {
     if !missing.is_empty() {
         migrate(&mut db, schema, missing)?;
     }
-    Ok(Store { db, has_begun: false })
+    Ok(Store { db, has_begun: false, refusal: None })
 }
 
 /// Carries out what is missing, all or nothing.

@@ -125,6 +125,23 @@ fn while_another_program_writes_reading_goes_on_and_writing_says_why_not() {
     assert_eq!(notes(&mut store), ["one", "two"]);
 }
 
+/// Otherwise 200 jobs would wait for two seconds each, and whoever reads in the same batch for all of them.
+#[test]
+fn a_batch_waits_for_the_lock_of_another_program_once() {
+    let (_place, file) = place();
+    let mut store = open(&file);
+    store.db.busy_timeout(Duration::from_millis(1)).expect("a number");
+    let other = Connection::open(path(&file)).expect("a second handle");
+    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    assert_eq!(add(&mut store, "one").expect_err("locked").trouble(), Trouble::Locked);
+    other.execute_batch("ROLLBACK").expect("it was begun");
+    assert_eq!(add(&mut store, "two").expect_err("not tried again").trouble(), Trouble::Locked);
+    store.commit().expect("nothing was begun");
+    add(&mut store, "three").expect("a new batch");
+    store.commit().expect("free");
+    assert_eq!(notes(&mut store), ["three"]);
+}
+
 #[test]
 fn versions_are_reached_from_any_earlier_one_and_not_from_a_later_one() {
     let (_place, file) = place();
