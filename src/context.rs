@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::Address;
 use crate::feed::{Feed, FeedId};
-use crate::handler::{Closed, Token};
+use crate::handler::{Closed, Peer, Token};
 use crate::jobs::Ticket;
 use crate::tables::{Cause, Due, Stats, Stop, Tables};
 use crate::timer::TimerId;
@@ -146,10 +146,18 @@ impl<'a> Context<'a> {
     }
 
     /// Whether the peer of this callback is to be answered further now: its session is open, its output is not piled up, and
-    /// no job of it is under way. What a handler does not use when this is false is shown to it again when it may go on, so a framer asks before each
-    /// message.
+    /// no job of it is under way. What a handler does not use when this is false is shown to it again when it may go on, so
+    /// a framer asks before each message.
     pub fn may_continue(&mut self) -> bool {
         self.is_writable() && self.is_open() && !self.tables.has_job(self.session())
+    }
+
+    /// Who is at the other end of the connection of this callback.
+    pub(crate) fn peer(&self) -> Option<Peer> {
+        match self.speaker {
+            Speaker::Connection(token) => self.tables.connections.get(token).map(|found| found.peer),
+            _ => None,
+        }
     }
 
     /// Makes a feed: a stream that connections can [`follow`](Self::follow). It lasts as long as the reactor.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::context::Context;
+use crate::framing::FramingError;
 use crate::timer::TimerId;
 use crate::workers::Done;
 
@@ -70,9 +71,21 @@ pub trait Handler {
     /// A handler that uses nothing while [`Limits::inbox`](crate::Limits::inbox) bytes wait loses the connection.
     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize;
 
-    /// A framer met a message longer than its limit, in bytes, and discards it. Answers with a line, unless overridden.
+    /// A framer met a message longer than its limit, in bytes, and discards it. Answers with a line, unless overridden; a
+    /// handler whose replies are not lines overrides it.
     fn too_long(&mut self, _session: &mut Self::Session, limit: usize, cx: &mut Context<'_>) {
         cx.reply(format!("line too long: the limit is {limit} bytes\n").as_bytes());
+    }
+
+    /// A framer was given input that is no sequence of whole messages; the log says so already.
+    ///
+    /// Malformed input: says in a line what is wrong, unless overridden. The session is closed when this returns.
+    /// Input that ended within a message: replies nothing, unless overridden. [`eof`](Self::eof) follows, if the session is
+    /// still open. A handler for which what came before is worth nothing without the rest undoes it here.
+    fn framing_failed(&mut self, _session: &mut Self::Session, error: &FramingError, cx: &mut Context<'_>) {
+        if let FramingError::Malformed { .. } = error {
+            cx.reply(format!("{error}\n").as_bytes());
+        }
     }
 
     /// The peer will send no more, and everything that it sent has been used. Closes, unless overridden.

@@ -11,6 +11,7 @@ use std::io;
 use crate::address::Address;
 use crate::command;
 use crate::context::Context;
+use crate::framing::FramingError;
 use crate::handler::{Closed, Handler, Origin, Source};
 use crate::timer::TimerId;
 use crate::workers::Done;
@@ -97,6 +98,10 @@ impl Handler for Services {
         self.get(session.service).too_long(&mut *session.inner, limit, cx);
     }
 
+    fn framing_failed(&mut self, session: &mut ServiceSession, error: &FramingError, cx: &mut Context<'_>) {
+        self.get(session.service).framing_failed(&mut *session.inner, error, cx);
+    }
+
     fn eof(&mut self, session: &mut ServiceSession, cx: &mut Context<'_>) {
         self.get(session.service).eof(&mut *session.inner, cx);
     }
@@ -159,6 +164,7 @@ trait DynHandler {
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Box<dyn Any>;
     fn data<'a>(&mut self, session: &mut dyn Any, input: &'a mut [u8], cx: &mut Context<'a>) -> usize;
     fn too_long(&mut self, session: &mut dyn Any, limit: usize, cx: &mut Context<'_>);
+    fn framing_failed(&mut self, session: &mut dyn Any, error: &FramingError, cx: &mut Context<'_>);
     fn eof(&mut self, session: &mut dyn Any, cx: &mut Context<'_>);
     fn drained(&mut self, session: &mut dyn Any, cx: &mut Context<'_>);
     fn timeout(&mut self, session: &mut dyn Any, timer: TimerId, cx: &mut Context<'_>);
@@ -187,6 +193,10 @@ impl<H: Handler + 'static> DynHandler for H {
 
     fn too_long(&mut self, session: &mut dyn Any, limit: usize, cx: &mut Context<'_>) {
         Handler::too_long(self, of::<H>(session), limit, cx);
+    }
+
+    fn framing_failed(&mut self, session: &mut dyn Any, error: &FramingError, cx: &mut Context<'_>) {
+        Handler::framing_failed(self, of::<H>(session), error, cx);
     }
 
     fn eof(&mut self, session: &mut dyn Any, cx: &mut Context<'_>) {

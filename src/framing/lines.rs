@@ -1,22 +1,21 @@
 //! Lines: messages that end in LF or CRLF.
 //!
-//! Invariant: the wrapped handler sees each line once, whole, without its end, however the stream was split; a line over
-//! the limit is never held in memory and never shown. The framer keeps an offset, not bytes: what is unread stays in the
-//! connection's inbox, and no byte is searched twice.
+//! Invariant: a line is shown without its end; a line over the limit is never held in memory and never shown. No byte
+//! is searched twice.
+
+use std::ops::Range;
 
 use memchr::memchr;
 
-use crate::address::Address;
-use crate::context::Context;
-use crate::handler::{Closed, Handler, Origin, Source};
-use crate::timer::TimerId;
-use crate::workers::Done;
+use super::framed::Framed;
+use super::framer::{Frame, Framer};
+use crate::handler::Handler;
 
 /// Shows the handler within one line at a call of [`Handler::data`], without its LF or CRLF.
 ///
-/// The wrapped handler uses the whole line: what it returns from `data` is not looked at. A last line without an end is a
-/// line when the peer ends its side. A line longer than the limit is discarded up to its end; [`Handler::too_long`] is called
-/// once for it.
+/// A last line without an end is a line when the peer ends its side, so no input is malformed or cut off. A line longer
+/// than the limit is discarded up to its end; [`Handler::too_long`] is called once for it. What else holds is said of
+/// [`Framed`].
 ///
 /// ```
 /// use switchboard::framing::Lines;
@@ -39,134 +38,76 @@ use crate::workers::Done;
 /// sim.shut_down(peer);
 /// assert_eq!(sim.received(peer), b"4\n0\nline too long: the limit is 10 bytes\n4\n");
 /// ```
-#[derive(Debug)]
-pub struct Lines<H> {
-    inner: H,
+pub type Lines<H> = Framed<LineFramer, H>;
+
+impl<H: Handler> Lines<H> {
+    /// Lines of at most `max_line` bytes, their ends not counted. [`Limits::inbox`](crate::Limits::inbox) must not be
+    /// smaller than that and two bytes: CR and LF.
+    pub fn new(inner: H, max_line: usize) -> Self {
+        Framed::with_framer(inner, LineFramer { max_line })
+    }
+}
+
+/// Finds lines: what [`Lines`] is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct LineFramer {
     max_line: usize,
 }
 
-/// What [`Lines`] keeps for a connection: the inner session and how far it has looked.
-#[derive(Debug)]
-pub struct LineSession<S> {
-    inner: S,
+/// What is kept of the input of a connection by lines.
+#[derive(Debug, Default)]
+pub struct LineState {
     /// Unread bytes that are known to hold no line end.
     scanned: usize,
     /// Within a line that is too long.
     discards: bool,
 }
 
-impl<H: Handler> Lines<H> {
-    /// Lines of at most `max_line` bytes, their ends not counted. [`Limits::inbox`](crate::Limits::inbox) must be larger.
-    pub fn new(inner: H, max_line: usize) -> Self {
-        Lines { inner, max_line }
-    }
+impl Framer for LineFramer {
+    type State = LineState;
 
-    /// The wrapped handler.
-    pub fn get_ref(&self) -> &H {
-        &self.inner
-    }
-}
-
-impl<H: Handler> Handler for Lines<H> {
-    type Session = LineSession<H::Session>;
-
-    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session {
-        LineSession { inner: self.inner.open(origin, cx), scanned: 0, discards: false }
-    }
-
-    fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        let total = input.len();
-        let mut rest = input;
-        while cx.may_continue() {
-            let Some(end) = memchr(b'\n', &rest[session.scanned..]).map(|at| session.scanned + at) else {
-                return total - self.keep(session, rest, cx);
-            };
-            let (line, after) = rest.split_at_mut(end + 1);
-            rest = after;
-            session.scanned = 0;
-            let length = end - usize::from(end > 0 && line[end - 1] == b'\r');
-            if std::mem::take(&mut session.discards) {
-                continue;
-            }
-            if length > self.max_line {
-                self.inner.too_long(&mut session.inner, self.max_line, cx);
-            } else {
-                self.inner.data(&mut session.inner, &mut line[..length], cx);
-            }
+    #[inline]
+    fn next(&self, state: &mut LineState, input: &[u8]) -> Frame {
+        let Some(end) = memchr(b'\n', &input[state.scanned..]).map(|at| state.scanned + at) else {
+            return self.keep(state, input);
+        };
+        state.scanned = 0;
+        let used = end + 1;
+        if std::mem::take(&mut state.discards) {
+            return Frame::Discard(used);
         }
-        total - rest.len()
+        let length = without_cr(&input[..end]);
+        if length > self.max_line {
+            Frame::TooLong { limit: self.max_line, used }
+        } else {
+            Frame::Message { body: 0..length, used }
+        }
     }
 
-    fn too_long(&mut self, session: &mut Self::Session, limit: usize, cx: &mut Context<'_>) {
-        self.inner.too_long(&mut session.inner, limit, cx);
-    }
-
-    fn eof(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
-        self.inner.eof(&mut session.inner, cx);
-    }
-
-    fn drained(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
-        self.inner.drained(&mut session.inner, cx);
-    }
-
-    fn timeout(&mut self, session: &mut Self::Session, timer: TimerId, cx: &mut Context<'_>) {
-        self.inner.timeout(&mut session.inner, timer, cx);
-    }
-
-    fn done(&mut self, session: &mut Self::Session, done: Done, cx: &mut Context<'_>) {
-        self.inner.done(&mut session.inner, done, cx);
-    }
-
-    fn closed(&mut self, session: Self::Session, why: &Closed, cx: &mut Context<'_>) {
-        self.inner.closed(session.inner, why, cx);
-    }
-
-    fn datagram<'a>(&mut self, source: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
-        self.inner.datagram(source, input, cx);
-    }
-
-    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
-        self.inner.console(line, cx);
-    }
-
-    fn console_end(&mut self, cx: &mut Context<'_>) {
-        self.inner.console_end(cx);
-    }
-
-    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
-        self.inner.alarm(timer, cx);
-    }
-
-    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
-        self.inner.finished(done, cx);
-    }
-
-    fn connect_failed(&mut self, to: &Address, error: &std::io::Error, cx: &mut Context<'_>) {
-        self.inner.connect_failed(to, error, cx);
+    /// A CR at the very end is half of a line end that was cut off.
+    fn last(&self, rest: &[u8]) -> Option<Range<usize>> {
+        Some(0..without_cr(rest))
     }
 }
 
-impl<H: Handler> Lines<H> {
-    /// No line end in what is left: keeps the beginning of a line, up to the limit. Returns how many bytes stay unread.
-    fn keep<'a>(&mut self, session: &mut LineSession<H::Session>, rest: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        session.scanned = 0;
-        if session.discards {
-            return 0;
+impl LineFramer {
+    /// No line end in what is left: keeps the beginning of a line, up to the limit.
+    fn keep(self, state: &mut LineState, rest: &[u8]) -> Frame {
+        state.scanned = 0;
+        if state.discards {
+            return Frame::Discard(rest.len());
         }
         // One byte more may be the CR of a line that just fits.
-        let longest = self.max_line.saturating_add(usize::from(rest.last() == Some(&b'\r')));
-        if rest.len() > longest {
-            session.discards = true;
-            self.inner.too_long(&mut session.inner, self.max_line, cx);
-            return 0;
+        if without_cr(rest) > self.max_line {
+            state.discards = true;
+            return Frame::TooLong { limit: self.max_line, used: rest.len() };
         }
-        if cx.is_eof() && !rest.is_empty() {
-            // A CR at the very end is half of a line end that was cut off.
-            let length = rest.len() - usize::from(rest.last() == Some(&b'\r'));
-            self.inner.data(&mut session.inner, &mut rest[..length], cx);
-            return 0;
-        }
-        session.scanned = rest.len();
-        rest.len()
+        state.scanned = rest.len();
+        Frame::Partial { needed: None }
     }
+}
+
+/// How long a line is without a CR at its end.
+fn without_cr(line: &[u8]) -> usize {
+    line.len() - usize::from(line.last() == Some(&b'\r'))
 }
