@@ -12,4 +12,4 @@ pub use echo::{Echo, EchoLines};
 pub use uppercase::Uppercase;
 
 #[cfg(test)]
-mod chunking;
+pub(crate) mod chunking;

@@ -1,0 +1,362 @@
+//! Netstrings: a length in decimal digits, a colon, so many bytes, and a comma.
+//!
+//! As D. J. Bernstein's note [Netstrings](https://cr.yp.to/proto/netstrings.txt) (1997) has them: no leading zeros, and
+//! at most nine digits, as in the reader that it shows. Invariant: a netstring is shown when its comma has come, not
+//! before. Nothing is guessed: after a byte that cannot be, no other is looked at.
+
+use std::io::{self, ErrorKind, Write};
+
+use super::framed::Framed;
+use super::framer::{Frame, Framer, FramingError};
+use crate::handler::Handler;
+
+/// Shows the handler within one netstring at a call of [`Handler::data`]: what is between its colon and its comma.
+///
+/// `0:,` is a message of no bytes. Replies are framed with [`write_netstring`].
+///
+/// A netstring longer than the limit is discarded as it comes, and the next one is understood again;
+/// [`Handler::too_long`] is called once for it, when its length has come. By default that answers with a line of text,
+/// which is no netstring: override it.
+///
+/// Where something else than a netstring comes (no digit, a leading zero, a tenth digit, another byte than the comma),
+/// the rest cannot be understood: [`Handler::framing_failed`] is called, which by default says in a line what is wrong
+/// and where, and the session is closed. It is also called for a netstring that the peer's end cuts off. Either is a
+/// warning in the log. What else holds is said of [`Framed`].
+///
+/// ```
+/// use switchboard::framing::{Netstrings, write_netstring};
+/// use switchboard::{Context, Ending, Handler, Origin, Sim};
+///
+/// /// Answers questions.
+/// struct Oracle;
+///
+/// impl Handler for Oracle {
+///     type Session = ();
+///
+///     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+///
+///     fn data<'a>(&mut self, (): &mut (), question: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+///         let answer: &[u8] = if question.ends_with(b"?") { b"yes" } else { b"no" };
+///         write_netstring(cx, answer).expect("a short answer");
+///         question.len()
+///     }
+///
+///     fn too_long(&mut self, (): &mut (), limit: usize, cx: &mut Context<'_>) {
+///         let notice = format!("at most {limit} bytes");
+///         write_netstring(cx, notice.as_bytes()).expect("a short notice");
+///     }
+/// }
+///
+/// let mut sim = Sim::new(Netstrings::new(Oracle, 12));
+/// let peer = sim.connect();
+/// sim.send(peer, b"5:Rain?,12:Wind,\nsnow?!,13:Will it hail?,");
+/// assert_eq!(sim.received(peer), b"3:yes,2:no,16:at most 12 bytes,");
+/// sim.send(peer, b"Rain?\n");
+/// assert_eq!(sim.received(peer), b"malformed input: expected a digit at offset 41, found 'R'\n");
+/// assert_eq!(sim.ending(peer), Some(Ending::Eof));
+/// ```
+pub type Netstrings<H> = Framed<NetstringFramer, H>;
+
+impl<H: Handler> Netstrings<H> {
+    /// Netstrings of at most `max_message` bytes, what is around them not counted. A limit over 999,999,999 limits
+    /// nothing more. [`Limits::inbox`](crate::Limits::inbox) must not be smaller than the limit and 11 bytes: nine
+    /// digits, colon and comma.
+    pub fn new(inner: H, max_message: usize) -> Self {
+        Framed::with_framer(inner, NetstringFramer { max_message })
+    }
+}
+
+/// Digits of the longest length: a netstring has at most 999,999,999 bytes.
+const MOST_DIGITS: usize = 9;
+
+/// Writes a message as a netstring: to a [`Context`](crate::Context), or to a socket of a client.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] for a message of more than 999,999,999 bytes, of which nothing is written then; and what
+/// the writer says, which a context never does.
+pub fn write_netstring(out: &mut (impl Write + ?Sized), message: &[u8]) -> io::Result<()> {
+    if message.len() > LONGEST {
+        let text =
+            format!("a message of {} bytes is too long for a netstring, which has at most {LONGEST}", message.len());
+        return Err(io::Error::new(ErrorKind::InvalidInput, text));
+    }
+    write!(out, "{}:", message.len())?;
+    out.write_all(message)?;
+    out.write_all(b",")
+}
+
+const LONGEST: usize = 10_usize.pow(MOST_DIGITS as u32) - 1;
+
+/// Finds netstrings: what [`Netstrings`] is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct NetstringFramer {
+    max_message: usize,
+}
+
+/// What is kept of the input of a connection by netstrings.
+#[derive(Debug, Default)]
+pub struct NetstringState {
+    /// Bytes to come that belong to a netstring that is too long, its comma included.
+    discards: usize,
+    /// Bytes used so far: where in the stream an error is.
+    offset: u64,
+}
+
+/// A byte that cannot be where it is: its place in the input, and what was expected there.
+type Unexpected = (usize, &'static str);
+
+impl Framer for NetstringFramer {
+    type State = NetstringState;
+
+    #[inline]
+    fn next(&self, state: &mut NetstringState, input: &[u8]) -> Frame {
+        let found = if state.discards > 0 { discard(&mut state.discards, input) } else { self.find(state, input) };
+        match found {
+            Ok(frame) => {
+                state.offset += frame.used() as u64;
+                frame
+            }
+            Err((at, expected)) => {
+                Frame::Failed(FramingError::Malformed { at: state.offset + at as u64, expected, found: input[at] })
+            }
+        }
+    }
+}
+
+impl NetstringFramer {
+    fn find(self, state: &mut NetstringState, input: &[u8]) -> Result<Frame, Unexpected> {
+        let Some((length, start)) = read_length(input)? else {
+            return Ok(Frame::Partial { needed: None });
+        };
+        if length > self.max_message {
+            state.discards = length + 1;
+            return Ok(Frame::TooLong { limit: self.max_message, used: start });
+        }
+        let end = start + length;
+        match input.get(end) {
+            None => Ok(Frame::Partial { needed: Some(end + 1) }),
+            Some(b',') => Ok(Frame::Message { body: start..end, used: end + 1 }),
+            Some(_) => Err((end, COMMA)),
+        }
+    }
+}
+
+const COMMA: &str = "','";
+
+/// The length at the beginning of the input, and how many bytes it takes with its colon; none while these are not
+/// whole.
+fn read_length(input: &[u8]) -> Result<Option<(usize, usize)>, Unexpected> {
+    let mut length = 0;
+    for (at, &byte) in input.iter().enumerate() {
+        match byte {
+            b':' if at > 0 => return Ok(Some((length, at + 1))),
+            _ if at > 0 && input[0] == b'0' => return Err((at, "':' after a leading 0")),
+            _ if at == MOST_DIGITS => return Err((at, "':' after nine digits")),
+            b'0'..=b'9' => length = length * 10 + usize::from(byte - b'0'),
+            _ => return Err((at, if at == 0 { "a digit" } else { "a digit or ':'" })),
+        }
+    }
+    Ok(None)
+}
+
+/// Discards what there is of a netstring that is too long. What comes last has to be its comma.
+fn discard(discards: &mut usize, input: &[u8]) -> Result<Frame, Unexpected> {
+    let used = match *discards {
+        1 if input[0] != b',' => return Err((0, COMMA)),
+        1 => 1,
+        more => input.len().min(more - 1),
+    };
+    *discards -= used;
+    Ok(Frame::Discard(used))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::framing::tests::{Show, encoded, owed, shown, shown_by};
+    use crate::limits::Limits;
+    use crate::protocol::chunking::{in_pieces, steps, whole};
+    use crate::sim::{Sim, assert_chunking_law};
+
+    fn framed() -> Netstrings<Show> {
+        Netstrings::new(Show, 12)
+    }
+
+    #[test]
+    fn netstrings_are_shown_without_what_is_around_them() {
+        let input = b"12:hello world!,0:,3:,1:,1:\n,";
+        assert_eq!(shown(framed(), input), r"<hello world!><><,1:><\n>.");
+        assert_chunking_law(framed, input);
+    }
+
+    #[test]
+    fn a_netstring_may_be_as_long_as_the_limit_and_no_longer() {
+        let messages = ["hello world!", "hello, world!", "", "x", "the last one is long, too"];
+        let input = encoded(&messages, write_netstring);
+        assert_eq!(shown(framed(), &input), "<hello world!>!12<><x>!12.");
+        assert_chunking_law(framed, &input);
+        assert_eq!(shown(Netstrings::new(Show, 0), b"0:,1:x,0:,"), "<>!0<>.");
+    }
+
+    #[test]
+    fn what_cannot_be_is_told_with_its_place_and_ends_the_session() {
+        let cases = [
+            ("x", "a digit at offset 0, found 'x'"),
+            (":,", "a digit at offset 0, found ':'"),
+            (" 1:a,", "a digit at offset 0, found ' '"),
+            ("-1:a,", "a digit at offset 0, found '-'"),
+            ("1x", "a digit or ':' at offset 1, found 'x'"),
+            ("1\n", r"a digit or ':' at offset 1, found '\n'"),
+            ("00:,", "':' after a leading 0 at offset 1, found '0'"),
+            ("01:a,", "':' after a leading 0 at offset 1, found '1'"),
+            ("0x,", "':' after a leading 0 at offset 1, found 'x'"),
+            ("0:x", "',' at offset 2, found 'x'"),
+            ("1:ab", "',' at offset 3, found 'b'"),
+            ("1:a\n", r"',' at offset 3, found '\n'"),
+            ("1234567890:", "':' after nine digits at offset 9, found '0'"),
+            ("99999999999999999999999999", "':' after nine digits at offset 9, found '9'"),
+            ("123456789x", "':' after nine digits at offset 9, found 'x'"),
+        ];
+        for (input, want) in cases {
+            assert_eq!(shown(framed(), input.as_bytes()), format!("{{malformed input: expected {want}}}"));
+            let later = format!("2:ok,{input}1:a,more of this");
+            let told = shown(framed(), later.as_bytes());
+            assert!(told.starts_with("<ok>{malformed input: expected "), "{told}");
+            assert!(!told.contains("<a>"), "{told}");
+            assert_chunking_law(framed, later.as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_offset_counts_all_that_came_before() {
+        assert!(shown(framed(), b"0:,13:hello, world!,3:abc,?").contains("at offset 26, found '?'"));
+        assert!(shown(framed(), b"13:hello, world!.").contains("',' at offset 16, found '.'"));
+    }
+
+    #[test]
+    fn the_comma_of_a_netstring_that_is_too_long_has_to_be_there() {
+        let input = b"1:a,13:hello, world!;1:b,";
+        let want = "<a>!12{malformed input: expected ',' at offset 20, found ';'}";
+        assert_eq!(shown(framed(), input), want);
+        assert_chunking_law(framed, input);
+    }
+
+    #[test]
+    fn by_default_the_peer_is_told_in_a_line() {
+        struct Silent;
+        impl Handler for Silent {
+            type Session = ();
+            fn open(&mut self, _: &crate::Origin, _: &mut crate::Context<'_>) {}
+            fn data<'a>(&mut self, (): &mut (), _: &'a mut [u8], _: &mut crate::Context<'a>) -> usize {
+                0
+            }
+        }
+        let told = shown(Netstrings::new(Silent, 12), b"5:hello,GET / HTTP/1.1\r\n");
+        assert_eq!(told, "malformed input: expected a digit at offset 8, found 'G'\n");
+        assert_eq!(shown(Netstrings::new(Silent, 12), b"5:hello,5:cut"), "");
+    }
+
+    #[test]
+    fn an_incomplete_netstring_is_told_and_not_shown() {
+        let cases = [
+            ("1:a,1", "<a>{the input ended within a message, after 1 bytes of it}."),
+            ("1:a,10", "<a>{the input ended within a message, after 2 bytes of it}."),
+            ("1:a,10:", "<a>{the input ended within a message, after 3 of its 14 bytes}."),
+            ("1:a,10:abcdefghij", "<a>{the input ended within a message, after 13 of its 14 bytes}."),
+            // It was told already that these are not shown.
+            ("1:a,13:", "<a>!12."),
+            ("1:a,13:hello, world!", "<a>!12."),
+        ];
+        for (input, want) in cases {
+            assert_eq!(shown(framed(), input.as_bytes()), want);
+            assert_chunking_law(framed, input.as_bytes());
+        }
+    }
+
+    /// The inbox has room for 24 bytes: whoever kept more would lose the connection.
+    #[test]
+    fn what_is_too_long_takes_no_memory_and_the_next_netstring_is_understood() {
+        const BODY: usize = 3 << 20;
+        let limits = Limits { inbox: 24, ..Limits::default() };
+        let mut sim = Sim::with_limits(framed(), limits);
+        let peer = sim.connect();
+        for announced in [BODY, LONGEST] {
+            sim.send(peer, format!("{announced}:").as_bytes());
+            for piece in vec![b'9'; BODY].chunks(100_000) {
+                sim.send(peer, piece);
+                assert_eq!(sim.unread(peer), 0);
+            }
+            sim.send(peer, b",2:hi,");
+        }
+        // The second one goes on for almost a gigabyte.
+        assert_eq!(shown_by(&mut sim, peer), "!12<hi>!12");
+        assert_eq!(sim.ending(peer), None);
+    }
+
+    #[test]
+    fn what_is_written_is_a_netstring_or_nothing() {
+        let written = encoded(&["hello world!", "", "\0,"], write_netstring);
+        assert_eq!(written, b"12:hello world!,0:,2:\0,,");
+        let mut out = Vec::new();
+        // Never touched, so it takes no memory.
+        let error = write_netstring(&mut out, &vec![0; LONGEST + 1]).expect_err("one byte too many");
+        assert_eq!((error.kind(), out), (ErrorKind::InvalidInput, Vec::new()));
+        let text = "a message of 1000000000 bytes is too long for a netstring, which has at most 999999999";
+        assert_eq!(error.to_string(), text);
+    }
+
+    /// What is owed for a complete input, found in another way: by cutting it at its first colon.
+    fn reference(input: &[u8]) -> String {
+        let Some(colon) = input.iter().position(|&byte| byte == b':') else {
+            return if input.is_empty() { String::new() } else { "?".to_string() };
+        };
+        let digits = std::str::from_utf8(&input[..colon]).unwrap_or_default();
+        let length = digits.parse::<usize>().ok().filter(|length| length.to_string() == digits && digits.len() < 10);
+        let Some(length) = length else { return "?".to_string() };
+        let after = &input[colon + 1..];
+        let is_long = length > 12;
+        match after.get(length) {
+            Some(b',') => {
+                let this = if is_long { "!12".to_string() } else { format!("<{}>", after[..length].escape_ascii()) };
+                this + &reference(&after[length + 1..])
+            }
+            None if is_long => "!12".to_string(),
+            _ if is_long => "!12?".to_string(),
+            _ => "?".to_string(),
+        }
+    }
+
+    /// What was shown, with each error as a question mark.
+    fn outline(shown: &str) -> String {
+        let text = shown.trim_end_matches('.');
+        text.split_once('{').map_or(text.to_string(), |(before, _)| format!("{before}?"))
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_shown(
+            messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..16), 0..9),
+            steps in steps(),
+        ) {
+            let input = encoded(&messages, write_netstring);
+            let want = owed(&messages, 12);
+            prop_assert_eq!(whole(framed(), &input), want.clone());
+            prop_assert_eq!(in_pieces(framed(), &input, &steps), want);
+        }
+
+        #[test]
+        fn whatever_comes_is_understood_as_the_note_says(
+            input in "([0-2]{0,2}:[a,]{0,3},?|3:abc,|0:,|14:fourteen bytes,){0,6}"
+        ) {
+            prop_assert_eq!(outline(&shown(framed(), input.as_bytes())), reference(input.as_bytes()));
+        }
+
+        #[test]
+        fn no_split_pause_or_slow_reader_changes_what_is_shown(input in "[0-2:,a]{0,60}", steps in steps()) {
+            let input = input.as_bytes();
+            prop_assert_eq!(in_pieces(framed(), input, &steps), whole(framed(), input));
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What holds for every framing, and what the tests of each one share.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Once;
+use std::time::Duration;
+
+use super::*;
+use crate::address::Address;
+use crate::context::Context;
+use crate::handler::{Closed, Handler, Origin, Source};
+use crate::limits::Limits;
+use crate::protocol::chunking::whole;
+use crate::sim::{Ending, Sim, SimPeer, assert_chunking_law};
+use crate::timer::TimerId;
+
+/// Replies what it is shown, in letters: `<MESSAGE>`, `!LIMIT` for one that is too long, `{ERROR}`, and `.` at the end.
+/// Pretends to use nothing.
+pub(super) struct Show;
+
+impl Handler for Show {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+
+    fn data<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        cx.reply(format!("<{}>", message.escape_ascii()).as_bytes());
+        0
+    }
+
+    fn too_long(&mut self, (): &mut (), limit: usize, cx: &mut Context<'_>) {
+        cx.reply(format!("!{limit}").as_bytes());
+    }
+
+    fn framing_failed(&mut self, (): &mut (), error: &FramingError, cx: &mut Context<'_>) {
+        cx.reply(format!("{{{error}}}").as_bytes());
+    }
+
+    fn eof(&mut self, (): &mut (), cx: &mut Context<'_>) {
+        cx.reply(b".");
+        cx.close();
+    }
+}
+
+/// What a peer is shown that sends all at once and ends its side. The server has ended in good order, too.
+pub(super) fn shown<H: Handler>(handler: H, input: &[u8]) -> String {
+    let (received, ending) = whole(handler, input);
+    assert_eq!(ending, Some(Ending::Eof));
+    String::from_utf8(received).expect("replies in letters")
+}
+
+/// What a peer of a simulation was shown since the last look.
+pub(super) fn shown_by<H: Handler>(sim: &mut Sim<H>, peer: SimPeer) -> String {
+    String::from_utf8(sim.received(peer)).expect("replies in letters")
+}
+
+/// Messages one after the other, as they are written.
+pub(super) fn encoded<M: AsRef<[u8]>>(
+    messages: &[M],
+    write: impl Fn(&mut Vec<u8>, &[u8]) -> io::Result<()>,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    for message in messages {
+        write(&mut out, message.as_ref()).expect("room in memory");
+    }
+    out
+}
+
+/// What is shown of messages when the limit is this one, with the end.
+pub(super) fn owed<M: AsRef<[u8]>>(messages: &[M], limit: usize) -> (Vec<u8>, Option<Ending>) {
+    let show = |message: &[u8]| {
+        if message.len() > limit { format!("!{limit}") } else { format!("<{}>", message.escape_ascii()) }
+    };
+    let owed = messages.iter().map(|message| show(message.as_ref()));
+    (format!("{}.", owed.collect::<Vec<_>>().concat()).into_bytes(), Some(Ending::Eof))
+}
+
+/// Replies what it is shown, and ends the session at a `#`. Has nothing to say of errors.
+struct Quits;
+
+impl Handler for Quits {
+    type Session = ();
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+    fn data<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        cx.reply(message);
+        if message.contains(&b'#') {
+            cx.close();
+        }
+        message.len()
+    }
+    fn framing_failed(&mut self, (): &mut (), _: &FramingError, _: &mut Context<'_>) {}
+}
+
+#[test]
+fn nothing_is_shown_to_a_session_that_has_ended() {
+    assert_eq!(shown(Lines::new(Quits, 9), b"a\nb#\nc\n"), "ab#");
+    assert_eq!(shown(Netstrings::new(Quits, 9), b"1:a,2:b#,1:c,broken"), "ab#");
+    assert_eq!(shown(LengthPrefixed::new(Quits, LengthPrefix::U8, 9), b"\x01a\x02b#\x01c"), "ab#");
+    assert_eq!(shown(Fixed::new(Quits, 2), b"aab#cc"), "aab#");
+}
+
+#[test]
+fn malformed_input_ends_the_session_whatever_the_handler_does() {
+    let mut sim = Sim::new(Netstrings::new(Quits, 9));
+    let peer = sim.connect();
+    sim.send(peer, b"1:a,broken1:b,");
+    assert_eq!((sim.received(peer), sim.ending(peer)), (b"a".to_vec(), Some(Ending::Eof)));
+    assert_chunking_law(|| Netstrings::new(Quits, 9), b"1:a,broken1:b,");
+}
+
+/// Sends byte by byte what needs all of the inbox, or more than it.
+#[test]
+fn the_inbox_needs_room_for_the_longest_message_with_what_is_around_it() {
+    fn check<H: Handler>(make: impl Fn() -> H, input: &[u8]) {
+        for (inbox, is_served) in [(input.len(), true), (input.len() - 1, false)] {
+            let mut sim = Sim::with_limits(make(), Limits { inbox, ..Limits::default() });
+            let peer = sim.connect();
+            for byte in input {
+                sim.send(peer, &[*byte]);
+                sim.run();
+            }
+            assert_eq!(shown_by(&mut sim, peer) == "<exactly 12 !>", is_served, "inbox of {inbox}");
+            assert_eq!(sim.ending(peer).is_none(), is_served);
+        }
+    }
+    check(|| Lines::new(Show, 12), b"exactly 12 !\r\n");
+    check(|| Netstrings::new(Show, 12), b"12:exactly 12 !,");
+    check(|| LengthPrefixed::new(Show, LengthPrefix::U16, 12), b"\x00\x0cexactly 12 !");
+    check(|| Fixed::new(Show, 12), b"exactly 12 !");
+}
+
+/// Notes every call.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Handler for Notes {
+    type Session = char;
+
+    fn open(&mut self, _: &Origin, cx: &mut Context<'_>) -> char {
+        cx.set_timer(Duration::from_secs(1));
+        's'
+    }
+    fn data<'a>(&mut self, session: &mut char, message: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        self.0.push(format!("{session} data {}", message.len()));
+        cx.reply(&vec![b'x'; 1000 * message.len()]);
+        0
+    }
+    fn too_long(&mut self, session: &mut char, limit: usize, _: &mut Context<'_>) {
+        self.0.push(format!("{session} too long {limit}"));
+    }
+    fn framing_failed(&mut self, session: &mut char, error: &FramingError, _: &mut Context<'_>) {
+        self.0.push(format!("{session} {error}"));
+    }
+    fn eof(&mut self, session: &mut char, cx: &mut Context<'_>) {
+        self.0.push(format!("{session} eof"));
+        cx.close();
+    }
+    fn drained(&mut self, session: &mut char, _: &mut Context<'_>) {
+        self.0.push(format!("{session} drained"));
+    }
+    fn timeout(&mut self, session: &mut char, _: TimerId, _: &mut Context<'_>) {
+        self.0.push(format!("{session} timeout"));
+    }
+    fn closed(&mut self, session: char, why: &Closed, _: &mut Context<'_>) {
+        self.0.push(format!("{session} closed: {why}"));
+    }
+    fn datagram<'a>(&mut self, source: &Source, input: &'a mut [u8], _: &mut Context<'a>) {
+        self.0.push(format!("datagram {} {}", source.address, input.len()));
+    }
+    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        self.0.push(format!("console {}", line.escape_ascii()));
+        cx.set_timer(Duration::from_secs(2));
+    }
+    fn console_end(&mut self, _: &mut Context<'_>) {
+        self.0.push("console end".to_string());
+    }
+    fn alarm(&mut self, _: TimerId, _: &mut Context<'_>) {
+        self.0.push("alarm".to_string());
+    }
+    fn connect_failed(&mut self, to: &Address, error: &io::Error, _: &mut Context<'_>) {
+        self.0.push(format!("connect failed {to}: {error}"));
+    }
+}
+
+#[test]
+fn everything_is_passed_on_unchanged_but_data_by_messages() {
+    let limits = Limits { max_queue: Some(4000), ..Limits::default() };
+    let mut sim = Sim::with_limits(Netstrings::new(Notes::default(), 3), limits);
+    let peer = sim.connect();
+    sim.stall(peer);
+    sim.send(peer, b"3:abc,4:long,");
+    sim.run();
+    sim.resume(peer);
+    sim.console(b"typed\n");
+    sim.console_end();
+    sim.datagram(SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)), b"any\nlines");
+    sim.refused(&"127.0.0.1:1".parse().expect("an address"), &io::ErrorKind::ConnectionRefused.into());
+    sim.advance(Duration::from_secs(3));
+    sim.send(peer, b"2:");
+    sim.shut_down(peer);
+    let notes = &sim.handler().get_ref().0;
+    assert_eq!(
+        notes[..],
+        [
+            "s data 3",
+            "s drained",
+            "s too long 3",
+            "console typed\\n",
+            "console end",
+            "datagram 127.0.0.1:5000 9",
+            "connect failed 127.0.0.1:1: connection refused",
+            "s timeout",
+            "alarm",
+            "s the input ended within a message, after 2 of its 5 bytes",
+            "s eof",
+            "s closed: done",
+        ]
+    );
+}
+
+thread_local! {
+    /// What this thread has logged as a warning.
+    static WARNINGS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        WARNINGS.with_borrow_mut(|warnings| warnings.push(format!("{} {}", record.level(), record.args())));
+    }
+    fn flush(&self) {}
+}
+
+/// The warnings of this thread while something is done.
+fn warnings(act: impl FnOnce()) -> Vec<String> {
+    static START: Once = Once::new();
+    START.call_once(|| {
+        log::set_logger(&Log).expect("no other test takes the log");
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+    WARNINGS.take();
+    act();
+    WARNINGS.take()
+}
+
+#[test]
+fn what_is_cut_off_or_malformed_is_logged_whatever_the_handler_does() {
+    let cut = warnings(|| drop(shown(Fixed::new(Quits, 3), b"abcde")));
+    assert_eq!(cut, ["WARN 127.0.0.1:10000: the input ended within a message, after 2 of its 3 bytes"]);
+    let malformed = warnings(|| drop(shown(Netstrings::new(Quits, 3), b"abc")));
+    assert_eq!(malformed, ["WARN 127.0.0.1:10000: malformed input: expected a digit at offset 0, found 'a'"]);
+    let clean = warnings(|| drop(shown(Lines::new(Quits, 3), b"ab\ncut")));
+    assert_eq!(clean, [""; 0]);
+}
