@@ -153,3 +153,6 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/tutorial.md")]
 mod tutorial {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/framing.md")]
+mod framing_page {}
