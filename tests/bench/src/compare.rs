@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Command of the server to measure [default: echo-server or uppercase-server, beside this program]
     #[arg(long, value_name = "COMMAND")]
     ours: Option<String>,
+    /// Command of what to compare it with, instead of the floor
+    #[arg(long, value_name = "COMMAND")]
+    floor: Option<String>,
     /// Command of the room to measure [default: chat-server, beside this program, if it is there]
     #[arg(long, value_name = "COMMAND")]
     room: Option<String>,
@@ -105,7 +108,8 @@ impl Contest {
         if let Case::Room { .. } = case {
             let ours =
                 options.room.as_deref().map(words).map_or_else(|| beside("chat-server"), |given| Ok(Some(given)))?;
-            let floor = vec![this, "floor-fanout".to_owned(), "0".to_owned()];
+            let floor = options.floor.as_deref().map(words);
+            let floor = floor.unwrap_or_else(|| vec![this, "floor-fanout".to_owned(), "0".to_owned()]);
             return Ok(ours.map(|ours| Contest { case, ours, speech: options.speech, floor }));
         }
         let program = match options.handler {
@@ -118,7 +122,8 @@ impl Contest {
                 io::Error::other(format!("no {program} beside {this}: build it, or give --ours COMMAND"))
             })?,
         };
-        let floor = [&this, "floor-echo", "0", "--handler", &name].map(str::to_owned).to_vec();
+        let floor = options.floor.as_deref().map(words);
+        let floor = floor.unwrap_or_else(|| [&this, "floor-echo", "0", "--handler", &name].map(str::to_owned).to_vec());
         Ok(Some(Contest { case, ours, speech: Speech::Plain, floor }))
     }
 
