@@ -1,14 +1,12 @@
-//! Listening sockets: who is let in, how many in a turn, and what happens when descriptors run out.
+//! Listening sockets: how many are accepted in a turn, and what happens when descriptors run out.
 //!
 //! Invariant: an edge is remembered until `accept` has said `WouldBlock`, so no waiting client is forgotten, whether the
 //! turn's budget ended or descriptors did. Who is over a limit or denied is accepted and closed at once, since leaving it in
 //! the backlog would keep others from the door.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Instant;
 
-use ipnet::IpNet;
 use mio::{Interest, Registry, net};
 use rustix::io::Errno;
 
@@ -16,25 +14,6 @@ use crate::handler::Peer;
 use crate::socket::{Listener, PathGuard, SocketOptions};
 use crate::stream::Stream;
 use crate::throttle::Throttle;
-
-/// Which hosts are served. Peers of Unix sockets always are: the file's mode decides there.
-#[derive(Clone, Debug, Default)]
-pub struct Admission {
-    /// Only these, if there is any.
-    pub allow: Vec<IpNet>,
-    /// Not these, whatever `allow` says.
-    pub deny: Vec<IpNet>,
-}
-
-impl Admission {
-    /// Whether a host is served. An IPv4 host that came over an IPv6 socket is judged as IPv4.
-    #[must_use]
-    pub fn admits(&self, host: IpAddr) -> bool {
-        let host = host.to_canonical();
-        let is_in = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&host));
-        !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
-    }
-}
 
 /// One listening stream socket.
 #[derive(Debug)]
@@ -163,29 +142,6 @@ impl Pause {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn nets(texts: &[&str]) -> Vec<IpNet> {
-        texts.iter().map(|text| text.parse().expect("a literal network")).collect()
-    }
-
-    #[test]
-    fn deny_wins_over_allow_and_an_empty_allow_admits_all() {
-        let host = |text: &str| text.parse::<IpAddr>().expect("a literal address");
-        let all = Admission::default();
-        assert!(all.admits(host("192.0.2.1")) && all.admits(host("2001:db8::1")));
-        let admission = Admission { allow: nets(&["10.0.0.0/8", "::1/128"]), deny: nets(&["10.1.0.0/16"]) };
-        for (text, admitted) in [
-            ("10.0.0.1", true),
-            ("10.1.0.1", false),
-            ("11.0.0.1", false),
-            ("::1", true),
-            ("::2", false),
-            ("::ffff:10.0.0.1", true),
-            ("::ffff:10.1.0.1", false),
-        ] {
-            assert_eq!(admission.admits(host(text)), admitted, "{text}");
-        }
-    }
 
     #[test]
     fn a_pause_ends_at_its_time_or_before() {

@@ -10,6 +10,7 @@
 //! connection holds no inbox, no outbox, and a follower only while it follows. Decides nothing about other connections.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::net::IpAddr;
 
 use slotmap::SlotMap;
 
@@ -113,6 +114,11 @@ impl Connection {
             phase,
             flags: Flags::default(),
         }
+    }
+
+    /// The host at the other end, if it has one.
+    pub(crate) fn host(&self) -> Option<IpAddr> {
+        if let Peer::Inet(address) = self.peer { Some(address.ip()) } else { None }
     }
 
     /// Unsent bytes of its own queue, feed not counted.

@@ -10,7 +10,8 @@ use crate::address::Address;
 use crate::feed::{Feed, FeedId};
 use crate::handler::{Closed, Peer, Token};
 use crate::jobs::Ticket;
-use crate::tables::{Cause, Due, Stats, Stop, Tables};
+use crate::stats::Stats;
+use crate::tables::{Cause, Due, Stop, Tables};
 use crate::timer::TimerId;
 use crate::workers::{Busy, Entry, Worker, Workers};
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use mio::{Interest, Registry, net};
 
-use crate::acceptor::Admission;
+use crate::admission::Admission;
 use crate::dispatcher::Dispatcher;
 use crate::handler::{Handler, Source};
 

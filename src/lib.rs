@@ -90,6 +90,7 @@ mod services;
 // The loop, and how peers come in.
 mod reactor;
 mod acceptor;
+mod admission;
 mod connector;
 mod datagram;
 
@@ -101,6 +102,8 @@ mod inbox;
 
 // From the handler to the kernel.
 mod tables;
+mod service;
+mod stats;
 mod flush;
 mod outbox;
 mod feed;
@@ -131,8 +134,8 @@ pub mod cli;
 #[cfg(feature = "cli")]
 pub mod servers;
 
-pub use acceptor::Admission;
 pub use address::{Address, AddressError, Host};
+pub use admission::Admission;
 pub use context::Context;
 pub use feed::FeedId;
 pub use handler::{Closed, Handler, Origin, Peer, Source, Token, Via};
@@ -141,8 +144,8 @@ pub use reactor::{ConsoleMode, Reactor};
 pub use sanitize::sanitize;
 pub use services::Services;
 pub use sim::{Ending, Sim, SimPeer};
+pub use stats::Stats;
 pub use stop::Stopper;
-pub use tables::Stats;
 pub use timer::TimerId;
 pub use workers::{Busy, Done, Worker, Workers};
 

@@ -37,6 +37,9 @@ pub struct Limits {
     /// Connections open at a time; one more is accepted and closed at once. Off: descriptors are the natural limit,
     /// and who waits for one is served later rather than refused.
     pub max_connections: Option<usize>,
+    /// Connections of one host open at a time (of IPv6, of one /64); one more is closed at once. Peers of Unix sockets have no
+    /// host. Off: many may share an address, and a server that starts on loopback serves one host only.
+    pub max_per_host: Option<usize>,
     /// A connection that neither sends nor takes bytes for this long is closed. Off: many good clients are quiet.
     pub idle_timeout: Option<Duration>,
     /// After the last byte was flushed, how long a closing connection may go on sending before it is dropped. 1 s: a
@@ -68,6 +71,7 @@ impl Default for Limits {
             max_queue: Some(MIB),
             room_buffer: Some(4 * MIB),
             max_connections: None,
+            max_per_host: None,
             idle_timeout: None,
             linger: Duration::from_secs(1),
             flush_stall: Duration::from_secs(30),

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Waker};
 
-use crate::acceptor::{Accepted, Acceptor, Admission, Pause};
+use crate::acceptor::{Accepted, Acceptor, Pause};
+use crate::admission::Admission;
 use crate::connection::{Connection, Phase};
 use crate::connector::Connector;
 use crate::console::{Console, Input};
@@ -20,10 +21,11 @@ use crate::handler::{Handler, Peer, Token};
 use crate::jobs::Jobs;
 use crate::limits::Limits;
 use crate::printer::Printer;
+use crate::service::Service;
 use crate::socket::{Listener, SocketOptions};
 use crate::stop::{Signals, Stopper};
 use crate::stream::Stream;
-use crate::tables::{Service, Stop, Tables};
+use crate::tables::{Stop, Tables};
 use crate::throttle::Throttle;
 
 /// The reactor's own sources. A connection's token is at least 2^32, a listener's lies in between.
@@ -369,20 +371,16 @@ impl<H: Handler> Reactor<H> {
     fn admit_stream(&mut self, stream: Stream, peer: Peer, listener: usize) {
         let Door { admission, service, .. } = &self.listeners[listener];
         let tables = &mut self.dispatcher.tables;
-        let Service { limits, connections } = &tables.services[usize::from(*service)];
-        let is_full = limits.max_connections.is_some_and(|most| *connections >= most);
-        let is_denied = matches!(peer, Peer::Inet(address) if !admission.admits(address.ip()));
-        if !is_full && !is_denied {
+        let Some(refusal) = tables.services[usize::from(*service)].refusal(peer, admission) else {
             let connection = Connection::new(stream, peer, (Phase::Open, *service));
             if let Err(error) = self.dispatcher.open(connection, listener) {
                 log::warn!("{peer} lost: {error}");
             }
             return;
-        }
-        tables.stats.refused += 1;
+        };
+        tables.stats.note_refusal(refusal);
         if let Some(count) = self.refusals.note(tables.now) {
-            let reason = if is_denied { "not allowed (--allow, --deny)" } else { "full (--max-connections)" };
-            log::warn!("{peer} refused: {reason} ({count} refused since the last such line)");
+            log::warn!("{peer} refused: {refusal} ({count} refused since the last such line)");
         }
     }
 

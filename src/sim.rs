@@ -29,8 +29,10 @@ use crate::connection::{Connection, Phase};
 use crate::dispatcher::{Dispatcher, Edge};
 use crate::handler::{Handler, Peer, Source, Token};
 use crate::limits::Limits;
+use crate::service::Service;
+use crate::stats::Stats;
 use crate::stream::Stream;
-use crate::tables::{Service, Stats, Stop, Tables};
+use crate::tables::{Stop, Tables};
 
 pub use law::assert_chunking_law;
 pub use pipe::Ending;

@@ -19,6 +19,8 @@ use crate::jobs::Jobs;
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 use crate::pool::Pools;
+use crate::service::Service;
+use crate::stats::Stats;
 use crate::timer::{TimerId, Timers};
 
 /// What a timer is for.
@@ -41,44 +43,6 @@ pub(crate) enum Cause {
     Others,
     /// The console: its next line waits until the peer has read.
     Console,
-}
-
-/// Figures since the start, as `stats` at the console shows them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Connections that are open now, lingering ones included.
-    pub connections: usize,
-    /// Connections accepted, ever.
-    pub accepted: u64,
-    /// Connections refused, ever: over a limit, or denied.
-    pub refused: u64,
-    /// Bytes received, ever.
-    pub bytes_in: u64,
-    /// Bytes that the kernel took, ever.
-    pub bytes_out: u64,
-    /// Bytes queued now for all connections, feeds not counted.
-    pub queued: usize,
-    /// Bytes that wait now for whoever reads standard output.
-    pub unprinted: usize,
-    /// Events and deadlines that came too late for their connection, ever.
-    pub stale: u64,
-    /// Datagrams that could not be sent or were not to be answered, ever.
-    pub datagrams_dropped: u64,
-}
-
-/// What is served together, with limits of its own.
-#[derive(Clone, Debug)]
-pub(crate) struct Service {
-    pub(crate) limits: Limits,
-    /// Connections that it has now.
-    pub(crate) connections: usize,
-}
-
-impl Service {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Service { limits, connections: 0 }
-    }
 }
 
 /// How far the wish to stop has come.
@@ -191,7 +155,7 @@ impl Tables {
                 return Err(error);
             }
         }
-        self.services[service].connections += 1;
+        self.services[service].count_in(&self.connections[token]);
         Ok(token)
     }
 
@@ -286,7 +250,7 @@ impl Tables {
     pub(crate) fn remove(&mut self, token: Token) {
         self.leave_feed(token);
         let Some(connection) = self.connections.remove(token) else { return };
-        self.services[usize::from(connection.service)].connections -= 1;
+        self.services[usize::from(connection.service)].count_out(&connection);
         if let Some(id) = connection.deadline {
             self.timers.cancel(id);
         }

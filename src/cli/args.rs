@@ -62,6 +62,11 @@ pub struct ListenArgs {
         help_heading = "Limits")]
     pub max_connections: Off<usize>,
 
+    /// Clients of one host served at a time, of IPv6 those of one /64; one more is closed at once
+    #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count),
+        help_heading = "Limits")]
+    pub max_per_host: Off<usize>,
+
     /// Close a client that was silent for this long
     #[arg(long, value_name = "DUR|off", default_value = "off", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
@@ -142,6 +147,7 @@ impl ListenArgs {
     pub fn limits(&self, limits: &Limits) -> Limits {
         Limits {
             max_connections: self.max_connections.0,
+            max_per_host: self.max_per_host.0,
             idle_timeout: self.idle_timeout.0,
             max_queue: self.max_queue.0,
             ..limits.clone()

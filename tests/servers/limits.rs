@@ -107,6 +107,26 @@ fn only_allowed_hosts_are_served() {
 }
 
 #[test]
+fn each_host_has_so_many_clients_and_one_more_when_one_has_left() {
+    let server = echo_with("--max-per-host 2");
+    let mut clients: Vec<Peer> = Vec::new();
+    for host in ["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"] {
+        let mut client = Peer::connect_from(host, &server.address());
+        client.echo("hello\n");
+        clients.push(client);
+    }
+    expect_refused(&mut Peer::connect_from("127.0.0.1", &server.address()));
+    expect_refused(&mut Peer::connect_from("127.0.0.2", &server.address()));
+    server.stderr.wait_for("too many of this host (--max-per-host)");
+    let mut leaves = clients.swap_remove(1);
+    leaves.finish();
+    leaves.expect_eof();
+    // The end was seen, so the place is free.
+    Peer::connect_from("127.0.0.2", &server.address()).echo("hello\n");
+    expect_refused(&mut Peer::connect_from("127.0.0.1", &server.address()));
+}
+
+#[test]
 fn what_is_both_allowed_and_denied_is_denied() {
     for flags in
         ["--allow 127.0.0.0/8 --deny 127.0.0.2/32", "--deny 127.0.0.2/32 --allow 127.0.0.2/32 --allow 127.0.0.1/32"]

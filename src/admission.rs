@@ -1,0 +1,134 @@
+//! Who is let in: networks that are allowed or denied, and how many of one host.
+//!
+//! Invariant: a host is in the table exactly while it has a connection, so the table is no larger than that of connections.
+//! Peers of Unix sockets have no host, and are not asked for one.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+/// Which hosts are served. Peers of Unix sockets always are: the file's mode decides there.
+#[derive(Clone, Debug, Default)]
+pub struct Admission {
+    /// Only these, if there is any.
+    pub allow: Vec<IpNet>,
+    /// Not these, whatever `allow` says.
+    pub deny: Vec<IpNet>,
+}
+
+impl Admission {
+    /// Whether a host is served. An IPv4 host that came over an IPv6 socket is judged as IPv4.
+    #[must_use]
+    pub fn admits(&self, host: IpAddr) -> bool {
+        let host = host.to_canonical();
+        let is_in = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&host));
+        !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
+    }
+}
+
+/// Why a client was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Denied,
+    Full,
+    HostFull,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::Denied => "not allowed (--allow, --deny)",
+            Refusal::Full => "full (--max-connections)",
+            Refusal::HostFull => "too many of this host (--max-per-host)",
+        })
+    }
+}
+
+/// What counts as one host: an IPv4 address; of IPv6 the /64 that a single customer is usually given (RFC 6177), out of
+/// which one machine may take any number of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct HostKey(IpAddr);
+
+impl HostKey {
+    pub(crate) fn of(host: IpAddr) -> Self {
+        HostKey(match host.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+/// How many connections each host has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hosts(HashMap<HostKey, usize>);
+
+impl Hosts {
+    pub(crate) fn count(&self, host: IpAddr) -> usize {
+        self.0.get(&HostKey::of(host)).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn add(&mut self, host: IpAddr) {
+        *self.0.entry(HostKey::of(host)).or_default() += 1;
+    }
+
+    pub(crate) fn remove(&mut self, host: IpAddr) {
+        if let Entry::Occupied(mut entry) = self.0.entry(HostKey::of(host)) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nets(texts: &[&str]) -> Vec<IpNet> {
+        texts.iter().map(|text| text.parse().expect("a literal network")).collect()
+    }
+
+    #[test]
+    fn deny_wins_over_allow_and_an_empty_allow_admits_all() {
+        let host = |text: &str| text.parse::<IpAddr>().expect("a literal address");
+        let all = Admission::default();
+        assert!(all.admits(host("192.0.2.1")) && all.admits(host("2001:db8::1")));
+        let admission = Admission { allow: nets(&["10.0.0.0/8", "::1/128"]), deny: nets(&["10.1.0.0/16"]) };
+        for (text, admitted) in [
+            ("10.0.0.1", true),
+            ("10.1.0.1", false),
+            ("11.0.0.1", false),
+            ("::1", true),
+            ("::2", false),
+            ("::ffff:10.0.0.1", true),
+            ("::ffff:10.1.0.1", false),
+        ] {
+            assert_eq!(admission.admits(host(text)), admitted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_an_ipv4_address_or_a_64_of_ipv6() {
+        let key = |text: &str| HostKey::of(text.parse().expect("a literal address"));
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+    }
+
+    #[test]
+    fn a_host_is_forgotten_with_its_last_connection() {
+        let (mut hosts, host) = (Hosts::default(), "192.0.2.1".parse().expect("a literal address"));
+        hosts.add(host);
+        hosts.add(host);
+        hosts.remove(host);
+        assert_eq!((hosts.count(host), hosts.0.len()), (1, 1));
+        hosts.remove(host);
+        hosts.remove(host);
+        assert_eq!((hosts.count(host), hosts.0.len()), (0, 0));
+    }
+}

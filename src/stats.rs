@@ -1,0 +1,43 @@
+//! The figures that an operator may ask for.
+
+use crate::admission::Refusal;
+
+/// Figures since the start, as `stats` at the console shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that are open now, lingering ones included.
+    pub connections: usize,
+    /// Connections accepted, ever.
+    pub accepted: u64,
+    /// Connections refused, ever: over a limit, or denied.
+    pub refused: u64,
+    /// Of these, for [`Limits::max_connections`].
+    pub refused_full: u64,
+    /// Of these, for [`Limits::max_per_host`].
+    pub refused_per_host: u64,
+    /// Bytes received, ever.
+    pub bytes_in: u64,
+    /// Bytes that the kernel took, ever.
+    pub bytes_out: u64,
+    /// Bytes queued now for all connections, feeds not counted.
+    pub queued: usize,
+    /// Bytes that wait now for whoever reads standard output.
+    pub unprinted: usize,
+    /// Events and deadlines that came too late for their connection, ever.
+    pub stale: u64,
+    /// Datagrams that could not be sent or were not to be answered, ever.
+    pub datagrams_dropped: u64,
+}
+
+impl Stats {
+    /// Counts a client that was not let in.
+    pub(crate) fn note_refusal(&mut self, refusal: Refusal) {
+        self.refused += 1;
+        match refusal {
+            Refusal::Full => self.refused_full += 1,
+            Refusal::HostFull => self.refused_per_host += 1,
+            Refusal::Denied => {}
+        }
+    }
+}
