@@ -132,6 +132,21 @@ impl Connection {
         self.outbox.as_ref().map_or(0, |outbox| outbox.len() - outbox.others())
     }
 
+    /// Since when the kernel has taken nothing though others have output for this peer, in nanoseconds after the origin of
+    /// time; 0 while it takes. Kept in a box that is there whenever it can be asked for.
+    pub(crate) fn stalled_since(&mut self) -> Option<&mut u64> {
+        match (&mut self.follower, &mut self.outbox) {
+            (Some(follower), _) => Some(&mut follower.stalled_since),
+            (None, Some(outbox)) => Some(&mut outbox.stalled_since),
+            (None, None) => None,
+        }
+    }
+
+    /// Unsent bytes that others have caused, in its own queue (at most so many) and in its feed.
+    pub(crate) fn owed_by_others(&self, feeds: &SlotMap<FeedId, Feed>) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.others()) + self.owed(feeds) - self.queued()
+    }
+
     /// Whether this peer still has a session to talk to.
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open

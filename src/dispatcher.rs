@@ -461,7 +461,7 @@ impl<H: Handler> Dispatcher<H> {
 fn log_end(connection: &Connection, why: &Closed, left: usize) {
     let peer = connection.peer;
     match why {
-        Closed::QueueFull { .. } | Closed::FeedBehind { .. } | Closed::InboxFull(_) => {
+        Closed::QueueFull { .. } | Closed::QueueStalled { .. } | Closed::FeedBehind { .. } | Closed::InboxFull(_) => {
             log::warn!("{peer} closed: {why} ({left} connections)");
         }
         _ => log::info!("{peer} closed: {why} ({left} connections)"),

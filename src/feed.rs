@@ -126,6 +126,8 @@ pub(crate) struct Follower {
     pub(crate) cursor: u64,
     /// A connection that is being closed gets no more than this.
     until: Option<u64>,
+    /// See [`Connection::stalled_since`](crate::connection::Connection::stalled_since).
+    pub(crate) stalled_since: u64,
     splices: VecDeque<Splice>,
 }
 

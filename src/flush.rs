@@ -36,6 +36,9 @@ impl Tables {
         {
             self.enforce_queue_limit(token, limit);
         }
+        if cause == Cause::Others {
+            self.note_stall(token);
+        }
     }
 
     /// The peer has too much queued by others. It may only not have been offered it yet: offer it, then judge.
@@ -128,6 +131,9 @@ impl Tables {
         self.stats.bytes_out += sent as u64;
         if sent > 0 {
             connection.last_active = now;
+            if let Some(since) = connection.stalled_since() {
+                *since = 0;
+            }
         }
         match end {
             Flush::Failed(error) => return self.abort(token, Closed::Failed(error)),
@@ -151,6 +157,29 @@ impl Tables {
         }
         if needs_deadline {
             self.set_deadline(token, self.limits.flush_stall);
+        }
+        self.note_stall(token);
+    }
+
+    /// The kernel takes nothing of what others have for an open connection: from now on its time runs.
+    fn note_stall(&mut self, token: Token) {
+        let now = self.nanos().max(1);
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if !connection.flags.blocked || !connection.is_open() {
+            return;
+        }
+        let has_others = connection.outbox.as_ref().is_some_and(|outbox| outbox.others() > 0)
+            || connection
+                .follower
+                .as_ref()
+                .is_some_and(|follower| self.feeds.get(follower.feed).is_some_and(|feed| follower.cursor < feed.end()));
+        let service = usize::from(connection.service);
+        if let Some(limit) = self.services[service].limits.queue_time
+            && has_others
+            && let Some(since @ 0) = connection.stalled_since()
+        {
+            *since = now;
+            self.bring_deadline_forward(token, limit);
         }
     }
 
@@ -203,6 +232,9 @@ impl Tables {
     fn offer_feed(&mut self, id: FeedId, token: Token) -> Option<u64> {
         self.flush_within(token, usize::MAX);
         let (cursor, lag) = self.lag(id, token)?;
+        if lag > 0 {
+            self.note_stall(token);
+        }
         let limits = &self.services[usize::from(self.feeds[id].service)].limits;
         let Some(limit) = limits.room_buffer.filter(|&limit| lag > limit) else { return Some(cursor) };
         self.flush_all(token);

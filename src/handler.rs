@@ -201,6 +201,13 @@ pub enum Closed {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// Others have output for this peer, and none of it was taken for [`Limits::queue_time`](crate::Limits::queue_time).
+    QueueStalled {
+        /// Bytes that were queued.
+        queued: usize,
+        /// The limit.
+        limit: Duration,
+    },
     /// The handler used nothing of a full inbox of this many bytes ([`Limits::inbox`](crate::Limits::inbox)).
     InboxFull(usize),
     /// The reactor is stopping.
@@ -218,6 +225,9 @@ impl fmt::Display for Closed {
             }
             Closed::FeedBehind { behind, limit } => {
                 write!(f, "{behind} bytes behind the room, limit {limit} (--room-buffer)")
+            }
+            Closed::QueueStalled { queued, limit } => {
+                write!(f, "{queued} bytes queued and none taken for {limit:?} (--queue-time)")
             }
             Closed::InboxFull(held) => write!(f, "a message of over {held} bytes"),
             Closed::Stopping => f.write_str("stopping"),

@@ -31,6 +31,9 @@ pub struct Limits {
     /// Output that *others* may queue for one connection before it is closed. Reading a peer pauses while more than a
     /// quarter that its *own* input caused is queued, and goes on under a sixteenth. 1 MiB: one second of a slow home line.
     pub max_queue: Option<usize>,
+    /// How long the kernel may take no byte of what *others* have for a connection before it is closed. 10 s: a network that
+    /// is gone for longer has mostly gone for good, and what is kept for it is better kept for others.
+    pub queue_time: Option<Duration>,
     /// How far a follower may fall behind a feed before it is closed; also the size that a feed keeps to. 4 MiB:
     /// about fifty thousand chat lines.
     pub room_buffer: Option<usize>,
@@ -69,6 +72,7 @@ impl Default for Limits {
             turn_jobs: 256,
             inbox: 64 * KIB,
             max_queue: Some(MIB),
+            queue_time: Some(Duration::from_secs(10)),
             room_buffer: Some(4 * MIB),
             max_connections: None,
             max_per_host: None,

@@ -9,6 +9,8 @@ pub(crate) struct Outbox {
     bytes: Vec<u8>,
     start: usize,
     others: usize,
+    /// See [`Connection::stalled_since`](crate::connection::Connection::stalled_since).
+    pub(crate) stalled_since: u64,
 }
 
 impl Outbox {
@@ -59,6 +61,7 @@ impl Outbox {
         self.bytes.clear();
         self.start = 0;
         self.others = 0;
+        self.stalled_since = 0;
     }
 
     pub(crate) fn capacity(&self) -> usize {

@@ -39,6 +39,11 @@ impl<T> Timers<T> {
         id
     }
 
+    /// When a timer is due.
+    pub(crate) fn deadline(&self, id: TimerId) -> Instant {
+        self.origin + Duration::from_nanos(id.due)
+    }
+
     /// Disarms a timer and returns what it was for, or `None` when it has fired or was cancelled before.
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<T> {
         self.pending.remove(&id)

@@ -85,6 +85,11 @@ pub struct ListenArgs {
     #[arg(long, value_name = "BYTES|off", default_value = "1MiB", value_parser = parse_off(parse_size),
         help_heading = "Limits")]
     pub max_queue: Off<usize>,
+
+    /// Close a client that takes nothing of what others have for it for this long
+    #[arg(long, value_name = "DUR|off", default_value = "10s", value_parser = parse_off(parse_duration),
+        help_heading = "Limits")]
+    pub queue_time: Off<Duration>,
 }
 
 /// The flags of the process: its operator, its end, its log.
@@ -150,6 +155,7 @@ impl ListenArgs {
             max_per_host: self.max_per_host.0,
             idle_timeout: self.idle_timeout.0,
             max_queue: self.max_queue.0,
+            queue_time: self.queue_time.0,
             ..limits.clone()
         }
     }

@@ -248,3 +248,50 @@ fn replies_do_not_count_against_the_limit_of_others() {
     sim.dispatcher.call(0, |_, cx| cx.send(token, &[0; 1]));
     assert_eq!(sim.ending(peer), Some(Ending::Reset));
 }
+
+#[test]
+fn who_takes_nothing_of_what_others_have_for_it_is_closed_on_time() {
+    for room in [false, true] {
+        let mut sim = Sim::new(scene(if room { flood } else { to_one }));
+        let (talker, stuck) = (sim.connect(), sim.connect());
+        sim.stall(stuck);
+        sim.advance(SECOND);
+        sim.send(talker, b"5");
+        sim.advance((10 * SECOND).saturating_sub(MS));
+        assert_eq!(sim.ending(stuck), None, "room {room}");
+        sim.advance(MS);
+        assert_eq!(sim.ending(stuck), Some(Ending::Reset), "room {room}");
+        let last = sim.calls().pop().expect("it was closed");
+        assert!(last.ends_with("bytes queued and none taken for 10s (--queue-time)"), "{last}");
+        assert_eq!((sim.ending(talker), sim.timers()), (None, 0));
+    }
+}
+
+#[test]
+fn a_byte_taken_in_time_begins_the_time_anew() {
+    let mut sim = Sim::new(scene(flood));
+    let (talker, slow) = (sim.connect(), sim.connect());
+    sim.stall(slow);
+    sim.send(talker, b"5");
+    for _ in 0..20 {
+        sim.advance(9 * SECOND);
+        sim.allow(slow, 1);
+        assert_eq!(sim.ending(slow), None);
+    }
+    sim.resume(slow);
+    sim.advance(100 * SECOND);
+    assert_eq!((sim.received(slow).len(), sim.ending(slow), sim.timers()), (5000, None, 0));
+}
+
+#[test]
+fn who_does_not_read_answers_to_itself_is_not_closed_for_it() {
+    let limits = Limits { idle_timeout: Some(1000 * SECOND), ..Limits::default() };
+    let mut sim = Sim::with_limits(scene(echo), limits);
+    let peer = sim.connect();
+    sim.stall(peer);
+    sim.send(peer, &[0; 1000]);
+    sim.advance(999 * SECOND);
+    assert_eq!(sim.ending(peer), None);
+    sim.resume(peer);
+    assert_eq!(sim.received(peer).len(), 1000);
+}
