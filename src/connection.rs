@@ -70,6 +70,8 @@ pub(crate) struct Flags {
     pub(crate) tell_drained: bool,
     /// A worker has a job of this session: nothing more is read or shown until it is done.
     pub(crate) has_job: bool,
+    /// The handler wants no input for a while: nothing more is read or shown until then.
+    pub(crate) rests: bool,
     /// What the handler did not use is to be shown to it again.
     pub(crate) show_again: bool,
     /// The handler was told of the end of input.
@@ -152,9 +154,15 @@ impl Connection {
         self.phase == Phase::Open
     }
 
-    /// Whether its handler may be shown input now: it is open, its output is not piled up, and no job of it is under way.
+    /// Whether its handler may be shown input now: it is open, its output is not piled up, no job of it is under way, and it
+    /// does not rest.
     pub(crate) fn takes_input(&self) -> bool {
-        self.is_open() && !self.flags.paused && !self.flags.has_job
+        self.is_open() && !self.flags.paused && !self.waits()
+    }
+
+    /// Whether it is for us, not for the peer, to go on.
+    pub(crate) fn waits(&self) -> bool {
+        self.flags.has_job || self.flags.rests
     }
 
     /// Whether input was read that its session will answer when output has drained, or when a job is done.

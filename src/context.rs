@@ -146,11 +146,11 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether the peer of this callback is to be answered further now: its session is open, its output is not piled up, and
-    /// no job of it is under way. What a handler does not use when this is false is shown to it again when it may go on, so
+    /// Whether the peer of this callback is to be answered further now: its session is open, its output is not piled up, no
+    /// job of it is under way, and it does not [`rest`](Self::rest). What a handler does not use when this is false is shown to it again when it may go on, so
     /// a framer asks before each message.
     pub fn may_continue(&mut self) -> bool {
-        self.is_writable() && self.is_open() && !self.tables.has_job(self.session())
+        self.is_writable() && self.is_open() && !self.tables.waits(self.session())
     }
 
     /// Who is at the other end of the connection of this callback.
@@ -212,6 +212,16 @@ impl<'a> Context<'a> {
         };
         let deadline = self.tables.now.checked_add(after).unwrap_or(self.tables.now + NEVER);
         self.tables.set_timer(deadline, due)
+    }
+
+    /// Shows this session no further input for that long. Nothing more is read of its peer meanwhile, so a peer that sends too
+    /// fast is slowed down, and loses nothing. A stop ends the rest.
+    pub fn rest(&mut self, time: Duration) {
+        if let Some(session) = self.session()
+            && !time.is_zero()
+        {
+            self.tables.rest(session, time);
+        }
     }
 
     /// Disarms a timer. One that has fired, or was cancelled, is passed over.

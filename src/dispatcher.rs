@@ -352,6 +352,7 @@ impl<H: Handler> Dispatcher<H> {
         while let Some((id, due)) = self.tables.timers.pop_due(self.tables.now) {
             match due {
                 Due::Deadline(token) => self.tables.deadline_due(token, id),
+                Due::Rest(token) => self.tables.end_rest(token),
                 Due::Alarm(service) => self.call(service, |handler, cx| handler.alarm(id, cx)),
                 Due::Session(token) => {
                     let is_open = self.tables.connections.get(token).is_some_and(Connection::is_open);
@@ -436,6 +437,7 @@ impl<H: Handler> Dispatcher<H> {
     pub(crate) fn begin_stop(&mut self) {
         self.tables.stop = self.tables.stop.max(Stop::Draining);
         for token in self.tables.connections.keys().collect::<Vec<_>>() {
+            self.tables.end_rest(token);
             let holds_back = self.tables.connections.get(token).is_some_and(Connection::holds_back);
             if !holds_back {
                 self.tables.close(token, Closed::Stopping);

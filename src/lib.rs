@@ -111,6 +111,7 @@ mod pool;
 
 // What else can happen: time, slow work, the operator, the wish to stop.
 mod timer;
+mod rate;
 mod workers;
 mod jobs;
 #[cfg(feature = "storage")]
@@ -140,6 +141,7 @@ pub use context::Context;
 pub use feed::FeedId;
 pub use handler::{Closed, Handler, Origin, Peer, Source, Token, Via};
 pub use limits::Limits;
+pub use rate::{Bucket, Rate};
 pub use reactor::{ConsoleMode, Reactor};
 pub use sanitize::sanitize;
 pub use services::Services;

@@ -28,6 +28,8 @@ use crate::timer::{TimerId, Timers};
 pub(crate) enum Due {
     /// [`Handler::timeout`](crate::Handler::timeout) of this connection.
     Session(Token),
+    /// The end of a rest.
+    Rest(Token),
     /// [`Handler::alarm`](crate::Handler::alarm), of this service.
     Alarm(u16),
     /// The reactor's own deadline of this connection.
@@ -267,7 +269,10 @@ impl Tables {
     pub(crate) fn set_timer(&mut self, deadline: Instant, due: Due) -> TimerId {
         if self.timers.len() >= self.timers_swept_at {
             let is_open = |token: &Token| self.connections.get(*token).is_some_and(Connection::is_open);
-            self.timers.retain(|due| if let Due::Session(token) = due { is_open(token) } else { true });
+            self.timers.retain(|due| match due {
+                Due::Session(token) | Due::Rest(token) => is_open(token),
+                Due::Alarm(_) | Due::Deadline(_) => true,
+            });
             // Twice what is left, so that each timer is looked at twice in its life at most, on average.
             self.timers_swept_at = (2 * self.timers.len()).max(TIMERS_UNSWEPT);
         }
@@ -338,10 +343,10 @@ impl Tables {
         }
         if let Some(limit) = idle_timeout {
             let left = limit.saturating_sub(quiet);
-            if left.is_zero() && !connection.flags.has_job {
+            if left.is_zero() && !connection.waits() {
                 return self.close(token, Closed::Idle(limit));
             }
-            // While it has a job, it is the peer that waits.
+            // While it is for us to go on, it is the peer that waits.
             next = next.min(if left.is_zero() { limit } else { left });
         }
         if next < Duration::MAX {
@@ -400,6 +405,35 @@ impl Tables {
     /// Whether a session waits for a worker.
     pub(crate) fn has_job(&self, session: Option<Token>) -> bool {
         session.and_then(|token| self.connections.get(token)).is_some_and(|connection| connection.flags.has_job)
+    }
+
+    /// Whether a session is to be shown no input though its peer may be answered.
+    pub(crate) fn waits(&self, session: Option<Token>) -> bool {
+        session.and_then(|token| self.connections.get(token)).is_some_and(Connection::waits)
+    }
+
+    /// Shows a session no input for a while. Who stops has no time to rest.
+    pub(crate) fn rest(&mut self, token: Token, time: Duration) {
+        if self.stop >= Stop::Draining {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open()) else { return };
+        if !std::mem::replace(&mut connection.flags.rests, true) {
+            let deadline = self.now.checked_add(time).unwrap_or(self.now);
+            self.set_timer(deadline, Due::Rest(token));
+        }
+    }
+
+    /// Goes on with the input of a session.
+    pub(crate) fn end_rest(&mut self, token: Token) {
+        let now = self.nanos();
+        if let Some(connection) = self.connections.get_mut(token)
+            && std::mem::take(&mut connection.flags.rests)
+        {
+            connection.flags.show_again = true;
+            connection.last_active = now;
+            self.mark_ready(token);
+        }
     }
 
     /// A worker has a job, of a session or of the handler itself.

@@ -234,3 +234,51 @@ fn who_takes_what_is_sent_to_it_is_not_idle() {
         assert_eq!(sim.handler().notes.closings(0), 1);
     }
 }
+
+/// Answers each line, then rests for a second.
+struct Slowly;
+
+impl Handler for Slowly {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+
+    fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        cx.reply(line);
+        cx.rest(SECOND);
+        line.len()
+    }
+}
+
+#[test]
+fn who_rests_is_not_read_and_loses_nothing() {
+    let limits = Limits { idle_timeout: Some(SECOND / 2), ..Limits::default() };
+    let mut sim = Sim::with_limits(crate::framing::Lines::new(Slowly, 10), limits);
+    let peer = sim.connect();
+    sim.send(peer, b"a\nb\n");
+    assert_eq!(sim.received(peer), b"a");
+    sim.send(peer, b"c\nlast");
+    sim.shut_down(peer);
+    assert_eq!(sim.unread(peer), 6, "it stays with the kernel");
+    for line in [b"b".as_slice(), b"c", b"last"] {
+        sim.advance(SECOND.saturating_sub(MS));
+        assert_eq!(sim.received(peer), b"");
+        sim.advance(MS);
+        assert_eq!(sim.received(peer), line);
+    }
+    assert_eq!(sim.ending(peer), None);
+    sim.advance(SECOND);
+    assert_eq!((sim.ending(peer), sim.timers()), (Some(Ending::Eof), 0));
+}
+
+#[test]
+fn a_stop_ends_the_rest_and_what_was_read_is_answered() {
+    let mut sim = Sim::new(crate::framing::Lines::new(Slowly, 10));
+    let peer = sim.connect();
+    sim.send(peer, b"a\nb\nc\n");
+    assert_eq!(sim.received(peer), b"a");
+    sim.stop();
+    assert_eq!(sim.received(peer), b"bc");
+    assert_eq!(sim.ending(peer), Some(Ending::Eof));
+    assert!(sim.is_stopped());
+}

@@ -1,0 +1,95 @@
+//! How often something may happen: so many in a time, and a burst before that counts.
+//!
+//! Invariant: in any span of time, no more than the burst and what the rate allows in that span is taken. Kept as one
+//! instant (the generic cell rate algorithm, ITU-T I.371), so there is nothing to refill and no timer.
+
+use std::time::{Duration, Instant};
+
+/// So many in a time, after a burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many in each `per`, once the burst is used up. At least 1.
+    pub count: u32,
+    /// The time in which so many are allowed.
+    pub per: Duration,
+    /// How many at once, after a quiet time. At least 1.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// The time that each one takes.
+    fn interval(&self) -> Duration {
+        self.per / self.count.max(1)
+    }
+}
+
+/// How much of a [`Rate`] somebody has used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bucket {
+    /// When all of it will be unused again.
+    full_at: Option<Instant>,
+}
+
+impl Bucket {
+    /// Takes one. Returns how long to wait before the next one: nothing while there is some of the burst left.
+    pub fn take(&mut self, rate: &Rate, now: Instant) -> Duration {
+        let interval = rate.interval();
+        let full_at = self.full_at.map_or(now, |at| at.max(now)).checked_add(interval);
+        // A time beyond the end of the clock is as good as any later one.
+        let full_at = full_at.unwrap_or(now);
+        self.full_at = Some(full_at);
+        let used = full_at.saturating_duration_since(now);
+        used.saturating_add(interval).saturating_sub(interval.saturating_mul(rate.burst.max(1)))
+    }
+
+    /// Whether all of it is unused, so that it need not be remembered.
+    #[must_use]
+    pub fn is_full(&self, now: Instant) -> bool {
+        self.full_at.is_none_or(|at| at <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { count: 20, per: Duration::from_secs(1), burst: 200 };
+    const STEP: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn a_burst_is_free_and_then_each_waits_its_turn() {
+        let (mut now, mut bucket) = (Instant::now(), Bucket::default());
+        for taken in 1..200 {
+            assert_eq!(bucket.take(&RATE, now), Duration::ZERO, "{taken}");
+        }
+        assert_eq!(bucket.take(&RATE, now), STEP, "the burst is used up");
+        for _ in 0..1000 {
+            now += STEP;
+            assert_eq!(bucket.take(&RATE, now), STEP);
+        }
+    }
+
+    #[test]
+    fn a_quiet_time_gives_the_burst_back_and_no_more() {
+        let (start, mut bucket) = (Instant::now(), Bucket::default());
+        for _ in 0..200 {
+            bucket.take(&RATE, start);
+        }
+        assert!(!bucket.is_full(start + 199 * STEP) && bucket.is_full(start + 200 * STEP));
+        let later = start + 100 * STEP;
+        let free = (0..300).take_while(|_| bucket.take(&RATE, later).is_zero()).count();
+        assert_eq!(free, 99, "half of it is back; the hundredth is told to wait");
+        let much_later = start + 10_000 * STEP;
+        let free = (0..300).take_while(|_| bucket.take(&RATE, much_later).is_zero()).count();
+        assert_eq!(free, 199);
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        let slow = Rate { count: 1, per: Duration::MAX, burst: u32::MAX };
+        let (now, mut bucket) = (Instant::now(), Bucket::default());
+        assert_eq!(bucket.take(&slow, now), Duration::ZERO);
+        let none = Rate { count: 0, per: Duration::from_secs(1), burst: 0 };
+        assert_eq!(Bucket::default().take(&none, now), Duration::from_secs(1));
+    }
+}
