@@ -270,10 +270,11 @@ impl<H: Handler> Dispatcher<H> {
     pub(crate) fn take_results(&mut self) -> std::io::Result<()> {
         self.tables.jobs.collect()?;
         for _ in 0..self.tables.limits.turn_jobs {
-            match self.tables.jobs.next() {
-                Some((Ticket::Session(token), done)) => self.done(token, done),
-                Some((Ticket::Service(service), done)) => self.call(service, |handler, cx| handler.finished(done, cx)),
-                None => break,
+            let Some((ticket, done)) = self.tables.jobs.next() else { break };
+            self.tables.stats.results += 1;
+            match ticket {
+                Ticket::Session(token) => self.done(token, done),
+                Ticket::Service(service) => self.call(service, |handler, cx| handler.finished(done, cx)),
             }
         }
         Ok(())
@@ -350,6 +351,7 @@ impl<H: Handler> Dispatcher<H> {
     pub(crate) fn run_timers(&mut self) {
         self.tables.timers.begin_round();
         while let Some((id, due)) = self.tables.timers.pop_due(self.tables.now) {
+            self.tables.stats.timers_fired += 1;
             match due {
                 Due::Deadline(token) => self.tables.deadline_due(token, id),
                 Due::Rest(token) => self.tables.end_rest(token),
@@ -404,6 +406,7 @@ impl<H: Handler> Dispatcher<H> {
         let mut buried = 0;
         loop {
             self.tables.flush();
+            self.tables.enforce_memory_limit();
             if self.tables.ended.is_empty() && self.tables.dead.is_empty() {
                 return buried;
             }
@@ -461,11 +464,6 @@ impl<H: Handler> Dispatcher<H> {
 
 /// One line a session's end. What the reactor's limits did is a warning with figures, what peers did is information.
 fn log_end(connection: &Connection, why: &Closed, left: usize) {
-    let peer = connection.peer;
-    match why {
-        Closed::QueueFull { .. } | Closed::QueueStalled { .. } | Closed::FeedBehind { .. } | Closed::InboxFull(_) => {
-            log::warn!("{peer} closed: {why} ({left} connections)");
-        }
-        _ => log::info!("{peer} closed: {why} ({left} connections)"),
-    }
+    let (peer, level) = (connection.peer, if why.is_by_limit() { log::Level::Warn } else { log::Level::Info });
+    log::log!(level, "{peer} closed: {why} ({left} connections)");
 }

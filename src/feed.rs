@@ -47,6 +47,11 @@ impl Feed {
         self.base + self.log.len() as u64
     }
 
+    /// Bytes that are kept for those who have not been sent them.
+    pub(crate) fn len(&self) -> usize {
+        self.log.len()
+    }
+
     /// Bytes for which the log keeps memory.
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {

@@ -7,7 +7,7 @@
 use std::io::{ErrorKind, IoSlice};
 
 use crate::connection::{Flush, Phase};
-use crate::feed::{FeedId, Segment};
+use crate::feed::{Feed, FeedId, Segment};
 use crate::handler::{Closed, Token};
 use crate::tables::{Cause, Tables, interest, kernel_token};
 
@@ -18,6 +18,7 @@ impl Tables {
         if !connection.is_open() || connection.flags.shut_down || bytes.is_empty() {
             return;
         }
+        self.queued += bytes.len();
         let outbox = connection.outbox.get_or_insert_with(|| self.pools.outboxes.take());
         match cause {
             Cause::Own => outbox.push(bytes),
@@ -106,6 +107,20 @@ impl Tables {
         }
     }
 
+    /// When too much is kept for all together: closes the connection that is owed most. The next one is found when this one
+    /// was buried, and its feed has forgotten what only it needed.
+    pub(crate) fn enforce_memory_limit(&mut self) {
+        let Some(limit) = self.limits.memory_limit else { return };
+        if self.queued + self.feeds.values().map(Feed::len).sum::<usize>() <= limit {
+            return;
+        }
+        let alive = self.connections.iter().filter(|(_, found)| found.phase != Phase::Dead);
+        let owed = alive.map(|(token, found)| (token, found.owed(&self.feeds)));
+        if let Some((token, owed)) = owed.max_by_key(|&(_, owed)| owed).filter(|&(_, owed)| owed > 0) {
+            self.abort(token, Closed::MemoryFull { owed, limit });
+        }
+    }
+
     /// Offers a connection what is queued for it, within its budget, and draws the consequences.
     fn flush_connection(&mut self, token: Token) {
         self.flush_within(token, self.limits.turn_output);
@@ -127,7 +142,9 @@ impl Tables {
         if connection.flags.blocked || !matches!(connection.phase, Phase::Open | Phase::Flushing) {
             return;
         }
+        let queued = connection.queued();
         let (sent, end) = connection.flush(&self.feeds, budget);
+        self.queued -= queued - connection.queued();
         self.stats.bytes_out += sent as u64;
         if sent > 0 {
             connection.last_active = now;
@@ -331,7 +348,9 @@ impl Tables {
                     Segment::Own(range) => whole.push(&unsent[range]),
                 }
             }
+            self.queued += whole.len();
             if let Some(old) = connection.outbox.replace(whole) {
+                self.queued -= old.len();
                 self.pools.outboxes.give(old);
             }
             self.mark_dirty(token);

@@ -208,10 +208,31 @@ pub enum Closed {
         /// The limit.
         limit: Duration,
     },
+    /// All connections together were owed more than [`Limits::memory_limit`](crate::Limits::memory_limit), and this one most.
+    MemoryFull {
+        /// Bytes that were kept for this one.
+        owed: usize,
+        /// The limit, in bytes, for all.
+        limit: usize,
+    },
     /// The handler used nothing of a full inbox of this many bytes ([`Limits::inbox`](crate::Limits::inbox)).
     InboxFull(usize),
     /// The reactor is stopping.
     Stopping,
+}
+
+impl Closed {
+    /// Whether a limit of the reactor ended it that an operator will want to know of.
+    pub(crate) fn is_by_limit(&self) -> bool {
+        match self {
+            Closed::QueueFull { .. }
+            | Closed::QueueStalled { .. }
+            | Closed::FeedBehind { .. }
+            | Closed::MemoryFull { .. }
+            | Closed::InboxFull(_) => true,
+            Closed::ByHandler | Closed::Failed(_) | Closed::Idle(_) | Closed::Stopping => false,
+        }
+    }
 }
 
 impl fmt::Display for Closed {
@@ -228,6 +249,9 @@ impl fmt::Display for Closed {
             }
             Closed::QueueStalled { queued, limit } => {
                 write!(f, "{queued} bytes queued and none taken for {limit:?} (--queue-time)")
+            }
+            Closed::MemoryFull { owed, limit } => {
+                write!(f, "{owed} bytes kept, more than for any other, limit {limit} for all (--memory-limit)")
             }
             Closed::InboxFull(held) => write!(f, "a message of over {held} bytes"),
             Closed::Stopping => f.write_str("stopping"),

@@ -117,6 +117,7 @@ mod jobs;
 #[cfg(feature = "storage")]
 pub mod storage;
 mod throttle;
+mod turn;
 mod stop;
 mod console;
 mod command;

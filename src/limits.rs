@@ -37,6 +37,9 @@ pub struct Limits {
     /// How far a follower may fall behind a feed before it is closed; also the size that a feed keeps to. 4 MiB:
     /// about fifty thousand chat lines.
     pub room_buffer: Option<usize>,
+    /// Output kept for all connections together, feeds included. Over it the connection that is owed most is closed, and the
+    /// next. Off: the limits of each connection bound it, times their number.
+    pub memory_limit: Option<usize>,
     /// Connections open at a time; one more is accepted and closed at once. Off: descriptors are the natural limit,
     /// and who waits for one is served later rather than refused.
     pub max_connections: Option<usize>,
@@ -54,6 +57,8 @@ pub struct Limits {
     /// After a stop is asked for, how long connections may take to receive what they are owed. 5 s: longer than
     /// any good peer needs, shorter than an operator or a service manager waits.
     pub drain: Duration,
+    /// A turn that takes longer is logged, since everybody waited for it. 50 ms: half of what a person notices.
+    pub slow_turn: Option<Duration>,
     /// When descriptors run out and nobody leaves: how long until accepting is tried again. 100 ms: ten
     /// failed calls a second cost nothing, and a freed descriptor elsewhere is found soon.
     pub accept_retry: Duration,
@@ -74,12 +79,14 @@ impl Default for Limits {
             max_queue: Some(MIB),
             queue_time: Some(Duration::from_secs(10)),
             room_buffer: Some(4 * MIB),
+            memory_limit: None,
             max_connections: None,
             max_per_host: None,
             idle_timeout: None,
             linger: Duration::from_secs(1),
             flush_stall: Duration::from_secs(30),
             drain: Duration::from_secs(5),
+            slow_turn: Some(Duration::from_millis(50)),
             accept_retry: Duration::from_millis(100),
             console_line: 4096,
         }

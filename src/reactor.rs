@@ -27,6 +27,7 @@ use crate::stop::{Signals, Stopper};
 use crate::stream::Stream;
 use crate::tables::{Stop, Tables};
 use crate::throttle::Throttle;
+use crate::turn::TurnClock;
 
 /// The reactor's own sources. A connection's token is at least 2^32, a listener's lies in between.
 const WAKER: mio::Token = mio::Token(0);
@@ -83,6 +84,7 @@ pub struct Reactor<H: Handler> {
     signals: Option<Signals>,
     stopper: Stopper,
     stop_deadline: Option<Instant>,
+    clock: TurnClock,
 }
 
 /// A listener, and who may come in by it.
@@ -127,6 +129,7 @@ impl<H: Handler> Reactor<H> {
             signals: None,
             stopper,
             stop_deadline: None,
+            clock: TurnClock::new(),
         })
     }
 
@@ -219,8 +222,8 @@ impl<H: Handler> Reactor<H> {
     ///
     /// # Errors
     /// When the poll itself fails, which is a bug or the end of the system's memory, and when standard output cannot be
-    /// written to (a full disk) after [`Context::print`](crate::Context::print), and when a worker panics; that nobody reads it any more stops the
-    /// reactor instead. Nothing that a peer does is an error here.
+    /// written to (a full disk) after [`Context::print`](crate::Context::print); that nobody reads it any more stops the
+    /// reactor instead. When a worker panics, since its results will be missing. Nothing that a peer does is an error here.
     pub fn run(mut self) -> io::Result<H> {
         while self.turn()? {}
         Ok(self.dispatcher.handler)
@@ -236,7 +239,9 @@ impl<H: Handler> Reactor<H> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             result => result?,
         }
-        self.dispatcher.tables.now = Instant::now();
+        let start = Instant::now();
+        self.dispatcher.tables.now = start;
+        self.clock.begin(&self.dispatcher.tables.stats);
         self.take_events();
         self.dispatcher.work_ready();
         self.dispatcher.take_results()?;
@@ -250,6 +255,8 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.flush_and_bury();
         self.step_stop();
         self.printer.write(&mut self.dispatcher.tables, self.poll.registry())?;
+        let tables = &mut self.dispatcher.tables;
+        self.clock.end(&mut tables.stats, start.elapsed(), tables.limits.slow_turn);
         Ok(!self.has_stopped())
     }
 

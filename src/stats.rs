@@ -1,5 +1,7 @@
 //! The figures that an operator may ask for.
 
+use std::time::Duration;
+
 use crate::admission::Refusal;
 
 /// Figures since the start, as `stats` at the console shows them.
@@ -12,9 +14,9 @@ pub struct Stats {
     pub accepted: u64,
     /// Connections refused, ever: over a limit, or denied.
     pub refused: u64,
-    /// Of these, for [`Limits::max_connections`].
+    /// Of these, for [`Limits::max_connections`](crate::Limits::max_connections).
     pub refused_full: u64,
-    /// Of these, for [`Limits::max_per_host`].
+    /// Of these, for [`Limits::max_per_host`](crate::Limits::max_per_host).
     pub refused_per_host: u64,
     /// Bytes received, ever.
     pub bytes_in: u64,
@@ -22,6 +24,18 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Bytes queued now for all connections, feeds not counted.
     pub queued: usize,
+    /// Bytes kept now in feeds for those who have not taken them.
+    pub in_feeds: usize,
+    /// Timers that are armed now.
+    pub timers: usize,
+    /// Timers that were due, ever.
+    pub timers_fired: u64,
+    /// Results of workers that were handed over, ever.
+    pub results: u64,
+    /// Turns of the loop, ever.
+    pub turns: u64,
+    /// The longest of them, the waiting for the kernel not counted.
+    pub longest_turn: Duration,
     /// Bytes that wait now for whoever reads standard output.
     pub unprinted: usize,
     /// Events and deadlines that came too late for their connection, ever.

@@ -71,6 +71,8 @@ pub(crate) struct Tables {
     /// The service for which the handler is called outside of any connection.
     pub(crate) outside: u16,
     pub(crate) stats: Stats,
+    /// Bytes in the outboxes of all connections.
+    pub(crate) queued: usize,
     pub(crate) stop: Stop,
     /// What workers do.
     pub(crate) jobs: Jobs,
@@ -119,6 +121,7 @@ impl Tables {
             outside: 0,
             limits,
             stats: Stats::default(),
+            queued: 0,
             stop: Stop::Running,
             jobs: Jobs::default(),
             now,
@@ -252,6 +255,7 @@ impl Tables {
     pub(crate) fn remove(&mut self, token: Token) {
         self.leave_feed(token);
         let Some(connection) = self.connections.remove(token) else { return };
+        self.queued -= connection.queued();
         self.services[usize::from(connection.service)].count_out(&connection);
         if let Some(id) = connection.deadline {
             self.timers.cancel(id);
@@ -458,9 +462,12 @@ impl Tables {
 
     /// The figures, with those that are looked up rather than counted.
     pub(crate) fn stats(&self) -> Stats {
+        debug_assert_eq!(self.queued, self.connections.values().map(Connection::queued).sum::<usize>());
         Stats {
             connections: self.connections.len(),
-            queued: self.connections.values().map(Connection::queued).sum(),
+            queued: self.queued,
+            in_feeds: self.feeds.values().map(Feed::len).sum(),
+            timers: self.timers.len(),
             unprinted: self.printed.len(),
             ..self.stats
         }

@@ -99,10 +99,20 @@ pub struct ProcessArgs {
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Stdin::Stop)]
     pub stdin: Stdin,
 
+    /// Close the client for which most is kept when this much is kept for all together
+    #[arg(long, value_name = "BYTES|off", default_value = "off", value_parser = parse_off(parse_size),
+        help_heading = "Limits")]
+    pub memory_limit: Off<usize>,
+
     /// When stopping, how long clients may take to receive what they are owed
     #[arg(long, value_name = "DUR|off", default_value = "5s", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
     pub drain: Off<Duration>,
+
+    /// Log a turn of the loop that took longer: everybody waited for it
+    #[arg(long, value_name = "DUR|off", default_value = "50ms", value_parser = parse_off(parse_duration),
+        help_heading = "Diagnostics")]
+    pub slow_turn: Off<Duration>,
 
     /// Say more on standard error: -v who comes and goes, -vv details
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", help_heading = "Diagnostics")]

@@ -171,7 +171,12 @@ impl ProcessArgs {
     #[must_use]
     pub fn limits(&self, limits: &Limits) -> Limits {
         // A deadline beyond the end of time is never due.
-        Limits { drain: self.drain.0.unwrap_or(Duration::MAX), ..limits.clone() }
+        Limits {
+            drain: self.drain.0.unwrap_or(Duration::MAX),
+            memory_limit: self.memory_limit.0,
+            slow_turn: self.slow_turn.0,
+            ..limits.clone()
+        }
     }
 }
 

@@ -27,7 +27,7 @@ impl std::fmt::Debug for Entry {
 }
 
 /// Flags of the process, which a single service cannot have.
-const OF_THE_PROCESS: [&str; 4] = ["stdin", "drain", "verbose", "quiet"];
+const OF_THE_PROCESS: [&str; 6] = ["stdin", "drain", "memory-limit", "slow-turn", "verbose", "quiet"];
 /// Flags that are no settings.
 const NO_SETTINGS: [&str; 2] = ["help", "version"];
 

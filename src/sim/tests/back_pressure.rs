@@ -295,3 +295,46 @@ fn who_does_not_read_answers_to_itself_is_not_closed_for_it() {
     sim.resume(peer);
     assert_eq!(sim.received(peer).len(), 1000);
 }
+
+/// Number 0 sends to all others; what the others say comes back to them.
+fn to_all(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
+    match (who, call) {
+        (0, Call::Data(input)) => notes.tokens[1..].iter().for_each(|&token| cx.send(token, input)),
+        (1.., Call::Data(input)) => cx.reply(input),
+        _ => {}
+    }
+}
+
+#[test]
+fn over_the_memory_of_all_the_greediest_goes_first_and_no_more_than_have_to() {
+    let limits = Limits { memory_limit: Some(10_000), queue_time: None, ..Limits::default() };
+    let mut sim = Sim::with_limits(scene(to_all), limits);
+    let talker = sim.connect();
+    let [greedy, modest, reader] = [(); 3].map(|()| sim.connect());
+    sim.stall(greedy);
+    sim.stall(modest);
+    sim.send(greedy, &[0; 3000]);
+    sim.send(talker, &[1; 3500]);
+    assert_eq!((sim.stats().queued, sim.ending(greedy)), (10_000, None), "at the limit");
+    sim.send(talker, &[2; 1]);
+    assert_eq!(sim.ending(greedy), Some(Ending::Reset));
+    let last = sim.calls().pop().expect("it was closed");
+    assert_eq!(
+        last, "1 closed: 6501 bytes kept, more than for any other, limit 10000 for all (--memory-limit)",
+        "its own and what others queued"
+    );
+    assert_eq!((sim.ending(modest), sim.stats().queued, sim.received(reader).len()), (None, 3501, 3501));
+}
+
+#[test]
+fn a_room_counts_for_the_memory_of_all_and_is_forgotten_with_whoever_held_it() {
+    let limits = Limits { memory_limit: Some(10_000), ..Limits::default() };
+    let mut sim = Sim::with_limits(scene(flood), limits);
+    let (talker, stuck, reader) = (sim.connect(), sim.connect(), sim.connect());
+    sim.stall(stuck);
+    sim.send(talker, b"10");
+    assert_eq!((sim.stats().in_feeds, sim.ending(stuck)), (10_000, None));
+    sim.send(talker, b"1");
+    assert_eq!((sim.ending(stuck), sim.stats().in_feeds), (Some(Ending::Reset), 0));
+    assert_eq!((sim.received(reader).len(), sim.ending(reader)), (11_000, None));
+}
