@@ -2,12 +2,14 @@
 
 mod chat;
 mod client;
+mod discard;
 mod echo;
 mod text;
 mod uppercase;
 
 pub use chat::{Chat, ChatOptions, ChatSession};
 pub use client::{Client, ClientOptions};
+pub use discard::Discard;
 pub use echo::{Echo, EchoLines};
 pub use uppercase::Uppercase;
 
