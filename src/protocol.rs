@@ -5,12 +5,14 @@ mod client;
 mod discard;
 mod echo;
 mod text;
+mod time;
 mod uppercase;
 
 pub use chat::{Chat, ChatOptions, ChatSession};
 pub use client::{Client, ClientOptions};
 pub use discard::Discard;
 pub use echo::{Echo, EchoLines};
+pub use time::Time;
 pub use uppercase::Uppercase;
 
 #[cfg(test)]
