@@ -2,6 +2,7 @@
 
 mod chat;
 mod client;
+mod daytime;
 mod discard;
 mod echo;
 mod text;
@@ -10,6 +11,7 @@ mod uppercase;
 
 pub use chat::{Chat, ChatOptions, ChatSession};
 pub use client::{Client, ClientOptions};
+pub use daytime::Daytime;
 pub use discard::Discard;
 pub use echo::{Echo, EchoLines};
 pub use time::Time;
