@@ -5,6 +5,7 @@ mod client;
 mod daytime;
 mod discard;
 mod echo;
+mod greeting;
 mod text;
 mod time;
 mod uppercase;
@@ -14,6 +15,7 @@ pub use client::{Client, ClientOptions};
 pub use daytime::Daytime;
 pub use discard::Discard;
 pub use echo::{Echo, EchoLines};
+pub use greeting::{Greeting, LateGreeting};
 pub use time::Time;
 pub use uppercase::Uppercase;
 
