@@ -1,5 +1,6 @@
 //! The protocols of the family: pure handlers, bytes and time in, bytes and requests out.
 
+mod chargen;
 mod chat;
 mod client;
 mod daytime;
@@ -10,6 +11,7 @@ mod text;
 mod time;
 mod uppercase;
 
+pub use chargen::Chargen;
 pub use chat::{Chat, ChatOptions, ChatSession};
 pub use client::{Client, ClientOptions};
 pub use daytime::Daytime;
