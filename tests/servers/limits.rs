@@ -19,7 +19,7 @@ fn expect_served(program: Program, peer: &mut Peer) {
 
 #[test]
 fn exactly_as_many_connections_as_allowed() {
-    for program in Program::ALL {
+    for program in Program::TALKERS {
         let server = program.launch().args("--max-connections 3").start();
         let mut inside: Vec<_> = (0..3).map(|_| Peer::connect(&server.address())).collect();
         for peer in &mut inside {
@@ -202,7 +202,7 @@ fn a_line_without_an_end_costs_no_memory() {
 #[test]
 fn every_limit_can_be_switched_off() {
     let common = "--max-connections off --idle-timeout off --max-queue off --drain off --keepalive off";
-    for program in Program::ALL {
+    for program in Program::TALKERS {
         let more = match program {
             Program::Echo => "--quit-on q --max-line off",
             Program::Uppercase => "",
@@ -220,7 +220,7 @@ fn every_limit_can_be_switched_off() {
 fn socket_flags_are_accepted() {
     let flags =
         "--nodelay false --keepalive 30s --recv-buffer 65536 --send-buffer 65536 --reuse-address true --backlog 100";
-    for program in Program::ALL {
+    for program in Program::TALKERS {
         let server = program.launch().args(flags).start();
         expect_served(program, &mut Peer::connect(&server.address()));
     }

@@ -21,6 +21,9 @@ pub(crate) enum Program {
 impl Program {
     pub(crate) const ALL: [Self; 3] = [Self::Echo, Self::Uppercase, Self::Chat];
 
+    /// Those that stay with a peer, answer what it sends, and are otherwise quiet.
+    pub(crate) const TALKERS: [Self; 3] = Self::ALL;
+
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Echo => env!("CARGO_BIN_EXE_echo-server"),
