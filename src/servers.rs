@@ -3,13 +3,23 @@
 //! The programs in `bin` are these, one each; `switchboard` hosts any of them together.
 
 mod catalog;
+mod chargen;
 mod chat;
+mod daytime;
+mod discard;
 mod echo;
+mod greeting;
 mod plan;
 mod switchboard;
+mod time;
 mod uppercase;
 
+pub use chargen::ChargenServer;
 pub use chat::ChatServer;
+pub use daytime::DaytimeServer;
+pub use discard::DiscardServer;
 pub use echo::EchoServer;
+pub use greeting::GreetingServer;
 pub use switchboard::Switchboard;
+pub use time::TimeServer;
 pub use uppercase::UppercaseServer;

@@ -21,10 +21,14 @@ mod support {
 
 /// What the servers promise, one file a topic.
 mod servers {
+    mod chargen;
     mod chat;
     mod client;
+    mod clock;
     mod crowd;
     mod descriptors;
+    mod discard;
+    mod greeting;
     mod limits;
     mod listening;
     mod process;

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 
 use clap::{Command, CommandFactory};
 
-use super::{ChatServer, EchoServer, UppercaseServer};
+use super::{
+    ChargenServer, ChatServer, DaytimeServer, DiscardServer, EchoServer, GreetingServer, TimeServer, UppercaseServer,
+};
 use crate::Services;
 use crate::cli::{Place, Server, Service, ServiceHost, StartError};
 use crate::handler::Handler;
@@ -19,8 +21,16 @@ pub(super) struct Entry {
     pub(super) add: fn(&mut Services, &str, Vec<OsString>) -> Result<Place, StartError>,
 }
 
-pub(super) const ALL: &[Entry] =
-    &[Entry::of::<ChatServer>("chat"), Entry::of::<EchoServer>("echo"), Entry::of::<UppercaseServer>("uppercase")];
+pub(super) const ALL: &[Entry] = &[
+    Entry::of::<ChargenServer>("chargen"),
+    Entry::of::<ChatServer>("chat"),
+    Entry::of::<DaytimeServer>("daytime"),
+    Entry::of::<DiscardServer>("discard"),
+    Entry::of::<EchoServer>("echo"),
+    Entry::of::<GreetingServer>("greeting"),
+    Entry::of::<TimeServer>("time"),
+    Entry::of::<UppercaseServer>("uppercase"),
+];
 
 impl Entry {
     const fn of<S: Server + CommandFactory>(name: &'static str) -> Self {

@@ -5,8 +5,16 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The ports where the servers listen unless told otherwise.
-pub(crate) const DEFAULTS: [(&str, u16); 3] =
-    [("echo-server", 50000), ("uppercase-server", 4444), ("chat-server", 8888)];
+pub(crate) const DEFAULTS: [(&str, u16); 8] = [
+    ("echo-server", 50000),
+    ("uppercase-server", 4444),
+    ("chat-server", 8888),
+    ("greeting-server", 8090),
+    ("daytime-server", 5013),
+    ("time-server", 5038),
+    ("discard-server", 5009),
+    ("chargen-server", 5019),
+];
 
 /// A port of a page, and the one that stands for it.
 pub(crate) type Ports = BTreeMap<u16, u16>;
@@ -109,5 +117,6 @@ fn free_ports_differ() {
     let mut chosen: Vec<_> = ports.values().collect();
     chosen.sort();
     chosen.dedup();
-    assert_eq!((ports.len(), chosen.len()), (5, 5));
+    let count = 2 + DEFAULTS.len();
+    assert_eq!((ports.len(), chosen.len()), (count, count));
 }

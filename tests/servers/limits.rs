@@ -205,8 +205,8 @@ fn every_limit_can_be_switched_off() {
     for program in Program::TALKERS {
         let more = match program {
             Program::Echo => "--quit-on q --max-line off",
-            Program::Uppercase => "",
             Program::Chat => "--max-line off --room-buffer off",
+            _ => "",
         };
         let mut server = program.launch().args(common).args(more).start();
         let mut peer = Peer::connect(&server.address());
@@ -270,6 +270,11 @@ fn a_flag_without_a_meaning_is_absent() {
         (Program::Uppercase, "--quit-on=q"),
         (Program::Chat, "--quit-on=q"),
         (Program::Chat, "--unicode"),
+        (Program::Greeting, "--utc"),
+        (Program::Daytime, "--max-line=1000"),
+        (Program::Time, "--format=%s"),
+        (Program::Discard, "--text=x"),
+        (Program::Chargen, "--max-line=1000"),
     ] {
         let finished = program.launch().arg(flag).run();
         assert_eq!(finished.code, Some(2), "{program:?} {flag}: {finished:?}");

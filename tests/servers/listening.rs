@@ -174,7 +174,16 @@ fn one_bad_address_among_good_ones_starts_nothing() {
 
 #[test]
 fn without_a_flag_each_server_has_its_own_port() {
-    for (program, port) in [(Program::Echo, 50_000), (Program::Uppercase, 4444), (Program::Chat, 8888)] {
+    for (program, port) in [
+        (Program::Echo, 50_000),
+        (Program::Uppercase, 4444),
+        (Program::Chat, 8888),
+        (Program::Greeting, 8090),
+        (Program::Daytime, 5013),
+        (Program::Time, 5038),
+        (Program::Discard, 5009),
+        (Program::Chargen, 5019),
+    ] {
         let mut server = program.launch().spawn();
         let wanted = format!("127.0.0.1:{port}");
         // The port may belong to someone else on this machine: then the error names it.
@@ -263,8 +272,10 @@ fn a_source_port_below_1024_is_never_answered() {
 }
 
 #[test]
-fn a_chat_of_datagrams_is_a_usage_error() {
-    let finished = listening_at(Program::Chat, "udp:127.0.0.1:0").run();
-    assert_eq!(finished.code, Some(2), "{finished:?}");
-    assert!(finished.stderr.contains("udp:"), "{finished:?}");
+fn datagrams_to_a_server_of_connections_are_a_usage_error() {
+    for program in [Program::Chat, Program::Greeting] {
+        let finished = listening_at(program, "udp:127.0.0.1:0").run();
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(finished.stderr.contains("udp:"), "{finished:?}");
+    }
 }

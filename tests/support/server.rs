@@ -16,28 +16,49 @@ pub(crate) enum Program {
     Echo,
     Uppercase,
     Chat,
+    Greeting,
+    Daytime,
+    Time,
+    Discard,
+    Chargen,
 }
 
 impl Program {
-    pub(crate) const ALL: [Self; 3] = [Self::Echo, Self::Uppercase, Self::Chat];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Echo,
+        Self::Uppercase,
+        Self::Chat,
+        Self::Greeting,
+        Self::Daytime,
+        Self::Time,
+        Self::Discard,
+        Self::Chargen,
+    ];
 
     /// Those that stay with a peer, answer what it sends, and are otherwise quiet.
-    pub(crate) const TALKERS: [Self; 3] = Self::ALL;
+    pub(crate) const TALKERS: [Self; 3] = [Self::Echo, Self::Uppercase, Self::Chat];
 
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Echo => env!("CARGO_BIN_EXE_echo-server"),
             Self::Uppercase => env!("CARGO_BIN_EXE_uppercase-server"),
             Self::Chat => env!("CARGO_BIN_EXE_chat-server"),
+            Self::Greeting => env!("CARGO_BIN_EXE_greeting-server"),
+            Self::Daytime => env!("CARGO_BIN_EXE_daytime-server"),
+            Self::Time => env!("CARGO_BIN_EXE_time-server"),
+            Self::Discard => env!("CARGO_BIN_EXE_discard-server"),
+            Self::Chargen => env!("CARGO_BIN_EXE_chargen-server"),
         }
     }
 
-    /// What a served peer sees first after it has sent `hi` and a newline.
+    /// What a peer that is served by a talker sees first after it has sent `hi` and a newline.
+    #[track_caller]
     pub(crate) fn greeting(self) -> &'static str {
         match self {
             Self::Echo => "hi\n",
             Self::Uppercase => "HI\n",
             Self::Chat => "Enter your nickname: ",
+            _ => panic!("{self:?} is no talker"),
         }
     }
 

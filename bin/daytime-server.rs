@@ -1,0 +1,7 @@
+//! Daytime: the date and the time of day as a line of text (RFC 867).
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    switchboard::cli::main::<switchboard::servers::DaytimeServer>()
+}

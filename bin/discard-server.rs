@@ -1,0 +1,7 @@
+//! Discard: nothing comes back (RFC 863).
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    switchboard::cli::main::<switchboard::servers::DiscardServer>()
+}

@@ -1,0 +1,7 @@
+//! Greeting: a text for whoever connects.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    switchboard::cli::main::<switchboard::servers::GreetingServer>()
+}
