@@ -78,6 +78,7 @@
 //! # Features
 //!
 //! - `cli` (default): `switchboard::cli`, the flags that the servers share, and the servers themselves.
+//! - `doctor` (default): `switchboard::protocol::doctor`, the therapist.
 
 // What a server is: the trait that it implements, what it may ask for, and the handlers that are here.
 mod handler;

@@ -5,6 +5,8 @@ mod chat;
 mod client;
 mod daytime;
 mod discard;
+#[cfg(feature = "doctor")]
+pub mod doctor;
 mod echo;
 mod greeting;
 mod text;
