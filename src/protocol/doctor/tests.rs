@@ -2,6 +2,7 @@
 
 mod bounds;
 mod faults;
+mod replay;
 
 use super::*;
 
