@@ -42,8 +42,6 @@ pub(crate) enum Input<'a> {
     TooLong,
     /// End of input: Ctrl-D, a closed pipe, a terminal that hung up. Comes once, as the last.
     End,
-    /// Instead of `End`: a file without a single line, so there never was an operator. Comes once, as the last.
-    Never,
 }
 
 /// Standard input, registered with the loop. Edge-triggered as everything there:
@@ -65,7 +63,6 @@ pub(crate) struct Console {
     ready: bool,
     /// Input was seen in the background, where it must not be read.
     held: bool,
-    had_line: bool,
     budget: usize,
 }
 
@@ -115,14 +112,19 @@ impl Console {
                 result => result?,
             }
         }
-        Ok(Some(Self::new(descriptor, kind, max_line)))
+        let mut console = Self::new(descriptor, kind, max_line);
+        // Only a file tells without waiting whether there is anything to read.
+        if kind == Kind::File && console.fill() && console.phase == Phase::Ending {
+            return Ok(None);
+        }
+        Ok(Some(console))
     }
 
     fn new(descriptor: Descriptor, kind: Kind, max_line: usize) -> Self {
         let lines = Lines::new(max_line);
         // Ready without an event. Linux: a FIFO that was opened anew after its last writer left is at its end, but
         // epoll does not say so.
-        Self { descriptor, kind, lines, phase: Phase::Open, ready: true, held: false, had_line: false, budget: BUDGET }
+        Self { descriptor, kind, lines, phase: Phase::Open, ready: true, held: false, budget: BUDGET }
     }
 
     /// Tells that an event came, or that the time named by [`Console::retry_after`] has passed.
@@ -160,7 +162,6 @@ impl Console {
                 Phase::Ended => return None,
             }
         };
-        self.had_line = true;
         Some(match piece {
             Piece::Line(range) => Input::Line(self.lines.get(range)),
             Piece::TooLong => Input::TooLong,
@@ -214,7 +215,7 @@ impl Console {
         self.descriptor.deregister();
         self.phase = Phase::Ended;
         self.ready = false;
-        if self.kind == Kind::File && !self.had_line { Input::Never } else { Input::End }
+        Input::End
     }
 
     /// Reading the controlling terminal from the background would stop us (SIGTTIN). An error means that it is not our

@@ -183,8 +183,8 @@ impl<H: Handler> Reactor<H> {
         self.options = options;
     }
 
-    /// Reads standard input from now on. Returns whether there is an operator: not for `/dev/null`, a closed descriptor, or
-    /// a directory.
+    /// Reads standard input from now on. Returns whether there is an operator: not for `/dev/null`, a closed descriptor, a
+    /// directory, or a file without a line.
     ///
     /// # Errors
     /// When the poll refuses it.
@@ -323,9 +323,8 @@ impl<H: Handler> Reactor<H> {
         let mut has_ended = self.dispatcher.tables.stop > Stop::Running;
         while !has_ended && !self.dispatcher.tables.is_console_held() && console.is_ready() {
             let Some(input) = console.next_input() else { break };
-            has_ended = matches!(input, Input::End | Input::Never);
+            has_ended = input == Input::End;
             match (input, *mode) {
-                (Input::Never, ConsoleMode::Stop | ConsoleMode::Commands) => {}
                 (_, ConsoleMode::Stop) => self.dispatcher.call_console(|_, cx| cx.stop()),
                 (Input::Line(line), ConsoleMode::Commands | ConsoleMode::Input) => {
                     self.dispatcher.call_console(|handler, cx| handler.console(line, cx));
@@ -335,7 +334,7 @@ impl<H: Handler> Reactor<H> {
                     let text = format!("a line of over {limit} bytes at standard input was discarded");
                     self.dispatcher.call_console(|_, cx| cx.tell(&text));
                 }
-                (Input::End, ConsoleMode::Commands) | (Input::End | Input::Never, ConsoleMode::Input) => {
+                (Input::End, ConsoleMode::Commands | ConsoleMode::Input) => {
                     self.dispatcher.call_console(H::console_end);
                 }
             }

@@ -21,7 +21,6 @@ enum Seen {
     Line(String),
     TooLong,
     End,
-    Never,
 }
 
 fn line(text: &str) -> Seen {
@@ -33,7 +32,6 @@ fn see(input: Input<'_>) -> Seen {
         Input::Line(bytes) => line(std::str::from_utf8(bytes).unwrap()),
         Input::TooLong => Seen::TooLong,
         Input::End => Seen::End,
-        Input::Never => Seen::Never,
     }
 }
 
@@ -95,7 +93,7 @@ impl Loop {
 
     fn until_end(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
-        while !matches!(seen.last(), Some(Seen::End | Seen::Never)) {
+        while !matches!(seen.last(), Some(Seen::End)) {
             seen.extend(self.expect_some());
         }
         assert!(!self.console.is_ready());
@@ -276,7 +274,6 @@ fn files_are_read_to_their_end() {
         ("one\ntwo\n", end(&["one", "two"])),
         ("one\r\ntwo", end(&["one", "two"])),
         ("\n", end(&[""])),
-        ("", vec![Seen::Never]),
         (&"x".repeat(MAX_LINE + 1), vec![Seen::TooLong, Seen::End]),
     ] {
         assert_eq!(Loop::new(&file(content)).until_end(), expected, "{content:?}");
@@ -302,11 +299,15 @@ fn a_file_shares_its_offset_with_the_original() {
 }
 
 #[test]
-fn nobody_is_at_null_directories_devices_and_write_only_pipes() {
+fn nobody_is_at_null_directories_devices_empty_files_and_write_only_pipes() {
     let poll = Poll::new().unwrap();
     for path in ["/dev/null", "/", "/dev/zero"] {
         assert!(open(&File::open(path).unwrap(), &poll).is_none(), "{path}");
     }
+    assert!(open(&file(""), &poll).is_none());
+    let mut read_before = file("one\n");
+    read_before.seek(std::io::SeekFrom::End(0)).unwrap();
+    assert!(open(&read_before, &poll).is_none());
     let (_reader, writer) = pipe();
     assert!(open(&writer, &poll).is_none());
 }
