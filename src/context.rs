@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::feed::{Feed, FeedId};
 use crate::handler::{Closed, Peer, Token};
 use crate::jobs::Ticket;
+use crate::printer::Note;
 use crate::stats::Stats;
 use crate::tables::{Cause, Due, Stop, Tables};
 use crate::timer::TimerId;
@@ -324,8 +325,14 @@ impl<'a> Context<'a> {
 
     /// Tells the operator something: a line on standard error, dropped rather than waited for when nobody reads it.
     pub fn tell(&mut self, line: &str) {
-        self.tables.told.extend_from_slice(line.as_bytes());
-        self.tables.told.push(b'\n');
+        let after = self.tables.printed.len();
+        match self.tables.told.last_mut() {
+            Some(note) if note.after == after => {
+                note.text.push_str(line);
+                note.text.push('\n');
+            }
+            _ => self.tables.told.push(Note { text: format!("{line}\n"), after }),
+        }
     }
 
     /// The figures of this reactor. Costs a look at every connection.

@@ -1,7 +1,8 @@
 //! The way to standard output and standard error for what a handler prints and tells.
 //!
-//! Invariant: the loop never waits for a terminal or a pipe. What is printed (a program's result) is queued until it can be
-//! written; what is told (to an operator) is dropped when it cannot.
+//! Invariants: the loop never waits for a terminal or a pipe. What is printed (a program's result) is queued until it can be
+//! written; what is told (to an operator) is dropped when it cannot. A terminal that shows both shows them in order, unless
+//! what is printed has to wait.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -9,6 +10,14 @@ use mio::Registry;
 
 use crate::stdio::{Diagnostics, Output};
 use crate::tables::{Stop, Tables};
+
+/// Something for the operator.
+#[derive(Debug)]
+pub(crate) struct Note {
+    pub(crate) text: String,
+    /// How much of what waits for standard output was printed before it.
+    pub(crate) after: usize,
+}
 
 /// Standard output and standard error of a reactor, opened on first use.
 #[derive(Debug)]
@@ -52,14 +61,20 @@ impl Printer {
     /// # Errors
     /// When standard output takes no more for another reason than that nobody reads it: the result is not whole.
     pub(crate) fn write(&mut self, tables: &mut Tables, registry: &Registry) -> io::Result<()> {
-        if !tables.told.is_empty() {
-            self.tell(&tables.told);
-            tables.told.clear();
+        let waiting = tables.printed.len();
+        for note in std::mem::take(&mut tables.told) {
+            self.print_until(waiting - note.after, tables, registry)?;
+            self.tell(&note.text);
         }
-        if tables.printed.len() == 0 || self.is_blocked {
+        self.print_until(0, tables, registry)
+    }
+
+    /// Prints until no more than `rest` bytes are left, as far as that goes without waiting.
+    fn print_until(&mut self, rest: usize, tables: &mut Tables, registry: &Registry) -> io::Result<()> {
+        if tables.printed.len() <= rest || self.is_blocked {
             return Ok(());
         }
-        if let Err(error) = self.print(tables, registry) {
+        if let Err(error) = self.print(rest, tables, registry) {
             if error.kind() != ErrorKind::BrokenPipe {
                 return Err(io::Error::new(error.kind(), format!("standard output: {error}")));
             }
@@ -75,15 +90,16 @@ impl Printer {
         Ok(())
     }
 
-    fn print(&mut self, tables: &mut Tables, registry: &Registry) -> io::Result<()> {
+    fn print(&mut self, rest: usize, tables: &mut Tables, registry: &Registry) -> io::Result<()> {
         if matches!(self.stdout, Stdout::Unused) {
             let mut output = Output::stdout()?;
             output.register(registry, self.token)?;
             self.stdout = Stdout::Open(output);
         }
         let Stdout::Open(output) = &mut self.stdout else { return Ok(()) };
-        while tables.printed.len() > 0 {
-            match output.write(tables.printed.unsent()) {
+        while tables.printed.len() > rest {
+            let count = tables.printed.len() - rest;
+            match output.write(&tables.printed.unsent()[..count]) {
                 Ok(count) => tables.printed.consume(count),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -96,13 +112,13 @@ impl Printer {
         Ok(())
     }
 
-    fn tell(&mut self, text: &[u8]) {
+    fn tell(&mut self, text: &str) {
         if self.stderr.is_none() {
             self.stderr = Output::stderr().ok().map(Diagnostics::new);
         }
         if let Some(stderr) = &mut self.stderr {
             // Diagnostics swallow their errors: a closed standard error never ends a server.
-            let _ = stderr.write_all(text);
+            let _ = stderr.write_all(text.as_bytes());
         }
     }
 }

@@ -244,7 +244,7 @@ impl<H: Handler> Sim<H> {
     /// What the operator was told since the last look.
     pub fn told(&mut self) -> String {
         self.run();
-        String::from_utf8_lossy(&std::mem::take(&mut self.dispatcher.tables.told)).into_owned()
+        self.dispatcher.tables.told.drain(..).map(|note| note.text).collect()
     }
 
     /// What was written to standard output since the last look.

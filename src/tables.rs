@@ -19,6 +19,7 @@ use crate::jobs::Jobs;
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 use crate::pool::Pools;
+use crate::printer::Note;
 use crate::service::Service;
 use crate::stats::Stats;
 use crate::timer::{TimerId, Timers};
@@ -92,8 +93,8 @@ pub(crate) struct Tables {
     pub(crate) printed: Outbox,
     /// The connections that wait until that has drained.
     print_waiters: Vec<Token>,
-    /// Answers to the operator.
-    pub(crate) told: Vec<u8>,
+    /// What the operator is told.
+    pub(crate) told: Vec<Note>,
     /// Number of timers at which those of sessions that are over are looked for.
     timers_swept_at: usize,
     /// The connection that makes the console wait.

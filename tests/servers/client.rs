@@ -5,6 +5,7 @@ use crate::support::peer::Peer;
 use crate::support::server::{Input, LINE_CLIENT, Launch, Program, Server};
 use crate::support::terminal::Terminal;
 use crate::support::wait::{PATIENCE, let_pass, until, until_some};
+use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -190,6 +191,24 @@ fn a_silent_server_is_left_after_the_linger_time() {
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(3), "{took:?}");
     drop(stream);
+}
+
+#[test]
+fn what_the_server_sent_is_shown_before_the_word_of_its_end() {
+    let (listener, address) = stage();
+    let mut client = client("", &address).redirected("2>&1").spawn();
+    let mut server = accepted(&listener);
+    server.write_all(b"hello\n").expect("a short line");
+    expect_shown(&client, "hello\n");
+    // While it is stopped, the last words and the end become one thing to read.
+    client.signal(Signal::STOP);
+    until("the client to stop", || client.process().state() == Some('T'));
+    server.write_all(b"bye\n").expect("a short line");
+    drop(server);
+    client.signal(Signal::CONT);
+    assert_eq!(client.wait().code, Some(0));
+    let shown = String::from_utf8(client.stdout.all()).expect("text");
+    assert_eq!(shown, format!("hello\nbye\n{address} has closed the connection\n"));
 }
 
 #[test]
