@@ -9,6 +9,8 @@ mod discard;
 pub mod doctor;
 mod echo;
 mod greeting;
+#[cfg(feature = "sum")]
+mod sum;
 mod text;
 mod time;
 mod uppercase;
@@ -21,6 +23,8 @@ pub use discard::Discard;
 pub use echo::{Echo, EchoLines};
 pub use greeting::{Greeting, LateGreeting};
 pub use time::Time;
+#[cfg(feature = "sum")]
+pub use sum::{Sum, SumOptions};
 pub use uppercase::Uppercase;
 
 #[cfg(test)]

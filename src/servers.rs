@@ -10,6 +10,8 @@ mod discard;
 mod echo;
 mod greeting;
 mod plan;
+#[cfg(feature = "sum")]
+mod sum;
 mod switchboard;
 mod time;
 mod uppercase;
@@ -20,6 +22,8 @@ pub use daytime::DaytimeServer;
 pub use discard::DiscardServer;
 pub use echo::EchoServer;
 pub use greeting::GreetingServer;
+#[cfg(feature = "sum")]
+pub use sum::SumServer;
 pub use switchboard::Switchboard;
 pub use time::TimeServer;
 pub use uppercase::UppercaseServer;

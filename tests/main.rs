@@ -33,6 +33,7 @@ mod servers {
     mod listening;
     mod process;
     mod stopping;
+    mod sum;
     mod switchboard;
     mod terminal;
     mod transfer;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The ports where the servers listen unless told otherwise.
-pub(crate) const DEFAULTS: [(&str, u16); 8] = [
+pub(crate) const DEFAULTS: [(&str, u16); 9] = [
     ("echo-server", 50000),
     ("uppercase-server", 4444),
     ("chat-server", 8888),
@@ -14,6 +14,7 @@ pub(crate) const DEFAULTS: [(&str, u16); 8] = [
     ("time-server", 5038),
     ("discard-server", 5009),
     ("chargen-server", 5019),
+    ("sum-server", 1234),
 ];
 
 /// A port of a page, and the one that stands for it.
@@ -113,7 +114,7 @@ fn ports_are_found_where_they_are_meant_and_replaced_everywhere() {
 
 #[test]
 fn free_ports_differ() {
-    let ports = choose(["x:5000 y:6000"].into_iter());
+    let ports = choose(["x:5001 y:6000"].into_iter());
     let mut chosen: Vec<_> = ports.values().collect();
     chosen.sort();
     chosen.dedup();

@@ -21,10 +21,11 @@ pub(crate) enum Program {
     Time,
     Discard,
     Chargen,
+    Sum,
 }
 
 impl Program {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Echo,
         Self::Uppercase,
         Self::Chat,
@@ -33,10 +34,11 @@ impl Program {
         Self::Time,
         Self::Discard,
         Self::Chargen,
+        Self::Sum,
     ];
 
     /// Those that stay with a peer, answer what it sends, and are otherwise quiet.
-    pub(crate) const TALKERS: [Self; 3] = [Self::Echo, Self::Uppercase, Self::Chat];
+    pub(crate) const TALKERS: [Self; 4] = [Self::Echo, Self::Uppercase, Self::Chat, Self::Sum];
 
     pub(crate) fn path(self) -> &'static str {
         match self {
@@ -48,6 +50,7 @@ impl Program {
             Self::Time => env!("CARGO_BIN_EXE_time-server"),
             Self::Discard => env!("CARGO_BIN_EXE_discard-server"),
             Self::Chargen => env!("CARGO_BIN_EXE_chargen-server"),
+            Self::Sum => env!("CARGO_BIN_EXE_sum-server"),
         }
     }
 
@@ -58,6 +61,7 @@ impl Program {
             Self::Echo => "hi\n",
             Self::Uppercase => "HI\n",
             Self::Chat => "Enter your nickname: ",
+            Self::Sum => "That is not an integer: send digits, as 42 or -7.\n",
             _ => panic!("{self:?} is no talker"),
         }
     }
