@@ -72,9 +72,11 @@ impl Place {
 /// Binds every place, each a service of its own, and serves until asked to stop.
 ///
 /// # Errors
-/// For datagrams without a use; when an address cannot be bound; and as [`Reactor::run`].
+/// For datagrams without a use, and without the operator that a service needs; when an address cannot be bound; and as
+/// [`Reactor::run`].
 pub(crate) fn host<H: Handler>(process: &ProcessArgs, handler: H, places: &[Place]) -> Result<(), StartError> {
     let addresses = places.iter().map(Place::addresses).collect::<Result<Vec<_>, _>>()?;
+    console_use(process.stdin, operator(places)).map_err(StartError::Usage)?;
     run(process, handler, (places, addresses)).map_err(|error| StartError::failure(with_remedy(&*error)))
 }
 
@@ -101,8 +103,13 @@ fn run<H: Handler>(
             }
         }
     }
+    serve(reactor, process, (operator(places), &bound))
+}
+
+/// Whom these services need at standard input: whom the first needs that needs anybody.
+fn operator(places: &[Place]) -> Operator {
     let needed = places.iter().map(|place| place.service.operator).find(|operator| *operator != Operator::Optional);
-    serve(reactor, process, (needed.unwrap_or(Operator::Optional), &bound))
+    needed.unwrap_or(Operator::Optional)
 }
 
 /// The system's text with what can be done about it, where nothing more is known than that.
@@ -137,20 +144,31 @@ fn open_console<H: Handler>(
     operator: Operator,
     reactor: &mut Reactor<H>,
 ) -> Result<Option<&'static str>, Box<dyn std::error::Error>> {
-    let (mode, hint) = match (stdin, operator) {
-        (Stdin::Stop, Operator::Optional) => (ConsoleMode::Stop, "press Enter to stop"),
-        (Stdin::Commands, Operator::Optional) => (ConsoleMode::Commands, "type help for commands, quit to stop"),
-        (Stdin::Commands, Operator::Needed { hint }) => (ConsoleMode::Commands, hint),
-        (Stdin::Ignore, Operator::Optional) => return Ok(None),
-        (Stdin::Stop | Stdin::Ignore, Operator::Needed { .. }) => {
-            return Err("this server is nothing without its operator; give it --stdin commands".into());
-        }
-    };
+    let Some((mode, hint)) = console_use(stdin, operator)? else { return Ok(None) };
     let has_operator = reactor.open_console(mode)?;
     if !has_operator && operator != Operator::Optional {
         return Err("there is no operator at standard input; start it at a terminal, or give it a pipe".into());
     }
     Ok(Some(hint).filter(|_| has_operator && io::stdin().is_terminal() && io::stderr().is_terminal()))
+}
+
+/// What the lines at standard input are, and what the operator is told of it; `None` when it is left alone.
+///
+/// # Errors
+/// When it would leave a server without the operator that it needs.
+pub(crate) fn console_use(stdin: Stdin, operator: Operator) -> Result<Option<(ConsoleMode, &'static str)>, String> {
+    Ok(match (stdin, operator) {
+        (Stdin::Stop, Operator::Optional) => Some((ConsoleMode::Stop, "press Enter to stop")),
+        (Stdin::Commands, Operator::Optional) => Some((ConsoleMode::Commands, "type help for commands, quit to stop")),
+        (Stdin::Commands, Operator::Needed { hint }) => Some((ConsoleMode::Commands, hint)),
+        (Stdin::Ignore, Operator::Optional) => None,
+        (Stdin::Stop, Operator::Needed { .. }) => return Err(needs_operator("stop")),
+        (Stdin::Ignore, Operator::Needed { .. }) => return Err(needs_operator("ignore")),
+    })
+}
+
+fn needs_operator(mode: &str) -> String {
+    format!("--stdin {mode}: this server is nothing without its operator; give it --stdin commands")
 }
 
 /// One flushed line a socket. A closed standard output does not keep a server from serving.

@@ -1,5 +1,6 @@
+use super::run::console_use;
 use super::*;
-use crate::Limits;
+use crate::{ConsoleMode, Limits};
 use clap::{CommandFactory, Parser};
 use ipnet::IpNet;
 use std::time::Duration;
@@ -89,6 +90,18 @@ fn a_mapped_network_is_the_ipv4_network_that_it_maps() {
     );
     let wider = parsed(&["--deny", "::/0"]).expect("a good network");
     assert_eq!(wider.listen.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["::/0"]);
+}
+
+#[test]
+fn a_server_that_needs_its_operator_has_one_mode_for_standard_input() {
+    let needed = Operator::Needed { hint: "say something" };
+    assert_eq!(console_use(Stdin::Commands, needed), Ok(Some((ConsoleMode::Commands, "say something"))));
+    for (stdin, name) in [(Stdin::Stop, "stop"), (Stdin::Ignore, "ignore")] {
+        let error = console_use(stdin, needed).expect_err(name);
+        assert!(error.starts_with(&format!("--stdin {name}: ")) && error.ends_with("--stdin commands"), "{error}");
+        assert!(console_use(stdin, Operator::Optional).is_ok());
+    }
+    assert_eq!(console_use(Stdin::Ignore, Operator::Optional), Ok(None));
 }
 
 #[test]
