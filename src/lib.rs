@@ -79,6 +79,7 @@
 //!
 //! - `cli` (default): `switchboard::cli`, the flags that the servers share, and the servers themselves.
 //! - `doctor` (default): `switchboard::protocol::doctor`, the therapist.
+//! - `sum` (default): `protocol::Sum`, which adds integers of any length, and its server.
 
 // What a server is: the trait that it implements, what it may ask for, and the handlers that are here.
 mod handler;

@@ -11,6 +11,7 @@ mod echo;
 mod greeting;
 #[cfg(feature = "sum")]
 mod sum;
+mod talk;
 mod text;
 mod time;
 mod uppercase;
@@ -25,6 +26,7 @@ pub use greeting::{Greeting, LateGreeting};
 pub use time::Time;
 #[cfg(feature = "sum")]
 pub use sum::{Sum, SumOptions};
+pub use talk::{Talk, TalkOptions, TalkSession, Unheard};
 pub use uppercase::Uppercase;
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod plan;
 #[cfg(feature = "sum")]
 mod sum;
 mod switchboard;
+mod talk;
 mod time;
 mod uppercase;
 
@@ -25,5 +26,6 @@ pub use greeting::GreetingServer;
 #[cfg(feature = "sum")]
 pub use sum::SumServer;
 pub use switchboard::Switchboard;
+pub use talk::TalkServer;
 pub use time::TimeServer;
 pub use uppercase::UppercaseServer;

@@ -35,6 +35,7 @@ mod servers {
     mod stopping;
     mod sum;
     mod switchboard;
+    mod talk;
     mod terminal;
     mod transfer;
     mod unix;

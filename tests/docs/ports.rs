@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The ports where the servers listen unless told otherwise.
-pub(crate) const DEFAULTS: [(&str, u16); 9] = [
+pub(crate) const DEFAULTS: [(&str, u16); 10] = [
     ("echo-server", 50000),
     ("uppercase-server", 4444),
     ("chat-server", 8888),
@@ -15,6 +15,7 @@ pub(crate) const DEFAULTS: [(&str, u16); 9] = [
     ("discard-server", 5009),
     ("chargen-server", 5019),
     ("sum-server", 1234),
+    ("talk-server", 5000),
 ];
 
 /// A port of a page, and the one that stands for it.

@@ -22,9 +22,11 @@ pub(crate) enum Program {
     Discard,
     Chargen,
     Sum,
+    Talk,
 }
 
 impl Program {
+    /// Those that serve with or without an operator.
     pub(crate) const ALL: [Self; 9] = [
         Self::Echo,
         Self::Uppercase,
@@ -51,6 +53,7 @@ impl Program {
             Self::Discard => env!("CARGO_BIN_EXE_discard-server"),
             Self::Chargen => env!("CARGO_BIN_EXE_chargen-server"),
             Self::Sum => env!("CARGO_BIN_EXE_sum-server"),
+            Self::Talk => env!("CARGO_BIN_EXE_talk-server"),
         }
     }
 
@@ -62,6 +65,7 @@ impl Program {
             Self::Uppercase => "HI\n",
             Self::Chat => "Enter your nickname: ",
             Self::Sum => "That is not an integer: send digits, as 42 or -7.\n",
+            Self::Talk => "Welcome to my chat room!\n",
             _ => panic!("{self:?} is no talker"),
         }
     }
@@ -286,6 +290,12 @@ impl Server {
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) {
         let input = self.input.as_mut().expect("standard input is a pipe of ours");
         input.write_all(bytes.as_ref()).expect("the process reads its input");
+    }
+
+    /// Our end of its standard input, for a thread of its own.
+    #[track_caller]
+    pub(crate) fn take_input(&mut self) -> ChildStdin {
+        self.input.take().expect("standard input is a pipe of ours")
     }
 
     /// Closes our end of its standard input.
