@@ -23,10 +23,10 @@ pub use daytime::Daytime;
 pub use discard::Discard;
 pub use echo::{Echo, EchoLines};
 pub use greeting::{Greeting, LateGreeting};
-pub use time::Time;
 #[cfg(feature = "sum")]
 pub use sum::{Sum, SumOptions};
 pub use talk::{Talk, TalkOptions, TalkSession, Unheard};
+pub use time::Time;
 pub use uppercase::Uppercase;
 
 #[cfg(test)]

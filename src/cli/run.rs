@@ -152,6 +152,9 @@ fn open_console<H: Handler>(
     Ok(Some(hint).filter(|_| has_operator && io::stdin().is_terminal() && io::stderr().is_terminal()))
 }
 
+/// What the operator is told where lines are commands.
+pub(crate) const COMMANDS_HINT: &str = "type help for commands, quit to stop";
+
 /// What the lines at standard input are, and what the operator is told of it; `None` when it is left alone.
 ///
 /// # Errors
@@ -159,7 +162,7 @@ fn open_console<H: Handler>(
 pub(crate) fn console_use(stdin: Stdin, operator: Operator) -> Result<Option<(ConsoleMode, &'static str)>, String> {
     Ok(match (stdin, operator) {
         (Stdin::Stop, Operator::Optional) => Some((ConsoleMode::Stop, "press Enter to stop")),
-        (Stdin::Commands, Operator::Optional) => Some((ConsoleMode::Commands, "type help for commands, quit to stop")),
+        (Stdin::Commands, Operator::Optional) => Some((ConsoleMode::Commands, COMMANDS_HINT)),
         (Stdin::Commands, Operator::Needed { hint }) => Some((ConsoleMode::Commands, hint)),
         (Stdin::Ignore, Operator::Optional) => None,
         (Stdin::Stop, Operator::Needed { .. }) => return Err(needs_operator("stop")),

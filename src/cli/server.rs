@@ -26,6 +26,11 @@ pub trait ServiceHost {
 
     /// Takes it.
     fn host<H: Handler + 'static>(self, service: Service<H>) -> Self::Output;
+
+    /// Whether standard input is for other services, too, so that none may keep it waiting.
+    fn shares_console(&self) -> bool {
+        false
+    }
 }
 
 /// What is to be hosted, and how.

@@ -4,11 +4,14 @@ use std::ffi::OsString;
 
 use clap::{Command, CommandFactory};
 
+#[cfg(feature = "sum")]
+use super::SumServer;
 use super::{
-    ChargenServer, ChatServer, DaytimeServer, DiscardServer, EchoServer, GreetingServer, TimeServer, UppercaseServer,
+    ChargenServer, ChatServer, DaytimeServer, DiscardServer, EchoServer, GreetingServer, TalkServer, TimeServer,
+    UppercaseServer,
 };
 use crate::Services;
-use crate::cli::{Place, Server, Service, ServiceHost, StartError};
+use crate::cli::{self, Operator, Place, Server, Service, ServiceHost, StartError};
 use crate::handler::Handler;
 
 /// A server of the family.
@@ -28,6 +31,9 @@ pub(super) const ALL: &[Entry] = &[
     Entry::of::<DiscardServer>("discard"),
     Entry::of::<EchoServer>("echo"),
     Entry::of::<GreetingServer>("greeting"),
+    #[cfg(feature = "sum")]
+    Entry::of::<SumServer>("sum"),
+    Entry::of::<TalkServer>("talk"),
     Entry::of::<TimeServer>("time"),
     Entry::of::<UppercaseServer>("uppercase"),
 ];
@@ -75,6 +81,14 @@ impl ServiceHost for Table<'_> {
     fn host<H: Handler + 'static>(self, service: Service<H>) -> Service<()> {
         let (handler, service) = service.split();
         self.services.add(self.name, handler);
-        service
+        match service.operator {
+            // What there is to type begins with the name of the service.
+            Operator::Needed { .. } => Service { operator: Operator::Needed { hint: cli::COMMANDS_HINT }, ..service },
+            Operator::Optional => service,
+        }
+    }
+
+    fn shares_console(&self) -> bool {
+        true
     }
 }

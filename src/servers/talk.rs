@@ -40,7 +40,8 @@ impl Server for TalkServer {
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let max_line = self.max_line.0.unwrap_or(usize::MAX);
         // A person means what is typed for who is there; a program or a file is for whoever comes.
-        let unheard = if io::stdin().is_terminal() { Unheard::Refused } else { Unheard::Held };
+        let may_wait = !host.shares_console() && !io::stdin().is_terminal();
+        let unheard = if may_wait { Unheard::Held } else { Unheard::Refused };
         let talk = Talk::room(TalkOptions { max_line, unheard });
         let operator = Operator::Needed { hint: "type to talk; q ends a talk, quit stops the server" };
         Ok(host.host(Service { operator, ..Service::new(5000, talk).with_limits(line_limits(max_line)) }))

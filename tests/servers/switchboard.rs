@@ -1,7 +1,7 @@
 //! Several services in one process: each is what its own program would be.
 
 use crate::support::peer::Peer;
-use crate::support::server::{Launch, Server, Stop};
+use crate::support::server::{Input, Launch, Server, Stop};
 use crate::support::tools::pass_through;
 use crate::support::wait::until;
 use std::fs;
@@ -71,6 +71,43 @@ fn the_operator_asks_all_or_one() {
     until("an answer of the chat", || server.stderr.text().contains("unknown command \"nonsense\""));
     server.say("quit\n");
     server.wait().expect_clean_within(Duration::from_secs(2));
+}
+
+#[test]
+fn an_operator_can_talk_beside_other_services() {
+    let words = "talk=127.0.0.1:0 sum=127.0.0.1:0 echo=127.0.0.1:0 --stdin commands";
+    let (mut server, at) = start(words, 3);
+    // From a pipe, too: what waited for a client of this service would keep the others' commands waiting.
+    server.say("talk is anybody here?\n");
+    server.stderr.wait_for("nobody is here: that was not sent");
+    let mut ann = Peer::connect(&at[0]);
+    ann.expect("Welcome to my chat room!\n");
+    let mut rest: Vec<Peer> = (1..=2).map(|_| Peer::connect(&at[0])).collect();
+    for (peer, place) in rest.iter_mut().zip(1..) {
+        peer.expect(format!("You are number {place} in the queue.\n"));
+    }
+    server.say("talk hello  ann\ntalk q\n");
+    ann.expect("hello  ann\nGood bye!\n");
+    rest[0].expect("Welcome to my chat room!\n");
+    rest[1].expect("You are number 1 in the queue.\n");
+    for number in ["40\n", "2\n"] {
+        Peer::connect(&at[1]).send(number);
+    }
+    until("a total", || server.stdout.lines().get(3).is_some_and(|line| line == "42"));
+    Peer::connect(&at[2]).echo("served");
+    server.say("quit\n");
+    server.wait().expect_clean_within(Duration::from_secs(2));
+}
+
+#[test]
+fn a_service_that_needs_an_operator_asks_for_one() {
+    let finished = Launch::of(SWITCHBOARD).args("echo=127.0.0.1:0 talk=127.0.0.1:0").run();
+    assert_eq!((finished.code, &*finished.stdout), (Some(2), ""), "{finished:?}");
+    assert!(finished.stderr.contains("give it --stdin commands"), "{finished:?}");
+    let launch = Launch::of(SWITCHBOARD).args("echo=127.0.0.1:0 talk=127.0.0.1:0 --stdin commands");
+    let finished = launch.input(Input::Null).run();
+    assert_eq!((finished.code, &*finished.stdout), (Some(1), ""), "{finished:?}");
+    assert!(finished.stderr.contains("no operator at standard input"), "{finished:?}");
 }
 
 #[test]
