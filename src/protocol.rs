@@ -12,6 +12,8 @@ mod greeting;
 #[cfg(feature = "sum")]
 mod sum;
 mod talk;
+#[cfg(feature = "storage")]
+mod phonebook;
 mod text;
 mod time;
 mod uppercase;
@@ -23,6 +25,8 @@ pub use daytime::Daytime;
 pub use discard::Discard;
 pub use echo::{Echo, EchoLines};
 pub use greeting::{Greeting, LateGreeting};
+#[cfg(feature = "storage")]
+pub use phonebook::{Phonebook, PhonebookOptions, PhonebookSession};
 #[cfg(feature = "sum")]
 pub use sum::{Sum, SumOptions};
 pub use talk::{Talk, TalkOptions, TalkSession, Unheard};

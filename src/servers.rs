@@ -9,6 +9,8 @@ mod daytime;
 mod discard;
 mod echo;
 mod greeting;
+#[cfg(feature = "storage")]
+mod phonebook;
 mod plan;
 #[cfg(feature = "sum")]
 mod sum;
@@ -23,6 +25,8 @@ pub use daytime::DaytimeServer;
 pub use discard::DiscardServer;
 pub use echo::EchoServer;
 pub use greeting::GreetingServer;
+#[cfg(feature = "storage")]
+pub use phonebook::PhonebookServer;
 #[cfg(feature = "sum")]
 pub use sum::SumServer;
 pub use switchboard::Switchboard;

@@ -4,12 +4,6 @@ use std::ffi::OsString;
 
 use clap::{Command, CommandFactory};
 
-#[cfg(feature = "sum")]
-use super::SumServer;
-use super::{
-    ChargenServer, ChatServer, DaytimeServer, DiscardServer, EchoServer, GreetingServer, TalkServer, TimeServer,
-    UppercaseServer,
-};
 use crate::Services;
 use crate::cli::{self, Operator, Place, Server, Service, ServiceHost, StartError};
 use crate::handler::Handler;
@@ -25,17 +19,19 @@ pub(super) struct Entry {
 }
 
 pub(super) const ALL: &[Entry] = &[
-    Entry::of::<ChargenServer>("chargen"),
-    Entry::of::<ChatServer>("chat"),
-    Entry::of::<DaytimeServer>("daytime"),
-    Entry::of::<DiscardServer>("discard"),
-    Entry::of::<EchoServer>("echo"),
-    Entry::of::<GreetingServer>("greeting"),
+    Entry::of::<super::ChargenServer>("chargen"),
+    Entry::of::<super::ChatServer>("chat"),
+    Entry::of::<super::DaytimeServer>("daytime"),
+    Entry::of::<super::DiscardServer>("discard"),
+    Entry::of::<super::EchoServer>("echo"),
+    Entry::of::<super::GreetingServer>("greeting"),
+    #[cfg(feature = "storage")]
+    Entry::of::<super::PhonebookServer>("phonebook"),
     #[cfg(feature = "sum")]
-    Entry::of::<SumServer>("sum"),
-    Entry::of::<TalkServer>("talk"),
-    Entry::of::<TimeServer>("time"),
-    Entry::of::<UppercaseServer>("uppercase"),
+    Entry::of::<super::SumServer>("sum"),
+    Entry::of::<super::TalkServer>("talk"),
+    Entry::of::<super::TimeServer>("time"),
+    Entry::of::<super::UppercaseServer>("uppercase"),
 ];
 
 impl Entry {
