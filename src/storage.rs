@@ -144,6 +144,14 @@ impl Store {
         begun
     }
 
+    /// Moves what the log holds to its place in the file, so that the log begins anew: on a disk without room it may be the
+    /// log that takes it, a thousand pages by default. Waits for nobody; where it fails, the log stays as it is.
+    fn shorten_log(&self) {
+        if let Err(error) = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            log::debug!("the log of the data file was not shortened: {error}");
+        }
+    }
+
     fn run(&self, statement: &str) -> Result<(), StoreError> {
         self.db.prepare_cached(statement)?.execute([])?;
         Ok(())
@@ -166,11 +174,13 @@ impl Worker for Store {
         if !std::mem::take(&mut self.has_begun) {
             return Ok(());
         }
-        self.check()?;
-        let committed = self.run("COMMIT");
-        if committed.is_err() && !self.db.is_autocommit() {
-            // What matters is the first error; the next batch begins anew in any case.
-            let _ = self.run("ROLLBACK");
+        let committed = self.check().and_then(|()| self.run("COMMIT"));
+        if committed.is_err() {
+            if !self.db.is_autocommit() {
+                // What matters is the first error; the next batch begins anew in any case.
+                let _ = self.run("ROLLBACK");
+            }
+            self.shorten_log();
         }
         committed
     }
