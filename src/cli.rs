@@ -12,7 +12,7 @@ mod value;
 pub use args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
 pub use report::{fail, log_level, start_log, usage_error};
 pub use run::main;
-pub(crate) use run::{COMMANDS_HINT, Place, host};
+pub(crate) use run::{COMMANDS_HINT, Place, host, outlive_file_limit};
 pub use server::{Operator, Server, Service, ServiceHost, StartError, line_limits};
 pub use value::{Off, parse_count, parse_duration, parse_off, parse_size};
 

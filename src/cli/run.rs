@@ -3,11 +3,13 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::LevelFilter;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit, setrlimit};
+use signal_hook::consts::SIGXFSZ;
 
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
 use super::report::{fail, log_level, start_log, usage_error};
@@ -21,6 +23,7 @@ pub fn main<S: Server>() -> ExitCode {
     let args = S::parse();
     let shared = args.shared();
     shared.process.start_log();
+    outlive_file_limit();
     match args.start(Alone(shared)).and_then(|outcome| outcome) {
         Ok(()) => ExitCode::SUCCESS,
         Err(StartError::Usage(message)) => usage_error::<S>(message),
@@ -198,6 +201,15 @@ impl ProcessArgs {
             slow_turn: self.slow_turn.0,
             ..limits.clone()
         }
+    }
+}
+
+/// A file that may not grow any further (`ulimit -f`) is an error to who writes to it, as a full disk is. Without this, the
+/// kernel's signal would end the process (setrlimit(2)).
+pub(crate) fn outlive_file_limit() {
+    // Nobody looks at the flag: it is there so that something is done.
+    if let Err(error) = signal_hook::flag::register(SIGXFSZ, Arc::default()) {
+        log::warn!("a data file at its limit would end the process: {error}");
     }
 }
 

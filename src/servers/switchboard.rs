@@ -38,6 +38,7 @@ impl Switchboard {
     pub fn main() -> ExitCode {
         let args = Switchboard::parse();
         args.process.start_log();
+        cli::outlive_file_limit();
         match args.run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(StartError::Usage(message)) => cli::usage_error::<Switchboard>(message),
