@@ -31,6 +31,7 @@ mod servers {
     mod greeting;
     mod limits;
     mod listening;
+    mod phonebook;
     mod process;
     mod stopping;
     mod sum;

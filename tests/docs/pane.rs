@@ -51,6 +51,8 @@ impl Pane {
         // Where CI is set, clap colours what it shows at any terminal.
         command.env("NO_COLOR", "1");
         command.env("LC_ALL", "C.UTF-8").env("HOME", place).env_remove("RUST_LOG").current_dir(place);
+        // Data goes below that home, also where the reader's is elsewhere.
+        command.env_remove("XDG_DATA_HOME");
         command.stdin(terminal.slave()).stdout(terminal.slave()).stderr(terminal.slave());
         let shell = command.spawn().expect("setsid and bash are installed");
         Self { terminal, shell, commands: 0, seen: 0, is_partial: false, skips: false, breaks: Vec::new(), deadline }

@@ -206,7 +206,7 @@ fn every_limit_can_be_switched_off() {
         let more = match program {
             Program::Echo => "--quit-on q --max-line off",
             Program::Chat => "--max-line off --room-buffer off",
-            Program::Sum | Program::Talk => "--max-line off",
+            Program::Sum | Program::Talk | Program::Phonebook => "--max-line off",
             _ => "",
         };
         let mut server = program.launch().args(common).args(more).start();
@@ -279,6 +279,7 @@ fn a_flag_without_a_meaning_is_absent() {
         (Program::Sum, "--room-buffer=1000"),
         (Program::Sum, "--quit-on=q"),
         (Program::Talk, "--room-buffer=1000"),
+        (Program::Phonebook, "--room-buffer=1000"),
     ] {
         let finished = program.launch().arg(flag).run();
         assert_eq!(finished.code, Some(2), "{program:?} {flag}: {finished:?}");

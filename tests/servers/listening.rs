@@ -183,6 +183,8 @@ fn without_a_flag_each_server_has_its_own_port() {
         (Program::Time, 5038),
         (Program::Discard, 5009),
         (Program::Chargen, 5019),
+        (Program::Sum, 1234),
+        (Program::Phonebook, 5002),
     ] {
         let mut server = program.launch().spawn();
         let wanted = format!("127.0.0.1:{port}");

@@ -7,8 +7,10 @@ use rustix::process::Signal;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// The servers, and what differs between them seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,11 +25,12 @@ pub(crate) enum Program {
     Chargen,
     Sum,
     Talk,
+    Phonebook,
 }
 
 impl Program {
     /// Those that serve with or without an operator.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Echo,
         Self::Uppercase,
         Self::Chat,
@@ -37,10 +40,11 @@ impl Program {
         Self::Discard,
         Self::Chargen,
         Self::Sum,
+        Self::Phonebook,
     ];
 
     /// Those that stay with a peer, answer what it sends, and are otherwise quiet.
-    pub(crate) const TALKERS: [Self; 4] = [Self::Echo, Self::Uppercase, Self::Chat, Self::Sum];
+    pub(crate) const TALKERS: [Self; 5] = [Self::Echo, Self::Uppercase, Self::Chat, Self::Sum, Self::Phonebook];
 
     pub(crate) fn path(self) -> &'static str {
         match self {
@@ -54,6 +58,7 @@ impl Program {
             Self::Chargen => env!("CARGO_BIN_EXE_chargen-server"),
             Self::Sum => env!("CARGO_BIN_EXE_sum-server"),
             Self::Talk => env!("CARGO_BIN_EXE_talk-server"),
+            Self::Phonebook => env!("CARGO_BIN_EXE_phonebook-server"),
         }
     }
 
@@ -66,6 +71,7 @@ impl Program {
             Self::Chat => "Enter your nickname: ",
             Self::Sum => "That is not an integer: send digits, as 42 or -7.\n",
             Self::Talk => "Welcome to my chat room!\n",
+            Self::Phonebook => "Unknown command: hi (HELP lists them)\n",
             _ => panic!("{self:?} is no talker"),
         }
     }
@@ -105,12 +111,15 @@ pub(crate) struct Launch {
     listens: bool,
     setup: String,
     redirections: String,
+    /// The user's data directory, as far as the process knows: no test touches the real one.
+    data_home: TempDir,
 }
 
 impl Launch {
     pub(crate) fn of(path: &'static str) -> Self {
         let (setup, redirections) = (String::new(), String::new());
-        Self { path, args: Vec::new(), input: Input::Pipe, listens: false, setup, redirections }
+        let data_home = TempDir::new().expect("room for a directory");
+        Self { path, args: Vec::new(), input: Input::Pipe, listens: false, setup, redirections, data_home }
     }
 
     /// Adds arguments, separated by blanks.
@@ -176,7 +185,7 @@ impl Launch {
         let input = child.stdin.take();
         let stdout = Capture::of(child.stdout.take().expect("piped above"));
         let stderr = Capture::of(child.stderr.take().expect("piped above"));
-        Server { child, input, stdout, stderr }
+        Server { child, input, stdout, stderr, data_home: self.data_home }
     }
 
     /// Runs to the end, for command lines that must fail.
@@ -201,7 +210,7 @@ impl Launch {
         words.push(self.path.into());
         words.extend(self.args.iter().cloned());
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).env_remove("RUST_LOG");
+        command.args(&words[1..]).env_remove("RUST_LOG").env("XDG_DATA_HOME", self.data_home.path());
         command
     }
 }
@@ -250,9 +259,15 @@ pub(crate) struct Server {
     input: Option<ChildStdin>,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
+    data_home: TempDir,
 }
 
 impl Server {
+    /// Where it keeps data unless told otherwise.
+    pub(crate) fn data_home(&self) -> &Path {
+        self.data_home.path()
+    }
+
     pub(crate) fn process(&self) -> Process {
         Process(self.child.id())
     }

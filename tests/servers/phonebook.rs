@@ -1,0 +1,343 @@
+//! The phone book as its users meet it: netcats, a crowd, a long list, a slow disk, a kill.
+
+mod faults;
+
+use crate::support::peer::Peer;
+use crate::support::server::{Launch, Program, Server, Stop};
+use crate::support::tools::pass_through;
+use crate::support::wait::{alone, until};
+use rusqlite::Connection;
+use rustix::process::Signal;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A data file in a directory of its own.
+struct Book {
+    place: TempDir,
+}
+
+impl Book {
+    fn new() -> Self {
+        Self { place: TempDir::new().expect("room for a directory") }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.place.path().join("book.db")
+    }
+
+    fn launch(&self) -> Launch {
+        Program::Phonebook.launch().arg("--data").arg(text(&self.path()))
+    }
+
+    fn start(&self) -> Server {
+        self.launch().start()
+    }
+
+    /// A file with no entry in it, as a server leaves it.
+    fn make(&self) {
+        self.start().stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
+    }
+
+    /// A file with this many entries, `name 000000` and so on.
+    fn fill(&self, count: usize) {
+        self.make();
+        let mut other = self.open();
+        let transaction = other.transaction().expect("nobody else writes");
+        let mut insert = transaction.prepare("INSERT INTO entry VALUES (?1, ?2, ?3)").expect("a table");
+        for number in 0..count {
+            let name = format!("name {number:06}");
+            insert.execute([&name, &name.to_uppercase(), &format!("+44 20 {number}")]).expect("room");
+        }
+        drop(insert);
+        transaction.commit().expect("room");
+    }
+
+    /// The file as another program opens it.
+    fn open(&self) -> Connection {
+        Connection::open(self.path()).expect("a data file")
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of ours")
+}
+
+/// One command and its answer.
+#[track_caller]
+fn ask(peer: &mut Peer, command: &str) -> String {
+    peer.send(format!("{command}\n"));
+    peer.line()
+}
+
+#[test]
+fn every_netcat_gets_its_answers_over_tcp_and_at_a_path() {
+    let book = Book::new();
+    let path = book.place.path().join("socket");
+    let server = book.launch().listen("127.0.0.1:0").listen(&format!("unix:{}", text(&path))).start();
+    server.addresses(2);
+    let port = server.port().to_string();
+    let ways: [&[&str]; 4] = [
+        &["nc", "-N", "127.0.0.1", &port],
+        &["ncat", "127.0.0.1", &port],
+        &["nc", "-N", "-U", text(&path)],
+        &["ncat", "-U", text(&path)],
+    ];
+    for (number, words) in ways.into_iter().enumerate() {
+        let talk = format!("add \"Nr. {number}\" 555-{number}\r\nFIND \"nr. {number}\"\nfind nobody");
+        let answers = String::from_utf8(pass_through(words, talk.as_bytes())).expect("text");
+        let entry = format!("\"Nr. {number}\" \"555-{number}\"");
+        assert_eq!(answers, format!("Added: {entry}\n{entry}\nNot found: \"nobody\"\n"), "{words:?}");
+    }
+    assert_eq!(pass_through(ways[0], b"FIND \"Nr. 3\"\n"), b"\"Nr. 3\" \"555-3\"\n", "one book for all");
+}
+
+#[test]
+fn a_thousand_commands_in_one_write_get_a_thousand_answers_in_order() {
+    let (book, mut talk, mut wanted) = (Book::new(), String::new(), String::new());
+    for number in 0..250 {
+        talk += &format!("ADD n{number} {number}\nADD N{number} 1\nCHANGE n{number} 7\nFIND n{number}\n");
+        let entry = |number: &str, text: &str| format!("\"n{number}\" \"{text}\"");
+        let (name, first) = (number.to_string(), entry(&number.to_string(), &number.to_string()));
+        let last = entry(&name, "7");
+        wanted += &format!("Added: {first}\nExists: {first}\nChanged: {last} (was \"{number}\")\n{last}\n");
+    }
+    let server = book.start();
+    let port = server.port().to_string();
+    let answers = pass_through(&["nc", "-N", "127.0.0.1", &port], talk.as_bytes());
+    assert_eq!(String::from_utf8_lossy(&answers), wanted);
+    let mut peer = Peer::connect(&server.address());
+    peer.send("HELP\n".repeat(1000));
+    for _ in 0..1000 {
+        assert!(peer.line().starts_with("Commands: FIND name"));
+    }
+}
+
+#[test]
+fn without_a_flag_the_book_is_in_the_users_data_directory_and_the_users_own() {
+    let mut server = Program::Phonebook.start();
+    let file = server.data_home().join("switchboard/phonebook.db");
+    assert_eq!(ask(&mut Peer::connect(&server.address()), "ADD ann 1"), "Added: \"ann\" \"1\"");
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&file), mode(file.parent().expect("a directory"))), (0o600, 0o700));
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
+    let again = Program::Phonebook.launch().arg("--data").arg(text(&file)).start();
+    assert_eq!(ask(&mut Peer::connect(&again.address()), "FIND ann"), "\"ann\" \"1\"");
+}
+
+#[test]
+fn a_book_that_is_kept_nowhere_touches_no_file() {
+    let server = Program::Phonebook.launch().args("--data :memory:").start();
+    assert_eq!(ask(&mut Peer::connect(&server.address()), "ADD ann 1"), "Added: \"ann\" \"1\"");
+    assert_eq!(fs::read_dir(server.data_home()).expect("it is there").count(), 0);
+}
+
+/// What was answered before a kill is there after it, whatever else was under way.
+#[test]
+fn a_kill_in_the_midst_of_traffic_loses_nothing_that_was_answered() {
+    const CLIENTS: usize = 20;
+    let book = Book::new();
+    let mut known = Vec::new();
+    for round in 0..3 {
+        let server = book.start();
+        let answered = AtomicUsize::new(0);
+        let added = thread::scope(|scope| {
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|client| {
+                    let mut peer = Peer::connect(&server.address());
+                    let answered = &answered;
+                    scope.spawn(move || {
+                        let names = (0..).map(|number| format!("r{round} c{client} n{number}"));
+                        let told = names.take_while(|name| {
+                            let is_told = tell(&mut peer, &format!("ADD \"{name}\" 1"))
+                                .is_some_and(|answer| answer == format!("Added: \"{name}\" \"1\""));
+                            answered.fetch_add(usize::from(is_told), Ordering::Relaxed);
+                            is_told
+                        });
+                        told.collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            until("traffic", || answered.load(Ordering::Relaxed) >= 300);
+            server.signal(Signal::KILL);
+            clients.into_iter().flat_map(|client| client.join().expect("no surprise")).collect::<Vec<_>>()
+        });
+        assert!(added.len() >= 300, "only {} were answered", added.len());
+        known.extend(added);
+        drop(server);
+    }
+    let server = book.start();
+    let mut peer = Peer::connect(&server.address());
+    for name in &known {
+        assert_eq!(ask(&mut peer, &format!("FIND \"{name}\"")), format!("\"{name}\" \"1\""));
+    }
+}
+
+/// The answer to a command; `None` when the server is gone.
+fn tell(peer: &mut Peer, command: &str) -> Option<String> {
+    use std::io::{Read, Write};
+    peer.socket().write_all(format!("{command}\n").as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    while answer.last() != Some(&b'\n') {
+        let mut byte = [0];
+        peer.socket().read_exact(&mut byte).ok()?;
+        answer.push(byte[0]);
+    }
+    Some(String::from_utf8_lossy(&answer).trim_end().to_owned())
+}
+
+#[test]
+fn of_two_who_add_one_name_at_once_one_wins_and_both_are_told_the_truth() {
+    let book = Book::new();
+    let server = book.start();
+    let (mut one, mut two) = (Peer::connect(&server.address()), Peer::connect(&server.address()));
+    for number in 0..200 {
+        one.send(format!("ADD \"both {number}\" 1\n"));
+        two.send(format!("ADD \"BOTH {number}\" 2\n"));
+        let (first, second) = (one.line(), two.line());
+        let wins = |answer: &str| answer.strip_prefix("Added: ").map(str::to_owned);
+        let (winner, loser) = match (wins(&first), wins(&second)) {
+            (Some(entry), None) => (entry, second),
+            (None, Some(entry)) => (entry, first),
+            both => panic!("{both:?}: {first:?}, {second:?}"),
+        };
+        assert_eq!(loser, format!("Exists: {winner}"));
+        assert_eq!(ask(&mut one, &format!("FIND \"both {number}\"")), winner);
+        one.send(format!("REMOVE \"both {number}\"\n"));
+        two.send(format!("REMOVE \"both {number}\"\n"));
+        let mut answers = [one.line(), two.line()];
+        answers.sort();
+        assert_eq!(answers, [format!("Not found: \"both {number}\""), format!("Removed: {winner}")]);
+    }
+}
+
+const MANY: usize = 100_000;
+
+#[test]
+fn a_list_of_a_hundred_thousand_is_whole_and_costs_no_memory() {
+    let _alone = alone();
+    let book = Book::new();
+    book.fill(MANY);
+    let server = book.start();
+    let mut peer = Peer::connect(&server.address());
+    assert_eq!(ask(&mut peer, "FIND \"name 000000\""), "\"NAME 000000\" \"+44 20 0\"");
+    let before = server.process().resident();
+    // Those that never read are to cost no more than those that do.
+    let stuck: Vec<_> = (0..20).map(|_| Peer::connect_narrow(&server.address(), 4096)).collect();
+    for mut peer in stuck.iter().map(Peer::twin) {
+        peer.send("LIST\n");
+    }
+    peer.send("LIST\nLIST \"NAME 0999\"\nQUIT\n");
+    for number in 0..MANY {
+        assert_eq!(peer.line(), format!("\"NAME {number:06}\" \"+44 20 {number}\""));
+    }
+    assert_eq!(peer.line(), format!("Total: {MANY}"));
+    assert_eq!(peer.line_where(|line| line.starts_with("Total")), "Total: 100");
+    assert_eq!(peer.line(), "Good bye!");
+    peer.expect_eof();
+    let growth = server.process().peak_resident().saturating_sub(before);
+    // Twenty queues of a quarter of --max-queue, at the very most, and a page on its way for each.
+    assert!(growth < 8 << 20, "grown by {growth} bytes");
+}
+
+#[test]
+fn long_lists_leave_the_others_their_turn() {
+    let _alone = alone();
+    let book = Book::new();
+    book.fill(MANY);
+    let server = book.start();
+    let address = server.address();
+    let mut peer = Peer::connect(&address);
+    let mut longest = Duration::ZERO;
+    let served = thread::scope(|scope| {
+        let lists: Vec<_> = (0..4)
+            .map(|_| {
+                let mut list = Peer::connect(&address);
+                list.send("LIST\n");
+                scope.spawn(move || list.line_where(|line| line.starts_with("Total: ")))
+            })
+            .collect();
+        let mut served = 0;
+        while lists.iter().any(|list| !list.is_finished()) {
+            let asked = Instant::now();
+            assert_eq!(ask(&mut peer, &format!("CHANGE \"name 000005\" {served}"))[..8], *"Changed:");
+            longest = longest.max(asked.elapsed());
+            served += 1;
+        }
+        for list in lists {
+            assert_eq!(list.join().expect("no surprise"), format!("Total: {MANY}"));
+        }
+        served
+    });
+    // A list that held the file to its end would let four in.
+    assert!(served >= 40, "only {served} commands were served beside four lists");
+    assert!(longest < Duration::from_secs(1), "one waited for {longest:?}");
+}
+
+/// Another program holds the lock, which is what a disk that does not answer looks like to whoever writes.
+#[test]
+fn while_the_file_is_held_nobody_waits_who_does_not_need_it() {
+    const CROWD: usize = 200;
+    let _alone = alone();
+    let book = Book::new();
+    let server = book.start();
+    let other = book.open();
+    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    let mut held: Vec<_> = (0..CROWD).map(|_| Peer::connect(&server.address())).collect();
+    for (number, peer) in held.iter_mut().enumerate() {
+        peer.send(if number % 2 == 0 { format!("ADD n{number} 1\n") } else { format!("FIND n{}\n", number - 1) });
+    }
+    let started = Instant::now();
+    let mut longest = Duration::ZERO;
+    for _ in 0..CROWD {
+        let asked = Instant::now();
+        let mut peer = Peer::connect(&server.address());
+        peer.send("HELP\nFIND\nQUIT\n");
+        for wanted in ["Commands: FIND name", "Usage: FIND name", "Good bye!"] {
+            let line = peer.line();
+            assert!(line.starts_with(wanted), "{line}");
+        }
+        peer.expect_eof();
+        longest = longest.max(asked.elapsed());
+    }
+    let took = started.elapsed();
+    assert!(longest < Duration::from_millis(500), "one waited for {longest:?}, all of them for {took:?}");
+    other.execute_batch("ROLLBACK").expect("it was begun");
+    // One whose patience ended before that is told so, and has lost nothing by it.
+    for (number, peer) in held.iter_mut().enumerate() {
+        let mut answer = peer.line();
+        if number % 2 == 1 {
+            let name = number - 1;
+            let is_true = answer == format!("Not found: \"n{name}\"") || answer == format!("\"n{name}\" \"1\"");
+            assert!(is_true, "{answer}");
+            continue;
+        }
+        if answer.starts_with("Failed: ") {
+            answer = ask(peer, &format!("ADD n{number} 1"));
+        }
+        assert_eq!(answer, format!("Added: \"n{number}\" \"1\""));
+    }
+    let mut peer = Peer::connect(&server.address());
+    peer.send("LIST\n");
+    assert_eq!(peer.line_where(|line| line.starts_with("Total")), format!("Total: {}", CROWD / 2));
+}
+
+#[test]
+fn a_stop_waits_for_a_held_file_no_longer_than_the_drain_time() {
+    let book = Book::new();
+    let mut server = book.launch().args("--drain 200ms").start();
+    let other = book.open();
+    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    let mut peer = Peer::connect(&server.address());
+    peer.send("ADD ann 1\n");
+    assert_eq!(ask(&mut Peer::connect(&server.address()), "QUIT"), "Good bye!");
+    // A job under way is waited for, for a second at most.
+    server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(2));
+    server.expect_manners();
+    drop(other);
+    assert_eq!(ask(&mut Peer::connect(&book.start().address()), "FIND ann"), "Not found: \"ann\"");
+}
