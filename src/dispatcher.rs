@@ -450,7 +450,7 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
-    /// Drops every connection. Returns how many were still owed something, and how many bytes.
+    /// Drops every connection, and waits for no job any more. Returns how many were still owed something, and how many bytes.
     pub(crate) fn drop_all(&mut self) -> (usize, usize) {
         let owed = self.tables.connections.values().map(|connection| connection.owed(&self.tables.feeds));
         let unsent = owed.filter(|&bytes| bytes > 0).fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
@@ -458,6 +458,7 @@ impl<H: Handler> Dispatcher<H> {
             self.tables.abort(token, Closed::Stopping);
         }
         self.flush_and_bury();
+        self.tables.jobs.give_up();
         unsent
     }
 }

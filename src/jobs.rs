@@ -1,7 +1,7 @@
 //! The way home of what workers have done.
 //!
 //! Invariant: every job that was taken is `out` until its result was handed to the handler, or found to be for a session
-//! that is over; so a reactor that stops can wait for all of them. Runs no job itself, but in a simulation.
+//! that is over; so a reactor that stops can wait for all of them, as long as it wants to. Runs no job itself, but in a simulation.
 
 use std::collections::VecDeque;
 use std::io;
@@ -69,6 +69,8 @@ pub(crate) struct Jobs {
     results: VecDeque<(Ticket, Done)>,
     /// Jobs that were taken and whose results were not handed over.
     out: usize,
+    /// They are not waited for any more: the time to stop is over.
+    is_given_up: bool,
     /// The pools that have something to do, in a simulation.
     simulated: Vec<Arc<dyn WorkHere>>,
 }
@@ -130,9 +132,14 @@ impl Jobs {
         !self.results.is_empty()
     }
 
-    /// Whether nothing is out.
+    /// Waits no longer for what is out: a disk that hangs is not to hold up the end.
+    pub(crate) fn give_up(&mut self) {
+        self.is_given_up = true;
+    }
+
+    /// Whether nothing is out that is to be waited for.
     pub(crate) fn is_idle(&self) -> bool {
-        self.out == 0
+        self.out == 0 || self.is_given_up
     }
 }
 

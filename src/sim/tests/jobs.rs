@@ -177,8 +177,12 @@ fn a_stop_waits_for_jobs_no_longer_than_the_drain_time() {
     sim.run();
     sim.advance(Limits::default().drain.saturating_sub(MS));
     assert_eq!(sim.ending(peer), None);
+    assert!(!sim.is_stopped());
     sim.advance(MS);
     assert!(sim.ending(peer).is_some());
+    assert!(sim.is_stopped(), "a job that hangs does not hold up the end");
+    sim.release_jobs();
+    sim.run();
 }
 
 #[test]
