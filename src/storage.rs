@@ -214,6 +214,7 @@ fn prepare(mut db: Connection, schema: &Schema) -> Result<Store, StoreError> {
     }
     let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
+        let verdict = verdict.replace('\n', " ");
         return Err(StoreError::new(Trouble::Damaged, format!("it is damaged ({verdict}); restore a copy")));
     }
     db.pragma_update(None, "journal_mode", "WAL")?;

@@ -189,5 +189,6 @@ fn damage_within_a_file_is_found_at_the_start() {
     bytes[middle..middle + 8192].fill(0xA5);
     fs::write(path(&file), bytes).expect("room");
     let text = refusal(&file, &NOTES);
-    assert!(text.contains("damaged") || text.contains("malformed"), "{text}");
+    assert!(text.contains("damaged") && text.contains("page"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
 }
