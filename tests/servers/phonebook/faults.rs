@@ -5,7 +5,6 @@
 use super::{Book, ask, text};
 use crate::support::peer::Peer;
 use crate::support::server::{Launch, Program, Server, Stop};
-use crate::support::wait::until;
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, geteuid, prlimit};
 use std::fs::{self, File, Permissions};
