@@ -27,7 +27,8 @@ use crate::workers::Done;
 ///   warning with the peer and the figures: what was cut off is lost data, whatever the handler does about it. An
 ///   incomplete message is never shown. After malformed input the session is closed; after the end of input,
 ///   [`Handler::eof`] follows as always.
-/// - Messages wait while output to their sender is over the high mark ([`Context::is_writable`]).
+/// - Messages wait while output to their sender is over the high mark, or a job of its session is under way
+///   ([`Context::may_continue`]).
 /// - Datagrams are messages already, and what is typed at the console is a line: both reach the handler as they are.
 /// - One framing is not put around another: within a message there is no more input to wait for.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ impl<F: Framer, H: Handler> Handler for Framed<F, H> {
         let total = input.len();
         let mut rest = input;
         while !rest.is_empty() && cx.may_continue() {
+            let unread = rest.len();
             match self.framer.next(&mut session.state, rest) {
                 Frame::Message { body, used } => {
                     let (frame, after) = rest.split_at_mut(used);
@@ -111,6 +113,7 @@ impl<F: Framer, H: Handler> Handler for Framed<F, H> {
                     return total;
                 }
             }
+            debug_assert!(rest.len() < unread, "a framer uses at least one byte of a message");
         }
         total - rest.len()
     }

@@ -116,7 +116,7 @@ impl LengthPrefix {
     /// The length at the beginning of the input, if it is whole.
     fn read(self, input: &[u8]) -> Option<usize> {
         let bytes = input.get(..self.size())?;
-        Some(bytes.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)))
+        Some(bytes.iter().fold(0, |length, &byte| length * 256 + usize::from(byte)))
     }
 }
 
