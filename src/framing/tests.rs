@@ -1,6 +1,7 @@
 //! What holds for every framing, and what the tests of each one share.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Once;
@@ -14,6 +15,7 @@ use crate::limits::Limits;
 use crate::protocol::chunking::whole;
 use crate::sim::{Ending, Sim, SimPeer, assert_chunking_law};
 use crate::timer::TimerId;
+use crate::workers::{Done, Workers};
 
 /// Replies what it is shown, in letters: `<MESSAGE>`, `!LIMIT` for one that is too long, `{ERROR}`, and `.` at the end.
 /// Pretends to use nothing.
@@ -131,8 +133,21 @@ fn the_inbox_needs_room_for_the_longest_message_with_what_is_around_it() {
 }
 
 /// Notes every call.
-#[derive(Default)]
-struct Notes(Vec<String>);
+struct Notes {
+    calls: Vec<String>,
+    workers: Workers<()>,
+}
+
+impl Notes {
+    fn offload(&self, what: &'static str, cx: &mut Context<'_>) {
+        cx.offload(&self.workers, move |()| Ok(what)).expect("room for a job");
+    }
+
+    fn take(done: Done) -> &'static str {
+        let Ok(what) = done.take::<Result<_, Infallible>>();
+        what
+    }
+}
 
 impl Handler for Notes {
     type Session = char;
@@ -142,51 +157,60 @@ impl Handler for Notes {
         's'
     }
     fn data<'a>(&mut self, session: &mut char, message: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        self.0.push(format!("{session} data {}", message.len()));
+        self.calls.push(format!("{session} data {}", message.len()));
         cx.reply(&vec![b'x'; 1000 * message.len()]);
+        self.offload("work", cx);
         0
     }
     fn too_long(&mut self, session: &mut char, limit: usize, _: &mut Context<'_>) {
-        self.0.push(format!("{session} too long {limit}"));
+        self.calls.push(format!("{session} too long {limit}"));
     }
     fn framing_failed(&mut self, session: &mut char, error: &FramingError, _: &mut Context<'_>) {
-        self.0.push(format!("{session} {error}"));
+        self.calls.push(format!("{session} {error}"));
     }
     fn eof(&mut self, session: &mut char, cx: &mut Context<'_>) {
-        self.0.push(format!("{session} eof"));
+        self.calls.push(format!("{session} eof"));
         cx.close();
     }
     fn drained(&mut self, session: &mut char, _: &mut Context<'_>) {
-        self.0.push(format!("{session} drained"));
+        self.calls.push(format!("{session} drained"));
     }
     fn timeout(&mut self, session: &mut char, _: TimerId, _: &mut Context<'_>) {
-        self.0.push(format!("{session} timeout"));
+        self.calls.push(format!("{session} timeout"));
+    }
+    fn done(&mut self, session: &mut char, done: Done, _: &mut Context<'_>) {
+        self.calls.push(format!("{session} done: {}", Notes::take(done)));
     }
     fn closed(&mut self, session: char, why: &Closed, _: &mut Context<'_>) {
-        self.0.push(format!("{session} closed: {why}"));
+        self.calls.push(format!("{session} closed: {why}"));
     }
     fn datagram<'a>(&mut self, source: &Source, input: &'a mut [u8], _: &mut Context<'a>) {
-        self.0.push(format!("datagram {} {}", source.address, input.len()));
+        self.calls.push(format!("datagram {} {}", source.address, input.len()));
     }
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
-        self.0.push(format!("console {}", line.escape_ascii()));
+        self.calls.push(format!("console {}", line.escape_ascii()));
         cx.set_timer(Duration::from_secs(2));
+        self.offload("chore", cx);
     }
     fn console_end(&mut self, _: &mut Context<'_>) {
-        self.0.push("console end".to_string());
+        self.calls.push("console end".to_string());
     }
     fn alarm(&mut self, _: TimerId, _: &mut Context<'_>) {
-        self.0.push("alarm".to_string());
+        self.calls.push("alarm".to_string());
+    }
+    fn finished(&mut self, done: Done, _: &mut Context<'_>) {
+        self.calls.push(format!("finished: {}", Notes::take(done)));
     }
     fn connect_failed(&mut self, to: &Address, error: &io::Error, _: &mut Context<'_>) {
-        self.0.push(format!("connect failed {to}: {error}"));
+        self.calls.push(format!("connect failed {to}: {error}"));
     }
 }
 
 #[test]
 fn everything_is_passed_on_unchanged_but_data_by_messages() {
+    let notes = Notes { calls: Vec::new(), workers: Workers::new("notes", 10, vec![()]) };
     let limits = Limits { max_queue: Some(4000), ..Limits::default() };
-    let mut sim = Sim::with_limits(Netstrings::new(Notes::default(), 3), limits);
+    let mut sim = Sim::with_limits(Netstrings::new(notes, 3), limits);
     let peer = sim.connect();
     sim.stall(peer);
     sim.send(peer, b"3:abc,4:long,");
@@ -199,14 +223,16 @@ fn everything_is_passed_on_unchanged_but_data_by_messages() {
     sim.advance(Duration::from_secs(3));
     sim.send(peer, b"2:");
     sim.shut_down(peer);
-    let notes = &sim.handler().get_ref().0;
+    let notes = &sim.handler().get_ref().calls;
     assert_eq!(
         notes[..],
         [
             "s data 3",
+            "s done: work",
             "s drained",
             "s too long 3",
             "console typed\\n",
+            "finished: chore",
             "console end",
             "datagram 127.0.0.1:5000 9",
             "connect failed 127.0.0.1:1: connection refused",
