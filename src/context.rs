@@ -258,11 +258,22 @@ impl<'a> Context<'a> {
             return Err(Busy);
         }
         workers.submit(Entry::new(session.map_or(Ticket::Service(self.tables.outside), Ticket::Session), job))?;
-        self.tables.begin_job(session);
-        match self.tables.jobs.home() {
-            Some(home) => workers.wake(home),
-            None => self.tables.jobs.simulate(workers.here()),
-        }
+        self.begin_job(workers, session);
+        Ok(())
+    }
+
+    /// The same for work that no session waits for: [`Handler::finished`](crate::Handler::finished) follows also where this
+    /// is the callback of a connection, whose input goes on. Any number of such jobs may be under way.
+    ///
+    /// # Errors
+    /// [`Busy`] when the queue is full.
+    pub fn offload_aside<W: Worker, T: Send + 'static>(
+        &mut self,
+        workers: &Workers<W>,
+        job: impl FnOnce(&mut W) -> Result<T, W::Error> + Send + 'static,
+    ) -> Result<(), Busy> {
+        workers.submit(Entry::new(Ticket::Service(self.service()), job))?;
+        self.begin_job(workers, None);
         Ok(())
     }
 
@@ -339,6 +350,15 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.tables.stats()
+    }
+
+    /// A pool has taken a job: has it done.
+    fn begin_job<W: Worker>(&mut self, workers: &Workers<W>, session: Option<Token>) {
+        self.tables.begin_job(session);
+        match self.tables.jobs.home() {
+            Some(home) => workers.wake(home),
+            None => self.tables.jobs.simulate(workers.here()),
+        }
     }
 
     /// The session of this callback.

@@ -123,7 +123,7 @@ pub trait Handler {
     /// A timer that was set outside of any connection is due.
     fn alarm(&mut self, _timer: TimerId, _cx: &mut Context<'_>) {}
 
-    /// A job that was given to [`Context::offload`] outside of any connection is done.
+    /// A job that was given to [`Context::offload`] outside of any connection, or to [`Context::offload_aside`], is done.
     fn finished(&mut self, _done: Done, _cx: &mut Context<'_>) {}
 
     /// A connection asked for by [`Context::connect`] has not come about.

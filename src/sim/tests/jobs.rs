@@ -38,7 +38,11 @@ impl Handler for Slow {
 
     fn data<'a>(&mut self, more: &mut usize, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
         let line = String::from_utf8_lossy(line).into_owned();
-        if self.offload(&line, cx).is_err() {
+        if let Some(text) = line.strip_prefix("aside ") {
+            let text = text.to_owned();
+            cx.offload_aside(&self.workers, move |()| Ok(text))
+                .unwrap_or_else(|busy| cx.reply(busy.to_string().as_bytes()));
+        } else if self.offload(&line, cx).is_err() {
             cx.reply(b"busy\n");
         }
         match &*line {
@@ -112,6 +116,33 @@ fn one_job_a_session_and_no_more_than_the_queue_holds() {
     assert_eq!(sim.received(second), b"busy\nbusy\n", "a refused job holds nothing up");
     sim.release_jobs();
     assert_eq!(sim.received(first), b"AGAIN\n");
+}
+
+#[test]
+fn work_aside_holds_no_input_up_and_outlives_its_session() {
+    let mut sim = Sim::new(Slow::with_room_for(3));
+    let (peer, other) = (sim.connect(), sim.connect());
+    sim.hold_jobs();
+    sim.send(peer, b"aside one\naside two\nthree\nunread");
+    sim.run();
+    sim.send(other, b"aside four\n");
+    assert_eq!(sim.received(other), b"busy, try again");
+    assert_eq!((sim.received(peer), sim.handler().get_ref().finished.len()), (vec![], 0));
+    sim.send(other, b"bye\n");
+    sim.release_jobs();
+    assert_eq!(sim.received(peer), b"THREE\n");
+    assert_eq!(sim.handler().get_ref().finished, ["one", "two"]);
+    sim.hold_jobs();
+    sim.send(peer, b"\naside five\n");
+    sim.run();
+    sim.stop();
+    sim.shut_down(peer);
+    sim.run();
+    assert!(!sim.is_stopped(), "a stop waits for it, too");
+    sim.release_jobs();
+    sim.shut_down(other);
+    assert!(sim.is_stopped());
+    assert_eq!(sim.handler().get_ref().finished, ["one", "two", "five"]);
 }
 
 #[test]
