@@ -19,7 +19,7 @@ mod time;
 mod uppercase;
 
 pub use chargen::Chargen;
-pub use chat::{Chat, ChatOptions, ChatSession};
+pub use chat::{Chat, ChatLog, ChatOptions, ChatSession, LocalDate, LocalTime, Record};
 pub use client::{Client, ClientOptions};
 pub use daytime::Daytime;
 pub use discard::Discard;

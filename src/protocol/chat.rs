@@ -2,10 +2,16 @@
 //!
 //! Invariants: a connection follows the room's feed exactly while it has a nickname; a nickname belongs to one open session;
 //! nothing that a member typed reaches another one, or a log, but through [`sanitize`] and behind a mark that no other text
-//! begins with (see the texts). A line costs one append to the feed, however many are here, and allocates nothing.
+//! begins with (see the texts). A line costs one append to the feed, however many are here, and allocates nothing unless a
+//! record is kept.
 
+mod chat_log;
 mod command;
+mod event;
+mod history;
+mod local_time;
 mod nickname;
+mod record;
 mod texts;
 
 use std::collections::HashMap;
@@ -15,20 +21,29 @@ use crate::feed::FeedId;
 use crate::framing::Lines;
 use crate::handler::{Closed, Handler, Origin, Token};
 use crate::sanitize::sanitize;
+use crate::timer::TimerId;
+use crate::workers::Done;
 
 use super::text::{fill, fold, is_http};
 use command::Command;
+use event::Event;
+
+pub use chat_log::ChatLog;
+pub use local_time::{LocalDate, LocalTime};
+pub use record::Record;
 
 /// What can be chosen about a chat server.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct ChatOptions {
     /// The longest line, in bytes, its end not counted. A longer one gets a notice and is not sent.
     pub max_line: usize,
+    /// What is kept of what happens. Nothing unless given.
+    pub record: Option<Record>,
 }
 
 impl Default for ChatOptions {
     fn default() -> Self {
-        ChatOptions { max_line: 4096 }
+        ChatOptions { max_line: 4096, record: None }
     }
 }
 
@@ -49,6 +64,7 @@ pub struct Chat {
     room: Option<FeedId>,
     /// Who is here, by folded nickname.
     members: HashMap<Box<str>, Member>,
+    record: Option<Record>,
     /// What is being said: kept for its memory.
     text: Vec<u8>,
 }
@@ -72,7 +88,7 @@ impl Chat {
     /// An empty room, by lines.
     #[must_use]
     pub fn room(options: ChatOptions) -> Lines<Chat> {
-        Lines::new(Chat::default(), options.max_line)
+        Lines::new(Chat { record: options.record, ..Chat::default() }, options.max_line)
     }
 
     /// How many are in the room.
@@ -94,8 +110,8 @@ impl Handler for Chat {
         match &session.nick {
             None => self.enter(session, line, cx),
             Some(nick) => match Command::parse(&sanitize(line)) {
-                Command::Say(text) => self.say(texts::LINE, &[nick, text], cx),
-                Command::Act(text) => self.say(texts::ACTION, &[nick, text], cx),
+                Command::Say(text) => self.announce(&Event::Say { nick, text }, cx),
+                Command::Act(text) => self.announce(&Event::Act { nick, text }, cx),
                 Command::Tell { nick: to, text } => self.tell(nick, (to, text), cx),
                 Command::Rename(new) => self.rename(session, new, cx),
                 Command::Who => self.list(cx),
@@ -120,9 +136,24 @@ impl Handler for Chat {
         let Some(nick) = session.nick else { return };
         self.members.remove(&fold(&nick));
         log::info!("{nick} leaves the room: {why} ({} persons)", self.members.len());
-        // When all leave at once there is nobody to tell, and telling everybody of everybody would be quadratic.
-        if !matches!(why, Closed::Stopping) {
-            self.announce(texts::LEAVES, &[&nick], cx);
+        let event = Event::Leave { nick: &nick, why };
+        if matches!(why, Closed::Stopping) {
+            // When all leave at once there is nobody to tell, and telling everybody of everybody would be quadratic.
+            self.note(&event, cx);
+        } else {
+            self.announce(&event, cx);
+        }
+    }
+
+    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
+        if let Some(record) = &mut self.record {
+            record.finished(done, cx);
+        }
+    }
+
+    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        if let Some(record) = &mut self.record {
+            record.alarm(timer, cx);
         }
     }
 }
@@ -143,8 +174,12 @@ impl Chat {
         let count = self.members.len();
         log::info!("{nick} joins the room ({count} persons)");
         let room = *self.room.get_or_insert_with(|| cx.create_feed());
+        // What was said until now is shown from the history, and what follows is the feed's: nothing is missing or twice.
+        if let Some(record) = &self.record {
+            record.replay(cx);
+        }
         cx.follow(room);
-        self.announce(texts::WELCOME, &[&nick], cx);
+        self.announce(&Event::Join { nick: &nick }, cx);
         self.answer(texts::COUNT, &[&count.to_string()], cx);
         session.nick = Some(nick);
     }
@@ -172,7 +207,7 @@ impl Chat {
             self.members.remove(&former);
         }
         log::info!("{old} is now known as {new}");
-        self.announce(texts::RENAMED, &[&old, &new], cx);
+        self.announce(&Event::Rename { old: &old, nick: &new }, cx);
     }
 
     /// `/who`: the names in order, not case.
@@ -198,21 +233,22 @@ impl Chat {
         cx.send(member.token, &self.text);
     }
 
-    /// To all but who says it.
-    fn say(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
+    /// To all; what one says, to all others.
+    fn announce(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
         self.text.clear();
-        fill(&mut self.text, text, values);
-        if let Some(room) = self.room {
-            cx.publish_others(room, &self.text);
+        event.show(&mut self.text);
+        match self.room {
+            Some(room) if event.is_talk() => cx.publish_others(room, &self.text),
+            Some(room) => cx.publish(room, &self.text),
+            None => {}
         }
+        self.note(event, cx);
     }
 
-    /// To all.
-    fn announce(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
-        self.text.clear();
-        fill(&mut self.text, text, values);
-        if let Some(room) = self.room {
-            cx.publish(room, &self.text);
+    /// Keeps what has happened, if anything is to be kept.
+    fn note(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
+        if let Some(record) = &mut self.record {
+            record.note(event, cx);
         }
     }
 

@@ -37,6 +37,6 @@ impl Server for ChatServer {
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let max_line = self.max_line.0.unwrap_or(usize::MAX);
         let limits = Limits { room_buffer: self.room_buffer.0, ..line_limits(max_line) };
-        Ok(host.host(Service::new(8888, Chat::room(ChatOptions { max_line })).with_limits(limits)))
+        Ok(host.host(Service::new(8888, Chat::room(ChatOptions { max_line, record: None })).with_limits(limits)))
     }
 }

@@ -8,8 +8,8 @@ use crate::protocol::chunking::{Step, play, steps, tight};
 use crate::sim::{Ending, Sim, SimPeer};
 
 /// A room of simulated peers.
-struct Room {
-    sim: Sim<Lines<Chat>>,
+pub(super) struct Room {
+    pub(super) sim: Sim<Lines<Chat>>,
 }
 
 impl Room {
@@ -18,7 +18,11 @@ impl Room {
     }
 
     fn with_limits(limits: Limits) -> Room {
-        Room { sim: Sim::with_limits(Chat::room(ChatOptions::default()), limits) }
+        Room::with(ChatOptions::default(), limits)
+    }
+
+    pub(super) fn with(options: ChatOptions, limits: Limits) -> Room {
+        Room { sim: Sim::with_limits(Chat::room(options), limits) }
     }
 
     /// Peers with these nicknames, who have read all that they were greeted with.
@@ -31,18 +35,18 @@ impl Room {
         (room, peers)
     }
 
-    fn join(&mut self, nick: &str) -> SimPeer {
+    pub(super) fn join(&mut self, nick: &str) -> SimPeer {
         let peer = self.sim.connect();
         self.says(peer, nick);
         self.sim.run();
         peer
     }
 
-    fn says(&mut self, peer: SimPeer, line: &str) {
+    pub(super) fn says(&mut self, peer: SimPeer, line: &str) {
         self.sim.send(peer, format!("{line}\n").as_bytes());
     }
 
-    fn sees(&mut self, peer: SimPeer) -> String {
+    pub(super) fn sees(&mut self, peer: SimPeer) -> String {
         String::from_utf8(self.sim.received(peer)).expect("the server sends UTF-8")
     }
 
@@ -326,6 +330,8 @@ fn every_text_is_on_the_page_of_the_server() {
         texts::COUNT,
         texts::LINE,
         texts::ACTION,
+        texts::PAST_LINE,
+        texts::PAST_ACTION,
         texts::PRIVATE,
         texts::PRIVATE_SENT,
         texts::RENAMED,
@@ -347,7 +353,7 @@ fn every_text_is_on_the_page_of_the_server() {
 }
 
 /// What a member may try: text, commands, noise.
-fn talk() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn talk() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
         any::<String>().prop_map(String::into_bytes),
         proptest::collection::vec(any::<u8>(), 0..12),

@@ -2,7 +2,8 @@
 //!
 //! Names in braces stand for what [`fill`](crate::protocol::text::fill) puts there. Invariant: what members write always comes behind a mark that no
 //! other text begins with, so none of it can be mistaken for another member's words or the server's. A line of the room
-//! has its first colon before its first space; `*` and `[` begin no nickname; no notice begins in any of these ways.
+//! has its first colon before its first space, and a space behind it, where a time of the history has a digit; `*` and `[`
+//! begin no nickname; no notice begins in any of these ways.
 
 /// Asked when a connection opens, and again after a refusal. Without a line end, so that the answer is typed behind it.
 pub(super) const PROMPT: &str = "Enter your nickname: ";
@@ -14,6 +15,10 @@ pub(super) const COUNT: &str = "{count} persons are here.\n";
 pub(super) const LINE: &str = "{nick}: {text}\n";
 /// To all others.
 pub(super) const ACTION: &str = "* {nick} {text}\n";
+/// To a newcomer, where a history is kept: what was said before. The time is `12:00`, or `2000-01-01 12:00` of another day.
+pub(super) const PAST_LINE: &str = "{time} {nick}: {text}\n";
+/// To a newcomer, where a history is kept: what was done before.
+pub(super) const PAST_ACTION: &str = "{time} * {nick} {text}\n";
 /// To the receiver of a private message.
 pub(super) const PRIVATE: &str = "[{nick}] {text}\n";
 /// To its sender. No nickname holds a space, so this is no private message.
