@@ -17,6 +17,7 @@ mod sum;
 mod switchboard;
 mod talk;
 mod time;
+mod time_zone;
 mod uppercase;
 
 pub use chargen::ChargenServer;

@@ -23,6 +23,7 @@ mod support {
 mod servers {
     mod chargen;
     mod chat;
+    mod chat_record;
     mod client;
     mod clock;
     mod crowd;

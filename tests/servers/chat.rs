@@ -11,7 +11,7 @@ const PROMPT: &str = "Enter your nickname: ";
 
 /// Joins the room and reads all of the welcome.
 #[track_caller]
-fn join(server: &Server, nickname: &str) -> Peer {
+pub(super) fn join(server: &Server, nickname: &str) -> Peer {
     let mut peer = Peer::connect(&server.address());
     peer.expect(PROMPT);
     peer.send(format!("{nickname}\n"));

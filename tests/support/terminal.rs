@@ -3,12 +3,13 @@
 use super::capture::Capture;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::tcgetattr;
-use std::fs::{File, OpenOptions};
+use rustix::termios::{Action, tcflow, tcgetattr};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::{Child, Command};
 
 /// A terminal and all that it has shown.
@@ -39,10 +40,25 @@ impl Terminal {
         self.line.try_clone().expect("a descriptor is free").into()
     }
 
+    /// Its path.
+    pub(crate) fn path(&self) -> PathBuf {
+        fs::read_link(format!("/proc/self/fd/{}", self.line.as_raw_fd())).expect("an open file has a path")
+    }
+
     /// Presses keys.
     #[track_caller]
     pub(crate) fn type_in(&mut self, keys: impl AsRef<[u8]>) {
         self.keyboard.write_all(keys.as_ref()).expect("a terminal takes a line");
+    }
+
+    /// Ctrl-S: what is written to it waits.
+    pub(crate) fn hold_output(&self) {
+        tcflow(&self.line, Action::OOff).expect("a terminal");
+    }
+
+    /// Ctrl-Q: what waits is shown.
+    pub(crate) fn release_output(&self) {
+        tcflow(&self.line, Action::OOn).expect("a terminal");
     }
 
     /// Every setting of the terminal (termios(3)), in a form that can be compared.
