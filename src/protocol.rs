@@ -1,5 +1,7 @@
 //! The protocols of the family: pure handlers, bytes and time in, bytes and requests out.
 
+#[cfg(feature = "bank")]
+mod bank;
 mod chargen;
 mod chat;
 mod client;
@@ -18,6 +20,8 @@ mod text;
 mod time;
 mod uppercase;
 
+#[cfg(feature = "bank")]
+pub use bank::{Bank, BankOptions, BankSession};
 pub use chargen::Chargen;
 pub use chat::{Chat, ChatLog, ChatOptions, ChatSession, LocalDate, LocalTime, Record};
 pub use client::{Client, ClientOptions};

@@ -2,6 +2,8 @@
 //!
 //! The programs in `bin` are these, one each; `switchboard` hosts any of them together.
 
+#[cfg(feature = "bank")]
+mod bank;
 mod catalog;
 mod chargen;
 mod chat;
@@ -20,6 +22,8 @@ mod time;
 mod time_zone;
 mod uppercase;
 
+#[cfg(feature = "bank")]
+pub use bank::BankServer;
 pub use chargen::ChargenServer;
 pub use chat::ChatServer;
 pub use daytime::DaytimeServer;

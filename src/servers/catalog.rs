@@ -19,6 +19,8 @@ pub(super) struct Entry {
 }
 
 pub(super) const ALL: &[Entry] = &[
+    #[cfg(feature = "bank")]
+    Entry::of::<super::BankServer>("bank"),
     Entry::of::<super::ChargenServer>("chargen"),
     Entry::of::<super::ChatServer>("chat"),
     Entry::of::<super::DaytimeServer>("daytime"),

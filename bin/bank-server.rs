@@ -1,0 +1,7 @@
+//! Bank: accounts with PINs, balances, and a journal on the disk.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    switchboard::cli::main::<switchboard::servers::BankServer>()
+}
