@@ -9,6 +9,7 @@ mod loopback;
 
 /// Spawning, watching and talking to processes.
 mod support {
+    pub(crate) mod bank;
     pub(crate) mod capture;
     pub(crate) mod data;
     pub(crate) mod peer;
@@ -21,6 +22,8 @@ mod support {
 
 /// What the servers promise, one file a topic.
 mod servers {
+    mod bank;
+    mod bank_crash;
     mod chargen;
     mod chat;
     mod chat_record;

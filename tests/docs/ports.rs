@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The ports where the servers listen unless told otherwise.
-pub(crate) const DEFAULTS: [(&str, u16); 11] = [
+pub(crate) const DEFAULTS: [(&str, u16); 12] = [
     ("echo-server", 50000),
     ("uppercase-server", 4444),
     ("chat-server", 8888),
@@ -17,6 +17,7 @@ pub(crate) const DEFAULTS: [(&str, u16); 11] = [
     ("sum-server", 1234),
     ("talk-server", 5000),
     ("phonebook-server", 5002),
+    ("bank-server", 5003),
 ];
 
 /// A port of a page, and the one that stands for it.

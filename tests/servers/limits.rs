@@ -206,6 +206,7 @@ fn every_limit_can_be_switched_off() {
         let more = match program {
             Program::Echo => "--quit-on q --max-line off",
             Program::Chat => "--max-line off --room-buffer off",
+            Program::Bank => "--max-line off --lock off",
             Program::Sum | Program::Talk | Program::Phonebook => "--max-line off",
             _ => "",
         };

@@ -26,11 +26,12 @@ pub(crate) enum Program {
     Sum,
     Talk,
     Phonebook,
+    Bank,
 }
 
 impl Program {
     /// Those that serve with or without an operator.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Echo,
         Self::Uppercase,
         Self::Chat,
@@ -41,16 +42,19 @@ impl Program {
         Self::Chargen,
         Self::Sum,
         Self::Phonebook,
+        Self::Bank,
     ];
 
     /// Those that stay with a peer, answer what it sends, and are otherwise quiet.
-    pub(crate) const TALKERS: [Self; 5] = [Self::Echo, Self::Uppercase, Self::Chat, Self::Sum, Self::Phonebook];
+    pub(crate) const TALKERS: [Self; 6] =
+        [Self::Echo, Self::Uppercase, Self::Chat, Self::Sum, Self::Phonebook, Self::Bank];
 
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Echo => env!("CARGO_BIN_EXE_echo-server"),
             Self::Uppercase => env!("CARGO_BIN_EXE_uppercase-server"),
             Self::Chat => env!("CARGO_BIN_EXE_chat-server"),
+            Self::Bank => env!("CARGO_BIN_EXE_bank-server"),
             Self::Greeting => env!("CARGO_BIN_EXE_greeting-server"),
             Self::Daytime => env!("CARGO_BIN_EXE_daytime-server"),
             Self::Time => env!("CARGO_BIN_EXE_time-server"),
@@ -69,6 +73,7 @@ impl Program {
             Self::Echo => "hi\n",
             Self::Uppercase => "HI\n",
             Self::Chat => "Enter your nickname: ",
+            Self::Bank => "error unknown command: HELP lists them\n",
             Self::Sum => "That is not an integer: send digits, as 42 or -7.\n",
             Self::Talk => "Welcome to my chat room!\n",
             Self::Phonebook => "Unknown command: hi (HELP lists them)\n",
@@ -81,8 +86,10 @@ impl Program {
         self.launch().start()
     }
 
+    /// What keeps data keeps it nowhere.
     pub(crate) fn launch(self) -> Launch {
-        Launch::of(self.path())
+        let launch = Launch::of(self.path());
+        if self == Self::Bank { launch.args("--data :memory:") } else { launch }
     }
 }
 

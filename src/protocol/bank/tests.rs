@@ -94,7 +94,7 @@ fn every_refusal_is_one_line_and_the_client_stays() {
     for (line, answer) in [
         ("LOGIN bob 1234", "error logged in as ann: LOGOUT first"),
         ("OPEN MAX 1234", "error the name MAX is taken"),
-        ("OPEN 1234 5678", "error a name is a letter and up to 31 letters, digits and any of _-. (A to Z only)"),
+        ("OPEN 1234 5678", "error a name is a letter, then up to 31 of A-Z, a-z, 0-9 and _-."),
         ("OPEN bob 123", "error a PIN is 4 to 12 digits"),
         ("WITHDRAW 5.01", "error insufficient funds: the balance is 5.00"),
         ("TRANSFER max 0.01", "error a balance cannot be more than 92233720368547758.07"),

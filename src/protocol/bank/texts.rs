@@ -44,8 +44,7 @@ pub(super) const NOBODY: &str = "error no account is called {name}\n";
 /// `TRANSFER`.
 pub(super) const SELF: &str = "error a transfer needs another account than your own\n";
 /// A name that no account can have.
-pub(super) const BAD_NAME: &str =
-    "error a name is a letter and up to 31 letters, digits and any of _-. (A to Z only)\n";
+pub(super) const BAD_NAME: &str = "error a name is a letter, then up to 31 of A-Z, a-z, 0-9 and _-.\n";
 /// A PIN that no account can have.
 pub(super) const BAD_PIN: &str = "error a PIN is 4 to 12 digits\n";
 /// What is no amount, or too much.

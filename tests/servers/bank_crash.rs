@@ -1,0 +1,236 @@
+//! The bank under kill -9: whatever was acknowledged is in the books exactly once, and the books are balanced.
+//!
+//! A round begins with a start of the server on the file that the last round left, and an independent script compares that
+//! file with every line that any client ever received. Then ten sessions of five accounts log in, and each sends all of its
+//! requests in one write: they are under way from then on, since the server has them, or the kernel has them for it. So few
+//! sessions, since each login costs a hash on purpose; so many requests, since what counts is what the kill finds half done:
+//! batches of up to ten transactions, one a session, with hundreds of requests behind them. Beside them an account is
+//! opened, and interest is paid. At a moment that the seed chooses the server is killed.
+
+use crate::support::bank::{Transcript, Vault, opened};
+use crate::support::capture::Capture;
+use crate::support::peer::Peer;
+use crate::support::server::{Server, Stop};
+use crate::support::wait::{PATIENCE, alone, let_pass, until};
+use rusqlite::Connection;
+use rustix::process::Signal;
+use std::fs;
+use std::time::{Duration, Instant};
+
+const ROUNDS: u64 = 50;
+const SESSIONS: usize = 10;
+const ACCOUNTS: usize = 5;
+/// Requests of a session in a round: more than a server carries out before it is killed.
+const REQUESTS: usize = 100;
+/// Requests that are to be under way at the kill.
+const IN_FLIGHT: usize = 200;
+
+/// Knuth's linear congruential generator (MMIX): the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// A session, the requests that it sends, and what it hears.
+struct Client {
+    name: String,
+    account: String,
+    requests: Vec<String>,
+    answers: Capture,
+}
+
+impl Client {
+    /// Sends all requests at once. The transcript has no PINs.
+    fn start(mut peer: Peer, (name, account): (String, String), requests: Vec<String>) -> Self {
+        let lines = requests.iter().map(|request| match request.split_once(' ') {
+            Some(("OPEN", _)) => format!("{request} 5678\n"),
+            _ => format!("{request}\n"),
+        });
+        peer.send(lines.collect::<Vec<_>>().concat());
+        let socket = peer.socket().try_clone().expect("a descriptor is free");
+        Client { name, account, requests, answers: Capture::of(socket) }
+    }
+
+    /// Whole lines only: half a line acknowledges nothing.
+    fn answered(&self) -> Vec<String> {
+        let text = self.answers.text();
+        text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned).collect()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.requests.len() - self.answered().len()
+    }
+
+    fn write_to(&self, transcript: &mut Transcript) {
+        let answers = self.answered();
+        assert!(answers.len() <= self.requests.len(), "{}: more answers than requests", self.name);
+        for (n, request) in self.requests.iter().enumerate() {
+            let answer = answers.get(n).map_or("", String::as_str);
+            transcript.note((&self.name, &self.account), request, answer);
+        }
+    }
+}
+
+/// Amounts, of which no two are the same: they tell the requests apart.
+struct Amounts(u64);
+
+impl Amounts {
+    fn next(&mut self) -> String {
+        self.0 += 1;
+        format!("{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
+fn requests(random: &mut Random, amounts: &mut Amounts, own: usize) -> Vec<String> {
+    let mut request = || {
+        let amount = amounts.next();
+        match random.below(4) {
+            0 => format!("DEPOSIT {amount}"),
+            1 => format!("WITHDRAW {amount}"),
+            _ => format!("TRANSFER n{} {amount}", (own + 1 + random.below(ACCOUNTS as u64 - 1) as usize) % ACCOUNTS),
+        }
+    };
+    (0..REQUESTS).map(|_| request()).collect()
+}
+
+/// The rest of a life of the server. Returns how many requests were under way when it was killed.
+fn round(mut server: Server, number: u64, amounts: &mut Amounts, transcript: &mut Transcript) -> usize {
+    let mut random = Random(number + 1);
+    let address = server.address();
+    let mut peers: Vec<Peer> = (0..SESSIONS).map(|_| Peer::connect(&address)).collect();
+    for (n, peer) in peers.iter_mut().enumerate() {
+        peer.send(format!("LOGIN n{} 1234\n", n % ACCOUNTS));
+    }
+    for (n, peer) in peers.iter_mut().enumerate() {
+        assert_eq!(peer.line(), format!("ok logged in as n{}", n % ACCOUNTS));
+    }
+    let mut clients: Vec<Client> = Vec::new();
+    for (n, peer) in peers.into_iter().enumerate() {
+        let own = n % ACCOUNTS;
+        clients.push(Client::start(
+            peer,
+            (format!("{number}/{n}"), format!("n{own}")),
+            requests(&mut random, amounts, own),
+        ));
+    }
+    let opening = (format!("{number}/opening"), "-".into());
+    clients.push(Client::start(Peer::connect(&address), opening, vec![format!("OPEN round{number}")]));
+    let pays_interest = number.is_multiple_of(5);
+    if pays_interest {
+        server.say("interest 0.25\n");
+    }
+    let in_flight = || clients.iter().map(Client::in_flight).sum::<usize>();
+    kill(&server, &mut random, in_flight);
+    until("the end of all connections", || clients.iter().all(|client| client.answers.has_ended()));
+    server.wait();
+    for client in &clients {
+        client.write_to(transcript);
+    }
+    if pays_interest {
+        let told = if server.stderr.text().contains("interest of 0.25 %") { "told" } else { "" };
+        transcript.note(("operator", "-"), "interest 0.25", told);
+    }
+    in_flight()
+}
+
+/// Kills the server: at random, after some milliseconds or some answers; sooner if it is so fast that it would have too
+/// little left to do.
+fn kill(server: &Server, random: &mut Random, in_flight: impl Fn() -> usize) {
+    let all = in_flight();
+    let (delay, answers) = match random.below(2) {
+        0 => (Duration::from_millis(random.below(100)), all),
+        _ => (PATIENCE, random.below(200) as usize),
+    };
+    let (end, least) = (Instant::now() + delay, all.saturating_sub(answers).max(2 * IN_FLIGHT));
+    while Instant::now() < end && in_flight() > least {
+        let_pass(Duration::from_millis(1));
+    }
+    server.signal(Signal::KILL);
+}
+
+#[test]
+fn killed_fifty_times_it_has_kept_every_word_and_every_cent() {
+    let _alone = alone();
+    let vault = Vault::new();
+    let (mut amounts, mut transcript) = (Amounts(0), Transcript::default());
+    let mut server = vault.launch().start();
+    for n in 0..ACCOUNTS {
+        let name = format!("n{n}");
+        // Enough that nothing is refused.
+        let request = format!("DEPOSIT {}.{n:02}", 1_000_000_000);
+        transcript.ask(&mut opened(&server, &name), (&format!("opening {name}"), &name), &request);
+    }
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
+    for number in 0..=ROUNDS {
+        // Started again, it brings the file into order; what the audit sees is what clients will see.
+        let server = vault.launch().args("--stdin commands").start();
+        let verdict = vault.audit(&transcript).unwrap_or_else(|wrong| panic!("after {number} rounds:\n{wrong}"));
+        assert!(!verdict.contains("refused"), "{verdict}");
+        println!("after {number} rounds: {verdict}");
+        if number < ROUNDS {
+            let in_flight = round(server, number, &mut amounts, &mut transcript);
+            println!("seed {number}: killed with {in_flight} requests in flight");
+            assert!(in_flight >= IN_FLIGHT, "only {in_flight} requests were in flight");
+        }
+    }
+    let acknowledged = transcript.count("ok entry ");
+    assert!(acknowledged > 1000, "only {acknowledged} requests were acknowledged in all");
+}
+
+/// An audit that finds nothing is worth what it would have found.
+#[test]
+fn the_audit_finds_what_is_wrong() {
+    let vault = Vault::new();
+    let mut server = vault.launch().start();
+    let (mut ann, mut bob) = (opened(&server, "ann"), opened(&server, "bob"));
+    let mut transcript = Transcript::default();
+    for request in ["DEPOSIT 100", "WITHDRAW 1", "TRANSFER bob 20", "WITHDRAW 500"] {
+        transcript.ask(&mut ann, ("1", "ann"), request);
+    }
+    transcript.ask(&mut bob, ("2", "bob"), "DEPOSIT 3");
+    transcript.note(("2", "bob"), "DEPOSIT 4", "");
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
+    let verdict = vault.audit(&transcript);
+    assert_eq!(
+        verdict,
+        Ok("4 entries, 0 runs of interest; 4 acknowledged, 1 refused, 1 unanswered, 0 unanswered and booked".into())
+    );
+
+    for (from, to, wanted) in [
+        ("balance 79.00", "balance 79.01", "acknowledged by"),
+        ("ok entry 2", "ok entry 3", "acknowledged by"),
+        ("WITHDRAW 1\t", "WITHDRAW 2\t", "not in the journal"),
+        ("TRANSFER bob 20", "TRANSFER ann 20", "booked as"),
+        ("DEPOSIT 3\tok entry 4 balance 23.00", "DEPOSIT 3\terror no", "refused by"),
+        ("2\tbob\tDEPOSIT 3\t", "2\tbob\tBALANCE\t", "nobody asked for"),
+        ("2\tbob\tDEPOSIT 4\t", "2\tbob\tOPEN eve\tok opened eve", "no such account"),
+        ("2\tbob\tDEPOSIT 4\t", "operator\t-\tinterest 1\ttold", "told of 1 times, paid 0 times"),
+    ] {
+        let wrong = vault.audit(&transcript.falsified(from, to)).expect_err(to);
+        assert!(wrong.contains(wanted), "{to}: {wrong}");
+    }
+
+    let sound = fs::read(vault.file()).expect("readable");
+    for (damage, wanted) in [
+        ("UPDATE account SET balance = balance + 1 WHERE name = 'bob'", "bob has 2301, the journal says 2300"),
+        (
+            "DELETE FROM journal WHERE entry = 4; UPDATE account SET balance = 2000 WHERE name = 'bob'",
+            "not in the journal",
+        ),
+        ("INSERT INTO journal (at, kind, payer, amount) VALUES (0, 'withdrawal', 1, 100)", "booked 2 times"),
+        ("INSERT INTO journal (at, kind, receiver, amount) VALUES (0, 'interest', 1, 79)", "no whole run of interest"),
+        ("UPDATE journal SET amount = 10001 WHERE entry = 1", "the journal says"),
+    ] {
+        let db = Connection::open(vault.file()).expect("a file of ours");
+        db.execute_batch("DROP TRIGGER journal_stays; DROP TRIGGER journal_is_kept").expect("they are there");
+        db.execute_batch(damage).expect("nothing protects the books now");
+        drop(db);
+        let wrong = vault.audit(&transcript).expect_err(damage);
+        assert!(wrong.contains(wanted), "{damage}: {wrong}");
+        fs::write(vault.file(), &sound).expect("room");
+    }
+}
