@@ -77,6 +77,7 @@
 //!
 //! # Features
 //!
+//! - `bank` (default): `protocol::Bank`. Needs `storage`.
 //! - `cli` (default): `switchboard::cli`, the flags that the servers share, and the servers themselves.
 //! - `doctor` (default): `switchboard::protocol::doctor`, the therapist.
 //! - `sum` (default): `protocol::Sum`, which adds integers of any length, and its server.

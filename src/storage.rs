@@ -9,6 +9,7 @@
 
 mod error;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -32,12 +33,6 @@ pub enum DataFile {
 }
 
 impl DataFile {
-    /// `:memory:`, or a path.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        if text == ":memory:" { DataFile::Memory } else { DataFile::Path(text.into()) }
-    }
-
     /// The file of this name in the user's data directory (by the XDG Base Directory Specification,
     /// `~/.local/share/switchboard`), which is made if it is missing.
     ///
@@ -54,6 +49,13 @@ impl DataFile {
             .create(directory)
             .map_err(|error| OpenError::new(directory, error))?;
         Ok(DataFile::Path(directory.join(format!("{name}.db"))))
+    }
+}
+
+impl From<OsString> for DataFile {
+    /// `:memory:`, or a path.
+    fn from(text: OsString) -> Self {
+        if text == ":memory:" { DataFile::Memory } else { DataFile::Path(text.into()) }
     }
 }
 

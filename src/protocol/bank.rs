@@ -20,6 +20,7 @@ use crate::context::Context;
 use crate::framing::Lines;
 use crate::handler::{Handler, Origin, Peer};
 use crate::storage::{Schema, Store, StoreError};
+use crate::throttle::Throttle;
 use crate::workers::{Busy, Done, Workers};
 
 use super::text::{fill, is_http};
@@ -63,6 +64,9 @@ pub struct Bank {
     hashers: Workers<()>,
     cost: Cost,
     lock: Duration,
+    /// Lines of the log that a client could have written without end.
+    locks: Throttle,
+    failures: Throttle,
     /// An answer that is being made: kept for its memory.
     text: Vec<u8>,
 }
@@ -115,7 +119,11 @@ impl Bank {
     fn with_cost(store: Store, options: BankOptions, cost: Cost) -> Lines<Bank> {
         let store = Workers::new("books", MOST_REQUESTS, vec![store]);
         let hashers = Workers::new("pins", MOST_PINS, vec![(); HASHERS]);
-        Lines::new(Bank { store, hashers, cost, lock: options.lock, text: Vec::new() }, options.max_line)
+        let (locks, failures) = (Throttle::new(), Throttle::new());
+        Lines::new(
+            Bank { store, hashers, cost, lock: options.lock, locks, failures, text: Vec::new() },
+            options.max_line,
+        )
     }
 }
 
@@ -281,8 +289,12 @@ impl Bank {
             }
             Outcome::Wrong { name, locks } => {
                 log::info!("{peer} gave a wrong name or PIN for {name}");
-                if locks {
-                    log::warn!("{name} is locked for {:?} after 3 wrong PINs, the last from {peer}", self.lock);
+                if locks && let Some(count) = self.locks.note(cx.now()) {
+                    let time = self.lock;
+                    log::warn!(
+                        "{name} is locked for {time:?} after 3 wrong PINs, the last from {peer} ({count} locked since the last \
+                         such line)"
+                    );
                 }
                 cx.reply(texts::WRONG.as_bytes());
             }
@@ -320,7 +332,9 @@ impl Bank {
 
     /// The data file refuses.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
-        log::error!("the data file: {error}");
+        if let Some(count) = self.failures.note(cx.now()) {
+            log::error!("the data file: {error} ({count} requests refused since the last such line)");
+        }
         self.answer(texts::TROUBLE, &[&error.to_string()], cx);
     }
 

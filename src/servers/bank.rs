@@ -18,7 +18,7 @@ use crate::storage::{DataFile, Store};
 pub struct BankServer {
     /// Where the books are kept; :memory: for nowhere [default: bank.db in the user's data directory]
     #[arg(long, value_name = "FILE")]
-    pub data: Option<String>,
+    pub data: Option<DataFile>,
 
     /// How long three wrong PINs in a row lock a name
     #[arg(long, value_name = "DUR|off", default_value = "1m", value_parser = parse_off(parse_duration))]
@@ -45,7 +45,7 @@ impl Server for BankServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        let file = self.data.as_deref().map_or_else(|| DataFile::of_user("bank"), |file| Ok(DataFile::new(file)));
+        let file = self.data.clone().map_or_else(|| DataFile::of_user("bank"), Ok);
         let store = file.and_then(|file| Store::open(&file, &Bank::SCHEMA)).map_err(StartError::failure)?;
         let max_line = self.max_line.0.unwrap_or(usize::MAX);
         let options = BankOptions { max_line, lock: self.lock.0.unwrap_or_default() };

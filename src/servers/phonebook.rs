@@ -1,7 +1,5 @@
 //! Phone book: names and numbers in a data file, shared by all clients.
 
-use std::convert::Infallible;
-
 use clap::Parser;
 
 use crate::cli::{Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_off, parse_size};
@@ -14,7 +12,7 @@ use crate::storage::{DataFile, Store};
 pub struct PhonebookServer {
     /// File that keeps the book, made if it is missing; :memory: keeps it nowhere [default: phonebook.db in the user's
     /// data directory, ~/.local/share/switchboard]
-    #[arg(long, value_name = "FILE", value_parser = parse_data)]
+    #[arg(long, value_name = "FILE")]
     pub data: Option<DataFile>,
 
     /// Longest line that a client may send
@@ -44,8 +42,4 @@ impl Server for PhonebookServer {
         let book = Phonebook::book(store, PhonebookOptions { max_line });
         Ok(host.host(Service::new(5002, book).with_limits(line_limits(max_line))))
     }
-}
-
-fn parse_data(text: &str) -> Result<DataFile, Infallible> {
-    Ok(DataFile::new(text))
 }

@@ -10,7 +10,8 @@ struct Texts {
     least: usize,
 }
 
-const ALL: [Texts; 2] = [
+const ALL: [Texts; 3] = [
+    Texts { source: include_str!("../../src/protocol/bank/texts.rs"), page: "docs/bank-server.md", least: 15 },
     Texts { source: include_str!("../../src/protocol/chat/texts.rs"), page: "docs/chat-server.md", least: 15 },
     Texts {
         source: include_str!("../../src/protocol/phonebook/texts.rs"),

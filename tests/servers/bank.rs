@@ -235,6 +235,25 @@ fn the_operator_pays_interest_and_is_told_how_much() {
 }
 
 #[test]
+fn beside_other_services_it_is_the_same_bank() {
+    let vault = Vault::new();
+    let config = vault.file().with_extension("toml");
+    let data = vault.file();
+    let text = format!("[bank]\nlisten = '127.0.0.1:0'\ndata = '{}'\n[echo]\nlisten = '127.0.0.1:0'\n", data.display());
+    fs::write(&config, text).expect("room");
+    let words = format!("--stdin commands --config {}", config.display());
+    let mut server = Launch::of(env!("CARGO_BIN_EXE_switchboard")).args(&words).spawn();
+    server.addresses(2);
+    let mut ann = opened(&server, "ann");
+    assert_eq!(ask(&mut ann, "DEPOSIT 10"), "ok entry 1 balance 10.00");
+    server.say("bank interest 1\nbank help\n");
+    server.stderr.wait_for("interest of 1.00 %: 0.10 paid to 1 accounts");
+    server.stderr.wait_for("interest PERCENT");
+    assert_eq!(ask(&mut ann, "BALANCE"), "ok balance 10.10");
+    server.stop_by(Stop::EndOfPipe).expect_clean_within(Duration::from_secs(2));
+}
+
+#[test]
 fn while_another_program_holds_the_file_a_deposit_waits_or_is_refused_and_is_never_half_done() {
     let vault = Vault::new();
     let server = vault.launch().start();

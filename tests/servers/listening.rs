@@ -185,6 +185,7 @@ fn without_a_flag_each_server_has_its_own_port() {
         (Program::Chargen, 5019),
         (Program::Sum, 1234),
         (Program::Phonebook, 5002),
+        (Program::Bank, 5003),
     ] {
         let mut server = program.launch().spawn();
         let wanted = format!("127.0.0.1:{port}");

@@ -1,7 +1,7 @@
 //! PINs: what a client proves with that an account is its own.
 //!
 //! Invariant: a PIN can be hashed and compared, and nothing else: it has no `Display`, and its `Debug` hides it. Knows no
-//! account and no lock; what it costs to try PINs out is decided where they are counted.
+//! account and no lock: how many PINs may be tried is decided where wrong ones are counted.
 
 use std::fmt;
 
@@ -27,9 +27,16 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// The hash of a PIN with its salt and its cost, as a PHC string (`$argon2id$v=19$m=...`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The hash of a PIN with its salt and its cost, as a PHC string (`$argon2id$v=19$m=...`). Who has it can try PINs out at
+/// leisure, so its `Debug` hides it, too.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Hash(pub(super) Box<str>);
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hash(hidden)")
+    }
+}
 
 impl Hash {
     /// Whether this is the hash of the PIN. Takes as long as making it did. A damaged one is the hash of no PIN.
@@ -96,8 +103,9 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_is_not_shown() {
-        assert!(!format!("{:?}", Some(pin("9173"))).contains("9173"));
+    fn neither_a_pin_nor_its_hash_is_shown() {
+        assert_eq!(format!("{:?}", pin("9173")), "Pin(hidden)");
+        assert_eq!(format!("{:?}", Cost::least().hash(&pin("9173"))), "Ok(Hash(hidden))");
     }
 
     #[test]
