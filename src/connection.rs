@@ -144,6 +144,11 @@ impl Connection {
         }
     }
 
+    /// Whether others, the console left out, have anything for this peer that is unsent.
+    pub(crate) fn has_output_of_others(&self, feeds: &SlotMap<FeedId, Feed>) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| outbox.has_others()) || self.owed(feeds) > self.queued()
+    }
+
     /// Unsent bytes that others have caused, in its own queue (at most so many) and in its feed.
     pub(crate) fn owed_by_others(&self, feeds: &SlotMap<FeedId, Feed>) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.others()) + self.owed(feeds) - self.queued()

@@ -22,7 +22,8 @@ impl Tables {
         let outbox = connection.outbox.get_or_insert_with(|| self.pools.outboxes.take());
         match cause {
             Cause::Own => outbox.push(bytes),
-            Cause::Others | Cause::Console => outbox.push_others(bytes),
+            Cause::Others => outbox.push_others(bytes),
+            Cause::Console => outbox.push_console(bytes),
         }
         let others = outbox.others();
         if let Some(follower) = &mut connection.follower
@@ -185,11 +186,7 @@ impl Tables {
         if !connection.flags.blocked || !connection.is_open() {
             return;
         }
-        let has_others = connection.outbox.as_ref().is_some_and(|outbox| outbox.others() > 0)
-            || connection
-                .follower
-                .as_ref()
-                .is_some_and(|follower| self.feeds.get(follower.feed).is_some_and(|feed| follower.cursor < feed.end()));
+        let has_others = connection.has_output_of_others(&self.feeds);
         let service = usize::from(connection.service);
         if let Some(limit) = self.services[service].limits.queue_time
             && has_others

@@ -9,6 +9,8 @@ pub(crate) struct Outbox {
     bytes: Vec<u8>,
     start: usize,
     others: usize,
+    /// How far the last byte reaches that somebody other than the console queued: it is that which a peer may be late for.
+    others_reach: usize,
     /// See [`Connection::stalled_since`](crate::connection::Connection::stalled_since).
     pub(crate) stalled_since: u64,
 }
@@ -24,8 +26,14 @@ impl Outbox {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Queues output that another connection, the console or an alarm caused.
+    /// Queues output that another connection or an alarm caused.
     pub(crate) fn push_others(&mut self, bytes: &[u8]) {
+        self.push_console(bytes);
+        self.others_reach = self.len();
+    }
+
+    /// Queues output that the console caused.
+    pub(crate) fn push_console(&mut self, bytes: &[u8]) {
         self.push(bytes);
         self.others += bytes.len();
     }
@@ -44,6 +52,11 @@ impl Outbox {
         self.others
     }
 
+    /// Whether anything is unsent that others queued, the console left out.
+    pub(crate) fn has_others(&self) -> bool {
+        self.others_reach > 0
+    }
+
     /// Forgets the oldest `count` bytes: the kernel took them.
     ///
     /// # Panics
@@ -52,6 +65,7 @@ impl Outbox {
         assert!(count <= self.len(), "consumed {count} of {} bytes", self.len());
         self.start += count;
         self.others = self.others.min(self.len());
+        self.others_reach = self.others_reach.saturating_sub(count);
         if self.start == self.bytes.len() {
             self.clear();
         }
@@ -61,6 +75,7 @@ impl Outbox {
         self.bytes.clear();
         self.start = 0;
         self.others = 0;
+        self.others_reach = 0;
         self.stalled_since = 0;
     }
 
@@ -86,6 +101,22 @@ mod tests {
         assert_eq!((outbox.unsent(), outbox.others()), (&b"s"[..], 1));
         outbox.consume(1);
         assert_eq!((outbox.len(), outbox.others()), (0, 0));
+    }
+
+    #[test]
+    fn knows_how_long_others_than_the_console_have_something_in_it() {
+        let mut outbox = Outbox::default();
+        outbox.push_console(b"typed");
+        assert_eq!((outbox.others(), outbox.has_others()), (5, false));
+        outbox.push_others(b"sent");
+        outbox.push_console(b"typed");
+        outbox.consume(8);
+        assert!(outbox.has_others());
+        outbox.consume(1);
+        assert_eq!((outbox.unsent(), outbox.others(), outbox.has_others()), (&b"typed"[..], 5, false));
+        outbox.push_others(b"sent");
+        outbox.clear();
+        assert!(!outbox.has_others());
     }
 
     #[test]

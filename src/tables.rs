@@ -338,12 +338,12 @@ impl Tables {
         if let Some(limit) = queue_time
             && since > 0
         {
-            let queued = connection.owed_by_others(&self.feeds);
             let left = limit.saturating_sub(Duration::from_nanos(now - since));
-            if left.is_zero() && queued > 0 {
+            if left.is_zero() && connection.has_output_of_others(&self.feeds) {
+                let queued = connection.owed_by_others(&self.feeds);
                 return self.abort(token, Closed::QueueStalled { queued, limit });
             }
-            // What is stuck may be answers to itself only: that may last.
+            // What is stuck may be answers to itself only, or what was typed for it: that may last.
             next = if left.is_zero() { limit } else { left };
         }
         if let Some(limit) = idle_timeout {

@@ -338,3 +338,26 @@ fn a_room_counts_for_the_memory_of_all_and_is_forgotten_with_whoever_held_it() {
     assert_eq!((sim.ending(stuck), sim.stats().in_feeds), (Some(Ending::Reset), 0));
     assert_eq!((sim.received(reader).len(), sim.ending(reader)), (11_000, None));
 }
+
+/// The console waits for whoever does not read, so nobody is closed for what it says.
+#[test]
+fn what_is_typed_waits_for_its_peer_however_long_that_takes() {
+    let mut sim = Sim::new(scene(to_one));
+    let (talker, slow) = (sim.connect(), sim.connect());
+    sim.stall(slow);
+    let token = sim.handler().notes.tokens[1];
+    sim.dispatcher.call_console(|_, cx| cx.send(token, b"typed"));
+    sim.advance(3600 * SECOND);
+    sim.resume(slow);
+    assert_eq!((sim.received(slow), sim.ending(slow)), (b"typed".to_vec(), None));
+
+    // What others send begins their time, also behind it.
+    sim.stall(slow);
+    sim.dispatcher.call_console(|_, cx| cx.send(token, b"typed"));
+    sim.advance(3600 * SECOND);
+    sim.send(talker, b"sent");
+    sim.advance((10 * SECOND).saturating_sub(MS));
+    assert_eq!(sim.ending(slow), None);
+    sim.advance(MS);
+    assert_eq!((sim.ending(slow), sim.timers()), (Some(Ending::Reset), 0));
+}
