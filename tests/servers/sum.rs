@@ -108,7 +108,7 @@ fn a_number_goes_with_its_client() {
 
 #[test]
 fn an_idle_client_leaves_its_round() {
-    let server = Program::Sum.launch().args("--idle-timeout 1s").start();
+    let server = Program::Sum.launch().args("--idle-timeout 2s").start();
     client(&server, "1000").expect_eof();
     let (mut ann, mut bob) = (client(&server, "1"), client(&server, "2"));
     ann.expect_eof();

@@ -292,17 +292,17 @@ fn a_slow_client_loses_nothing_of_a_long_speech() {
 
 #[test]
 fn a_guest_that_is_silent_for_too_long_makes_room() {
-    let mut server = Program::Talk.launch().args("--idle-timeout 1s").start();
+    let mut server = Program::Talk.launch().args("--idle-timeout 2s").start();
     let mut ann = guest(&server);
     let mut bob = waiting(&server, 1);
-    for _ in 0..3 {
+    for _ in 0..6 {
         // Bytes that are kept are bytes, so the one who waits is not idle.
         bob.send("patience\n");
         let_pass(Duration::from_millis(400));
     }
     ann.expect_eof();
     bob.line_where(|line| line == GREETING.trim_end());
-    server.stderr.wait_for("is over: idle for 1s (1 waiting)");
+    server.stderr.wait_for("is over: idle for 2s (1 waiting)");
     server.say("quit\n");
     assert_eq!(server.wait().code, Some(0));
 }
