@@ -12,6 +12,8 @@ use jiff::tz::TimeZone;
 use crate::cli::{Server, ServerArgs, Service, ServiceHost, StartError};
 use crate::protocol::Daytime;
 
+use super::time_zone::time_zone;
+
 /// Sends the date and time as a line and closes, over TCP, Unix sockets and UDP (RFC 867)
 #[derive(Parser, Debug)]
 #[command(name = "daytime-server", version, after_help = EXAMPLES)]
@@ -48,32 +50,10 @@ impl Server for DaytimeServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        let (format, zone) = (self.format.clone(), self.time_zone()?);
+        let zone = if self.utc { TimeZone::UTC } else { time_zone()? };
+        let format = self.format.clone();
         let daytime = Daytime::new(move |at| write(&format, &zone, at).ok(), self.farewell.clone());
         Ok(host.host(Service::new(5013, daytime).with_datagrams()))
-    }
-}
-
-impl DaytimeServer {
-    /// The time zone that the date is written in: of the environment, or of the system. A system that has none is taken
-    /// to be at UTC, as everywhere; but whoever has set TZ wants something, and is told when it cannot be had.
-    fn time_zone(&self) -> Result<TimeZone, StartError> {
-        if self.utc {
-            return Ok(TimeZone::UTC);
-        }
-        let error = match TimeZone::try_system() {
-            Ok(zone) => return Ok(zone),
-            Err(error) => error,
-        };
-        let Some(name) = std::env::var_os("TZ") else {
-            log::info!("this system has no time zone, so it is UTC: {error}");
-            return Ok(TimeZone::UTC);
-        };
-        log::debug!("TZ: {error}");
-        let name = name.display();
-        Err(StartError::failure(format!(
-            "TZ={name} is no time zone of this system; set it to one, as Europe/Berlin, or give --utc"
-        )))
     }
 }
 
