@@ -10,7 +10,7 @@ pub(super) fn time_zone() -> Result<TimeZone, StartError> {
     TimeZone::try_system().or_else(|error| {
         if let Some(name) = std::env::var_os("TZ") {
             return Err(StartError::failure(format!(
-                "TZ={} is no time zone of this system: {error}; set TZ to one, as Europe/Berlin or UTC",
+                "TZ={} is no time zone of this system; set it to one, as Europe/Berlin or UTC",
                 name.display()
             )));
         }
