@@ -1,5 +1,5 @@
 //! Small network servers on one thread: a hand-rolled reactor on [`mio`](https://docs.rs/mio), and the family of servers that
-//! it hosts (echo, uppercase, chat).
+//! it hosts, from echo and daytime to a chat, a phone book and a bank.
 //!
 //! You write a [`Handler`]: bytes and time in, bytes and requests out. The [`Reactor`] does what is hard to get right: partial
 //! writes, slow readers, idle peers, half-closed connections, descriptors that run out, stopping without losing an answer. A
@@ -72,7 +72,7 @@
 //!
 //! # What it is not
 //!
-//! There is no async, no thread beside yours, and no unsafe code in this crate. It is tested on Linux, and only there.
+//! There is no async and no unsafe code in this crate, and no thread beside yours but for the [`Workers`] that a handler asks for. It is tested on Linux, and only there.
 //! Everything that a peer can make grow has an entry in [`Limits`].
 //!
 //! # Features
@@ -80,6 +80,7 @@
 //! - `bank` (default): `protocol::Bank`. Needs `storage`.
 //! - `cli` (default): `switchboard::cli`, the flags that the servers share, and the servers themselves.
 //! - `doctor` (default): `switchboard::protocol::doctor`, the therapist.
+//! - `storage` (default): `switchboard::storage`, data files, and the phone book. Compiles SQLite, so it needs a C compiler.
 //! - `sum` (default): `protocol::Sum`, which adds integers of any length, and its server.
 
 // What a server is: the trait that it implements, what it may ask for, and the handlers that are here.

@@ -5,7 +5,7 @@ use crate::support::server::{Input, Launch, Server, Stop};
 use crate::support::tools::pass_through;
 use crate::support::wait::until;
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");
@@ -116,4 +116,48 @@ fn when_one_address_cannot_be_had_nothing_is_served() {
     let finished = Launch::of(SWITCHBOARD).args(&format!("uppercase=127.0.0.1:0 echo={}", at[0])).run();
     assert_eq!((finished.code, &*finished.stdout), (Some(1), ""), "{finished:?}");
     assert!(finished.stderr.starts_with(&format!("switchboard: cannot listen on {}", at[0])), "{finished:?}");
+}
+
+/// What the slowest of a hundred takes, of so many round trips.
+fn p99(peer: &mut Peer, trips: usize) -> Duration {
+    let mut times: Vec<Duration> = (0..trips)
+        .map(|_| {
+            let start = Instant::now();
+            peer.echo("how long does this take?\n");
+            start.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[trips * 99 / 100]
+}
+
+#[test]
+fn two_hundred_clients_of_a_phone_book_whose_disk_stalls_delay_no_echo() {
+    let place = TempDir::new().expect("room for a directory");
+    let file = place.path().join("services.toml");
+    let book = place.path().join("book.db");
+    let text =
+        format!("[echo]\nlisten = '127.0.0.1:0'\n[phonebook]\nlisten = '127.0.0.1:0'\ndata = '{}'\n", book.display());
+    fs::write(&file, text).expect("room for a file");
+    let (_server, at) = start(&format!("--config {}", file.display()), 2);
+    let mut echo = Peer::connect(&at[0]);
+    let quiet = p99(&mut echo, 1000);
+
+    // Another program in the middle of a transaction: SQLite waits for it, as for a disk that does not answer.
+    let other = rusqlite::Connection::open(&book).expect("the file is there");
+    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    let mut clients: Vec<Peer> = (0..200).map(|_| Peer::connect(&at[1])).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(format!("ADD name{number} {number}\n"));
+    }
+    let stalled = p99(&mut echo, 1000);
+    other.execute_batch("ROLLBACK").expect("it was begun");
+    for client in &mut clients {
+        let answer = client.line();
+        assert!(answer.starts_with("Added: ") || answer.starts_with("Failed: "), "{answer}");
+    }
+    println!("p99 of echo: {quiet:?} quiet, {stalled:?} while the disk of the phone book stalls");
+    // A wait for the disk would be two seconds, that of one commit some milliseconds.
+    let bound = (3 * quiet).max(Duration::from_millis(10));
+    assert!(stalled <= bound, "p99 {stalled:?}, quiet {quiet:?}");
 }
