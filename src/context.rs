@@ -316,7 +316,8 @@ impl<'a> Context<'a> {
         self.tables.abort(other, Closed::ByHandler);
     }
 
-    /// Tells a peer that nothing more will be sent (a half-close), once all is sent. Its input goes on.
+    /// Tells a peer that nothing more will be sent (a half-close), once all is sent. Its input goes on; what is replied, sent or
+    /// published to it from now on is dropped, and it follows no feed any more.
     pub fn shut_down(&mut self, token: Token) {
         if self.speaker == Speaker::Connection(token) {
             self.queue_replies();

@@ -318,7 +318,7 @@ impl Tables {
         self.unfollow(token);
         let Some(connection) = self.connections.get_mut(token) else { return };
         let Some(feed) = self.feeds.get_mut(id) else { return };
-        if !connection.is_open() {
+        if !connection.is_open() || connection.flags.shut_down {
             return;
         }
         let mut follower = self.pools.followers.take();

@@ -222,14 +222,15 @@ impl Tables {
         }
     }
 
-    /// Half-closes an open connection: what it is owed now is the last that it gets.
+    /// Half-closes an open connection: what it is owed now is the last that it gets. So it follows nothing any more: a feed
+    /// would keep its log for who reads no further.
     pub(crate) fn shut_down(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open()) else { return };
-        connection.flags.shut_down = true;
-        if let Some(follower) = &mut connection.follower
-            && let Some(feed) = self.feeds.get(follower.feed)
-        {
-            follower.finish_at(feed.end());
+        if !self.connections.get(token).is_some_and(Connection::is_open) {
+            return;
+        }
+        self.unfollow(token);
+        if let Some(connection) = self.connections.get_mut(token) {
+            connection.flags.shut_down = true;
         }
         self.mark_dirty(token);
     }

@@ -1,6 +1,7 @@
 //! One log, many followers: what it costs, and what it never forgets too early.
 
 use super::*;
+use crate::feed::Feed;
 
 fn chat(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
     let room = notes.room(cx);
@@ -228,6 +229,50 @@ fn aborting_and_leaving_the_room_in_one_callback_is_harmless() {
     sim.send(leaves, b"x");
     assert_eq!(sim.received(stays).len(), 3_000_003);
     assert_eq!(sim.connections(), 1);
+}
+
+/// Everybody follows the room. `end` half-closes, `follow` follows once more, all else is said to the others.
+fn half_closing(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
+    let room = notes.room(cx);
+    match call {
+        Call::Open | Call::Data(b"follow") => cx.follow(room),
+        Call::Data(b"end") => cx.shut_down(notes.tokens[who]),
+        Call::Data(input) => cx.publish_others(room, input),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_half_closed_follower_costs_the_room_nothing_and_is_not_closed_for_what_it_does_not_get() {
+    let limits = Limits { room_buffer: Some(1000), ..Limits::default() };
+    let mut sim = Sim::with_limits(scene(half_closing), limits);
+    let (stays, ends) = (sim.connect(), sim.connect());
+    sim.stall(ends);
+    sim.publish(b"owed");
+    sim.send(ends, b"end");
+    for _ in 0..10 {
+        sim.publish(&[b'x'; 600]);
+    }
+    assert_eq!(sim.received(stays).len(), 4 + 10 * 600);
+    assert!(sim.dispatcher.tables.feeds.values().all(Feed::is_empty), "nobody needs the log");
+    sim.resume(ends);
+    assert_eq!((sim.received(ends), sim.ending(ends)), (b"owed".to_vec(), Some(Ending::Eof)));
+    sim.send(ends, b"still here");
+    assert_eq!(sim.received(stays), b"still here");
+    assert_eq!((sim.connections(), sim.handler().notes.closings(1)), (2, 0));
+}
+
+#[test]
+fn after_a_half_close_neither_talking_nor_following_brings_anything() {
+    let mut sim = Sim::new(scene(half_closing));
+    let (stays, ends) = (sim.connect(), sim.connect());
+    for input in ["end", "one", "follow", "two"] {
+        sim.send(ends, input.as_bytes());
+        sim.publish(b".");
+    }
+    assert_eq!(sim.received(stays), b".one..two.");
+    assert_eq!((sim.received(ends), sim.ending(ends)), (b"".to_vec(), Some(Ending::Eof)));
+    assert_eq!(sim.handler().notes.closings(1), 0);
 }
 
 #[test]
