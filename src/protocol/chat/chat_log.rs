@@ -125,9 +125,7 @@ impl ChatLog {
             );
         }
         self.stage = Stage::Refused(rest);
-        if self.retry.is_none() {
-            self.retry = Some(cx.set_timer(RETRY));
-        }
+        self.retry = Some(cx.set_timer(RETRY));
     }
 
     /// A timer is due.
