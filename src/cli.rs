@@ -14,7 +14,7 @@ pub use report::{fail, log_level, start_log, usage_error};
 pub use run::main;
 pub(crate) use run::{COMMANDS_HINT, Place, host, outlive_file_limit};
 pub use server::{Operator, Server, Service, ServiceHost, StartError, line_limits};
-pub use value::{Off, parse_count, parse_duration, parse_off, parse_size};
+pub use value::{Off, parse_count, parse_duration, parse_off, parse_rate, parse_size};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
 
+use crate::rate::Rate;
+
 /// A limit, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Off<T>(pub Option<T>);
@@ -62,6 +64,18 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         Ok(Duration::ZERO) => Err("a duration is more than nothing".into()),
         Ok(duration) => Ok(duration),
         Err(_) => Err("a duration has a unit, as 500ms, 5s, 2m or 1h".into()),
+    }
+}
+
+/// How often something may happen, as `20/1s`: so many in a time, and ten times as many at once.
+///
+/// # Errors
+/// When it is none, or when either is zero.
+pub fn parse_rate(text: &str) -> Result<Rate, String> {
+    let parts = text.split_once('/').and_then(|(count, per)| Some((count.parse().ok()?, parse_duration(per).ok()?)));
+    match parts {
+        Some((count @ 1.., per)) => Ok(Rate { count, per, burst: count.saturating_mul(10) }),
+        _ => Err("a rate is a number of at least 1 and a duration, as 20/1s".into()),
     }
 }
 

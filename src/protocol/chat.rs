@@ -15,11 +15,13 @@ mod record;
 mod texts;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::context::Context;
 use crate::feed::FeedId;
 use crate::framing::Lines;
 use crate::handler::{Closed, Handler, Origin, Token};
+use crate::rate::{Bucket, Rate};
 use crate::sanitize::sanitize;
 use crate::timer::TimerId;
 use crate::workers::Done;
@@ -37,13 +39,19 @@ pub use record::Record;
 pub struct ChatOptions {
     /// The longest line, in bytes, its end not counted. A longer one gets a notice and is not sent.
     pub max_line: usize,
+    /// How often a member may send a line. Who sends faster is not read for a while, and loses nothing.
+    pub rate: Option<Rate>,
+    /// How long a newcomer may take to choose a nickname.
+    pub handshake: Option<Duration>,
     /// What is kept of what happens. Nothing unless given.
     pub record: Option<Record>,
 }
 
 impl Default for ChatOptions {
     fn default() -> Self {
-        ChatOptions { max_line: 4096, record: None }
+        // As fast as a person who pastes, and as many lines as are usually pasted.
+        let rate = Rate { count: 20, per: Duration::from_secs(1), burst: 200 };
+        ChatOptions { max_line: 4096, rate: Some(rate), handshake: Some(Duration::from_secs(30)), record: None }
     }
 }
 
@@ -64,6 +72,8 @@ pub struct Chat {
     room: Option<FeedId>,
     /// Who is here, by folded nickname.
     members: HashMap<Box<str>, Member>,
+    rate: Option<Rate>,
+    handshake: Option<Duration>,
     record: Option<Record>,
     /// What is being said: kept for its memory.
     text: Vec<u8>,
@@ -82,13 +92,18 @@ pub struct ChatSession {
     token: Token,
     /// As shown; `None` until one is chosen.
     nick: Option<Box<str>>,
+    /// Ends the time to choose one.
+    patience: Option<TimerId>,
+    /// How much of the rate is used up.
+    bucket: Bucket,
 }
 
 impl Chat {
     /// An empty room, by lines.
     #[must_use]
     pub fn room(options: ChatOptions) -> Lines<Chat> {
-        Lines::new(Chat { record: options.record, ..Chat::default() }, options.max_line)
+        let ChatOptions { max_line, rate, handshake, record } = options;
+        Lines::new(Chat { rate, handshake, record, ..Chat::default() }, max_line)
     }
 
     /// How many are in the room.
@@ -103,7 +118,8 @@ impl Handler for Chat {
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> ChatSession {
         cx.reply(texts::PROMPT.as_bytes());
-        ChatSession { token: origin.token, nick: None }
+        let patience = self.handshake.map(|time| cx.set_timer(time));
+        ChatSession { token: origin.token, nick: None, patience, bucket: Bucket::default() }
     }
 
     fn data<'a>(&mut self, session: &mut ChatSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
@@ -122,6 +138,7 @@ impl Handler for Chat {
                 Command::Unknown(command) => self.answer(texts::UNKNOWN, &[command], cx),
             },
         }
+        self.slow_down(session, cx);
         line.len()
     }
 
@@ -129,6 +146,14 @@ impl Handler for Chat {
         self.answer(texts::TOO_LONG, &[&limit.to_string()], cx);
         if session.nick.is_none() {
             cx.reply(texts::PROMPT.as_bytes());
+        }
+        self.slow_down(session, cx);
+    }
+
+    fn timeout(&mut self, session: &mut ChatSession, _: TimerId, cx: &mut Context<'_>) {
+        if session.nick.is_none() {
+            cx.reply(texts::TOO_LATE.as_bytes());
+            cx.close();
         }
     }
 
@@ -182,6 +207,16 @@ impl Chat {
         self.announce(&Event::Join { nick: &nick }, cx);
         self.answer(texts::COUNT, &[&count.to_string()], cx);
         session.nick = Some(nick);
+        if let Some(patience) = session.patience.take() {
+            cx.cancel(patience);
+        }
+    }
+
+    /// Who sends faster than the rate allows is not read for a while.
+    fn slow_down(&self, session: &mut ChatSession, cx: &mut Context<'_>) {
+        if let Some(rate) = &self.rate {
+            cx.rest(session.bucket.take(rate, cx.now()));
+        }
     }
 
     /// Gives a nickname to a connection, or tells it why not. The one that it had is still its own.

@@ -5,17 +5,18 @@
 mod log_file;
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Parser;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::Limits;
 use crate::cli::{
-    Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_count, parse_off, parse_size,
+    Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_count, parse_duration, parse_off,
+    parse_rate, parse_size,
 };
 use crate::protocol::{Chat, ChatLog, ChatOptions, LocalDate, LocalTime, Record};
+use crate::{Limits, Rate};
 
 use super::time_zone::time_zone;
 use log_file::LogFile;
@@ -31,6 +32,14 @@ pub struct ChatServer {
     /// Close a member that is this far behind the room
     #[arg(long, value_name = "BYTES|off", default_value = "4MiB", value_parser = parse_off(parse_size))]
     pub room_buffer: Off<usize>,
+
+    /// How often a member may send a line, after ten times as many at once; who sends faster is read more slowly
+    #[arg(long, value_name = "N/DUR|off", default_value = "20/1s", value_parser = parse_off(parse_rate))]
+    pub rate: Off<Rate>,
+
+    /// How long a newcomer may take to choose a nickname
+    #[arg(long, value_name = "DUR|off", default_value = "30s", value_parser = parse_off(parse_duration))]
+    pub handshake_timeout: Off<Duration>,
 
     /// Show those who join the last lines that were said, with their times
     #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count))]
@@ -61,7 +70,8 @@ impl Server for ChatServer {
         let max_line = self.max_line.0.unwrap_or(usize::MAX);
         let limits = Limits { room_buffer: self.room_buffer.0, ..line_limits(max_line) };
         let record = self.record(&limits)?;
-        Ok(host.host(Service::new(8888, Chat::room(ChatOptions { max_line, record })).with_limits(limits)))
+        let options = ChatOptions { max_line, rate: self.rate.0, handshake: self.handshake_timeout.0, record };
+        Ok(host.host(Service::new(8888, Chat::room(options)).with_limits(limits)))
     }
 }
 

@@ -215,7 +215,7 @@ fn delay(from: &mut Peer, to: &mut Peer) -> Duration {
 #[test]
 fn a_member_that_never_reads_delays_nobody_and_is_closed_with_a_reason() {
     let _alone = alone();
-    let server = Program::Chat.launch().args("--room-buffer 262144 --send-buffer 16384").start();
+    let server = Program::Chat.launch().args("--room-buffer 262144 --send-buffer 16384 --rate off").start();
     let (mut ann, mut bob) = (join(&server, "ann"), join(&server, "bob"));
     ann.line();
     let before = delay(&mut ann, &mut bob);
@@ -290,7 +290,7 @@ fn fifteen_hundred_vanish_at_once_and_the_room_goes_on() {
 #[test]
 fn two_hundred_talkers_with_short_lines_cost_little_memory() {
     let _alone = alone();
-    let server = Program::Chat.launch().args("--send-buffer 16384").start();
+    let server = Program::Chat.launch().args("--send-buffer 16384 --rate off").start();
     let mut peers = burst(&server, 200);
     for peer in &mut peers {
         peer.line_where(|line| line.ends_with(" persons are here."));
@@ -319,4 +319,30 @@ fn a_leave_notice_needs_no_further_event() {
     join(&server, "bob").reset();
     assert_eq!(ann.line(), "Welcome bob to the room!");
     assert_eq!(ann.line(), "bob leaves the room!");
+}
+
+#[test]
+fn a_flood_is_read_slowly_and_the_room_hears_all_of_it() {
+    let server = Program::Chat.launch().args("--rate 50/1s").start();
+    let [mut ann, mut bob] = ["ann", "bob"].map(|nick| {
+        let mut peer = Peer::connect(&server.address());
+        peer.send(format!("{nick}\n"));
+        peer.line_where(|line| line.ends_with(" persons are here."));
+        peer
+    });
+    let start = Instant::now();
+    let flood: Vec<String> = (0..600).map(|number| format!("line {number}\n")).collect();
+    ann.send(flood.concat());
+    for number in 0..600 {
+        assert_eq!(bob.line(), format!("ann: line {number}"));
+    }
+    // The burst of 500 is free, and its first line was the nickname; the others come fifty a second.
+    assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn who_chooses_no_nickname_in_time_is_told_so() {
+    let server = Program::Chat.launch().args("--handshake-timeout 200ms").start();
+    let mut slow = Peer::connect(&server.address());
+    assert_eq!(slow.rest().expect("an orderly end"), b"Enter your nickname: You took too long to choose a nickname.\n");
 }

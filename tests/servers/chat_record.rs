@@ -75,7 +75,7 @@ fn a_third_netcat_sees_what_two_have_said() {
 
 #[test]
 fn a_newcomer_that_reads_late_misses_nothing() {
-    let server = Program::Chat.launch().args("--history 100000 --send-buffer 16384").start();
+    let server = Program::Chat.launch().args("--history 100000 --send-buffer 16384 --rate off").start();
     let mut ann = join(&server, "ann");
     let mut bob = join(&server, "bob");
     let said = |number: usize| format!("ann: {number} {}", "x".repeat(500));

@@ -205,7 +205,7 @@ fn every_limit_can_be_switched_off() {
     for program in Program::TALKERS {
         let more = match program {
             Program::Echo => "--quit-on q --max-line off",
-            Program::Chat => "--max-line off --room-buffer off",
+            Program::Chat => "--max-line off --room-buffer off --rate off --handshake-timeout off",
             Program::Bank => "--max-line off --lock off",
             Program::Sum | Program::Talk | Program::Phonebook => "--max-line off",
             _ => "",

@@ -415,3 +415,44 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_sends_faster_than_the_rate_is_read_more_slowly_and_loses_nothing() {
+    let rate = Rate { count: 10, per: Duration::from_secs(1), burst: 5 };
+    let mut sim = Sim::new(Chat::room(ChatOptions { rate: Some(rate), ..ChatOptions::default() }));
+    let [fast, hears] = [(); 2].map(|()| sim.connect());
+    sim.send(hears, b"hears\n");
+    sim.run();
+    sim.send(fast, b"fast\n");
+    sim.received(hears);
+    for number in 0..20 {
+        sim.send(fast, format!("{number}\n").as_bytes());
+    }
+    let said = |sim: &mut Sim<_>| String::from_utf8(sim.received(hears)).expect("text");
+    assert_eq!(said(&mut sim), "fast: 0\nfast: 1\nfast: 2\nfast: 3\n", "the nickname was the first line of the burst");
+    for number in 4..20 {
+        sim.advance(Duration::from_millis(99));
+        assert_eq!(said(&mut sim), "");
+        sim.advance(Duration::from_millis(1));
+        assert_eq!(said(&mut sim), format!("fast: {number}\n"));
+    }
+    sim.advance(Duration::from_secs(60));
+    assert_eq!((sim.ending(fast), sim.timers()), (None, 0));
+}
+
+#[test]
+fn a_newcomer_has_so_long_to_choose_a_nickname_and_a_member_stays() {
+    let time = Duration::from_secs(30);
+    let mut sim = Sim::new(Chat::room(ChatOptions { handshake: Some(time), ..ChatOptions::default() }));
+    let [slow, member] = [(); 2].map(|()| sim.connect());
+    sim.send(member, b"ann\n");
+    sim.send(slow, b"bad name\n");
+    sim.received(slow);
+    sim.advance(time.saturating_sub(Duration::from_millis(1)));
+    assert_eq!(sim.ending(slow), None);
+    sim.advance(Duration::from_millis(1));
+    assert_eq!(sim.received(slow), texts::TOO_LATE.as_bytes());
+    assert!(sim.ending(slow).is_some());
+    sim.advance(10 * time);
+    assert_eq!((sim.ending(member), sim.timers()), (None, 0));
+}

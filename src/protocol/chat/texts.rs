@@ -38,6 +38,8 @@ pub(super) const BAD_NICK: &str = "A nickname is 1 to 32 letters, digits and any
 pub(super) const TAKEN_NICK: &str = "The nickname {nick} is taken (please choose another one)\n";
 /// A nickname that a browser or a web client sends; the connection is closed.
 pub(super) const NO_HTTP: &str = "This is a chat server and does not speak HTTP.\n";
+/// No nickname was chosen in time, behind the prompt; the connection is closed.
+pub(super) const TOO_LATE: &str = "You took too long to choose a nickname.\n";
 /// A line over the limit. `{limit}` counts bytes.
 pub(super) const TOO_LONG: &str = "Your line is over {limit} bytes and was not sent.\n";
 /// `/msg` to a nickname that nobody has.

@@ -106,8 +106,7 @@ impl Contest {
         let this = env::current_exe()?.display().to_string();
         let name = options.handler.name().to_owned();
         if let Case::Room { .. } = case {
-            let ours =
-                options.room.as_deref().map(words).map_or_else(|| beside("chat-server"), |given| Ok(Some(given)))?;
+            let ours = options.room.as_deref().map(words).map_or_else(room, |given| Ok(Some(given)))?;
             let floor = options.floor.as_deref().map(words);
             let floor = floor.unwrap_or_else(|| vec![this, "floor-fanout".to_owned(), "0".to_owned()]);
             return Ok(ours.map(|ours| Contest { case, ours, speech: options.speech, floor }));
@@ -142,6 +141,12 @@ impl Contest {
     fn measure(&self, command: &[String], setting: Setting, speech: Speech) -> io::Result<Vec<f64>> {
         self.case.measure(&Server::start(command)?, setting, speech)
     }
+}
+
+/// The command of our room, in which nobody is slowed down.
+fn room() -> io::Result<Option<Vec<String>>> {
+    let command = beside("chat-server")?;
+    Ok(command.map(|command| [command, ["--rate", "off"].map(str::to_owned).to_vec()].concat()))
 }
 
 /// The command of one of our servers, if it has been built.

@@ -71,12 +71,12 @@ impl Write for Paper {
 
 fn with_history(lines: usize) -> ChatOptions {
     let record = Record::new(clock).with_history(lines, Limits::default().high_mark());
-    ChatOptions { record: Some(record), ..ChatOptions::default() }
+    ChatOptions { record: Some(record), rate: None, ..ChatOptions::default() }
 }
 
 fn with_log(paper: &Paper) -> ChatOptions {
     let record = Record::new(clock).with_log(ChatLog::new("room.log", paper.clone()));
-    ChatOptions { record: Some(record), ..ChatOptions::default() }
+    ChatOptions { record: Some(record), rate: None, ..ChatOptions::default() }
 }
 
 /// A room with a log, and the log.
@@ -371,7 +371,11 @@ fn among_several_services_the_log_is_that_of_its_room() {
 fn recorded(paper: &Paper) -> ChatOptions {
     let noon = clock(SystemTime::UNIX_EPOCH + Duration::from_secs(946_728_000));
     let record = Record::new(move |_| noon).with_history(20, 4096);
-    ChatOptions { record: Some(record.with_log(ChatLog::new("room.log", paper.clone()))), ..ChatOptions::default() }
+    ChatOptions {
+        record: Some(record.with_log(ChatLog::new("room.log", paper.clone()))),
+        rate: None,
+        ..ChatOptions::default()
+    }
 }
 
 #[test]
