@@ -9,6 +9,8 @@ mod chargen;
 mod chat;
 mod daytime;
 mod discard;
+#[cfg(all(feature = "doctor", feature = "storage"))]
+mod doctor;
 mod echo;
 mod greeting;
 #[cfg(feature = "storage")]
@@ -28,6 +30,8 @@ pub use chargen::ChargenServer;
 pub use chat::ChatServer;
 pub use daytime::DaytimeServer;
 pub use discard::DiscardServer;
+#[cfg(all(feature = "doctor", feature = "storage"))]
+pub use doctor::DoctorServer;
 pub use echo::EchoServer;
 pub use greeting::GreetingServer;
 #[cfg(feature = "storage")]

@@ -32,6 +32,7 @@ mod servers {
     mod crowd;
     mod descriptors;
     mod discard;
+    mod doctor;
     mod greeting;
     mod limits;
     mod listening;

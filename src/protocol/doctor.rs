@@ -23,7 +23,8 @@
 //! [`MAX_ELEMENTS`] bounds the script. The built-in one takes under 0.1 ms for the worst lines of 4096 bytes that are
 //! known (`tests/bounds.rs`).
 //!
-//! There is no I/O here, no clock and no connection. How to write a script is in `docs/doctor-script.md`.
+//! There is no I/O in this, no clock and no connection. `Practice` (with the feature `storage`) is the handler that has a
+//! therapist talk with its clients. How to write a script is in `docs/doctor-script.md`.
 //!
 //! ```
 //! use switchboard::protocol::doctor::{Conversation, Script, Therapist};
@@ -41,6 +42,8 @@ mod conversation;
 mod error;
 mod hearing;
 mod pattern;
+#[cfg(feature = "storage")]
+mod practice;
 mod reflection;
 mod script;
 mod source;
@@ -51,6 +54,8 @@ mod vocabulary;
 pub use conversation::{Conversation, MAX_MEMORIES, MAX_NAME, NoName};
 pub use error::ScriptError;
 pub use hearing::MAX_WORDS;
+#[cfg(feature = "storage")]
+pub use practice::{Practice, PracticeOptions, PracticeSession};
 pub use script::{MAX_ELEMENTS, Script};
 pub use template::MAX_ANSWER;
 pub use therapist::{Answer, Therapist};

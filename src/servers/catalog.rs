@@ -25,6 +25,8 @@ pub(super) const ALL: &[Entry] = &[
     Entry::of::<super::ChatServer>("chat"),
     Entry::of::<super::DaytimeServer>("daytime"),
     Entry::of::<super::DiscardServer>("discard"),
+    #[cfg(all(feature = "doctor", feature = "storage"))]
+    Entry::of::<super::DoctorServer>("doctor"),
     Entry::of::<super::EchoServer>("echo"),
     Entry::of::<super::GreetingServer>("greeting"),
     #[cfg(feature = "storage")]

@@ -2,7 +2,6 @@
 
 use crate::support::process::Process;
 use crate::support::terminal::Terminal;
-use rustix::process::Signal;
 use rustix::termios::{LocalModes, OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use std::fs;
 use std::path::Path;
@@ -186,7 +185,7 @@ impl Pane {
 impl Drop for Pane {
     fn drop(&mut self) {
         for process in self.processes() {
-            process.signal(Signal::KILL);
+            process.end();
         }
         let _ = self.shell.kill();
         let _ = self.shell.wait();

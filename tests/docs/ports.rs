@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The ports where the servers listen unless told otherwise.
-pub(crate) const DEFAULTS: [(&str, u16); 12] = [
+pub(crate) const DEFAULTS: [(&str, u16); 13] = [
     ("echo-server", 50000),
     ("uppercase-server", 4444),
     ("chat-server", 8888),
@@ -18,6 +18,7 @@ pub(crate) const DEFAULTS: [(&str, u16); 12] = [
     ("talk-server", 5000),
     ("phonebook-server", 5002),
     ("bank-server", 5003),
+    ("doctor-server", 5001),
 ];
 
 /// A port of a page, and the one that stands for it.

@@ -10,9 +10,14 @@ struct Texts {
     least: usize,
 }
 
-const ALL: [Texts; 3] = [
+const ALL: [Texts; 4] = [
     Texts { source: include_str!("../../src/protocol/bank/texts.rs"), page: "docs/bank-server.md", least: 15 },
     Texts { source: include_str!("../../src/protocol/chat/texts.rs"), page: "docs/chat-server.md", least: 15 },
+    Texts {
+        source: include_str!("../../src/protocol/doctor/practice/texts.rs"),
+        page: "docs/doctor-server.md",
+        least: 5,
+    },
     Texts {
         source: include_str!("../../src/protocol/phonebook/texts.rs"),
         page: "docs/phonebook-server.md",

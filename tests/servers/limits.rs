@@ -207,7 +207,7 @@ fn every_limit_can_be_switched_off() {
             Program::Echo => "--quit-on q --max-line off",
             Program::Chat => "--max-line off --room-buffer off --rate off --handshake-timeout off",
             Program::Bank => "--max-line off --lock off",
-            Program::Sum | Program::Talk | Program::Phonebook => "--max-line off",
+            Program::Sum | Program::Talk | Program::Phonebook | Program::Doctor => "--max-line off",
             _ => "",
         };
         let mut server = program.launch().args(common).args(more).start();

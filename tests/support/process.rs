@@ -17,6 +17,11 @@ impl Process {
         kill_process(self.pid(), signal).expect("the process is there to be signalled");
     }
 
+    /// Ends it, unless it has ended in this moment.
+    pub(crate) fn end(self) {
+        let _ = kill_process(self.pid(), Signal::KILL);
+    }
+
     /// One letter: R, S, T (stopped), Z ...; `None` once it is gone.
     pub(crate) fn state(self) -> Option<char> {
         self.stat()?.first()?.chars().next()
@@ -97,7 +102,7 @@ pub(crate) struct Doomed(pub(crate) Process);
 
 impl Drop for Doomed {
     fn drop(&mut self) {
-        let _ = kill_process(self.0.pid(), Signal::KILL);
+        self.0.end();
     }
 }
 

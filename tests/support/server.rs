@@ -27,11 +27,12 @@ pub(crate) enum Program {
     Talk,
     Phonebook,
     Bank,
+    Doctor,
 }
 
 impl Program {
     /// Those that serve with or without an operator.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Echo,
         Self::Uppercase,
         Self::Chat,
@@ -43,11 +44,12 @@ impl Program {
         Self::Sum,
         Self::Phonebook,
         Self::Bank,
+        Self::Doctor,
     ];
 
     /// Those that stay with a peer, answer what it sends, and are otherwise quiet.
-    pub(crate) const TALKERS: [Self; 6] =
-        [Self::Echo, Self::Uppercase, Self::Chat, Self::Sum, Self::Phonebook, Self::Bank];
+    pub(crate) const TALKERS: [Self; 7] =
+        [Self::Echo, Self::Uppercase, Self::Chat, Self::Sum, Self::Phonebook, Self::Bank, Self::Doctor];
 
     pub(crate) fn path(self) -> &'static str {
         match self {
@@ -63,6 +65,7 @@ impl Program {
             Self::Sum => env!("CARGO_BIN_EXE_sum-server"),
             Self::Talk => env!("CARGO_BIN_EXE_talk-server"),
             Self::Phonebook => env!("CARGO_BIN_EXE_phonebook-server"),
+            Self::Doctor => env!("CARGO_BIN_EXE_doctor-server"),
         }
     }
 
@@ -77,6 +80,7 @@ impl Program {
             Self::Sum => "That is not an integer: send digits, as 42 or -7.\n",
             Self::Talk => "Welcome to my chat room!\n",
             Self::Phonebook => "Unknown command: hi (HELP lists them)\n",
+            Self::Doctor => "Good day. What is your name?\n",
             _ => panic!("{self:?} is no talker"),
         }
     }

@@ -122,13 +122,28 @@ impl Conversation {
         chosen
     }
 
+    /// A visit begins. What was said last at the one before is a memory already.
     pub(super) fn count_visit(&mut self) {
         self.visits = self.visits.saturating_add(1);
+        self.count_line();
     }
 
     /// A line has come.
     pub(super) fn count_line(&mut self) {
         self.lines_since = self.lines_since.saturating_add(1);
+    }
+
+    /// Puts an earlier conversation with the same patient before this one, which was begun without knowing it.
+    #[cfg(feature = "storage")]
+    pub(super) fn follow(&mut self, earlier: Conversation) {
+        self.visits = self.visits.saturating_add(earlier.visits);
+        self.name = earlier.name;
+        let later = std::mem::replace(&mut self.memories, earlier.memories);
+        let lines_since = self.lines_since;
+        for sentence in later {
+            self.remember(sentence);
+        }
+        self.lines_since = lines_since;
     }
 
     /// Keeps a sentence for later, unless it is kept already.
@@ -218,6 +233,29 @@ mod tests {
         conversation.count_line();
         assert!(conversation.recall().is_some());
         assert_eq!(conversation.recall(), None);
+    }
+
+    #[cfg(feature = "storage")]
+    #[test]
+    fn what_was_said_earlier_is_taken_up_first_and_counts() {
+        let mut earlier = Conversation::new("Ann").expect("a name");
+        let mut later = Conversation::new("ANN").expect("a name");
+        for sentence in ["both", "old"] {
+            earlier.remember(sentence.to_owned());
+        }
+        for sentence in ["new", "both"] {
+            later.remember(sentence.to_owned());
+        }
+        (earlier.visits, later.visits, later.lines_since) = (2, 1, 5);
+        later.follow(earlier);
+        assert_eq!((later.name(), later.visits(), later.lines_since), ("Ann", 3, 5));
+        assert_eq!(later.memories().collect::<Vec<_>>(), ["both", "old", "new"]);
+
+        let mut full = Conversation::new("Ann").expect("a name");
+        (0..MAX_MEMORIES).for_each(|number| full.remember(number.to_string()));
+        later.follow(full);
+        assert_eq!(later.memories().len(), MAX_MEMORIES);
+        assert_eq!(later.memories().last(), Some("new"));
     }
 
     #[test]

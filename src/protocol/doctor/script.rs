@@ -102,6 +102,19 @@ impl Script {
         let source = toml::from_str(text).map_err(Fault::from);
         source.and_then(compile).map_err(|fault| fault.locate(text))
     }
+
+    /// Reads a script from the bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// As with [`parse`](Self::parse); and where they are not UTF-8.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Script, ScriptError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            Fault::new(before.len(), "this is not UTF-8: save the file in that encoding").locate(&before)
+        })?;
+        Script::parse(text)
+    }
 }
 
 impl<T> List<T> {

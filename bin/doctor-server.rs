@@ -1,0 +1,7 @@
+//! Doctor: a therapist who gives back what patients say, and remembers them.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    switchboard::cli::main::<switchboard::servers::DoctorServer>()
+}

@@ -1,0 +1,169 @@
+//! Files that fail: patients are served, and nothing that was said is lost or overwritten.
+
+use super::*;
+use crate::workers::Busy;
+
+/// The file fails, and works again.
+const BREAK: &str = "ALTER TABLE patient RENAME TO away";
+const MEND: &str = "ALTER TABLE away RENAME TO patient";
+
+#[test]
+fn what_cannot_be_saved_now_is_saved_later() {
+    let place = Place::new();
+    let mut sim = place.open();
+    let ann = patient(&mut sim, "Ann");
+    place.run(BREAK);
+    assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"));
+    assert!(ask(&mut sim, ann, "My cellar is a lake.").contains("cellar"));
+    assert_eq!(ask(&mut sim, ann, "bye"), BYE);
+    assert_eq!(sim.ending(ann), Some(Ending::Eof));
+    assert_eq!(place.text("SELECT count(*) || '' FROM away WHERE conversation LIKE '%garden%'"), "0");
+    sim.advance(RETRY);
+    place.run(MEND);
+    sim.run();
+    assert_eq!(sim.timers(), 1, "it failed again, and is tried again");
+    sim.advance(RETRY);
+    let kept = place.text("SELECT conversation FROM patient");
+    assert!(kept.contains("your garden is a desert") && kept.contains("your cellar is a lake"), "{kept}");
+    assert!(sim.handler().get_ref().patients.is_empty());
+    assert_eq!(sim.timers(), 0);
+}
+
+#[test]
+fn when_the_file_cannot_be_read_the_history_is_joined_later() {
+    let place = Place::new();
+    place.visit("Ann\nMy garden is a desert.\n");
+    let mut sim = place.open();
+    place.run(BREAK);
+    let ann = sim.connect();
+    sim.send(ann, b"ANN\nMy cellar is a lake.\n");
+    let seen = hears(&mut sim, ann);
+    assert!(seen.starts_with(&format!("{ASKED}{}Welcome, ANN.", texts::NO_NOTES)), "{seen}");
+    assert!(seen.contains("your cellar is a lake"));
+    let other = sim.connect();
+    sim.send(other, b"Ann\n");
+    assert!(hears(&mut sim, other).contains(texts::NO_NOTES), "still");
+    place.run(MEND);
+    sim.advance(RETRY);
+    assert!(ask(&mut sim, ann, "Hm.").contains("your garden is a desert"), "it is back");
+    let seen = place.visit("Ann\nHm.\n");
+    assert!(seen.contains(", Ann.") && seen.contains("your cellar is a lake") && !seen.contains(texts::NO_NOTES));
+    assert_eq!(place.text("SELECT visits || '' FROM patient"), "4");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_left_alone_until_it_is_corrected() {
+    let place = Place::new();
+    place.visit("Ann\nMy garden is a desert.\n");
+    place.run("UPDATE patient SET conversation = 'oops ' || conversation");
+    let mut sim = place.open();
+    let (ann, bob) = (sim.connect(), patient(&mut sim, "Bob"));
+    sim.send(ann, b"Ann\nMy cellar is a lake.\n");
+    let seen = hears(&mut sim, ann);
+    assert!(seen.starts_with(&format!("{ASKED}{}{GREETED}", texts::NO_NOTES)), "{seen}");
+    ask(&mut sim, bob, "My attic is a nest.");
+    let kept = place.text("SELECT conversation FROM patient WHERE key = 'ann'");
+    assert!(kept.starts_with("oops ") && kept.contains("garden") && !kept.contains("cellar"), "{kept}");
+    assert!(place.text("SELECT conversation FROM patient WHERE key = 'bob'").contains("attic"), "others are saved");
+
+    place.run("UPDATE patient SET conversation = substr(conversation, 6) WHERE key = 'ann'");
+    ask(&mut sim, ann, "Yes.");
+    let kept = place.text("SELECT conversation FROM patient WHERE key = 'ann'");
+    assert!(kept.contains("garden") && kept.contains("cellar"), "{kept}");
+}
+
+#[test]
+fn what_can_never_be_saved_is_not_kept_in_memory() {
+    let place = Place::new();
+    place.visit("Ann\n");
+    place.run("UPDATE patient SET conversation = 'name = \"\"'");
+    let mut sim = place.open();
+    let ann = sim.connect();
+    sim.send(ann, b"Ann\nbye\n");
+    assert_eq!(hears(&mut sim, ann), format!("{ASKED}{}{GREETED}{BYE}", texts::NO_NOTES));
+    assert!(sim.handler().get_ref().patients.is_empty());
+}
+
+#[test]
+fn a_stop_tries_once_more_and_waits_for_no_retry() {
+    let place = Place::new();
+    let mut sim = place.open();
+    let (ann, bob) = (patient(&mut sim, "Ann"), patient(&mut sim, "Bob"));
+    place.run(BREAK);
+    ask(&mut sim, ann, "My garden is a desert.");
+    ask(&mut sim, bob, "My cellar is a lake.");
+    place.run(MEND);
+    sim.stop();
+    sim.run();
+    sim.shut_down(ann);
+    sim.shut_down(bob);
+    assert!(sim.is_stopped(), "no time has passed");
+    let both = "SELECT group_concat(conversation) FROM patient";
+    assert!(
+        place.text(both).contains("your garden") && place.text(both).contains("your cellar"),
+        "{}",
+        place.text(both)
+    );
+}
+
+#[test]
+fn a_stop_waits_for_what_is_being_saved_and_for_what_came_meanwhile() {
+    let place = Place::new();
+    let mut sim = place.open();
+    let ann = patient(&mut sim, "Ann");
+    sim.hold_jobs();
+    ask(&mut sim, ann, "My garden is a desert.");
+    ask(&mut sim, ann, "My cellar is a lake.");
+    sim.stop();
+    sim.shut_down(ann);
+    assert!(!sim.is_stopped());
+    sim.release_jobs();
+    assert!(sim.is_stopped());
+    assert!(place.text("SELECT conversation FROM patient").contains("your cellar is a lake"));
+}
+
+#[test]
+fn when_too_many_wait_for_the_file_one_more_is_asked_to_try_again_and_a_save_has_its_place() {
+    assert_eq!(texts::BUSY, format!("{Busy}\n"));
+    let mut sim = Sim::new(forgetful());
+    let ann = patient(&mut sim, "Ann");
+    sim.hold_jobs();
+    let waiting: Vec<_> = (0..=MOST_LOOK_UPS).map(|_| sim.connect()).collect();
+    for (number, &peer) in waiting.iter().enumerate() {
+        sim.send(peer, format!("p{number}\n").as_bytes());
+    }
+    let last = waiting[MOST_LOOK_UPS];
+    assert_eq!(hears(&mut sim, last), format!("{ASKED}{}{ASKED}", texts::BUSY));
+    assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"));
+    assert_eq!(sim.handler().get_ref().patients.saving(), 1);
+    sim.release_jobs();
+    assert!(hears(&mut sim, waiting[0]).starts_with(&format!("{ASKED}Welcome, p0.")));
+    assert!(ask(&mut sim, last, "late").starts_with("Welcome, late."));
+}
+
+#[test]
+fn memory_for_those_who_cannot_be_saved_is_bounded() {
+    let place = Place::new();
+    let mut sim = place.open();
+    let ann = patient(&mut sim, "Ann");
+    place.run(BREAK);
+    for number in 0..MOST_AWAY {
+        let peer = sim.connect();
+        sim.send(peer, format!("p{number}\nbye\n").as_bytes());
+        sim.shut_down(peer);
+        if number % 100 == 0 {
+            sim.run();
+        }
+    }
+    sim.run();
+    let late = sim.connect();
+    sim.send(late, b"late\n");
+    assert_eq!(hears(&mut sim, late), format!("{ASKED}{}{ASKED}", texts::BUSY));
+    assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"), "who is here is served");
+    assert!(ask(&mut sim, late, "p7").starts_with(texts::NO_NOTES), "who is known, too");
+    place.run(MEND);
+    sim.advance(RETRY);
+    assert_eq!(place.text("SELECT count(*) || '' FROM patient"), (MOST_AWAY + 1).to_string());
+    let last = sim.connect();
+    assert!(ask(&mut sim, last, "last").ends_with("Welcome, last. What is on your mind?\n"));
+}
