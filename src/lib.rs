@@ -106,6 +106,7 @@ mod inbox;
 
 // From the handler to the kernel.
 mod tables;
+mod deadline;
 mod service;
 mod stats;
 mod flush;
