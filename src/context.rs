@@ -6,6 +6,8 @@
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
+use slotmap::Key;
+
 use crate::address::Address;
 use crate::feed::{Feed, FeedId};
 use crate::handler::{Closed, Peer, Token};
@@ -383,6 +385,22 @@ impl<'a> Context<'a> {
         self.tables.services.get(usize::from(service)).map_or(0, |service| service.connections)
     }
 
+    /// Who is connected: a number, the peer, and what is queued for it.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = String> + '_ {
+        let open = self.tables.connections.iter().filter(|(_, found)| found.is_open());
+        open.map(|(token, found)| {
+            format!("{}  {}  queued {}", number(token), found.peer, found.owed(&self.tables.feeds))
+        })
+    }
+
+    /// Closes the connection of this number for the operator. Returns whether there is one.
+    pub(crate) fn kick(&mut self, wanted: &str) -> bool {
+        let open = self.tables.connections.iter().find(|(token, found)| found.is_open() && number(*token) == wanted);
+        let Some(token) = open.map(|(token, _)| token) else { return false };
+        self.tables.close(token, Closed::ByOperator);
+        true
+    }
+
     /// Moves the replies made so far into the queue, so that what follows comes after them.
     fn queue_replies(&mut self) {
         let Speaker::Connection(token) = self.speaker else { return };
@@ -423,6 +441,11 @@ impl<'a> Context<'a> {
         }
         scratch.clear();
     }
+}
+
+/// The number of a connection, for people. It is not used again before the version of its place has come round.
+fn number(token: Token) -> String {
+    format!("{:?}", token.data())
 }
 
 /// What stands for never, where a deadline would be beyond the end of time: 30 years.

@@ -109,8 +109,8 @@ pub trait Handler {
     /// A datagram has arrived at a `udp:` listener. All replies of one call go back as one datagram; none if there are none.
     fn datagram<'a>(&mut self, _source: &Source, _input: &'a mut [u8], _cx: &mut Context<'a>) {}
 
-    /// A line was typed at standard input (without its line end), where lines are commands or input. Knows `help`, `stats` and
-    /// `quit`, unless overridden.
+    /// A line was typed at standard input (without its line end), where lines are commands or input. Knows `help`, `stats`,
+    /// `who`, `kick` and `quit`, unless overridden.
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
         crate::command::run(line, cx);
     }
@@ -183,6 +183,8 @@ impl fmt::Display for Peer {
 pub enum Closed {
     /// The handler asked for it.
     ByHandler,
+    /// The operator asked for it (`kick`).
+    ByOperator,
     /// The transport failed: a reset by the peer, mostly.
     Failed(io::Error),
     /// Nothing was received, and no byte taken, for this long.
@@ -230,7 +232,7 @@ impl Closed {
             | Closed::FeedBehind { .. }
             | Closed::MemoryFull { .. }
             | Closed::InboxFull(_) => true,
-            Closed::ByHandler | Closed::Failed(_) | Closed::Idle(_) | Closed::Stopping => false,
+            Closed::ByHandler | Closed::ByOperator | Closed::Failed(_) | Closed::Idle(_) | Closed::Stopping => false,
         }
     }
 }
@@ -239,6 +241,7 @@ impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Closed::ByHandler => f.write_str("done"),
+            Closed::ByOperator => f.write_str("by the operator"),
             Closed::Failed(error) => error.fmt(f),
             Closed::Idle(limit) => write!(f, "idle for {limit:?}"),
             Closed::QueueFull { queued, limit } => {

@@ -1,5 +1,6 @@
 //! The figures that an operator may ask for.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::admission::Refusal;
@@ -42,6 +43,29 @@ pub struct Stats {
     pub stale: u64,
     /// Datagrams that could not be sent or were not to be answered, ever.
     pub datagrams_dropped: u64,
+}
+
+impl fmt::Display for Stats {
+    /// Two lines, as `stats` at the console shows them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "connections {}, accepted {}, refused {}, bytes in {}, bytes out {}, queued {}",
+            self.connections, self.accepted, self.refused, self.bytes_in, self.bytes_out, self.queued
+        )?;
+        write!(
+            f,
+            "in feeds {}, timers {}, turns {}, longest turn {:.1?}, full {}, host full {}, datagrams dropped {}, stale {}",
+            self.in_feeds,
+            self.timers,
+            self.turns,
+            self.longest_turn,
+            self.refused_full,
+            self.refused_per_host,
+            self.datagrams_dropped,
+            self.stale
+        )
+    }
 }
 
 impl Stats {

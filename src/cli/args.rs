@@ -131,7 +131,7 @@ const LISTEN: &str = "Where to listen; may be given several times. PORT (= 127.0
 pub enum Stdin {
     /// Any line, or the end of input, stops the server
     Stop,
-    /// Lines are commands (help, stats, quit); the end of input stops the server
+    /// Lines are commands (help, stats, who, kick, quit); the end of input stops the server
     Commands,
     /// It is left alone
     Ignore,

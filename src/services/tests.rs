@@ -93,7 +93,7 @@ fn the_operator_speaks_to_one_or_to_all() {
     sim.console(b"stats");
     let stats = sim.told();
     assert!(
-        stats.starts_with("connections 1,") && stats.ends_with("ann: connections 0\nbob: connections 1\n"),
+        stats.starts_with("connections 1,") && stats.ends_with("\nann: connections 0\nbob: connections 1\n"),
         "{stats}"
     );
     sim.console(b"help");

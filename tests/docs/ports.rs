@@ -118,7 +118,7 @@ fn ports_are_found_where_they_are_meant_and_replaced_everywhere() {
 
 #[test]
 fn free_ports_differ() {
-    let ports = choose(["x:5001 y:6000"].into_iter());
+    let ports = choose(["x:6001 y:6000"].into_iter());
     let mut chosen: Vec<_> = ports.values().collect();
     chosen.sort();
     chosen.dedup();

@@ -184,3 +184,25 @@ fn help_and_version_are_results_and_not_errors() {
         assert_eq!(unknown.code, Some(2), "{unknown:?}");
     }
 }
+
+#[test]
+fn the_operator_sees_who_is_connected_and_closes_one() {
+    let mut server = Program::Echo.launch().args("--stdin commands -v").start();
+    server.say("who\n");
+    server.stderr.wait_for("nobody is connected\n");
+    let [mut stays, mut goes] = [(); 2].map(|()| Peer::connect(&server.address()));
+    stays.echo("one\n");
+    goes.echo("two\n");
+    server.say("who\n");
+    let wanted = format!("  127.0.0.1:{}  queued 0\n", goes.local_port());
+    server.stderr.wait_for(&wanted);
+    let told = server.stderr.text();
+    let line = told.lines().find(|line| line.ends_with(wanted.trim_end())).expect("just seen");
+    let number = line.split(' ').next().expect("a number first");
+    server.say(format!("kick {number}\n"));
+    goes.expect_eof();
+    server.stderr.wait_for("closed: by the operator");
+    stays.echo("still here\n");
+    server.say(format!("kick {number}\n"));
+    server.stderr.wait_for(&format!("nobody has the number {number:?}"));
+}

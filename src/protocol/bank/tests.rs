@@ -279,12 +279,14 @@ fn the_operator_has_the_commands_of_every_server_too() {
     assert_eq!(
         hall.sim.told(),
         "help              this list\n\
-         stats             connections, accepted, refused, bytes, queued\n\
+         stats             connections, refused, bytes, queues, timers, turns, drops\n\
+         who               who is connected, by number\n\
+         kick NUMBER       close a connection\n\
          interest PERCENT  pay interest to all accounts\n\
          quit              stop the server\n"
     );
     hall.sim.console(b"dance");
-    assert_eq!(hall.sim.told(), "unknown command \"dance\": type help, stats, interest or quit\n");
+    assert_eq!(hall.sim.told(), "unknown command \"dance\": type help, stats, who, kick, interest or quit\n");
     hall.sim.console(b"quit");
     assert!(hall.sim.is_stopped());
 }
