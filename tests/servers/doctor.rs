@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use switchboard::protocol::doctor::Conversation;
 use tempfile::TempDir;
 
+const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");
 const ASKED: &str = "Good day. What is your name?";
 const GREETED: &str = "Welcome, Ann. What is on your mind?";
 const BACK: &str = "You are back, Ann. How have you been since then?";
@@ -190,6 +191,27 @@ fn without_a_flag_patients_are_kept_in_the_users_data_directory() {
     server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
     let again = Program::Doctor.launch().arg("--data").arg(text(&file)).start();
     assert_eq!(patient(&again, "Ann").1, BACK);
+}
+
+#[test]
+fn a_switchboard_hosts_it_beside_others() {
+    let office = Office::new();
+    let config = office.path("services.toml");
+    let services = format!(
+        "[echo]\nlisten = '127.0.0.1:0'\n[doctor]\nlisten = '127.0.0.1:0'\ndata = '{}'\n",
+        text(&office.path("doctor.db"))
+    );
+    fs::write(&config, services).expect("room");
+    for (wanted, thing) in [(GREETED, "hat"), (BACK, "coat")] {
+        let mut server = Launch::of(SWITCHBOARD).arg("--config").arg(text(&config)).spawn();
+        let at = server.addresses(2);
+        let mut ann = Peer::connect(&at[1]);
+        assert_eq!(ann.line(), ASKED);
+        assert_eq!(ask(&mut ann, "Ann"), wanted);
+        assert!(ask(&mut ann, &format!("my {thing} is red")).contains(thing));
+        office.keeps("ann", &format!("your {thing} is red"));
+        server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
+    }
 }
 
 #[test]
