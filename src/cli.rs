@@ -9,7 +9,7 @@ mod run;
 mod server;
 mod value;
 
-pub use args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
+pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
 pub use report::{fail, log_level, start_log, usage_error};
 pub use run::main;
 pub(crate) use run::{COMMANDS_HINT, Place, host, outlive_file_limit};

@@ -4,14 +4,17 @@
 //! each other for ever (CVE-2024-2169): no source port below 1024, where services live, and none of our own ports. Nothing
 //! is queued: what the kernel refuses is dropped and counted, as a datagram may be.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mio::{Interest, Registry, net};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, HostKey};
 use crate::dispatcher::Dispatcher;
 use crate::handler::{Handler, Source};
+use crate::rate::Bucket;
+use crate::tables::Tables;
 
 /// One UDP socket.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub(crate) struct DatagramSocket {
     /// Its number among the listeners.
     listener: usize,
     may_read: bool,
+    sources: Sources,
 }
 
 /// Source ports below this belong to services (RFC 6335, system ports).
@@ -29,7 +33,13 @@ const FIRST_USER_PORT: u16 = 1024;
 impl DatagramSocket {
     pub(crate) fn new(socket: std::net::UdpSocket, listener: usize) -> io::Result<Self> {
         let local = socket.local_addr()?;
-        Ok(DatagramSocket { socket: net::UdpSocket::from_std(socket), local, listener, may_read: false })
+        Ok(DatagramSocket {
+            socket: net::UdpSocket::from_std(socket),
+            local,
+            listener,
+            may_read: false,
+            sources: Sources::default(),
+        })
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: mio::Token) -> io::Result<()> {
@@ -55,7 +65,9 @@ impl DatagramSocket {
                 return;
             }
             match self.socket.recv_from(dispatcher.buffer()) {
-                Ok((count, from)) if rules.answers(from) => {
+                Ok((count, from))
+                    if rules.answers(from) && self.sources.admit(from.ip(), &dispatcher.tables, rules.service) =>
+                {
                     let (mut sent, mut refused) = (0, 0);
                     let source = Source { address: from, listener: self.listener };
                     dispatcher.datagram((&source, rules.service), count, |answer| {
@@ -84,6 +96,28 @@ impl DatagramSocket {
     }
 }
 
+/// How much each host has asked for lately.
+#[derive(Debug, Default)]
+struct Sources(HashMap<HostKey, Bucket>);
+
+/// So many hosts are remembered. Beyond that all are forgotten, which gives each a new burst: a source can be forged, and
+/// memory cannot.
+const SOURCES: usize = 4096;
+
+impl Sources {
+    /// Whether one more datagram of this host is answered.
+    fn admit(&mut self, host: IpAddr, tables: &Tables, service: u16) -> bool {
+        let Some(rate) = &tables.services[usize::from(service)].limits.datagram_rate else { return true };
+        if self.0.len() >= SOURCES {
+            self.0.retain(|_, bucket| !bucket.is_full(tables.now));
+            if self.0.len() >= SOURCES {
+                self.0.clear();
+            }
+        }
+        self.0.entry(HostKey::of(host)).or_default().try_take(rate, tables.now)
+    }
+}
+
 /// Who is answered.
 #[derive(Debug)]
 pub(crate) struct Rules<'a> {
@@ -102,6 +136,27 @@ impl Rules<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
+    use crate::rate::Rate;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn each_host_is_answered_so_often_and_memory_is_bounded() {
+        let rate = Rate { count: 10, per: Duration::from_secs(1), burst: 20 };
+        let limits = Limits { datagram_rate: Some(rate), ..Limits::default() };
+        let mut tables = Tables::new(limits, None, Instant::now());
+        let mut sources = Sources::default();
+        let host = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
+        let mut answered =
+            |tables: &Tables, number| (0..100).filter(|_| sources.admit(host(number), tables, 0)).count();
+        assert_eq!((answered(&tables, 1), answered(&tables, 2)), (20, 20));
+        tables.now += Duration::from_secs(1);
+        assert_eq!(answered(&tables, 1), 10);
+        for number in 0..3 * SOURCES as u32 {
+            sources.admit(host(number), &tables, 0);
+        }
+        assert!(sources.0.len() <= SOURCES);
+    }
 
     #[test]
     fn neither_services_nor_ourselves_nor_the_denied_are_answered() {

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::rate::Rate;
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
@@ -37,6 +39,9 @@ pub struct Limits {
     /// How far a follower may fall behind a feed before it is closed; also the size that a feed keeps to. 4 MiB:
     /// about fifty thousand chat lines.
     pub room_buffer: Option<usize>,
+    /// Datagrams of one host (of IPv6, of one /64) that are answered; the others are dropped and counted. A thousand a second
+    /// after ten thousand at once: more than a client asks for, and whoever is meant by a forged source gets no more either.
+    pub datagram_rate: Option<Rate>,
     /// Output kept for all connections together, feeds included. Over it the connection that is owed most is closed, and the
     /// next. Off: the limits of each connection bound it, times their number.
     pub memory_limit: Option<usize>,
@@ -79,6 +84,7 @@ impl Default for Limits {
             max_queue: Some(MIB),
             queue_time: Some(Duration::from_secs(10)),
             room_buffer: Some(4 * MIB),
+            datagram_rate: Some(Rate { count: 1000, per: Duration::from_secs(1), burst: 10_000 }),
             memory_limit: None,
             max_connections: None,
             max_per_host: None,

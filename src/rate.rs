@@ -42,6 +42,18 @@ impl Bucket {
         used.saturating_add(interval).saturating_sub(interval.saturating_mul(rate.burst.max(1)))
     }
 
+    /// Takes one if there is one to be had now. Returns whether there was.
+    pub fn try_take(&mut self, rate: &Rate, now: Instant) -> bool {
+        let before = *self;
+        let wait = self.take(rate, now);
+        // To take one more than there is makes the next one wait for two.
+        let is_allowed = wait <= rate.interval();
+        if !is_allowed {
+            *self = before;
+        }
+        is_allowed
+    }
+
     /// Whether all of it is unused, so that it need not be remembered.
     #[must_use]
     pub fn is_full(&self, now: Instant) -> bool {
@@ -82,6 +94,15 @@ mod tests {
         let much_later = start + 10_000 * STEP;
         let free = (0..300).take_while(|_| bucket.take(&RATE, much_later).is_zero()).count();
         assert_eq!(free, 199);
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_taken() {
+        let (start, mut bucket) = (Instant::now(), Bucket::default());
+        let taken = (0..1000).filter(|_| bucket.try_take(&RATE, start)).count();
+        assert_eq!(taken, 200);
+        let taken = (0..1000).filter(|_| bucket.try_take(&RATE, start + 10 * STEP)).count();
+        assert_eq!(taken, 10, "trying costs nothing");
     }
 
     #[test]

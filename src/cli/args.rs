@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 use ipnet::IpNet;
 
-use super::value::{Off, parse_count, parse_duration, parse_keepalive, parse_net, parse_off, parse_size};
+use super::value::{Off, parse_count, parse_duration, parse_keepalive, parse_net, parse_off, parse_rate, parse_size};
 use crate::socket::SocketOptions;
-use crate::{Address, Admission, Limits};
+use crate::{Address, Admission, Limits, Rate};
 
 /// The flags of every server. Flatten it into a server's own.
 #[derive(Args, Clone, Debug)]
@@ -90,6 +90,15 @@ pub struct ListenArgs {
     #[arg(long, value_name = "DUR|off", default_value = "10s", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
     pub queue_time: Off<Duration>,
+}
+
+/// The flags of what answers datagrams.
+#[derive(Args, Clone, Debug)]
+pub struct DatagramArgs {
+    /// How many datagrams of one host are answered, after ten times as many at once; the others are dropped
+    #[arg(long, value_name = "N/DUR|off", default_value = "1000/1s", value_parser = parse_off(parse_rate),
+        help_heading = "Limits")]
+    pub datagram_rate: Off<Rate>,
 }
 
 /// The flags of the process: its operator, its end, its log.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use clap::Parser;
 
-use super::args::ServerArgs;
+use super::args::{DatagramArgs, ServerArgs};
 use crate::{Handler, Limits};
 
 /// The command line of a server. [`main`](super::main) runs it; `switchboard` hosts several in one loop.
@@ -66,10 +66,11 @@ impl<H> Service<H> {
         Service { handler, port, has_datagrams: false, limits: Limits::default(), operator: Operator::Optional }
     }
 
-    /// Answers datagrams, too.
+    /// Answers datagrams, too, as these flags say.
     #[must_use]
-    pub fn with_datagrams(self) -> Self {
-        Service { has_datagrams: true, ..self }
+    pub fn with_datagrams(self, args: &DatagramArgs) -> Self {
+        let limits = Limits { datagram_rate: args.datagram_rate.0, ..self.limits };
+        Service { has_datagrams: true, limits, ..self }
     }
 
     /// The handler, and the rest.

@@ -2,13 +2,17 @@
 
 use clap::Parser;
 
-use crate::cli::{Server, ServerArgs, Service, ServiceHost, StartError};
+use crate::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
 use crate::protocol::Chargen;
 
 /// Sends lines of 72 characters for as long as somebody reads, over TCP, Unix sockets and UDP (RFC 864)
 #[derive(Parser, Debug)]
 #[command(name = "chargen-server", version, after_help = EXAMPLES)]
 pub struct ChargenServer {
+    /// The flags of a server that answers datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
+
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -26,6 +30,6 @@ impl Server for ChargenServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        Ok(host.host(Service::new(5019, Chargen).with_datagrams()))
+        Ok(host.host(Service::new(5019, Chargen).with_datagrams(&self.datagrams)))
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
 use jiff::tz::TimeZone;
 
-use crate::cli::{Server, ServerArgs, Service, ServiceHost, StartError};
+use crate::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
 use crate::protocol::Daytime;
 
 use super::time_zone::time_zone;
@@ -29,6 +29,10 @@ pub struct DaytimeServer {
     /// Send this text as a second line
     #[arg(long, value_name = "TEXT")]
     pub farewell: Option<String>,
+
+    /// The flags of a server that answers datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -53,7 +57,7 @@ impl Server for DaytimeServer {
         let zone = if self.utc { TimeZone::UTC } else { time_zone()? };
         let format = self.format.clone();
         let daytime = Daytime::new(move |at| write(&format, &zone, at).ok(), self.farewell.clone());
-        Ok(host.host(Service::new(5013, daytime).with_datagrams()))
+        Ok(host.host(Service::new(5013, daytime).with_datagrams(&self.datagrams)))
     }
 }
 

@@ -2,13 +2,17 @@
 
 use clap::Parser;
 
-use crate::cli::{Server, ServerArgs, Service, ServiceHost, StartError};
+use crate::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
 use crate::protocol::Discard;
 
 /// Throws away what it is sent, over TCP, Unix sockets and UDP (RFC 863)
 #[derive(Parser, Debug)]
 #[command(name = "discard-server", version, after_help = EXAMPLES)]
 pub struct DiscardServer {
+    /// The flags of a server that answers datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
+
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -26,6 +30,6 @@ impl Server for DiscardServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        Ok(host.host(Service::new(5009, Discard).with_datagrams()))
+        Ok(host.host(Service::new(5009, Discard).with_datagrams(&self.datagrams)))
     }
 }

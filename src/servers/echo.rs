@@ -2,7 +2,9 @@
 
 use clap::Parser;
 
-use crate::cli::{Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_off, parse_size};
+use crate::cli::{
+    DatagramArgs, Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_off, parse_size,
+};
 use crate::protocol::{Echo, EchoLines};
 
 /// Sends back what it is sent, over TCP, Unix sockets and UDP
@@ -20,6 +22,10 @@ pub struct EchoServer {
     /// Longest line [default: 4096]; with --reply-prefix or --quit-on
     #[arg(long, value_name = "BYTES|off", value_parser = parse_off(parse_size))]
     pub max_line: Option<Off<usize>>,
+
+    /// The flags of a server that answers datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -45,7 +51,7 @@ impl Server for EchoServer {
             if self.max_line.is_some() {
                 return Err(StartError::usage("--max-line is for lines: give it with --reply-prefix or --quit-on"));
             }
-            return Ok(host.host(Service::new(PORT, Echo::bytes()).with_datagrams()));
+            return Ok(host.host(Service::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams)));
         }
         let max_line = self.max_line.map_or(4096, |Off(limit)| limit.unwrap_or(usize::MAX));
         let lines = EchoLines {
@@ -53,6 +59,8 @@ impl Server for EchoServer {
             quit_on: self.quit_on.clone().map(String::into_bytes),
             max_line,
         };
-        Ok(host.host(Service::new(PORT, Echo::lines(lines)).with_datagrams().with_limits(line_limits(max_line))))
+        Ok(host.host(
+            Service::new(PORT, Echo::lines(lines)).with_limits(line_limits(max_line)).with_datagrams(&self.datagrams),
+        ))
     }
 }

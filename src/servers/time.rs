@@ -2,13 +2,17 @@
 
 use clap::Parser;
 
-use crate::cli::{Server, ServerArgs, Service, ServiceHost, StartError};
+use crate::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
 use crate::protocol::Time;
 
 /// Sends the time as a 32-bit number and closes, over TCP, Unix sockets and UDP (RFC 868)
 #[derive(Parser, Debug)]
 #[command(name = "time-server", version, after_help = EXAMPLES)]
 pub struct TimeServer {
+    /// The flags of a server that answers datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
+
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -26,6 +30,6 @@ impl Server for TimeServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        Ok(host.host(Service::new(5038, Time).with_datagrams()))
+        Ok(host.host(Service::new(5038, Time).with_datagrams(&self.datagrams)))
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::cli::{Server, ServerArgs, Service, ServiceHost, StartError};
+use crate::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
 use crate::protocol::Uppercase;
 
 /// Sends back what it is sent in capitals, over TCP, Unix sockets and UDP
@@ -12,6 +12,10 @@ pub struct UppercaseServer {
     /// Map every letter of Unicode (also ß to SS), not only a to z
     #[arg(long)]
     pub unicode: bool,
+
+    /// The flags of a server that answers datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -31,6 +35,6 @@ impl Server for UppercaseServer {
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let handler = if self.unicode { Uppercase::unicode() } else { Uppercase::ascii() };
-        Ok(host.host(Service::new(4444, handler).with_datagrams()))
+        Ok(host.host(Service::new(4444, handler).with_datagrams(&self.datagrams)))
     }
 }

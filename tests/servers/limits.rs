@@ -2,7 +2,7 @@
 
 use crate::support::peer::{Peer, admitted};
 use crate::support::server::{Program, Server, Stop};
-use crate::support::wait::let_pass;
+use crate::support::wait::{let_pass, until};
 use std::time::{Duration, Instant};
 
 /// Fails unless the server closes the connection without having served it.
@@ -285,4 +285,28 @@ fn a_flag_without_a_meaning_is_absent() {
         let finished = program.launch().arg(flag).run();
         assert_eq!(finished.code, Some(2), "{program:?} {flag}: {finished:?}");
     }
+}
+
+#[test]
+fn each_host_gets_so_many_datagrams_answered_and_the_others_are_counted() {
+    let mut server =
+        Program::Echo.launch().args("--datagram-rate 1/1h --stdin commands").listen("udp:127.0.0.1:0").start();
+    let address = server.address();
+    let address = address.strip_prefix("udp:").expect("a UDP address");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a valid time-out");
+    for number in 0..30 {
+        socket.send_to(format!("{number}").as_bytes(), address).expect("sent");
+    }
+    let mut buffer = [0; 10];
+    for number in 0..10 {
+        let count = socket.recv(&mut buffer).expect("an answer");
+        assert_eq!(buffer[..count], *format!("{number}").as_bytes(), "the burst is ten");
+    }
+    until("twenty to be dropped", || {
+        server.say("stats\n");
+        server.stderr.text().contains("datagrams dropped 20")
+    });
+    socket.set_nonblocking(true).expect("a socket of ours");
+    socket.recv(&mut buffer).expect_err("no eleventh answer");
 }
