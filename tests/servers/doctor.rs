@@ -35,8 +35,9 @@ impl Office {
         self.place.path().join(name)
     }
 
+    /// Without a word about turns that a busy machine makes slow: tests look at the log.
     fn launch(&self) -> Launch {
-        Program::Doctor.launch().arg("--data").arg(text(&self.path("doctor.db")))
+        Program::Doctor.launch().args("--slow-turn off --data").arg(text(&self.path("doctor.db")))
     }
 
     fn start(&self) -> Server {
@@ -253,12 +254,12 @@ rule = [{ match = '* rose *', answers = ['Roses are work.'] }]
 fn a_script_of_ones_own_is_followed() {
     let office = Office::new();
     fs::write(office.path("garden.toml"), GARDENER).expect("room");
-    let server = office.launch().arg("--script").arg(text(&office.path("garden.toml"))).start();
+    let mut server = office.launch().arg("--script").arg(text(&office.path("garden.toml"))).start();
     let port = server.port().to_string();
     let heard = pass_through(&["nc", "-N", "127.0.0.1", &port], b"Ann\na rose is a rose\nx\nbye\n");
     let wanted = "Who is there?\nHello, Ann.\nRoses are work.\nAnd the garden?\nMind the gate, Ann.\n";
     assert_eq!(String::from_utf8_lossy(&heard), wanted);
-    drop(server);
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
     // Another script goes on with the same patients.
     assert_eq!(patient(&office.start(), "Ann").1, BACK);
 }

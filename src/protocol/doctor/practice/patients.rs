@@ -201,9 +201,8 @@ impl Patients {
 
     /// The same, and no failure before is waited for: there may be no later.
     pub(super) fn save_at_once(&mut self, cx: &mut Context<'_>) {
-        if let Some(timer) = self.retry.take() {
-            cx.cancel(timer);
-        }
+        // Its timer is not heeded any more.
+        self.retry = None;
         self.save(cx);
     }
 

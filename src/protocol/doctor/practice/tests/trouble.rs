@@ -14,8 +14,10 @@ fn what_cannot_be_saved_now_is_saved_later() {
     let ann = patient(&mut sim, "Ann");
     place.run(BREAK);
     assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"));
+    let jobs = sim.stats().results;
     assert!(ask(&mut sim, ann, "My cellar is a lake.").contains("cellar"));
     assert_eq!(ask(&mut sim, ann, "bye"), BYE);
+    assert_eq!(sim.stats().results, jobs, "the file is left in peace for a while");
     assert_eq!(sim.ending(ann), Some(Ending::Eof));
     assert_eq!(place.text("SELECT count(*) || '' FROM away WHERE conversation LIKE '%garden%'"), "0");
     sim.advance(RETRY);
