@@ -43,7 +43,8 @@ fn queued(server: &mut Server) -> usize {
     until("the figures", || server.stderr.text().matches("queued ").count() > before);
     until("the end of a line", || server.stderr.text().ends_with('\n'));
     let text = server.stderr.text();
-    text.trim_end().rsplit("queued ").next().and_then(|figure| figure.parse().ok()).expect("a figure")
+    let figure = text.rsplit("queued ").next().and_then(|rest| rest.lines().next());
+    figure.and_then(|figure| figure.parse().ok()).expect("a figure")
 }
 
 /// Connects, and returns how long the first line took.

@@ -11,6 +11,8 @@ use std::io::{Seek, Write};
 use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// Well within the drain time of five seconds. Servers with a data file flush it, and a disk may be busy.
+const SOON: Duration = Duration::from_secs(3);
 
 /// A file with `text`, read from its start.
 fn file_with(text: &str) -> Input {
@@ -36,7 +38,7 @@ fn every_server_stops_by_every_way_with_nobody_connected() {
     for program in Program::ALL {
         for stop in Stop::ALL {
             let mut server = program.start();
-            server.stop_by(stop).expect_clean_within(SECOND);
+            server.stop_by(stop).expect_clean_within(SOON);
             server.expect_manners();
         }
     }
@@ -47,7 +49,7 @@ fn hang_up_stops_too() {
     let mut server = Program::Echo.start();
     let asked = Instant::now();
     server.signal(Signal::HUP);
-    server.wait_since(asked).expect_clean_within(SECOND);
+    server.wait_since(asked).expect_clean_within(SOON);
 }
 
 #[test]
@@ -57,7 +59,7 @@ fn end_of_input_at_a_terminal_stops_every_server() {
         let mut server = program.launch().input(Input::Terminal(terminal.slave())).start();
         let asked = Instant::now();
         terminal.type_in("\x04");
-        server.wait_since(asked).expect_clean_within(SECOND);
+        server.wait_since(asked).expect_clean_within(SOON);
     }
 }
 
@@ -68,7 +70,7 @@ fn enter_at_a_terminal_stops_every_server() {
         let mut server = program.launch().input(Input::Terminal(terminal.slave())).start();
         let asked = Instant::now();
         terminal.type_in("\n");
-        server.wait_since(asked).expect_clean_within(SECOND);
+        server.wait_since(asked).expect_clean_within(SOON);
     }
 }
 
@@ -78,14 +80,14 @@ fn a_last_line_without_its_newline_stops() {
     server.say("bye");
     let asked = Instant::now();
     server.hang_up();
-    server.wait_since(asked).expect_clean_within(SECOND);
+    server.wait_since(asked).expect_clean_within(SOON);
 }
 
 #[test]
 fn a_line_in_a_file_stops() {
     for text in ["stop\n", "\n", "no newline"] {
         let mut server = Program::Echo.launch().input(file_with(text)).start();
-        server.wait().expect_clean_within(SECOND);
+        server.wait().expect_clean_within(SOON);
     }
 }
 
@@ -97,13 +99,13 @@ fn a_line_from_a_socket_stops() {
     Peer::connect(&server.address()).echo("served");
     let asked = Instant::now();
     File::from(ours).write_all(b"\n").expect("a line fits");
-    server.wait_since(asked).expect_clean_within(SECOND);
+    server.wait_since(asked).expect_clean_within(SOON);
 
     let (ours, theirs) = pair();
     let mut server = Program::Echo.launch().input(Input::Open(theirs)).start();
     let asked = Instant::now();
     drop(ours);
-    server.wait_since(asked).expect_clean_within(SECOND);
+    server.wait_since(asked).expect_clean_within(SOON);
 }
 
 #[test]
@@ -128,7 +130,7 @@ fn a_closed_descriptor_is_no_operator() {
 fn without_an_operator_a_signal_stops() {
     for input in [Input::Null, Input::Closed, file_with("")] {
         let mut server = Program::Chat.launch().input(input).start();
-        server.stop_by(Stop::Terminate).expect_clean_within(SECOND);
+        server.stop_by(Stop::Terminate).expect_clean_within(SOON);
     }
 }
 
@@ -139,7 +141,7 @@ fn ignored_input_never_stops() {
     server.say("a line\n\n");
     server.hang_up();
     expect_idle_service(&mut server);
-    server.stop_by(Stop::Interrupt).expect_clean_within(SECOND);
+    server.stop_by(Stop::Interrupt).expect_clean_within(SOON);
 }
 
 #[test]
@@ -147,7 +149,7 @@ fn an_open_pipe_costs_no_time() {
     let _alone = alone();
     let mut server = Program::Echo.start();
     expect_idle_service(&mut server);
-    server.stop_by(Stop::EmptyLine).expect_clean_within(SECOND);
+    server.stop_by(Stop::EmptyLine).expect_clean_within(SOON);
 }
 
 #[test]
@@ -159,10 +161,10 @@ fn commands_end_with_quit_and_with_the_input() {
         assert!(server.is_running(), "only `quit` stops");
         let asked = Instant::now();
         server.say("quit\n");
-        server.wait_since(asked).expect_clean_within(SECOND);
+        server.wait_since(asked).expect_clean_within(SOON);
 
         let mut server = program.launch().args("--stdin commands").start();
-        server.stop_by(Stop::EndOfPipe).expect_clean_within(SECOND);
+        server.stop_by(Stop::EndOfPipe).expect_clean_within(SOON);
     }
 }
 
@@ -176,7 +178,7 @@ fn connected_peers_see_an_orderly_end() {
                 peer.send("hi\n");
             }
             peer.expect(program.greeting());
-            server.stop_by(stop).expect_clean_within(SECOND);
+            server.stop_by(stop).expect_clean_within(SOON);
             peer.expect_eof();
         }
     }
