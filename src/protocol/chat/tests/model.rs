@@ -1,0 +1,267 @@
+//! Random scripts, played to the chat and to a plain room that knows nothing of feeds, queues and folding: everybody has to
+//! receive the same bytes. The texts are written out, since scripts of others rely on them, too.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::*;
+
+/// What is wished for as a nickname, and the number of who is meant: wishes of one number are the same name. The numbers are in
+/// the order of the names. Without one: no nickname.
+const WISHES: [(&str, Option<u8>); 10] = [
+    ("ann", Some(0)),
+    ("ANN", Some(0)),
+    ("ＡＮＮ", Some(0)),
+    ("bob", Some(1)),
+    ("Bob", Some(1)),
+    ("MASSE", Some(2)),
+    ("maße", Some(2)),
+    ("o'ne", None),
+    ("ann bob", None),
+    ("*", None),
+];
+const PROMPT: &str = "Enter your nickname: ";
+const BAD_NICK: &str = "A nickname is 1 to 32 letters, digits and any of _-. (please choose another one)\n";
+
+type Wish = (&'static str, Option<u8>);
+
+/// What somebody does. Who has no nickname wishes for one, whatever the line would be.
+#[derive(Clone, Debug)]
+enum Deed {
+    Line(Line, Wish),
+    Quit,
+    End,
+    Reset,
+    Stall,
+    Resume,
+}
+
+#[derive(Clone, Debug)]
+enum Line {
+    Say(String),
+    Act(String),
+    Tell(String),
+    Rename,
+    Who,
+    Nothing,
+}
+
+#[derive(Default)]
+struct Person {
+    is_gone: bool,
+    wish: Option<Wish>,
+    owed: String,
+}
+
+/// The plain room.
+#[derive(Default)]
+struct Plain {
+    persons: Vec<Person>,
+}
+
+impl Plain {
+    fn find(&self, (_, number): Wish) -> Option<usize> {
+        self.persons.iter().position(|person| person.wish.is_some_and(|(_, other)| other == number))
+    }
+
+    fn nick(&self, who: usize) -> &'static str {
+        self.persons[who].wish.map_or("nobody", |(nick, _)| nick)
+    }
+
+    fn tell(&mut self, who: usize, text: &str) {
+        self.persons[who].owed += text;
+    }
+
+    fn tell_all(&mut self, text: &str, but: Option<usize>) {
+        for (who, person) in self.persons.iter_mut().enumerate() {
+            if person.wish.is_some() && Some(who) != but {
+                person.owed += text;
+            }
+        }
+    }
+
+    /// Gives somebody a nickname, or says why not.
+    fn claim(&mut self, who: usize, wish: Wish) -> bool {
+        let owner = self.find(wish);
+        if wish.1.is_none() {
+            self.tell(who, BAD_NICK);
+        } else if owner.is_some_and(|owner| owner != who) {
+            self.tell(who, &format!("The nickname {} is taken (please choose another one)\n", wish.0));
+        } else {
+            self.persons[who].wish = Some(wish);
+            return true;
+        }
+        false
+    }
+
+    /// Does what a line says; returns the line.
+    fn line(&mut self, who: usize, line: &Line, wish: Wish) -> String {
+        let nick = self.nick(who);
+        if self.persons[who].wish.is_none() {
+            if self.claim(who, wish) {
+                let count = self.persons.iter().filter(|person| person.wish.is_some()).count();
+                self.tell_all(&format!("Welcome {} to the room!\n", wish.0), None);
+                self.tell(who, &format!("{count} persons are here.\n"));
+            } else {
+                self.tell(who, PROMPT);
+            }
+            return wish.0.to_owned();
+        }
+        match line {
+            Line::Say(text) => {
+                self.tell_all(&format!("{nick}: {}\n", shown(text)), Some(who));
+                text.clone()
+            }
+            Line::Act(text) => {
+                self.tell_all(&format!("* {nick} {}\n", shown(text)), Some(who));
+                format!("/me {text}")
+            }
+            Line::Tell(text) => {
+                let word = wish.0.split(' ').next().unwrap_or_default();
+                let rest = wish.0.strip_prefix(word).unwrap_or_default().trim();
+                let text = [rest, text].join(" ").trim().to_owned();
+                let to = WISHES.iter().find(|(nick, _)| *nick == word).filter(|(_, number)| number.is_some());
+                match to.and_then(|&to| self.find(to)) {
+                    Some(to) => {
+                        self.tell(who, &format!("[to {}] {}\n", self.nick(to), shown(&text)));
+                        self.tell(to, &format!("[{nick}] {}\n", shown(&text)));
+                    }
+                    None => self.tell(who, &format!("Nobody here is called {word}\n")),
+                }
+                format!("/msg {word} {text}")
+            }
+            Line::Rename => {
+                if self.claim(who, wish) {
+                    self.tell_all(&format!("{nick} is now known as {}.\n", wish.0), None);
+                }
+                format!("/nick {}", wish.0)
+            }
+            Line::Who => {
+                let mut here: Vec<Wish> = self.persons.iter().filter_map(|person| person.wish).collect();
+                here.sort_by_key(|(_, number)| *number);
+                let nicks: Vec<&str> = here.iter().map(|(nick, _)| *nick).collect();
+                self.tell(who, &format!("{} persons are here: {}.\n", nicks.len(), nicks.join(", ")));
+                "/who".to_owned()
+            }
+            Line::Nothing => String::new(),
+        }
+    }
+
+    fn leave(&mut self, who: usize) {
+        self.persons[who].is_gone = true;
+        let nick = self.nick(who);
+        if self.persons[who].wish.take().is_some() {
+            self.tell_all(&format!("{nick} leaves the room!\n"), None);
+        }
+    }
+}
+
+/// Text as others see it.
+fn shown(text: &str) -> String {
+    text.replace('\x1b', "\u{FFFD}")
+}
+
+fn deeds() -> impl Strategy<Value = Vec<(Option<Index>, Deed)>> {
+    let text = || "[a-z:*\x1b]([a-zß :*/]{0,9}[a-z\x1b])?";
+    let line = prop_oneof![
+        4 => text().prop_map(Line::Say),
+        1 => text().prop_map(Line::Act),
+        3 => text().prop_map(Line::Tell),
+        3 => Just(Line::Rename),
+        1 => Just(Line::Who),
+        1 => Just(Line::Nothing),
+    ];
+    let deed = prop_oneof![
+        20 => (line, select(&WISHES[..])).prop_map(|(line, wish)| Deed::Line(line, wish)),
+        1 => Just(Deed::Quit),
+        1 => Just(Deed::End),
+        1 => Just(Deed::Reset),
+        2 => Just(Deed::Stall),
+        2 => Just(Deed::Resume),
+    ];
+    // Without somebody to do it: a newcomer does it.
+    proptest::collection::vec((proptest::option::weighted(0.9, any::<Index>()), deed), 0..80)
+}
+
+/// The chat, the plain room, and what everybody has received.
+#[derive(Default)]
+struct Both {
+    plain: Plain,
+    peers: Vec<(SimPeer, String)>,
+    /// Those who receive what they are owed only when they read again.
+    stalled: Vec<usize>,
+}
+
+impl Both {
+    fn join(&mut self, room: &mut Room) -> usize {
+        self.peers.push((room.sim.connect(), String::new()));
+        self.plain.persons.push(Person { owed: PROMPT.to_owned(), ..Person::default() });
+        self.peers.len() - 1
+    }
+
+    fn act(&mut self, who: usize, deed: &Deed, room: &mut Room) {
+        let (peer, _) = self.peers[who];
+        match deed {
+            Deed::Stall => {
+                room.sim.stall(peer);
+                self.stalled.push(who);
+            }
+            Deed::Resume => {
+                room.sim.resume(peer);
+                self.stalled.retain(|&stalled| stalled != who);
+            }
+            _ if self.plain.persons[who].is_gone => {}
+            Deed::Line(line, wish) => room.says(peer, &self.plain.line(who, line, *wish)),
+            Deed::Quit => {
+                room.says(peer, "/quit");
+                self.plain.tell(who, "Good bye!\n");
+                self.plain.leave(who);
+            }
+            Deed::End => {
+                room.sim.shut_down(peer);
+                self.plain.leave(who);
+            }
+            Deed::Reset => {
+                room.sim.reset(peer);
+                self.plain.leave(who);
+                if self.stalled.contains(&who) {
+                    // What was kept is lost.
+                    self.plain.persons[who].owed = self.peers[who].1.clone();
+                }
+            }
+        }
+    }
+
+    fn check(&mut self, room: &mut Room) -> Result<(), TestCaseError> {
+        for (who, (peer, received)) in self.peers.iter_mut().enumerate() {
+            received.push_str(&room.sees(*peer));
+            if !self.stalled.contains(&who) {
+                prop_assert_eq!(&*received, &self.plain.persons[who].owed, "person {}", who);
+            }
+        }
+        let here = self.plain.persons.iter().filter(|person| person.wish.is_some()).count();
+        prop_assert_eq!(room.persons(), here);
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everybody_receives_what_a_plain_room_would_send(script in deeds()) {
+        let (mut room, mut both) = (Room::new(), Both::default());
+        for (who, deed) in script {
+            let who = match who {
+                Some(who) if !both.peers.is_empty() => who.index(both.peers.len()),
+                _ => both.join(&mut room),
+            };
+            both.act(who, &deed, &mut room);
+            both.check(&mut room)?;
+        }
+        for who in 0..both.peers.len() {
+            both.act(who, &Deed::Resume, &mut room);
+            both.check(&mut room)?;
+        }
+    }
+}
