@@ -218,7 +218,7 @@ impl<'a> Context<'a> {
     }
 
     /// Shows this session no further input for that long. Nothing more is read of its peer meanwhile, so a peer that sends too
-    /// fast is slowed down, and loses nothing. A stop ends the rest.
+    /// fast is slowed down, and loses nothing. A stop ends the rest. While it rests, another rest is passed over.
     pub fn rest(&mut self, time: Duration) {
         if let Some(session) = self.session()
             && !time.is_zero()
