@@ -1,0 +1,256 @@
+//! A chat room of several members who type anything. One of them only listens, and reads everything: from what it sees it has
+//! to know, after each step, who is here, and nobody can speak as another or as the server.
+
+use std::collections::BTreeSet;
+
+use arbitrary::{Arbitrary, Unstructured};
+use switchboard::framing::Lines;
+use switchboard::protocol::{Chat, ChatOptions};
+use switchboard::{Limits, Sim, SimPeer, sanitize};
+
+use crate::show;
+
+/// So many can come, beside the listener.
+const MOST_MEMBERS: usize = 6;
+const LISTENER: &str = "listener";
+const PROMPT: &str = "Enter your nickname: ";
+/// How lines begin that the server says to one member, and how their texts end.
+const ANSWERS: [(&str, &str); 9] = [
+    ("A nickname is ", "(please choose another one)"),
+    ("The nickname ", " is taken (please choose another one)"),
+    ("This is a chat server", " does not speak HTTP."),
+    ("Your line is over ", " bytes and was not sent."),
+    ("Nobody here is called ", ""),
+    ("There is no command /", " (type /help for a list)"),
+    ("This command needs more: /", ""),
+    ("Good bye!", ""),
+    ("/", ""),
+];
+
+/// One thing that happens in the room.
+#[derive(Debug)]
+enum Step<'a> {
+    Join,
+    /// With a line end, and a nickname or a command before it to make it worth more.
+    Say {
+        member: u8,
+        start: &'static str,
+        text: &'a [u8],
+    },
+    /// As it is.
+    Send {
+        member: u8,
+        bytes: &'a [u8],
+    },
+    Stall(u8),
+    Resume(u8),
+    Leave(u8),
+    Vanish(u8),
+    Stop,
+}
+
+const STARTS: [&str; 12] =
+    ["", "", "ann", "bob", "/me ", "/nick ", "/msg ann ", "/msg listener ", "/who", "/quit", "//", "/help"];
+
+impl<'a> Arbitrary<'a> for Step<'a> {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        if bytes.is_empty() {
+            return Err(arbitrary::Error::NotEnoughData);
+        }
+        let step = match u8::arbitrary(bytes)? % 16 {
+            0..=5 => {
+                let (member, start) = (bytes.arbitrary()?, usize::from(u8::arbitrary(bytes)?));
+                Step::Say { member, start: STARTS[start % STARTS.len()], text: text(bytes)? }
+            }
+            6 | 7 => Step::Send { member: bytes.arbitrary()?, bytes: text(bytes)? },
+            8 => Step::Stall(bytes.arbitrary()?),
+            9 => Step::Resume(bytes.arbitrary()?),
+            10 => Step::Leave(bytes.arbitrary()?),
+            11 => Step::Vanish(bytes.arbitrary()?),
+            // Seldom, since nothing much happens after it.
+            12 if bytes.len() < 8 => Step::Stop,
+            _ => Step::Join,
+        };
+        Ok(step)
+    }
+}
+
+/// A few bytes, their number before them.
+fn text<'a>(bytes: &mut Unstructured<'a>) -> arbitrary::Result<&'a [u8]> {
+    let count = usize::from(u8::arbitrary(bytes)? % 64).min(bytes.len());
+    bytes.bytes(count)
+}
+
+/// Plays the bytes as a script of the room.
+pub fn run(bytes: &[u8]) {
+    let mut bytes = Unstructured::new(bytes);
+    let Ok((line, queue, room)) = bytes.arbitrary::<(u8, u8, u8)>() else { return };
+    let most = |small: u8, default| if small == 0 { default } else { 8 * usize::from(small) };
+    let limits =
+        Limits { max_queue: Some(most(queue, 1 << 20)), room_buffer: Some(most(room, 1 << 22)), ..Limits::default() };
+    let options = ChatOptions { max_line: most(line, 4096), ..ChatOptions::default() };
+    let mut room = Room::new(options, limits);
+    while let Ok(step) = bytes.arbitrary::<Step<'_>>() {
+        show(&step);
+        room.take(&step);
+        room.look();
+    }
+    room.end();
+}
+
+/// A room, and what a listener knows of it.
+struct Room {
+    sim: Sim<Lines<Chat>>,
+    members: Vec<Member>,
+    listener: SimPeer,
+    /// By what was announced.
+    present: BTreeSet<String>,
+    is_stopping: bool,
+}
+
+struct Member {
+    handle: SimPeer,
+    is_gone: bool,
+    /// What it received and was not looked at, since no line end has come.
+    rest: Vec<u8>,
+}
+
+impl Room {
+    fn new(options: ChatOptions, limits: Limits) -> Self {
+        let mut sim = Sim::with_limits(Chat::room(options), limits);
+        let listener = sim.connect();
+        sim.send(listener, format!("{LISTENER}\n").as_bytes());
+        let greeting = format!("{PROMPT}Welcome {LISTENER} to the room!\n1 persons are here.\n");
+        assert_eq!(sim.received(listener), greeting.as_bytes());
+        let present = BTreeSet::from([LISTENER.to_owned()]);
+        Room { sim, members: Vec::new(), listener, present, is_stopping: false }
+    }
+
+    fn take(&mut self, step: &Step<'_>) {
+        match *step {
+            Step::Join if self.members.len() < MOST_MEMBERS && !self.is_stopping => {
+                let handle = self.sim.connect();
+                self.members.push(Member { handle, is_gone: false, rest: Vec::new() });
+            }
+            Step::Join => {}
+            Step::Say { member, start, text } => self.send(member, &[start.as_bytes(), text, b"\n"].concat()),
+            Step::Send { member, bytes } => self.send(member, bytes),
+            Step::Stall(member) => self.with(member, Sim::stall),
+            Step::Resume(member) => self.with(member, Sim::resume),
+            Step::Leave(member) => self.lose(member, Sim::shut_down),
+            Step::Vanish(member) => self.lose(member, Sim::reset),
+            Step::Stop => {
+                if !std::mem::replace(&mut self.is_stopping, true) {
+                    self.sim.stop();
+                }
+            }
+        }
+    }
+
+    fn with(&mut self, member: u8, act: impl FnOnce(&mut Sim<Lines<Chat>>, SimPeer)) {
+        if !self.members.is_empty() {
+            let number = usize::from(member) % self.members.len();
+            act(&mut self.sim, self.members[number].handle);
+        }
+    }
+
+    fn send(&mut self, member: u8, bytes: &[u8]) {
+        if !self.members.is_empty() {
+            let number = usize::from(member) % self.members.len();
+            if !self.members[number].is_gone {
+                self.sim.send(self.members[number].handle, bytes);
+            }
+        }
+    }
+
+    fn lose(&mut self, member: u8, act: impl FnOnce(&mut Sim<Lines<Chat>>, SimPeer)) {
+        if !self.members.is_empty() {
+            let number = usize::from(member) % self.members.len();
+            self.members[number].is_gone = true;
+            act(&mut self.sim, self.members[number].handle);
+        }
+    }
+
+    /// Reads what everybody has received.
+    fn look(&mut self) {
+        let seen = String::from_utf8(self.sim.received(self.listener)).expect("the server sends UTF-8");
+        for line in seen.split_inclusive('\n') {
+            let line = line.strip_suffix('\n').unwrap_or_else(|| panic!("{line:?} has no end"));
+            assert_eq!(sanitize(line.as_bytes()), line);
+            self.hear(line);
+        }
+        for member in &mut self.members {
+            member.rest.extend(self.sim.received(member.handle));
+            let whole = member.rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            let seen: Vec<u8> = member.rest.drain(..whole).collect();
+            let seen = String::from_utf8(seen).expect("the server sends UTF-8");
+            seen.lines().for_each(check_line);
+        }
+        if !self.is_stopping {
+            assert_eq!(self.present.len(), self.sim.handler().get_ref().persons(), "{:?}", self.present);
+        }
+    }
+
+    /// A line that the listener sees, who has asked nothing: it is the talk of somebody who is here, or a notice.
+    fn hear(&mut self, line: &str) {
+        if let Some((nick, _)) = line.split_once(' ').filter(|(_, rest)| *rest == "leaves the room!") {
+            assert!(self.present.remove(nick), "{nick} was not here");
+        } else if let Some((old, new)) = renamed(line) {
+            assert!(self.present.remove(old), "{old} was not here");
+            assert!(self.present.insert(new.to_owned()), "{new} was here");
+        } else if let Some(nick) = line.strip_prefix("Welcome ").and_then(|rest| rest.strip_suffix(" to the room!")) {
+            assert!(self.present.insert(nick.to_owned()), "{nick} was here");
+        } else {
+            let nick = speaker(line).unwrap_or_else(|| panic!("{line:?} is neither talk nor a notice"));
+            assert!(self.present.contains(nick), "{nick} is not here");
+        }
+    }
+
+    /// All leave, and the listener sees them go.
+    fn end(mut self) {
+        for number in 0..self.members.len() {
+            self.take(&Step::Resume(number as u8));
+            self.look();
+            self.take(&Step::Leave(number as u8));
+            self.look();
+        }
+        if !self.is_stopping {
+            assert_eq!(self.present, BTreeSet::from([LISTENER.to_owned()]));
+        }
+        self.take(&Step::Stop);
+        self.look();
+        self.sim.shut_down(self.listener);
+        assert!(self.sim.is_stopped());
+        assert_eq!((self.sim.handler().get_ref().persons(), self.sim.timers()), (0, 0));
+    }
+}
+
+/// Who says this, if it is what a member says.
+fn speaker(line: &str) -> Option<&str> {
+    if let Some(action) = line.strip_prefix("* ") {
+        return action.split_once(' ').map(|(nick, _)| nick);
+    }
+    if let Some(private) = line.strip_prefix('[') {
+        return private.split_once("] ").map(|(nick, _)| nick);
+    }
+    line.split_once(": ").map(|(nick, _)| nick).filter(|nick| !nick.contains(' '))
+}
+
+fn renamed(line: &str) -> Option<(&str, &str)> {
+    let (old, rest) = line.split_once(' ')?;
+    Some((old, rest.strip_prefix("is now known as ")?.strip_suffix('.')?))
+}
+
+/// A line that a member sees who may have asked for something. Prompts have no end, so they come before other texts.
+fn check_line(line: &str) {
+    assert_eq!(sanitize(line.as_bytes()), line);
+    let mut line = line;
+    while let Some(rest) = line.strip_prefix(PROMPT) {
+        line = rest;
+    }
+    let is_answer = ANSWERS.iter().any(|(start, end)| line.starts_with(start) && line.ends_with(end));
+    let is_count = line.split_once(" persons are here").is_some_and(|(count, _)| count.parse::<usize>().is_ok());
+    let is_notice = line.ends_with(" leaves the room!") || line.starts_with("Welcome ") || renamed(line).is_some();
+    let is_talk = speaker(line).is_some() || line.starts_with("[to ");
+    assert!(is_answer || is_count || is_notice || is_talk, "{line:?} is not a text of the server");
+}

@@ -1,0 +1,41 @@
+//! What fuzzers do with their bytes: one plain function a target, which panics when it has found something.
+//!
+//! A target makes a script of the bytes, plays it to the code under test, and compares what happens with a model, or with
+//! what is promised. It runs under libFuzzer (`fuzz_targets`, and `run` beside this crate), and each build of the tests
+//! replays the inputs that are kept in `corpus`. Invariant: what a target does depends on its bytes alone, so a finding can
+//! be repeated. Opens no socket, starts no thread and reads no clock.
+
+use std::fmt::Debug;
+use std::sync::LazyLock;
+
+pub mod address;
+pub mod chat;
+pub mod framing;
+pub mod sanitizer;
+pub mod sim;
+
+/// A target: what is fuzzed under this name.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of its program, and of its folder in `corpus`.
+    pub name: &'static str,
+    /// Takes any bytes. Panics when something is wrong with the code under test.
+    pub run: fn(&[u8]),
+}
+
+/// All targets. A new one needs a module, a line here, a program in `fuzz_targets` and Cargo.toml, and a folder in `corpus`.
+pub const TARGETS: [Target; 5] = [
+    Target { name: "address", run: address::run },
+    Target { name: "chat", run: chat::run },
+    Target { name: "framing", run: framing::run },
+    Target { name: "sanitizer", run: sanitizer::run },
+    Target { name: "sim", run: sim::run },
+];
+
+/// Shows a step of a script where the environment variable `SHOW` is set: for whoever looks at one input.
+fn show(step: &dyn Debug) {
+    static IS_ON: LazyLock<bool> = LazyLock::new(|| std::env::var_os("SHOW").is_some());
+    if *IS_ON {
+        eprintln!("{step:?}");
+    }
+}
