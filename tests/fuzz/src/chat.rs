@@ -2,23 +2,27 @@
 //! to know, after each step, who is here, and nobody can speak as another or as the server.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use switchboard::framing::Lines;
 use switchboard::protocol::{Chat, ChatOptions};
-use switchboard::{Limits, Sim, SimPeer, sanitize};
+use switchboard::{Limits, Rate, Sim, SimPeer, sanitize};
 
 use crate::show;
 
 /// So many can come, beside the listener.
 const MOST_MEMBERS: usize = 6;
+/// By then the slowest member is shown the last line of the longest script, and the most patient room has lost its patience.
+const LONGEST_REST: Duration = Duration::from_secs(3600);
 const LISTENER: &str = "listener";
 const PROMPT: &str = "Enter your nickname: ";
 /// How lines begin that the server says to one member, and how their texts end.
-const ANSWERS: [(&str, &str); 9] = [
+const ANSWERS: [(&str, &str); 10] = [
     ("A nickname is ", "(please choose another one)"),
     ("The nickname ", " is taken (please choose another one)"),
     ("This is a chat server", " does not speak HTTP."),
+    ("You took too long", " to choose a nickname."),
     ("Your line is over ", " bytes and was not sent."),
     ("Nobody here is called ", ""),
     ("There is no command /", " (type /help for a list)"),
@@ -46,6 +50,7 @@ enum Step<'a> {
     Resume(u8),
     Leave(u8),
     Vanish(u8),
+    Wait(Duration),
     Stop,
 }
 
@@ -67,6 +72,7 @@ impl<'a> Arbitrary<'a> for Step<'a> {
             9 => Step::Resume(bytes.arbitrary()?),
             10 => Step::Leave(bytes.arbitrary()?),
             11 => Step::Vanish(bytes.arbitrary()?),
+            13 => Step::Wait(Duration::from_millis(100 * u64::from(u8::arbitrary(bytes)?))),
             // Seldom, since nothing much happens after it.
             12 if bytes.len() < 8 => Step::Stop,
             _ => Step::Join,
@@ -81,14 +87,37 @@ fn text<'a>(bytes: &mut Unstructured<'a>) -> arbitrary::Result<&'a [u8]> {
     bytes.bytes(count)
 }
 
+/// The limits of a room. Zero is the default, or none; small ones are met soon.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Frame {
+    max_line: u8,
+    max_queue: u8,
+    room_buffer: u8,
+    rate: u8,
+    handshake: u8,
+}
+
+impl Frame {
+    fn limits(self) -> (ChatOptions, Limits) {
+        let or = |small: u8, default| if small == 0 { default } else { 8 * usize::from(small) };
+        let rate = Rate { count: self.rate.into(), per: Duration::from_secs(1), burst: self.rate.into() };
+        let options = ChatOptions {
+            max_line: or(self.max_line, 4096),
+            rate: Some(rate).filter(|rate| rate.count > 0),
+            handshake: Some(Duration::from_secs(self.handshake.into())).filter(|patience| !patience.is_zero()),
+            ..ChatOptions::default()
+        };
+        let max_queue = Some(or(self.max_queue, 1 << 20));
+        let limits = Limits { max_queue, room_buffer: Some(or(self.room_buffer, 1 << 22)), ..Limits::default() };
+        (options, limits)
+    }
+}
+
 /// Plays the bytes as a script of the room.
 pub fn run(bytes: &[u8]) {
     let mut bytes = Unstructured::new(bytes);
-    let Ok((line, queue, room)) = bytes.arbitrary::<(u8, u8, u8)>() else { return };
-    let most = |small: u8, default| if small == 0 { default } else { 8 * usize::from(small) };
-    let limits =
-        Limits { max_queue: Some(most(queue, 1 << 20)), room_buffer: Some(most(room, 1 << 22)), ..Limits::default() };
-    let options = ChatOptions { max_line: most(line, 4096), ..ChatOptions::default() };
+    let Ok(frame) = bytes.arbitrary::<Frame>() else { return };
+    let (options, limits) = frame.limits();
     let mut room = Room::new(options, limits);
     while let Ok(step) = bytes.arbitrary::<Step<'_>>() {
         show(&step);
@@ -139,6 +168,7 @@ impl Room {
             Step::Resume(member) => self.with(member, Sim::resume),
             Step::Leave(member) => self.lose(member, Sim::shut_down),
             Step::Vanish(member) => self.lose(member, Sim::reset),
+            Step::Wait(time) => self.sim.advance(time),
             Step::Stop => {
                 if !std::mem::replace(&mut self.is_stopping, true) {
                     self.sim.stop();
@@ -214,6 +244,8 @@ impl Room {
             self.take(&Step::Leave(number as u8));
             self.look();
         }
+        self.take(&Step::Wait(LONGEST_REST));
+        self.look();
         if !self.is_stopping {
             assert_eq!(self.present, BTreeSet::from([LISTENER.to_owned()]));
         }
