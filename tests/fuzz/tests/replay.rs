@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use switchboard_fuzz::TARGETS;
 
 /// A corpus is a few inputs that reach much, not all that were ever found.
-const MOST_INPUTS: usize = 72;
+const MOST_INPUTS: usize = 64;
 const LONGEST_INPUT: usize = 1024;
 
 fn folder(name: &str) -> PathBuf {
@@ -45,8 +45,10 @@ fn every_input_of_the_corpus_passes() {
 fn every_target_has_a_program_and_a_corpus_and_there_are_no_others() {
     let names: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(names.len(), TARGETS.len());
-    assert_eq!(stems(&folder("fuzz_targets")), names);
-    assert_eq!(stems(&folder("corpus")), names);
+    let programs = stems(&folder("fuzz_targets"));
+    assert_eq!(stems(&folder("corpus")), programs);
+    // Without a feature its targets are missing, and nothing else.
+    assert!(names == programs || names.is_subset(&programs) && !cfg!(feature = "doctor"), "{names:?}");
     let manifest = fs::read_to_string(folder("Cargo.toml")).expect("a readable file");
     for name in names {
         assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "Cargo.toml lacks {name}");
