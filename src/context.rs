@@ -10,6 +10,7 @@ use slotmap::Key;
 
 use crate::address::Address;
 use crate::feed::{Feed, FeedId};
+use crate::framing::FramingError;
 use crate::handler::{Closed, Peer, Token};
 use crate::jobs::Ticket;
 use crate::printer::Note;
@@ -44,6 +45,13 @@ enum Speaker {
 impl<'a> Context<'a> {
     pub(crate) fn of_connection(tables: &'a mut Tables, token: Token) -> Self {
         Context { tables, speaker: Speaker::Connection(token), head: &[], has_replied: false }
+    }
+
+    /// Notes for the log that the peer's input was malformed, or not whole.
+    pub(crate) fn note_framing(&mut self, error: &FramingError) {
+        if let Some(peer) = self.peer() {
+            self.tables.journal.framing(peer, error, self.tables.now);
+        }
     }
 
     pub(crate) fn of_datagram(tables: &'a mut Tables) -> Self {

@@ -51,7 +51,7 @@ impl Tables {
         if let Some(left) = limit.checked_sub(quiet).filter(|left| !left.is_zero()) {
             return self.set_deadline(token, left);
         }
-        log::warn!("{} dropped: {} bytes not taken for {limit:?}", connection.peer, connection.owed(&self.feeds));
+        self.journal.stuck(connection.peer, (connection.owed(&self.feeds), limit), self.now);
         self.kill(token);
     }
 

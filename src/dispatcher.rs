@@ -422,7 +422,7 @@ impl<H: Handler> Dispatcher<H> {
         for (token, why) in ended {
             let session = self.sessions.remove(token);
             if let Some(connection) = self.tables.connections.get(token) {
-                log_end(connection, &why, self.sessions.len());
+                self.tables.journal.closed(connection.peer, (&why, self.sessions.len()), self.tables.now);
             }
             if let Some(session) = session {
                 let service = self.tables.connections.get(token).map_or(0, |connection| connection.service);
@@ -461,10 +461,4 @@ impl<H: Handler> Dispatcher<H> {
         self.tables.jobs.give_up();
         unsent
     }
-}
-
-/// One line a session's end. What the reactor's limits did is a warning with figures, what peers did is information.
-fn log_end(connection: &Connection, why: &Closed, left: usize) {
-    let (peer, level) = (connection.peer, if why.is_by_limit() { log::Level::Warn } else { log::Level::Info });
-    log::log!(level, "{peer} closed: {why} ({left} connections)");
 }

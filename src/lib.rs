@@ -121,6 +121,7 @@ mod workers;
 mod jobs;
 #[cfg(feature = "storage")]
 pub mod storage;
+mod journal;
 mod throttle;
 mod turn;
 mod stop;

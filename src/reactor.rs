@@ -23,10 +23,9 @@ use crate::limits::Limits;
 use crate::printer::Printer;
 use crate::service::Service;
 use crate::socket::{Listener, SocketOptions};
-use crate::stop::{Signals, Stopper};
+use crate::stop::{Signalled, Signals, Stopper};
 use crate::stream::Stream;
 use crate::tables::{Stop, Tables};
-use crate::throttle::Throttle;
 use crate::turn::TurnClock;
 
 /// The reactor's own sources. A connection's token is at least 2^32, a listener's lies in between.
@@ -77,7 +76,6 @@ pub struct Reactor<H: Handler> {
     options: SocketOptions,
     connector: Connector,
     pause: Pause,
-    refusals: Throttle,
     console: Option<(Console, ConsoleMode)>,
     console_retry: Option<Instant>,
     printer: Printer,
@@ -122,7 +120,6 @@ impl<H: Handler> Reactor<H> {
             options: SocketOptions::default(),
             connector: Connector::default(),
             pause: Pause::new(),
-            refusals: Throttle::new(),
             console: None,
             console_retry: None,
             printer: Printer::new(STDOUT),
@@ -198,7 +195,8 @@ impl<H: Handler> Reactor<H> {
         Ok(self.console.is_some())
     }
 
-    /// Stops at SIGTERM and SIGINT, and at SIGHUP unless the process was started with it ignored (`nohup`).
+    /// Stops at SIGTERM and SIGINT, and at SIGHUP unless the process was started with it ignored (`nohup`). SIGUSR1 logs the
+    /// [`Stats`](crate::Stats).
     ///
     /// # Errors
     /// When the system refuses a signal handler or the poll its source.
@@ -380,14 +378,13 @@ impl<H: Handler> Reactor<H> {
         let Some(refusal) = tables.services[usize::from(*service)].refusal(peer, admission) else {
             let connection = Connection::new(stream, peer, (Phase::Open, *service));
             if let Err(error) = self.dispatcher.open(connection, listener) {
-                log::warn!("{peer} lost: {error}");
+                let tables = &mut self.dispatcher.tables;
+                tables.journal.lost(peer, &error, tables.now);
             }
             return;
         };
         tables.stats.note_refusal(refusal);
-        if let Some(count) = self.refusals.note(tables.now) {
-            log::warn!("{peer} refused: {refusal} ({count} refused since the last such line)");
-        }
+        tables.journal.refused(peer, refusal, tables.now);
     }
 
     fn take_datagrams(&mut self) {
@@ -411,11 +408,14 @@ impl<H: Handler> Reactor<H> {
 
     /// Takes a wish to stop one step further.
     fn step_stop(&mut self) {
-        let (signals, hang_ups) = self.signals.as_mut().map_or((0, 0), Signals::take);
+        let Signalled { stops, hang_ups, wants_stats } = self.signals.as_mut().map(Signals::take).unwrap_or_default();
         let tables = &mut self.dispatcher.tables;
+        if wants_stats {
+            tables.stats().log();
+        }
         // A terminal that closes ends the input and sends SIGHUP, in any order: one wish, said twice.
         let hang_ups = if tables.stop == Stop::Running { hang_ups.min(1) } else { 0 };
-        tables.stop = match (tables.stop, self.stopper.take() + signals + hang_ups) {
+        tables.stop = match (tables.stop, self.stopper.take() + stops + hang_ups) {
             (stop, 0) => stop,
             (Stop::Running | Stop::Requested, 1) => Stop::Requested,
             _ => Stop::Now,

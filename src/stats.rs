@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::admission::Refusal;
 
-/// Figures since the start, as `stats` at the console shows them.
+/// Figures since the start, as `stats` at the console and SIGUSR1 show them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -19,6 +19,8 @@ pub struct Stats {
     pub refused_full: u64,
     /// Of these, for [`Limits::max_per_host`](crate::Limits::max_per_host).
     pub refused_per_host: u64,
+    /// Of these, for [`Admission`](crate::Admission).
+    pub refused_denied: u64,
     /// Bytes received, ever.
     pub bytes_in: u64,
     /// Bytes that the kernel took, ever.
@@ -55,13 +57,14 @@ impl fmt::Display for Stats {
         )?;
         write!(
             f,
-            "in feeds {}, timers {}, turns {}, longest turn {:.1?}, full {}, host full {}, datagrams dropped {}, stale {}",
+            "in feeds {}, timers {}, turns {}, longest turn {:.1?}, full {}, host full {}, denied {}, datagrams dropped {}, stale {}",
             self.in_feeds,
             self.timers,
             self.turns,
             self.longest_turn,
             self.refused_full,
             self.refused_per_host,
+            self.refused_denied,
             self.datagrams_dropped,
             self.stale
         )
@@ -69,13 +72,21 @@ impl fmt::Display for Stats {
 }
 
 impl Stats {
+    /// Logs them, a line of its own each. Somebody has asked for them, so programs let them through at any level: see the
+    /// target of these lines in `cli`.
+    pub(crate) fn log(&self) {
+        for line in self.to_string().lines() {
+            log::info!("{line}");
+        }
+    }
+
     /// Counts a client that was not let in.
     pub(crate) fn note_refusal(&mut self, refusal: Refusal) {
         self.refused += 1;
         match refusal {
             Refusal::Full => self.refused_full += 1,
             Refusal::HostFull => self.refused_per_host += 1,
-            Refusal::Denied => {}
+            Refusal::Denied => self.refused_denied += 1,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The ways to ask a reactor to stop from outside of it: another thread, or a signal.
+//! The ways to ask something of a reactor from outside of it, mostly to stop: another thread, or a signal.
 //!
 //! Invariant: the first wish drains, the second ends at once, and none is lost or counted twice.
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mio::{Interest, Registry, Waker};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals as SignalSource;
 
 /// Stops a running [`Reactor`](crate::Reactor) from anywhere: a clone can go to another thread.
@@ -39,7 +39,7 @@ impl Stopper {
     }
 }
 
-/// SIGTERM, SIGINT and SIGHUP as one more source of the loop.
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 as one more source of the loop.
 pub(crate) struct Signals {
     source: SignalSource,
     /// Looking costs a system call, so it is done only after an edge.
@@ -48,7 +48,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     pub(crate) fn new(registry: &Registry, token: mio::Token) -> io::Result<Self> {
-        let mut signals = vec![SIGTERM, SIGINT];
+        let mut signals = vec![SIGTERM, SIGINT, SIGUSR1];
         // nohup(1) starts its program with SIGHUP ignored; a handler would undo that.
         if !is_ignored(SIGHUP) {
             signals.push(SIGHUP);
@@ -63,14 +63,31 @@ impl Signals {
         self.has_news = true;
     }
 
-    /// The numbers of signals and of hang-ups (SIGHUP) among the signals, since the last look.
-    pub(crate) fn take(&mut self) -> (usize, usize) {
-        if !std::mem::take(&mut self.has_news) {
-            return (0, 0);
+    /// What came since the last look.
+    pub(crate) fn take(&mut self) -> Signalled {
+        let mut signalled = Signalled::default();
+        if std::mem::take(&mut self.has_news) {
+            for signal in self.source.pending() {
+                match signal {
+                    SIGHUP => signalled.hang_ups += 1,
+                    SIGUSR1 => signalled.wants_stats = true,
+                    _ => signalled.stops += 1,
+                }
+            }
         }
-        let (hang_ups, others): (Vec<_>, Vec<_>) = self.source.pending().partition(|&signal| signal == SIGHUP);
-        (others.len(), hang_ups.len())
+        signalled
     }
+}
+
+/// What signals have asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Signalled {
+    /// SIGTERM and SIGINT: wishes to stop.
+    pub(crate) stops: usize,
+    /// SIGHUP.
+    pub(crate) hang_ups: usize,
+    /// SIGUSR1, however often: the figures, for the log.
+    pub(crate) wants_stats: bool,
 }
 
 /// Whether the process was started with a signal ignored, by `/proc/self/status` (proc(5)); false where there is none.

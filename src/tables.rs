@@ -16,6 +16,7 @@ use crate::connection::{Connection, Flags, Phase};
 use crate::feed::{Feed, FeedId};
 use crate::handler::{Closed, Token};
 use crate::jobs::Jobs;
+use crate::journal::Journal;
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 use crate::pool::Pools;
@@ -72,6 +73,7 @@ pub(crate) struct Tables {
     /// The service for which the handler is called outside of any connection.
     pub(crate) outside: u16,
     pub(crate) stats: Stats,
+    pub(crate) journal: Journal,
     /// Bytes in the outboxes of all connections.
     pub(crate) queued: usize,
     pub(crate) stop: Stop,
@@ -101,8 +103,7 @@ pub(crate) struct Tables {
     pub(crate) console_waits_for: Option<Token>,
     /// The handler takes no lines for now.
     pub(crate) handler_holds_console: bool,
-    /// Connections asked for.
-    /// With the service that asked.
+    /// Connections asked for, each with the service that asked.
     pub(crate) wanted: Vec<(Address, u16)>,
     pub(crate) ready: Vec<Token>,
     pub(crate) dirty: Vec<Token>,
@@ -122,6 +123,7 @@ impl Tables {
             outside: 0,
             limits,
             stats: Stats::default(),
+            journal: Journal::new(),
             queued: 0,
             stop: Stop::Running,
             jobs: Jobs::default(),

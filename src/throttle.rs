@@ -9,6 +9,12 @@ pub(crate) struct Throttle {
     unsaid: u64,
 }
 
+/// A [`Throttle`] for each kind of event.
+#[derive(Debug)]
+pub(crate) struct Throttles<K> {
+    pub(crate) kinds: Vec<(K, Throttle)>,
+}
+
 /// Time between two lines about the same thing. 10 s: seen at once, and six lines a minute at most.
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -28,6 +34,23 @@ impl Throttle {
     }
 }
 
+impl<K: PartialEq> Throttles<K> {
+    pub(crate) fn new() -> Self {
+        Throttles { kinds: Vec::new() }
+    }
+
+    /// As [`Throttle::note`], for events of this kind. There should be few kinds: they are looked through one by one.
+    pub(crate) fn note(&mut self, kind: K, now: Instant) -> Option<u64> {
+        if let Some((_, throttle)) = self.kinds.iter_mut().find(|(known, _)| *known == kind) {
+            return throttle.note(now);
+        }
+        let mut throttle = Throttle::new();
+        let said = throttle.note(now);
+        self.kinds.push((kind, throttle));
+        said
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +64,13 @@ mod tests {
         }
         assert_eq!(throttle.note(start + INTERVAL), Some(100));
         assert_eq!(throttle.note(start + 3 * INTERVAL), Some(1));
+    }
+
+    #[test]
+    fn kinds_are_counted_apart() {
+        let (start, mut throttles) = (Instant::now(), Throttles::new());
+        assert_eq!((throttles.note('a', start), throttles.note('b', start)), (Some(1), Some(1)));
+        assert_eq!((throttles.note('a', start), throttles.note('a', start)), (None, None));
+        assert_eq!((throttles.note('a', start + INTERVAL), throttles.note('b', start + INTERVAL)), (Some(3), Some(1)));
     }
 }

@@ -36,12 +36,15 @@ pub fn log_level(verbose: u8) -> LevelFilter {
 /// before the level.
 pub fn start_log(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(level).parse_default_env().format(|out, record| {
-        // What a peer sent may be part of the message, and a terminal may show it.
-        let message = record.args().to_string();
-        let time = out.timestamp();
-        writeln!(out, "{time} {:<5} {}", record.level(), crate::sanitize(message.as_bytes()))
-    });
+    // Figures are logged when somebody asks for them (SIGUSR1), so they are shown at any level.
+    builder.filter_level(level).filter_module("switchboard::stats", LevelFilter::Info).parse_default_env().format(
+        |out, record| {
+            // What a peer sent may be part of the message, and a terminal may show it.
+            let message = record.args().to_string();
+            let time = out.timestamp();
+            writeln!(out, "{time} {:<5} {}", record.level(), crate::sanitize(message.as_bytes()))
+        },
+    );
     if let Ok(stderr) = Output::stderr() {
         builder.target(env_logger::Target::Pipe(Box::new(Diagnostics::new(stderr))));
     }

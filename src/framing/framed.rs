@@ -24,8 +24,8 @@ use crate::workers::Done;
 /// - A message that is too long is discarded as it comes and takes no memory. [`Handler::too_long`] is called once for
 ///   it, and what follows it is understood again.
 /// - Where the input is malformed or ends within a message, [`Handler::framing_failed`] is called, and the log has a
-///   warning with the peer and the figures: what was cut off is lost data, whatever the handler does about it. An
-///   incomplete message is never shown. After malformed input the session is closed; after the end of input,
+///   warning with the peer and the figures (one each 10 s of a kind): what was cut off is lost data, whatever the handler
+///   does about it. An incomplete message is never shown. After malformed input the session is closed; after the end of input,
 ///   [`Handler::eof`] follows as always.
 /// - Messages wait while output to their sender is over the high mark, or a job of its session is under way
 ///   ([`Context::may_continue`]).
@@ -71,9 +71,7 @@ impl<F: Framer, H: Handler> Framed<F, H> {
     }
 
     fn fail(&mut self, session: &mut FramedSession<H::Session, F::State>, error: FramingError, cx: &mut Context<'_>) {
-        if let Some(peer) = cx.peer() {
-            log::warn!("{peer}: {error}");
-        }
+        cx.note_framing(&error);
         self.inner.framing_failed(&mut session.inner, &error, cx);
     }
 }

@@ -14,7 +14,7 @@ use crate::framing::Lines;
 use crate::handler::{Handler, Origin};
 use crate::sanitize::sanitize;
 use crate::storage::{Schema, Store, StoreError, Trouble};
-use crate::throttle::Throttle;
+use crate::throttle::Throttles;
 use crate::workers::{Done, Workers};
 
 use super::text::{fill, is_http};
@@ -56,7 +56,7 @@ pub struct Phonebook {
     /// What is being said: kept for its memory.
     text: Vec<u8>,
     /// Which kinds of trouble with the file were logged.
-    troubles: Vec<(Trouble, Throttle)>,
+    troubles: Throttles<Trouble>,
 }
 
 /// What is kept for each connection.
@@ -89,7 +89,7 @@ impl Phonebook {
     #[must_use]
     pub fn book(store: Store, options: PhonebookOptions) -> Lines<Phonebook> {
         let store = Workers::new("phonebook", WAITING, vec![store]);
-        Lines::new(Phonebook { store, text: Vec::new(), troubles: Vec::new() }, options.max_line)
+        Lines::new(Phonebook { store, text: Vec::new(), troubles: Throttles::new() }, options.max_line)
     }
 }
 
@@ -217,13 +217,7 @@ impl Phonebook {
     /// The file is in trouble: the client is told that, the operator what.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
         cx.reply(texts::FAILED.as_bytes());
-        let trouble = error.trouble();
-        let known = self.troubles.iter().position(|(known, _)| *known == trouble);
-        let at = known.unwrap_or_else(|| {
-            self.troubles.push((trouble, Throttle::new()));
-            self.troubles.len() - 1
-        });
-        if let Some(count) = self.troubles[at].1.note(cx.now()) {
+        if let Some(count) = self.troubles.note(error.trouble(), cx.now()) {
             log::error!("phone book: {error} (commands that failed: {count})");
         }
     }

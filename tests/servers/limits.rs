@@ -310,3 +310,48 @@ fn each_host_gets_so_many_datagrams_answered_and_the_others_are_counted() {
     socket.set_nonblocking(true).expect("a socket of ours");
     socket.recv(&mut buffer).expect_err("no eleventh answer");
 }
+
+/// The number of lines in the log that say this of a peer.
+fn said(server: &Server, what: &str) -> usize {
+    server.stderr.lines().iter().filter(|line| line.contains(what)).count()
+}
+
+#[test]
+fn a_crowd_that_is_refused_fills_no_disk() {
+    let start = Instant::now();
+    let mut server = Program::Echo.launch().args("--deny 127.0.0.2/32 --stdin commands").start();
+    for _ in 0..200 {
+        expect_refused(&mut Peer::connect_from("127.0.0.2", &server.address()));
+    }
+    server.say("stats\n");
+    server.stderr.wait_for("denied 200");
+    let most = 1 + start.elapsed().as_secs() as usize / 10;
+    assert!((1..=most).contains(&said(&server, "refused:")), "{}", server.stderr.text());
+}
+
+#[test]
+fn members_who_are_closed_by_a_limit_are_one_line_until_all_are_asked_for() {
+    for (flag, lines) in [("", 1), ("-v", 20)] {
+        let start = Instant::now();
+        let server =
+            Program::Chat.launch().args("--room-buffer 65536 --send-buffer 4096 --rate off").args(flag).start();
+        let mut talker = member(&server, "talker");
+        let stuck: Vec<Peer> = (0..20)
+            .map(|number| {
+                let mut peer = Peer::connect_narrow(&server.address(), 4096);
+                peer.send(format!("stuck{number}\n"));
+                talker.line_where(|line| line == format!("Welcome stuck{number} to the room!"));
+                peer
+            })
+            .collect();
+        let text = "x".repeat(1000);
+        for _ in 0..200 {
+            talker.send(format!("{text}\n"));
+        }
+        for _ in &stuck {
+            talker.line_where(|line| line.starts_with("stuck") && line.ends_with(" leaves the room!"));
+        }
+        let most = lines + start.elapsed().as_secs() as usize / 10;
+        assert!((lines..=most).contains(&said(&server, " closed: ")), "{}", server.stderr.text());
+    }
+}

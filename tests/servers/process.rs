@@ -206,3 +206,17 @@ fn the_operator_sees_who_is_connected_and_closes_one() {
     server.say(format!("kick {number}\n"));
     server.stderr.wait_for(&format!("nobody has the number {number:?}"));
 }
+
+#[test]
+fn a_signal_logs_the_figures_at_every_level_of_the_log() {
+    for flag in ["-q", "-vv"] {
+        let mut server = Program::Echo.launch().args("--stdin ignore").args(flag).start();
+        let mut peer = Peer::connect(&server.address());
+        peer.echo("hello\n");
+        server.signal(Signal::USR1);
+        server.stderr.wait_for("connections 1, accepted 1, refused 0, bytes in 6, bytes out 6, queued 0\n");
+        server.stderr.wait_for("in feeds 0, timers 0, turns ");
+        peer.echo("still here\n");
+        assert!(server.is_running());
+    }
+}
