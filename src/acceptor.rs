@@ -27,7 +27,7 @@ enum Socket {
     Tcp(net::TcpListener),
     /// The guard first: the path is to be removed while the socket still listens.
     #[expect(dead_code, reason = "held for what its drop does")]
-    Unix(PathGuard, net::UnixListener, SocketOptions),
+    Unix(Option<PathGuard>, net::UnixListener, SocketOptions),
 }
 
 /// What one `accept` brought.

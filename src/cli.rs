@@ -4,6 +4,7 @@
 //! `listening on ADDRESS` a socket, and a program's own result where it has one; everything else goes to standard error.
 
 mod args;
+mod handed;
 mod report;
 mod run;
 mod server;

@@ -38,6 +38,7 @@ mod servers {
     mod listening;
     mod phonebook;
     mod process;
+    mod service;
     mod stopping;
     mod sum;
     mod switchboard;

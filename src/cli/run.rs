@@ -1,5 +1,6 @@
 //! From a command line to a server that runs, and to its exit code.
 
+use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
@@ -12,9 +13,10 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::SIGXFSZ;
 
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
+use super::handed::{Handed, notify_ready};
 use super::report::{fail, log_level, start_log, usage_error};
 use super::server::{Operator, Server, Service, ServiceHost, StartError};
-use crate::socket::bind;
+use crate::socket::{Listener, SocketOptions, bind};
 use crate::{Address, ConsoleMode, Handler, Host, Limits, Reactor};
 
 /// Serves until asked to stop: what a server's `main` does.
@@ -39,36 +41,47 @@ impl ServiceHost for Alone<'_> {
 
     fn host<H: Handler + 'static>(self, service: Service<H>) -> Self::Output {
         let (handler, service) = service.split();
-        host(&self.0.process, handler, &[Place { listen: self.0.listen.clone(), service }])
+        host(&self.0.process, handler, &[Place { name: None, listen: self.0.listen.clone(), service }])
     }
 }
 
 /// A service whose handler is at its place already, and what it listens to.
 pub(crate) struct Place {
+    /// What it is called, where there are several.
+    pub(crate) name: Option<String>,
     pub(crate) listen: ListenArgs,
     pub(crate) service: Service<()>,
 }
 
 impl Place {
-    /// Where it is to listen: its own port on loopback unless told otherwise.
-    ///
     /// # Errors
     /// For datagrams that it has no use for.
-    pub(crate) fn addresses(&self) -> Result<Vec<Address>, StartError> {
-        let listen = &self.listen.listen;
-        if listen.is_empty() {
-            return Ok(vec![Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.service.port }]);
-        }
-        match listen
-            .iter()
-            .find(|address| matches!(address, Address::Udp { .. }))
-            .filter(|_| !self.service.has_datagrams)
-        {
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        match self.useless(self.listen.listen.iter()) {
             Some(udp) => {
                 Err(StartError::usage(format!("{udp}: this server has no use for datagrams; give it without udp:")))
             }
-            None => Ok(listen.clone()),
+            None => Ok(()),
         }
+    }
+
+    fn useless<'a>(&self, mut addresses: impl Iterator<Item = &'a Address>) -> Option<&'a Address> {
+        addresses.find(|address| matches!(address, Address::Udp { .. }) && !self.service.has_datagrams)
+    }
+
+    /// Opens all that it is to listen to: what was handed over and what the flags name, or its own port on loopback.
+    fn listeners(&self, handed: &mut Handed, options: &SocketOptions) -> Result<Vec<Listener>, Box<dyn Error>> {
+        let mut listeners = handed.take(self.name.as_deref(), options)?;
+        let locals = listeners.iter().map(Listener::local).collect::<Result<Vec<_>, _>>()?;
+        if let Some(udp) = self.useless(locals.iter()) {
+            return Err(format!("{udp}: this server has no use for datagrams; give it ListenStream= instead").into());
+        }
+        let own = Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.service.port };
+        let own = (listeners.is_empty() && self.listen.listen.is_empty()).then_some(&own);
+        for address in self.listen.listen.iter().chain(own) {
+            listeners.extend(bind(address, options)?);
+        }
+        Ok(listeners)
     }
 }
 
@@ -78,34 +91,29 @@ impl Place {
 /// For datagrams without a use, and without the operator that a service needs; when an address cannot be bound; and as
 /// [`Reactor::run`].
 pub(crate) fn host<H: Handler>(process: &ProcessArgs, handler: H, places: &[Place]) -> Result<(), StartError> {
-    let addresses = places.iter().map(Place::addresses).collect::<Result<Vec<_>, _>>()?;
+    places.iter().try_for_each(Place::check)?;
     console_use(process.stdin, operator(places)).map_err(StartError::Usage)?;
-    run(process, handler, (places, addresses)).map_err(|error| StartError::failure(with_remedy(&*error)))
+    run(process, handler, places).map_err(|error| StartError::failure(with_remedy(&*error)))
 }
 
-fn run<H: Handler>(
-    process: &ProcessArgs,
-    handler: H,
-    (places, addresses): (&[Place], Vec<Vec<Address>>),
-) -> Result<(), Box<dyn std::error::Error>> {
+fn run<H: Handler>(process: &ProcessArgs, handler: H, places: &[Place]) -> Result<(), Box<dyn Error>> {
     raise_descriptor_limit();
     let mut limits = places.iter().map(|place| process.limits(&place.listen.limits(&place.service.limits)));
     let mut reactor = Reactor::new(handler, limits.next().unwrap_or_default())?;
-    let mut bound = Vec::new();
-    for (index, (Place { listen, .. }, addresses)) in places.iter().zip(addresses).enumerate() {
+    let (mut bound, mut handed) = (Vec::new(), Handed::from_env());
+    for (index, place) in places.iter().enumerate() {
         if index > 0 {
             reactor.begin_service(limits.next().unwrap_or_default());
         }
-        let options = listen.socket_options();
+        let options = place.listen.socket_options();
         reactor.use_options(options.clone());
-        reactor.admit(listen.admission());
-        for address in &addresses {
-            for listener in bind(address, &options)? {
-                bound.push(listener.local()?);
-                reactor.listen(listener)?;
-            }
+        reactor.admit(place.listen.admission());
+        for listener in place.listeners(&mut handed, &options)? {
+            bound.push(listener.local()?);
+            reactor.listen(listener)?;
         }
     }
+    handed.expect_all_taken(&places.iter().filter_map(|place| place.name.as_deref()).collect::<Vec<_>>())?;
     serve(reactor, process, (operator(places), &bound))
 }
 
@@ -116,7 +124,7 @@ fn operator(places: &[Place]) -> Operator {
 }
 
 /// The system's text with what can be done about it, where nothing more is known than that.
-fn with_remedy(error: &(dyn std::error::Error + 'static)) -> String {
+fn with_remedy(error: &(dyn Error + 'static)) -> String {
     let errno = error.downcast_ref().and_then(Errno::from_io_error);
     let remedy = if errno == Some(Errno::MFILE) { "; raise \"ulimit -n\"" } else { "" };
     format!("{error}{remedy}")
@@ -130,10 +138,11 @@ fn serve<H: Handler>(
     mut reactor: Reactor<H>,
     process: &ProcessArgs,
     (operator, bound): (Operator, &[Address]),
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Box<dyn Error>> {
     reactor.handle_signals()?;
     let hint = open_console(process.stdin, operator, &mut reactor)?;
     announce(bound);
+    notify_ready(bound);
     if let Some(hint) = hint {
         let _ = writeln!(io::stderr(), "{hint}");
     }
@@ -146,7 +155,7 @@ fn open_console<H: Handler>(
     stdin: Stdin,
     operator: Operator,
     reactor: &mut Reactor<H>,
-) -> Result<Option<&'static str>, Box<dyn std::error::Error>> {
+) -> Result<Option<&'static str>, Box<dyn Error>> {
     let Some((mode, hint)) = console_use(stdin, operator)? else { return Ok(None) };
     let has_operator = reactor.open_console(mode)?;
     if !has_operator && operator != Operator::Optional {

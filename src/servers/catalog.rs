@@ -57,8 +57,8 @@ impl Entry {
 fn add<S: Server>(services: &mut Services, name: &str, words: Vec<OsString>) -> Result<Place, StartError> {
     let server = S::try_parse_from(words).map_err(|error| StartError::usage(first_line(&error)))?;
     let service = server.start(Table { services, name })?;
-    let place = Place { listen: server.shared().listen.clone(), service };
-    place.addresses()?;
+    let place = Place { name: Some(name.to_owned()), listen: server.shared().listen.clone(), service };
+    place.check()?;
     Ok(place)
 }
 

@@ -22,12 +22,13 @@ use std::time::Duration;
 /// The owner and the group may connect, others may not.
 const MODE: u32 = 0o660;
 
-/// A Unix listener together with the guard of its file.
+/// A Unix listener together with the guard of its file, if the file is ours.
 #[derive(Debug)]
 pub struct UnixBound {
     // Fields are dropped in this order, which `PathGuard` asks for.
-    guard: PathGuard,
+    guard: Option<PathGuard>,
     listener: UnixListener,
+    path: PathBuf,
 }
 
 impl UnixBound {
@@ -40,14 +41,23 @@ impl UnixBound {
     /// The path as it was given.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.guard.path
+        &self.path
     }
 
     /// Both parts, for a reactor with listeners of its own kind. Drop the guard before the
     /// listener.
     #[must_use]
-    pub fn into_parts(self) -> (UnixListener, PathGuard) {
+    pub fn into_parts(self) -> (UnixListener, Option<PathGuard>) {
         (self.listener, self.guard)
+    }
+
+    /// A listener whose file somebody else has made, and will remove.
+    pub(super) fn adopted(listener: UnixListener) -> io::Result<Self> {
+        let path = listener.local_addr()?.as_pathname().map(Path::to_owned).ok_or_else(|| {
+            let text = "it is a Unix socket without a path; an abstract one has no form here";
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })?;
+        Ok(UnixBound { guard: None, listener, path })
     }
 }
 
@@ -63,19 +73,10 @@ impl AsFd for UnixBound {
 /// and no other copy takes the path for a dead one.
 #[derive(Debug)]
 pub struct PathGuard {
-    path: PathBuf,
     /// Absolute, because the process may change its directory meanwhile.
     place: PathBuf,
     device: u64,
     inode: u64,
-}
-
-impl PathGuard {
-    /// The path as it was given.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 impl Drop for PathGuard {
@@ -105,13 +106,13 @@ pub(super) fn listen(options: &SocketOptions, path: &Path) -> io::Result<UnixBou
         socket.bind(&address)?;
     }
     let made = fs::symlink_metadata(&place)?;
-    let guard = PathGuard { path: path.to_owned(), place, device: made.dev(), inode: made.ino() };
+    let guard = PathGuard { place, device: made.dev(), inode: made.ino() };
     if made.mode() & 0o7777 != MODE {
         fs::set_permissions(&guard.place, Permissions::from_mode(MODE))?;
     }
     // Last: a connect before this is refused, so no peer comes in under another mode.
     socket.listen(options.listen_backlog())?;
-    Ok(UnixBound { guard, listener: socket.into() })
+    Ok(UnixBound { guard: Some(guard), listener: socket.into(), path: path.to_owned() })
 }
 
 /// Makes room at `path` if what is there is a socket that nobody listens on.

@@ -110,9 +110,10 @@ fn a_file_removed_by_others_is_no_trouble() {
 #[test]
 fn the_guard_goes_on_by_itself() {
     let (_directory, path) = place();
-    let (listener, guard) = listen_at(&path).expect("listen").into_parts();
+    let bound = listen_at(&path).expect("listen");
+    assert_eq!(bound.path(), path);
+    let (listener, guard) = bound.into_parts();
     UnixStream::connect(&path).expect("connect");
-    assert_eq!(guard.path(), path);
     drop(guard);
     assert!(!path.exists());
     drop(listener);

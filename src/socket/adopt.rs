@@ -1,0 +1,95 @@
+//! Sockets that somebody else has opened, as a service manager does (`sd_listen_fds(3)`).
+//!
+//! Invariant: what becomes a [`Listener`] listens already, or is a UDP socket with an address. Its address, its backlog
+//! and the file of a Unix path stay the business of whoever opened it.
+
+use std::io;
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+
+use socket2::{Domain, Socket, Type};
+
+use super::{Listener, SocketOptions, UnixBound};
+
+impl SocketOptions {
+    /// Makes a listener of a socket that is bound already, with those of the options that a bound socket can still
+    /// have: `nonblocking`, `nodelay`, `keepalive` and the buffer sizes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`, with what is wrong, for a stream socket that does not listen, and for any socket other than TCP,
+    /// UDP or a Unix stream; those of getsockopt(2) and setsockopt(2), as for what is no socket at all.
+    pub fn adopt(&self, socket: impl Into<OwnedFd>) -> io::Result<Listener> {
+        let socket = Socket::from(socket.into());
+        let (domain, kind) = (socket.domain()?, socket.r#type()?);
+        if kind == Type::STREAM && !socket.is_listener()? {
+            return Err(invalid("it does not listen; a service manager should pass the listener, not a connection"));
+        }
+        socket.set_nonblocking(self.nonblocking)?;
+        self.set_buffers(&socket)?;
+        match (domain, kind) {
+            (Domain::IPV4 | Domain::IPV6, Type::STREAM) => {
+                self.set_tcp(&socket)?;
+                Ok(Listener::Tcp(TcpListener::from(socket)))
+            }
+            (Domain::IPV4 | Domain::IPV6, Type::DGRAM) => Ok(Listener::Udp(UdpSocket::from(socket))),
+            (Domain::UNIX, Type::STREAM) => Ok(Listener::Unix(UnixBound::adopted(UnixListener::from(socket))?)),
+            _ => Err(invalid("it is neither TCP, nor UDP, nor a Unix stream socket")),
+        }
+    }
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Address;
+    use std::net::TcpStream;
+    use std::os::unix::net::UnixDatagram;
+
+    fn adopt(socket: impl Into<OwnedFd>) -> io::Result<Listener> {
+        SocketOptions::default().adopt(socket)
+    }
+
+    #[test]
+    fn listeners_and_udp_sockets_are_adopted_where_they_are() {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let at = tcp.local_addr().expect("an address");
+        let adopted = adopt(tcp).expect("a listener");
+        assert_eq!(adopted.local().expect("an address").to_string(), at.to_string());
+        assert!(adopted.is_nonblocking().expect("flags"));
+        let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let at = udp.local_addr().expect("an address");
+        assert_eq!(adopt(udp).expect("bound").local().expect("an address").to_string(), format!("udp:{at}"));
+    }
+
+    #[test]
+    fn a_unix_path_stays_when_its_listener_goes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("socket");
+        let adopted = adopt(UnixListener::bind(&path).expect("a free path")).expect("a listener");
+        assert_eq!(adopted.local().expect("an address"), Address::Unix(path.clone()));
+        drop(adopted);
+        assert!(path.exists(), "it is not ours to remove");
+    }
+
+    #[test]
+    fn what_is_no_listener_is_refused_with_the_reason() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let stream = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let (datagrams, _) = UnixDatagram::pair().expect("a pair");
+        let file: OwnedFd = tempfile::tempfile().expect("a file").into();
+        for (result, wanted) in [
+            (adopt(stream), "does not listen"),
+            (adopt(datagrams), "neither TCP, nor UDP, nor a Unix stream"),
+            (adopt(file), "operation on non-socket"),
+        ] {
+            let error = result.expect_err(wanted).to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+}

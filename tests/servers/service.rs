@@ -1,0 +1,171 @@
+//! Under a service manager: sockets that are handed over, readiness that is told, and the unit that the docs offer.
+//! systemd's own tools play the manager.
+
+use crate::support::peer::Peer;
+use crate::support::server::{Finished, Launch, Program, Server, Stop};
+use crate::support::wait::PATIENCE;
+use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");
+
+/// The manager with these sockets, which becomes the program when the first client comes.
+fn activated(sockets: &str, program: &'static str) -> Launch {
+    Launch::of("systemd-socket-activate").args(sockets).arg(program)
+}
+
+/// An address of this process alone: the manager cannot have the system pick a port.
+fn own_host() -> Ipv4Addr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 0x40 | high & 0x3f, low, 77)
+}
+
+/// Waits until the manager listens, and connects.
+fn connect(server: &Server, address: &str) -> Peer {
+    server.stderr.wait_for("Listening on");
+    Peer::connect(address)
+}
+
+#[test]
+fn a_socket_that_is_handed_over_is_served_in_place_of_the_own_port() {
+    let directory = TempDir::new().expect("room");
+    let path = directory.path().join("socket");
+    let address = format!("unix:{}", path.display());
+    let mut server = activated(&format!("-l {}", path.display()), Program::Echo.path()).spawn();
+    let mut peer = connect(&server, &address);
+    peer.echo("hello\n");
+    assert_eq!(server.addresses(1), [address]);
+    drop(peer);
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(1));
+    assert!(path.exists(), "the manager's file is not ours to remove");
+}
+
+#[test]
+fn tcp_and_udp_sockets_are_handed_over_and_flags_add_to_them() {
+    let host = own_host();
+    let mut server = activated(&format!("-l {host}:7001"), Program::Echo.path()).listen("127.0.0.1:0").spawn();
+    connect(&server, &format!("{host}:7001")).echo("hello\n");
+    let addresses = server.addresses(2);
+    assert_eq!(addresses[0], format!("{host}:7001"));
+    Peer::connect(&addresses[1]).echo("hello\n");
+    server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(1));
+
+    let server = activated(&format!("-d -l {host}:7002"), Program::Echo.path()).spawn();
+    server.stderr.wait_for("Listening on");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    socket.send_to(b"hello", (host, 7002)).expect("sent");
+    let mut answer = [0; 10];
+    assert_eq!(socket.recv(&mut answer).expect("an answer"), 5);
+    assert_eq!(server.address(), format!("udp:{host}:7002"));
+}
+
+#[test]
+fn a_switchboard_finds_its_services_by_their_names() {
+    let directory = TempDir::new().expect("room");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let sockets = format!("-l {} -l {} --fdname=uppercase:echo", path("one"), path("two"));
+    let server = activated(&sockets, SWITCHBOARD).args("echo uppercase").spawn();
+    let mut loud = connect(&server, &format!("unix:{}", path("one")));
+    loud.send("hello\n");
+    loud.expect("HELLO\n");
+    Peer::connect(&format!("unix:{}", path("two"))).echo("hello\n");
+}
+
+/// What a program says that cannot use what it was given. The manager starts it when somebody connects.
+fn refused(sockets: &str, launch: impl FnOnce(Launch) -> Launch, program: &'static str) -> Finished {
+    let directory = TempDir::new().expect("room");
+    let path = directory.path().join("socket");
+    let mut server = launch(activated(&format!("-l {} {sockets}", path.display()), program)).spawn();
+    server.stderr.wait_for("Listening on");
+    if sockets.contains("-d") {
+        UnixDatagram::unbound().and_then(|socket| socket.send_to(b"hi", &path)).expect("sent");
+    } else {
+        drop(Peer::connect(&format!("unix:{}", path.display())));
+    }
+    let code = server.wait().code;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Finished { code, stdout: text(server.stdout.all()), stderr: text(server.stderr.all()) }
+}
+
+#[test]
+fn what_cannot_be_served_is_one_line_and_exit_code_1() {
+    for (finished, wanted) in [
+        (
+            refused("--fdname=chat", |launch| launch.args("echo uppercase"), SWITCHBOARD),
+            "switchboard: the service manager has passed a socket named \"chat\", and there is no such service here; set \
+             FileDescriptorName= to one of echo, uppercase\n",
+        ),
+        (
+            refused("-d", |launch| launch, Program::Chat.path()),
+            "chat-server: socket 1 (\"\") of the service manager: it is neither TCP, nor UDP, nor a Unix stream socket; give \
+             ListenStream= an address or a path, and leave Accept= off\n",
+        ),
+    ] {
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(finished.stderr.contains(wanted), "{finished:?}");
+    }
+}
+
+#[test]
+fn datagrams_are_refused_by_a_server_without_a_use_for_them() {
+    let host = own_host();
+    let mut server = activated(&format!("-d -l {host}:7003"), Program::Chat.path()).spawn();
+    server.stderr.wait_for("Listening on");
+    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"hi", (host, 7003))).expect("sent");
+    assert_eq!(server.wait().code, Some(1));
+    let wanted =
+        format!("chat-server: udp:{host}:7003: this server has no use for datagrams; give it ListenStream= instead");
+    assert!(server.stderr.all().ends_with(format!("{wanted}\n").as_bytes()), "{}", server.stderr.text());
+}
+
+#[test]
+fn readiness_is_told_when_clients_may_come() {
+    let directory = TempDir::new().expect("room");
+    let path = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).expect("a free path");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let notified = format!("export NOTIFY_SOCKET={}", path.display());
+    let server = Program::Echo.launch().after(&notified).listen("127.0.0.1:0").spawn();
+    let mut told = [0; 1000];
+    let length = manager.recv(&mut told).expect("a message");
+    let address = server.address();
+    assert_eq!(String::from_utf8_lossy(&told[..length]), format!("READY=1\nSTATUS=listening on {address}\n"));
+    Peer::connect(&address).echo("hello\n");
+
+    let nobody = Program::Echo.launch().after("export NOTIFY_SOCKET=/nonexistent/notify").start();
+    nobody.stderr.wait_for("the service manager was not told that this server is ready");
+    Peer::connect(&nobody.address()).echo("hello\n");
+}
+
+/// Copies the unit of the docs with the program that was built here; nothing else is changed.
+fn unit(directory: &Path, name: &str) -> String {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systemd").join(name));
+    let text = text.expect("a file of the docs").replace("/usr/local/bin/chat-server", Program::Chat.path());
+    let place = directory.join(name);
+    fs::write(&place, text).expect("room");
+    place.display().to_string()
+}
+
+#[test]
+fn the_unit_of_the_docs_is_sound_and_locks_the_server_in() {
+    let directory = TempDir::new().expect("room");
+    let [service, socket] = ["chat-server.service", "chat-server.socket"].map(|name| unit(directory.path(), name));
+    for args in [
+        vec!["verify", "--man=no", &service, &socket],
+        // Tenths of a point: 1.5 of 10 at most, where 10 is the most exposed.
+        vec!["security", "--offline=true", "--threshold=15", &service],
+    ] {
+        let output = Command::new("systemd-analyze").args(&args).output().expect("installed: see tests/run");
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
+    }
+    let text = fs::read_to_string(&service).expect("just written");
+    let start = text.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a command");
+    let flags = start.split_once(' ').expect("flags").1;
+    Program::Chat.launch().args(flags).start().stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(1));
+}
