@@ -146,7 +146,8 @@ impl Pane {
     pub(crate) fn transcript(&self) -> String {
         let mut text = String::new();
         for (at, c) in self.terminal.screen.text().chars().enumerate() {
-            if self.breaks.contains(&at) && !text.ends_with('\n') {
+            // Where the newline comes at last, it was no prompt but a line whose end was late.
+            if self.breaks.contains(&at) && !text.ends_with('\n') && c != '\n' {
                 text.push('\n');
             }
             match c {
