@@ -311,6 +311,23 @@ fn each_host_gets_so_many_datagrams_answered_and_the_others_are_counted() {
     socket.recv(&mut buffer).expect_err("no eleventh answer");
 }
 
+#[test]
+fn a_datagram_that_the_kernel_does_not_take_is_dropped_and_counted() {
+    let mut server = Program::Echo.launch().args("--reply-prefix > --stdin commands").listen("udp:127.0.0.1:0").start();
+    let address = server.address();
+    let address = address.strip_prefix("udp:").expect("a UDP address");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a valid time-out");
+    // The longest that IPv4 carries (udp(7)): with the prefix, the answer is one byte too long.
+    socket.send_to(&[b'x'; 65_507], address).expect("sent");
+    socket.send_to(b"short", address).expect("sent");
+    let mut buffer = [0; 10];
+    let count = socket.recv(&mut buffer).expect("an answer");
+    assert_eq!(&buffer[..count], b">short");
+    server.say("stats\n");
+    server.stderr.wait_for("datagrams dropped 1,");
+}
+
 /// The number of lines in the log that say this of a peer.
 fn said(server: &Server, what: &str) -> usize {
     server.stderr.lines().iter().filter(|line| line.contains(what)).count()
