@@ -158,6 +158,10 @@ impl Handler for Chat {
     }
 
     fn closed(&mut self, session: ChatSession, why: &Closed, cx: &mut Context<'_>) {
+        // Without this, whoever connects and vanishes would be remembered for the whole time to choose a nickname.
+        if let Some(patience) = session.patience {
+            cx.cancel(patience);
+        }
         let Some(nick) = session.nick else { return };
         self.members.remove(&fold(&nick));
         log::info!("{nick} leaves the room: {why} ({} persons)", self.members.len());

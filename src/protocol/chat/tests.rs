@@ -443,6 +443,21 @@ fn who_sends_faster_than_the_rate_is_read_more_slowly_and_loses_nothing() {
 }
 
 #[test]
+fn a_newcomer_that_leaves_takes_its_timer_along() {
+    let mut sim = Sim::new(Chat::room(ChatOptions::default()));
+    for round in 0..100 {
+        let peer = sim.connect();
+        if round % 2 == 0 {
+            sim.reset(peer);
+        } else {
+            sim.shut_down(peer);
+        }
+    }
+    assert_eq!(sim.stats().connections, 0);
+    assert_eq!(sim.timers(), 0);
+}
+
+#[test]
 fn a_newcomer_has_so_long_to_choose_a_nickname_and_a_member_stays() {
     let time = Duration::from_secs(30);
     let mut sim = Sim::new(Chat::room(ChatOptions { handshake: Some(time), ..ChatOptions::default() }));
