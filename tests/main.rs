@@ -39,6 +39,7 @@ mod servers {
     mod phonebook;
     mod process;
     mod service;
+    mod soak;
     mod stopping;
     mod sum;
     mod switchboard;

@@ -9,6 +9,7 @@
 
 use crate::support::bank::{Transcript, Vault, opened};
 use crate::support::capture::Capture;
+use crate::support::data::Random;
 use crate::support::peer::Peer;
 use crate::support::server::{Server, Stop};
 use crate::support::wait::{PATIENCE, alone, let_pass, until};
@@ -24,16 +25,6 @@ const ACCOUNTS: usize = 5;
 const REQUESTS: usize = 60;
 /// Requests that are to be under way at the kill.
 const IN_FLIGHT: usize = 200;
-
-/// Knuth's linear congruential generator (MMIX): the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
 
 /// A session, the requests that it sends, and what it hears.
 struct Client {

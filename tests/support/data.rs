@@ -1,5 +1,16 @@
 //! Bytes without a pattern that a bug could reproduce, the same in every run.
 
+/// Knuth's linear congruential generator (MMIX): the same in every run that begins with the same number.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// A number from 0 to `end`, which is not one of them.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
 /// `length` bytes of a xorshift sequence that starts at `seed` (not 0).
 pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
