@@ -60,7 +60,6 @@ impl Default for Cost {
 
 impl Cost {
     /// As little as the algorithm allows: for simulations, where PINs protect nothing.
-    #[cfg(test)]
     pub(super) fn least() -> Self {
         Cost(Params::new(Params::MIN_M_COST, 1, 1, None).expect("the least that is allowed"))
     }

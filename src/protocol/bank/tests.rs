@@ -12,7 +12,7 @@ use crate::storage::DataFile;
 /// A bank whose PINs cost little.
 fn bank(file: &DataFile) -> Lines<Bank> {
     let store = Store::open(file, &Bank::SCHEMA).expect("a good file");
-    Bank::with_cost(store, BankOptions::default(), Cost::least())
+    Bank::with_cheap_pins(store, BankOptions::default())
 }
 
 fn in_memory() -> Lines<Bank> {
