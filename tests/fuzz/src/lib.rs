@@ -9,10 +9,16 @@ use std::fmt::Debug;
 use std::sync::LazyLock;
 
 pub mod address;
+#[cfg(feature = "bank")]
+pub mod bank;
 pub mod chat;
 #[cfg(feature = "doctor")]
 pub mod doctor;
 pub mod framing;
+#[cfg(feature = "storage")]
+mod hall;
+#[cfg(feature = "storage")]
+pub mod phonebook;
 pub mod sanitizer;
 pub mod sim;
 
@@ -29,10 +35,14 @@ pub struct Target {
 /// and where what it tests is a feature, a feature of that name.
 pub const TARGETS: &[Target] = &[
     Target { name: "address", run: address::run },
+    #[cfg(feature = "bank")]
+    Target { name: "bank", run: bank::run },
     Target { name: "chat", run: chat::run },
     #[cfg(feature = "doctor")]
     Target { name: "doctor", run: doctor::run },
     Target { name: "framing", run: framing::run },
+    #[cfg(feature = "storage")]
+    Target { name: "phonebook", run: phonebook::run },
     Target { name: "sanitizer", run: sanitizer::run },
     Target { name: "sim", run: sim::run },
 ];
