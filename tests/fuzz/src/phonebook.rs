@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::rc::Rc;
 
 use arbitrary::Unstructured;
 use switchboard::protocol::{Phonebook, PhonebookOptions};
@@ -16,7 +17,7 @@ const MOST_OF_NUMBER: usize = 40;
 /// Entries of a listing that are fetched at a time.
 const PAGE: usize = 256;
 /// Entries of a large book: more than two pages.
-const CROWD: u16 = 600;
+const CROWD: u16 = 520;
 const METHODS: [&str; 9] = ["GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "CONNECT", "TRACE"];
 
 /// Plays the bytes as a script. The first one chooses how long a line may be, and the second one how large the book is.
@@ -38,13 +39,14 @@ fn fill(store: &mut Store, book: &mut Book) {
         "INSERT INTO entry WITH RECURSIVE number(n) AS (VALUES (1000) UNION ALL SELECT n + 1 FROM number LIMIT ?1)
                   SELECT 'p' || n, 'P' || n, n FROM number";
     store.write(|db| Ok(db.execute(insert, [CROWD])?)).expect("memory");
-    book.entries = (1000..1000 + CROWD).map(|n| (format!("p{n}"), (format!("P{n}"), n.to_string()))).collect();
+    let entries = (1000..1000 + CROWD).map(|n| (format!("p{n}"), (format!("P{n}"), n.to_string()))).collect();
+    book.entries = Rc::new(entries);
 }
 
-/// What is in the book: names and numbers as they were written, by names as they are compared.
+/// What is in the book: names and numbers as they were written, by names as they are compared. Copied when it is written to.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Book {
-    entries: BTreeMap<String, (String, String)>,
+    entries: Rc<BTreeMap<String, (String, String)>>,
 }
 
 impl Model for Book {
@@ -137,21 +139,27 @@ impl Book {
         }
         let entry = (name.to_owned(), number.to_owned());
         let answer = format!("Added: {}", shown(&entry));
-        self.entries.insert(key, entry);
+        Rc::make_mut(&mut self.entries).insert(key, entry);
         Ok(answer)
     }
 
     fn change(&mut self, name: &str, number: &str) -> Result<String, String> {
         let ((name, key), number) = (key_of_name(name)?, number_of(number)?);
-        let Some(entry) = self.entries.get_mut(&key) else { return Ok(not_found(name)) };
+        if !self.entries.contains_key(&key) {
+            return Ok(not_found(name));
+        }
+        let entry = Rc::make_mut(&mut self.entries).entry(key).or_default();
         let former = std::mem::replace(&mut entry.1, number.to_owned());
         Ok(format!("Changed: {} (was {})", shown(entry), quoted(&former)))
     }
 
     fn remove(&mut self, name: &str) -> Result<String, String> {
         let (name, key) = key_of_name(name)?;
-        let removed = self.entries.remove(&key);
-        Ok(removed.map_or_else(|| not_found(name), |entry| format!("Removed: {}", shown(&entry))))
+        if !self.entries.contains_key(&key) {
+            return Ok(not_found(name));
+        }
+        let removed = Rc::make_mut(&mut self.entries).remove(&key).unwrap_or_default();
+        Ok(format!("Removed: {}", shown(&removed)))
     }
 
     fn list(&self, prefix: &str) -> String {
@@ -257,7 +265,6 @@ fn folded(text: &str) -> String {
 fn number_of(text: &str) -> Result<&str, String> {
     let number = text.trim();
     let plain = number.to_ascii_lowercase();
-    // What is left is no letter of an extension.
     let is_good = |found: char| found.is_ascii_digit() || " +-()./*#".contains(found);
     let words = plain.split(|found: char| !found.is_ascii_lowercase());
     let has_good_words = words.into_iter().all(|word| matches!(word, "" | "x" | "ext"));
