@@ -88,17 +88,20 @@ impl Model for Books {
         &[
             "1234",
             "1234",
+            "4321",
             "123456789012",
+            "",
+            "0",
             "5",
+            "1000",
+            "1001",
             "0.07",
             "12.5",
-            "92233720368547758.07",
-            "46116860184273879.04",
             "1.001",
-            "",
+            "46116860184273879.04",
+            "92233720368547758.07",
         ],
     ];
-
     const OPERATOR: &'static [&'static str] = &["interest 2.5", "interest 100", "interest 0.01", "interest "];
 
     fn answer(&mut self, client: usize, line: &[u8]) -> (String, bool) {

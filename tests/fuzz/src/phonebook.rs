@@ -61,6 +61,8 @@ impl Model for Book {
             "ma\u{DF}e ",
             "MASSE ",
             "P1000 ",
+            "\u{3B0} ",
+            "\u{3C5} ",
             "p1",
         ],
         &["", "", "555-0123", "\"+44 (20) 7946 ext 9\"", "1", "\"1 x\"", "\"", "\u{A0}"],
@@ -120,7 +122,7 @@ impl Model for Book {
 
     fn last_lines(&self) -> Vec<String> {
         // In a large book, the others would only take time.
-        let names = self.entries.values().filter(|(name, number)| name[1..] != number[..]);
+        let names = self.entries.values().filter(|(name, number)| name.strip_prefix('P') != Some(number));
         let finds = names.map(|(name, _)| format!("FIND {}", quoted(name)));
         finds.chain(["LIST".into()]).collect()
     }
