@@ -42,7 +42,7 @@ impl Plan {
     /// there is no minute for warming up, and the buffers are allowed for.
     fn of(seconds: u64) -> Self {
         assert!(seconds >= 20, "SOAK_SECONDS={seconds}: it takes at least 20 to drop somebody");
-        let (warm_up, allowance) = if seconds < 180 { (5, 4 << 20) } else { (60, 1 << 20) };
+        let (warm_up, allowance) = if seconds < 180 { (10, 4 << 20) } else { (60, 1 << 20) };
         let served = seconds - warm_up;
         let rounds = served.div_ceil(ROUND.as_secs()) as u32;
         let (warm_up, round) = (Duration::from_secs(warm_up), Duration::from_secs(served) / rounds);
@@ -148,8 +148,9 @@ impl House {
             let _closing = Closing(hall);
             let client = |slot: u64| {
                 let body = move || come_and_go(hall, Random(seed.wrapping_add(slot)));
+                let thread = thread::Builder::new().name(format!("client {slot}"));
                 // They hold no large buffers on their stacks.
-                thread::Builder::new().stack_size(256 << 10).spawn_scoped(scope, body).expect("room for a thread")
+                thread.stack_size(256 << 10).spawn_scoped(scope, body).expect("room for a thread")
             };
             let clients: Vec<_> = (0..CLIENTS).map(client).collect();
             let mut report = self.opened + REPORT * (self.opened.elapsed().as_secs() / REPORT.as_secs() + 1) as u32;
