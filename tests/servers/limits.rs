@@ -319,7 +319,7 @@ fn a_datagram_that_the_kernel_does_not_take_is_dropped_and_counted() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a valid time-out");
     // The longest that IPv4 carries (udp(7)): with the prefix, the answer is one byte too long.
-    socket.send_to(&[b'x'; 65_507], address).expect("sent");
+    socket.send_to(&vec![b'x'; 65_507], address).expect("sent");
     socket.send_to(b"short", address).expect("sent");
     let mut buffer = [0; 10];
     let count = socket.recv(&mut buffer).expect("an answer");
