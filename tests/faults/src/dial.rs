@@ -1,0 +1,76 @@
+//! Connections of those who abuse a server: blocking, and never for ever.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::kind::Kind;
+
+/// How long a client waits for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The smallest receive buffer that Linux gives, about.
+const NARROW: usize = 2048;
+
+/// Whether a client takes in much before it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Window {
+    /// As much as the system gives.
+    Usual,
+    /// As little as can be.
+    Narrow,
+}
+
+/// A connection with time-outs.
+pub(crate) fn dial(target: SocketAddr, window: Window) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    if window == Window::Narrow {
+        socket.set_recv_buffer_size(NARROW)?;
+    }
+    socket.connect_timeout(&target.into(), PATIENCE)?;
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// The same, who has said a nickname where nicknames are chosen, and has not yet been welcomed.
+pub(crate) fn knock((target, kind): (SocketAddr, Kind), name: &str, window: Window) -> io::Result<TcpStream> {
+    let mut stream = dial(target, window)?;
+    if kind == Kind::Chat {
+        stream.write_all(format!("{name}\n").as_bytes())?;
+    }
+    Ok(stream)
+}
+
+/// Waits for the welcome, where there is one.
+pub(crate) fn welcomed(mut stream: TcpStream, kind: Kind) -> io::Result<TcpStream> {
+    if kind == Kind::Chat {
+        read_until(&mut stream, b" persons are here.\n")?;
+    }
+    Ok(stream)
+}
+
+/// Reads until something has come, not a byte further unless it came in the same read.
+pub(crate) fn read_until(stream: &mut TcpStream, end: &[u8]) -> io::Result<Vec<u8>> {
+    let (mut got, mut buffer) = (Vec::new(), [0; 4096]);
+    while !got.windows(end.len()).any(|window| window == end) {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
+            let text = format!("closed before it said {:?}", end.escape_ascii().to_string());
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+        }
+        got.extend_from_slice(&buffer[..count]);
+    }
+    Ok(got)
+}
+
+/// Vanishes with a reset instead of an orderly end.
+pub(crate) fn reset(stream: TcpStream) {
+    // Fails when the connection is gone already, which is as well.
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).ok();
+    drop(stream);
+}

@@ -1,0 +1,58 @@
+//! A server with 40 descriptors, and more clients than fit: those who came before are served as always, those who wait are
+//! served when others leave.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::dial::{Window, dial, read_until, reset};
+use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
+use crate::kind::Kind;
+use crate::scene::{Outcome, Scene};
+
+const LIMIT: u32 = 40;
+const WAITING: u64 = 50;
+
+/// How long one who is served stays.
+const STAY: Duration = Duration::from_millis(20);
+
+pub(crate) struct Descriptors;
+
+impl Fault for Descriptors {
+    fn name(&self) -> &'static str {
+        "descriptors"
+    }
+
+    fn counts(&self) -> &'static str {
+        "clients for what 20 leave of 40"
+    }
+
+    fn descriptors(&self) -> Option<u32> {
+        Some(LIMIT)
+    }
+
+    fn bound(&self, _: Kind) -> Bound {
+        let count = u64::from(LIMIT);
+        Bound { fixed: ALLOWANCE, each: CONNECTION, count, why: "the allowance, and a connection for each descriptor" }
+    }
+
+    fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
+        let span = scene.begin();
+        let count = scene.each(WAITING, |_| {
+            let mut nth = 0;
+            while span.is_on() {
+                let mut stream = dial(scene.target(), Window::Usual)?;
+                stream.write_all(b"/quit\n")?;
+                let owed: &[u8] =
+                    if scene.kind == Kind::Chat { b"Enter your nickname: Good bye!\n" } else { b"/quit\n" };
+                read_until(&mut stream, owed)?;
+                std::thread::sleep(STAY);
+                reset(stream);
+                nth += 1;
+            }
+            Ok(nth)
+        })?;
+        let free = LIMIT as usize - scene.descriptors;
+        let outcome = Outcome::of(count).note(format!("{WAITING} at a time wanted to be served, {free} fitted"));
+        Ok(outcome.promise((free as u64) < WAITING, || "all fitted, so nothing was shown".into()))
+    }
+}

@@ -1,0 +1,102 @@
+//! Terminal escape sequences and whatever else steers a terminal: as nicknames, as what is said to all and to one.
+//!
+//! That the polite see none of it is checked with every line that they hear; that the log has none, in every run.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use crate::dial::{Window, dial, reset};
+use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
+use crate::kind::Kind;
+use crate::scene::{Outcome, Scene};
+use crate::speech;
+
+const THREADS: u64 = 10;
+const PER_SECOND: u32 = 20;
+
+/// A title, colours, a cleared screen, a bell; C1 as a byte and as a character; DEL, NUL, a return; a direction, a separator.
+const STEERING: [&[u8]; 12] = [
+    b"\x1b]0;mine\x07",
+    b"\x1b[31;1m",
+    b"\x1b[2J\x1b[H",
+    b"\x07\x08\x08",
+    b"\x9b31m",
+    "\u{9b}31m".as_bytes(),
+    "\u{85}next".as_bytes(),
+    b"\x7f\x00",
+    b"before\rbehind",
+    "\u{202e}drawkcab".as_bytes(),
+    "one\u{2028}two".as_bytes(),
+    b"\x1bP+q\x1b\\",
+];
+
+pub(crate) struct Escapes;
+
+impl Fault for Escapes {
+    fn name(&self) -> &'static str {
+        "escapes"
+    }
+
+    fn counts(&self) -> &'static str {
+        "escape sequences"
+    }
+
+    fn flags(&self, _: Kind) -> &'static [&'static str] {
+        &["--verbose"]
+    }
+
+    fn bound(&self, _: Kind) -> Bound {
+        Bound { fixed: ALLOWANCE, each: CONNECTION, count: THREADS, why: "the allowance, and a connection for each" }
+    }
+
+    fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
+        let span = scene.begin();
+        let count = scene.each(THREADS, |thread| {
+            let name = format!("steering{thread}");
+            let mut nth = 0;
+            let mut stream = enter(scene, &name)?;
+            while span.paced(nth, PER_SECOND) {
+                let steering = STEERING[(nth + thread) as usize % STEERING.len()];
+                let before = match nth % 4 {
+                    _ if scene.kind != Kind::Chat => String::new(),
+                    0 => "/me ".into(),
+                    1 => format!("/msg {} ", speech::name(nth as usize % 20)),
+                    2 => "/nick ".into(),
+                    _ => String::new(),
+                };
+                say(&mut stream, &[before.as_bytes(), steering, b"\n"].concat(), scene.kind)?;
+                nth += 1;
+            }
+            reset(stream);
+            Ok(nth)
+        })?;
+        Ok(Outcome::of(count))
+    }
+}
+
+/// A member, who first tries to be called by a sequence.
+fn enter(scene: &Scene<'_>, name: &str) -> io::Result<TcpStream> {
+    if scene.kind != Kind::Chat {
+        return dial(scene.target(), Window::Usual);
+    }
+    let mut stream = dial(scene.target(), Window::Usual)?;
+    stream.write_all(&[STEERING.join(&b'\n').as_slice(), b"\n", name.as_bytes(), b"\n"].concat())?;
+    crate::dial::read_until(&mut stream, b" persons are here.\n")?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+/// Says it, and reads what comes back; where that is the same, it is.
+fn say(stream: &mut TcpStream, words: &[u8], kind: Kind) -> io::Result<()> {
+    stream.write_all(words)?;
+    if kind == Kind::Chat {
+        let mut buffer = [0; 65_536];
+        while matches!(stream.read(&mut buffer), Ok(1..)) {}
+        return Ok(());
+    }
+    let mut heard = vec![0; words.len()];
+    stream.read_exact(&mut heard)?;
+    let changed =
+        || io::Error::new(ErrorKind::InvalidData, format!("{:?} came back changed", words.escape_ascii().to_string()));
+    (heard == words).then_some(()).ok_or_else(changed)
+}

@@ -1,0 +1,85 @@
+//! Peers that close their side only, before or behind what they say, and peers of which nothing is heard any more.
+//!
+//! The first are owed every answer and then an orderly end. The last say half a line and then nothing; on loopback a peer
+//! that vanished can only be shown as one that is silent, and it is the idle time that ends it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use crate::dial::{Window, dial};
+use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
+use crate::kind::Kind;
+use crate::scene::{Outcome, Scene};
+
+const THREADS: u64 = 2;
+const PER_SECOND: u32 = 100;
+const SILENT: usize = 200;
+
+pub(crate) struct HalfOpen;
+
+impl Fault for HalfOpen {
+    fn name(&self) -> &'static str {
+        "half-open"
+    }
+
+    fn counts(&self) -> &'static str {
+        "half-closed or silent"
+    }
+
+    fn flags(&self, _: Kind) -> &'static [&'static str] {
+        &["--idle-timeout", "500ms"]
+    }
+
+    fn bound(&self, _: Kind) -> Bound {
+        let count = SILENT as u64 + THREADS;
+        Bound { fixed: ALLOWANCE, each: CONNECTION, count, why: "the allowance, and a connection for each" }
+    }
+
+    fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
+        let span = scene.begin();
+        let mut silent = Vec::new();
+        for _ in 0..SILENT {
+            let mut stream = dial(scene.target(), Window::Usual)?;
+            stream.write_all(b"half a li")?;
+            silent.push(stream);
+        }
+        let closed = scene.each(THREADS, |thread| {
+            let mut nth = 0;
+            while span.paced(nth, PER_SECOND) {
+                half_close(scene, thread, nth)?;
+                nth += 1;
+            }
+            Ok(nth)
+        })?;
+        let kept = silent.iter_mut().filter_map(|stream| rest(stream).err()).collect::<Vec<_>>();
+        let outcome = Outcome::of(closed + SILENT as u64);
+        Ok(outcome.promise(kept.is_empty(), || format!("{} silent peers were not closed: {}", kept.len(), kept[0])))
+    }
+}
+
+/// One peer that closes its side, before anything is said or behind three lines.
+fn half_close(scene: &Scene<'_>, thread: u64, nth: u64) -> io::Result<()> {
+    let mut stream = dial(scene.target(), Window::Usual)?;
+    let said = match (nth % 2, scene.kind) {
+        (0, _) => String::new(),
+        (_, Kind::Chat) => format!("half{thread}-{nth}\n/who\n/msg nobody I was here"),
+        (_, Kind::Echo | Kind::Uppercase) => "one\ntwo\nthe last".to_owned(),
+    };
+    stream.write_all(said.as_bytes())?;
+    stream.shutdown(Shutdown::Write)?;
+    let heard = String::from_utf8(rest(&mut stream)?).map_err(io::Error::other)?;
+    let is_whole = match scene.kind {
+        Kind::Echo | Kind::Uppercase => heard == scene.kind.answer(&said),
+        Kind::Chat if said.is_empty() => heard == "Enter your nickname: ",
+        Kind::Chat => heard.contains(" persons are here: ") && heard.ends_with("Nobody here is called nobody\n"),
+    };
+    let incomplete = || io::Error::new(ErrorKind::InvalidData, format!("behind {said:?} came {heard:?} and the end"));
+    is_whole.then_some(()).ok_or_else(incomplete)
+}
+
+/// All up to the orderly end.
+fn rest(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest)?;
+    Ok(rest)
+}

@@ -1,0 +1,127 @@
+//! Members whose process is stopped (SIGSTOP) as by Ctrl-Z, and is killed later.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use super::stuck;
+use crate::dial::{self, Window};
+use crate::fault::{Bound, Fault};
+use crate::kind::Kind;
+use crate::process::{Process, yield_to_others};
+use crate::scene::{Outcome, Scene};
+use crate::server;
+use crate::talker::{self, TALKERS};
+
+/// How often they ask and read before they are stopped.
+const ROUNDS: usize = 30;
+
+pub(crate) struct Stopped;
+
+impl Fault for Stopped {
+    fn name(&self) -> &'static str {
+        "stopped"
+    }
+
+    fn counts(&self) -> &'static str {
+        "of a stopped process"
+    }
+
+    fn flags(&self, kind: Kind) -> &'static [&'static str] {
+        stuck::Stuck.flags(kind)
+    }
+
+    fn bound(&self, kind: Kind) -> Bound {
+        stuck::bound(kind)
+    }
+
+    fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
+        let members = Members::start(scene)?;
+        let span = scene.begin();
+        members.stop()?;
+        let outcome = Outcome::of(stuck::COUNT as u64);
+        if scene.kind == Kind::Chat {
+            let said = scene.each(TALKERS, |nth| talker::talk(scene, (nth, "stopped"), span))?;
+            let is_closed = scene.has_descriptors(0)?;
+            let outcome = outcome.note(format!("{said} lines were said to them"));
+            return Ok(outcome.promise(is_closed, || "members that are stopped were not closed".into()));
+        }
+        span.wait();
+        let is_kept = scene.has_descriptors(stuck::COUNT)?;
+        Ok(outcome.promise(is_kept, || "a client was closed that is stopped".into()))
+    }
+}
+
+/// The process, which is killed when this is dropped: a stopped one too.
+struct Members(Child);
+
+impl Members {
+    fn start(scene: &Scene<'_>) -> io::Result<Members> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["member", &scene.target().to_string()]).args((scene.kind == Kind::Chat).then_some("--nickname"));
+        let mut members = Members(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
+        let mut ready = String::new();
+        if let Some(output) = members.0.stdout.take() {
+            BufReader::new(output).read_line(&mut ready)?;
+        }
+        let failed = || io::Error::other("the process that is to be stopped did not connect");
+        (ready == "ready\n").then_some(members).ok_or_else(failed)
+    }
+
+    fn stop(&self) -> io::Result<()> {
+        Process(self.0.id()).signal(Signal::STOP)
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        server::end(&mut self.0);
+    }
+}
+
+/// What that process does: connects, says that it is ready, asks for something and reads, until it is killed.
+///
+/// # Errors
+/// It cannot connect, or its connections are ended.
+pub(crate) fn attend(target: SocketAddr, kind: Kind) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    yield_to_others()?;
+    let enter = |nth| {
+        let stream = dial::knock((target, kind), &format!("stopped{nth}"), Window::Narrow)?;
+        dial::welcomed(stream, kind)
+    };
+    let mut streams = (0..stuck::COUNT).map(enter).collect::<io::Result<Vec<_>>>()?;
+    streams.iter().try_for_each(|stream| stream.set_nonblocking(true))?;
+    for _ in 0..ROUNDS {
+        round(&mut streams, kind)?;
+    }
+    println!("ready");
+    loop {
+        round(&mut streams, kind)?;
+    }
+}
+
+/// Asks and reads.
+fn round(streams: &mut [TcpStream], kind: Kind) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    for stream in streams {
+        // Of echoes they ask for more than they read, so that there is something to be kept for them.
+        while kind == Kind::Echo && pass_over(stream.write(&buffer))?.is_some() {}
+        if pass_over(stream.read(&mut buffer))? == Some(0) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    thread::sleep(Duration::from_millis(5));
+    Ok(())
+}
+
+fn pass_over(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        other => other.map(Some),
+    }
+}

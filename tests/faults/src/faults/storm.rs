@@ -1,0 +1,61 @@
+//! Storms of 5,000 connections: all come as fast as they can, each says a word and is answered, and all vanish.
+
+use std::io::{self, Write};
+use std::sync::Mutex;
+
+use crate::dial::{Window, dial, read_until, reset};
+use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
+use crate::kind::Kind;
+use crate::scene::{Outcome, Scene};
+
+const COUNT: u64 = 5_000;
+const THREADS: u64 = 8;
+
+pub(crate) struct Storm;
+
+impl Fault for Storm {
+    fn name(&self) -> &'static str {
+        "storm"
+    }
+
+    fn counts(&self) -> &'static str {
+        "connections, 5,000 at a time"
+    }
+
+    fn servers(&self) -> &'static [Kind] {
+        &[Kind::Echo, Kind::Uppercase, Kind::Chat]
+    }
+
+    fn bound(&self, _: Kind) -> Bound {
+        Bound {
+            fixed: ALLOWANCE,
+            each: CONNECTION,
+            count: COUNT,
+            why: "the allowance, and a connection for each of a storm",
+        }
+    }
+
+    fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
+        let span = scene.begin();
+        let mut count = 0;
+        while span.is_on() {
+            let crowd = Mutex::new(Vec::new());
+            count += scene.each(THREADS, |_| {
+                for _ in 0..COUNT / THREADS {
+                    let mut stream = dial(scene.target(), Window::Usual)?;
+                    if scene.kind == Kind::Chat {
+                        // Without a name: that 5,000 are welcomed to 5,000 is another story.
+                        read_until(&mut stream, b"Enter your nickname: ")?;
+                    } else {
+                        stream.write_all(b"hello\n")?;
+                        read_until(&mut stream, scene.kind.answer("hello\n").as_bytes())?;
+                    }
+                    crowd.lock().map_err(|_| io::Error::other("a thread panicked"))?.push(stream);
+                }
+                Ok(COUNT / THREADS)
+            })?;
+            crowd.into_inner().map_err(|_| io::Error::other("a thread panicked"))?.into_iter().for_each(reset);
+        }
+        Ok(Outcome::of(count))
+    }
+}

@@ -1,0 +1,43 @@
+//! Fifteen hundred clients vanish at once, by a reset each: in a chat, members of the room.
+
+use std::io;
+
+use crate::dial::{Window, reset};
+use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault, MIB};
+use crate::kind::Kind;
+use crate::scene::{Outcome, Scene};
+use crate::sink::Sink;
+
+const COUNT: usize = 1_500;
+const BATCH: usize = 100;
+
+pub(crate) struct Vanish;
+
+impl Fault for Vanish {
+    fn name(&self) -> &'static str {
+        "vanish"
+    }
+
+    fn counts(&self) -> &'static str {
+        "vanish at once"
+    }
+
+    fn bound(&self, kind: Kind) -> Bound {
+        let (room, why) = match kind {
+            Kind::Chat => (8 * MIB, "the allowance, twice --room-buffer, and a connection for each"),
+            _ => (0, "the allowance, and a connection for each"),
+        };
+        Bound { fixed: ALLOWANCE + room, each: CONNECTION, count: COUNT as u64, why }
+    }
+
+    fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
+        // Who has come reads while the next ones come, so that nobody is closed for not reading.
+        let batch = |nth| scene.enter_all(&format!("gone{nth}-"), BATCH, Window::Usual).map(Sink::of);
+        let sinks = (0..COUNT / BATCH).map(batch).collect::<io::Result<Vec<_>>>()?;
+        let crowd = sinks.into_iter().map(Sink::end).collect::<io::Result<Vec<_>>>()?;
+        let span = scene.begin();
+        crowd.into_iter().flatten().for_each(reset);
+        span.wait();
+        Ok(Outcome::of(COUNT as u64))
+    }
+}

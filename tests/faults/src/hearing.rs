@@ -1,0 +1,124 @@
+//! What a polite client hears: every line of its stream is one that it is owed, or in a chat one of another's that keeps to
+//! the form.
+//!
+//! Invariant: no byte of the stream goes unjudged, but those of a line whose end has not come when the hearing ends; what
+//! was owed of that one is counted as lost.
+
+use crate::kind::Kind;
+use crate::ledger::{Ledger, Tally};
+use crate::speech::POLITE;
+
+/// A line of a chat is at most this long: the longest of a member, each byte of it replaced by three, and a mark.
+const LONGEST: usize = 3 * 4096 + 256;
+
+/// The ears of one polite client.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    kind: Kind,
+    /// One for each polite client, this one too.
+    ledgers: Vec<Ledger>,
+    me: usize,
+    /// The beginning of a line.
+    unread: Vec<u8>,
+    pub(crate) tally: Tally,
+}
+
+impl Hearing {
+    /// Those of the client `me` of `crowd`.
+    pub(crate) fn new(kind: Kind, me: usize, crowd: usize) -> Self {
+        let ledgers = (0..crowd).map(|speaker| Ledger::new(kind, speaker)).collect();
+        Hearing { kind, ledgers, me, unread: Vec::new(), tally: Tally::default() }
+    }
+
+    /// A polite client has said one more line.
+    pub(crate) fn owe(&mut self, speaker: usize) {
+        if self.kind.owes(self.me, speaker) {
+            self.ledgers[speaker].owe(&mut self.tally);
+        }
+    }
+
+    /// Whether all that is owed has been heard.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.ledgers.iter().all(Ledger::is_settled)
+    }
+
+    /// Hears the next bytes; `owed` is called with the speaker and the number of each line that was owed.
+    pub(crate) fn hear(&mut self, bytes: &[u8], mut owed: impl FnMut(usize, u64)) {
+        self.unread.extend_from_slice(bytes);
+        let unread = std::mem::take(&mut self.unread);
+        let mut lines = unread.split_inclusive(|byte| *byte == b'\n').peekable();
+        while let Some(line) = lines.next_if(|line| line.ends_with(b"\n")) {
+            if let Some((speaker, number)) = self.judge(&line[..line.len() - 1]) {
+                owed(speaker, number);
+            }
+        }
+        let rest = lines.next().unwrap_or_default();
+        if rest.len() > LONGEST {
+            self.tally.wrong(rest.len(), || format!("{} bytes without the end of a line", rest.len()));
+        } else {
+            self.unread = rest.to_vec();
+        }
+    }
+
+    /// What has not been heard by now never will be.
+    pub(crate) fn close(&mut self) {
+        self.ledgers.iter_mut().for_each(|ledger| ledger.close(&mut self.tally));
+    }
+
+    /// One line, without its end. Returns its speaker and number if it was owed.
+    fn judge(&mut self, line: &[u8]) -> Option<(usize, u64)> {
+        let Ok(text) = std::str::from_utf8(line) else {
+            self.tally.wrong(line.len() + 1, || format!("not UTF-8: {}", line.escape_ascii()));
+            return None;
+        };
+        if let Some(found) = text.chars().find(|found| steers(*found)) {
+            self.tally.wrong(line.len() + 1, || format!("U+{:04X} in {text:?}", u32::from(found)));
+            return None;
+        }
+        let speaker = match self.kind {
+            Kind::Echo | Kind::Uppercase => Some(self.me),
+            Kind::Chat => polite_speaker(text),
+        };
+        if let Some(speaker) = speaker {
+            let tally = &mut self.tally;
+            let Some(ledger) = self.ledgers.get_mut(speaker).filter(|_| self.kind.owes(self.me, speaker)) else {
+                tally.wrong(line.len() + 1, || format!("nobody who is owed to us said {text:?}"));
+                return None;
+            };
+            return ledger.hear(text, tally).map(|number| (speaker, number));
+        }
+        if line.len() > LONGEST || !has_form(text) {
+            self.tally.wrong(line.len() + 1, || format!("no line of a chat has this form: {text:?}"));
+        }
+        None
+    }
+}
+
+/// Whether a character may reach no terminal: controls but tab, what turns the direction of writing, separators of lines.
+pub(crate) fn steers(found: char) -> bool {
+    let bidi = matches!(found, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    bidi || matches!(found, '\u{2028}' | '\u{2029}') || (found.is_control() && found != '\t')
+}
+
+/// Who of the polite says this, if one does.
+fn polite_speaker(text: &str) -> Option<usize> {
+    let (name, _) = text.split_once(": ")?;
+    name.strip_prefix(POLITE)?.parse().ok()
+}
+
+/// Whether it is a line of a member, or one of the server's.
+fn has_form(text: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && name.chars().count() <= 32 && !name.contains([' ', '*', '[', ':']);
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    first.strip_suffix(':').is_some_and(is_name)
+        || first == "*" && rest.split(' ').next().is_some_and(is_name)
+        || first.strip_prefix('[').and_then(|first| first.strip_suffix(']')).is_some_and(is_name)
+        || first == "Welcome" && rest.strip_suffix(" to the room!").is_some_and(is_name)
+        || is_name(first) && rest == "leaves the room!"
+        || is_name(first)
+            && rest.strip_prefix("is now known as ").and_then(|new| new.strip_suffix('.')).is_some_and(is_name)
+        || first.parse::<u32>().is_ok() && rest == "persons are here."
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! The servers that are mistreated, and what a polite client of each is owed.
+
+use std::fmt;
+
+use crate::speech;
+
+/// A kind of server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Bytes come back.
+    Echo,
+    /// Bytes come back in capitals.
+    Uppercase,
+    /// Lines go to all others.
+    Chat,
+}
+
+impl Kind {
+    /// The name of its program.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            Kind::Echo => "echo-server",
+            Kind::Uppercase => "uppercase-server",
+            Kind::Chat => "chat-server",
+        }
+    }
+
+    /// Whether `hearer` is owed what `speaker` says.
+    pub(crate) fn owes(self, hearer: usize, speaker: usize) -> bool {
+        match self {
+            Kind::Echo | Kind::Uppercase => hearer == speaker,
+            Kind::Chat => hearer != speaker,
+        }
+    }
+
+    /// What stands before a line of `speaker` when it is heard.
+    pub(crate) fn mark(self, speaker: usize) -> String {
+        match self {
+            Kind::Echo | Kind::Uppercase => String::new(),
+            Kind::Chat => format!("{}: ", speech::name(speaker)),
+        }
+    }
+
+    /// What becomes of a text.
+    pub(crate) fn answer(self, text: &str) -> String {
+        match self {
+            Kind::Uppercase => text.to_uppercase(),
+            Kind::Echo | Kind::Chat => text.to_owned(),
+        }
+    }
+
+    /// What a hearer sees of a line, without its end.
+    pub(crate) fn heard(self, speaker: usize, number: u64) -> String {
+        self.mark(speaker) + &self.answer(&speech::line(speaker, number))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.program().trim_end_matches("-server"))
+    }
+}

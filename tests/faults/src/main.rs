@@ -1,0 +1,149 @@
+//! Mistreats the servers, and checks what their polite clients get meanwhile.
+//!
+//! Each trial is a real server, twenty polite clients, and one fault. The polite check every byte that they are owed and
+//! measure how long it takes, before the fault and during it. In reading order:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`kind`], [`speech`] | the servers, what the polite say, and what they are owed for it |
+//! | [`ledger`], [`hearing`], [`books`], [`polite`] | what one is owed, what it hears, the books, and the crowd with its clock |
+//! | [`server`], [`process`] | a server as a child process; its memory and descriptors |
+//! | [`scene`], [`fault`], [`faults`] | where a fault takes place, what one is, and all of them |
+//! | [`dial`], [`sink`], [`talker`] | the clients of the faults |
+//! | [`trial`], [`row`], [`table`] | one fault at one server, the judgement, and how it is shown |
+//!
+//! Invariant: everything is bounded in count and in time, stays on loopback, and ends with this program: servers have a pipe
+//! of ours as their standard input, and other children are ended by their ids.
+
+mod books;
+mod dial;
+mod fault;
+mod faults;
+mod hearing;
+mod kind;
+mod ledger;
+mod polite;
+mod process;
+mod row;
+mod scene;
+mod server;
+mod sink;
+mod speech;
+mod table;
+mod talker;
+mod trial;
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::kind::Kind;
+use crate::table::Table;
+use crate::trial::Setting;
+
+/// A storm of 5,000 and some more.
+const DESCRIPTORS: u64 = 6_000;
+
+/// Mistreat the servers, and check what their polite clients get meanwhile.
+#[derive(Parser)]
+#[command(name = "switchboard-faults", version, args_conflicts_with_subcommands = true)]
+struct Command {
+    #[command(subcommand)]
+    part: Option<Part>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// Be the process that is stopped
+    #[command(hide = true)]
+    Member {
+        target: SocketAddr,
+        #[arg(long)]
+        nickname: bool,
+    },
+}
+
+#[derive(Args)]
+struct Options {
+    /// A second for each fault, and no judgement of the time that lines take
+    #[arg(long)]
+    quick: bool,
+    /// Only the faults whose name has this in it
+    #[arg(long, value_name = "NAME", default_value = "")]
+    only: String,
+    /// Write the table and all figures to this file, too
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Pin each server to this core by taskset
+    #[arg(long, value_name = "CORE")]
+    core: Option<u32>,
+    /// Where the servers are [default: beside this program]
+    #[arg(long, value_name = "DIRECTORY")]
+    programs: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let result = match command.part {
+        Some(Part::Member { target, nickname }) => {
+            let kind = if nickname { Kind::Chat } else { Kind::Echo };
+            faults::stopped::attend(target, kind).map(|()| true)
+        }
+        None => run(&command.options),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("switchboard-faults: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs all trials and prints the table. Returns whether all is well.
+fn run(options: &Options) -> io::Result<bool> {
+    process::allow_descriptors(DESCRIPTORS)?;
+    let beside = || std::env::current_exe().map(|program| program.with_file_name(""));
+    let programs = options.programs.clone().map_or_else(beside, Ok)?;
+    let (quiet, length) = if options.quick { (400, 800) } else { (3000, 5000) };
+    let (quiet, length) = (Duration::from_millis(quiet), Duration::from_millis(length));
+    let setting = Setting { programs: &programs, core: options.core, quiet, length };
+    let title = format!("quiet for {quiet:?}, each fault for {length:?}, {} polite clients", polite::CROWD);
+    let mut table = Table { title, rows: Vec::new() };
+    for fault in fault::ALL.iter().filter(|fault| fault.name().contains(&options.only)) {
+        for kind in fault.servers() {
+            let since = Instant::now();
+            let failed = |error| io::Error::other(format!("{} at {kind}: {error}", fault.name()));
+            table.rows.push(trial::run(*fault, *kind, setting).map_err(failed)?);
+            eprintln!("{} at {kind}: {:.1} s", fault.name(), since.elapsed().as_secs_f64());
+        }
+    }
+    if table.rows.is_empty() {
+        let names: Vec<_> = fault::ALL.iter().map(|fault| fault.name()).collect();
+        return Err(io::Error::other(format!(
+            "no fault has {:?} in its name; there are {}",
+            options.only,
+            names.join(", ")
+        )));
+    }
+    report(&table, options)
+}
+
+fn report(table: &Table, options: &Options) -> io::Result<bool> {
+    print!("{table}");
+    if let Some(file) = &options.output {
+        fs::write(file, format!("{table}{}", table.details()))?;
+    }
+    let (failures, slow) = (table.failures(), table.slow());
+    failures.iter().for_each(|failure| eprintln!("FAILED: {failure}"));
+    slow.iter().for_each(|slow| eprintln!("SLOW: {slow}"));
+    Ok(failures.is_empty() && (options.quick || slow.is_empty()))
+}

@@ -1,0 +1,53 @@
+//! Members that talk without end, and read what is said to them.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use crate::dial::{Window, reset};
+use crate::scene::{Scene, Span};
+
+/// How many of them a room is filled by.
+pub(crate) const TALKERS: u64 = 2;
+
+/// Lines a second of each.
+const PER_SECOND: u32 = 500;
+
+/// One of them, for as long as the fault lasts: to all, and each fourth line to one member of this name and a number.
+/// Returns the lines said.
+pub(crate) fn talk(scene: &Scene<'_>, (nth, listener): (u64, &str), span: Span) -> io::Result<u64> {
+    let mut stream = scene.enter(&format!("talker{nth}"), Window::Usual)?;
+    stream.set_nonblocking(true)?;
+    let words = "blah ".repeat(100);
+    let mut said = 0;
+    while span.paced(said, PER_SECOND) {
+        let line = match said % 4 {
+            0 => format!("/msg {listener}{} {words}\n", said / 4 % 30),
+            _ => format!("{words}\n"),
+        };
+        say(&mut stream, line.as_bytes())?;
+        said += 1;
+    }
+    reset(stream);
+    Ok(said)
+}
+
+/// Sends a line, and reads what has come meanwhile.
+fn say(stream: &mut TcpStream, mut line: &[u8]) -> io::Result<()> {
+    let mut buffer = [0; 65_536];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "a talker that reads was closed")),
+            Ok(_) => continue,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        match stream.write(line) {
+            Ok(count) => line = &line[count..],
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+            Err(error) => return Err(error),
+        }
+        if line.is_empty() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! One trial: a server, its polite clients, a quiet time, a fault, and the books closed.
+
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::books::Report;
+use crate::fault::Fault;
+use crate::hearing;
+use crate::kind::Kind;
+use crate::polite::{Phase, Polite};
+use crate::row::{Latency, Row};
+use crate::scene::{self, Outcome, Scene};
+use crate::server::{Launch, Server};
+
+/// What all trials of a run have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting<'a> {
+    /// Where the servers are.
+    pub(crate) programs: &'a Path,
+    /// The core that they are pinned to.
+    pub(crate) core: Option<u32>,
+    pub(crate) quiet: Duration,
+    pub(crate) length: Duration,
+}
+
+/// How long all is left to settle before it is measured.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// So many lines of the server's log are shown.
+const LOG_LINES: usize = 4;
+
+/// Does it, and judges it.
+///
+/// # Errors
+/// It could not be done: there is nothing to judge.
+pub(crate) fn run(fault: &dyn Fault, kind: Kind, setting: Setting<'_>) -> io::Result<Row> {
+    let flags = fault.flags(kind);
+    let descriptors = fault.descriptors();
+    let launch = Launch { kind, programs: setting.programs, flags, core: setting.core, descriptors };
+    let server = launch.start()?;
+    let polite = Polite::gather(server.address, kind)?;
+    thread::sleep(SETTLE);
+    polite.begin(Phase::Quiet);
+    thread::sleep(setting.quiet);
+    polite.begin(Phase::Between);
+    let before = (server.process().descriptors()?, server.process().resident()?);
+    let scene = Scene { kind, server: &server, polite: &polite, length: setting.length, descriptors: before.0 };
+    let mut outcome = fault.run(&scene).unwrap_or_else(|error| {
+        // Something was shown: what the fault itself was owed did not come.
+        Outcome { count: 1, broken: vec![error.to_string()], ..Outcome::default() }
+    });
+    polite.begin(Phase::Between);
+    scene::settles(&server, before.0)?;
+    let after = (server.process().descriptors()?, server.process().peak()?);
+    let report = polite.finish()?;
+    conclude(server, &report, &mut outcome);
+    Ok(Row {
+        fault: fault.name(),
+        counts: fault.counts(),
+        kind,
+        flags: flags.join(" "),
+        count: outcome.count,
+        growth: after.1.saturating_sub(before.1),
+        bound: fault.bound(kind),
+        descriptors: (before.0, after.0),
+        quiet: Latency::of(&report.quiet),
+        during: Latency::of(&report.during),
+        tally: report.tally,
+        broken: outcome.broken,
+        notes: outcome.notes,
+    })
+}
+
+/// Stops the server, and looks at how it ends, at its log, and at who of the polite was closed.
+fn conclude(server: Server, report: &Report, outcome: &mut Outcome) {
+    outcome.broken.extend(report.closed.iter().map(|closed| format!("a polite client was closed: {closed}")));
+    let log = match server.stop() {
+        Ok(log) => log,
+        Err(error) => return outcome.broken.push(format!("the server: {error}")),
+    };
+    let text = String::from_utf8_lossy(&log);
+    if let Some(found) = text.chars().find(|found| *found != '\n' && hearing::steers(*found)) {
+        outcome.broken.push(format!("the server's log has U+{:04X}", u32::from(found)));
+    }
+    let count = text.lines().count();
+    outcome.notes.extend(text.lines().take(LOG_LINES).map(|line| format!("log: {line}")));
+    if count > LOG_LINES {
+        outcome.notes.push(format!("log: {} lines more", count - LOG_LINES));
+    }
+}
