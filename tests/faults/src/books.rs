@@ -38,6 +38,8 @@ pub(crate) struct Report {
     /// How long a line took, in microseconds, for each line and each who was owed it: sorted.
     pub(crate) quiet: Vec<u32>,
     pub(crate) during: Vec<u32>,
+    /// Lines heard that nobody polite had said.
+    pub(crate) others: u64,
     /// Who was closed, and how.
     pub(crate) closed: Vec<String>,
 }
@@ -137,6 +139,7 @@ impl Keeper {
         for mut hearing in self.hearings {
             hearing.close();
             self.report.tally.add(hearing.tally);
+            self.report.others += hearing.others;
         }
         let closed = self.closed.into_iter();
         self.report.closed = closed.map(|(who, how)| format!("{}: {how}", speech::name(who))).collect();

@@ -68,6 +68,23 @@ pub(crate) fn read_until(stream: &mut TcpStream, end: &[u8]) -> io::Result<Vec<u
     Ok(got)
 }
 
+/// Reads and forgets what is there. The stream does not block from now on.
+///
+/// # Errors
+/// The server has ended the connection.
+pub(crate) fn discard(stream: &mut TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let mut buffer = [0; 16_384];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a client that reads was closed")),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Vanishes with a reset instead of an orderly end.
 pub(crate) fn reset(stream: TcpStream) {
     // Fails when the connection is gone already, which is as well.

@@ -28,10 +28,10 @@ impl Bound {
 }
 
 /// What a server may need more for any load at all: pages of buffers, tables and pools that are touched for the first time.
-pub(crate) const ALLOWANCE: u64 = 2 * MIB;
+pub(crate) const ALLOWANCE: u64 = MIB;
 
 /// One connection with a session, timers, and the beginning of a line.
-pub(crate) const CONNECTION: u64 = 2 * KIB;
+pub(crate) const CONNECTION: u64 = KIB;
 
 /// Something that is done to a server while polite clients use it.
 pub(crate) trait Fault {

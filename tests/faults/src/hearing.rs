@@ -21,13 +21,15 @@ pub(crate) struct Hearing {
     /// The beginning of a line.
     unread: Vec<u8>,
     pub(crate) tally: Tally,
+    /// How many lines were heard that nobody polite had said.
+    pub(crate) others: u64,
 }
 
 impl Hearing {
     /// Those of the client `me` of `crowd`.
     pub(crate) fn new(kind: Kind, me: usize, crowd: usize) -> Self {
         let ledgers = (0..crowd).map(|speaker| Ledger::new(kind, speaker)).collect();
-        Hearing { kind, ledgers, me, unread: Vec::new(), tally: Tally::default() }
+        Hearing { kind, ledgers, me, unread: Vec::new(), tally: Tally::default(), others: 0 }
     }
 
     /// A polite client has said one more line.
@@ -87,6 +89,7 @@ impl Hearing {
             };
             return ledger.hear(text, tally).map(|number| (speaker, number));
         }
+        self.others += 1;
         if line.len() > LONGEST || !has_form(text) {
             self.tally.wrong(line.len() + 1, || format!("no line of a chat has this form: {text:?}"));
         }

@@ -116,7 +116,8 @@ fn run(options: &Options) -> io::Result<bool> {
     let (quiet, length) = if options.quick { (400, 800) } else { (3000, 5000) };
     let (quiet, length) = (Duration::from_millis(quiet), Duration::from_millis(length));
     let setting = Setting { programs: &programs, core: options.core, quiet, length };
-    let title = format!("quiet for {quiet:?}, each fault for {length:?}, {} polite clients", polite::CROWD);
+    let first = if process::goes_first() { ", all before other programs (chrt)" } else { "" };
+    let title = format!("quiet for {quiet:?}, each fault for {length:?}, {} polite clients{first}", polite::CROWD);
     let mut table = Table { title, rows: Vec::new() };
     for fault in fault::ALL.iter().filter(|fault| fault.name().contains(&options.only)) {
         for kind in fault.servers() {
@@ -143,7 +144,11 @@ fn report(table: &Table, options: &Options) -> io::Result<bool> {
         fs::write(file, format!("{table}{}", table.details()))?;
     }
     let (failures, slow) = (table.failures(), table.slow());
-    failures.iter().for_each(|failure| eprintln!("FAILED: {failure}"));
-    slow.iter().for_each(|slow| eprintln!("SLOW: {slow}"));
+    for failure in &failures {
+        eprintln!("FAILED: {failure}");
+    }
+    for slow in &slow {
+        eprintln!("SLOW: {slow}");
+    }
     Ok(failures.is_empty() && (options.quick || slow.is_empty()))
 }

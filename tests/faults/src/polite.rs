@@ -145,7 +145,7 @@ impl Crowd {
 
     fn serve(&mut self, nth: usize) {
         self.write(nth);
-        let mut buffer = [0; 65_536];
+        let mut buffer = [0; 16_384];
         while !self.members[nth].is_closed {
             match self.members[nth].stream.read(&mut buffer) {
                 Ok(0) => self.close(nth, "its connection was ended".into()),

@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setpriority_process, setrlimit};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getpriority_process, getrlimit, kill_process, setpriority_process, setrlimit,
+};
 
 /// The most descriptors that this process asks for.
 const DESCRIPTORS: u64 = 20_000;
@@ -26,6 +29,12 @@ impl Process {
     /// The most bytes that were ever resident.
     pub(crate) fn peak(self) -> io::Result<u64> {
         self.status("VmHWM:")
+    }
+
+    /// How long its main thread could have run and was not given a core. None where the system does not count it.
+    pub(crate) fn starved(self) -> Option<Duration> {
+        let text = fs::read_to_string(format!("/proc/{}/schedstat", self.0)).ok()?;
+        text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
     }
 
     /// Sends a signal to it, and to nothing else.
@@ -57,9 +66,17 @@ pub(crate) fn allow_descriptors(needed: u64) -> io::Result<()> {
     Ok(setrlimit(Resource::Nofile, Rlimit { current: capped, maximum: capped })?)
 }
 
+/// Whether this process, and so what it starts, goes before all that is not scheduled so (`SCHED_FIFO` or `SCHED_RR`, sched(7)).
+pub(crate) fn goes_first() -> bool {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Field 41; the name in field 2 may hold spaces.
+    let policy = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split_whitespace().nth(38));
+    matches!(policy, Some("1" | "2"))
+}
+
 /// Lets the calling thread yield to others: what abuses the server shares a core with those who measure, and is not to
 /// be what they measure.
 pub(crate) fn yield_to_others() -> io::Result<()> {
-    // Linux: niceness is a thread's, and 0 is the calling one.
-    Ok(setpriority_process(None, 10)?)
+    // Linux: niceness is a thread's, and `None` is the calling one.
+    Ok(setpriority_process(None, getpriority_process(None)? + 10)?)
 }

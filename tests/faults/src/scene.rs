@@ -102,24 +102,24 @@ impl Scene<'_> {
         knocking.into_iter().map(|stream| dial::welcomed(stream, self.kind)).collect()
     }
 
-    /// Does something on `count` threads, each of which yields to the polite. Returns the sum of their counts.
-    ///
-    /// # Errors
-    /// The first that one of them had.
-    pub(crate) fn each(&self, count: u64, act: impl Fn(u64) -> io::Result<u64> + Sync) -> io::Result<u64> {
-        let act = &act;
-        let act = move |nth| yield_to_others().and_then(|()| act(nth));
-        thread::scope(|scope| {
-            let threads: Vec<_> = (0..count).map(|nth| scope.spawn(move || act(nth))).collect();
-            let panicked = |_| Err(io::Error::other("a thread of a fault panicked: a bug of this program"));
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).sum()
-        })
-    }
-
     /// Waits until the server has so many descriptors beyond those of the polite and its own. Returns whether it did so.
     pub(crate) fn has_descriptors(&self, beyond: usize) -> io::Result<bool> {
         settles(self.server, self.descriptors + beyond)
     }
+}
+
+/// Does something on `count` threads, each of which yields to the polite. Returns the sum of their counts.
+///
+/// # Errors
+/// The first that one of them had.
+pub(crate) fn on_threads(count: u64, act: impl Fn(u64) -> io::Result<u64> + Sync) -> io::Result<u64> {
+    let act = &act;
+    let act = move |nth| yield_to_others().and_then(|()| act(nth));
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|nth| scope.spawn(move || act(nth))).collect();
+        let panicked = |_| Err(io::Error::other("a thread of a fault panicked: a bug of this program"));
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).sum()
+    })
 }
 
 /// Waits until a server has exactly so many descriptors, and returns whether it did so in time.

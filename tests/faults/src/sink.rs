@@ -53,7 +53,7 @@ fn drain(streams: Vec<TcpStream>, is_over: &AtomicBool) -> io::Result<Vec<TcpStr
         poll.registry().register(&mut stream, Token(nth), Interest::READABLE)?;
         readers.push(stream);
     }
-    let (mut events, mut buffer) = (Events::with_capacity(1024), [0; 65_536]);
+    let (mut events, mut buffer) = (Events::with_capacity(1024), [0; 16_384]);
     while !is_over.load(Ordering::Relaxed) {
         match poll.poll(&mut events, Some(Duration::from_millis(20))) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),

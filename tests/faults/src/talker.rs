@@ -1,9 +1,9 @@
 //! Members that talk without end, and read what is said to them.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
 
-use crate::dial::{Window, reset};
+use crate::dial::{Window, discard, reset};
 use crate::scene::{Scene, Span};
 
 /// How many of them a room is filled by.
@@ -16,7 +16,6 @@ const PER_SECOND: u32 = 500;
 /// Returns the lines said.
 pub(crate) fn talk(scene: &Scene<'_>, (nth, listener): (u64, &str), span: Span) -> io::Result<u64> {
     let mut stream = scene.enter(&format!("talker{nth}"), Window::Usual)?;
-    stream.set_nonblocking(true)?;
     let words = "blah ".repeat(100);
     let mut said = 0;
     while span.paced(said, PER_SECOND) {
@@ -33,21 +32,13 @@ pub(crate) fn talk(scene: &Scene<'_>, (nth, listener): (u64, &str), span: Span) 
 
 /// Sends a line, and reads what has come meanwhile.
 fn say(stream: &mut TcpStream, mut line: &[u8]) -> io::Result<()> {
-    let mut buffer = [0; 65_536];
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "a talker that reads was closed")),
-            Ok(_) => continue,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
+    while !line.is_empty() {
+        discard(stream)?;
         match stream.write(line) {
             Ok(count) => line = &line[count..],
             Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
             Err(error) => return Err(error),
         }
-        if line.is_empty() {
-            return Ok(());
-        }
     }
+    Ok(())
 }

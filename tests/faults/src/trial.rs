@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::books::Report;
 use crate::fault::Fault;
@@ -47,14 +47,22 @@ pub(crate) fn run(fault: &dyn Fault, kind: Kind, setting: Setting<'_>) -> io::Re
     polite.begin(Phase::Between);
     let before = (server.process().descriptors()?, server.process().resident()?);
     let scene = Scene { kind, server: &server, polite: &polite, length: setting.length, descriptors: before.0 };
+    let (since, starved) = (Instant::now(), server.process().starved());
     let mut outcome = fault.run(&scene).unwrap_or_else(|error| {
         // Something was shown: what the fault itself was owed did not come.
         Outcome { count: 1, broken: vec![error.to_string()], ..Outcome::default() }
     });
     polite.begin(Phase::Between);
+    if let (Some(before), Some(now)) = (starved, server.process().starved()) {
+        let (starved, all) = (now.saturating_sub(before).as_millis(), since.elapsed().as_millis());
+        outcome.notes.push(format!("other programs kept the server from its core for {starved} of {all} ms"));
+    }
     scene::settles(&server, before.0)?;
     let after = (server.process().descriptors()?, server.process().peak()?);
     let report = polite.finish()?;
+    if kind == Kind::Chat {
+        outcome.notes.push(format!("the polite heard {} lines of others", report.others));
+    }
     conclude(server, &report, &mut outcome);
     Ok(Row {
         fault: fault.name(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::dial::{Window, dial, read_until, reset};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene};
+use crate::scene::{Outcome, Scene, on_threads};
 
 const LIMIT: u32 = 40;
 const WAITING: u64 = 50;
@@ -37,7 +37,7 @@ impl Fault for Descriptors {
 
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
         let span = scene.begin();
-        let count = scene.each(WAITING, |_| {
+        let count = on_threads(WAITING, |_| {
             let mut nth = 0;
             while span.is_on() {
                 let mut stream = dial(scene.target(), Window::Usual)?;

@@ -5,10 +5,10 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use crate::dial::{Window, dial, reset};
+use crate::dial::{Window, dial, discard, read_until, reset};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene};
+use crate::scene::{Outcome, Scene, on_threads};
 use crate::speech;
 
 const THREADS: u64 = 10;
@@ -51,7 +51,7 @@ impl Fault for Escapes {
 
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
         let span = scene.begin();
-        let count = scene.each(THREADS, |thread| {
+        let count = on_threads(THREADS, |thread| {
             let name = format!("steering{thread}");
             let mut nth = 0;
             let mut stream = enter(scene, &name)?;
@@ -81,8 +81,7 @@ fn enter(scene: &Scene<'_>, name: &str) -> io::Result<TcpStream> {
     }
     let mut stream = dial(scene.target(), Window::Usual)?;
     stream.write_all(&[STEERING.join(&b'\n').as_slice(), b"\n", name.as_bytes(), b"\n"].concat())?;
-    crate::dial::read_until(&mut stream, b" persons are here.\n")?;
-    stream.set_nonblocking(true)?;
+    read_until(&mut stream, b" persons are here.\n")?;
     Ok(stream)
 }
 
@@ -90,9 +89,7 @@ fn enter(scene: &Scene<'_>, name: &str) -> io::Result<TcpStream> {
 fn say(stream: &mut TcpStream, words: &[u8], kind: Kind) -> io::Result<()> {
     stream.write_all(words)?;
     if kind == Kind::Chat {
-        let mut buffer = [0; 65_536];
-        while matches!(stream.read(&mut buffer), Ok(1..)) {}
-        return Ok(());
+        return discard(stream);
     }
     let mut heard = vec![0; words.len()];
     stream.read_exact(&mut heard)?;

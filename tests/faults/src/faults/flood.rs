@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::fault::{ALLOWANCE, Bound, Fault};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene, Span};
+use crate::scene::{Outcome, Scene, Span, on_threads};
 use crate::speech;
 
 const HOSTS: usize = 200;
@@ -52,9 +52,10 @@ impl Fault for Flood {
         let hosts = hosts.collect::<io::Result<Vec<_>>>()?;
         let (before, span) = (dropped(target)?, scene.begin());
         let polite = Mutex::new(Polite::default());
-        let count = scene.each(THREADS + 1, |thread| {
+        let count = on_threads(THREADS + 1, |thread| {
             if thread < THREADS {
-                return flood(&hosts[thread as usize * HOSTS / THREADS as usize..][..HOSTS / THREADS as usize], span);
+                let part = HOSTS / THREADS as usize;
+                return Ok(flood(&hosts[thread as usize * part..][..part], span));
             }
             let seen = ask(&socket(Ipv4Addr::new(127, 0, 2, 1), target)?, scene.kind, span)?;
             *polite.lock().map_err(|_| io::Error::other("a thread panicked"))? = seen;
@@ -89,14 +90,14 @@ fn socket(from: Ipv4Addr, target: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Returns how many datagrams were sent.
-fn flood(hosts: &[UdpSocket], span: Span) -> io::Result<u64> {
+fn flood(hosts: &[UdpSocket], span: Span) -> u64 {
     let (mut round, mut sent) = (0, 0);
     while span.paced(round, PER_SECOND) {
         // What the kernel has no room for was no part of the flood. The answers are never read.
         sent += hosts.iter().filter(|host| host.send(&[b'x'; 64]).is_ok()).count() as u64;
         round += 1;
     }
-    Ok(sent)
+    sent
 }
 
 /// Asks at a fixed pace, and waits a second for the last answers.

@@ -9,7 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use crate::dial::{Window, dial};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene};
+use crate::scene::{Outcome, Scene, on_threads};
 
 const THREADS: u64 = 2;
 const PER_SECOND: u32 = 100;
@@ -43,7 +43,7 @@ impl Fault for HalfOpen {
             stream.write_all(b"half a li")?;
             silent.push(stream);
         }
-        let closed = scene.each(THREADS, |thread| {
+        let closed = on_threads(THREADS, |thread| {
             let mut nth = 0;
             while span.paced(nth, PER_SECOND) {
                 half_close(scene, thread, nth)?;

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use crate::dial::{Window, read_until, reset};
 use crate::fault::{ALLOWANCE, Bound, Fault, KIB};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene, Span};
+use crate::scene::{Outcome, Scene, Span, on_threads};
 
 const LENGTH: usize = 200 << 10;
 const THREADS: u64 = 4;
@@ -37,7 +37,7 @@ impl Fault for LongLine {
 
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
         let span = scene.begin();
-        let count = scene.each(THREADS, |thread| speak(scene, thread, span))?;
+        let count = on_threads(THREADS, |thread| speak(scene, thread, span))?;
         Ok(Outcome::of(count))
     }
 }

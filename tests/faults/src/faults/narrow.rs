@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use crate::dial::{PATIENCE, Window, read_until, reset};
 use crate::fault::{ALLOWANCE, Bound, Fault, KIB, MIB};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene, Span};
+use crate::scene::{Outcome, Scene, Span, on_threads};
 use crate::speech;
 use crate::talker;
 
@@ -31,7 +31,7 @@ impl Fault for Narrow {
     }
 
     fn flags(&self, kind: Kind) -> &'static [&'static str] {
-        let flags = &["--send-buffer", "4096", "--rate", "off"];
+        let flags = &["--send-buffer", "4096", "--rate", "off", "--room-buffer", "1MiB", "--max-queue", "64KiB"];
         if kind == Kind::Chat { flags } else { &flags[..2] }
     }
 
@@ -40,7 +40,7 @@ impl Fault for Narrow {
         if kind == Kind::Chat {
             // While a feed is moved there are two of it.
             let why = "the allowance, twice --room-buffer, and --max-queue for each";
-            return Bound { fixed: ALLOWANCE + 8 * MIB, each: MIB, count, why };
+            return Bound { fixed: ALLOWANCE + 2 * MIB, each: 64 * KIB, count, why };
         }
         let why = "the allowance, and for each a quarter of --max-queue and one read buffer";
         Bound { fixed: ALLOWANCE, each: (256 + 64) * KIB, count, why }
@@ -59,7 +59,9 @@ impl Fault for Narrow {
             let sent: usize = readers.iter().map(|reader| reader.sent).sum();
             outcome.note(format!("{} KiB came back to them, byte for byte", sent >> 10))
         };
-        readers.into_iter().for_each(|reader| reset(reader.stream));
+        for reader in readers {
+            reset(reader.stream);
+        }
         Ok(outcome)
     }
 }
@@ -96,7 +98,7 @@ impl Reader {
 fn hear(scene: &Scene<'_>, readers: &mut [Reader], span: Span) -> io::Result<u64> {
     readers.iter().try_for_each(|reader| reader.stream.set_nonblocking(true))?;
     let talking = std::thread::scope(|scope| {
-        let talking = scope.spawn(|| scene.each(1, |nth| talker::talk(scene, (nth, "narrow"), span)));
+        let talking = scope.spawn(|| on_threads(1, |nth| talker::talk(scene, (nth, "narrow"), span)));
         let mut round = 0;
         while span.paced(round, PER_SECOND) {
             readers.iter_mut().try_for_each(Reader::read)?;

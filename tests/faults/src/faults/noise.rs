@@ -3,10 +3,10 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use crate::dial::{Window, dial, reset};
+use crate::dial::{Window, dial, discard, reset};
 use crate::fault::{ALLOWANCE, Bound, Fault, KIB};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene};
+use crate::scene::{Outcome, Scene, on_threads};
 use crate::speech;
 
 const THREADS: u64 = 10;
@@ -35,7 +35,7 @@ impl Fault for Noise {
 
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
         let span = scene.begin();
-        let count = scene.each(THREADS, |thread| {
+        let count = on_threads(THREADS, |thread| {
             // Every second one is a member, the others have no name yet, or make one of noise.
             let mut stream = match thread % 2 {
                 0 => dial(scene.target(), Window::Usual)?,
@@ -63,8 +63,7 @@ fn make(stream: &mut TcpStream, noise: &[u8], kind: Kind) -> io::Result<bool> {
         // Who says more than the rate allows is read no further: then this is full, and it is enough.
         stream.set_nonblocking(true)?;
         let is_taken = matches!(stream.write(noise), Ok(count) if count == noise.len());
-        let mut buffer = [0; 65_536];
-        while matches!(stream.read(&mut buffer), Ok(1..)) {}
+        discard(stream)?;
         return Ok(is_taken);
     }
     stream.write_all(noise)?;

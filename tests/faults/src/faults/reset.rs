@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::dial::{Window, dial, reset};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene};
+use crate::scene::{Outcome, Scene, on_threads};
 
 const THREADS: u64 = 2;
 const PER_SECOND: u32 = 500;
@@ -33,7 +33,7 @@ impl Fault for Reset {
 
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
         let span = scene.begin();
-        let count = scene.each(THREADS, |thread| {
+        let count = on_threads(THREADS, |thread| {
             let mut nth = 0;
             while span.paced(nth, PER_SECOND) {
                 let mut stream = match nth % 2 {

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::fault::{ALLOWANCE, Bound, Fault};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene};
+use crate::scene::{Outcome, Scene, on_threads};
 
 const PER_SECOND: u32 = 1_000;
 
@@ -30,7 +30,7 @@ impl Fault for Signals {
 
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
         let (span, server) = (scene.begin(), scene.server.process());
-        let count = scene.each(1, |_| {
+        let count = on_threads(1, |_| {
             let mut nth = 0;
             while span.paced(nth, PER_SECOND) {
                 if nth % 10 == 0 {

@@ -13,7 +13,7 @@ use crate::dial::{self, Window};
 use crate::fault::{Bound, Fault};
 use crate::kind::Kind;
 use crate::process::{Process, yield_to_others};
-use crate::scene::{Outcome, Scene};
+use crate::scene::{Outcome, Scene, on_threads};
 use crate::server;
 use crate::talker::{self, TALKERS};
 
@@ -45,7 +45,7 @@ impl Fault for Stopped {
         members.stop()?;
         let outcome = Outcome::of(stuck::COUNT as u64);
         if scene.kind == Kind::Chat {
-            let said = scene.each(TALKERS, |nth| talker::talk(scene, (nth, "stopped"), span))?;
+            let said = on_threads(TALKERS, |nth| talker::talk(scene, (nth, "stopped"), span))?;
             let is_closed = scene.has_descriptors(0)?;
             let outcome = outcome.note(format!("{said} lines were said to them"));
             return Ok(outcome.promise(is_closed, || "members that are stopped were not closed".into()));

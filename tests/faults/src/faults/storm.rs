@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use crate::dial::{Window, dial, read_until, reset};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene};
+use crate::scene::{Outcome, Scene, on_threads};
 
 const COUNT: u64 = 5_000;
 const THREADS: u64 = 8;
@@ -40,7 +40,7 @@ impl Fault for Storm {
         let mut count = 0;
         while span.is_on() {
             let crowd = Mutex::new(Vec::new());
-            count += scene.each(THREADS, |_| {
+            count += on_threads(THREADS, |_| {
                 for _ in 0..COUNT / THREADS {
                     let mut stream = dial(scene.target(), Window::Usual)?;
                     if scene.kind == Kind::Chat {

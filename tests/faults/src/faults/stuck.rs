@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use crate::dial::{Window, reset};
 use crate::fault::{ALLOWANCE, Bound, Fault, KIB, MIB};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene, Span};
+use crate::scene::{Outcome, Scene, Span, on_threads};
 use crate::talker::{self, TALKERS};
 
 pub(crate) const COUNT: usize = 30;
@@ -64,12 +64,12 @@ impl Fault for Stuck {
         let span = scene.begin();
         let outcome = Outcome::of(COUNT as u64);
         let outcome = if scene.kind == Kind::Chat {
-            let said = scene.each(TALKERS, |nth| talker::talk(scene, (nth, "stuck"), span))?;
+            let said = on_threads(TALKERS, |nth| talker::talk(scene, (nth, "stuck"), span))?;
             let is_closed = scene.has_descriptors(0)?;
             let outcome = outcome.note(format!("{said} lines were said to them"));
             outcome.promise(is_closed, || "members that do not read were not closed".into())
         } else {
-            let sent = scene.each(1, |_| push(&streams, span))?;
+            let sent = on_threads(1, |_| push(&streams, span))?;
             let is_kept = scene.has_descriptors(COUNT)?;
             let outcome = outcome.note(format!("they sent {} KiB", sent >> 10));
             outcome.promise(is_kept, || "a client was closed that reads none of its own answers".into())

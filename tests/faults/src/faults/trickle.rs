@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use crate::dial::{Window, reset};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
-use crate::scene::{Outcome, Scene, Span};
+use crate::scene::{Outcome, Scene, Span, on_threads};
 use crate::sink::Sink;
 
 const COUNT: usize = 500;
@@ -40,11 +40,11 @@ impl Fault for Trickle {
         if scene.kind == Kind::Chat {
             let writers = streams.iter().map(TcpStream::try_clone).collect::<io::Result<Vec<_>>>()?;
             let sink = Sink::of(streams);
-            scene.each(1, |_| trickle(&writers, scene.begin()))?;
+            on_threads(1, |_| trickle(&writers, scene.begin()))?;
             sink.end()?.into_iter().for_each(reset);
             return Ok(outcome);
         }
-        let sent = scene.each(1, |_| trickle(&streams, scene.begin()))? as usize;
+        let sent = on_threads(1, |_| trickle(&streams, scene.begin()))? as usize;
         let mut wrong = 0;
         for (nth, stream) in streams.iter_mut().enumerate() {
             let owed = sent / COUNT + usize::from(nth < sent % COUNT);

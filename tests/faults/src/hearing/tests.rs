@@ -11,7 +11,7 @@ fn owed(kind: Kind) -> Hearing {
 }
 
 fn speaker(kind: Kind) -> usize {
-    if kind == Kind::Chat { 1 } else { 0 }
+    usize::from(kind == Kind::Chat)
 }
 
 fn line(kind: Kind, number: u64) -> String {
@@ -94,6 +94,9 @@ fn what_others_say_in_a_form_of_the_chat_is_well() {
                   stranger leaves the room!\nstranger is now known as friend.\n21 persons are here.\n";
     let stream = others.to_owned() + &line(Kind::Chat, 0) + &line(Kind::Chat, 1);
     assert_eq!(judged(Kind::Chat, stream.as_bytes()), (0, 0));
+    let mut hearing = owed(Kind::Chat);
+    hearing.hear(stream.as_bytes(), |_, _| {});
+    assert_eq!(hearing.others, 7);
 }
 
 #[test]
