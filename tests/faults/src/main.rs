@@ -118,16 +118,18 @@ fn run(options: &Options) -> io::Result<bool> {
     let setting = Setting { programs: &programs, core: options.core, quiet, length };
     let first = if process::goes_first() { ", all before other programs (chrt)" } else { "" };
     let title = format!("quiet for {quiet:?}, each fault for {length:?}, {} polite clients{first}", polite::CROWD);
-    let mut table = Table { title, rows: Vec::new() };
+    let (mut table, mut failed) = (Table { title, rows: Vec::new() }, Vec::new());
     for fault in fault::ALL.iter().filter(|fault| fault.name().contains(&options.only)) {
         for kind in fault.servers() {
             let since = Instant::now();
-            let failed = |error| io::Error::other(format!("{} at {kind}: {error}", fault.name()));
-            table.rows.push(trial::run(*fault, *kind, setting).map_err(failed)?);
+            match trial::run(*fault, *kind, setting) {
+                Ok(row) => table.rows.push(row),
+                Err(error) => failed.push(format!("{} at {kind}: {error}", fault.name())),
+            }
             eprintln!("{} at {kind}: {:.1} s", fault.name(), since.elapsed().as_secs_f64());
         }
     }
-    if table.rows.is_empty() {
+    if table.rows.is_empty() && failed.is_empty() {
         let names: Vec<_> = fault::ALL.iter().map(|fault| fault.name()).collect();
         return Err(io::Error::other(format!(
             "no fault has {:?} in its name; there are {}",
@@ -135,16 +137,17 @@ fn run(options: &Options) -> io::Result<bool> {
             names.join(", ")
         )));
     }
-    report(&table, options)
+    failed.extend(table.failures());
+    report(&table, &failed, options)
 }
 
-fn report(table: &Table, options: &Options) -> io::Result<bool> {
+fn report(table: &Table, failures: &[String], options: &Options) -> io::Result<bool> {
     print!("{table}");
     if let Some(file) = &options.output {
         fs::write(file, format!("{table}{}", table.details()))?;
     }
-    let (failures, slow) = (table.failures(), table.slow());
-    for failure in &failures {
+    let slow = table.slow();
+    for failure in failures {
         eprintln!("FAILED: {failure}");
     }
     for slow in &slow {

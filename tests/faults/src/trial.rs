@@ -5,7 +5,6 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::books::Report;
 use crate::fault::Fault;
 use crate::hearing;
 use crate::kind::Kind;
@@ -34,41 +33,57 @@ const LOG_LINES: usize = 4;
 /// Does it, and judges it.
 ///
 /// # Errors
-/// It could not be done: there is nothing to judge.
+/// It could not be done, or the server did not survive it: there are no figures to judge.
 pub(crate) fn run(fault: &dyn Fault, kind: Kind, setting: Setting<'_>) -> io::Result<Row> {
-    let flags = fault.flags(kind);
-    let descriptors = fault.descriptors();
+    let (flags, descriptors) = (fault.flags(kind), fault.descriptors());
     let launch = Launch { kind, programs: setting.programs, flags, core: setting.core, descriptors };
     let server = launch.start()?;
-    let polite = Polite::gather(server.address, kind)?;
+    let row = watch(fault, (kind, &server), setting);
+    match (row, server.stop()) {
+        (Ok(mut row), Ok(log)) => {
+            judge_log(&mut row, &String::from_utf8_lossy(&log));
+            Ok(row)
+        }
+        (Ok(mut row), Err(error)) => {
+            row.broken.push(format!("the server: {error}"));
+            Ok(row)
+        }
+        (Err(error), Ok(_)) => Err(error),
+        (Err(error), Err(end)) => Err(io::Error::other(format!("{error}; the server: {end}"))),
+    }
+}
+
+/// What is seen while the server runs.
+fn watch(fault: &dyn Fault, (kind, server): (Kind, &Server), setting: Setting<'_>) -> io::Result<Row> {
+    let (process, polite) = (server.process(), Polite::gather(server.address, kind)?);
     thread::sleep(SETTLE);
     polite.begin(Phase::Quiet);
     thread::sleep(setting.quiet);
     polite.begin(Phase::Between);
-    let before = (server.process().descriptors()?, server.process().resident()?);
-    let scene = Scene { kind, server: &server, polite: &polite, length: setting.length, descriptors: before.0 };
-    let (since, starved) = (Instant::now(), server.process().starved());
+    let before = (process.descriptors()?, process.resident()?);
+    let scene = Scene { kind, server, polite: &polite, length: setting.length, descriptors: before.0 };
+    let (since, starved) = (Instant::now(), process.starved());
     let mut outcome = fault.run(&scene).unwrap_or_else(|error| {
         // Something was shown: what the fault itself was owed did not come.
         Outcome { count: 1, broken: vec![error.to_string()], ..Outcome::default() }
     });
     polite.begin(Phase::Between);
-    if let (Some(before), Some(now)) = (starved, server.process().starved()) {
+    if let (Some(before), Some(now)) = (starved, process.starved()) {
         let (starved, all) = (now.saturating_sub(before).as_millis(), since.elapsed().as_millis());
         outcome.notes.push(format!("other programs kept the server from its core for {starved} of {all} ms"));
     }
-    scene::settles(&server, before.0)?;
-    let after = (server.process().descriptors()?, server.process().peak()?);
+    scene::settles(server, before.0)?;
+    let after = (process.descriptors()?, process.peak()?);
     let report = polite.finish()?;
     if kind == Kind::Chat {
         outcome.notes.push(format!("the polite heard {} lines of others", report.others));
     }
-    conclude(server, &report, &mut outcome);
+    outcome.broken.extend(report.closed.iter().map(|closed| format!("a polite client was closed: {closed}")));
     Ok(Row {
         fault: fault.name(),
         counts: fault.counts(),
         kind,
-        flags: flags.join(" "),
+        flags: fault.flags(kind).join(" "),
         count: outcome.count,
         growth: after.1.saturating_sub(before.1),
         bound: fault.bound(kind),
@@ -81,20 +96,14 @@ pub(crate) fn run(fault: &dyn Fault, kind: Kind, setting: Setting<'_>) -> io::Re
     })
 }
 
-/// Stops the server, and looks at how it ends, at its log, and at who of the polite was closed.
-fn conclude(server: Server, report: &Report, outcome: &mut Outcome) {
-    outcome.broken.extend(report.closed.iter().map(|closed| format!("a polite client was closed: {closed}")));
-    let log = match server.stop() {
-        Ok(log) => log,
-        Err(error) => return outcome.broken.push(format!("the server: {error}")),
-    };
-    let text = String::from_utf8_lossy(&log);
-    if let Some(found) = text.chars().find(|found| *found != '\n' && hearing::steers(*found)) {
-        outcome.broken.push(format!("the server's log has U+{:04X}", u32::from(found)));
+/// The log of a server may hold nothing that steers a terminal, whoever made it log.
+fn judge_log(row: &mut Row, log: &str) {
+    if let Some(found) = log.chars().find(|found| *found != '\n' && hearing::steers(*found)) {
+        row.broken.push(format!("the server's log has U+{:04X}", u32::from(found)));
     }
-    let count = text.lines().count();
-    outcome.notes.extend(text.lines().take(LOG_LINES).map(|line| format!("log: {line}")));
+    let count = log.lines().count();
+    row.notes.extend(log.lines().take(LOG_LINES).map(|line| format!("log: {line}")));
     if count > LOG_LINES {
-        outcome.notes.push(format!("log: {} lines more", count - LOG_LINES));
+        row.notes.push(format!("log: {} lines more", count - LOG_LINES));
     }
 }
