@@ -56,8 +56,10 @@ pub(crate) fn welcomed(mut stream: TcpStream, kind: Kind) -> io::Result<TcpStrea
 
 /// Reads until something has come, not a byte further unless it came in the same read.
 pub(crate) fn read_until(stream: &mut TcpStream, end: &[u8]) -> io::Result<Vec<u8>> {
-    let (mut got, mut buffer) = (Vec::new(), [0; 4096]);
-    while !got.windows(end.len()).any(|window| window == end) {
+    let (mut got, mut buffer, mut searched) = (Vec::new(), [0; 4096], 0);
+    while !got[searched..].windows(end.len()).any(|window| window == end) {
+        // The end may have begun already.
+        searched = got.len().saturating_sub(end.len());
         let count = stream.read(&mut buffer)?;
         if count == 0 {
             let text = format!("closed before it said {:?}", end.escape_ascii().to_string());
