@@ -17,6 +17,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::books::{Books, Event, Report};
 use crate::dial::{self, Window};
 use crate::kind::Kind;
+use crate::process::go_before_others;
 use crate::speech;
 
 /// How many they are.
@@ -54,7 +55,11 @@ impl Polite {
     pub(crate) fn gather(address: SocketAddr, kind: Kind) -> io::Result<Polite> {
         let phase = Arc::new(AtomicU8::new(Phase::Between as u8));
         let mut crowd = Crowd::gather(address, kind, Arc::clone(&phase))?;
-        let thread = thread::spawn(move || crowd.run().and_then(|()| crowd.books.close()));
+        let thread = thread::spawn(move || {
+            go_before_others()?;
+            crowd.run()?;
+            crowd.books.close()
+        });
         Ok(Polite { phase, thread })
     }
 

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getpriority_process, getrlimit, kill_process, setpriority_process, setrlimit,
 };
+use rustix::thread::gettid;
 
 /// The most descriptors that this process asks for.
 const DESCRIPTORS: u64 = 20_000;
@@ -72,6 +74,16 @@ pub(crate) fn goes_first() -> bool {
     // Field 41; the name in field 2 may hold spaces.
     let policy = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split_whitespace().nth(38));
     matches!(policy, Some("1" | "2"))
+}
+
+/// Lets the calling thread go before all others of this process, if that one goes first: among those, niceness is nothing.
+pub(crate) fn go_before_others() -> io::Result<()> {
+    if !goes_first() {
+        return Ok(());
+    }
+    let thread = gettid().as_raw_nonzero().to_string();
+    let raised = Command::new("chrt").args(["--fifo", "--pid", "11", &thread]).status()?.success();
+    raised.then_some(()).ok_or_else(|| io::Error::other("chrt (of util-linux) cannot let a thread go first"))
 }
 
 /// Lets the calling thread yield to others: what abuses the server shares a core with those who measure, and is not to

@@ -50,19 +50,21 @@ impl Fault for Trickle {
             let owed = sent / COUNT + usize::from(nth < sent % COUNT);
             let mut heard = vec![0; owed];
             stream.read_exact(&mut heard)?;
-            wrong += usize::from(heard.iter().zip(LINE.iter().cycle()).any(|(heard, owed)| heard != owed));
+            wrong += usize::from(
+                heard.iter().zip(LINE.iter().cycle().skip(nth % LINE.len())).any(|(heard, owed)| heard != owed),
+            );
         }
         streams.into_iter().for_each(reset);
         Ok(outcome.promise(wrong == 0, || format!("{wrong} of {COUNT} were not sent back what they had sent")))
     }
 }
 
-/// A byte of each in turn, evenly over the seconds. Returns how many bytes were sent.
+/// A byte of each in turn, evenly over the seconds; a quarter of them begin at each byte of the line. Returns how many bytes were sent.
 fn trickle(streams: &[TcpStream], span: Span) -> io::Result<u64> {
     let mut sent = 0;
     while span.paced(sent, COUNT as u32) {
         let (round, nth) = (sent as usize / COUNT, sent as usize % COUNT);
-        match (&streams[nth]).write(&LINE[round % LINE.len()..][..1]) {
+        match (&streams[nth]).write(&LINE[(round + nth) % LINE.len()..][..1]) {
             Ok(_) => sent += 1,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
