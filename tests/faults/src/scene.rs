@@ -81,9 +81,14 @@ impl Span {
 impl Scene<'_> {
     /// From now on it is measured. What a fault needs beforehand, it has got before.
     pub(crate) fn begin(&self) -> Span {
+        self.begin_for(self.length)
+    }
+
+    /// The same for a fault that is over sooner: what is measured long after it would hide it.
+    pub(crate) fn begin_for(&self, length: Duration) -> Span {
         self.polite.begin(Phase::Fault);
         let begun = Instant::now();
-        Span { begun, end: begun + self.length }
+        Span { begun, end: begun + length }
     }
 
     pub(crate) fn target(&self) -> SocketAddr {

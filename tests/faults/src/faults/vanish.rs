@@ -1,6 +1,7 @@
 //! Fifteen hundred clients vanish at once, by a reset each: in a chat, members of the room.
 
 use std::io;
+use std::time::Duration;
 
 use crate::dial::{Window, reset};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault, MIB};
@@ -10,6 +11,9 @@ use crate::sink::Sink;
 
 const COUNT: usize = 1_500;
 const BATCH: usize = 100;
+
+/// The time in which it can be noticed.
+const LASTS: Duration = Duration::from_millis(500);
 
 pub(crate) struct Vanish;
 
@@ -39,7 +43,7 @@ impl Fault for Vanish {
         let batch = |nth| scene.enter_all(&format!("gone{nth}-"), BATCH, Window::Usual).map(Sink::of);
         let sinks = (0..COUNT / BATCH).map(batch).collect::<io::Result<Vec<_>>>()?;
         let crowd = sinks.into_iter().map(Sink::end).collect::<io::Result<Vec<_>>>()?;
-        let span = scene.begin();
+        let span = scene.begin_for(LASTS);
         crowd.into_iter().flatten().for_each(reset);
         span.wait();
         Ok(Outcome::of(COUNT as u64))
