@@ -91,6 +91,13 @@ impl Scene<'_> {
         Span { begun, end: begun + length }
     }
 
+    /// The quiet time goes on for as long, with those who are here now: what they cost by being here is no part of the fault.
+    pub(crate) fn stay_quiet(&self, length: Duration) {
+        self.polite.begin(Phase::Quiet);
+        thread::sleep(length);
+        self.polite.begin(Phase::Between);
+    }
+
     pub(crate) fn target(&self) -> SocketAddr {
         self.server.address
     }

@@ -1,4 +1,6 @@
 //! Fifteen hundred clients vanish at once, by a reset each: in a chat, members of the room.
+//!
+//! Quiet is measured with them in the room, too: there a line is a write to each, whether or not somebody vanishes.
 
 use std::io;
 use std::time::Duration;
@@ -42,6 +44,7 @@ impl Fault for Vanish {
         // Who has come reads while the next ones come, so that nobody is closed for not reading.
         let batch = |nth| scene.enter_all(&format!("gone{nth}-"), BATCH, Window::Usual).map(Sink::of);
         let sinks = (0..COUNT / BATCH).map(batch).collect::<io::Result<Vec<_>>>()?;
+        scene.stay_quiet(LASTS);
         let crowd = sinks.into_iter().map(Sink::end).collect::<io::Result<Vec<_>>>()?;
         let span = scene.begin_for(LASTS);
         crowd.into_iter().flatten().for_each(reset);
