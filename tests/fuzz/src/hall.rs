@@ -163,6 +163,8 @@ pub(crate) struct Hall<H: Handler, M> {
     clients: Vec<Client>,
     /// What may be the case: more than one where lines have met whose answers do not tell which of them was first.
     models: Vec<M>,
+    /// What was the case when those who are slow were last thought of.
+    watched: Vec<M>,
 }
 
 struct Client {
@@ -183,7 +185,7 @@ impl Client {
 impl<H: Handler, M: Model> Hall<H, M> {
     /// A server with lines of so many bytes, nobody in it yet.
     pub(crate) fn new(server: Lines<H>, max_line: usize, model: M) -> Self {
-        Hall { sim: Sim::new(server), max_line, clients: Vec::new(), models: vec![model] }
+        Hall { sim: Sim::new(server), max_line, clients: Vec::new(), models: vec![model], watched: Vec::new() }
     }
 
     /// Plays the bytes as a script.
@@ -349,6 +351,7 @@ impl<H: Handler, M: Model> Hall<H, M> {
             self.sim.stall(client.handle);
             self.sim.send(client.handle, format!("{line}\n").as_bytes());
             self.sim.run();
+            self.watched.clear();
             client.listing = Some(Listing::new(line, &self.models[0].clone().answer(number, line.as_bytes()).0));
         }
     }
@@ -371,6 +374,10 @@ impl<H: Handler, M: Model> Hall<H, M> {
 
     /// Notes what there is, for those who are slow.
     fn watch(&mut self) {
+        if self.clients.iter().all(|client| client.listing.is_none()) || self.models == self.watched {
+            return;
+        }
+        self.watched.clone_from(&self.models);
         for (number, client) in self.clients.iter_mut().enumerate() {
             let Some(listing) = &mut client.listing else { continue };
             for model in &self.models {

@@ -32,7 +32,7 @@ pub struct Target {
 }
 
 /// All targets. A new one needs a module, a line here, a program in `fuzz_targets` and Cargo.toml, and a folder in `corpus`;
-/// and where what it tests is a feature, a feature of that name.
+/// and where what it tests is a feature, that feature here, too.
 pub const TARGETS: &[Target] = &[
     Target { name: "address", run: address::run },
     #[cfg(feature = "bank")]

@@ -39,11 +39,12 @@ fn fill(store: &mut Store, book: &mut Book) {
         "INSERT INTO entry WITH RECURSIVE number(n) AS (VALUES (1000) UNION ALL SELECT n + 1 FROM number LIMIT ?1)
                   SELECT 'p' || n, 'P' || n, n FROM number";
     store.write(|db| Ok(db.execute(insert, [CROWD])?)).expect("memory");
-    let entries = (1000..1000 + CROWD).map(|n| (format!("p{n}"), (format!("P{n}"), n.to_string()))).collect();
+    let entries = (1000..1000 + CROWD).map(|n| (format!("p{n}"), (format!("\"P{n}\""), format!("\"{n}\"")))).collect();
     book.entries = Rc::new(entries);
 }
 
-/// What is in the book: names and numbers as they were written, by names as they are compared. Copied when it is written to.
+/// What is in the book: names and numbers in quotes, as they are shown, by names as they are compared. Copied when it is
+/// written to.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Book {
     entries: Rc<BTreeMap<String, (String, String)>>,
@@ -122,8 +123,8 @@ impl Model for Book {
 
     fn last_lines(&self) -> Vec<String> {
         // In a large book, the others would only take time.
-        let names = self.entries.values().filter(|(name, number)| name.strip_prefix('P') != Some(number));
-        let finds = names.map(|(name, _)| format!("FIND {}", quoted(name)));
+        let names = self.entries.values().filter(|(name, number)| name.replacen('P', "", 1) != *number);
+        let finds = names.map(|(name, _)| format!("FIND {name}"));
         finds.chain(["LIST".into()]).collect()
     }
 }
@@ -139,7 +140,7 @@ impl Book {
         if let Some(entry) = self.entries.get(&key) {
             return Ok(format!("Exists: {}", shown(entry)));
         }
-        let entry = (name.to_owned(), number.to_owned());
+        let entry = (quoted(name), quoted(number));
         let answer = format!("Added: {}", shown(&entry));
         Rc::make_mut(&mut self.entries).insert(key, entry);
         Ok(answer)
@@ -151,8 +152,8 @@ impl Book {
             return Ok(not_found(name));
         }
         let entry = Rc::make_mut(&mut self.entries).entry(key).or_default();
-        let former = std::mem::replace(&mut entry.1, number.to_owned());
-        Ok(format!("Changed: {} (was {})", shown(entry), quoted(&former)))
+        let former = std::mem::replace(&mut entry.1, quoted(number));
+        Ok(format!("Changed: {} (was {former})", shown(entry)))
     }
 
     fn remove(&mut self, name: &str) -> Result<String, String> {
@@ -182,7 +183,7 @@ fn not_found(name: &str) -> String {
 }
 
 fn shown((name, number): &(String, String)) -> String {
-    format!("{} {}", quoted(name), quoted(number))
+    [name, " ", number].concat()
 }
 
 fn quoted(text: &str) -> String {

@@ -15,29 +15,18 @@ pub(super) struct Listing {
     always: BTreeSet<String>,
     /// Entries that have been there at some time.
     ever: BTreeSet<String>,
-    /// What the client would have been told when this was last looked at.
-    last: String,
 }
 
 impl Listing {
     /// A client asks, and now would be told this.
     pub(super) fn new(line: &'static str, answer: &str) -> Self {
         let always = entries(answer).map(|entry| name(entry).to_owned()).collect();
-        Listing {
-            line,
-            text: Vec::new(),
-            always,
-            ever: entries(answer).map(str::to_owned).collect(),
-            last: answer.to_owned(),
-        }
+        let ever = entries(answer).map(str::to_owned).collect();
+        Listing { line, text: Vec::new(), always, ever }
     }
 
     /// Who asks now would be told this.
     pub(super) fn watch(&mut self, answer: &str) {
-        if answer == self.last {
-            return;
-        }
-        answer.clone_into(&mut self.last);
         let names: BTreeSet<&str> = entries(answer).map(name).collect();
         self.always.retain(|name| names.contains(&**name));
         self.ever.extend(entries(answer).map(str::to_owned));
