@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use slotmap::SlotMap;
 
 use crate::feed::{Feed, FeedId, Follower, Segment};
+use crate::flags::Flags;
 use crate::handler::Peer;
 use crate::inbox::Inbox;
 use crate::outbox::Outbox;
@@ -54,38 +55,6 @@ pub(crate) struct Connection {
     pub(crate) flags: Flags,
 }
 
-/// What is known of the kernel's side, and which lists the connection is on.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, one byte each")]
-pub(crate) struct Flags {
-    /// The kernel may have input for us: there was an edge, and no read has met `WouldBlock` since.
-    pub(crate) may_read: bool,
-    /// A short read does not prove that there is no more: read to `WouldBlock`.
-    pub(crate) drain_fully: bool,
-    /// The peer has shut down its side.
-    pub(crate) eof: bool,
-    /// Too much is queued: not read until it has drained.
-    pub(crate) paused: bool,
-    /// The pause is over, and the handler is to be told.
-    pub(crate) tell_drained: bool,
-    /// A worker has a job of this session: nothing more is read or shown until it is done.
-    pub(crate) has_job: bool,
-    /// The handler wants no input for a while: nothing more is read or shown until then.
-    pub(crate) rests: bool,
-    /// What the handler did not use is to be shown to it again.
-    pub(crate) show_again: bool,
-    /// The handler was told of the end of input.
-    pub(crate) eof_told: bool,
-    /// The kernel refused output: wait for a writable edge.
-    pub(crate) blocked: bool,
-    /// Writable edges are registered.
-    pub(crate) writable_armed: bool,
-    /// Shut down our side once the outbox is empty, and go on reading.
-    pub(crate) shut_down: bool,
-    pub(crate) is_ready: bool,
-    pub(crate) is_dirty: bool,
-}
-
 /// How far a flush came.
 #[derive(Debug)]
 pub(crate) enum Flush {
@@ -114,7 +83,7 @@ impl Connection {
             last_active: 0,
             service,
             phase,
-            flags: Flags::default(),
+            flags: Flags::empty(),
         }
     }
 
@@ -162,18 +131,18 @@ impl Connection {
     /// Whether its handler may be shown input now: it is open, its output is not piled up, no job of it is under way, and it
     /// does not rest.
     pub(crate) fn takes_input(&self) -> bool {
-        self.is_open() && !self.flags.paused && !self.waits()
+        self.is_open() && !self.flags.intersects(Flags::PAUSED | Flags::WAITS)
     }
 
     /// Whether it is for us, not for the peer, to go on.
     pub(crate) fn waits(&self) -> bool {
-        self.flags.has_job || self.flags.rests
+        self.flags.intersects(Flags::WAITS)
     }
 
     /// Whether input was read that its session will answer when output has drained, or when a job is done.
     pub(crate) fn holds_back(&self) -> bool {
-        let Flags { paused, tell_drained, has_job, show_again, .. } = self.flags;
-        self.is_open() && (has_job || (paused || tell_drained || show_again) && self.inbox.is_some())
+        let has_held = self.flags.intersects(Flags::PAUSED | Flags::OWES_HANDLER) && self.inbox.is_some();
+        self.is_open() && (self.flags.contains(Flags::HAS_JOB) || has_held)
     }
 
     /// Writes what is queued, in order, until all is taken, the kernel refuses, or `budget` bytes went out. Returns how

@@ -10,6 +10,7 @@ use slotmap::Key;
 
 use crate::address::Address;
 use crate::feed::{Feed, FeedId};
+use crate::flags::Flags;
 use crate::framing::FramingError;
 use crate::handler::{Closed, Peer, Token};
 use crate::jobs::Ticket;
@@ -141,7 +142,9 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn is_eof(&self) -> bool {
         match self.speaker {
-            Speaker::Connection(token) => self.tables.connections.get(token).is_some_and(|found| found.flags.eof),
+            Speaker::Connection(token) => {
+                self.tables.connections.get(token).is_some_and(|found| found.flags.contains(Flags::EOF))
+            }
             _ => true,
         }
     }

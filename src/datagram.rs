@@ -150,7 +150,7 @@ mod tests {
         let mut answered =
             |tables: &Tables, number| (0..100).filter(|_| sources.admit(host(number), tables, 0)).count();
         assert_eq!((answered(&tables, 1), answered(&tables, 2)), (20, 20));
-        tables.now += Duration::from_secs(1);
+        tables.set_now(tables.now + Duration::from_secs(1));
         assert_eq!(answered(&tables, 1), 10);
         for number in 0..3 * SOURCES as u32 {
             sources.admit(host(number), &tables, 0);

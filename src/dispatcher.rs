@@ -11,6 +11,7 @@ use slotmap::SecondaryMap;
 use crate::address::Address;
 use crate::connection::{Connection, Phase};
 use crate::context::Context;
+use crate::flags::Flags;
 use crate::handler::{Closed, Handler, Origin, Source, Token, Via};
 use crate::inbox::Inbox;
 use crate::jobs::Ticket;
@@ -84,10 +85,13 @@ impl<H: Handler> Dispatcher<H> {
             return;
         };
         let flags = &mut connection.flags;
-        flags.may_read |= edge.readable || edge.read_closed || edge.urgent;
-        flags.drain_fully |= edge.read_closed || edge.urgent;
+        if edge.read_closed || edge.urgent {
+            flags.insert(Flags::MAY_READ | Flags::DRAIN_FULLY);
+        } else if edge.readable {
+            flags.insert(Flags::MAY_READ);
+        }
         if edge.writable {
-            flags.blocked = false;
+            flags.remove(Flags::BLOCKED);
             self.tables.mark_dirty(token);
         }
         self.work(token);
@@ -98,7 +102,7 @@ impl<H: Handler> Dispatcher<H> {
         let mut batch = std::mem::replace(&mut self.tables.ready, std::mem::take(&mut self.batch));
         for token in batch.drain(..) {
             if let Some(connection) = self.tables.connections.get_mut(token) {
-                connection.flags.is_ready = false;
+                connection.flags.remove(Flags::READY);
                 self.tables.mark_dirty(token);
                 self.work(token);
             }
@@ -107,17 +111,22 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     fn work(&mut self, token: Token) {
-        match self.tables.connections.get(token).map(|connection| connection.phase) {
-            Some(Phase::Open) => self.serve(token),
-            Some(Phase::Flushing | Phase::Lingering) => self.discard(token),
-            Some(Phase::Connecting | Phase::Dead) | None => {}
+        let Some(connection) = self.tables.connections.get(token) else { return };
+        match connection.phase {
+            Phase::Open => {
+                if connection.flags.intersects(Flags::OWES_HANDLER) {
+                    self.tell_drained(token);
+                    self.show_again(token);
+                }
+                self.serve(token);
+            }
+            Phase::Flushing | Phase::Lingering => self.discard(token),
+            Phase::Connecting | Phase::Dead => {}
         }
     }
 
     /// Reads and hands over, until there is nothing more, the budget ends, or the output piles up.
     fn serve(&mut self, token: Token) {
-        self.tell_drained(token);
-        self.show_again(token);
         let mut budget = self.tables.limits.turn_input;
         loop {
             let Some(connection) = self.tables.connections.get(token) else { return };
@@ -128,17 +137,17 @@ impl<H: Handler> Dispatcher<H> {
             if self.tables.stop >= Stop::Draining {
                 return self.finish_held(token);
             }
-            if flags.eof {
+            if flags.contains(Flags::EOF) {
                 return self.finish_input(token);
             }
-            if !flags.may_read {
+            if !flags.contains(Flags::MAY_READ) {
                 return;
             }
             if budget == 0 {
                 return self.tables.mark_ready(token);
             }
-            let inbox_limit = self.tables.services[usize::from(connection.service)].limits.inbox;
-            if connection.inbox.as_ref().is_some_and(|inbox| inbox.len() >= inbox_limit) {
+            let held = connection.inbox.as_ref().map_or(0, |inbox| inbox.len());
+            if held > 0 && held >= self.tables.limits_of(token).inbox {
                 // More would go beyond the limit: what is there has to be used first.
                 budget = 0;
                 self.deliver_held(token);
@@ -162,8 +171,10 @@ impl<H: Handler> Dispatcher<H> {
             Ok(Received::Bytes(count)) => {
                 // A socket that gave less than was asked for is empty, and the next byte will be an edge: this saves one
                 // call in two. Not so when the peer has ended, when urgent data cut the read, or for datagrams.
-                let is_whole = count < self.buffer.len() && !flags.drain_fully && !connection.stream.is_datagram();
-                flags.may_read = !is_whole;
+                let is_whole = count < self.buffer.len()
+                    && !flags.contains(Flags::DRAIN_FULLY)
+                    && !connection.stream.is_datagram();
+                flags.set(Flags::MAY_READ, !is_whole);
                 if connection.phase == Phase::Open {
                     connection.last_active = now;
                 }
@@ -171,13 +182,13 @@ impl<H: Handler> Dispatcher<H> {
                 return count;
             }
             Ok(Received::Eof) => {
-                flags.eof = true;
-                flags.may_read = false;
+                flags.insert(Flags::EOF);
+                flags.remove(Flags::MAY_READ);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                flags.may_read = false;
-                flags.drain_fully = false;
+                flags.remove(Flags::MAY_READ);
+                flags.remove(Flags::DRAIN_FULLY);
             }
             Err(error) => self.tables.abort(token, Closed::Failed(error)),
         }
@@ -245,10 +256,10 @@ impl<H: Handler> Dispatcher<H> {
     /// Output has drained: tells the handler, and shows it what it held back.
     fn tell_drained(&mut self, token: Token) {
         let Some(connection) = self.tables.connections.get_mut(token) else { return };
-        if !std::mem::take(&mut connection.flags.tell_drained) {
+        if !connection.flags.take(Flags::TELL_DRAINED) {
             return;
         }
-        connection.flags.show_again = true;
+        connection.flags.insert(Flags::SHOW_AGAIN);
         let Some(session) = self.sessions.get_mut(token) else { return };
         let mut cx = Context::of_connection(&mut self.tables, token);
         self.handler.drained(session, &mut cx);
@@ -258,8 +269,8 @@ impl<H: Handler> Dispatcher<H> {
     /// Shows the handler what it held back, when it may go on. At the end of input that is [`finish_input`](Self::finish_input)'s.
     fn show_again(&mut self, token: Token) {
         if let Some(connection) = self.tables.connections.get_mut(token).filter(|found| found.takes_input())
-            && std::mem::take(&mut connection.flags.show_again)
-            && !connection.flags.eof
+            && connection.flags.take(Flags::SHOW_AGAIN)
+            && !connection.flags.contains(Flags::EOF)
             && self.tables.stop < Stop::Draining
         {
             self.deliver_held(token);
@@ -288,8 +299,8 @@ impl<H: Handler> Dispatcher<H> {
             self.tables.stats.stale += 1;
             return;
         };
-        connection.flags.has_job = false;
-        connection.flags.show_again = true;
+        connection.flags.remove(Flags::HAS_JOB);
+        connection.flags.insert(Flags::SHOW_AGAIN);
         connection.last_active = now;
         let mut cx = Context::of_connection(&mut self.tables, token);
         self.handler.done(session, done, &mut cx);
@@ -309,10 +320,10 @@ impl<H: Handler> Dispatcher<H> {
     fn finish_input(&mut self, token: Token) {
         self.deliver_held(token);
         let Some(connection) = self.tables.connections.get_mut(token) else { return };
-        if !connection.takes_input() || connection.flags.eof_told {
+        if !connection.takes_input() || connection.flags.contains(Flags::EOF_TOLD) {
             return;
         }
-        connection.flags.eof_told = true;
+        connection.flags.insert(Flags::EOF_TOLD);
         if let Some(inbox) = connection.inbox.take() {
             self.tables.pools.inboxes.give(inbox);
         }
@@ -331,17 +342,23 @@ impl<H: Handler> Dispatcher<H> {
             let is_lingering = connection.phase == Phase::Lingering;
             // When stopping, whoever has sent nothing more is not waited for; only a read can tell.
             let asks = self.tables.stop >= Stop::Draining && is_lingering && discarded == 0;
-            if connection.phase == Phase::Dead || !(connection.flags.may_read || asks) || connection.flags.eof {
+            if connection.phase == Phase::Dead
+                || !(connection.flags.contains(Flags::MAY_READ) || asks)
+                || connection.flags.contains(Flags::EOF)
+            {
                 return;
             }
             if budget == 0 {
                 return self.tables.mark_ready(token);
             }
-            connection.flags.may_read = true;
+            connection.flags.insert(Flags::MAY_READ);
             let count = self.receive(token);
             (budget, discarded) = (budget.saturating_sub(count), discarded + count);
             let Some(connection) = self.tables.connections.get(token) else { return };
-            if is_lingering && (connection.flags.eof || asks && count == 0 && !connection.flags.may_read) {
+            if is_lingering
+                && (connection.flags.contains(Flags::EOF)
+                    || asks && count == 0 && !connection.flags.contains(Flags::MAY_READ))
+            {
                 return self.tables.kill(token);
             }
         }

@@ -8,6 +8,7 @@ use std::io::{ErrorKind, IoSlice};
 
 use crate::connection::{Flush, Phase};
 use crate::feed::{Feed, FeedId, Segment};
+use crate::flags::Flags;
 use crate::handler::{Closed, Token};
 use crate::tables::{Cause, Tables, interest, kernel_token};
 
@@ -15,7 +16,7 @@ impl Tables {
     /// Queues output for an open connection, in its exact place; others are passed over.
     pub(crate) fn queue(&mut self, token: Token, bytes: &[u8], cause: Cause) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        if !connection.is_open() || connection.flags.shut_down || bytes.is_empty() {
+        if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) || bytes.is_empty() {
             return;
         }
         self.queued += bytes.len();
@@ -62,7 +63,7 @@ impl Tables {
             return;
         }
         let (mut sent, mut is_refused) = (0, false);
-        if !connection.flags.blocked && !connection.flags.shut_down && connection.is_flushed(&self.feeds) {
+        if !connection.flags.intersects(Flags::BLOCKED | Flags::SHUT_DOWN) && connection.is_flushed(&self.feeds) {
             let written = match (head, tail) {
                 (bytes, []) | ([], bytes) => connection.stream.write(bytes),
                 _ => connection.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(tail)]),
@@ -131,7 +132,7 @@ impl Tables {
     /// be reported is the peer's fault.
     fn flush_all(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token) {
-            connection.flags.blocked = false;
+            connection.flags.remove(Flags::BLOCKED);
         }
         self.flush_within(token, usize::MAX);
     }
@@ -139,8 +140,8 @@ impl Tables {
     fn flush_within(&mut self, token: Token, budget: usize) {
         let now = self.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return };
-        connection.flags.is_dirty = false;
-        if connection.flags.blocked || !matches!(connection.phase, Phase::Open | Phase::Flushing) {
+        connection.flags.remove(Flags::DIRTY);
+        if connection.flags.contains(Flags::BLOCKED) || !matches!(connection.phase, Phase::Open | Phase::Flushing) {
             return;
         }
         let queued = connection.queued();
@@ -165,9 +166,9 @@ impl Tables {
     /// The kernel refused: ask for writable edges, the first time.
     fn wait_for_writable(&mut self, token: Token) {
         let connection = &mut self.connections[token];
-        connection.flags.blocked = true;
+        connection.flags.insert(Flags::BLOCKED);
         let needs_deadline = connection.phase == Phase::Flushing && connection.deadline.is_none();
-        if !std::mem::replace(&mut connection.flags.writable_armed, true)
+        if !connection.flags.put(Flags::WRITABLE_ARMED)
             && let Some(registry) = &self.registry
             && let Err(error) = connection.stream.reregister(registry, kernel_token(token), interest(connection.flags))
         {
@@ -183,7 +184,7 @@ impl Tables {
     fn note_stall(&mut self, token: Token) {
         let now = self.nanos().max(1);
         let Some(connection) = self.connections.get_mut(token) else { return };
-        if !connection.flags.blocked || !connection.is_open() {
+        if !connection.flags.contains(Flags::BLOCKED) || !connection.is_open() {
             return;
         }
         let has_others = connection.has_output_of_others(&self.feeds);
@@ -203,7 +204,7 @@ impl Tables {
         if let Some(outbox) = connection.outbox.take() {
             self.pools.outboxes.give(outbox);
         }
-        if connection.flags.shut_down {
+        if connection.flags.contains(Flags::SHUT_DOWN) {
             // Once more does no harm. A failure means that the peer is gone, which reading will find.
             let _ = connection.stream.shutdown_write();
         }
@@ -216,7 +217,10 @@ impl Tables {
             }
             return;
         }
-        if connection.stream.shutdown_write().is_err() || connection.flags.eof || connection.stream.is_datagram() {
+        if connection.stream.shutdown_write().is_err()
+            || connection.flags.contains(Flags::EOF)
+            || connection.stream.is_datagram()
+        {
             return self.kill(token);
         }
         connection.phase = Phase::Lingering;
@@ -318,7 +322,7 @@ impl Tables {
         self.unfollow(token);
         let Some(connection) = self.connections.get_mut(token) else { return };
         let Some(feed) = self.feeds.get_mut(id) else { return };
-        if !connection.is_open() || connection.flags.shut_down {
+        if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) {
             return;
         }
         let mut follower = self.pools.followers.take();

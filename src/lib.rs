@@ -101,6 +101,7 @@ mod datagram;
 // From an edge to the handler.
 mod dispatcher;
 mod connection;
+mod flags;
 mod stream;
 mod inbox;
 

@@ -238,7 +238,7 @@ impl<H: Handler> Reactor<H> {
             result => result?,
         }
         let start = Instant::now();
-        self.dispatcher.tables.now = start;
+        self.dispatcher.tables.set_now(start);
         self.clock.begin(&self.dispatcher.tables.stats);
         self.take_events();
         self.dispatcher.work_ready();

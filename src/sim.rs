@@ -198,7 +198,7 @@ impl<H: Handler> Sim<H> {
             let timers = self.dispatcher.tables.timers.next_deadline();
             let next = [timers, self.stop_deadline].into_iter().flatten().min();
             match next.filter(|&at| at <= until) {
-                Some(at) => self.dispatcher.tables.now = self.dispatcher.tables.now.max(at),
+                Some(at) => self.dispatcher.tables.set_now(at.max(self.dispatcher.tables.now)),
                 None => break,
             }
             if self.stop_deadline.is_some_and(|at| at <= self.dispatcher.tables.now) {
@@ -208,7 +208,7 @@ impl<H: Handler> Sim<H> {
             self.turn();
             self.run();
         }
-        self.dispatcher.tables.now = until;
+        self.dispatcher.tables.set_now(until);
     }
 
     /// Workers finish nothing from now on. Without this, a job is done in the turn that it was offloaded in.

@@ -12,8 +12,9 @@ use mio::{Interest, Registry};
 use slotmap::{Key, SlotMap};
 
 use crate::address::Address;
-use crate::connection::{Connection, Flags, Phase};
+use crate::connection::{Connection, Phase};
 use crate::feed::{Feed, FeedId};
+use crate::flags::Flags;
 use crate::handler::{Closed, Token};
 use crate::jobs::Jobs;
 use crate::journal::Journal;
@@ -79,8 +80,10 @@ pub(crate) struct Tables {
     pub(crate) stop: Stop,
     /// What workers do.
     pub(crate) jobs: Jobs,
-    /// The time of this turn, and the time from which `last_active` counts.
+    /// The time of this turn; see [`Tables::set_now`].
     pub(crate) now: Instant,
+    /// The same, counted from the origin: the hot path notes it for every read and write.
+    nanos: u64,
     origin: Instant,
     /// The time of day at the origin, where it does not pass by itself: in a simulation.
     pub(crate) wall_at_origin: Option<SystemTime>,
@@ -128,6 +131,7 @@ impl Tables {
             stop: Stop::Running,
             jobs: Jobs::default(),
             now,
+            nanos: 0,
             origin: now,
             wall_at_origin: None,
             registry,
@@ -152,7 +156,7 @@ impl Tables {
     /// Takes in a stream. Its edges are reported from now on.
     pub(crate) fn insert(&mut self, mut connection: Connection) -> std::io::Result<Token> {
         connection.last_active = self.nanos();
-        connection.flags.writable_armed = connection.phase == Phase::Connecting;
+        connection.flags.set(Flags::WRITABLE_ARMED, connection.phase == Phase::Connecting);
         let interest = interest(connection.flags);
         let service = usize::from(connection.service);
         let token = self.connections.insert(connection);
@@ -176,7 +180,7 @@ impl Tables {
     /// Puts a connection on the list of those that have something to do without a new edge.
     pub(crate) fn mark_ready(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token)
-            && !std::mem::replace(&mut connection.flags.is_ready, true)
+            && !connection.flags.put(Flags::READY)
         {
             self.ready.push(token);
         }
@@ -185,7 +189,7 @@ impl Tables {
     /// Puts a connection on the list of those to be flushed at the end of this turn.
     pub(crate) fn mark_dirty(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token)
-            && !std::mem::replace(&mut connection.flags.is_dirty, true)
+            && !connection.flags.put(Flags::DIRTY)
         {
             self.dirty.push(token);
         }
@@ -200,7 +204,7 @@ impl Tables {
             _ => return,
         }
         connection.phase = Phase::Flushing;
-        connection.flags.paused = false;
+        connection.flags.remove(Flags::PAUSED);
         if let Some(inbox) = connection.inbox.take() {
             self.pools.inboxes.give(inbox);
         }
@@ -209,17 +213,17 @@ impl Tables {
         {
             follower.finish_at(feed.end());
         }
-        let Flags { may_read, blocked, .. } = connection.flags;
+        let flags = connection.flags;
         if let Some(idle) = connection.deadline.take() {
             self.timers.cancel(idle);
         }
-        if blocked {
+        if flags.contains(Flags::BLOCKED) {
             // No flush will be refused before the next edge, which may never come.
             self.set_deadline(token, self.limits.flush_stall);
         }
         self.ended.push((token, why));
         self.mark_dirty(token);
-        if may_read {
+        if flags.contains(Flags::MAY_READ) {
             self.mark_ready(token);
         }
     }
@@ -232,7 +236,7 @@ impl Tables {
         }
         self.unfollow(token);
         if let Some(connection) = self.connections.get_mut(token) {
-            connection.flags.shut_down = true;
+            connection.flags.insert(Flags::SHUT_DOWN);
         }
         self.mark_dirty(token);
     }
@@ -292,11 +296,12 @@ impl Tables {
         let held_back = std::mem::take(&mut self.held_back);
         let printing = self.printed.len() > self.limits.high_mark();
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let high = self.services[usize::from(connection.service)].limits.high_mark();
-        if !connection.is_open() || !(held_back || printing || connection.queued_own() > high) {
+        let own = connection.queued_own();
+        let is_full = own > 0 && own > self.services[usize::from(connection.service)].limits.high_mark();
+        if !(held_back || printing || is_full) || !connection.is_open() {
             return;
         }
-        connection.flags.paused = true;
+        connection.flags.insert(Flags::PAUSED);
         if printing {
             self.wait_for_stdout(token);
         }
@@ -310,12 +315,12 @@ impl Tables {
         let printing = self.printed.len() > self.limits.low_mark();
         let Some(connection) = self.connections.get_mut(token) else { return };
         let low = self.services[usize::from(connection.service)].limits.low_mark();
-        if connection.flags.paused && connection.queued_own() <= low {
+        if connection.flags.contains(Flags::PAUSED) && connection.queued_own() <= low {
             if printing {
                 return self.wait_for_stdout(token);
             }
-            connection.flags.paused = false;
-            connection.flags.tell_drained = true;
+            connection.flags.remove(Flags::PAUSED);
+            connection.flags.insert(Flags::TELL_DRAINED);
             self.mark_ready(token);
         }
     }
@@ -337,7 +342,9 @@ impl Tables {
 
     /// Whether a session waits for a worker.
     pub(crate) fn has_job(&self, session: Option<Token>) -> bool {
-        session.and_then(|token| self.connections.get(token)).is_some_and(|connection| connection.flags.has_job)
+        session
+            .and_then(|token| self.connections.get(token))
+            .is_some_and(|connection| connection.flags.contains(Flags::HAS_JOB))
     }
 
     /// Whether a session is to be shown no input though its peer may be answered.
@@ -351,7 +358,7 @@ impl Tables {
             return;
         }
         let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open()) else { return };
-        if !std::mem::replace(&mut connection.flags.rests, true) {
+        if !connection.flags.put(Flags::RESTS) {
             let deadline = self.now.checked_add(time).unwrap_or(self.now);
             self.set_timer(deadline, Due::Rest(token));
         }
@@ -361,9 +368,9 @@ impl Tables {
     pub(crate) fn end_rest(&mut self, token: Token) {
         let now = self.nanos();
         if let Some(connection) = self.connections.get_mut(token)
-            && std::mem::take(&mut connection.flags.rests)
+            && connection.flags.take(Flags::RESTS)
         {
-            connection.flags.show_again = true;
+            connection.flags.insert(Flags::SHOW_AGAIN);
             connection.last_active = now;
             self.mark_ready(token);
         }
@@ -373,7 +380,7 @@ impl Tables {
     pub(crate) fn begin_job(&mut self, session: Option<Token>) {
         self.jobs.note();
         if let Some(connection) = session.and_then(|token| self.connections.get_mut(token)) {
-            connection.flags.has_job = true;
+            connection.flags.insert(Flags::HAS_JOB);
         }
     }
 
@@ -408,9 +415,15 @@ impl Tables {
         simulated.unwrap_or_else(SystemTime::now)
     }
 
+    /// It is later than it was: a new turn.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = now;
+        self.nanos = now.saturating_duration_since(self.origin).as_nanos() as u64;
+    }
+
     /// Nanoseconds of this turn after the origin of time.
     pub(crate) fn nanos(&self) -> u64 {
-        self.now.saturating_duration_since(self.origin).as_nanos() as u64
+        self.nanos
     }
 }
 
@@ -426,5 +439,5 @@ pub(crate) fn kernel_token(token: Token) -> mio::Token {
 /// PRIORITY, since urgent data cuts a read short and would otherwise look like the end of what there is (Linux, tcp(7)).
 pub(crate) fn interest(flags: Flags) -> Interest {
     let interest = Interest::READABLE | Interest::PRIORITY;
-    if flags.writable_armed { interest | Interest::WRITABLE } else { interest }
+    if flags.contains(Flags::WRITABLE_ARMED) { interest | Interest::WRITABLE } else { interest }
 }
