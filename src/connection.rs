@@ -195,6 +195,13 @@ impl Connection {
         Ok(count)
     }
 
+    /// Whether a reply may be written past the queue: there is none, and the kernel has not refused.
+    #[inline]
+    pub(crate) fn may_write(&self, feeds: &SlotMap<FeedId, Feed>) -> bool {
+        let owes_nothing = self.outbox.is_none() && self.follower.is_none() || self.is_flushed(feeds);
+        self.is_open() && !self.flags.intersects(Flags::BLOCKED | Flags::SHUT_DOWN) && owes_nothing
+    }
+
     /// Whether nothing is owed to this peer.
     pub(crate) fn is_flushed(&self, feeds: &SlotMap<FeedId, Feed>) -> bool {
         self.queued() == 0

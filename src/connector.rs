@@ -43,6 +43,7 @@ enum Target {
 
 impl Connector {
     /// Notes news of a connection, if it is one of those on their way.
+    #[inline]
     pub(crate) fn wake(&mut self, token: Token) {
         if !self.attempts.is_empty() && self.attempts.contains_key(&token) {
             self.news.push(token);

@@ -91,7 +91,8 @@ impl<'a> Context<'a> {
     pub fn send(&mut self, to: Token, bytes: &[u8]) {
         // First, since replies of a callback go out together, and each datagram is to go out by itself.
         if self.tables.connections.get(to).is_some_and(|found| found.stream.is_datagram()) {
-            return self.tables.write_now(to, bytes, &[]);
+            self.tables.write_now(to, bytes);
+            return;
         }
         if self.speaker == Speaker::Connection(to) {
             return self.reply(bytes);
@@ -426,19 +427,21 @@ impl<'a> Context<'a> {
     }
 
     /// Ends the callback: the one write of its replies, and the end of the input's lifetime.
+    #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
+    #[inline(always)]
     pub(crate) fn settle(self) {
         let (tables, head) = (self.tables, self.head);
         let Speaker::Connection(token) = self.speaker else {
             return tables.scratch.clear();
         };
-        if !head.is_empty() || !tables.scratch.is_empty() {
-            let mut scratch = std::mem::take(&mut tables.scratch);
-            tables.write_now(token, head, &scratch);
-            scratch.clear();
-            scratch.shrink_to(SCRATCH_KEPT);
-            tables.scratch = scratch;
+        let is_sent = if tables.scratch.is_empty() {
+            !head.is_empty() && tables.write_now(token, head)
+        } else {
+            settle_copied(tables, token, head)
+        };
+        if !is_sent || tables.is_held_back() {
+            tables.pause_if_full(token);
         }
-        tables.pause_if_full(token);
     }
 
     /// Ends the callback of a datagram: hands over its answer, if there is one.
@@ -452,6 +455,21 @@ impl<'a> Context<'a> {
         }
         scratch.clear();
     }
+}
+
+/// Writes the replies, some of which are copies.
+fn settle_copied(tables: &mut Tables, token: Token, head: &[u8]) -> bool {
+    let mut scratch = std::mem::take(&mut tables.scratch);
+    let is_sent = if head.is_empty() {
+        tables.write_now(token, &scratch)
+    } else {
+        tables.write_both_now(token, [head, &scratch]);
+        false
+    };
+    scratch.clear();
+    scratch.shrink_to(SCRATCH_KEPT);
+    tables.scratch = scratch;
+    is_sent
 }
 
 /// The number of a connection, for people. It is not used again before the version of its place has come round.

@@ -152,20 +152,28 @@ impl<H: Handler> Dispatcher<H> {
                 budget = 0;
                 self.deliver_held(token);
             } else {
-                let count = self.receive(token);
+                let (count, is_all) = self.receive(token);
                 // An empty datagram is work, too.
                 budget = budget.saturating_sub(count.max(1));
-                if count > 0 {
-                    self.deliver(token, count);
+                match (count, held) {
+                    (0, _) => continue,
+                    (_, 0) => self.deliver(token, count),
+                    (_, _) => self.deliver_behind(token, count),
+                }
+                if is_all {
+                    return;
                 }
             }
         }
     }
 
-    /// One read into the shared buffer; notes what it says about what is left. Returns the number of bytes.
-    fn receive(&mut self, token: Token) -> usize {
+    /// One read into the shared buffer; notes what it says about what is left. Returns the number of bytes, and whether
+    /// they are all that there is for now.
+    #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
+    #[inline(always)]
+    fn receive(&mut self, token: Token) -> (usize, bool) {
         let now = self.tables.nanos();
-        let Some(connection) = self.tables.connections.get_mut(token) else { return 0 };
+        let Some(connection) = self.tables.connections.get_mut(token) else { return (0, true) };
         let flags = &mut connection.flags;
         match connection.stream.read(&mut self.buffer) {
             Ok(Received::Bytes(count)) => {
@@ -179,38 +187,49 @@ impl<H: Handler> Dispatcher<H> {
                     connection.last_active = now;
                 }
                 self.tables.stats.bytes_in += count as u64;
-                return count;
+                return (count, is_whole);
             }
             Ok(Received::Eof) => {
                 flags.insert(Flags::EOF);
                 flags.remove(Flags::MAY_READ);
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                flags.remove(Flags::MAY_READ);
-                flags.remove(Flags::DRAIN_FULLY);
-            }
-            Err(error) => self.tables.abort(token, Closed::Failed(error)),
+            Err(error) => self.receive_failed(token, error),
         }
-        0
+        (0, false)
     }
 
-    /// Shows the handler what was just read; behind what it had left, if it had.
-    fn deliver(&mut self, token: Token, count: usize) {
+    #[cold]
+    fn receive_failed(&mut self, token: Token, error: std::io::Error) {
+        match (error.kind(), self.tables.connections.get_mut(token)) {
+            (ErrorKind::Interrupted, _) => {}
+            (ErrorKind::WouldBlock, Some(connection)) => {
+                connection.flags.remove(Flags::MAY_READ | Flags::DRAIN_FULLY);
+            }
+            _ => self.tables.abort(token, Closed::Failed(error)),
+        }
+    }
+
+    /// Shows the handler what was just read, behind what it had left.
+    fn deliver_behind(&mut self, token: Token, count: usize) {
         if let Some(inbox) = self.tables.connections.get_mut(token).and_then(|found| found.inbox.as_mut()) {
             inbox.push(&self.buffer[..count]);
-            return self.deliver_held(token);
         }
+        self.deliver_held(token);
+    }
+
+    /// Shows the handler what was just read, of which it had left nothing before.
+    #[inline]
+    fn deliver(&mut self, token: Token, count: usize) {
         let Some(session) = self.sessions.get_mut(token) else { return };
         let mut cx = Context::of_connection(&mut self.tables, token);
         let used = self.handler.data(session, &mut self.buffer[..count], &mut cx);
         cx.settle();
         debug_assert!(used <= count, "the handler used {used} bytes of {count}");
-        if let Some(rest) = self.buffer[..count].get(used..).filter(|rest| !rest.is_empty())
+        if used < count
             && let Some(connection) = self.tables.connections.get_mut(token).filter(|found| found.is_open())
         {
             let mut inbox = self.tables.pools.inboxes.take();
-            inbox.push(rest);
+            inbox.push(&self.buffer[used..count]);
             connection.inbox = Some(inbox);
             self.close_if_stuck(token, used);
         }
@@ -352,7 +371,7 @@ impl<H: Handler> Dispatcher<H> {
                 return self.tables.mark_ready(token);
             }
             connection.flags.insert(Flags::MAY_READ);
-            let count = self.receive(token);
+            let (count, _) = self.receive(token);
             (budget, discarded) = (budget.saturating_sub(count), discarded + count);
             let Some(connection) = self.tables.connections.get(token) else { return };
             if is_lingering

@@ -4,7 +4,7 @@
 //! tried again before a writable edge, but for once before its peer is closed for it; a follower that is too far behind is
 //! closed when its feed is flushed, not before.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 
 use crate::connection::{Flush, Phase};
 use crate::feed::{Feed, FeedId, Segment};
@@ -55,36 +55,60 @@ impl Tables {
         }
     }
 
-    /// Writes a reply at once if nothing is queued before it; what the kernel refuses is queued.
-    pub(crate) fn write_now(&mut self, token: Token, head: &[u8], tail: &[u8]) {
+    /// Writes a reply at once if nothing is queued before it; what the kernel refuses is queued. Returns whether the kernel
+    /// has all of it.
+    #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
+    #[inline(always)]
+    pub(crate) fn write_now(&mut self, token: Token, bytes: &[u8]) -> bool {
+        let now = self.nanos();
+        let Some(connection) = self.connections.get_mut(token) else { return false };
+        if !connection.may_write(&self.feeds) {
+            self.queue(token, bytes, Cause::Own);
+            return false;
+        }
+        match connection.stream.write(bytes) {
+            Ok(sent) if sent == bytes.len() => {
+                connection.last_active = now;
+                self.stats.bytes_out += sent as u64;
+                true
+            }
+            written => {
+                self.queue_rest(token, [bytes, &[]], written);
+                false
+            }
+        }
+    }
+
+    /// The same for a reply in two pieces, in one write.
+    pub(crate) fn write_both_now(&mut self, token: Token, pieces: [&[u8]; 2]) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if connection.may_write(&self.feeds) {
+            let written = connection.stream.write_vectored(&pieces.map(IoSlice::new));
+            return self.queue_rest(token, pieces, written);
+        }
+        for piece in pieces {
+            self.queue(token, piece, Cause::Own);
+        }
+    }
+
+    /// A write took a part of a reply, or nothing.
+    #[cold]
+    fn queue_rest(&mut self, token: Token, [head, tail]: [&[u8]; 2], written: io::Result<usize>) {
         let now = self.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return };
-        if !connection.is_open() {
-            return;
-        }
-        let (mut sent, mut is_refused) = (0, false);
-        if !connection.flags.intersects(Flags::BLOCKED | Flags::SHUT_DOWN) && connection.is_flushed(&self.feeds) {
-            let written = match (head, tail) {
-                (bytes, []) | ([], bytes) => connection.stream.write(bytes),
-                _ => connection.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(tail)]),
-            };
-            match written {
-                Ok(count) => {
-                    sent = count;
-                    connection.last_active = now;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => is_refused = true,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return self.abort(token, Closed::Failed(error)),
-            }
+        let is_refused = written.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        let sent = match written {
+            Ok(sent) => sent,
+            Err(error) if is_refused || error.kind() == ErrorKind::Interrupted => 0,
+            Err(error) => return self.abort(token, Closed::Failed(error)),
+        };
+        if sent > 0 {
+            connection.last_active = now;
             self.stats.bytes_out += sent as u64;
-            if sent == head.len() + tail.len() {
-                return;
-            }
-            if connection.stream.is_datagram() {
-                self.stats.datagrams_dropped += 1;
-                return;
-            }
+        }
+        if connection.stream.is_datagram() {
+            self.stats.datagrams_dropped += u64::from(sent < head.len() + tail.len());
+            return;
         }
         let from_head = sent.min(head.len());
         self.queue(token, &head[from_head..], Cause::Own);

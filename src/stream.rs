@@ -33,6 +33,7 @@ pub(crate) enum Received {
 }
 
 impl Stream {
+    #[inline]
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         let count = match self {
             Stream::Tcp(stream) => stream.read(buffer)?,
@@ -43,6 +44,7 @@ impl Stream {
         Ok(if count == 0 { Received::Eof } else { Received::Bytes(count) })
     }
 
+    #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),

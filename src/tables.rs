@@ -291,10 +291,20 @@ impl Tables {
         self.timers.set(deadline, due)
     }
 
+    /// Whether the callback that runs is to be the last one of its peer for now, whatever is queued for that.
+    #[inline]
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.held_back || self.is_printing()
+    }
+
+    fn is_printing(&self) -> bool {
+        self.printed.len() > 0 && self.printed.len() > self.limits.high_mark()
+    }
+
     /// Stops reading a peer whose own output, or the process's, has piled up.
     pub(crate) fn pause_if_full(&mut self, token: Token) {
         let held_back = std::mem::take(&mut self.held_back);
-        let printing = self.printed.len() > self.limits.high_mark();
+        let printing = self.is_printing();
         let Some(connection) = self.connections.get_mut(token) else { return };
         let own = connection.queued_own();
         let is_full = own > 0 && own > self.services[usize::from(connection.service)].limits.high_mark();
