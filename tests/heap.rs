@@ -1,18 +1,31 @@
 //! What the queues cost in memory, counted by the allocator. A target of its own: the count is the whole process's.
 
 use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use switchboard::protocol::{Chat, ChatOptions};
-use switchboard::{Sim, SimPeer};
+use switchboard::protocol::{Chat, ChatOptions, Echo, Uppercase};
+use switchboard::socket::{SocketOptions, bind};
+use switchboard::{Address, Handler, Limits, Reactor, Sim, SimPeer};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// One test at a time: what another one allocates would be counted, too.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const STALLED: usize = 1000;
 
 #[test]
 fn one_line_to_a_thousand_stalled_members_is_kept_once() {
+    let _alone = alone();
     let mut sim = Sim::new(Chat::room(ChatOptions::default()));
     let members: Vec<SimPeer> = (0..STALLED).map(|_| sim.connect()).collect();
     let talker = sim.connect();
@@ -38,4 +51,100 @@ fn one_line_to_a_thousand_stalled_members_is_kept_once() {
         sim.resume(peer);
         assert!(sim.received(peer).ends_with(line.as_bytes()), "every member gets the line when it reads again");
     }
+}
+
+/// A reactor on a thread of its own, given to `act` by its address and stopped when that returns.
+fn with_server<H: Handler>(make: impl FnOnce() -> H + Send, act: impl FnOnce(&str)) {
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        let server = scope.spawn(move || {
+            let mut reactor = Reactor::new(make(), Limits::default()).expect("a poll");
+            let any = "127.0.0.1:0".parse::<Address>().expect("an address");
+            let listener = bind(&any, &SocketOptions::default()).expect("a free port").remove(0);
+            let address = listener.local().expect("an address").to_string();
+            reactor.listen(listener).expect("room in the poll");
+            tell.send((address, reactor.stopper())).expect("somebody waits");
+            reactor.run().expect("an orderly end");
+        });
+        let (address, stopper) = told.recv().expect("the server starts");
+        act(&address);
+        stopper.stop().expect("it runs");
+        server.join().expect("no panic");
+    });
+}
+
+#[test]
+fn an_allocation_is_seen() {
+    let _alone = alone();
+    assert_eq!(allocations(10, || drop(std::hint::black_box(vec![1_u8]))), 10);
+}
+
+/// The allocations of `rounds` calls, after as many that warm up.
+fn allocations(rounds: usize, mut round: impl FnMut()) -> usize {
+    (0..rounds).for_each(|_| round());
+    let region = Region::new(HEAP);
+    (0..rounds).for_each(|_| round());
+    let change = region.change();
+    change.allocations + change.reallocations
+}
+
+fn client(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("it listens");
+    stream.set_nodelay(true).expect("a socket");
+    stream
+}
+
+const MESSAGE: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0\n";
+
+#[test]
+fn a_message_and_its_answer_allocate_nothing() {
+    let _alone = alone();
+    let exchange = |address: &str| {
+        let mut clients = [(); 10].map(|()| client(address));
+        let count = allocations(1000, || {
+            for client in &mut clients {
+                client.write_all(MESSAGE).expect("connected");
+            }
+            for client in &mut clients {
+                let mut answer = [0; MESSAGE.len()];
+                client.read_exact(&mut answer).expect("an answer");
+                assert!(answer.eq_ignore_ascii_case(MESSAGE));
+            }
+        });
+        assert_eq!(count, 0, "allocations for 10,000 messages");
+    };
+    with_server(Echo::bytes, exchange);
+    with_server(Uppercase::ascii, exchange);
+}
+
+#[test]
+fn a_line_to_a_room_allocates_nothing() {
+    let _alone = alone();
+    let room = || Chat::room(ChatOptions { rate: None, ..ChatOptions::default() });
+    with_server(room, |address| {
+        let mut members: Vec<TcpStream> = (0..20).map(|_| client(address)).collect();
+        for (number, member) in members.iter_mut().enumerate() {
+            writeln!(member, "member{number:02}").expect("connected");
+        }
+        let mut talker = client(address);
+        let mut heard = [0; "talker: ".len() + MESSAGE.len()];
+        talker.write_all(b"talker\n").expect("connected");
+        // Up to the notice that the last one has come, all is chatter.
+        for member in &mut members {
+            let notice = b"Welcome talker to the room!\n";
+            let (mut seen, mut byte) = (0, [0]);
+            while seen < notice.len() {
+                member.read_exact(&mut byte).expect("a notice");
+                seen = if byte[0] == notice[seen] { seen + 1 } else { usize::from(byte[0] == notice[0]) };
+            }
+        }
+        let count = allocations(1000, || {
+            talker.write_all(MESSAGE).expect("connected");
+            for member in &mut members {
+                member.read_exact(&mut heard).expect("the line");
+                assert!(heard.starts_with(b"talker: ") && heard.ends_with(MESSAGE));
+            }
+        });
+        assert_eq!(count, 0, "allocations for 20,000 deliveries");
+    });
 }

@@ -9,6 +9,7 @@ use crate::timer::TimerId;
 mod back_pressure;
 mod chunking;
 mod closing;
+mod crowd;
 mod feed;
 mod jobs;
 mod order;

@@ -1,0 +1,48 @@
+//! A crowd of which hardly anybody speaks: what the silent cost.
+
+use super::*;
+use crate::protocol::Echo;
+use crate::sim::SimPeer;
+
+/// Those who speak, at every size of the crowd.
+const ACTIVE: usize = 1000;
+
+/// Time for a message and its answer, when `ACTIVE` of so many sessions with idle deadlines speak, again and again.
+fn cost(sessions: usize) -> Duration {
+    let limits = Limits { idle_timeout: Some(1000 * SECOND), ..Limits::default() };
+    let mut sim = Sim::with_limits(Echo::bytes(), limits);
+    let peers: Vec<SimPeer> = (0..sessions).map(|_| sim.connect()).collect();
+    let speakers: Vec<SimPeer> = peers.iter().copied().step_by(sessions / ACTIVE).collect();
+    assert_eq!((sim.timers(), speakers.len()), (sessions, ACTIVE), "each has a deadline");
+    let round = |sim: &mut Sim<Echo>| {
+        for &peer in &speakers {
+            sim.send(peer, b"hello");
+        }
+        for &peer in &speakers {
+            assert_eq!(sim.received(peer), b"hello");
+        }
+        // Far less than the deadline: who is silent is not looked at.
+        sim.advance(MS);
+    };
+    round(&mut sim);
+    let rounds = 20;
+    let start = Instant::now();
+    for _ in 0..rounds {
+        round(&mut sim);
+    }
+    assert_eq!(sim.stats().connections, sessions, "nobody is closed");
+    start.elapsed() / (rounds * ACTIVE as u32)
+}
+
+/// `SESSIONS=1000000 cargo test --release --lib a_turn_costs -- --nocapture` has the figures of docs/performance.md.
+#[test]
+fn a_turn_costs_what_the_active_do_and_nothing_for_the_idle() {
+    let most = std::env::var("SESSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(50_000);
+    let alone = cost(ACTIVE);
+    for sessions in [10 * ACTIVE, most] {
+        let crowded = cost(sessions);
+        println!("{ACTIVE} active of {sessions} sessions: {crowded:?} a message, {alone:?} without the others");
+        // What is touched lies farther apart in memory; a cost that grew with the idle would be fifty times as much.
+        assert!(crowded < 8 * alone, "{sessions} sessions: {crowded:?}, alone {alone:?}");
+    }
+}
