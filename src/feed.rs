@@ -133,38 +133,80 @@ pub(crate) struct Follower {
     until: Option<u64>,
     /// See [`Connection::stalled_since`](crate::connection::Connection::stalled_since).
     pub(crate) stalled_since: u64,
-    splices: VecDeque<Splice>,
+    /// Lent from a pool while there are any: most followers have none most of the time.
+    splices: Option<Box<Splices>>,
+}
+
+/// The places in which one follower's view of the log differs, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Splices(VecDeque<Splice>);
+
+impl Splices {
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Bytes for which memory is kept.
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.capacity() * size_of::<Splice>()
+    }
 }
 
 impl Follower {
     /// Starts to follow at `cursor`, with `owed` bytes already in the outbox.
     pub(crate) fn begin(&mut self, feed: FeedId, cursor: u64, owed: usize) {
-        debug_assert!(self.splices.is_empty(), "a pooled follower starts clean");
-        *self = Follower { feed, cursor, splices: std::mem::take(&mut self.splices), ..Follower::default() };
+        debug_assert!(!self.has_splices(), "a pooled follower starts clean");
+        *self = Follower { feed, cursor, splices: self.splices.take(), ..Follower::default() };
         self.splice_own(cursor, owed);
+    }
+
+    /// Lends it room for splices, if it has none.
+    pub(crate) fn lend(&mut self, splices: impl FnOnce() -> Box<Splices>) {
+        self.splices.get_or_insert_with(splices);
+    }
+
+    /// Gives back what was lent, when there are no splices any more.
+    pub(crate) fn give_back(&mut self) -> Option<Box<Splices>> {
+        self.splices.take_if(|splices| splices.0.is_empty())
+    }
+
+    fn has_splices(&self) -> bool {
+        self.splices.as_ref().is_some_and(|splices| !splices.0.is_empty())
+    }
+
+    fn splices_mut(&mut self) -> &mut VecDeque<Splice> {
+        &mut self.splices.get_or_insert_default().0
     }
 
     /// Notes that the next `length` bytes published from `at` on are this follower's own and not to be sent to it.
     pub(crate) fn splice_skip(&mut self, at: u64, length: usize) {
-        if let Some(Splice { at: start, what: What::Skip(skipped) }) = self.splices.back_mut()
+        if length == 0 {
+            return;
+        }
+        let splices = self.splices_mut();
+        if let Some(Splice { at: start, what: What::Skip(skipped) }) = splices.back_mut()
             && *start + u64::from(*skipped) == at
             && let Some(sum) = skipped.checked_add(length as u32)
         {
             *skipped = sum;
-        } else if length > 0 {
-            self.splices.push_back(Splice { at, what: What::Skip(length as u32) });
+        } else {
+            splices.push_back(Splice { at, what: What::Skip(length as u32) });
         }
     }
 
     /// Notes that `length` more bytes of the outbox belong before the byte at `at`.
     pub(crate) fn splice_own(&mut self, at: u64, length: usize) {
-        if let Some(Splice { at: place, what: What::Own(owed) }) = self.splices.back_mut()
+        if length == 0 {
+            return;
+        }
+        let splices = self.splices_mut();
+        if let Some(Splice { at: place, what: What::Own(owed) }) = splices.back_mut()
             && *place == at
             && let Some(sum) = owed.checked_add(length as u32)
         {
             *owed = sum;
-        } else if length > 0 {
-            self.splices.push_back(Splice { at, what: What::Own(length as u32) });
+        } else {
+            splices.push_back(Splice { at, what: What::Own(length as u32) });
         }
     }
 
@@ -180,7 +222,7 @@ impl Follower {
 
     /// Whether nothing is left to send to this follower.
     pub(crate) fn is_caught_up(&self, feed_end: u64) -> bool {
-        self.cursor >= self.end(feed_end) && self.splices.is_empty()
+        self.cursor >= self.end(feed_end) && !self.has_splices()
     }
 
     /// Bytes of the feed that are still to be sent to this follower, those that it skips not counted.
@@ -191,13 +233,13 @@ impl Follower {
 
     /// Memory that the splices of this follower hold, in bytes.
     pub(crate) fn splice_bytes(&self) -> usize {
-        self.splices.len() * size_of::<Splice>()
+        self.splices.as_ref().map_or(0, |splices| splices.0.len() * size_of::<Splice>())
     }
 
     /// What to send next, in order.
     pub(crate) fn segments(&self, feed_end: u64) -> impl Iterator<Item = Segment> + '_ {
         let end = self.end(feed_end);
-        let mut splices = self.splices.iter().peekable();
+        let mut splices = self.splices.iter().flat_map(|splices| &splices.0).peekable();
         let (mut at, mut own) = (self.cursor, 0);
         std::iter::from_fn(move || {
             loop {
@@ -219,7 +261,8 @@ impl Follower {
 
     /// Notes that the kernel took the next `count` bytes of the segments; the own ones leave the outbox.
     pub(crate) fn advance(&mut self, mut count: usize, mut outbox: Option<&mut Outbox>) {
-        while let Some(splice) = self.splices.front_mut() {
+        let mut splices = self.splices.as_deref_mut().map(|splices| &mut splices.0);
+        while let Some(splice) = splices.as_mut().and_then(|splices| splices.front_mut()) {
             let taken = count.min((splice.at - self.cursor) as usize);
             self.cursor += taken as u64;
             count -= taken;
@@ -240,18 +283,22 @@ impl Follower {
                     }
                 }
             }
-            self.splices.pop_front();
+            if let Some(splices) = &mut splices {
+                splices.pop_front();
+            }
         }
         self.cursor += count as u64;
     }
 
     pub(crate) fn clear(&mut self) {
-        self.splices.clear();
+        if let Some(splices) = &mut self.splices {
+            splices.clear();
+        }
     }
 
-    /// Elements for which the splices keep memory.
+    /// Bytes for which the splices keep memory.
     pub(crate) fn capacity(&self) -> usize {
-        self.splices.capacity()
+        self.splices.as_ref().map_or(0, |splices| splices.capacity())
     }
 }
 

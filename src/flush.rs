@@ -30,6 +30,7 @@ impl Tables {
         if let Some(follower) = &mut connection.follower
             && let Some(feed) = self.feeds.get(follower.feed)
         {
+            follower.lend(|| self.pools.splices.take());
             follower.splice_own(feed.end(), bytes.len());
         }
         let service = usize::from(connection.service);
@@ -228,6 +229,9 @@ impl Tables {
         if let Some(outbox) = connection.outbox.take() {
             self.pools.outboxes.give(outbox);
         }
+        if let Some(splices) = connection.follower.as_mut().and_then(|follower| follower.give_back()) {
+            self.pools.splices.give(splices);
+        }
         if connection.flags.contains(Flags::SHUT_DOWN) {
             // Once more does no harm. A failure means that the peer is gone, which reading will find.
             let _ = connection.stream.shutdown_write();
@@ -337,6 +341,7 @@ impl Tables {
             && follower.feed == id
             && let Some(feed) = self.feeds.get(id)
         {
+            follower.lend(|| self.pools.splices.take());
             follower.splice_skip(feed.end(), length);
         }
     }
@@ -350,6 +355,7 @@ impl Tables {
             return;
         }
         let mut follower = self.pools.followers.take();
+        follower.lend(|| self.pools.splices.take());
         follower.begin(id, feed.end(), connection.queued());
         follower.position = feed.followers.len();
         feed.followers.push(token);

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is taken from a pool is empty, and what a pool keeps is bounded in count and in capacity.
 
-use crate::feed::Follower;
+use crate::feed::{Follower, Splices};
 use crate::inbox::Inbox;
 use crate::outbox::Outbox;
 
@@ -17,6 +17,7 @@ pub(crate) struct Pools {
     pub(crate) inboxes: Pool<Inbox>,
     pub(crate) outboxes: Pool<Outbox>,
     pub(crate) followers: Pool<Follower>,
+    pub(crate) splices: Pool<Splices>,
 }
 
 /// Something that can be emptied and used again.
@@ -71,7 +72,17 @@ impl Reuse for Follower {
     }
 
     fn held(&self) -> usize {
-        self.capacity() * 16
+        self.capacity()
+    }
+}
+
+impl Reuse for Splices {
+    fn clear(&mut self) {
+        self.clear();
+    }
+
+    fn held(&self) -> usize {
+        self.capacity()
     }
 }
 

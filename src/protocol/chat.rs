@@ -15,6 +15,7 @@ mod record;
 mod texts;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::Context;
@@ -71,7 +72,7 @@ impl Default for ChatOptions {
 pub struct Chat {
     room: Option<FeedId>,
     /// Who is here, by folded nickname.
-    members: HashMap<Box<str>, Member>,
+    members: HashMap<Arc<str>, Member>,
     rate: Option<Rate>,
     handshake: Option<Duration>,
     record: Option<Record>,
@@ -83,7 +84,7 @@ pub struct Chat {
 #[derive(Debug)]
 struct Member {
     token: Token,
-    nick: Box<str>,
+    nick: Arc<str>,
 }
 
 /// What is kept for each connection.
@@ -91,7 +92,7 @@ struct Member {
 pub struct ChatSession {
     token: Token,
     /// As shown; `None` until one is chosen.
-    nick: Option<Box<str>>,
+    nick: Option<Arc<str>>,
     /// Ends the time to choose one.
     patience: Option<TimerId>,
     /// How much of the rate is used up.
@@ -163,7 +164,7 @@ impl Handler for Chat {
             cx.cancel(patience);
         }
         let Some(nick) = session.nick else { return };
-        self.members.remove(&fold(&nick));
+        self.members.remove(&*fold(&nick));
         log::info!("{nick} leaves the room: {why} ({} persons)", self.members.len());
         let event = Event::Leave { nick: &nick, why };
         if matches!(why, Closed::Stopping) {
@@ -224,26 +225,28 @@ impl Chat {
     }
 
     /// Gives a nickname to a connection, or tells it why not. The one that it had is still its own.
-    fn claim(&mut self, token: Token, wish: &[u8], cx: &mut Context<'_>) -> Option<Box<str>> {
-        let Some(nick) = nickname::parse(wish) else {
+    fn claim(&mut self, token: Token, wish: &[u8], cx: &mut Context<'_>) -> Option<Arc<str>> {
+        let Some(nick) = nickname::parse(wish).map(Arc::<str>::from) else {
             self.answer(texts::BAD_NICK, &[], cx);
             return None;
         };
         let folded = fold(&nick);
-        if self.members.get(&folded).is_some_and(|member| member.token != token) {
+        if self.members.get(&*folded).is_some_and(|member| member.token != token) {
             self.answer(texts::TAKEN_NICK, &[&nick], cx);
             return None;
         }
-        self.members.insert(folded, Member { token, nick: nick.clone() });
+        // Most names are their own folded form, and one copy serves all who need it.
+        let key = if *folded == *nick { Arc::clone(&nick) } else { folded.into() };
+        self.members.insert(key, Member { token, nick: Arc::clone(&nick) });
         Some(nick)
     }
 
     fn rename(&mut self, session: &mut ChatSession, wish: &str, cx: &mut Context<'_>) {
         let Some(new) = self.claim(session.token, wish.as_bytes(), cx) else { return };
-        let Some(old) = session.nick.replace(new.clone()) else { return };
+        let Some(old) = session.nick.replace(Arc::clone(&new)) else { return };
         let former = fold(&old);
         if former != fold(&new) {
-            self.members.remove(&former);
+            self.members.remove(&*former);
         }
         log::info!("{old} is now known as {new}");
         self.announce(&Event::Rename { old: &old, nick: &new }, cx);
@@ -261,7 +264,7 @@ impl Chat {
 
     /// A private message. Its sender sees what was sent.
     fn tell(&mut self, from: &str, (to, text): (&str, &str), cx: &mut Context<'_>) {
-        let Some(member) = self.members.get(&fold(to)) else {
+        let Some(member) = self.members.get(&*fold(to)) else {
             return self.answer(texts::NOBODY, &[to], cx);
         };
         self.text.clear();

@@ -293,3 +293,25 @@ fn hear_others_only(notes: &mut Notes, _: usize, call: Call<'_>, cx: &mut Contex
         hear_others(notes, &call, cx);
     }
 }
+
+#[test]
+fn who_is_told_everything_holds_no_room_for_what_differs() {
+    use crate::protocol::{Chat, ChatOptions};
+    let mut sim = Sim::new(Chat::room(ChatOptions::default()));
+    let peers: Vec<_> = (0..200).map(|_| sim.connect()).collect();
+    for (number, &peer) in peers.iter().enumerate() {
+        sim.send(peer, format!("member{number}\nhello\n").as_bytes());
+        if number % 3 == 0 {
+            sim.run();
+        }
+    }
+    sim.run();
+    for &peer in &peers[..100] {
+        sim.stall(peer);
+    }
+    sim.send(peers[150], b"who is there?\n");
+    sim.run();
+    let followers = sim.dispatcher.tables.connections.values().filter_map(|found| found.follower.as_ref());
+    let held: Vec<_> = followers.map(|follower| follower.capacity()).collect();
+    assert_eq!((held.len(), held.iter().filter(|&&bytes| bytes > 0).count()), (200, 0));
+}
