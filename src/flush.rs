@@ -245,10 +245,9 @@ impl Tables {
             }
             return;
         }
-        if connection.stream.shutdown_write().is_err()
-            || connection.flags.contains(Flags::EOF)
-            || connection.stream.is_datagram()
-        {
+        // A peer that has ended its side sends no more that could be left unread, so closing is an orderly end (tcp(7)).
+        let is_over = connection.flags.contains(Flags::EOF) || connection.stream.is_datagram();
+        if is_over || connection.stream.shutdown_write().is_err() {
             return self.kill(token);
         }
         connection.phase = Phase::Lingering;

@@ -131,6 +131,8 @@ impl Drop for Pipe {
         if !wires.to_server.is_empty() {
             wires.ending = Some(Ending::Reset);
         }
-        wires.ending.get_or_insert(Ending::Reset);
+        // As a kernel does: who has ended its side can send nothing more that would be answered by a reset.
+        let ending = if wires.peer_ended { Ending::Eof } else { Ending::Reset };
+        wires.ending.get_or_insert(ending);
     }
 }
