@@ -4,16 +4,14 @@
 //! compared with each other. The three change places from round to round, because who comes first may have an advantage.
 
 use std::env;
-use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use crate::cases::{self, Case, Setting, Speech};
 use crate::handler::Handler;
+use crate::progress::{self, Progress};
 use crate::server::Server;
 use crate::table::{Round, Table};
 
@@ -56,7 +54,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     let (rounds, millis) = if options.quick { (3, 400) } else { (options.pairs, options.millis) };
     let setting = Setting { handler: options.handler, millis };
-    warn_of_noise()?;
+    progress::warn_of_noise()?;
     let contests = Contest::all(options)?;
     let mut progress = Progress::new(contests.len() as u64 * rounds);
     let mut table = Table::new(format!("{rounds} rounds of {millis} ms"));
@@ -150,7 +148,7 @@ fn room() -> io::Result<Option<Vec<String>>> {
 }
 
 /// The command of one of our servers, if it has been built.
-fn beside(program: &str) -> io::Result<Option<Vec<String>>> {
+pub(crate) fn beside(program: &str) -> io::Result<Option<Vec<String>>> {
     let path: PathBuf = env::current_exe()?.with_file_name(program);
     let command = [&path.display().to_string(), "--listen", "0", "--stdin", "ignore"].map(str::to_owned).to_vec();
     Ok(path.exists().then_some(command))
@@ -159,51 +157,4 @@ fn beside(program: &str) -> io::Result<Option<Vec<String>>> {
 /// Splits at blanks; there is no quoting.
 fn words(command: &str) -> Vec<String> {
     command.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Says what will widen the spread of the figures.
-fn warn_of_noise() -> io::Result<()> {
-    if thread::available_parallelism()?.get() != 1 {
-        eprintln!("switchboard-bench: note: the load is not pinned to a core of its own; tests/bench/run does that");
-    }
-    let averages = fs::read_to_string("/proc/loadavg")?;
-    let last_minute = averages.split(' ').next().and_then(|average| average.parse::<f64>().ok());
-    if let Some(average) = last_minute.filter(|average| *average > 0.5) {
-        eprintln!("switchboard-bench: note: other programs are at work, {average} on average in the last minute");
-    }
-    Ok(())
-}
-
-/// A line that is rewritten at a terminal, and a line a step elsewhere.
-struct Progress {
-    begin: Instant,
-    done: u64,
-    steps: u64,
-}
-
-impl Progress {
-    fn new(steps: u64) -> Progress {
-        Progress { begin: Instant::now(), done: 0, steps }
-    }
-
-    /// Shows the step that begins.
-    fn show(&mut self, what: &str) {
-        let left = match self.done {
-            0 => String::new(),
-            done => {
-                let each = self.begin.elapsed() / done as u32;
-                format!(", {} s left", (each * (self.steps - done) as u32).as_secs())
-            }
-        };
-        self.done += 1;
-        let (start, end) = if io::stderr().is_terminal() { ("\r\x1b[K", "") } else { ("", "\n") };
-        // A progress line that cannot be written is no reason to stop measuring.
-        write!(io::stderr(), "{start}[{}/{}] {what}{left}{end}", self.done, self.steps).ok();
-    }
-
-    fn end(&self) {
-        let took = Duration::from_secs(self.begin.elapsed().as_secs());
-        let start = if io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
-        writeln!(io::stderr(), "{start}{} rounds in {took:?}", self.steps).ok();
-    }
 }

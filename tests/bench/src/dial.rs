@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::time::Duration;
 
 use crate::kernel;
 
@@ -13,6 +14,9 @@ const SPARE: u64 = 32;
 
 /// How many connections share a source address. Linux offers some 28,000 ports to each; a run may follow on another.
 const PER_SOURCE: usize = 10_000;
+
+/// How long a server may take to answer a connection. More than one second: Linux asks again after that when its backlog was full.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes sure that `connections` can be opened: raises the soft limit of descriptors to the hard one.
 ///
@@ -29,8 +33,13 @@ pub(crate) fn prepare(connections: usize) -> io::Result<()> {
 
 /// The connection number `nth` of a run: blocking, without Nagle's delay.
 pub(crate) fn dial(target: SocketAddrV4, nth: usize) -> io::Result<TcpStream> {
+    dial_within(target, nth, PATIENCE)
+}
+
+/// The same, with another patience than [`PATIENCE`].
+pub(crate) fn dial_within(target: SocketAddrV4, nth: usize, patience: Duration) -> io::Result<TcpStream> {
     let source = Ipv4Addr::new(127, 0, 0, 2 + (nth / PER_SOURCE) as u8);
-    let stream = kernel::connect_from(source, target)
+    let stream = kernel::connect_from(source, target, patience)
         .map_err(|error| io::Error::new(error.kind(), format!("connection {nth} to {target}: {error}")))?;
     stream.set_nodelay(true)?;
     Ok(stream)

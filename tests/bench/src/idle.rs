@@ -94,10 +94,15 @@ impl fmt::Display for Report {
 
 /// One request and its reply; returns how long it took.
 fn exchange(stream: &mut TcpStream, handler: Handler) -> io::Result<Duration> {
+    exchange_within(stream, handler, PATIENCE)
+}
+
+/// The same, with another patience.
+pub(crate) fn exchange_within(stream: &mut TcpStream, handler: Handler, patience: Duration) -> io::Result<Duration> {
     let mut reply = [0; REQUEST.len()];
     let mut expected = *b"is anyone awake?\n";
     handler.apply(&mut expected);
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     let begin = Instant::now();
     stream.write_all(REQUEST)?;
     stream.read_exact(&mut reply).map_err(|error| io::Error::new(error.kind(), format!("no reply: {error}")))?;

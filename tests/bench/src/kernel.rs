@@ -3,12 +3,14 @@
 //! Linux only. It adds no policy: no retries but for EINTR, no buffers, no state beyond the descriptors.
 #![allow(unsafe_code)]
 
+use std::fs;
 use std::io;
 use std::mem::size_of;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use libc::c_int;
@@ -123,7 +125,8 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
 }
 
 /// A blocking connection from a chosen source address, which resets instead of leaving `TIME_WAIT` behind when it is dropped.
-pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddrV4) -> io::Result<TcpStream> {
+/// Fails when the target has not answered for as long as `patience`.
+pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddrV4, patience: Duration) -> io::Result<TcpStream> {
     // SAFETY: takes no pointer; the new descriptor is owned by nobody else.
     let fd = check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -135,8 +138,15 @@ pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddrV4) -> io::Result
     let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
     // SAFETY: both pointers are to live addresses of that length, which the kernel only reads.
     check(unsafe { libc::bind(fd, (&raw const from).cast(), length) })?;
-    check(unsafe { libc::connect(fd, (&raw const to).cast(), length) })?;
-    Ok(TcpStream::from(socket))
+    let stream = TcpStream::from(socket);
+    stream.set_write_timeout(Some(patience))?;
+    match check(unsafe { libc::connect(fd, (&raw const to).cast(), length) }) {
+        // socket(7): a connect that has timed out is "in progress", as if it had not been waited for.
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => return Err(io::ErrorKind::TimedOut.into()),
+        other => other?,
+    };
+    stream.set_write_timeout(None)?;
+    Ok(stream)
 }
 
 /// Raises the soft limit of descriptors to the hard one, and returns it.
@@ -167,6 +177,40 @@ pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
 pub(crate) fn end_with_parent(command: &mut Command) -> &mut Command {
     // SAFETY: between fork and exec only calls that are safe in a signal handler are allowed; prctl(2) is one.
     unsafe { command.pre_exec(|| check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM)).map(drop)) }
+}
+
+/// Which of the two [`fork`] has returned in.
+pub(crate) enum Forked {
+    Parent,
+    Child,
+}
+
+/// fork(2): the process goes on twice. The child ends with its parent, however that ends.
+///
+/// # Panics
+/// When the process has more than one thread: the child would have one, and every lock that another held for ever.
+pub(crate) fn fork() -> io::Result<Forked> {
+    static IS_ALONE: OnceLock<bool> = OnceLock::new();
+    let is_alone = IS_ALONE.get_or_init(|| fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1));
+    assert!(is_alone, "a process with threads must not fork");
+    let parent = std::process::id() as libc::pid_t;
+    // SAFETY: there is one thread, so the child is a whole copy: nothing is held, or half done, by a thread that it lacks.
+    if check(unsafe { libc::fork() })? != 0 {
+        return Ok(Forked::Parent);
+    }
+    // SAFETY: neither call takes a pointer.
+    let is_tied = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) == 0 && libc::getppid() == parent };
+    if !is_tied {
+        // The parent has ended before the child could be tied to it.
+        std::process::exit(1);
+    }
+    Ok(Forked::Child)
+}
+
+/// Asks for all children that have ended, so that the kernel forgets them. Returns how many.
+pub(crate) fn reap() -> usize {
+    // SAFETY: waitpid allows null where the status is not wanted.
+    std::iter::from_fn(|| (unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0).then_some(())).count()
 }
 
 fn set_option<T>(fd: &OwnedFd, (level, name): (c_int, c_int), value: &T) -> io::Result<()> {

@@ -111,12 +111,13 @@ struct Load {
 }
 
 /// What goes out and what has to come back.
-struct Batch {
+pub(crate) struct Batch {
     request: Vec<u8>,
     reply: Vec<u8>,
 }
 
-struct Peer {
+/// One connection of a closed loop.
+pub(crate) struct Peer {
     stream: TcpStream,
     /// How much of the batch is out, and how much of its reply is back.
     sent: usize,
@@ -132,11 +133,9 @@ impl Load {
         let mut peers = Vec::with_capacity(connections);
         for nth in 0..connections {
             let stream = dial::dial(plan.target, nth)?;
-            stream.set_nonblocking(true)?;
-            epoll.add(&stream, nth, READABLE)?;
-            peers.push(Peer { stream, sent: 0, received: 0, began: Instant::now() });
+            peers.push(Peer::new(stream, &epoll, nth)?);
         }
-        let batch = Batch::new(plan);
+        let batch = Batch::new(plan.size as usize, plan.depth as usize, plan.handler);
         Ok(Load { epoll, peers, batch, buffer: vec![0; 1 << 20], samples: Vec::with_capacity(1 << 20) })
     }
 
@@ -160,25 +159,8 @@ impl Load {
 
     fn turn(&mut self, ready: &Ready) -> io::Result<()> {
         let peer = &mut self.peers[ready.token];
-        if ready.writable {
-            peer.send(&self.batch)?;
-            if peer.sent == self.batch.request.len() {
-                self.epoll.modify(&peer.stream, ready.token, READABLE)?;
-            }
-        }
-        if !ready.readable {
-            return Ok(());
-        }
-        let received = match kernel::read(&peer.stream, &mut self.buffer) {
-            Ok(0) => return Err(dial::ended(ready.token)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            other => other?,
-        };
-        if !peer.check(&self.batch, &self.buffer[..received]) {
-            return Err(io::Error::other(format!("a reply on connection {} is not what it should be", ready.token)));
-        }
-        if peer.received == self.batch.reply.len() {
-            self.samples.push(u32::try_from(peer.began.elapsed().as_nanos()).unwrap_or(u32::MAX));
+        if let Some(took) = peer.turn(ready, &self.batch, (&self.epoll, &mut self.buffer))? {
+            self.samples.push(took);
             peer.begin(&self.batch, &self.epoll, ready.token)?;
         }
         Ok(())
@@ -187,8 +169,7 @@ impl Load {
 
 impl Batch {
     /// Lines whose letters differ from place to place and from message to message, so that a byte out of place shows.
-    fn new(plan: &Plan) -> Batch {
-        let (size, depth) = (plan.size as usize, plan.depth as usize);
+    pub(crate) fn new(size: usize, depth: usize, handler: Handler) -> Batch {
         let letters = b"abcdefghijklmnopqrstuvwxyz0123456789";
         let mut request = Vec::with_capacity(size * depth);
         for message in 0..depth {
@@ -196,19 +177,59 @@ impl Batch {
             request.push(b'\n');
         }
         let mut reply = request.clone();
-        plan.handler.apply(&mut reply);
+        handler.apply(&mut reply);
         Batch { request, reply }
     }
 }
 
 impl Peer {
-    fn begin(&mut self, batch: &Batch, epoll: &Epoll, token: usize) -> io::Result<()> {
+    /// Registers a connection that has been dialled, to be told of by this token.
+    pub(crate) fn new(stream: TcpStream, epoll: &Epoll, token: usize) -> io::Result<Peer> {
+        stream.set_nonblocking(true)?;
+        epoll.add(&stream, token, READABLE)?;
+        Ok(Peer { stream, sent: 0, received: 0, began: Instant::now() })
+    }
+
+    /// Sends a batch, or as much of it as the kernel takes now.
+    pub(crate) fn begin(&mut self, batch: &Batch, epoll: &Epoll, token: usize) -> io::Result<()> {
         (self.sent, self.received, self.began) = (0, 0, Instant::now());
         self.send(batch)?;
         if self.sent < batch.request.len() {
             epoll.modify(&self.stream, token, READABLE | WRITABLE)?;
         }
         Ok(())
+    }
+
+    /// Goes on when the kernel says that it can. Returns how many nanoseconds the batch took, when it is all back.
+    ///
+    /// # Errors
+    /// The connection failed or was closed, or what came back is not what it should be.
+    pub(crate) fn turn(
+        &mut self,
+        ready: &Ready,
+        batch: &Batch,
+        (epoll, buffer): (&Epoll, &mut [u8]),
+    ) -> io::Result<Option<u32>> {
+        if ready.writable {
+            self.send(batch)?;
+            if self.sent == batch.request.len() {
+                epoll.modify(&self.stream, ready.token, READABLE)?;
+            }
+        }
+        if !ready.readable {
+            return Ok(None);
+        }
+        let received = match kernel::read(&self.stream, buffer) {
+            Ok(0) => return Err(dial::ended(ready.token)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            other => other?,
+        };
+        if !self.check(batch, &buffer[..received]) {
+            let text = format!("a reply on connection {} is not what it should be", ready.token);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let is_back = self.received == batch.reply.len();
+        Ok(is_back.then(|| u32::try_from(self.began.elapsed().as_nanos()).unwrap_or(u32::MAX)))
     }
 
     fn send(&mut self, batch: &Batch) -> io::Result<()> {

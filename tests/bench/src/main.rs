@@ -7,15 +7,21 @@
 //! |---|---|
 //! | [`kernel`] | the system calls, each behind a safe function; the only unsafe code |
 //! | [`floor_echo`], [`floor_fanout`] | the floors |
+//! | [`models`] | blocking servers, as they are built without a readiness loop |
 //! | [`dial`], [`load`], [`fanout`], [`idle`] | the clients: each bounded in count and time |
+//! | [`crowd`], [`capacity`] | clients of whom some may wait in vain, and how many do not |
 //! | [`server`], [`process`] | a server as a child process, pinned to its core; its CPU time and memory |
 //! | [`cases`], [`compare`] | what is measured, and in which order |
-//! | [`stats`], [`table`] | medians of pair ratios, and how they are shown |
+//! | [`survey`] | the same for the blocking servers and the readiness loop |
+//! | [`stats`], [`table`], [`plot`] | medians of pair ratios, and how they are shown |
+//! | [`progress`] | what is said while it goes on |
 //!
-//! `docs/performance.md` explains the method. It does not judge: there is no threshold and no exit code for "slow".
+//! `docs/performance.md` explains the method, and `docs/io-models.md` the blocking servers. It does not judge: there is no threshold and no exit code for "slow".
 
+mod capacity;
 mod cases;
 mod compare;
+mod crowd;
 mod dial;
 mod fanout;
 mod floor_echo;
@@ -24,9 +30,13 @@ mod handler;
 mod idle;
 mod kernel;
 mod load;
+mod models;
+mod plot;
 mod process;
+mod progress;
 mod server;
 mod stats;
+mod survey;
 mod table;
 
 use std::process::ExitCode;
@@ -47,6 +57,8 @@ enum Command {
     FloorEcho(floor_echo::Options),
     /// Serve one room with nothing but system calls
     FloorFanout(floor_fanout::Options),
+    /// Serve uppercase by threads or processes that wait
+    ServeModel(models::Options),
     /// Send messages, each batch when the last one is back, and check every byte
     Load(load::Plan),
     /// Publish to a room and count the deliveries at its members
@@ -55,16 +67,20 @@ enum Command {
     Idle(idle::Plan),
     /// Run each case in interleaved pairs, ours and the floor, and print the table
     Compare(compare::Options),
+    /// Measure the ways to build the uppercase server, and print the tables
+    Models(survey::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Options::parse().command {
         Command::FloorEcho(options) => floor_echo::serve(&options),
         Command::FloorFanout(options) => floor_fanout::serve(&options),
+        Command::ServeModel(options) => models::serve(&options),
         Command::Load(plan) => load::run(&plan).map(|report| println!("{report}")),
         Command::Fanout(plan) => fanout::run(&plan).map(|report| println!("{report}")),
         Command::Idle(plan) => idle::run(&plan).map(|report| println!("{report}")),
         Command::Compare(options) => compare::run(&options),
+        Command::Models(options) => survey::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,8 +1,9 @@
-//! What the system tells about a running process: its CPU time and its memory, by its id.
+//! What the system tells about a running process: its CPU time and its memory, by its id; and about itself.
 
 use std::fs;
 use std::io;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::kernel;
 
@@ -30,9 +31,83 @@ impl CpuMeter {
 /// The resident memory of a process in bytes.
 pub(crate) fn memory(pid: u32) -> io::Result<u64> {
     // Linux: VmRSS in `status` is approximate (proc(5)), each core adds to it in batches; this walks the page tables.
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    kib(&format!("/proc/{pid}/smaps_rollup"), "Rss:")
+}
+
+/// How much memory could be had without swapping, in bytes.
+pub(crate) fn available_memory() -> io::Result<u64> {
+    kib("/proc/meminfo", "MemAvailable:")
+}
+
+/// What the kernel holds for itself, in bytes: stacks of threads, page tables, and its objects: processes, sockets, files.
+pub(crate) fn kernel_memory() -> io::Result<u64> {
+    ["KernelStack:", "PageTables:", "SUnreclaim:"].iter().map(|name| kib("/proc/meminfo", name)).sum()
+}
+
+/// A process and the children that it has now. A child that ends meanwhile counts for nothing from then on.
+pub(crate) struct Family {
+    pids: Vec<u32>,
+}
+
+impl Family {
+    /// # Errors
+    /// The process has ended, or the kernel does not list children (`CONFIG_PROC_CHILDREN`).
+    pub(crate) fn of(pid: u32) -> io::Result<Family> {
+        // Of the main thread only: no server here forks on another.
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        let children =
+            children.split_whitespace().filter_map(|child| child.parse().ok()).filter(|&child| is_alive(child));
+        Ok(Family { pids: std::iter::once(pid).chain(children).collect() })
+    }
+
+    pub(crate) fn processes(&self) -> usize {
+        self.pids.len()
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.pids.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok()).map(Iterator::count).sum()
+    }
+
+    /// User and system.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        self.pids.iter().filter_map(|&pid| kernel::cpu_time(pid).ok()).sum()
+    }
+
+    /// In bytes. A page that several share is counted once: each has its part of it.
+    pub(crate) fn memory(&self) -> u64 {
+        self.pids.iter().filter_map(|pid| kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:").ok()).sum()
+    }
+
+    /// Waits until the children have ended, as they do when their clients have.
+    ///
+    /// # Errors
+    /// One has not within `patience`.
+    pub(crate) fn await_children(&self, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
+        for &child in &self.pids[1..] {
+            while is_alive(child) {
+                if Instant::now() > deadline {
+                    return Err(io::Error::other(format!("process {child} of the server goes on without its client")));
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is such a process, and it has not ended; one that its parent has not asked for yet has.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name, which is in parentheses and may hold any character.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// The figure of this name in a file of `NAME FIGURE kB` lines, in bytes.
+fn kib(path: &str, name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(path)?;
     text.lines()
-        .find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
+        .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
         .map(|kib| kib * 1024)
-        .ok_or_else(|| io::Error::other(format!("/proc/{pid}/smaps_rollup has no Rss line")))
+        .ok_or_else(|| io::Error::other(format!("{path} has no line {name}")))
 }

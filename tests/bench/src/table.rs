@@ -72,7 +72,7 @@ impl fmt::Display for Table {
 }
 
 /// Three digits or more; no digits that the next run would change.
-fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     let decimals = match value {
         v if v >= 100.0 => 0,
         v if v >= 10.0 => 1,
@@ -81,12 +81,12 @@ fn figure(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn ratio(spread: &Spread) -> String {
+pub(crate) fn ratio(spread: &Spread) -> String {
     format!("{:.3} ({:.3} {:.3})", spread.median, spread.low, spread.high)
 }
 
 /// Processor and kernel, as far as the system tells.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

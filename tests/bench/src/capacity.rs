@@ -1,0 +1,182 @@
+//! How many clients a server serves at the same time: they come one after the other, stay, and each asks once.
+//!
+//! It ends at the first who is not answered. Bounded: by the number that is asked for, by the time for an answer, and by what the
+//! machine has left.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddrV4, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::dial;
+use crate::handler::Handler;
+use crate::idle;
+use crate::process::{self, Family};
+
+/// How long a client waits, to be connected and to be answered.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// No more clients come when the machine has less than this left.
+const RESERVE: u64 = 2 << 30;
+
+/// How often that is looked at, in clients.
+const STEP: usize = 100;
+
+/// How long a server's children may outlive their clients.
+const PARTING: Duration = Duration::from_secs(60);
+
+/// Who comes.
+pub(crate) struct Plan {
+    pub(crate) target: SocketAddrV4,
+    /// The server's process.
+    pub(crate) pid: u32,
+    /// Connections after which it is enough.
+    pub(crate) most: usize,
+}
+
+/// What was measured.
+pub(crate) struct Report {
+    pub(crate) served: usize,
+    pub(crate) end: End,
+    pub(crate) connects_per_second: f64,
+    /// By how much the server's memory grew, in bytes a connection after the first; NaN for fewer than [`STEP`].
+    pub(crate) memory: f64,
+    /// By how much the kernel's own did. Both ends of the connection are in it.
+    pub(crate) kernel_memory: f64,
+    pub(crate) processes: usize,
+    pub(crate) threads: usize,
+}
+
+/// Why nobody else came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// All that were asked for are served.
+    Enough,
+    /// The next one was not connected in time, or refused.
+    NotConnected,
+    /// The next one was connected, and had no answer in time.
+    Unanswered,
+    /// The next one was connected, and then closed.
+    Closed,
+    /// The next one was closed, because the server had been told to serve no more.
+    Guarded,
+    /// The machine has too little memory left.
+    OutOfMemory,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Enough => f.write_str("not reached"),
+            End::NotConnected => write!(f, "the next is not connected within {PATIENCE:?}"),
+            End::Unanswered => write!(f, "the next is not answered within {PATIENCE:?}"),
+            End::Closed => f.write_str("the next is closed"),
+            End::Guarded => f.write_str("not reached: our guard for the machine"),
+            End::OutOfMemory => write!(f, "the machine has less than {} GiB left", RESERVE >> 30),
+        }
+    }
+}
+
+/// Has clients come until one is not served.
+///
+/// # Errors
+/// Not even the first was, or a reply differs.
+pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
+    dial::prepare(plan.most)?;
+    // Before the first look at the memory, so that the pages of the code are in.
+    let first = ask(plan.target, 0).map_err(|end| io::Error::other(format!("not one client is served: {end}")))??;
+    let before = Memory::of(plan.pid)?;
+    let begin = Instant::now();
+    let mut clients = vec![first];
+    let end = fill(plan, &mut clients)?;
+    let took = begin.elapsed().saturating_sub(if end == End::Unanswered { PATIENCE } else { Duration::ZERO });
+    let after = Memory::of(plan.pid)?;
+    let family = Family::of(plan.pid)?;
+    let served = clients.len();
+    let each = |before: u64, after: u64| match served {
+        count if count < STEP => f64::NAN,
+        count => after.saturating_sub(before) as f64 / (count - 1) as f64,
+    };
+    let report = Report {
+        served,
+        end,
+        connects_per_second: served as f64 / took.as_secs_f64(),
+        memory: each(before.own, after.own),
+        kernel_memory: each(before.kernel, after.kernel),
+        processes: family.processes(),
+        threads: family.threads(),
+    };
+    drop(clients);
+    family.await_children(PARTING)?;
+    Ok(report)
+}
+
+/// Lets them in, and says why it stopped.
+fn fill(plan: &Plan, clients: &mut Vec<TcpStream>) -> io::Result<End> {
+    while clients.len() < plan.most {
+        if clients.len().is_multiple_of(STEP) && process::available_memory()? < RESERVE {
+            return Ok(End::OutOfMemory);
+        }
+        match ask(plan.target, clients.len()) {
+            Ok(answered) => clients.push(answered?),
+            Err(end) => return Ok(end),
+        }
+    }
+    Ok(End::Enough)
+}
+
+/// Connects and asks once. A client who is not served is an [`End`]; one who is served wrongly an error.
+fn ask(target: SocketAddrV4, nth: usize) -> Result<io::Result<TcpStream>, End> {
+    let mut stream = dial::dial_within(target, nth, PATIENCE).map_err(|_| End::NotConnected)?;
+    match idle::exchange_within(&mut stream, Handler::Upper, PATIENCE) {
+        Ok(_) => Ok(Ok(stream)),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(End::Unanswered),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+            ) =>
+        {
+            Err(End::Closed)
+        }
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// What is in use at one moment, in bytes.
+struct Memory {
+    own: u64,
+    kernel: u64,
+}
+
+impl Memory {
+    fn of(pid: u32) -> io::Result<Memory> {
+        Ok(Memory { own: Family::of(pid)?.memory(), kernel: process::kernel_memory()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::tests::{in_background, pool_of, threads_up_to};
+
+    fn capacity(target: SocketAddrV4, most: usize) -> (usize, End) {
+        let report = run(&Plan { target, pid: std::process::id(), most }).expect("somebody is served");
+        (report.served, report.end)
+    }
+
+    #[test]
+    fn a_pool_gives_up_at_its_threads() {
+        assert_eq!(capacity(in_background(pool_of(3)), 10), (3, End::Unanswered));
+    }
+
+    #[test]
+    fn who_is_closed_is_not_served() {
+        assert_eq!(capacity(in_background(threads_up_to(2)), 10), (2, End::Closed));
+    }
+
+    #[test]
+    fn enough_is_enough() {
+        assert_eq!(capacity(in_background(threads_up_to(20)), 10), (10, End::Enough));
+    }
+}

@@ -1,0 +1,201 @@
+//! A closed loop among clients of whom some may wait in vain: how the rest fare, and how many the rest are.
+//!
+//! [`crate::load`] ends the run at the first connection that is closed. Here a server may refuse, close or starve whom it
+//! will; that is counted, and bounded in time. A byte that differs still ends the run.
+
+use std::io;
+use std::net::SocketAddrV4;
+use std::time::{Duration, Instant};
+
+use crate::dial;
+use crate::handler::Handler;
+use crate::kernel::{Epoll, Events, Ready};
+use crate::load::{Batch, Peer};
+use crate::process::Family;
+use crate::stats;
+
+/// Bytes in a message, its newline included.
+pub(crate) const SIZE: usize = 64;
+
+/// How long one connection may take to be taken up. The first that takes longer is the last that is tried.
+const DIALLING: Duration = Duration::from_secs(2);
+
+/// When nobody has been served for the first time for this long, those who still wait are taken to wait in vain.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// How long a server's children may outlive their clients.
+const PARTING: Duration = Duration::from_secs(20);
+
+/// Who comes, and for how long.
+pub(crate) struct Plan {
+    pub(crate) target: SocketAddrV4,
+    /// The server's process.
+    pub(crate) pid: u32,
+    pub(crate) connections: usize,
+    /// To measure, after all that can be served have been served once.
+    pub(crate) millis: u64,
+}
+
+/// What was measured.
+pub(crate) struct Report {
+    pub(crate) messages_per_second: f64,
+    /// Of the messages that were answered, in microseconds. Those who wait in vain have none.
+    pub(crate) p99: f64,
+    /// The server's with its children, user and system, in microseconds.
+    pub(crate) cpu_per_message: f64,
+    /// Connections that had at least one answer.
+    pub(crate) served: usize,
+    /// Of the server with its children, in bytes, while all are connected.
+    pub(crate) memory: u64,
+    pub(crate) processes: usize,
+    pub(crate) threads: usize,
+}
+
+/// Runs the load to its end, and waits until the server's children have ended, too.
+///
+/// # Errors
+/// Nobody was served, or a reply differs.
+pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
+    let measured = Duration::from_millis(plan.millis);
+    let mut crowd = Crowd::connect(plan)?;
+    crowd.settle()?;
+    let family = Family::of(plan.pid)?;
+
+    crowd.samples.clear();
+    let (cpu, begin) = (family.cpu_time(), Instant::now());
+    crowd.drive(begin + measured)?;
+    let elapsed = begin.elapsed().as_secs_f64();
+    let spent = family.cpu_time().saturating_sub(cpu).as_secs_f64();
+    if crowd.samples.is_empty() {
+        return Err(io::Error::other(format!("no whole reply came in {measured:?}")));
+    }
+    crowd.samples.sort_unstable();
+    let messages = crowd.samples.len() as f64;
+    let report = Report {
+        messages_per_second: messages / elapsed,
+        p99: stats::percentile(&crowd.samples, 0.99) / 1e3,
+        cpu_per_message: spent / messages * 1e6,
+        served: crowd.served,
+        memory: family.memory(),
+        processes: family.processes(),
+        threads: family.threads(),
+    };
+    drop(crowd);
+    family.await_children(PARTING)?;
+    Ok(report)
+}
+
+struct Crowd {
+    epoll: Epoll,
+    members: Vec<Option<Member>>,
+    batch: Batch,
+    buffer: Vec<u8>,
+    /// Nanoseconds that each message took; more than 4 s counts as 4 s.
+    samples: Vec<u32>,
+    served: usize,
+    /// When somebody was served for the first time, last.
+    newest: Instant,
+}
+
+struct Member {
+    peer: Peer,
+    is_served: bool,
+}
+
+impl Crowd {
+    fn connect(plan: &Plan) -> io::Result<Crowd> {
+        dial::prepare(plan.connections)?;
+        let mut crowd = Crowd {
+            epoll: Epoll::new()?,
+            members: Vec::with_capacity(plan.connections),
+            batch: Batch::new(SIZE, 1, Handler::Upper),
+            buffer: vec![0; 64 << 10],
+            samples: Vec::with_capacity(1 << 20),
+            served: 0,
+            newest: Instant::now(),
+        };
+        for nth in 0..plan.connections {
+            // The backlog is full, and nobody takes from it: whoever comes later fares no better.
+            let Ok(stream) = dial::dial_within(plan.target, nth, DIALLING) else { break };
+            crowd.members.push(Some(Member { peer: Peer::new(stream, &crowd.epoll, nth)?, is_served: false }));
+        }
+        for (nth, member) in crowd.members.iter_mut().enumerate() {
+            if let Some(present) = member
+                && present.peer.begin(&crowd.batch, &crowd.epoll, nth).is_err()
+            {
+                *member = None;
+            }
+        }
+        crowd.newest = Instant::now();
+        Ok(crowd)
+    }
+
+    /// Goes on until everybody has been served, or has been closed, or waits in vain.
+    fn settle(&mut self) -> io::Result<()> {
+        let step = Duration::from_millis(20);
+        while self.members.iter().flatten().any(|member| !member.is_served) && self.newest.elapsed() < SETTLING {
+            self.drive(Instant::now() + step)?;
+        }
+        Ok(())
+    }
+
+    fn drive(&mut self, until: Instant) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        while Instant::now() < until {
+            self.epoll.wait(&mut events, Some(Duration::from_millis(10)))?;
+            for ready in events.iter() {
+                self.turn(&ready)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, ready: &Ready) -> io::Result<()> {
+        let place = &mut self.members[ready.token];
+        let Some(member) = place else { return Ok(()) };
+        let took = match member.peer.turn(ready, &self.batch, (&self.epoll, &mut self.buffer)) {
+            Ok(Some(took)) => took,
+            Ok(None) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(error),
+            Err(_) => {
+                *place = None;
+                return Ok(());
+            }
+        };
+        self.samples.push(took);
+        if !std::mem::replace(&mut member.is_served, true) {
+            self.served += 1;
+            self.newest = Instant::now();
+        }
+        if member.peer.begin(&self.batch, &self.epoll, ready.token).is_err() {
+            *place = None;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::tests::{in_background, pool_of, threads_up_to};
+
+    fn served(target: SocketAddrV4, connections: usize) -> usize {
+        let plan = Plan { target, pid: std::process::id(), connections, millis: 50 };
+        run(&plan).expect("somebody is served").served
+    }
+
+    #[test]
+    fn who_waits_in_vain_is_not_counted() {
+        assert_eq!(served(in_background(pool_of(2)), 5), 2);
+    }
+
+    #[test]
+    fn who_is_closed_is_not_counted() {
+        assert_eq!(served(in_background(threads_up_to(3)), 5), 3);
+    }
+
+    #[test]
+    fn everybody_is_counted_once() {
+        assert_eq!(served(in_background(threads_up_to(5)), 5), 5);
+    }
+}

@@ -1,0 +1,134 @@
+//! The five ways to build the uppercase server, under the same loads, in interleaved rounds.
+//!
+//! As in [`compare`], a round's figures are only ever compared with each other: each way is divided by the readiness
+//! loop of its own round. Who comes first changes from round to round.
+
+mod report;
+
+use std::env;
+use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::capacity::{self, End};
+use crate::compare;
+use crate::crowd;
+use crate::models::conversation;
+use crate::progress::{self, Progress};
+use crate::server::Server;
+use report::Survey;
+
+/// How many processes and threads the servers may have: guards for the machine, not limits of theirs.
+const MOST_PROCESSES: usize = 2000;
+const MOST_THREADS: usize = 15_000;
+
+/// What to measure, and how thoroughly.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Rounds of each load
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    rounds: u64,
+    /// Milliseconds of each measurement
+    #[arg(long, default_value_t = 700, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    millis: u64,
+    /// 2 rounds of 200 ms: shows that all is well, measures nothing to rely on
+    #[arg(long, conflicts_with_all = ["rounds", "millis"])]
+    quick: bool,
+    /// How many clients come at once, one load after the other
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,10,50,200,1000,5000")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=19_000))]
+    clients: Vec<u64>,
+    /// Clients after which the search for the most that a server serves is over
+    #[arg(long, default_value_t = 15_000, value_parser = clap::value_parser!(u64).range(1..=19_000))]
+    most: u64,
+    /// Where to write the plot, an SVG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+}
+
+/// Measures all, prints the tables and draws the plot.
+///
+/// # Errors
+/// A server could not be started, or served wrongly; there is no table then.
+pub(crate) fn run(options: &Options) -> io::Result<()> {
+    let (rounds, millis) = if options.quick { (2, 200) } else { (options.rounds, options.millis) };
+    progress::warn_of_noise()?;
+    let ways = Way::all()?;
+    let crowds: Vec<usize> = options.clients.iter().map(|&count| count as usize).collect();
+    let mut progress = Progress::new(rounds * (crowds.len() as u64 + 1));
+    let mut survey = Survey::new(&ways.each_ref().map(|way| way.name), &crowds);
+    for (nth, &connections) in crowds.iter().enumerate() {
+        for round in 0..rounds {
+            progress.show(&format!("{connections} clients, round {} of {rounds}", round + 1));
+            for place in order(ways.len(), round) {
+                let server = Server::start(&ways[place].command)?;
+                let (target, pid) = (server.address, server.pid());
+                let report = crowd::run(&crowd::Plan { target, pid, connections, millis });
+                survey.crowds[nth][place].push(report.map_err(|error| ways[place].blame(&error))?);
+            }
+        }
+    }
+    for round in 0..rounds {
+        progress.show(&format!("capacity, round {} of {rounds}", round + 1));
+        for place in order(ways.len(), round) {
+            let server = Server::start(&ways[place].command)?;
+            let plan = capacity::Plan { target: server.address, pid: server.pid(), most: options.most as usize };
+            let mut report = capacity::run(&plan).map_err(|error| ways[place].blame(&error))?;
+            if report.end == End::Closed && Some(report.served) == ways[place].guard {
+                report.end = End::Guarded;
+            }
+            survey.capacities[place].push(report);
+        }
+    }
+    progress.end();
+    println!("{rounds} rounds of {millis} ms; {} B a message, one under way; median (quartiles)", crowd::SIZE);
+    println!("{}; server on core 0, clients on core 1", crate::table::machine());
+    println!(
+        "a Sim as the host of the handler costs the blocking ways {:?} a message and {:.1} KiB a client",
+        conversation::cost(crowd::SIZE),
+        conversation::memory()? / 1024.0
+    );
+    print!("{survey}");
+    if let Some(path) = &options.plot {
+        crate::plot::write(path, &survey.charts())?;
+    }
+    Ok(())
+}
+
+/// Everybody once, each round from another.
+fn order(count: usize, round: u64) -> impl Iterator<Item = usize> {
+    (0..count).map(move |turn| (turn + round as usize) % count)
+}
+
+/// One way to build the server. The last of them is what the others are compared with.
+struct Way {
+    name: &'static str,
+    command: Vec<String>,
+    /// The number of clients at which it stops for the machine's sake.
+    guard: Option<usize>,
+}
+
+impl Way {
+    fn all() -> io::Result<[Way; 5]> {
+        let this = env::current_exe()?.display().to_string();
+        let blocking = |name, model: &str, guard: Option<usize>| {
+            let mut command = [&this, "serve-model", model, "0"].map(str::to_owned).to_vec();
+            command.extend(guard.iter().flat_map(|most| ["--most".to_owned(), most.to_string()]));
+            Way { name, command, guard }
+        };
+        let command = compare::beside("uppercase-server")?
+            .ok_or_else(|| io::Error::other(format!("no uppercase-server beside {this}: build it")))?;
+        Ok([
+            blocking("one at a time", "one-at-a-time", None),
+            blocking("process per connection", "process-per-connection", Some(MOST_PROCESSES)),
+            blocking("thread per connection", "thread-per-connection", Some(MOST_THREADS)),
+            blocking("thread pool", "thread-pool", None),
+            Way { name: "readiness loop", command, guard: None },
+        ])
+    }
+
+    fn blame(&self, error: &io::Error) -> io::Error {
+        io::Error::other(format!("{}: {error}", self.name))
+    }
+}

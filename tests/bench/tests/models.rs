@@ -1,0 +1,272 @@
+//! The blocking servers, as programs with real clients: what each serves, and whom it keeps waiting.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a test waits before it calls an answer missing. Generous: the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Round trips by which a test shows that somebody else had the time to be answered.
+const MEANWHILE: usize = 200;
+
+const ALL: [&[&str]; 4] = [ONE, PROCESSES, THREADS, POOL_OF_TWO];
+const ONE: &[&str] = &["one-at-a-time", "0"];
+const PROCESSES: &[&str] = &["process-per-connection", "0"];
+const THREADS: &[&str] = &["thread-per-connection", "0"];
+const POOL_OF_TWO: &[&str] = &["thread-pool", "0", "--threads", "2"];
+
+/// A running server; ended when it is dropped.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Server {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_switchboard-bench"))
+            .arg("serve-model")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the bench was built with this test");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let address = line.trim_end().strip_prefix("listening on ").and_then(|address| address.parse().ok());
+        Server { child, address: address.unwrap_or_else(|| panic!("its first line is {line:?}")) }
+    }
+
+    fn client(&self) -> Client {
+        let stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_nodelay(true).expect("no delay");
+        Client(stream)
+    }
+
+    /// The processes that it has forked and that have not ended.
+    fn children(&self) -> Vec<u32> {
+        let pid = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("a list of children");
+        children
+            .split_whitespace()
+            .map(|child| child.parse().expect("a number"))
+            .filter(|&child| is_alive(child))
+            .collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Whether the process is there, and is no mere entry that nobody has asked for.
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+#[track_caller]
+fn until(what: &str, mut met: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !met() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("the server takes it");
+    }
+
+    #[track_caller]
+    fn expect(&mut self, wanted: &str) {
+        let mut got = vec![0; wanted.len()];
+        self.0.read_exact(&mut got).unwrap_or_else(|error| panic!("no {wanted:?}: {error}"));
+        assert_eq!(String::from_utf8_lossy(&got), wanted);
+    }
+
+    #[track_caller]
+    fn ask(&mut self) {
+        self.send(b"are you there?\n");
+        self.expect("ARE YOU THERE?\n");
+    }
+
+    /// Whether something has arrived, or the end has.
+    fn has_answer(&self) -> bool {
+        self.0.set_nonblocking(true).expect("a mode");
+        let peeked = self.0.peek(&mut [0]);
+        self.0.set_nonblocking(false).expect("a mode");
+        !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Ends its side, and returns all that still comes.
+    fn finish(mut self) -> Vec<u8> {
+        self.0.shutdown(Shutdown::Write).expect("a half-close");
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).expect("an end in good order");
+        rest
+    }
+
+    /// Sends until the server takes no more, and reads nothing: whoever serves this client waits to write, now or soon.
+    fn stall(&mut self) {
+        self.0.set_write_timeout(Some(Duration::from_millis(200))).expect("a time-out");
+        let piece = vec![b'x'; 64 << 10];
+        while self.0.write(&piece).is_ok() {}
+    }
+}
+
+#[test]
+fn everybody_serves_one_client_after_the_other() {
+    for model in ALL {
+        let server = Server::start(model);
+        for _ in 0..20 {
+            let mut client = server.client();
+            client.ask();
+            assert_eq!(client.finish(), b"", "{model:?}");
+        }
+    }
+}
+
+#[test]
+fn everything_comes_back_in_order_and_then_the_end() {
+    let input: Vec<u8> = (0..100_000).flat_map(|number| format!("line {number}\n").into_bytes()).collect();
+    for model in ALL {
+        let server = Server::start(model);
+        let client = server.client();
+        let mut writer = Client(client.0.try_clone().expect("a second handle"));
+        let sending = thread::spawn({
+            let input = input.clone();
+            move || {
+                input.chunks(7001).for_each(|piece| writer.send(piece));
+                writer.0.shutdown(Shutdown::Write).expect("a half-close");
+            }
+        });
+        let mut got = Vec::new();
+        let mut reader = &client.0;
+        reader.read_to_end(&mut got).expect("an end in good order");
+        sending.join().expect("everything was sent");
+        assert!(got == input.to_ascii_uppercase(), "{model:?} sent {} bytes of {}", got.len(), input.len());
+    }
+}
+
+#[test]
+fn a_client_that_ends_its_side_is_answered() {
+    for model in ALL {
+        let server = Server::start(model);
+        let mut client = server.client();
+        client.send(b"hi\n");
+        assert_eq!(client.finish(), b"HI\n", "{model:?}");
+    }
+}
+
+#[test]
+fn a_client_that_vanishes_does_no_harm() {
+    for model in ALL {
+        let server = Server::start(model);
+        for _ in 0..5 {
+            let mut client = server.client();
+            client.send(b"and away\n");
+            // Closed with the answer unread, which is a reset.
+            client.expect("A");
+        }
+        server.client().ask();
+    }
+}
+
+/// The first is answered, so it has its place; whoever `waits` has none until the first has gone.
+#[track_caller]
+fn shows_that_it_waits(first: Client, others: &mut [Client], mut waits: Client) {
+    waits.send(b"me too\n");
+    let mut first = first;
+    for _ in 0..MEANWHILE {
+        first.ask();
+        others.iter_mut().for_each(Client::ask);
+    }
+    assert!(!waits.has_answer(), "it was served beside the others");
+    first.finish();
+    waits.expect("ME TOO\n");
+}
+
+#[test]
+fn one_at_a_time_has_the_second_wait_for_the_first() {
+    let server = Server::start(ONE);
+    let mut first = server.client();
+    first.ask();
+    shows_that_it_waits(first, &mut [], server.client());
+}
+
+#[test]
+fn a_pool_of_two_has_the_third_wait() {
+    let server = Server::start(POOL_OF_TWO);
+    let (mut first, mut second) = (server.client(), server.client());
+    first.ask();
+    second.ask();
+    shows_that_it_waits(first, &mut [second], server.client());
+}
+
+#[test]
+fn who_neither_speaks_nor_reads_holds_up_nobody_where_each_has_a_process_or_a_thread() {
+    for model in [PROCESSES, THREADS] {
+        let server = Server::start(model);
+        let mut silent: Vec<Client> = (0..20).map(|_| server.client()).collect();
+        let mut stalled = server.client();
+        stalled.stall();
+        let mut other = server.client();
+        (0..MEANWHILE).for_each(|_| other.ask());
+        silent.iter_mut().for_each(Client::ask);
+    }
+}
+
+#[test]
+fn who_does_not_read_takes_one_place_of_a_pool() {
+    let server = Server::start(POOL_OF_TWO);
+    let mut stalled = server.client();
+    stalled.stall();
+    for _ in 0..3 {
+        server.client().ask();
+    }
+}
+
+#[test]
+fn beyond_the_guard_a_client_is_closed_and_a_place_that_is_left_is_taken_again() {
+    for model in [PROCESSES, THREADS] {
+        let server = Server::start(&[model, &["--most", "2"]].concat());
+        let (mut first, mut second) = (server.client(), server.client());
+        first.ask();
+        second.ask();
+        let mut third = server.client();
+        assert!(matches!(third.0.read(&mut [0]), Ok(0)), "{model:?} served a third");
+        first.finish();
+        until("a place", || {
+            let mut next = server.client();
+            next.0.write_all(b"x").is_ok() && matches!(next.0.read(&mut [0]), Ok(1))
+        });
+        second.ask();
+    }
+}
+
+#[test]
+fn a_child_ends_with_its_client_and_with_its_parent() {
+    let mut server = Server::start(PROCESSES);
+    let (mut first, mut second) = (server.client(), server.client());
+    first.ask();
+    second.ask();
+    assert_eq!(server.children().len(), 2);
+    first.finish();
+    until("the end of a child", || server.children().len() == 1);
+    let left = server.children()[0];
+    server.child.kill().expect("it runs");
+    until("the end of the other child", || !is_alive(left));
+    assert!(matches!(second.0.read(&mut [0]), Ok(0) | Err(_)));
+}
