@@ -39,9 +39,9 @@ pub(crate) struct Plan {
 /// What was measured.
 pub(crate) struct Report {
     pub(crate) messages_per_second: f64,
-    /// Of the messages that were answered, in microseconds. Those who wait in vain have none.
+    /// Of the messages that were answered, in microseconds; NaN if none was. Those who wait in vain have none.
     pub(crate) p99: f64,
-    /// The server's with its children, user and system, in microseconds.
+    /// The server's with its children, user and system, in microseconds; NaN if no message was answered.
     pub(crate) cpu_per_message: f64,
     /// Connections that had at least one answer.
     pub(crate) served: usize,
@@ -66,15 +66,15 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     crowd.drive(begin + measured)?;
     let elapsed = begin.elapsed().as_secs_f64();
     let spent = family.cpu_time().saturating_sub(cpu).as_secs_f64();
-    if crowd.samples.is_empty() {
-        return Err(io::Error::other(format!("no whole reply came in {measured:?}")));
+    if crowd.served == 0 {
+        return Err(io::Error::other(format!("nobody was answered within {SETTLING:?} and {measured:?}")));
     }
     crowd.samples.sort_unstable();
     let messages = crowd.samples.len() as f64;
     let report = Report {
         messages_per_second: messages / elapsed,
         p99: stats::percentile(&crowd.samples, 0.99) / 1e3,
-        cpu_per_message: spent / messages * 1e6,
+        cpu_per_message: if crowd.samples.is_empty() { f64::NAN } else { spent / messages * 1e6 },
         served: crowd.served,
         memory: family.memory(),
         processes: family.processes(),

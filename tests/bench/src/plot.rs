@@ -14,7 +14,10 @@ use plotters::prelude::*;
 use crate::stats::Spread;
 
 /// Pixels of one chart; several stand below each other.
-const SIZE: (u32, u32) = (760, 400);
+const SIZE: (u32, u32) = (860, 400);
+
+/// Of these, the width of what is beside the axes.
+const LEGEND: u32 = 180;
 
 /// Of Okabe and Ito's palette, which the colour-blind can tell apart.
 const COLOURS: [RGBColor; 6] = [
@@ -87,13 +90,15 @@ fn svg(charts: &[Chart]) -> io::Result<String> {
     Ok(text)
 }
 
-fn draw(chart: &Chart, area: &DrawingArea<SVGBackend<'_>, Shift>) -> io::Result<()> {
+fn draw(chart: &Chart, whole: &DrawingArea<SVGBackend<'_>, Shift>) -> io::Result<()> {
+    let (area, beside) = whole.split_horizontally(SIZE.0 - LEGEND);
+    draw_legend(chart, &beside)?;
     let points = || chart.lines.iter().flat_map(|line| &line.points);
     let xs = bounds(points().map(|point| point.x))?;
     let ys = bounds(points().flat_map(|point| [point.y.low, point.y.high]))?;
     match chart.scale {
-        Scale::Linear => draw_on(chart, area, (xs, 0.0..ys.end * 1.08)),
-        Scale::Logarithmic => draw_on(chart, area, (xs, (ys.start / 1.5..ys.end * 1.5).log_scale())),
+        Scale::Linear => draw_on(chart, &area, (xs, 0.0..ys.end * 1.08)),
+        Scale::Logarithmic => draw_on(chart, &area, (xs, (ys.start / 1.5..ys.end * 1.5).log_scale())),
     }
 }
 
@@ -139,15 +144,7 @@ where
             PathElement::new(vec![(point.x, point.y.low), (point.x, point.y.high)], colour.stroke_width(2))
         });
         context.draw_series(whiskers).map_err(io::Error::other)?;
-        context
-            .draw_series(LineSeries::new(middles, colour.stroke_width(2)))
-            .map_err(io::Error::other)?
-            .label(&line.name)
-            .legend(move |(x, y)| {
-                EmptyElement::at((x, y))
-                    + PathElement::new(vec![(0, 0), (24, 0)], colour.stroke_width(2))
-                    + mark(nth, 12, colour.filled())
-            });
+        context.draw_series(LineSeries::new(middles, colour.stroke_width(2))).map_err(io::Error::other)?;
         for point in &line.points {
             let inside = if point.fill == Fill::Solid { colour } else { WHITE };
             let at = EmptyElement::at((point.x, point.y.median));
@@ -155,14 +152,20 @@ where
             context.draw_series([whole]).map_err(io::Error::other)?;
         }
     }
-    context
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .label_font(("sans-serif", 13))
-        .background_style(WHITE.mix(0.85))
-        .border_style(RGBColor(180, 180, 180))
-        .draw()
-        .map_err(io::Error::other)?;
+    Ok(())
+}
+
+/// What each mark stands for, beside the axes: within them it would hide points.
+fn draw_legend(chart: &Chart, area: &DrawingArea<SVGBackend<'_>, Shift>) -> io::Result<()> {
+    let font = ("sans-serif", 13).into_font();
+    for (nth, line) in chart.lines.iter().enumerate() {
+        let colour = COLOURS[nth % COLOURS.len()];
+        let entry = EmptyElement::at((0, 60 + 22 * nth as i32))
+            + PathElement::new(vec![(0, 0), (24, 0)], colour.stroke_width(2))
+            + mark(nth, 12, colour.filled())
+            + Text::new(line.name.clone(), (32, -5), font.clone());
+        area.draw(&entry).map_err(io::Error::other)?;
+    }
     Ok(())
 }
 
@@ -188,9 +191,13 @@ fn form(nth: usize) -> &'static [(i32, i32)] {
     }
 }
 
-/// With a k for thousands, so that zeros need not be counted.
+/// With a k for thousands and an M for millions, so that zeros need not be counted.
 fn count(value: f64) -> String {
-    if value >= 1000.0 { format!("{}k", value / 1000.0) } else { format!("{value}") }
+    match value {
+        millions if millions >= 1e6 => format!("{}M", millions / 1e6),
+        thousands if thousands >= 1e3 => format!("{}k", thousands / 1e3),
+        few => format!("{few}"),
+    }
 }
 
 #[cfg(test)]

@@ -53,7 +53,9 @@ impl Survey {
                     let fill = if served < size as f64 { Fill::Hollow } else { Fill::Solid };
                     Point { x: size as f64, y: self.spread((crowd, way), look), fill }
                 };
-                Line { name: (*name).to_owned(), points: self.sizes.iter().enumerate().map(point).collect() }
+                // Without an answer there is no time to one.
+                let points = self.sizes.iter().enumerate().map(point).filter(|point| !point.y.high.is_nan());
+                Line { name: (*name).to_owned(), points: points.collect() }
             };
             self.names.iter().enumerate().map(line).collect()
         };
