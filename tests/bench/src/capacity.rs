@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
+use clap::Args;
+
 use crate::dial;
 use crate::handler::Handler;
 use crate::idle;
@@ -26,12 +28,16 @@ const STEP: usize = 100;
 const PARTING: Duration = Duration::from_secs(60);
 
 /// Who comes.
+#[derive(Args)]
 pub(crate) struct Plan {
+    /// Server to fill; it answers in capitals
     pub(crate) target: SocketAddrV4,
-    /// The server's process.
+    /// The server's process
+    #[arg(long)]
     pub(crate) pid: u32,
-    /// Connections after which it is enough.
-    pub(crate) most: usize,
+    /// Clients after which it is enough
+    #[arg(long, default_value_t = 15_000, value_parser = clap::value_parser!(u64).range(1..=dial::MOST))]
+    pub(crate) most: u64,
 }
 
 /// What was measured.
@@ -39,7 +45,7 @@ pub(crate) struct Report {
     pub(crate) served: usize,
     pub(crate) end: End,
     pub(crate) connects_per_second: f64,
-    /// By how much the server's memory grew, in bytes a connection after the first; NaN for fewer than [`STEP`].
+    /// By how much the server's memory grew, in bytes a connection after the first; NaN for fewer than [`STEP`], or if it has ended.
     pub(crate) memory: f64,
     /// By how much the kernel's own did. Both ends of the connection are in it.
     pub(crate) kernel_memory: f64,
@@ -60,6 +66,8 @@ pub(crate) enum End {
     Closed,
     /// The next one was closed, because the server had been told to serve no more.
     Guarded,
+    /// The server has ended, and with it all its clients.
+    Ended,
     /// The machine has too little memory left.
     OutOfMemory,
 }
@@ -72,8 +80,25 @@ impl fmt::Display for End {
             End::Unanswered => write!(f, "the next is not answered within {PATIENCE:?}"),
             End::Closed => f.write_str("the next is closed"),
             End::Guarded => f.write_str("not reached: our guard for the machine"),
+            End::Ended => f.write_str("the server ends, and all its clients with it"),
             End::OutOfMemory => write!(f, "the machine has less than {} GiB left", RESERVE >> 30),
         }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} clients served; limit: {}; {:.0} clients/s, {:.1} KiB a client and {:.1} KiB of the kernel, {} processes, {} threads",
+            self.served,
+            self.end,
+            self.connects_per_second,
+            self.memory / 1024.0,
+            self.kernel_memory / 1024.0,
+            self.processes,
+            self.threads
+        )
     }
 }
 
@@ -82,19 +107,23 @@ impl fmt::Display for End {
 /// # Errors
 /// Not even the first was, or a reply differs.
 pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
-    dial::prepare(plan.most)?;
+    dial::prepare(plan.most as usize)?;
     // Before the first look at the memory, so that the pages of the code are in.
     let first = ask(plan.target, 0).map_err(|end| io::Error::other(format!("not one client is served: {end}")))??;
     let before = Memory::of(plan.pid)?;
     let begin = Instant::now();
     let mut clients = vec![first];
     let end = fill(plan, &mut clients)?;
-    let took = begin.elapsed().saturating_sub(if end == End::Unanswered { PATIENCE } else { Duration::ZERO });
+    let took = begin.elapsed().saturating_sub(if matches!(end, End::Unanswered | End::Closed) {
+        PATIENCE
+    } else {
+        Duration::ZERO
+    });
     let after = Memory::of(plan.pid)?;
     let family = Family::of(plan.pid)?;
     let served = clients.len();
     let each = |before: u64, after: u64| match served {
-        count if count < STEP => f64::NAN,
+        count if count < STEP || end == End::Ended => f64::NAN,
         count => after.saturating_sub(before) as f64 / (count - 1) as f64,
     };
     let report = Report {
@@ -113,12 +142,14 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
 
 /// Lets them in, and says why it stopped.
 fn fill(plan: &Plan, clients: &mut Vec<TcpStream>) -> io::Result<End> {
-    while clients.len() < plan.most {
+    while (clients.len() as u64) < plan.most {
         if clients.len().is_multiple_of(STEP) && process::available_memory()? < RESERVE {
             return Ok(End::OutOfMemory);
         }
         match ask(plan.target, clients.len()) {
             Ok(answered) => clients.push(answered?),
+            // The last sign of a server that breaks down is a client that it closes.
+            Err(End::Closed) if !process::outlasts(plan.pid, PATIENCE) => return Ok(End::Ended),
             Err(end) => return Ok(end),
         }
     }
@@ -160,7 +191,7 @@ mod tests {
     use super::*;
     use crate::models::tests::{in_background, pool_of, threads_up_to};
 
-    fn capacity(target: SocketAddrV4, most: usize) -> (usize, End) {
+    fn capacity(target: SocketAddrV4, most: u64) -> (usize, End) {
         let report = run(&Plan { target, pid: std::process::id(), most }).expect("somebody is served");
         (report.served, report.end)
     }

@@ -65,6 +65,8 @@ enum Command {
     Fanout(fanout::Plan),
     /// Open connections that say nothing: what they cost, and how one active among them is served
     Idle(idle::Plan),
+    /// Have clients come, ask once and stay, until one is not served
+    Capacity(capacity::Plan),
     /// Run each case in interleaved pairs, ours and the floor, and print the table
     Compare(compare::Options),
     /// Measure the ways to build the uppercase server, and print the tables
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Load(plan) => load::run(&plan).map(|report| println!("{report}")),
         Command::Fanout(plan) => fanout::run(&plan).map(|report| println!("{report}")),
         Command::Idle(plan) => idle::run(&plan).map(|report| println!("{report}")),
+        Command::Capacity(plan) => capacity::run(&plan).map(|report| println!("{report}")),
         Command::Compare(options) => compare::run(&options),
         Command::Models(options) => survey::run(&options),
     };

@@ -84,16 +84,24 @@ impl Family {
     /// One has not within `patience`.
     pub(crate) fn await_children(&self, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
-        for &child in &self.pids[1..] {
-            while is_alive(child) {
-                if Instant::now() > deadline {
-                    return Err(io::Error::other(format!("process {child} of the server goes on without its client")));
-                }
-                thread::sleep(Duration::from_millis(1));
-            }
+        let left = |child: &&u32| outlasts(**child, deadline.saturating_duration_since(Instant::now()));
+        match self.pids[1..].iter().find(left) {
+            Some(child) => Err(io::Error::other(format!("process {child} of the server goes on without its client"))),
+            None => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// Whether a process goes on for longer than that. Returns as soon as it has ended.
+pub(crate) fn outlasts(pid: u32, time: Duration) -> bool {
+    let deadline = Instant::now() + time;
+    while is_alive(pid) {
+        if Instant::now() >= deadline {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    false
 }
 
 /// Whether there is such a process, and it has not ended; one that its parent has not asked for yet has.
@@ -110,4 +118,36 @@ fn kib(path: &str, name: &str) -> io::Result<u64> {
         .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
         .map(|kib| kib * 1024)
         .ok_or_else(|| io::Error::other(format!("{path} has no line {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_nobody_has_asked_for_has_ended() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
+        assert!(outlasts(child.id(), Duration::ZERO));
+        drop(child.stdin.take());
+        assert!(!outlasts(child.id(), Duration::from_secs(20)));
+        child.wait().expect("it has ended");
+    }
+
+    #[test]
+    fn a_family_is_the_process_and_its_children() {
+        let mut parent = Command::new("sh").args(["-c", "cat; true"]).stdin(Stdio::piped()).spawn().expect("sh");
+        let family = || Family::of(parent.id()).expect("it runs");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while family().processes() < 2 {
+            assert!(Instant::now() < deadline, "waited in vain for a child");
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        let family = family();
+        assert!(family.threads() == 2 && family.memory() > 0, "{} threads", family.threads());
+        drop(parent.stdin.take());
+        family.await_children(Duration::from_secs(20)).expect("cat ends with its input");
+        parent.wait().expect("it has ended");
+    }
 }

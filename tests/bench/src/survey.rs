@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         progress.show(&format!("capacity, round {} of {rounds}", round + 1));
         for place in order(ways.len(), round) {
             let server = Server::start(&ways[place].command)?;
-            let plan = capacity::Plan { target: server.address, pid: server.pid(), most: options.most as usize };
+            let plan = capacity::Plan { target: server.address, pid: server.pid(), most: options.most };
             let mut report = capacity::run(&plan).map_err(|error| ways[place].blame(&error))?;
             if report.end == End::Closed && Some(report.served) == ways[place].guard {
                 report.end = End::Guarded;
