@@ -1,7 +1,7 @@
 //! How many clients a server serves at the same time: they come one after the other, stay, and each asks once.
 //!
-//! It ends at the first who is not answered. Bounded: by the number that is asked for, by the time for an answer, and by what the
-//! machine has left.
+//! It ends at the first who is not answered. Bounded: by the number that is asked for, by the time for an answer, and
+//! by what the machine has left.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -45,7 +45,8 @@ pub(crate) struct Report {
     pub(crate) served: usize,
     pub(crate) end: End,
     pub(crate) connects_per_second: f64,
-    /// By how much the server's memory grew, in bytes a connection after the first; NaN for fewer than [`STEP`], or if it has ended.
+    /// By how much the server's memory grew, in bytes a connection after the first; NaN for fewer than [`STEP`], or if
+    /// it has ended.
     pub(crate) memory: f64,
     /// By how much the kernel's own did. Both ends of the connection are in it.
     pub(crate) kernel_memory: f64,

@@ -1,7 +1,7 @@
 //! A closed loop among clients of whom some may wait in vain: how the rest fare, and how many the rest are.
 //!
-//! [`crate::load`] ends the run at the first connection that is closed. Here a server may refuse, close or starve whom it
-//! will; that is counted, and bounded in time. A byte that differs still ends the run.
+//! [`crate::load`] ends the run at the first connection that is closed. Here a server may refuse, close or starve whom
+//! it will; that is counted, and bounded in time. A byte that differs still ends the run.
 
 use std::io;
 use std::net::SocketAddrV4;

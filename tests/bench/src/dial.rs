@@ -15,7 +15,8 @@ const SPARE: u64 = 32;
 /// How many connections share a source address. Linux offers some 28,000 ports to each; a run may follow on another.
 const PER_SOURCE: usize = 10_000;
 
-/// How long a server may take to answer a connection. More than one second: Linux asks again after that when its backlog was full.
+/// How long a server may take to answer a connection. More than one second: Linux asks again after that when its
+/// backlog was full.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes sure that `connections` can be opened: raises the soft limit of descriptors to the hard one.

@@ -124,8 +124,8 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// A blocking connection from a chosen source address, which resets instead of leaving `TIME_WAIT` behind when it is dropped.
-/// Fails when the target has not answered for as long as `patience`.
+/// A blocking connection from a chosen source address, which resets instead of leaving `TIME_WAIT` behind when it is
+/// dropped. Fails when the target has not answered for as long as `patience`.
 pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddrV4, patience: Duration) -> io::Result<TcpStream> {
     // SAFETY: takes no pointer; the new descriptor is owned by nobody else.
     let fd = check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;

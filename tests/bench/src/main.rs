@@ -1,7 +1,7 @@
 //! Measures the servers against the least that the system allows.
 //!
-//! A figure by itself says more about the machine than about the server, so every figure here is a ratio to a *floor*: a
-//! server of the same shape with nothing in it but the system calls. In reading order:
+//! A figure by itself says more about the machine than about the server, so every figure here is a ratio to a *floor*:
+//! a server of the same shape with nothing in it but the system calls. In reading order:
 //!
 //! | module | what |
 //! |---|---|
@@ -16,7 +16,8 @@
 //! | [`stats`], [`table`], [`plot`] | medians of pair ratios, and how they are shown |
 //! | [`progress`] | what is said while it goes on |
 //!
-//! `docs/performance.md` explains the method, and `docs/io-models.md` the blocking servers. It does not judge: there is no threshold and no exit code for "slow".
+//! `docs/performance.md` explains the method, and `docs/io-models.md` the blocking servers. It does not judge: there is
+//! no threshold and no exit code for "slow".
 
 mod capacity;
 mod cases;

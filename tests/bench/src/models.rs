@@ -1,8 +1,8 @@
 //! The uppercase server in the ways in which servers were built before the readiness loop: a blocking driver each.
 //!
-//! All of them run the handler of `uppercase-server` unchanged, through a [`conversation`]. What they differ in is who waits
-//! in read(2) for which client, and that is all that a driver holds. They have no limits but a guard for the machine, no log and
-//! no way to stop: they are exhibits, not servers to run. `docs/io-models.md` explains them.
+//! All of them run the handler of `uppercase-server` unchanged, through a [`conversation`]. What they differ in is who
+//! waits in read(2) for which client, and that is all that a driver holds. They have no limits but a guard for the
+//! machine, no log and no way to stop: they are exhibits, not servers to run. `docs/io-models.md` explains them.
 
 pub(crate) mod conversation;
 mod one_at_a_time;

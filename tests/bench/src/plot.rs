@@ -1,7 +1,8 @@
-//! Plots for the documentation: figures against a count that grows by factors, as an SVG that needs no script and no font.
+//! Plots for the documentation: figures against a count that grows by factors, as an SVG that needs no script and no
+//! font.
 //!
-//! Each point has its quartiles as a whisker. A point that stands for less than the whole is hollow. It chooses the colours and the
-//! marks, and they differ in both, so that a plot can be read in grey.
+//! Each point has its quartiles as a whisker. A point that stands for less than the whole is hollow. It chooses the
+//! colours and the marks, and they differ in both, so that a plot can be read in grey.
 
 use std::io;
 use std::ops::Range;

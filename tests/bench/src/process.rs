@@ -39,7 +39,8 @@ pub(crate) fn available_memory() -> io::Result<u64> {
     kib("/proc/meminfo", "MemAvailable:")
 }
 
-/// What the kernel holds for itself, in bytes: stacks of threads, page tables, and its objects: processes, sockets, files.
+/// What the kernel holds for itself, in bytes: stacks of threads, page tables, and its objects: processes, sockets,
+/// files.
 pub(crate) fn kernel_memory() -> io::Result<u64> {
     ["KernelStack:", "PageTables:", "SUnreclaim:"].iter().map(|name| kib("/proc/meminfo", name)).sum()
 }

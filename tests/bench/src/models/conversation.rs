@@ -1,8 +1,8 @@
 //! One client, served by a handler to its end with read(2) and write(2) that wait.
 //!
-//! A [`Sim`] hosts the handler: it is a reactor without a poll, so what is read goes in, and what comes out is written. The handler
-//! cannot tell that there is no loop. Time stands still and nobody else is there, so this is no host for a protocol that
-//! speaks without being spoken to: a chat, or anything with timers.
+//! A [`Sim`] hosts the handler: it is a reactor without a poll, so what is read goes in, and what comes out is written.
+//! The handler cannot tell that there is no loop. Time stands still and nobody else is there, so this is no host for a
+//! protocol that speaks without being spoken to: a chat, or anything with timers.
 
 use std::hint::black_box;
 use std::io::{self, ErrorKind, Read, Write};

@@ -1,7 +1,7 @@
 //! A child for each client, made by fork(2).
 //!
-//! Each child waits for its own client, and the kernel runs whichever has something to do. Children share nothing: one that
-//! crashes takes one client with it, and none could tell another what it has heard.
+//! Each child waits for its own client, and the kernel runs whichever has something to do. Children share nothing: one
+//! that crashes takes one client with it, and none could tell another what it has heard.
 
 use std::net::TcpListener;
 use std::process;

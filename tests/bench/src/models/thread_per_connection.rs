@@ -1,7 +1,7 @@
 //! A thread for each client.
 //!
-//! As with processes each waits for its own client, but a thread is made faster, and all share the memory: they could speak
-//! to each other, under locks, and one that crashes badly takes all with it.
+//! As with processes each waits for its own client, but a thread is made faster, and all share the memory: they could
+//! speak to each other, under locks, and one that crashes badly takes all with it.
 
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A fixed number of threads, and a queue of clients in front of them: the bounded buffer of every course.
 //!
-//! A thread serves a client to its end and then takes the next. So the number of threads is the number of clients that are served
-//! at once; who comes later waits, first in the queue, then in the backlog.
+//! A thread serves a client to its end and then takes the next. So the number of threads is the number of clients that
+//! are served at once; who comes later waits, first in the queue, then in the backlog.
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
