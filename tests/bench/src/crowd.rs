@@ -11,7 +11,7 @@ use crate::dial;
 use crate::handler::Handler;
 use crate::kernel::{Epoll, Events, Ready};
 use crate::load::{Batch, Peer};
-use crate::process::Family;
+use crate::process::{Family, Intrusion};
 use crate::stats;
 
 /// Bytes in a message, its newline included.
@@ -21,7 +21,7 @@ pub(crate) const SIZE: usize = 64;
 const DIALLING: Duration = Duration::from_secs(2);
 
 /// When nobody has been served for the first time for this long, those who still wait are taken to wait in vain.
-const SETTLING: Duration = Duration::from_secs(1);
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// How long a server's children may outlive their clients.
 const PARTING: Duration = Duration::from_secs(20);
@@ -49,6 +49,8 @@ pub(crate) struct Report {
     pub(crate) memory: u64,
     pub(crate) processes: usize,
     pub(crate) threads: usize,
+    /// What other programs took of the two cores meanwhile, in cores.
+    pub(crate) intrusion: f64,
 }
 
 /// Runs the load to its end, and waits until the server's children have ended, too.
@@ -62,10 +64,12 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let family = Family::of(plan.pid)?;
 
     crowd.samples.clear();
+    let intrusion = Intrusion::start(&family)?;
     let (cpu, begin) = (family.cpu_time(), Instant::now());
     crowd.drive(begin + measured)?;
     let elapsed = begin.elapsed().as_secs_f64();
     let spent = family.cpu_time().saturating_sub(cpu).as_secs_f64();
+    let intrusion = intrusion.cores(&family)?;
     if crowd.served == 0 {
         return Err(io::Error::other(format!("nobody was answered within {SETTLING:?} and {measured:?}")));
     }
@@ -79,6 +83,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
         memory: family.memory(),
         processes: family.processes(),
         threads: family.threads(),
+        intrusion,
     };
     drop(crowd);
     family.await_children(PARTING)?;

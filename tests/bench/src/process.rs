@@ -45,6 +45,42 @@ pub(crate) fn kernel_memory() -> io::Result<u64> {
     ["KernelStack:", "PageTables:", "SUnreclaim:"].iter().map(|name| kib("/proc/meminfo", name)).sum()
 }
 
+/// Counts what other programs take of the two cores of a run.
+pub(crate) struct Intrusion {
+    begin: Instant,
+    busy: Duration,
+    ours: Duration,
+}
+
+impl Intrusion {
+    /// `server` is at work on one of the cores, this process on the other.
+    pub(crate) fn start(server: &Family) -> io::Result<Intrusion> {
+        Ok(Intrusion { begin: Instant::now(), busy: busy()?, ours: ours(server)? })
+    }
+
+    /// In cores, since the start.
+    pub(crate) fn cores(&self, server: &Family) -> io::Result<f64> {
+        let (busy, ours) = (busy()?.saturating_sub(self.busy), ours(server)?.saturating_sub(self.ours));
+        Ok(busy.saturating_sub(ours).as_secs_f64() / self.begin.elapsed().as_secs_f64())
+    }
+}
+
+fn ours(server: &Family) -> io::Result<Duration> {
+    Ok(server.cpu_time() + kernel::cpu_time(std::process::id())?)
+}
+
+/// How long cores 0 and 1 have been at work, for whomever, or for another machine on the same host.
+fn busy() -> io::Result<Duration> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let cores = text.lines().filter(|line| line.starts_with("cpu0 ") || line.starts_with("cpu1 "));
+    // proc(5): user, nice, system, idle, iowait, irq, softirq, steal; in hundredths of a second.
+    let ticks = cores.map(|line| {
+        let figures: Vec<u64> = line.split_whitespace().skip(1).filter_map(|figure| figure.parse().ok()).collect();
+        [0, 1, 2, 5, 6, 7].iter().filter_map(|&place| figures.get(place)).sum::<u64>()
+    });
+    Ok(Duration::from_millis(10 * ticks.sum::<u64>()))
+}
+
 /// A process and the children that it has now. A child that ends meanwhile counts for nothing from then on.
 pub(crate) struct Family {
     pids: Vec<u32>,

@@ -32,6 +32,12 @@ impl Survey {
         }
     }
 
+    /// How many measurements are in it although they were disturbed, and how many there are.
+    pub(super) fn disturbed(&self) -> (usize, usize) {
+        let all = || self.crowds.iter().flatten().flatten();
+        (all().filter(|report| report.intrusion > super::DISTURBED).count(), all().count())
+    }
+
     /// The figure of a crowd and a way over all rounds.
     fn spread(&self, (crowd, way): (usize, usize), look: impl Fn(&crowd::Report) -> f64) -> Spread {
         Spread::of(self.crowds[crowd][way].iter().map(look))
@@ -156,7 +162,16 @@ mod tests {
 
     fn crowd(messages_per_second: f64, served: usize) -> crowd::Report {
         let (p99, cpu_per_message) = (50.0, 5.0);
-        crowd::Report { messages_per_second, p99, cpu_per_message, served, memory: 3 << 20, processes: 1, threads: 9 }
+        crowd::Report {
+            messages_per_second,
+            p99,
+            cpu_per_message,
+            served,
+            memory: 3 << 20,
+            processes: 1,
+            threads: 9,
+            intrusion: 0.0,
+        }
     }
 
     fn capacity(served: usize, end: End) -> capacity::Report {
@@ -179,6 +194,13 @@ mod tests {
     fn a_way_is_compared_within_the_round() {
         let text = survey().to_string();
         assert!(text.contains("| half | 0.500 (0.500 0.500) |"), "{text}");
+    }
+
+    #[test]
+    fn what_was_disturbed_is_counted() {
+        let mut survey = survey();
+        survey.crowds[0][1][0].intrusion = 0.2;
+        assert_eq!(survey.disturbed(), (1, 4));
     }
 
     #[test]
