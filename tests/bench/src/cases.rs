@@ -7,6 +7,7 @@ use crate::handler::Handler;
 use crate::idle;
 use crate::load;
 use crate::server::Server;
+use crate::speech::Speech;
 
 /// One load that ours and the floor are given in turn.
 #[derive(Clone, Copy)]
@@ -35,15 +36,6 @@ pub(crate) const ALL: [Case; 7] = [
 pub(crate) struct Setting {
     pub(crate) handler: Handler,
     pub(crate) millis: u64,
-}
-
-/// How a room is spoken to.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Speech {
-    /// First a nickname, then lines; the server puts the nickname before each
-    Chat,
-    /// Lines that hold the nickname already, so that the same bytes are delivered
-    Plain,
 }
 
 impl Case {
@@ -75,28 +67,13 @@ impl Case {
         let (target, pid) = (server.address, server.pid());
         match self {
             Case::Reply { connections, size } => {
-                let plan = load::Plan { target, connections, size, depth: 1, millis, handler, pid: Some(pid) };
+                let plan = load::Plan { connections, size, millis, handler, pid: Some(pid), ..load::Plan::to(target) };
                 let report = load::run(&plan)?;
                 Ok(vec![report.messages_per_second, report.p50, report.p99, report.cpu_per_message])
             }
             Case::Room { members } => {
-                let (join, prefix) = match speech {
-                    Speech::Chat => ("n{n}\\n", ""),
-                    Speech::Plain => ("", "n{n}: "),
-                };
-                let plan = fanout::Plan {
-                    target,
-                    members,
-                    publishers: 4,
-                    size: 64,
-                    window: 16,
-                    millis,
-                    join: join.into(),
-                    prefix: prefix.into(),
-                    suffix: "\\n".into(),
-                    pid: Some(pid),
-                };
-                let report = fanout::run(&plan)?;
+                let plan = fanout::Plan { members, millis, pid: Some(pid), ..fanout::Plan::to(target) };
+                let report = fanout::run(&speech.used_in(plan))?;
                 Ok(vec![report.deliveries_per_second, report.cpu_per_delivery])
             }
             Case::Idle { connections } => {

@@ -9,10 +9,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cases::{self, Case, Setting, Speech};
+use crate::cases::{self, Case, Setting};
 use crate::handler::Handler;
 use crate::progress::{self, Progress};
 use crate::server::Server;
+use crate::speech::Speech;
 use crate::table::{Round, Table};
 
 /// What to compare, and how thoroughly.
@@ -39,7 +40,7 @@ pub(crate) struct Options {
     /// Command of what to compare it with, instead of the floor
     #[arg(long, value_name = "COMMAND")]
     floor: Option<String>,
-    /// Command of the room to measure [default: chat-server, beside this program, if it is there]
+    /// Command of the room to measure [default: chat-server, beside this program]
     #[arg(long, value_name = "COMMAND")]
     room: Option<String>,
     /// How that room is spoken to
@@ -88,10 +89,7 @@ impl Contest {
             if !case.name(options.handler).contains(&options.only) {
                 continue;
             }
-            match Contest::new(case, options)? {
-                Some(contest) => contests.push(contest),
-                None => eprintln!("switchboard-bench: note: no chat-server, so no {}", case.name(options.handler)),
-            }
+            contests.push(Contest::new(case, options)?);
         }
         if contests.is_empty() {
             return Err(io::Error::other(format!("no case to measure has `{}` in its name", options.only)));
@@ -99,29 +97,22 @@ impl Contest {
         Ok(contests)
     }
 
-    /// None if it is about a room and there is no server for one.
-    fn new(case: Case, options: &Options) -> io::Result<Option<Contest>> {
+    fn new(case: Case, options: &Options) -> io::Result<Contest> {
         let this = env::current_exe()?.display().to_string();
         let name = options.handler.name().to_owned();
         if let Case::Room { .. } = case {
-            let ours = options.room.as_deref().map(words).map_or_else(room, |given| Ok(Some(given)))?;
+            let ours = options.room.as_deref().map(words).map_or_else(room, Ok)?;
             let floor = options.floor.as_deref().map(words);
             let floor = floor.unwrap_or_else(|| vec![this, "floor-fanout".to_owned(), "0".to_owned()]);
-            return Ok(ours.map(|ours| Contest { case, ours, speech: options.speech, floor }));
+            return Ok(Contest { case, ours, speech: options.speech, floor });
         }
-        let program = match options.handler {
-            Handler::Echo => "echo-server",
-            Handler::Upper => "uppercase-server",
-        };
         let ours = match &options.ours {
             Some(given) => words(given),
-            None => beside(program)?.ok_or_else(|| {
-                io::Error::other(format!("no {program} beside {this}: build it, or give --ours COMMAND"))
-            })?,
+            None => beside_or_fail(options.handler.server())?,
         };
         let floor = options.floor.as_deref().map(words);
         let floor = floor.unwrap_or_else(|| [&this, "floor-echo", "0", "--handler", &name].map(str::to_owned).to_vec());
-        Ok(Some(Contest { case, ours, speech: Speech::Plain, floor }))
+        Ok(Contest { case, ours, speech: Speech::Plain, floor })
     }
 
     fn round(&self, number: u64, setting: Setting) -> io::Result<Round> {
@@ -142,9 +133,8 @@ impl Contest {
 }
 
 /// The command of our room, in which nobody is slowed down.
-fn room() -> io::Result<Option<Vec<String>>> {
-    let command = beside("chat-server")?;
-    Ok(command.map(|command| [command, ["--rate", "off"].map(str::to_owned).to_vec()].concat()))
+pub(crate) fn room() -> io::Result<Vec<String>> {
+    Ok([beside_or_fail("chat-server")?, ["--rate", "off"].map(str::to_owned).to_vec()].concat())
 }
 
 /// The command of one of our servers, if it has been built.
@@ -152,6 +142,15 @@ pub(crate) fn beside(program: &str) -> io::Result<Option<Vec<String>>> {
     let path: PathBuf = env::current_exe()?.with_file_name(program);
     let command = [&path.display().to_string(), "--listen", "0", "--stdin", "ignore"].map(str::to_owned).to_vec();
     Ok(path.exists().then_some(command))
+}
+
+/// The same, where there is nothing to do without it.
+pub(crate) fn beside_or_fail(program: &str) -> io::Result<Vec<String>> {
+    beside(program)?.ok_or_else(|| {
+        io::Error::other(format!(
+            "no {program} beside switchboard-bench: build it with `cargo build --release --workspace`"
+        ))
+    })
 }
 
 /// Splits at blanks; there is no quoting.

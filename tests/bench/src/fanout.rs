@@ -56,6 +56,24 @@ pub(crate) struct Plan {
     pub(crate) pid: Option<u32>,
 }
 
+impl Plan {
+    /// What the command line asks for when it says nothing but whom to load.
+    pub(crate) fn to(target: SocketAddrV4) -> Plan {
+        Plan {
+            target,
+            members: 100,
+            publishers: 4,
+            size: 64,
+            window: 16,
+            millis: 1000,
+            join: String::new(),
+            prefix: String::new(),
+            suffix: "\\n".to_owned(),
+            pid: None,
+        }
+    }
+}
+
 /// What was measured.
 pub(crate) struct Report {
     pub(crate) deliveries_per_second: f64,
@@ -101,6 +119,29 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     })
 }
 
+/// Has each member of a room be sent exactly so many publications, those included by which the members showed that they
+/// had joined.
+///
+/// # Errors
+/// As [`run`], or nothing was delivered for [`dial::PATIENCE`].
+pub(crate) fn publish(plan: &Plan, publications: u64) -> io::Result<()> {
+    let mut room = Room::connect(plan)?;
+    room.most = publications.saturating_sub(room.join()?);
+    let (wanted, mut newest) = (room.most * plan.members, Instant::now());
+    while room.deliveries < wanted {
+        let before = room.deliveries;
+        room.publish()?;
+        room.read(Duration::from_millis(10))?;
+        if room.deliveries > before {
+            newest = Instant::now();
+        } else if newest.elapsed() > dial::PATIENCE {
+            let text = format!("{before} of {wanted} deliveries came, and then none for {:?}", dial::PATIENCE);
+            return Err(io::Error::other(text));
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -126,6 +167,8 @@ struct Room {
     next: usize,
     window: u64,
     published: u64,
+    /// After so many publications it is enough.
+    most: u64,
     deliveries: u64,
     bytes: u64,
 }
@@ -157,6 +200,7 @@ impl Room {
             next: 0,
             window: plan.window,
             published: 0,
+            most: u64::MAX,
             deliveries: 0,
             bytes: 0,
         };
@@ -177,8 +221,10 @@ impl Room {
     }
 
     /// Publishes probes until each member has seen one: a server may admit a publisher before a member that came earlier.
-    fn join(&mut self) -> io::Result<()> {
+    /// Returns how many it took.
+    fn join(&mut self) -> io::Result<u64> {
         let (limit, mut probe_at) = (Instant::now() + JOINING, Instant::now());
+        let mut probes = 0;
         while !self.members.iter().all(|member| member.joined) {
             if Instant::now() > limit {
                 let count = self.members.iter().filter(|member| !member.joined).count();
@@ -186,11 +232,12 @@ impl Room {
             }
             if Instant::now() >= probe_at {
                 self.publishers[0].send_probe()?;
+                probes += 1;
                 probe_at += Duration::from_millis(100);
             }
             self.read(Duration::from_millis(10))?;
         }
-        Ok(())
+        Ok(probes)
     }
 
     fn drive(&mut self, until: Instant) -> io::Result<()> {
@@ -204,7 +251,7 @@ impl Room {
     /// Publishes until the window is full, or the publisher whose turn it is has to wait for the kernel.
     fn publish(&mut self) -> io::Result<()> {
         let members = self.members.len() as u64;
-        while (self.published + 1) * members <= self.deliveries + self.window * members {
+        while self.published < self.most && (self.published + 1) * members <= self.deliveries + self.window * members {
             let publisher = &mut self.publishers[self.next];
             if publisher.is_at_rest() {
                 publisher.sent = 0;

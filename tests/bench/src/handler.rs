@@ -19,6 +19,14 @@ impl Handler {
         }
     }
 
+    /// The program of ours that does it.
+    pub(crate) fn server(self) -> &'static str {
+        match self {
+            Handler::Echo => "echo-server",
+            Handler::Upper => "uppercase-server",
+        }
+    }
+
     /// The name that the table shows.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -173,6 +173,12 @@ pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
     Ok(Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32))
 }
 
+/// Sends SIGTERM to a process.
+pub(crate) fn terminate(pid: u32) -> io::Result<()> {
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) }).map(drop)
+}
+
 /// Has the kernel end the child when its parent ends, however that ends.
 pub(crate) fn end_with_parent(command: &mut Command) -> &mut Command {
     // SAFETY: between fork and exec only calls that are safe in a signal handler are allowed; prctl(2) is one.

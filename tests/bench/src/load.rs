@@ -1,7 +1,8 @@
 //! A closed loop: each connection keeps a batch of messages in flight, and sends the next when the whole batch is back.
 //!
 //! Every byte of every reply is checked; the first that differs, and the first connection that the server closes, end the run.
-//! One thread, level-triggered epoll. It measures after a warm-up, and does not model users who pause.
+//! One thread, level-triggered epoll. It measures after a warm-up, or sends a given number of messages and measures
+//! nothing. It does not model users who pause.
 
 use std::fmt;
 use std::io;
@@ -39,6 +40,13 @@ pub(crate) struct Plan {
     /// The server's process, to count its CPU time and memory
     #[arg(long)]
     pub(crate) pid: Option<u32>,
+}
+
+impl Plan {
+    /// What the command line asks for when it says nothing but whom to load.
+    pub(crate) fn to(target: SocketAddrV4) -> Plan {
+        Plan { target, connections: 50, size: 64, depth: 1, millis: 1000, handler: Handler::Echo, pid: None }
+    }
 }
 
 /// What was measured.
@@ -86,6 +94,29 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     })
 }
 
+/// Sends exactly so many messages, whole batches of them, however long that takes.
+///
+/// # Errors
+/// A connection failed or was closed, a reply differs, or none came for [`dial::PATIENCE`].
+pub(crate) fn send(plan: &Plan, messages: u64) -> io::Result<()> {
+    let mut load = Load::connect(plan)?;
+    load.left = messages / plan.depth;
+    let batches = load.left as usize;
+    load.start()?;
+    let (mut events, mut newest) = (Events::with_capacity(1024), Instant::now());
+    while load.samples.len() < batches {
+        let before = load.samples.len();
+        load.step(&mut events)?;
+        if load.samples.len() > before {
+            newest = Instant::now();
+        } else if newest.elapsed() > dial::PATIENCE {
+            let text = format!("{before} of {batches} replies came, and then none for {:?}", dial::PATIENCE);
+            return Err(io::Error::other(text));
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -105,6 +136,8 @@ struct Load {
     epoll: Epoll,
     peers: Vec<Peer>,
     batch: Batch,
+    /// Batches that may still be begun.
+    left: u64,
     buffer: Vec<u8>,
     /// Nanoseconds that each batch took; more than 4 s counts as 4 s.
     samples: Vec<u32>,
@@ -136,34 +169,42 @@ impl Load {
             peers.push(Peer::new(stream, &epoll, nth)?);
         }
         let batch = Batch::new(plan.size as usize, plan.depth as usize, plan.handler);
-        Ok(Load { epoll, peers, batch, buffer: vec![0; 1 << 20], samples: Vec::with_capacity(1 << 20) })
+        Ok(Load { epoll, peers, batch, left: u64::MAX, buffer: vec![0; 1 << 20], samples: Vec::with_capacity(1 << 20) })
     }
 
     fn start(&mut self) -> io::Result<()> {
-        for (nth, peer) in self.peers.iter_mut().enumerate() {
-            peer.begin(&self.batch, &self.epoll, nth)?;
-        }
-        Ok(())
+        (0..self.peers.len()).try_for_each(|nth| self.begin(nth))
     }
 
     fn drive(&mut self, until: Instant) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         while Instant::now() < until {
-            self.epoll.wait(&mut events, Some(Duration::from_millis(50)))?;
-            for ready in events.iter() {
-                self.turn(&ready)?;
-            }
+            self.step(&mut events)?;
         }
         Ok(())
+    }
+
+    /// Waits for somebody who is ready, for a moment, and serves all who are.
+    fn step(&mut self, events: &mut Events) -> io::Result<()> {
+        self.epoll.wait(events, Some(Duration::from_millis(50)))?;
+        events.iter().try_for_each(|ready| self.turn(&ready))
     }
 
     fn turn(&mut self, ready: &Ready) -> io::Result<()> {
         let peer = &mut self.peers[ready.token];
         if let Some(took) = peer.turn(ready, &self.batch, (&self.epoll, &mut self.buffer))? {
             self.samples.push(took);
-            peer.begin(&self.batch, &self.epoll, ready.token)?;
+            self.begin(ready.token)?;
         }
         Ok(())
+    }
+
+    fn begin(&mut self, nth: usize) -> io::Result<()> {
+        if self.left == 0 {
+            return Ok(());
+        }
+        self.left -= 1;
+        self.peers[nth].begin(&self.batch, &self.epoll, nth)
     }
 }
 
@@ -246,5 +287,40 @@ impl Peer {
         let at = self.received;
         self.received += bytes.len();
         batch.reply.get(at..self.received) == Some(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::tests::{in_background, threads_up_to};
+
+    fn plan(connections: u64, depth: u64) -> Plan {
+        let target = in_background(threads_up_to(connections as usize));
+        Plan { connections, depth, handler: Handler::Upper, ..Plan::to(target) }
+    }
+
+    #[test]
+    fn as_many_messages_are_sent_as_were_asked_for() {
+        for (connections, depth, messages) in [(1, 1, 5), (3, 1, 100), (3, 4, 8)] {
+            send(&plan(connections, depth), messages).expect("all are answered");
+        }
+    }
+
+    #[test]
+    fn no_batch_is_begun_beyond_the_last() {
+        let plan = plan(3, 1);
+        let mut load = Load::connect(&plan).expect("three connections");
+        load.left = 2;
+        load.start().expect("two of them send");
+        let sent: Vec<usize> = load.peers.iter().map(|peer| peer.sent).collect();
+        assert_eq!((sent, load.left), (vec![64, 64, 0], 0));
+    }
+
+    #[test]
+    fn a_reply_in_small_letters_is_found() {
+        let target = in_background(threads_up_to(1));
+        let error = send(&Plan { connections: 1, ..Plan::to(target) }, 1).expect_err("it answers in capitals");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 }

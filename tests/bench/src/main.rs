@@ -10,18 +10,21 @@
 //! | [`models`] | blocking servers, as they are built without a readiness loop |
 //! | [`dial`], [`load`], [`fanout`], [`idle`] | the clients: each bounded in count and time |
 //! | [`crowd`], [`capacity`] | clients of whom some may wait in vain, and how many do not |
+//! | [`handler`], [`speech`] | what a server does to bytes, and how a room is spoken to |
 //! | [`server`], [`process`] | a server as a child process, pinned to its core; its CPU time and memory |
 //! | [`cases`], [`compare`] | what is measured, and in which order |
+//! | [`counter`], [`instructions`] | what a server executes for each message, and whether that is too much |
 //! | [`survey`] | the same for the blocking servers and the readiness loop |
 //! | [`stats`], [`table`], [`plot`] | medians of pair ratios, and how they are shown |
 //! | [`progress`] | what is said while it goes on |
 //!
-//! `docs/performance.md` explains the method, and `docs/io-models.md` the blocking servers. It does not judge: there is
-//! no threshold and no exit code for "slow".
+//! `docs/performance.md` explains the method, and `docs/io-models.md` the blocking servers. Times are not
+//! judged: there is no threshold and no exit code for "slow". Only [`instructions`], which are the same on a busy machine, can be.
 
 mod capacity;
 mod cases;
 mod compare;
+mod counter;
 mod crowd;
 mod dial;
 mod fanout;
@@ -29,6 +32,7 @@ mod floor_echo;
 mod floor_fanout;
 mod handler;
 mod idle;
+mod instructions;
 mod kernel;
 mod load;
 mod models;
@@ -36,6 +40,7 @@ mod plot;
 mod process;
 mod progress;
 mod server;
+mod speech;
 mod stats;
 mod survey;
 mod table;
@@ -70,6 +75,8 @@ enum Command {
     Capacity(capacity::Plan),
     /// Run each case in interleaved pairs, ours and the floor, and print the table
     Compare(compare::Options),
+    /// Count the instructions that one of our servers takes for a message, and fail when they are too many
+    Instructions(instructions::Options),
     /// Measure the ways to build the uppercase server, and print the tables
     Models(survey::Options),
 }
@@ -84,6 +91,7 @@ fn main() -> ExitCode {
         Command::Idle(plan) => idle::run(&plan).map(|report| println!("{report}")),
         Command::Capacity(plan) => capacity::run(&plan).map(|report| println!("{report}")),
         Command::Compare(options) => compare::run(&options),
+        Command::Instructions(options) => instructions::run(&options),
         Command::Models(options) => survey::run(&options),
     };
     match result {

@@ -5,14 +5,14 @@ use std::net::SocketAddrV4;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::kernel;
 
 /// The core that every server runs on; the load has another.
 const CORE: &str = "0";
 
-/// How long a server may take until it listens.
+/// How long a server may take until it listens, and until it has ended when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running server.
@@ -46,6 +46,22 @@ impl Server {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Asks it to end, by SIGTERM, and returns how long that took.
+    ///
+    /// # Errors
+    /// It has not ended within [`PATIENCE`].
+    pub(crate) fn stop(mut self) -> io::Result<Duration> {
+        let begin = Instant::now();
+        kernel::terminate(self.pid())?;
+        while self.child.try_wait()?.is_none() {
+            if begin.elapsed() > PATIENCE {
+                return Err(io::Error::other(format!("the server has not ended within {PATIENCE:?} after SIGTERM")));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(begin.elapsed())
     }
 }
 

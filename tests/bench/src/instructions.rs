@@ -1,0 +1,86 @@
+//! The instructions that our servers take for a message, as a guard against getting slower unnoticed.
+//!
+//! Times differ from machine to machine and from minute to minute; these do so by less than one in a hundred, so a limit on
+//! them can be a part of CI. They do not see the kernel, the caches, or a wait.
+
+use std::io;
+use std::ops::Range;
+
+use clap::{Args, ValueEnum};
+
+use crate::compare;
+use crate::counter::Counter;
+use crate::fanout;
+use crate::handler::Handler;
+use crate::load;
+use crate::speech::Speech;
+
+/// Messages of the two runs that are compared. Under callgrind a server is some fifty times slower.
+const MESSAGES: Range<u64> = 10_000..60_000;
+/// Publications of the two runs, each of them a delivery to each member.
+const PUBLICATIONS: Range<u64> = 500..5_500;
+const MEMBERS: u64 = 100;
+
+/// What to count, and what is too much.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Which server, each with the load of its case in the comparison
+    #[arg(value_enum, default_value = "echo")]
+    service: Service,
+    /// Fail if a message takes more instructions than that
+    #[arg(long, value_name = "COUNT")]
+    most: Option<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Service {
+    /// 64 bytes at 50 connections of echo-server
+    Echo,
+    /// The same at uppercase-server
+    Upper,
+    /// A room of 100 at chat-server: for each delivery
+    Room,
+}
+
+/// Counts and prints.
+///
+/// # Errors
+/// It cannot be counted, or it is more than is allowed.
+pub(crate) fn run(options: &Options) -> io::Result<()> {
+    let (what, figure) = match options.service {
+        Service::Echo => ("message", of_replies(Handler::Echo)?),
+        Service::Upper => ("message", of_replies(Handler::Upper)?),
+        Service::Room => ("delivery", of_room()?),
+    };
+    println!("{figure:.1} instructions/{what}");
+    match options.most {
+        Some(most) if figure > most => Err(io::Error::other(format!(
+            "{figure:.1} instructions a {what} are more than the {most} that are allowed: \
+             find out where they come from with callgrind_annotate(1), or allow more, and say why"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Of our server for that, 64 bytes a message at 50 connections.
+fn of_replies(handler: Handler) -> io::Result<f64> {
+    let command = unhurried(compare::beside_or_fail(handler.server())?);
+    Counter::Instructions.each(&command, MESSAGES, |server, messages| {
+        load::send(&load::Plan { handler, ..load::Plan::to(server.address) }, messages)
+    })
+}
+
+/// Of our room of 100, with 4 publishers and 16 publications under way.
+fn of_room() -> io::Result<f64> {
+    let command = unhurried(compare::room()?);
+    let deliveries = PUBLICATIONS.start * MEMBERS..PUBLICATIONS.end * MEMBERS;
+    Counter::Instructions.each(&command, deliveries, |server, deliveries| {
+        let plan = fanout::Plan { members: MEMBERS, ..fanout::Plan::to(server.address) };
+        fanout::publish(&Speech::Chat.used_in(plan), deliveries / MEMBERS)
+    })
+}
+
+/// The server that does not complain of turns that take long: under callgrind they do.
+fn unhurried(command: Vec<String>) -> Vec<String> {
+    [command, ["--slow-turn", "off"].map(str::to_owned).to_vec()].concat()
+}
