@@ -1,85 +1,179 @@
-//! What is measured: each case is one load, and the figures that it yields.
+//! What is measured: each case is one load, and the names of the figures that it yields.
 
-use std::io;
-
-use crate::fanout;
+use crate::counter::Counter;
 use crate::handler::Handler;
-use crate::idle;
-use crate::load;
-use crate::server::Server;
-use crate::speech::Speech;
 
-/// One load that ours and the floor are given in turn.
-#[derive(Clone, Copy)]
-pub(crate) enum Case {
-    /// Messages of `size` bytes there and back on each connection.
-    Reply { connections: u64, size: u64 },
-    /// One room.
-    Room { members: u64 },
-    /// Connections that say nothing, and one that does.
-    Idle { connections: u64 },
+/// What is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    Reply(Handler),
+    Room,
 }
 
-/// Every case, in the order of the table.
-pub(crate) const ALL: [Case; 7] = [
-    Case::Reply { connections: 1, size: 64 },
-    Case::Reply { connections: 50, size: 64 },
-    Case::Reply { connections: 1000, size: 64 },
-    Case::Reply { connections: 50, size: 16 << 10 },
-    Case::Room { members: 100 },
-    Case::Room { members: 1000 },
-    Case::Idle { connections: 15_000 },
-];
+/// One load that all contestants are given in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Case {
+    /// Messages of `size` bytes there and back, `depth` of them under way on each connection.
+    Reply { handler: Handler, connections: u64, size: u64, depth: u64 },
+    /// One room, with so many publications under way.
+    Room { members: u64, window: u64 },
+    /// Connections that come, ask once and go.
+    Connect,
+    /// Memory of connections that say nothing.
+    Idle { service: Service, connections: u64 },
+    /// One that asks among many that say nothing, against the same among few.
+    Active { among: u64 },
+    /// From SIGTERM to the end, with so many connected.
+    Stop { service: Service, connections: u64 },
+    /// What the kernel is asked for, for a message.
+    SystemCalls,
+    /// What is executed for a message, or for a delivery.
+    Instructions { service: Service },
+}
 
-/// What all the cases of a run have in common.
-#[derive(Clone, Copy)]
-pub(crate) struct Setting {
-    pub(crate) handler: Handler,
-    pub(crate) millis: u64,
+/// Who takes part in a case beside our server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field {
+    /// Nobody.
+    Ours,
+    /// The floor.
+    Floor,
+    /// The floor, the floor again for the noise, and the peers that are installed.
+    All,
+}
+
+/// The few that an active connection is among, for comparison with the many.
+pub(crate) const FEW: u64 = 10;
+
+/// Counting and crowding take long, and vary little.
+const ROUNDS_OF_COUNTING: u64 = 2;
+const ROUNDS_OF_CROWDS: u64 = 5;
+
+/// Every case, in the order of the tables.
+pub(crate) fn all() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for handler in [Handler::Echo, Handler::Upper] {
+        let small = [1, 50, 1000].map(|connections| (connections, 64));
+        for (connections, size) in small.into_iter().chain([(50, 16 << 10)]) {
+            cases.extend([1, 16].map(|depth| Case::Reply { handler, connections, size, depth }));
+        }
+        cases.push(Case::Reply { handler, connections: 10_000, size: 64, depth: 1 });
+    }
+    for members in [100, 1000] {
+        cases.extend([1, 16, 256].map(|window| Case::Room { members, window }));
+    }
+    let echo = Service::Reply(Handler::Echo);
+    cases.push(Case::Connect);
+    cases.extend([echo, Service::Room].map(|service| Case::Idle { service, connections: 15_000 }));
+    cases.push(Case::Active { among: 18_000 });
+    cases.extend([echo, Service::Room].map(|service| Case::Stop { service, connections: 18_000 }));
+    cases.push(Case::SystemCalls);
+    cases.extend([echo, Service::Room].map(|service| Case::Instructions { service }));
+    cases
 }
 
 impl Case {
-    pub(crate) fn name(self, handler: Handler) -> String {
+    pub(crate) fn name(self) -> String {
         match self {
-            Case::Reply { connections, size } if size < 1024 => {
-                format!("{} {size} B x {connections}", handler.name())
+            Case::Reply { handler, connections, size, depth } => {
+                let size = if size < 1024 { format!("{size} B") } else { format!("{} KiB", size >> 10) };
+                let depth = if depth > 1 { format!(", {depth} in flight") } else { String::new() };
+                format!("{} {size} x {connections}{depth}", handler.name())
             }
-            Case::Reply { connections, size } => {
-                format!("{} {} KiB x {connections}", handler.name(), size >> 10)
+            Case::Room { members, window } => format!("room of {members}, window {window}"),
+            Case::Connect => "connect, ask, close".to_owned(),
+            Case::Idle { service, connections } => format!("idle {} x {connections}", service.name()),
+            Case::Active { among } => format!("one active among {among}"),
+            Case::Stop { service, connections } => format!("stop {} x {connections}", service.name()),
+            Case::SystemCalls => "system calls, echo 64 B x 50".to_owned(),
+            Case::Instructions { service: Service::Reply(handler) } => {
+                format!("instructions, {} 64 B x 50", handler.name())
             }
-            Case::Room { members } => format!("room of {members}"),
-            Case::Idle { connections } => format!("idle x {connections}"),
+            Case::Instructions { service: Service::Room } => "instructions, room of 100".to_owned(),
         }
     }
 
-    /// The names of what [`Case::measure`] returns.
+    pub(crate) fn service(self) -> Service {
+        match self {
+            Case::Reply { handler, .. } => Service::Reply(handler),
+            Case::Room { .. } => Service::Room,
+            Case::Connect | Case::Active { .. } | Case::SystemCalls => Service::Reply(Handler::Echo),
+            Case::Idle { service, .. } | Case::Stop { service, .. } | Case::Instructions { service } => service,
+        }
+    }
+
+    pub(crate) fn field(self) -> Field {
+        match self {
+            Case::Stop { .. } | Case::Instructions { .. } => Field::Ours,
+            Case::SystemCalls => Field::Floor,
+            _ => Field::All,
+        }
+    }
+
+    /// The program that counts, where there is something to count.
+    pub(crate) fn counter(self) -> Option<Counter> {
+        match self {
+            Case::SystemCalls => Some(Counter::SystemCalls),
+            Case::Instructions { .. } => Some(Counter::Instructions),
+            _ => None,
+        }
+    }
+
+    /// The names of what [`crate::measure`] returns.
     pub(crate) fn figures(self) -> &'static [&'static str] {
         match self {
             Case::Reply { .. } => &["messages/s", "p50 us", "p99 us", "CPU us/message"],
             Case::Room { .. } => &["deliveries/s", "CPU us/delivery"],
-            Case::Idle { .. } => &["bytes/connection", "p50 us, one active", "p99 us, one active"],
+            Case::Connect => &["connections/s", "CPU us/connection"],
+            Case::Idle { .. } => &["bytes/connection"],
+            Case::Active { .. } => &["p50 us", "p99 us", "p50, that among 10 = 1", "p99, that among 10 = 1"],
+            Case::Stop { .. } => &["ms to the end"],
+            Case::SystemCalls => &["system calls/message"],
+            Case::Instructions { service: Service::Reply(_) } => &["instructions/message"],
+            Case::Instructions { service: Service::Room } => &["instructions/delivery"],
         }
     }
 
-    /// Gives `server` this load once.
-    pub(crate) fn measure(self, server: &Server, setting: Setting, speech: Speech) -> io::Result<Vec<f64>> {
-        let Setting { handler, millis } = setting;
-        let (target, pid) = (server.address, server.pid());
+    /// How many rounds there are, when so many are asked for.
+    pub(crate) fn rounds(self, asked: u64) -> u64 {
         match self {
-            Case::Reply { connections, size } => {
-                let plan = load::Plan { connections, size, millis, handler, pid: Some(pid), ..load::Plan::to(target) };
-                let report = load::run(&plan)?;
-                Ok(vec![report.messages_per_second, report.p50, report.p99, report.cpu_per_message])
-            }
-            Case::Room { members } => {
-                let plan = fanout::Plan { members, millis, pid: Some(pid), ..fanout::Plan::to(target) };
-                let report = fanout::run(&speech.used_in(plan))?;
-                Ok(vec![report.deliveries_per_second, report.cpu_per_delivery])
-            }
-            Case::Idle { connections } => {
-                let report = idle::run(&idle::Plan { target, connections, requests: 2000, handler, pid })?;
-                Ok(vec![report.bytes_per_connection, report.p50, report.p99])
-            }
+            Case::SystemCalls | Case::Instructions { .. } => asked.min(ROUNDS_OF_COUNTING),
+            Case::Idle { .. } | Case::Active { .. } | Case::Stop { .. } => asked.min(ROUNDS_OF_CROWDS),
+            _ => asked,
         }
+    }
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Service::Reply(handler) => handler.name(),
+            Service::Room => "room",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_case_has_a_name_of_its_own() {
+        let names: HashSet<String> = all().into_iter().map(Case::name).collect();
+        assert_eq!(names.len(), all().len());
+    }
+
+    #[test]
+    fn a_name_can_be_asked_for() {
+        let echo = Case::Reply { handler: Handler::Echo, connections: 50, size: 16 << 10, depth: 16 };
+        assert_eq!(echo.name(), "echo 16 KiB x 50, 16 in flight");
+        assert_eq!(Case::Room { members: 100, window: 256 }.name(), "room of 100, window 256");
+    }
+
+    #[test]
+    fn no_more_rounds_than_were_asked_for() {
+        assert!(all().into_iter().all(|case| (1..20).all(|asked| (1..=asked).contains(&case.rounds(asked)))));
     }
 }

@@ -1,159 +1,143 @@
-//! Runs each case in rounds: ours, the floor, and the floor again, each a fresh process.
-//!
-//! A machine's speed drifts by more than what is to be seen, but little within a round; so a round's figures are only ever
-//! compared with each other. The three change places from round to round, because who comes first may have an advantage.
+//! Runs each case in rounds of all its contestants, each a fresh process, and shows what was found.
 
-use std::env;
 use std::io;
 use std::path::PathBuf;
+use std::process::Command;
 
 use clap::Args;
 
-use crate::cases::{self, Case, Setting};
+use crate::cases::{self, Case, Field, Service};
+use crate::contest::{Contest, Contestant, FLOOR, FLOOR_AGAIN, OURS};
+use crate::counter::Counter;
+use crate::document::Document;
 use crate::handler::Handler;
+use crate::ours;
+use crate::outcome::Outcome;
+use crate::peers;
 use crate::progress::{self, Progress};
-use crate::server::Server;
 use crate::speech::Speech;
-use crate::table::{Round, Table};
 
 /// What to compare, and how thoroughly.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Rounds of each case
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    /// Rounds of each case; those that take long have at most 5, and those that count at most 2
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pairs: u64,
     /// Milliseconds of each measurement
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    #[arg(long, default_value_t = 700, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     millis: u64,
-    /// 3 rounds of 400 ms: shows that all is well, measures nothing to rely on
+    /// One round of 150 ms: shows that all is well, measures nothing to rely on
     #[arg(long, conflicts_with_all = ["pairs", "millis"])]
     quick: bool,
-    /// Which server, and its floor
+    /// Only the cases whose name has this in it, such as 'x 50' or 'idle'
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// Without the peers
+    #[arg(long)]
+    no_peers: bool,
+    /// Command of another server to measure instead of ours, in the cases of --handler alone
+    #[arg(long, value_name = "COMMAND", conflicts_with = "room")]
+    ours: Option<String>,
+    /// What that server does
     #[arg(long, value_enum, default_value = "echo")]
     handler: Handler,
-    /// Only the cases whose name has this in it, such as 'x 50' or 'idle'
-    #[arg(long, default_value = "")]
-    only: String,
-    /// Command of the server to measure [default: echo-server or uppercase-server, beside this program]
-    #[arg(long, value_name = "COMMAND")]
-    ours: Option<String>,
-    /// Command of what to compare it with, instead of the floor
-    #[arg(long, value_name = "COMMAND")]
-    floor: Option<String>,
-    /// Command of the room to measure [default: chat-server, beside this program]
+    /// Command of another room to measure instead of ours, in the cases of rooms alone
     #[arg(long, value_name = "COMMAND")]
     room: Option<String>,
     /// How that room is spoken to
     #[arg(long, value_enum, default_value = "chat")]
     speech: Speech,
+    /// Command of what to compare with, instead of the floor
+    #[arg(long, value_name = "COMMAND")]
+    floor: Option<String>,
+    /// Write tables, raw figures and plots into this directory, which has a performance.md with a place for them
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["quick", "only", "no_peers", "ours", "room", "floor"])]
+    write: Option<PathBuf>,
 }
 
-/// Measures all and prints the table.
+/// Measures all and prints the tables.
 ///
 /// # Errors
 /// A server could not be started, or failed under the load; there is no table then.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
-    let (rounds, millis) = if options.quick { (3, 400) } else { (options.pairs, options.millis) };
-    let setting = Setting { handler: options.handler, millis };
+    let (asked, millis) = if options.quick { (1, 150) } else { (options.pairs, options.millis) };
     progress::warn_of_noise()?;
-    let contests = Contest::all(options)?;
-    let mut progress = Progress::new(contests.len() as u64 * rounds);
-    let mut table = Table::new(format!("{rounds} rounds of {millis} ms"));
-    for contest in &contests {
-        let name = contest.case.name(setting.handler);
-        let mut results = Vec::new();
-        for round in 0..rounds {
-            progress.show(&format!("{name}, round {} of {rounds}", round + 1));
-            results.push(contest.round(round, setting).map_err(|error| io::Error::other(format!("{name}: {error}")))?);
+    let mut contests = contests(options)?;
+    let mut missing = if options.no_peers { Vec::new() } else { peers::missing() };
+    contests.retain(|contest| match contest.case.counter().and_then(Counter::missing) {
+        Some(program) => {
+            missing.push(format!("{} is left out: {program} is not installed", contest.case.name()));
+            false
         }
-        table.add(name, contest.case.figures(), &results);
+        None => true,
+    });
+    for sentence in &missing {
+        eprintln!("switchboard-bench: note: {sentence}");
+    }
+    let mut progress = Progress::new(contests.iter().map(|contest| contest.case.rounds(asked)).sum());
+    let mut outcomes = Vec::new();
+    for contest in &mut contests {
+        let (name, count) = (contest.case.name(), contest.case.rounds(asked));
+        let mut rounds = Vec::new();
+        for number in 0..count {
+            progress.show(&format!("{name}, round {} of {count}", number + 1));
+            rounds.push(contest.round(number, millis)?);
+        }
+        let names = contest.contestants.iter().map(|contestant| contestant.name).collect();
+        outcomes.push(Outcome { case: contest.case, names, rounds });
     }
     progress.end();
-    print!("{table}");
+    let title = format!("Taken on {} with {asked} rounds of {millis} ms", today()?);
+    let document = Document { title, peers: peers::versions(), missing, outcomes: &outcomes };
+    if let Some(directory) = &options.write {
+        return document.write(directory);
+    }
+    print!("{}", document.tables());
     Ok(())
 }
 
-/// A case, and the commands of the two that it compares.
-struct Contest {
-    case: Case,
-    ours: Vec<String>,
-    speech: Speech,
-    floor: Vec<String>,
+/// What was asked for.
+fn contests(options: &Options) -> io::Result<Vec<Contest>> {
+    let only = match (&options.ours, &options.room) {
+        (Some(_), _) => Some(Service::Reply(options.handler)),
+        (_, Some(_)) => Some(Service::Room),
+        _ => None,
+    };
+    let wanted =
+        |case: &Case| case.name().contains(&options.only) && only.is_none_or(|service| service == case.service());
+    let contests = cases::all().into_iter().filter(wanted).map(|case| contest(case, options));
+    let contests = contests.collect::<io::Result<Vec<_>>>()?;
+    if contests.is_empty() {
+        return Err(io::Error::other(format!("no case to measure has `{}` in its name", options.only)));
+    }
+    Ok(contests)
 }
 
-impl Contest {
-    /// The contests that were asked for and can be held.
-    fn all(options: &Options) -> io::Result<Vec<Contest>> {
-        let mut contests = Vec::new();
-        for case in cases::ALL {
-            if !case.name(options.handler).contains(&options.only) {
-                continue;
-            }
-            contests.push(Contest::new(case, options)?);
-        }
-        if contests.is_empty() {
-            return Err(io::Error::other(format!("no case to measure has `{}` in its name", options.only)));
-        }
-        Ok(contests)
+fn contest(case: Case, options: &Options) -> io::Result<Contest> {
+    let service = case.service();
+    let given = options.ours.as_ref().or(options.room.as_ref());
+    let ours = given.map_or_else(|| ours::serving(service), |given| Ok(words(given)))?;
+    let mut contestants = vec![Contestant { name: OURS, command: ours, speech: options.speech }];
+    if case.field() != Field::Ours {
+        let floor = options.floor.as_ref().map_or_else(|| ours::floor(service), |given| Ok(words(given)))?;
+        contestants.push(Contestant { name: FLOOR, command: floor, speech: Speech::Plain });
     }
-
-    fn new(case: Case, options: &Options) -> io::Result<Contest> {
-        let this = env::current_exe()?.display().to_string();
-        let name = options.handler.name().to_owned();
-        if let Case::Room { .. } = case {
-            let ours = options.room.as_deref().map(words).map_or_else(room, Ok)?;
-            let floor = options.floor.as_deref().map(words);
-            let floor = floor.unwrap_or_else(|| vec![this, "floor-fanout".to_owned(), "0".to_owned()]);
-            return Ok(Contest { case, ours, speech: options.speech, floor });
+    if case.field() == Field::All {
+        contestants.push(Contestant { name: FLOOR_AGAIN, ..contestants[1].clone() });
+        if !options.no_peers {
+            contestants.extend(peers::of(case)?);
         }
-        let ours = match &options.ours {
-            Some(given) => words(given),
-            None => beside_or_fail(options.handler.server())?,
-        };
-        let floor = options.floor.as_deref().map(words);
-        let floor = floor.unwrap_or_else(|| [&this, "floor-echo", "0", "--handler", &name].map(str::to_owned).to_vec());
-        Ok(Contest { case, ours, speech: Speech::Plain, floor })
     }
-
-    fn round(&self, number: u64, setting: Setting) -> io::Result<Round> {
-        let mut round = Round::default();
-        for turn in 0..3 {
-            match (number + turn) % 3 {
-                0 => round.ours = self.measure(&self.ours, setting, self.speech)?,
-                1 => round.floor = self.measure(&self.floor, setting, Speech::Plain)?,
-                _ => round.floor_again = self.measure(&self.floor, setting, Speech::Plain)?,
-            }
-        }
-        Ok(round)
-    }
-
-    fn measure(&self, command: &[String], setting: Setting, speech: Speech) -> io::Result<Vec<f64>> {
-        self.case.measure(&Server::start(command)?, setting, speech)
-    }
-}
-
-/// The command of our room, in which nobody is slowed down.
-pub(crate) fn room() -> io::Result<Vec<String>> {
-    Ok([beside_or_fail("chat-server")?, ["--rate", "off"].map(str::to_owned).to_vec()].concat())
-}
-
-/// The command of one of our servers, if it has been built.
-pub(crate) fn beside(program: &str) -> io::Result<Option<Vec<String>>> {
-    let path: PathBuf = env::current_exe()?.with_file_name(program);
-    let command = [&path.display().to_string(), "--listen", "0", "--stdin", "ignore"].map(str::to_owned).to_vec();
-    Ok(path.exists().then_some(command))
-}
-
-/// The same, where there is nothing to do without it.
-pub(crate) fn beside_or_fail(program: &str) -> io::Result<Vec<String>> {
-    beside(program)?.ok_or_else(|| {
-        io::Error::other(format!(
-            "no {program} beside switchboard-bench: build it with `cargo build --release --workspace`"
-        ))
-    })
+    Ok(Contest::new(case, contestants))
 }
 
 /// Splits at blanks; there is no quoting.
 fn words(command: &str) -> Vec<String> {
     command.split_whitespace().map(str::to_owned).collect()
+}
+
+/// As `date` tells it: the standard library has no calendar.
+fn today() -> io::Result<String> {
+    let output = Command::new("date").args(["-u", "+%F"]).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -18,7 +18,6 @@ pub(crate) enum Counter {
     /// By callgrind, a tool of valgrind. Only in user space: the kernel's are not seen.
     Instructions,
     /// By strace.
-    #[expect(dead_code)]
     SystemCalls,
 }
 
@@ -77,7 +76,13 @@ impl Counter {
                     format!("--callgrind-out-file={report}"),
                 ]
             }
-            Counter::SystemCalls => ["strace", "-c", "-f", "-o", &report.to_string()].map(str::to_owned).to_vec(),
+            // strace(1): told to write to a file, it ignores SIGTERM without -I. Killed, it would leave the server behind:
+            // setpriv, of util-linux as taskset is, ties the two.
+            Counter::SystemCalls => {
+                let words =
+                    ["strace", "-c", "-f", "-I", "2", "-o", &report.to_string(), "setpriv", "--pdeathsig", "KILL"];
+                words.map(str::to_owned).to_vec()
+            }
         }
     }
 }

@@ -22,6 +22,9 @@ const PROBE: u8 = b'#';
 /// How long all members may take to join.
 const JOINING: Duration = Duration::from_secs(20);
 
+/// So many enter before what they hear of each other is read.
+const ENTERING: usize = 100;
+
 /// Who is in the room, and what is said. In the texts `\r` and `\n` are the control characters, `{n}` the speaker's number.
 #[derive(Args)]
 pub(crate) struct Plan {
@@ -45,6 +48,9 @@ pub(crate) struct Plan {
     /// What each connection sends first, such as 'm{n}\n'
     #[arg(long, default_value = "")]
     pub(crate) join: String,
+    /// What a publisher sends first instead
+    #[arg(long)]
+    pub(crate) publisher_join: Option<String>,
     /// What goes before each publication
     #[arg(long, default_value = "")]
     pub(crate) prefix: String,
@@ -67,6 +73,7 @@ impl Plan {
             window: 16,
             millis: 1000,
             join: String::new(),
+            publisher_join: None,
             prefix: String::new(),
             suffix: "\\n".to_owned(),
             pid: None,
@@ -123,23 +130,11 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
 /// had joined.
 ///
 /// # Errors
-/// As [`run`], or nothing was delivered for [`dial::PATIENCE`].
+/// As [`run`], or nothing was sent for [`dial::PATIENCE`].
 pub(crate) fn publish(plan: &Plan, publications: u64) -> io::Result<()> {
     let mut room = Room::connect(plan)?;
-    room.most = publications.saturating_sub(room.join()?);
-    let (wanted, mut newest) = (room.most * plan.members, Instant::now());
-    while room.deliveries < wanted {
-        let before = room.deliveries;
-        room.publish()?;
-        room.read(Duration::from_millis(10))?;
-        if room.deliveries > before {
-            newest = Instant::now();
-        } else if newest.elapsed() > dial::PATIENCE {
-            let text = format!("{before} of {wanted} deliveries came, and then none for {:?}", dial::PATIENCE);
-            return Err(io::Error::other(text));
-        }
-    }
-    Ok(())
+    let probes = room.join()?;
+    room.deliver(publications.saturating_sub(probes))
 }
 
 impl fmt::Display for Report {
@@ -157,7 +152,8 @@ impl fmt::Display for Report {
     }
 }
 
-struct Room {
+/// Members who have all joined, and publishers.
+pub(crate) struct Room {
     epoll: Epoll,
     events: Events,
     buffer: Vec<u8>,
@@ -188,6 +184,17 @@ struct Publisher {
 }
 
 impl Room {
+    /// A room in which everybody has joined, and nothing is on its way any more.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub(crate) fn assemble(plan: &Plan) -> io::Result<Room> {
+        let mut room = Room::connect(plan)?;
+        room.join()?;
+        room.deliver(1)?;
+        Ok(room)
+    }
+
     fn connect(plan: &Plan) -> io::Result<Room> {
         let (members, publishers) = (plan.members as usize, plan.publishers as usize);
         dial::prepare(members + publishers)?;
@@ -206,7 +213,6 @@ impl Room {
         };
         for nth in 0..members + publishers {
             let stream = dial::dial(plan.target, nth)?;
-            kernel::write(&stream, &expand(&plan.join, nth))?;
             stream.set_nonblocking(true)?;
             room.epoll.add(&stream, nth, READABLE)?;
             if nth < members {
@@ -214,10 +220,23 @@ impl Room {
             } else {
                 room.publishers.push(Publisher::new(stream, plan, nth));
             }
-            // Who joined hears who joins; unread, that would fill the queues of the server.
-            room.read(Duration::ZERO)?;
         }
+        room.enter(plan)?;
         Ok(room)
+    }
+
+    /// Has each connection send what it has to send first. Who joined hears who joins: unread, that would fill the queues
+    /// of the server, and the kernel's.
+    fn enter(&mut self, plan: &Plan) -> io::Result<()> {
+        let publishers = plan.publisher_join.as_ref().unwrap_or(&plan.join);
+        for nth in 0..self.members.len() + self.publishers.len() {
+            let text = if nth < self.members.len() { &plan.join } else { publishers };
+            kernel::write(self.stream(nth), &expand(text, nth))?;
+            if nth.is_multiple_of(ENTERING) {
+                while self.read(Duration::ZERO)? > 0 {}
+            }
+        }
+        Ok(())
     }
 
     /// Publishes probes until each member has seen one: a server may admit a publisher before a member that came earlier.
@@ -238,6 +257,23 @@ impl Room {
             self.read(Duration::from_millis(10))?;
         }
         Ok(probes)
+    }
+
+    /// Publishes so often, and waits until every member has heard it all.
+    fn deliver(&mut self, publications: u64) -> io::Result<()> {
+        self.most = self.published + publications;
+        let (wanted, mut newest) = (self.most * self.members.len() as u64, Instant::now());
+        while self.deliveries < wanted {
+            let before = self.deliveries;
+            self.publish()?;
+            if self.read(Duration::from_millis(10))? > 0 {
+                newest = Instant::now();
+            } else if newest.elapsed() > dial::PATIENCE {
+                let text = format!("{before} of {wanted} deliveries came, and then nothing for {:?}", dial::PATIENCE);
+                return Err(io::Error::other(text));
+            }
+        }
+        Ok(())
     }
 
     fn drive(&mut self, until: Instant) -> io::Result<()> {
@@ -266,8 +302,16 @@ impl Room {
         Ok(())
     }
 
-    /// Reads once from each connection that is ready, and waits for one no longer than `limit`.
-    fn read(&mut self, limit: Duration) -> io::Result<()> {
+    /// Members come first, then publishers.
+    fn stream(&self, nth: usize) -> &TcpStream {
+        match self.members.get(nth) {
+            Some(member) => &member.stream,
+            None => &self.publishers[nth - self.members.len()].stream,
+        }
+    }
+
+    /// Reads once from each connection that is ready, and waits for one no longer than `limit`. Returns how many were.
+    fn read(&mut self, limit: Duration) -> io::Result<usize> {
         self.epoll.wait(&mut self.events, Some(limit))?;
         for ready in self.events.iter() {
             let stream = match self.members.get(ready.token) {
@@ -285,7 +329,7 @@ impl Room {
                 self.bytes += count as u64;
             }
         }
-        Ok(())
+        Ok(self.events.iter().count())
     }
 }
 
@@ -304,11 +348,14 @@ impl Member {
 impl Publisher {
     fn new(stream: TcpStream, plan: &Plan, number: usize) -> Publisher {
         let around = |payload: Vec<u8>| [expand(&plan.prefix, number), payload, expand(&plan.suffix, number)].concat();
-        let mut payload: Vec<u8> = (b'a'..=b'z').cycle().take(plan.size as usize).collect();
-        payload[0] = MARK;
-        let publication = around(payload);
+        // As long as each other, since a prefix may tell the length.
+        let text = |mark| {
+            let letters = (b'a'..=b'z').cycle().take(plan.size as usize - 1);
+            around(std::iter::once(mark).chain(letters).collect())
+        };
+        let publication = text(MARK);
         let sent = publication.len();
-        Publisher { stream, publication, probe: around(vec![PROBE]), sent }
+        Publisher { stream, publication, probe: text(PROBE), sent }
     }
 
     fn is_at_rest(&self) -> bool {

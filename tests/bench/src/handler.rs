@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 /// What a server does to the bytes that it is sent.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Handler {
     /// Send them back unchanged
     Echo,
@@ -16,14 +16,6 @@ impl Handler {
     pub(crate) fn apply(self, bytes: &mut [u8]) {
         if self == Handler::Upper {
             bytes.make_ascii_uppercase();
-        }
-    }
-
-    /// The program of ours that does it.
-    pub(crate) fn server(self) -> &'static str {
-        match self {
-            Handler::Echo => "echo-server",
-            Handler::Upper => "uppercase-server",
         }
     }
 

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -61,25 +62,53 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let before = process::memory(plan.pid)?;
 
     let begin = Instant::now();
-    let mut idle = (1..=connections).map(|nth| dial::dial(plan.target, nth)).collect::<io::Result<Vec<_>>>()?;
-    // Connections are accepted in their order: when the last is answered, the server has them all.
-    if let Some(last) = idle.last_mut() {
-        exchange(last, plan.handler)?;
-    }
+    let _idle = crowd(plan.target, 1..=connections, plan.handler)?;
     let opening = begin.elapsed().as_secs_f64();
     let grown = process::memory(plan.pid)?.saturating_sub(before);
-
-    let mut samples = Vec::with_capacity(plan.requests as usize);
-    for _ in 0..plan.requests {
-        samples.push(u32::try_from(exchange(&mut active, plan.handler)?.as_nanos()).unwrap_or(u32::MAX));
-    }
-    samples.sort_unstable();
+    let (p50, p99) = latency(&mut active, plan.requests, plan.handler)?;
     Ok(Report {
         bytes_per_connection: grown as f64 / connections as f64,
         connects_per_second: connections as f64 / opening,
-        p50: stats::percentile(&samples, 0.50) / 1e3,
-        p99: stats::percentile(&samples, 0.99) / 1e3,
+        p50,
+        p99,
     })
+}
+
+/// The 50th and the 99th percentile of one connection's time to an answer, in microseconds: first among `few` that say
+/// nothing, then among `many`.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn among(target: SocketAddrV4, (few, many): (usize, usize), requests: u64) -> io::Result<[(f64, f64); 2]> {
+    dial::prepare(many + 1)?;
+    let mut active = dial::dial(target, 0)?;
+    let _first = crowd(target, 1..=few, Handler::Echo)?;
+    let among_few = latency(&mut active, requests, Handler::Echo)?;
+    let _rest = crowd(target, few + 1..=many, Handler::Echo)?;
+    Ok([among_few, latency(&mut active, requests, Handler::Echo)?])
+}
+
+/// Connections that say nothing, all of them taken up by the server.
+pub(crate) fn crowd(
+    target: SocketAddrV4,
+    numbers: RangeInclusive<usize>,
+    handler: Handler,
+) -> io::Result<Vec<TcpStream>> {
+    let mut idle = numbers.map(|nth| dial::dial(target, nth)).collect::<io::Result<Vec<_>>>()?;
+    // Connections are accepted in their order: when the last is answered, the server has them all.
+    if let Some(last) = idle.last_mut() {
+        exchange(last, handler)?;
+    }
+    Ok(idle)
+}
+
+fn latency(active: &mut TcpStream, requests: u64, handler: Handler) -> io::Result<(f64, f64)> {
+    let mut samples = Vec::with_capacity(requests as usize);
+    for _ in 0..requests {
+        samples.push(u32::try_from(exchange(active, handler)?.as_nanos()).unwrap_or(u32::MAX));
+    }
+    samples.sort_unstable();
+    Ok((stats::percentile(&samples, 0.50) / 1e3, stats::percentile(&samples, 0.99) / 1e3))
 }
 
 impl fmt::Display for Report {
@@ -99,13 +128,23 @@ fn exchange(stream: &mut TcpStream, handler: Handler) -> io::Result<Duration> {
 
 /// The same, with another patience.
 pub(crate) fn exchange_within(stream: &mut TcpStream, handler: Handler, patience: Duration) -> io::Result<Duration> {
+    let begin = Instant::now();
+    ask(stream)?;
+    hear(stream, handler, patience)?;
+    Ok(begin.elapsed())
+}
+
+/// Sends one request.
+pub(crate) fn ask(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(REQUEST)
+}
+
+/// Waits for its reply.
+pub(crate) fn hear(stream: &mut TcpStream, handler: Handler, patience: Duration) -> io::Result<()> {
     let mut reply = [0; REQUEST.len()];
-    let mut expected = *b"is anyone awake?\n";
+    let mut expected = REQUEST.to_vec();
     handler.apply(&mut expected);
     stream.set_read_timeout(Some(patience))?;
-    let begin = Instant::now();
-    stream.write_all(REQUEST)?;
     stream.read_exact(&mut reply).map_err(|error| io::Error::new(error.kind(), format!("no reply: {error}")))?;
-    let took = begin.elapsed();
-    if reply == expected { Ok(took) } else { Err(io::Error::other("the reply is not what it should be")) }
+    if reply == expected[..] { Ok(()) } else { Err(io::Error::other("the reply is not what it should be")) }
 }

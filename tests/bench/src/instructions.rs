@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use clap::{Args, ValueEnum};
 
-use crate::compare;
 use crate::counter::Counter;
 use crate::fanout;
 use crate::handler::Handler;
 use crate::load;
+use crate::ours;
 use crate::speech::Speech;
 
 /// Messages of the two runs that are compared. Under callgrind a server is some fifty times slower.
@@ -48,9 +48,9 @@ enum Service {
 /// It cannot be counted, or it is more than is allowed.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     let (what, figure) = match options.service {
-        Service::Echo => ("message", of_replies(Handler::Echo)?),
-        Service::Upper => ("message", of_replies(Handler::Upper)?),
-        Service::Room => ("delivery", of_room()?),
+        Service::Echo => ("message", of_replies(&ours::replying(Handler::Echo)?, Handler::Echo)?),
+        Service::Upper => ("message", of_replies(&ours::replying(Handler::Upper)?, Handler::Upper)?),
+        Service::Room => ("delivery", of_room(&ours::room()?)?),
     };
     println!("{figure:.1} instructions/{what}");
     match options.most {
@@ -62,25 +62,23 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     }
 }
 
-/// Of our server for that, 64 bytes a message at 50 connections.
-fn of_replies(handler: Handler) -> io::Result<f64> {
-    let command = unhurried(compare::beside_or_fail(handler.server())?);
-    Counter::Instructions.each(&command, MESSAGES, |server, messages| {
+/// Of a server of ours for that, 64 bytes a message at 50 connections.
+pub(crate) fn of_replies(command: &[String], handler: Handler) -> io::Result<f64> {
+    Counter::Instructions.each(&unhurried(command), MESSAGES, |server, messages| {
         load::send(&load::Plan { handler, ..load::Plan::to(server.address) }, messages)
     })
 }
 
-/// Of our room of 100, with 4 publishers and 16 publications under way.
-fn of_room() -> io::Result<f64> {
-    let command = unhurried(compare::room()?);
+/// Of a room of ours with 100 members, with 4 publishers and 16 publications under way.
+pub(crate) fn of_room(command: &[String]) -> io::Result<f64> {
     let deliveries = PUBLICATIONS.start * MEMBERS..PUBLICATIONS.end * MEMBERS;
-    Counter::Instructions.each(&command, deliveries, |server, deliveries| {
+    Counter::Instructions.each(&unhurried(command), deliveries, |server, deliveries| {
         let plan = fanout::Plan { members: MEMBERS, ..fanout::Plan::to(server.address) };
         fanout::publish(&Speech::Chat.used_in(plan), deliveries / MEMBERS)
     })
 }
 
 /// The server that does not complain of turns that take long: under callgrind they do.
-fn unhurried(command: Vec<String>) -> Vec<String> {
-    [command, ["--slow-turn", "off"].map(str::to_owned).to_vec()].concat()
+fn unhurried(command: &[String]) -> Vec<String> {
+    [command, &["--slow-turn", "off"].map(str::to_owned)].concat()
 }

@@ -8,14 +8,16 @@
 //! | [`kernel`] | the system calls, each behind a safe function; the only unsafe code |
 //! | [`floor_echo`], [`floor_fanout`] | the floors |
 //! | [`models`] | blocking servers, as they are built without a readiness loop |
-//! | [`dial`], [`load`], [`fanout`], [`idle`] | the clients: each bounded in count and time |
+//! | [`ours`], [`peers`] | the commands of our servers and the floors, and of other people's |
+//! | [`dial`], [`load`], [`connect`], [`fanout`], [`idle`] | the clients: each bounded in count and time |
 //! | [`crowd`], [`capacity`] | clients of whom some may wait in vain, and how many do not |
 //! | [`handler`], [`speech`] | what a server does to bytes, and how a room is spoken to |
 //! | [`server`], [`process`] | a server as a child process, pinned to its core; its CPU time and memory |
-//! | [`cases`], [`compare`] | what is measured, and in which order |
+//! | [`cases`], [`measure`] | what is measured, and how a contestant is given it |
+//! | [`contest`], [`compare`], [`outcome`] | who competes in which order, and what was found |
 //! | [`counter`], [`instructions`] | what a server executes for each message, and whether that is too much |
 //! | [`survey`] | the same for the blocking servers and the readiness loop |
-//! | [`stats`], [`table`], [`plot`] | medians of pair ratios, and how they are shown |
+//! | [`stats`], [`table`], [`charts`], [`plot`], [`document`] | medians of ratios within rounds, and how they are shown |
 //! | [`progress`] | what is said while it goes on |
 //!
 //! `docs/performance.md` explains the method, and `docs/io-models.md` the blocking servers. Times are not
@@ -23,10 +25,14 @@
 
 mod capacity;
 mod cases;
+mod charts;
 mod compare;
+mod connect;
+mod contest;
 mod counter;
 mod crowd;
 mod dial;
+mod document;
 mod fanout;
 mod floor_echo;
 mod floor_fanout;
@@ -35,7 +41,11 @@ mod idle;
 mod instructions;
 mod kernel;
 mod load;
+mod measure;
 mod models;
+mod ours;
+mod outcome;
+mod peers;
 mod plot;
 mod process;
 mod progress;
@@ -44,6 +54,8 @@ mod speech;
 mod stats;
 mod survey;
 mod table;
+#[cfg(feature = "peers")]
+mod tokio_echo;
 
 use std::process::ExitCode;
 
@@ -63,6 +75,9 @@ enum Command {
     FloorEcho(floor_echo::Options),
     /// Serve one room with nothing but system calls
     FloorFanout(floor_fanout::Options),
+    /// Serve echo with tokio
+    #[cfg(feature = "peers")]
+    TokioEcho(tokio_echo::Options),
     /// Serve uppercase by threads or processes that wait
     ServeModel(models::Options),
     /// Send messages, each batch when the last one is back, and check every byte
@@ -85,6 +100,8 @@ fn main() -> ExitCode {
     let result = match Options::parse().command {
         Command::FloorEcho(options) => floor_echo::serve(&options),
         Command::FloorFanout(options) => floor_fanout::serve(&options),
+        #[cfg(feature = "peers")]
+        Command::TokioEcho(options) => tokio_echo::serve(&options),
         Command::ServeModel(options) => models::serve(&options),
         Command::Load(plan) => load::run(&plan).map(|report| println!("{report}")),
         Command::Fanout(plan) => fanout::run(&plan).map(|report| println!("{report}")),

@@ -1,7 +1,7 @@
 //! A server as a child process: pinned to its core, found by the line that it prints, ended when it is dropped.
 
 use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -12,6 +12,9 @@ use crate::kernel;
 /// The core that every server runs on; the load has another.
 const CORE: &str = "0";
 
+/// In a command, the place of the port of a server that cannot pick one.
+pub(crate) const PORT: &str = "{port}";
+
 /// How long a server may take until it listens, and until it has ended when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -20,28 +23,51 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddrV4,
     /// Kept open, so that a server which prints more does not find its output closed.
-    _output: BufReader<ChildStdout>,
+    _output: Option<BufReader<ChildStdout>>,
 }
 
 impl Server {
-    /// Starts `command` (program and arguments) and waits for its first line, `listening on 127.0.0.1:PORT`.
+    /// Starts `command` (program and arguments) and waits for its first line, `listening on 127.0.0.1:PORT`. One that has
+    /// [`PORT`] in it is given a free port instead, and waited for until it takes connections there.
     ///
     /// # Errors
-    /// It could not be started, or the line did not come in time.
+    /// It could not be started, or did not listen in time.
     pub(crate) fn start(command: &[String]) -> io::Result<Server> {
-        let mut pinned = Command::new("taskset");
-        pinned.args(["-c", CORE]).args(command).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = kernel::end_with_parent(&mut pinned)
-            .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("taskset (of util-linux): {error}")))?;
-        let output = child.stdout.take().map(BufReader::new).ok_or(io::ErrorKind::BrokenPipe)?;
+        if command.iter().any(|word| word == PORT) {
+            return Server::start_on_free_port(command);
+        }
+        let (mut child, output) = spawn(command)?;
         match first_line(output) {
-            Ok((address, output)) => Ok(Server { child, address, _output: output }),
+            Ok((address, output)) => Ok(Server { child, address, _output: Some(output) }),
             Err(error) => {
                 end(&mut child);
-                Err(io::Error::other(format!("`{}`: {error}", command.join(" "))))
+                Err(blame(command, &error))
             }
         }
+    }
+
+    /// Another program may take the port before the server does; then the server ends, and that is seen.
+    fn start_on_free_port(command: &[String]) -> io::Result<Server> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let number = port.to_string();
+        let command: Vec<String> =
+            command.iter().map(|word| if word == PORT { number.clone() } else { word.clone() }).collect();
+        let (child, mut output) = spawn(&command)?;
+        // What it says is of no interest, and must not fill the pipe. The thread ends with the child.
+        thread::spawn(move || io::copy(&mut output, &mut io::sink()));
+        let mut server = Server { child, address, _output: None };
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(address).is_err() {
+            if server.child.try_wait()?.is_some() {
+                return Err(blame(&command, &io::Error::other("it ended before it listened")));
+            }
+            if Instant::now() > deadline {
+                return Err(blame(&command, &io::Error::other(format!("it does not listen within {PATIENCE:?}"))));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(server)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -69,6 +95,22 @@ impl Drop for Server {
     fn drop(&mut self) {
         end(&mut self.child);
     }
+}
+
+fn spawn(command: &[String]) -> io::Result<(Child, BufReader<ChildStdout>)> {
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", CORE]).args(command).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = kernel::end_with_parent(&mut pinned)
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("taskset (of util-linux): {error}")))?;
+    let output = child.stdout.take().map(BufReader::new).ok_or(io::ErrorKind::BrokenPipe)?;
+    Ok((child, output))
+}
+
+fn blame(command: &[String], error: &io::Error) -> io::Error {
+    // A word of several lines is a program in itself.
+    let words: Vec<&str> = command.iter().map(|word| if word.contains('\n') { "..." } else { word }).collect();
+    io::Error::other(format!("`{}`: {error}", words.join(" ")))
 }
 
 /// Reads on a thread, because a pipe has no read with a time-out; the thread ends with the line or with the child.

@@ -11,16 +11,27 @@ pub(crate) enum Speech {
     Chat,
     /// Lines that hold the nickname already, so that the same bytes are delivered
     Plain,
+    /// Lines without a nickname; the server puts one before each by itself
+    Bare,
+    /// Redis: members subscribe to a channel, and publishers publish to it
+    Redis,
 }
 
 impl Speech {
     /// The plan for a room that is spoken to so.
     pub(crate) fn used_in(self, mut plan: Plan) -> Plan {
+        let publish = format!("*3\\r\\n$7\\r\\nPUBLISH\\r\\n$4\\r\\nroom\\r\\n${}\\r\\n", plan.size);
         let (join, prefix, suffix) = match self {
             Speech::Chat => ("n{n}\\n", "", "\\n"),
             Speech::Plain => ("", "n{n}: ", "\\n"),
+            Speech::Bare => ("", "", "\\n"),
+            Speech::Redis => ("SUBSCRIBE room\\r\\n", &*publish, "\\r\\n"),
         };
         (plan.join, plan.prefix, plan.suffix) = (join.into(), prefix.into(), suffix.into());
+        if self == Speech::Redis {
+            // Who has subscribed may not publish.
+            plan.publisher_join = Some(String::new());
+        }
         plan
     }
 }

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::capacity::{self, End};
-use crate::compare;
 use crate::crowd;
 use crate::models::conversation;
+use crate::ours;
 use crate::progress::{self, Progress};
 use crate::server::Server;
 use report::Survey;
@@ -131,7 +131,7 @@ impl Way {
             command.extend(guard.iter().flat_map(|most| ["--most".to_owned(), most.to_string()]));
             Way { name, command, guard }
         };
-        let command = compare::beside("uppercase-server")?
+        let command = ours::beside("uppercase-server")?
             .ok_or_else(|| io::Error::other(format!("no uppercase-server beside {this}: build it")))?;
         Ok([
             blocking("one at a time", "one-at-a-time", None),

@@ -1,74 +1,83 @@
-//! The table: for each figure of each case the medians, and the median of the ratios within the rounds.
+//! The tables: for each figure of each case the medians, and the medians of the ratios within the rounds.
 
-use std::fmt;
 use std::fs;
 
+use crate::cases::Service;
+use crate::contest::{self, FLOOR, FLOOR_AGAIN, OURS};
+use crate::outcome::Outcome;
 use crate::stats::Spread;
 
-/// What was measured in one round, each a list of the case's figures.
-#[derive(Default)]
-pub(crate) struct Round {
-    pub(crate) ours: Vec<f64>,
-    pub(crate) floor: Vec<f64>,
-    pub(crate) floor_again: Vec<f64>,
+/// What stands where there is nothing.
+const NOTHING: &str = "-";
+
+/// Ours against the floor, and the floor against itself: what a ratio of 1 looks like here and now.
+pub(crate) fn floors(outcomes: &[Outcome]) -> String {
+    let mut text =
+        "| case | figure | ours | floor | ours/floor | floor/floor |\n|---|---|--:|--:|---|---|\n".to_owned();
+    rows(&mut text, outcomes, |outcome, nth| {
+        let cells = [
+            middle(outcome.spread(OURS, nth)),
+            middle(outcome.spread(FLOOR, nth)),
+            whole(outcome.ratio((OURS, FLOOR), nth)),
+            whole(outcome.ratio((FLOOR_AGAIN, FLOOR), nth)),
+        ];
+        cells.join(" | ")
+    });
+    text
 }
 
-/// All results, shown as a Markdown table.
-pub(crate) struct Table {
-    title: String,
-    rows: Vec<Row>,
+/// Ours against the peers: a table for each group of cases that the same peers compete in.
+pub(crate) fn peers(outcomes: &[Outcome]) -> Vec<String> {
+    let rooms = outcomes.iter().partition::<Vec<_>, _>(|outcome| outcome.case.service() != Service::Room);
+    [rooms.0, rooms.1].into_iter().filter_map(|group| peers_of(&group)).collect()
 }
 
-struct Row {
-    case: String,
-    figure: &'static str,
-    ours: Spread,
-    floor: Spread,
-    ratio: Spread,
-    /// The floor against itself: what a ratio of 1 looks like here and now.
-    noise: Spread,
-}
-
-impl Table {
-    pub(crate) fn new(title: String) -> Table {
-        Table { title, rows: Vec::new() }
+/// None if nobody competes with us.
+fn peers_of(outcomes: &[&Outcome]) -> Option<String> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in outcomes.iter().flat_map(|outcome| &outcome.names).filter(|name| contest::is_peer(name)) {
+        if !names.contains(name) {
+            names.push(name);
+        }
     }
+    if names.is_empty() {
+        return None;
+    }
+    let columns: String = names.iter().map(|name| [" ", name, " | ours/", name, " |"].concat()).collect();
+    let rule = "--:|---|".repeat(names.len());
+    let mut text = format!("| case | figure | ours |{columns}\n|---|---|--:|{rule}\n");
+    let against = outcomes.iter().copied().filter(|outcome| outcome.names.iter().any(|name| contest::is_peer(name)));
+    rows(&mut text, against, |outcome, nth| {
+        let ours = middle(outcome.spread(OURS, nth));
+        let peer = |name: &&str| {
+            format!(" | {} | {}", middle(outcome.spread(name, nth)), whole(outcome.ratio((OURS, name), nth)))
+        };
+        ours + &names.iter().map(peer).collect::<String>()
+    });
+    Some(text)
+}
 
-    /// Adds a row a figure.
-    pub(crate) fn add(&mut self, case: String, figures: &[&'static str], rounds: &[Round]) {
-        let mut case = case;
-        for (nth, figure) in figures.iter().enumerate() {
-            self.rows.push(Row {
-                case: std::mem::take(&mut case),
-                figure,
-                ours: Spread::of(rounds.iter().map(|round| round.ours[nth])),
-                floor: Spread::of(rounds.iter().map(|round| round.floor[nth])),
-                ratio: Spread::of(rounds.iter().map(|round| round.ours[nth] / round.floor[nth])),
-                noise: Spread::of(rounds.iter().map(|round| round.floor_again[nth] / round.floor[nth])),
-            });
+/// A row a figure, each with its case, its name and these cells. The case is named once.
+fn rows<'a>(
+    text: &mut String,
+    outcomes: impl IntoIterator<Item = &'a Outcome>,
+    cells: impl Fn(&Outcome, usize) -> String,
+) {
+    for outcome in outcomes {
+        let mut case = outcome.case.name();
+        for (nth, figure) in outcome.case.figures().iter().enumerate() {
+            let row = format!("| {} | {figure} | {} |\n", std::mem::take(&mut case), cells(outcome, nth));
+            text.push_str(&row);
         }
     }
 }
 
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}; median (quartiles); {}\n", self.title, machine())?;
-        writeln!(f, "| case | figure | ours | floor | ours/floor | floor/floor |")?;
-        writeln!(f, "|---|---|--:|--:|---|---|")?;
-        for row in &self.rows {
-            writeln!(
-                f,
-                "| {:<16} | {:<18} | {:>9} | {:>9} | {} | {} |",
-                row.case,
-                row.figure,
-                figure(row.ours.median),
-                figure(row.floor.median),
-                ratio(&row.ratio),
-                ratio(&row.noise)
-            )?;
-        }
-        Ok(())
-    }
+fn middle(spread: Option<Spread>) -> String {
+    spread.map_or(NOTHING.to_owned(), |spread| figure(spread.median))
+}
+
+fn whole(spread: Option<Spread>) -> String {
+    spread.map_or(NOTHING.to_owned(), |spread| ratio(&spread))
 }
 
 /// Three digits or more; no digits that the next run would change.
@@ -91,4 +100,44 @@ pub(crate) fn machine() -> String {
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{}, Linux {}", model.map_or("unknown processor", |(_, name)| name.trim()), kernel.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::Case;
+    use crate::outcome::tests::drifting;
+
+    #[test]
+    fn a_case_is_named_once_and_what_is_missing_is_a_dash() {
+        let text = floors(&[drifting()]);
+        let rows: Vec<&str> = text.lines().skip(2).collect();
+        assert_eq!(rows[0], "| connect, ask, close | connections/s | 165 | 110 | 1.500 (1.500 1.500) | - |");
+        assert_eq!(rows[1], "|  | CPU us/connection | 1.00 | 2.00 | 0.500 (0.500 0.500) | - |");
+    }
+
+    #[test]
+    fn peers_have_a_table_a_service_and_rows_have_as_many_cells_as_the_head() {
+        let mut room = drifting();
+        room.case = Case::Room { members: 100, window: 16 };
+        room.names[2] = "another";
+        let mut alone = drifting();
+        alone.names.truncate(2);
+        let tables = peers(&[drifting(), room, alone]);
+        assert_eq!(tables.len(), 2);
+        assert!(tables[0].starts_with("| case | figure | ours | peer | ours/peer |"), "{}", tables[0]);
+        assert!(tables[1].starts_with("| case | figure | ours | another | ours/another |"), "{}", tables[1]);
+        for table in &tables {
+            assert_eq!(table.lines().count(), 4, "{table}");
+            let cells: Vec<usize> = table.lines().map(|line| line.matches('|').count()).collect();
+            assert!(cells.iter().all(|count| *count == cells[0]), "{table}");
+        }
+    }
+
+    #[test]
+    fn nobody_to_compare_with_is_no_table() {
+        let mut alone = drifting();
+        alone.names.truncate(2);
+        assert!(peers(&[alone]).is_empty());
+    }
 }

@@ -1,0 +1,45 @@
+//! Echo as it is written with tokio: one thread, a task and a buffer of 64 KiB for each connection.
+//!
+//! A peer to compare with, built only with the feature `peers`. No limits, no way to stop.
+
+use std::io;
+
+use clap::Args;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::kernel;
+
+/// How to serve.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Port on 127.0.0.1; 0 picks one
+    port: u16,
+}
+
+/// Serves until the process is ended.
+pub(crate) fn serve(options: &Options) -> io::Result<()> {
+    kernel::raise_descriptor_limit()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(accept(options.port))
+}
+
+async fn accept(port: u16) -> io::Result<()> {
+    let listener = TcpListener::from_std(kernel::listen(port, 1024)?)?;
+    println!("listening on {}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(answer(stream));
+    }
+}
+
+/// A connection that fails has nobody left to tell.
+async fn answer(mut stream: TcpStream) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        if stream.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}
