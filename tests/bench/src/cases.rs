@@ -31,6 +31,16 @@ pub(crate) enum Case {
     Instructions { service: Service },
 }
 
+/// Cases that are shown together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chapter {
+    Echo,
+    Uppercase,
+    Rooms,
+    Crowds,
+    Counts,
+}
+
 /// Who takes part in a case beside our server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
@@ -93,6 +103,16 @@ impl Case {
         }
     }
 
+    pub(crate) fn chapter(self) -> Chapter {
+        match self {
+            Case::Reply { handler: Handler::Echo, .. } => Chapter::Echo,
+            Case::Reply { handler: Handler::Upper, .. } => Chapter::Uppercase,
+            Case::Room { .. } => Chapter::Rooms,
+            Case::Connect | Case::Idle { .. } | Case::Active { .. } | Case::Stop { .. } => Chapter::Crowds,
+            Case::SystemCalls | Case::Instructions { .. } => Chapter::Counts,
+        }
+    }
+
     pub(crate) fn service(self) -> Service {
         match self {
             Case::Reply { handler, .. } => Service::Reply(handler),
@@ -140,6 +160,23 @@ impl Case {
             Case::SystemCalls | Case::Instructions { .. } => asked.min(ROUNDS_OF_COUNTING),
             Case::Idle { .. } | Case::Active { .. } | Case::Stop { .. } => asked.min(ROUNDS_OF_CROWDS),
             _ => asked,
+        }
+    }
+}
+
+impl Chapter {
+    /// In the order of the page.
+    pub(crate) const ALL: [Chapter; 5] =
+        [Chapter::Echo, Chapter::Uppercase, Chapter::Rooms, Chapter::Crowds, Chapter::Counts];
+
+    /// Its heading.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Chapter::Echo => "Echo",
+            Chapter::Uppercase => "Uppercase",
+            Chapter::Rooms => "Rooms",
+            Chapter::Crowds => "Coming, waiting, going",
+            Chapter::Counts => "Counts",
         }
     }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::cases::{self, Case, Field, Service};
 use crate::contest::{Contest, Contestant, FLOOR, FLOOR_AGAIN, OURS};
 use crate::counter::Counter;
-use crate::document::Document;
+use crate::document::{self, Document};
 use crate::handler::Handler;
 use crate::ours;
 use crate::outcome::Outcome;
@@ -58,7 +58,7 @@ pub(crate) struct Options {
 /// Measures all and prints the tables.
 ///
 /// # Errors
-/// A server could not be started, or failed under the load; there is no table then.
+/// A server could not be started, or failed under the load. The tables show the cases that were over; nothing is written.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     let (asked, millis) = if options.quick { (1, 150) } else { (options.pairs, options.millis) };
     progress::warn_of_noise()?;
@@ -74,9 +74,22 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     for sentence in &missing {
         eprintln!("switchboard-bench: note: {sentence}");
     }
-    let mut progress = Progress::new(contests.iter().map(|contest| contest.case.rounds(asked)).sum());
+    if let Some(directory) = &options.write {
+        document::check(directory)?;
+    }
+    let title = title(options, (asked, millis))?;
     let mut outcomes = Vec::new();
-    for contest in &mut contests {
+    let result = measure(&mut contests, (asked, millis), &mut outcomes);
+    let document = Document { title, peers: peers::versions(), missing, outcomes: &outcomes };
+    print!("{}", document.tables());
+    result?;
+    options.write.as_ref().map_or(Ok(()), |directory| document.write(directory))
+}
+
+/// Adds an outcome for each contest that is over.
+fn measure(contests: &mut [Contest], (asked, millis): (u64, u64), outcomes: &mut Vec<Outcome>) -> io::Result<()> {
+    let mut progress = Progress::new(contests.iter().map(|contest| contest.case.rounds(asked)).sum());
+    for contest in contests {
         let (name, count) = (contest.case.name(), contest.case.rounds(asked));
         let mut rounds = Vec::new();
         for number in 0..count {
@@ -87,13 +100,21 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         outcomes.push(Outcome { case: contest.case, names, rounds });
     }
     progress.end();
-    let title = format!("Taken on {} with {asked} rounds of {millis} ms", today()?);
-    let document = Document { title, peers: peers::versions(), missing, outcomes: &outcomes };
-    if let Some(directory) = &options.write {
-        return document.write(directory);
-    }
-    print!("{}", document.tables());
     Ok(())
+}
+
+/// When and how it was measured. The date is what `date` says: the standard library has no calendar.
+fn title(options: &Options, (rounds, millis): (u64, u64)) -> io::Result<String> {
+    let date = Command::new("date").args(["-u", "+%F"]).output()?.stdout;
+    let command = match &options.write {
+        Some(_) => format!(" with `tests/bench/run --write --pairs {rounds} --millis {millis}`"),
+        None => String::new(),
+    };
+    Ok(format!(
+        "Taken on {}{command}: {rounds} rounds of {millis} ms; load average before it {}",
+        String::from_utf8_lossy(&date).trim(),
+        progress::load_average()?
+    ))
 }
 
 /// What was asked for.
@@ -134,10 +155,4 @@ fn contest(case: Case, options: &Options) -> io::Result<Contest> {
 /// Splits at blanks; there is no quoting.
 fn words(command: &str) -> Vec<String> {
     command.split_whitespace().map(str::to_owned).collect()
-}
-
-/// As `date` tells it: the standard library has no calendar.
-fn today() -> io::Result<String> {
-    let output = Command::new("date").args(["-u", "+%F"]).output()?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

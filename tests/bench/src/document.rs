@@ -6,10 +6,16 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::cases::Chapter;
 use crate::charts;
+use crate::contest;
 use crate::outcome::Outcome;
 use crate::plot;
 use crate::table;
+
+/// The page, and all the rounds.
+const PAGE: &str = "performance.md";
+const RAW: &str = "performance.txt";
 
 /// Between these two lines the page is not written by hand.
 const BEGIN: &str = "<!-- Written by tests/bench/run --write, up to the next mark. -->";
@@ -26,18 +32,39 @@ pub(crate) struct Document<'a> {
     pub(crate) outcomes: &'a [Outcome],
 }
 
+/// Looks for the place for the tables, before anything is measured in vain.
+///
+/// # Errors
+/// The page is not there or has no such place.
+pub(crate) fn check(directory: &Path) -> io::Result<()> {
+    let page = directory.join(PAGE);
+    between_marks(&read(&page)?, "").map(drop).map_err(|error| about(&page, &error))
+}
+
 impl Document<'_> {
     /// The tables, with what has to be known to read them.
     pub(crate) fn tables(&self) -> String {
-        let mut parts =
-            vec![format!("{}; median (quartiles); {}.\n", self.title, table::machine()), table::floors(self.outcomes)];
-        let tables = table::peers(self.outcomes);
-        if !tables.is_empty() {
-            parts.push(format!("Against {}:\n", self.peers.join(", ")));
+        self.with_plots(|_| None)
+    }
+
+    /// The same with a plot before the tables of a chapter, if there is one.
+    fn with_plots(&self, plot: impl Fn(Chapter) -> Option<String>) -> String {
+        let mut parts = vec![format!("{}; median (quartiles); {}.\n", self.title, table::machine())];
+        if self.outcomes.iter().flat_map(|outcome| &outcome.names).any(|name| contest::is_peer(name)) {
+            parts.push(format!("The peers: {}.\n", self.peers.join(", ")));
         }
-        parts.extend(tables);
         if !self.missing.is_empty() {
             parts.push(self.missing.iter().map(|sentence| ["- ", sentence, "\n"].concat()).collect());
+        }
+        for chapter in Chapter::ALL {
+            let outcomes: Vec<_> = self.outcomes.iter().filter(|outcome| outcome.case.chapter() == chapter).collect();
+            if outcomes.is_empty() {
+                continue;
+            }
+            parts.push(format!("### {}\n", chapter.title()));
+            parts.extend(plot(chapter).map(|file| format!("![{}, as a plot]({file})\n", chapter.title())));
+            parts.push(table::floors(&outcomes));
+            parts.extend(table::peers(&outcomes));
         }
         parts.join("\n")
     }
@@ -45,24 +72,32 @@ impl Document<'_> {
     /// Replaces the tables in `performance.md`, and writes `performance.txt` and the plots beside it.
     ///
     /// # Errors
-    /// The page is not there or has no place for the tables, or a file cannot be written.
+    /// As [`check`], or a file cannot be written.
     pub(crate) fn write(&self, directory: &Path) -> io::Result<()> {
-        let page = directory.join("performance.md");
-        let old = fs::read_to_string(&page).map_err(|error| about(&page, &error))?;
-        let mut parts = Vec::new();
-        for (name, charts) in [("echo", charts::echo(self.outcomes)), ("room", charts::room(self.outcomes))] {
+        let page = directory.join(PAGE);
+        let old = read(&page)?;
+        let plots = [(Chapter::Echo, charts::echo(self.outcomes)), (Chapter::Rooms, charts::room(self.outcomes))];
+        for (chapter, charts) in &plots {
             if let Some(charts) = charts {
-                plot::write(&directory.join(format!("performance-{name}.svg")), &charts)?;
-                parts.push(format!("![{name}: the figures below, as a plot](performance-{name}.svg)\n"));
+                plot::write(&directory.join(plot_of(*chapter)), charts)?;
             }
         }
-        parts.push(self.tables());
-        let new = between_marks(&old, &parts.join("\n")).map_err(|error| about(&page, &error))?;
+        let is_plotted = |chapter| plots.iter().any(|(other, charts)| *other == chapter && charts.is_some());
+        let text = self.with_plots(|chapter| is_plotted(chapter).then(|| plot_of(chapter)));
+        let new = between_marks(&old, &text).map_err(|error| about(&page, &error))?;
         fs::write(&page, new).map_err(|error| about(&page, &error))?;
-        let raw = directory.join("performance.txt");
+        let raw = directory.join(RAW);
         let rounds: String = self.outcomes.iter().map(ToString::to_string).collect();
         fs::write(&raw, format!("{}; {}\n{rounds}", self.title, table::machine())).map_err(|error| about(&raw, &error))
     }
+}
+
+fn plot_of(chapter: Chapter) -> String {
+    format!("performance-{}.svg", chapter.title().to_lowercase())
+}
+
+fn read(page: &Path) -> io::Result<String> {
+    fs::read_to_string(page).map_err(|error| about(page, &error))
 }
 
 fn about(path: &Path, error: &io::Error) -> io::Error {
@@ -80,6 +115,7 @@ fn between_marks(page: &str, text: &str) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::Case;
     use crate::outcome::tests::drifting;
 
     #[test]
@@ -102,13 +138,36 @@ mod tests {
         between_marks(include_str!("../../../docs/performance.md"), "new").expect("both marks");
     }
 
-    #[test]
-    fn what_is_left_out_is_said_with_the_tables() {
-        let outcomes = [drifting()];
+    fn document(outcomes: &[Outcome]) -> Document<'_> {
         let missing = vec!["redis is left out: redis-server is not installed".to_owned()];
-        let peers = vec!["A Server 1.2".to_owned()];
-        let text = Document { title: "2 rounds".to_owned(), peers, missing, outcomes: &outcomes }.tables();
+        Document { title: "2 rounds".to_owned(), peers: vec!["A Server 1.2".to_owned()], missing, outcomes }
+    }
+
+    #[test]
+    fn the_tables_say_who_the_peers_are_and_what_is_left_out() {
+        let text = document(&[drifting()]).tables();
+        assert!(text.contains("\nThe peers: A Server 1.2.\n"), "{text}");
         assert!(text.contains("\n- redis is left out: redis-server is not installed\n"), "{text}");
-        assert!(text.contains("\nAgainst A Server 1.2:\n\n| case |"), "{text}");
+        assert!(text.contains("\n### Coming, waiting, going\n\n| case |"), "{text}");
+        assert!(!text.contains("### Rooms"), "{text}");
+    }
+
+    #[test]
+    fn page_raw_figures_and_plots_are_written_side_by_side() {
+        let directory = std::env::temp_dir().join(format!("switchboard-bench-test-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        fs::write(directory.join(PAGE), format!("above\n{BEGIN}\n{END}\nbelow\n")).expect("a page");
+        let room = Outcome { case: Case::Room { members: 100, window: 16 }, ..drifting() };
+        let result = check(&directory).and_then(|()| document(&[room, drifting()]).write(&directory));
+        let text = |name: &str| fs::read_to_string(directory.join(name));
+        let written = (text(PAGE), text(RAW), text("performance-rooms.svg"), text("performance-echo.svg"));
+        fs::remove_dir_all(&directory).expect("it was there");
+        result.expect("all is written");
+        let page = written.0.expect("the page");
+        assert!(page.starts_with("above\n") && page.ends_with("\nbelow\n"), "{page}");
+        assert!(page.contains("### Rooms\n\n![Rooms, as a plot](performance-rooms.svg)\n\n| case |"), "{page}");
+        assert_eq!(written.1.expect("the rounds").lines().count(), 1 + 12);
+        assert!(written.2.expect("a plot").contains("deliveries/s"));
+        assert!(written.3.is_err(), "nothing was measured that could be plotted");
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn of(case: Case) -> io::Result<Vec<Contestant>> {
                 peers.push(peer("python", &["python3", "-c", PYTHON], Speech::Plain));
             }
         }
-        (Case::Room { members, .. }, _) => {
+        (Case::Room { members, window }, _) => {
             if is_installed("redis-server") {
                 // Without its protection, which would refuse all of loopback but 127.0.0.1.
                 let listen = ["redis-server", "--port", PORT, "--bind", "127.0.0.1", "--protected-mode", "no"];
@@ -41,7 +41,8 @@ pub(crate) fn of(case: Case) -> io::Result<Vec<Contestant>> {
                 let rest = ["--save", "", "--appendonly", "no", "--client-output-buffer-limit", "pubsub 0 0 0"];
                 peers.push(peer("redis", &[&listen[..], &rest].concat(), Speech::Redis));
             }
-            if is_installed("ncat") && members <= 100 {
+            // It needs 80 ms for each member that joins.
+            if is_installed("ncat") && members <= 100 && window == 16 {
                 let command = ["ncat", "--chat", "--max-conns", NCAT_MOST, "--listen", "127.0.0.1", PORT];
                 peers.push(peer("ncat", &command, Speech::Bare));
             }

@@ -10,12 +10,17 @@ pub(crate) fn warn_of_noise() -> io::Result<()> {
     if thread::available_parallelism()?.get() != 1 {
         eprintln!("switchboard-bench: note: the load is not pinned to a core of its own; tests/bench/run does that");
     }
-    let averages = fs::read_to_string("/proc/loadavg")?;
-    let last_minute = averages.split(' ').next().and_then(|average| average.parse::<f64>().ok());
-    if let Some(average) = last_minute.filter(|average| *average > 0.5) {
+    let average = load_average()?;
+    if average > 0.5 {
         eprintln!("switchboard-bench: note: other programs are at work, {average} on average in the last minute");
     }
     Ok(())
+}
+
+/// How many programs were at work in the last minute, on average.
+pub(crate) fn load_average() -> io::Result<f64> {
+    let averages = fs::read_to_string("/proc/loadavg")?;
+    averages.split(' ').next().and_then(|average| average.parse().ok()).ok_or(io::ErrorKind::InvalidData.into())
 }
 
 /// A line that is rewritten at a terminal, and a line a step elsewhere.

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use crate::cases::Service;
 use crate::contest::{self, FLOOR, FLOOR_AGAIN, OURS};
 use crate::outcome::Outcome;
 use crate::stats::Spread;
@@ -11,10 +10,10 @@ use crate::stats::Spread;
 const NOTHING: &str = "-";
 
 /// Ours against the floor, and the floor against itself: what a ratio of 1 looks like here and now.
-pub(crate) fn floors(outcomes: &[Outcome]) -> String {
+pub(crate) fn floors(outcomes: &[&Outcome]) -> String {
     let mut text =
         "| case | figure | ours | floor | ours/floor | floor/floor |\n|---|---|--:|--:|---|---|\n".to_owned();
-    rows(&mut text, outcomes, |outcome, nth| {
+    rows(&mut text, outcomes.iter().copied(), |outcome, nth| {
         let cells = [
             middle(outcome.spread(OURS, nth)),
             middle(outcome.spread(FLOOR, nth)),
@@ -26,14 +25,8 @@ pub(crate) fn floors(outcomes: &[Outcome]) -> String {
     text
 }
 
-/// Ours against the peers: a table for each group of cases that the same peers compete in.
-pub(crate) fn peers(outcomes: &[Outcome]) -> Vec<String> {
-    let rooms = outcomes.iter().partition::<Vec<_>, _>(|outcome| outcome.case.service() != Service::Room);
-    [rooms.0, rooms.1].into_iter().filter_map(|group| peers_of(&group)).collect()
-}
-
-/// None if nobody competes with us.
-fn peers_of(outcomes: &[&Outcome]) -> Option<String> {
+/// Ours against the peers. None if nobody competes with us.
+pub(crate) fn peers(outcomes: &[&Outcome]) -> Option<String> {
     let mut names: Vec<&str> = Vec::new();
     for name in outcomes.iter().flat_map(|outcome| &outcome.names).filter(|name| contest::is_peer(name)) {
         if !names.contains(name) {
@@ -105,39 +98,32 @@ pub(crate) fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cases::Case;
     use crate::outcome::tests::drifting;
 
     #[test]
     fn a_case_is_named_once_and_what_is_missing_is_a_dash() {
-        let text = floors(&[drifting()]);
+        let text = floors(&[&drifting()]);
         let rows: Vec<&str> = text.lines().skip(2).collect();
         assert_eq!(rows[0], "| connect, ask, close | connections/s | 165 | 110 | 1.500 (1.500 1.500) | - |");
         assert_eq!(rows[1], "|  | CPU us/connection | 1.00 | 2.00 | 0.500 (0.500 0.500) | - |");
     }
 
     #[test]
-    fn peers_have_a_table_a_service_and_rows_have_as_many_cells_as_the_head() {
-        let mut room = drifting();
-        room.case = Case::Room { members: 100, window: 16 };
-        room.names[2] = "another";
-        let mut alone = drifting();
+    fn every_peer_has_its_columns_and_rows_have_as_many_cells_as_the_head() {
+        let (first, mut second, mut alone) = (drifting(), drifting(), drifting());
+        second.names[2] = "another";
         alone.names.truncate(2);
-        let tables = peers(&[drifting(), room, alone]);
-        assert_eq!(tables.len(), 2);
-        assert!(tables[0].starts_with("| case | figure | ours | peer | ours/peer |"), "{}", tables[0]);
-        assert!(tables[1].starts_with("| case | figure | ours | another | ours/another |"), "{}", tables[1]);
-        for table in &tables {
-            assert_eq!(table.lines().count(), 4, "{table}");
-            let cells: Vec<usize> = table.lines().map(|line| line.matches('|').count()).collect();
-            assert!(cells.iter().all(|count| *count == cells[0]), "{table}");
-        }
+        let table = peers(&[&first, &second, &alone]).expect("there are peers");
+        assert!(table.starts_with("| case | figure | ours | peer | ours/peer | another | ours/another |"), "{table}");
+        assert_eq!(table.lines().count(), 6, "{table}");
+        let cells: Vec<usize> = table.lines().map(|line| line.matches('|').count()).collect();
+        assert!(cells.iter().all(|count| *count == cells[0]), "{table}");
     }
 
     #[test]
     fn nobody_to_compare_with_is_no_table() {
         let mut alone = drifting();
         alone.names.truncate(2);
-        assert!(peers(&[alone]).is_empty());
+        assert!(peers(&[&alone]).is_none());
     }
 }
