@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Only the cases whose name has this in it, such as 'x 50' or 'idle'
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// Without the peers
+    /// Without the peers, as also when --ours, --room or --floor is given
     #[arg(long)]
     no_peers: bool,
     /// Command of another server to measure instead of ours, in the cases of --handler alone
@@ -55,6 +55,12 @@ pub(crate) struct Options {
     write: Option<PathBuf>,
 }
 
+impl Options {
+    fn has_peers(&self) -> bool {
+        !self.no_peers && self.ours.is_none() && self.room.is_none() && self.floor.is_none()
+    }
+}
+
 /// Measures all and prints the tables.
 ///
 /// # Errors
@@ -63,7 +69,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     let (asked, millis) = if options.quick { (1, 150) } else { (options.pairs, options.millis) };
     progress::warn_of_noise()?;
     let mut contests = contests(options)?;
-    let mut missing = if options.no_peers { Vec::new() } else { peers::missing() };
+    let mut missing = if options.has_peers() { peers::missing() } else { Vec::new() };
     contests.retain(|contest| match contest.case.counter().and_then(Counter::missing) {
         Some(program) => {
             missing.push(format!("{} is left out: {program} is not installed", contest.case.name()));
@@ -145,7 +151,7 @@ fn contest(case: Case, options: &Options) -> io::Result<Contest> {
     }
     if case.field() == Field::All {
         contestants.push(Contestant { name: FLOOR_AGAIN, ..contestants[1].clone() });
-        if !options.no_peers {
+        if options.has_peers() {
             contestants.extend(peers::of(case)?);
         }
     }

@@ -1,7 +1,8 @@
 //! A server as a child process: pinned to its core, found by the line that it prints, ended when it is dropped.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -58,7 +59,7 @@ impl Server {
         thread::spawn(move || io::copy(&mut output, &mut io::sink()));
         let mut server = Server { child, address, _output: None };
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
+        while !is_listening(port)? {
             if server.child.try_wait()?.is_some() {
                 return Err(blame(&command, &io::Error::other("it ended before it listened")));
             }
@@ -107,6 +108,13 @@ fn spawn(command: &[String]) -> io::Result<(Child, BufReader<ChildStdout>)> {
     Ok((child, output))
 }
 
+/// Whether somebody listens on that port of 127.0.0.1. It does not connect: a server may end when its first client does.
+fn is_listening(port: u16) -> io::Result<bool> {
+    // proc(5): local address and port, remote ones, and the state, in hexadecimal; 0A is LISTEN.
+    let wanted = format!(" {:08X}:{port:04X} 00000000:0000 0A ", u32::from_le_bytes(Ipv4Addr::LOCALHOST.octets()));
+    Ok(fs::read_to_string("/proc/net/tcp")?.contains(&wanted))
+}
+
 fn blame(command: &[String], error: &io::Error) -> io::Error {
     // A word of several lines is a program in itself.
     let words: Vec<&str> = command.iter().map(|word| if word.contains('\n') { "..." } else { word }).collect();
@@ -140,4 +148,29 @@ fn end(child: &mut Child) {
     // Both fail only when it has ended already and has been waited for.
     child.kill().ok();
     child.wait().ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_is_seen_without_a_connection() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        assert!(is_listening(port).expect("a table of sockets"));
+        drop(listener);
+        assert!(!is_listening(port).expect("a table of sockets"));
+    }
+
+    #[test]
+    fn a_server_that_ends_at_once_is_not_waited_for() {
+        let error = |command: &[&str]| {
+            let command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
+            Server::start(&command).err().expect("it is no server").to_string()
+        };
+        assert!(error(&["true"]).contains("it ended before it said"));
+        assert!(error(&["true", PORT]).contains("it ended before it listened"));
+        assert!(error(&["echo", "hello"]).contains("its first line is `hello`"));
+    }
 }
