@@ -112,7 +112,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let elapsed = begin.elapsed().as_secs_f64();
     let spent = cpu.seconds()?;
     if room.deliveries == deliveries {
-        return Err(io::Error::other(format!("nothing was delivered in {measured:?}")));
+        return Err(io::Error::new(io::ErrorKind::TimedOut, format!("nothing was delivered in {measured:?}")));
     }
     let counts = room.members.iter().map(|member| member.deliveries);
     let count = (room.deliveries - deliveries) as f64;

@@ -80,7 +80,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let elapsed = begin.elapsed().as_secs_f64();
     let spent = cpu.seconds()?;
     if load.samples.is_empty() {
-        return Err(io::Error::other(format!("no whole reply came in {measured:?}")));
+        return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no whole reply came in {measured:?}")));
     }
     let messages = (load.samples.len() as u64 * plan.depth) as f64;
     load.samples.sort_unstable();
