@@ -69,6 +69,8 @@ pub(crate) fn all() -> Vec<Case> {
         }
         cases.push(Case::Reply { handler, connections: 10_000, size: 64, depth: 1 });
     }
+    // Only for the plot.
+    cases.push(Case::Room { members: 10, window: 16 });
     for members in [100, 1000] {
         cases.extend([1, 16, 256].map(|window| Case::Room { members, window }));
     }

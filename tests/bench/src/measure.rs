@@ -93,8 +93,11 @@ fn time_to_stop(contestant: &Contestant, service: Service, connections: u64) -> 
         }
         Service::Room => room = Some(assemble(&server, contestant, connections)?),
     }
-    let took = server.stop()?;
+    let (took, status) = server.stop()?;
     drop((crowd, room));
+    if !status.success() {
+        return Err(io::Error::other(format!("it was asked to end, and ended with {status}")));
+    }
     Ok(took.as_secs_f64() * 1e3)
 }
 

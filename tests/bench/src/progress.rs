@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Says what will widen the spread of the figures.
 pub(crate) fn warn_of_noise() -> io::Result<()> {
@@ -51,8 +51,8 @@ impl Progress {
     }
 
     pub(crate) fn end(&self) {
-        let took = Duration::from_secs(self.begin.elapsed().as_secs());
+        let took = self.begin.elapsed().as_secs();
         let start = if io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
-        writeln!(io::stderr(), "{start}{} rounds in {took:?}", self.steps).ok();
+        writeln!(io::stderr(), "{start}{} rounds in {took} s", self.steps).ok();
     }
 }

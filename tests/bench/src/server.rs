@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -75,20 +75,22 @@ impl Server {
         self.child.id()
     }
 
-    /// Asks it to end, by SIGTERM, and returns how long that took.
+    /// Asks it to end, by SIGTERM, and returns how long that took and how it ended.
     ///
     /// # Errors
     /// It has not ended within [`PATIENCE`].
-    pub(crate) fn stop(mut self) -> io::Result<Duration> {
+    pub(crate) fn stop(mut self) -> io::Result<(Duration, ExitStatus)> {
         let begin = Instant::now();
         kernel::terminate(self.pid())?;
-        while self.child.try_wait()?.is_none() {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok((begin.elapsed(), status));
+            }
             if begin.elapsed() > PATIENCE {
                 return Err(io::Error::other(format!("the server has not ended within {PATIENCE:?} after SIGTERM")));
             }
             thread::sleep(Duration::from_millis(1));
         }
-        Ok(begin.elapsed())
     }
 }
 
