@@ -24,7 +24,7 @@ const DIALLING: Duration = Duration::from_secs(2);
 const SETTLING: Duration = Duration::from_secs(2);
 
 /// How long a server's children may outlive their clients.
-const PARTING: Duration = Duration::from_secs(20);
+const PARTING: Duration = Duration::from_secs(60);
 
 /// Who comes, and for how long.
 pub(crate) struct Plan {
