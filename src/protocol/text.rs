@@ -3,21 +3,20 @@
 //! Invariant: pure functions of what they are given. Replaces nothing that could deceive: that is
 //! [`sanitize`](crate::sanitize)'s.
 
+use memchr::memchr;
 use unicode_normalization::UnicodeNormalization;
 
 /// Appends a text, its names in braces replaced by the values in order. Braces in values mean nothing.
 pub(super) fn fill(out: &mut Vec<u8>, text: &str, values: &[&str]) {
-    let mut values = values.iter();
-    for piece in text.split_inclusive(['{', '}']) {
-        if let Some(plain) = piece.strip_suffix('{') {
-            out.extend_from_slice(plain.as_bytes());
-        } else if piece.ends_with('}') {
-            debug_assert!(values.len() > 0, "{text:?} has more names than values");
-            out.extend_from_slice(values.next().unwrap_or(&"").as_bytes());
-        } else {
-            out.extend_from_slice(piece.as_bytes());
-        }
+    let (mut rest, mut values) = (text.as_bytes(), values.iter());
+    while let Some(start) = memchr(b'{', rest) {
+        let end = memchr(b'}', &rest[start..]).map_or(rest.len(), |length| start + length + 1);
+        debug_assert!(values.len() > 0, "{text:?} has more names than values");
+        out.extend_from_slice(&rest[..start]);
+        out.extend_from_slice(values.next().unwrap_or(&"").as_bytes());
+        rest = &rest[end..];
     }
+    out.extend_from_slice(rest);
     debug_assert!(values.len() == 0, "{text:?} has fewer names than values");
 }
 
