@@ -92,7 +92,7 @@ impl Tables {
         }
     }
 
-    /// A write took a part of a reply, or nothing.
+    /// Queues what a write has left over of a reply, and draws the consequences.
     #[cold]
     fn queue_rest(&mut self, token: Token, [head, tail]: [&[u8]; 2], written: io::Result<usize>) {
         let now = self.nanos();

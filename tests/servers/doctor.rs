@@ -368,7 +368,7 @@ fn a_kill_in_the_midst_of_traffic_leaves_every_patient_whole() {
                     let answered = &answered;
                     scope.spawn(move || {
                         let talks = (1..).take_while(|number| {
-                            let is_answered = tell(&mut peer, &format!("my box {number} is red")).is_some();
+                            let is_answered = peer.tell(&format!("my box {number} is red")).is_some();
                             answered.fetch_add(usize::from(is_answered), Ordering::Relaxed);
                             is_answered
                         });
@@ -390,19 +390,6 @@ fn a_kill_in_the_midst_of_traffic_leaves_every_patient_whole() {
             assert!(boxes.last().is_some_and(|&last| last <= said + 1), "{boxes:?} of {said}");
         }
     }
-}
-
-/// The answer to a line; `None` when the server is gone.
-fn tell(peer: &mut Peer, line: &str) -> Option<String> {
-    use std::io::{Read, Write};
-    peer.socket().write_all(format!("{line}\n").as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    while answer.last() != Some(&b'\n') {
-        let mut byte = [0];
-        peer.socket().read_exact(&mut byte).ok()?;
-        answer.push(byte[0]);
-    }
-    Some(String::from_utf8_lossy(&answer).trim_end().to_owned())
 }
 
 #[test]

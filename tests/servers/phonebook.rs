@@ -157,7 +157,8 @@ fn a_kill_in_the_midst_of_traffic_loses_nothing_that_was_answered() {
                     scope.spawn(move || {
                         let names = (0..).map(|number| format!("r{round} c{client} n{number}"));
                         let told = names.take_while(|name| {
-                            let is_told = tell(&mut peer, &format!("ADD \"{name}\" 1"))
+                            let is_told = peer
+                                .tell(&format!("ADD \"{name}\" 1"))
                                 .is_some_and(|answer| answer == format!("Added: \"{name}\" \"1\""));
                             answered.fetch_add(usize::from(is_told), Ordering::Relaxed);
                             is_told
@@ -179,19 +180,6 @@ fn a_kill_in_the_midst_of_traffic_loses_nothing_that_was_answered() {
     for name in &known {
         assert_eq!(ask(&mut peer, &format!("FIND \"{name}\"")), format!("\"{name}\" \"1\""));
     }
-}
-
-/// The answer to a command; `None` when the server is gone.
-fn tell(peer: &mut Peer, command: &str) -> Option<String> {
-    use std::io::{Read, Write};
-    peer.socket().write_all(format!("{command}\n").as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    while answer.last() != Some(&b'\n') {
-        let mut byte = [0];
-        peer.socket().read_exact(&mut byte).ok()?;
-        answer.push(byte[0]);
-    }
-    Some(String::from_utf8_lossy(&answer).trim_end().to_owned())
 }
 
 #[test]

@@ -146,6 +146,18 @@ impl Peer {
         }
     }
 
+    /// Sends a line and returns the next one; `None` when the server is gone.
+    pub(crate) fn tell(&mut self, line: &str) -> Option<String> {
+        self.socket.write_all(format!("{line}\n").as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        while answer.last() != Some(&b'\n') {
+            let mut byte = [0];
+            self.socket.read_exact(&mut byte).ok()?;
+            answer.push(byte[0]);
+        }
+        Some(String::from_utf8_lossy(&answer).trim_end().to_owned())
+    }
+
     /// Sends `bytes` and expects the same bytes back: the proof that an echo server serves us.
     #[track_caller]
     pub(crate) fn echo(&mut self, bytes: impl AsRef<[u8]>) {
