@@ -7,14 +7,12 @@
 //! ```
 //!
 //! Invariants: a session exists exactly while the phase is `Open` (and until `closed` was called for it); an idle
-//! connection holds no inbox, no outbox, and a follower only while it follows. Decides nothing about other connections.
+//! connection holds no inbox and no outbox; a seat always names a follower of this connection. Decides nothing about other connections.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::IpAddr;
 
-use slotmap::SlotMap;
-
-use crate::feed::{Feed, FeedId, Follower, Segment};
+use crate::feed::{Feed, Feeds, Follower, Seat, Segment};
 use crate::flags::Flags;
 use crate::handler::Peer;
 use crate::inbox::Inbox;
@@ -44,7 +42,8 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
     pub(crate) inbox: Option<Box<Inbox>>,
     pub(crate) outbox: Option<Box<Outbox>>,
-    pub(crate) follower: Option<Box<Follower>>,
+    /// Where its follower is, while it follows a feed.
+    pub(crate) seat: Option<Seat>,
     /// The one deadline of the reactor's own: idle while open, stall while flushing, end of lingering.
     pub(crate) deadline: Option<TimerId>,
     /// When bytes last moved, in nanoseconds after the origin of time. Kept only for the deadline.
@@ -78,7 +77,7 @@ impl Connection {
             peer,
             inbox: None,
             outbox: None,
-            follower: None,
+            seat: None,
             deadline: None,
             last_active: 0,
             service,
@@ -103,23 +102,36 @@ impl Connection {
         self.outbox.as_ref().map_or(0, |outbox| outbox.len() - outbox.others())
     }
 
+    /// The feed that it follows, and where it stands in it.
+    fn follower<'a>(&self, feeds: &'a Feeds) -> Option<(&'a Feed, &'a Follower)> {
+        let seat = self.seat?;
+        let feed = &feeds[seat.feed];
+        Some((feed, &feed.followers[seat.position as usize]))
+    }
+
+    /// The same, to change it: with the end of what was published.
+    pub(crate) fn follower_mut<'a>(&self, feeds: &'a mut Feeds) -> Option<(u64, &'a mut Follower)> {
+        let seat = self.seat?;
+        let feed = &mut feeds[seat.feed];
+        Some((feed.log.end(), &mut feed.followers[seat.position as usize]))
+    }
+
     /// Since when the kernel has taken nothing though others have output for this peer, in nanoseconds after the origin of
-    /// time; 0 while it takes. Kept in a box that is there whenever it can be asked for.
-    pub(crate) fn stalled_since(&mut self) -> Option<&mut u64> {
-        match (&mut self.follower, &mut self.outbox) {
-            (Some(follower), _) => Some(&mut follower.stalled_since),
-            (None, Some(outbox)) => Some(&mut outbox.stalled_since),
-            (None, None) => None,
+    /// time; 0 while it takes. Kept where it is whenever it can be asked for.
+    pub(crate) fn stalled_since<'a>(&'a mut self, feeds: &'a mut Feeds) -> Option<&'a mut u64> {
+        match self.follower_mut(feeds) {
+            Some((_, follower)) => Some(&mut follower.stalled_since),
+            None => self.outbox.as_mut().map(|outbox| &mut outbox.stalled_since),
         }
     }
 
     /// Whether others, the console left out, have anything for this peer that is unsent.
-    pub(crate) fn has_output_of_others(&self, feeds: &SlotMap<FeedId, Feed>) -> bool {
+    pub(crate) fn has_output_of_others(&self, feeds: &Feeds) -> bool {
         self.outbox.as_ref().is_some_and(|outbox| outbox.has_others()) || self.owed(feeds) > self.queued()
     }
 
     /// Unsent bytes that others have caused, in its own queue (at most so many) and in its feed.
-    pub(crate) fn owed_by_others(&self, feeds: &SlotMap<FeedId, Feed>) -> usize {
+    pub(crate) fn owed_by_others(&self, feeds: &Feeds) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.others()) + self.owed(feeds) - self.queued()
     }
 
@@ -147,7 +159,7 @@ impl Connection {
 
     /// Writes what is queued, in order, until all is taken, the kernel refuses, or `budget` bytes went out. Returns how
     /// many went, and how it ended.
-    pub(crate) fn flush(&mut self, feeds: &SlotMap<FeedId, Feed>, budget: usize) -> (usize, Flush) {
+    pub(crate) fn flush(&mut self, feeds: &mut Feeds, budget: usize) -> (usize, Flush) {
         let mut sent = 0;
         loop {
             if sent >= budget {
@@ -164,9 +176,9 @@ impl Connection {
     }
 
     /// One write of all that is queued; `Ok(0)` when nothing is.
-    fn write_once(&mut self, feeds: &SlotMap<FeedId, Feed>) -> io::Result<usize> {
+    fn write_once(&mut self, feeds: &mut Feeds) -> io::Result<usize> {
         let unsent = self.outbox.as_ref().map_or(&[][..], |outbox| outbox.unsent());
-        let Some(follower) = &mut self.follower else {
+        let Some(seat) = self.seat else {
             if unsent.is_empty() {
                 return Ok(0);
             }
@@ -176,12 +188,18 @@ impl Connection {
             }
             return Ok(count);
         };
-        let Some(feed) = feeds.get(follower.feed) else { return Ok(0) };
+        let Feed { log, followers, .. } = &mut feeds[seat.feed];
+        let follower = &mut followers[seat.position as usize];
+        if let Some(range) = follower.plain(log.end()) {
+            let count = if range.is_empty() { 0 } else { self.stream.write(log.slice(range))? };
+            follower.cursor += count as u64;
+            return Ok(count);
+        }
         let mut pieces = [IoSlice::new(&[]); PIECES];
         let mut used = 0;
-        for (piece, segment) in pieces.iter_mut().zip(follower.segments(feed.end())) {
+        for (piece, segment) in pieces.iter_mut().zip(follower.segments(log.end())) {
             *piece = IoSlice::new(match segment {
-                Segment::Feed(range) => feed.slice(range),
+                Segment::Feed(range) => log.slice(range),
                 Segment::Own(range) => &unsent[range],
             });
             used += 1;
@@ -197,26 +215,20 @@ impl Connection {
 
     /// Whether a reply may be written past the queue: there is none, and the kernel has not refused.
     #[inline]
-    pub(crate) fn may_write(&self, feeds: &SlotMap<FeedId, Feed>) -> bool {
-        let owes_nothing = self.outbox.is_none() && self.follower.is_none() || self.is_flushed(feeds);
+    pub(crate) fn may_write(&self, feeds: &Feeds) -> bool {
+        let owes_nothing = self.outbox.is_none() && self.seat.is_none() || self.is_flushed(feeds);
         self.is_open() && !self.flags.intersects(Flags::BLOCKED | Flags::SHUT_DOWN) && owes_nothing
     }
 
     /// Whether nothing is owed to this peer.
-    pub(crate) fn is_flushed(&self, feeds: &SlotMap<FeedId, Feed>) -> bool {
-        self.queued() == 0
-            && self
-                .follower
-                .as_ref()
-                .is_none_or(|follower| feeds.get(follower.feed).is_none_or(|feed| follower.is_caught_up(feed.end())))
+    pub(crate) fn is_flushed(&self, feeds: &Feeds) -> bool {
+        let has_all = |(feed, follower): (&Feed, &Follower)| follower.is_caught_up(feed.log.end());
+        self.queued() == 0 && self.follower(feeds).is_none_or(has_all)
     }
 
     /// Bytes owed to this peer, feed included.
-    pub(crate) fn owed(&self, feeds: &SlotMap<FeedId, Feed>) -> usize {
-        let behind = self
-            .follower
-            .as_ref()
-            .map_or(0, |follower| feeds.get(follower.feed).map_or(0, |feed| follower.unsent_feed(feed.end())));
+    pub(crate) fn owed(&self, feeds: &Feeds) -> usize {
+        let behind = self.follower(feeds).map_or(0, |(feed, follower)| follower.unsent_feed(feed.log.end()));
         self.queued() + behind
     }
 }

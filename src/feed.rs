@@ -9,30 +9,70 @@
 //! wrap. Does no I/O and closes nobody: who falls too far behind is found when the feed is flushed.
 
 use std::collections::VecDeque;
-use std::ops::Range;
+use std::num::NonZeroU32;
+use std::ops::{Index, IndexMut, Range};
 
 use crate::handler::Token;
 use crate::outbox::Outbox;
 
-slotmap::new_key_type! {
-    /// Names a feed. Made by [`Context::create_feed`](crate::Context::create_feed).
-    pub struct FeedId;
-}
+/// Names a feed of one reactor. Made by [`Context::create_feed`](crate::Context::create_feed).
+///
+/// To another reactor it means another feed, or none: then whoever uses it panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FeedId(
+    /// One more than its index: so an optional one takes no more room, and every connection has one.
+    NonZeroU32,
+);
 
 /// The buffer that an idle feed keeps; a larger one is given back when everybody has caught up.
 const KEPT_CAPACITY: usize = 64 * 1024;
+
+/// The feeds of one reactor. None of them ever goes.
+#[derive(Debug, Default)]
+pub(crate) struct Feeds(Vec<Feed>);
+
+impl Feeds {
+    /// # Panics
+    /// At four billion feeds.
+    pub(crate) fn insert(&mut self, feed: Feed) -> FeedId {
+        self.0.push(feed);
+        FeedId(u32::try_from(self.0.len()).ok().and_then(NonZeroU32::new).expect("fewer feeds than that"))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Feed> {
+        self.0.iter()
+    }
+
+    /// Bytes that are kept in all of them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.iter().map(|feed| feed.log.len()).sum()
+    }
+}
+
+impl Index<FeedId> for Feeds {
+    type Output = Feed;
+
+    fn index(&self, id: FeedId) -> &Feed {
+        &self.0[id.0.get() as usize - 1]
+    }
+}
+
+impl IndexMut<FeedId> for Feeds {
+    fn index_mut(&mut self, id: FeedId) -> &mut Feed {
+        &mut self.0[id.0.get() as usize - 1]
+    }
+}
 
 /// The log of one feed and who follows it.
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
     /// The number of the service that made it: whose limits it keeps to.
     pub(crate) service: u16,
-    log: Vec<u8>,
-    /// Offset of `log[0]`.
-    base: u64,
+    pub(crate) log: Log,
     /// Everything before this offset was offered to every follower.
     pub(crate) flushed: u64,
-    pub(crate) followers: Vec<Token>,
+    /// Side by side in memory, since each publication goes through all of them.
+    pub(crate) followers: Vec<Follower>,
     pub(crate) is_dirty: bool,
 }
 
@@ -42,29 +82,53 @@ impl Feed {
         Feed { service, ..Feed::default() }
     }
 
+    /// Bytes that arrived since the last flush.
+    pub(crate) fn unflushed(&self) -> usize {
+        (self.log.end() - self.flushed) as usize
+    }
+
+    /// Takes a follower out; the last one takes its position.
+    pub(crate) fn remove(&mut self, position: usize) -> Follower {
+        let follower = self.followers.swap_remove(position);
+        if self.followers.len() < self.followers.capacity() / 4 {
+            self.followers.shrink_to(2 * self.followers.len());
+        }
+        follower
+    }
+}
+
+/// What was published and is still needed.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    bytes: Vec<u8>,
+    /// Offset of the first byte.
+    base: u64,
+}
+
+impl Log {
     /// Offset of the next byte to be published.
     pub(crate) fn end(&self) -> u64 {
-        self.base + self.log.len() as u64
+        self.base + self.bytes.len() as u64
     }
 
     /// Bytes that are kept for those who have not been sent them.
     pub(crate) fn len(&self) -> usize {
-        self.log.len()
+        self.bytes.len()
     }
 
-    /// Bytes for which the log keeps memory.
+    /// Bytes for which it keeps memory.
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
-        self.log.capacity()
+        self.bytes.capacity()
     }
 
     /// Whether everybody has everything.
     pub(crate) fn is_empty(&self) -> bool {
-        self.log.is_empty()
+        self.bytes.is_empty()
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) {
-        self.log.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// The published bytes between two offsets.
@@ -72,29 +136,32 @@ impl Feed {
     /// # Panics
     /// When the range is not within `base..end`: a follower's cursor was trimmed away, which is a bug.
     pub(crate) fn slice(&self, range: Range<u64>) -> &[u8] {
-        &self.log[(range.start - self.base) as usize..(range.end - self.base) as usize]
-    }
-
-    /// Bytes that arrived since the last flush.
-    pub(crate) fn unflushed(&self) -> usize {
-        (self.end() - self.flushed) as usize
+        &self.bytes[(range.start - self.base) as usize..(range.end - self.base) as usize]
     }
 
     /// Forgets what everybody has: all before `slowest`, the lowest cursor.
     pub(crate) fn trim(&mut self, slowest: u64) {
         debug_assert!((self.base..=self.end()).contains(&slowest), "cursor outside of the feed");
         let passed = (slowest - self.base) as usize;
-        if passed == self.log.len() {
-            self.log.clear();
-            self.log.shrink_to(KEPT_CAPACITY);
-        } else if passed > self.log.len() / 2 {
+        if passed == self.bytes.len() {
+            self.bytes.clear();
+            self.bytes.shrink_to(KEPT_CAPACITY);
+        } else if passed > self.bytes.len() / 2 {
             // Fewer bytes are moved than are forgotten, so each published byte is moved at most once.
-            self.log.drain(..passed);
+            self.bytes.drain(..passed);
         } else {
             return;
         }
         self.base = slowest;
     }
+}
+
+/// Where a connection finds its follower: it changes when another one leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) feed: FeedId,
+    /// Index in [`Feed::followers`].
+    pub(crate) position: u32,
 }
 
 /// A place in a follower's view of the log where it differs from what everybody gets.
@@ -122,15 +189,13 @@ pub(crate) enum Segment {
 }
 
 /// Where one connection stands in the feed that it follows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Follower {
-    pub(crate) feed: FeedId,
-    /// Index in [`Feed::followers`].
-    pub(crate) position: usize,
+    pub(crate) token: Token,
     /// Next byte of the log that this follower has not been sent.
     pub(crate) cursor: u64,
-    /// A connection that is being closed gets no more than this.
-    until: Option<u64>,
+    /// A connection that is being closed gets no more than this; [`u64::MAX`] before.
+    until: u64,
     /// See [`Connection::stalled_since`](crate::connection::Connection::stalled_since).
     pub(crate) stalled_since: u64,
     /// Lent from a pool while there are any: most followers have none most of the time.
@@ -153,11 +218,9 @@ impl Splices {
 }
 
 impl Follower {
-    /// Starts to follow at `cursor`, with `owed` bytes already in the outbox.
-    pub(crate) fn begin(&mut self, feed: FeedId, cursor: u64, owed: usize) {
-        debug_assert!(!self.has_splices(), "a pooled follower starts clean");
-        *self = Follower { feed, cursor, splices: self.splices.take(), ..Follower::default() };
-        self.splice_own(cursor, owed);
+    /// Follows from `cursor` on.
+    pub(crate) fn new(token: Token, cursor: u64) -> Self {
+        Follower { token, cursor, until: u64::MAX, stalled_since: 0, splices: None }
     }
 
     /// Lends it room for splices, if it has none.
@@ -170,8 +233,19 @@ impl Follower {
         self.splices.take_if(|splices| splices.0.is_empty())
     }
 
+    /// Gives back what was lent, whatever it holds.
+    pub(crate) fn into_splices(self) -> Option<Box<Splices>> {
+        self.splices
+    }
+
     fn has_splices(&self) -> bool {
         self.splices.as_ref().is_some_and(|splices| !splices.0.is_empty())
+    }
+
+    /// The one range that is next, when nothing is spliced into it.
+    #[inline]
+    pub(crate) fn plain(&self, feed_end: u64) -> Option<Range<u64>> {
+        self.splices.is_none().then(|| self.cursor..self.end(feed_end))
     }
 
     fn splices_mut(&mut self) -> &mut VecDeque<Splice> {
@@ -212,12 +286,12 @@ impl Follower {
 
     /// From now on nothing published after `end` is for this follower.
     pub(crate) fn finish_at(&mut self, end: u64) {
-        self.until.get_or_insert(end);
+        self.until = self.until.min(end);
     }
 
     /// The offset up to which this follower reads, in a feed that reaches to `feed_end`.
     fn end(&self, feed_end: u64) -> u64 {
-        self.until.map_or(feed_end, |until| until.min(feed_end))
+        self.until.min(feed_end)
     }
 
     /// Whether nothing is left to send to this follower.
@@ -290,13 +364,8 @@ impl Follower {
         self.cursor += count as u64;
     }
 
-    pub(crate) fn clear(&mut self) {
-        if let Some(splices) = &mut self.splices {
-            splices.clear();
-        }
-    }
-
     /// Bytes for which the splices keep memory.
+    #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.splices.as_ref().map_or(0, |splices| splices.capacity())
     }

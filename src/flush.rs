@@ -7,7 +7,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 
 use crate::connection::{Flush, Phase};
-use crate::feed::{Feed, FeedId, Segment};
+use crate::feed::{Feed, FeedId, Follower, Seat, Segment};
 use crate::flags::Flags;
 use crate::handler::{Closed, Token};
 use crate::tables::{Cause, Tables, interest, kernel_token};
@@ -27,11 +27,9 @@ impl Tables {
             Cause::Console => outbox.push_console(bytes),
         }
         let others = outbox.others();
-        if let Some(follower) = &mut connection.follower
-            && let Some(feed) = self.feeds.get(follower.feed)
-        {
+        if let Some((end, follower)) = connection.follower_mut(&mut self.feeds) {
             follower.lend(|| self.pools.splices.take());
-            follower.splice_own(feed.end(), bytes.len());
+            follower.splice_own(end, bytes.len());
         }
         let service = usize::from(connection.service);
         self.mark_dirty(token);
@@ -127,9 +125,7 @@ impl Tables {
             }
             while let Some(id) = self.dirty_feeds.pop() {
                 self.flush_feed(id);
-                if let Some(feed) = self.feeds.get_mut(id) {
-                    feed.is_dirty = false;
-                }
+                self.feeds[id].is_dirty = false;
             }
         }
     }
@@ -138,7 +134,7 @@ impl Tables {
     /// was buried, and its feed has forgotten what only it needed.
     pub(crate) fn enforce_memory_limit(&mut self) {
         let Some(limit) = self.limits.memory_limit else { return };
-        if self.queued + self.feeds.values().map(Feed::len).sum::<usize>() <= limit {
+        if self.queued + self.feeds.bytes() <= limit {
             return;
         }
         let alive = self.connections.iter().filter(|(_, found)| found.phase != Phase::Dead);
@@ -162,30 +158,33 @@ impl Tables {
         self.flush_within(token, usize::MAX);
     }
 
-    fn flush_within(&mut self, token: Token, budget: usize) {
+    /// Returns whether nothing is left.
+    fn flush_within(&mut self, token: Token, budget: usize) -> bool {
         let now = self.nanos();
-        let Some(connection) = self.connections.get_mut(token) else { return };
+        let Some(connection) = self.connections.get_mut(token) else { return false };
         connection.flags.remove(Flags::DIRTY);
         if connection.flags.contains(Flags::BLOCKED) || !matches!(connection.phase, Phase::Open | Phase::Flushing) {
-            return;
+            return false;
         }
         let queued = connection.queued();
-        let (sent, end) = connection.flush(&self.feeds, budget);
+        let (sent, end) = connection.flush(&mut self.feeds, budget);
         self.queued -= queued - connection.queued();
         self.stats.bytes_out += sent as u64;
         if sent > 0 {
             connection.last_active = now;
-            if let Some(since) = connection.stalled_since() {
+            if let Some(since) = connection.stalled_since(&mut self.feeds) {
                 *since = 0;
             }
         }
+        let is_done = matches!(end, Flush::Done);
         match end {
-            Flush::Failed(error) => return self.abort(token, Closed::Failed(error)),
+            Flush::Failed(error) => self.abort(token, Closed::Failed(error)),
             Flush::Refused => self.wait_for_writable(token),
             Flush::Budget => self.mark_ready(token),
             Flush::Done => self.flushed(token),
         }
         self.end_pause(token);
+        is_done
     }
 
     /// The kernel refused: ask for writable edges, the first time.
@@ -216,7 +215,7 @@ impl Tables {
         let service = usize::from(connection.service);
         if let Some(limit) = self.services[service].limits.queue_time
             && has_others
-            && let Some(since @ 0) = connection.stalled_since()
+            && let Some(since @ 0) = connection.stalled_since(&mut self.feeds)
         {
             *since = now;
             self.bring_deadline_forward(token, limit);
@@ -229,7 +228,8 @@ impl Tables {
         if let Some(outbox) = connection.outbox.take() {
             self.pools.outboxes.give(outbox);
         }
-        if let Some(splices) = connection.follower.as_mut().and_then(|follower| follower.give_back()) {
+        let splices = connection.follower_mut(&mut self.feeds).and_then(|(_, follower)| follower.give_back());
+        if let Some(splices) = splices {
             self.pools.splices.give(splices);
         }
         if connection.flags.contains(Flags::SHUT_DOWN) {
@@ -238,10 +238,10 @@ impl Tables {
         }
         if connection.phase != Phase::Flushing {
             // The feed may have kept its log only for this follower.
-            if let Some(feed) = connection.follower.as_ref().map(|follower| follower.feed)
-                && self.feeds.get(feed).is_some_and(|feed| !feed.is_empty())
+            if let Some(seat) = connection.seat
+                && !self.feeds[seat.feed].log.is_empty()
             {
-                self.mark_feed_dirty(feed);
+                self.mark_feed_dirty(seat.feed);
             }
             return;
         }
@@ -257,33 +257,35 @@ impl Tables {
 
     /// Offers a feed to all who follow it, closes who is too far behind, and forgets what everybody has.
     pub(crate) fn flush_feed(&mut self, id: FeedId) {
-        let Some(feed) = self.feeds.get_mut(id) else { return };
-        feed.flushed = feed.end();
-        let mut slowest = feed.end();
-        let mut index = 0;
-        while let Some(&token) = self.feeds[id].followers.get(index) {
-            index += 1;
-            if let Some(cursor) = self.offer_feed(id, token) {
+        let feed = &mut self.feeds[id];
+        feed.flushed = feed.log.end();
+        let mut slowest = feed.log.end();
+        // Nobody joins or leaves meanwhile: who is closed here leaves when it is buried.
+        for position in 0..feed.followers.len() {
+            if let Some(cursor) = self.offer_feed(id, position) {
                 slowest = slowest.min(cursor);
             }
         }
-        self.feeds[id].trim(slowest);
+        self.feeds[id].log.trim(slowest);
     }
 
-    /// Offers a feed to one follower, and closes it if it is too far behind. Returns its cursor if it needs the log.
+    /// Offers a feed to one follower, and closes it if it is too far behind. Returns its cursor if it still needs the log.
     ///
     /// Without a budget: what is new is bounded by the size of the feed, and the log would otherwise grow faster than a peer
     /// that reads may be written to.
-    fn offer_feed(&mut self, id: FeedId, token: Token) -> Option<u64> {
-        self.flush_within(token, usize::MAX);
-        let (cursor, lag) = self.lag(id, token)?;
+    fn offer_feed(&mut self, id: FeedId, position: usize) -> Option<u64> {
+        let token = self.feeds[id].followers[position].token;
+        if self.flush_within(token, usize::MAX) {
+            return None;
+        }
+        let (cursor, lag) = self.lag(id, position)?;
         if lag > 0 {
             self.note_stall(token);
         }
         let limits = &self.services[usize::from(self.feeds[id].service)].limits;
         let Some(limit) = limits.room_buffer.filter(|&limit| lag > limit) else { return Some(cursor) };
         self.flush_all(token);
-        let (cursor, lag) = self.lag(id, token)?;
+        let (cursor, lag) = self.lag(id, position)?;
         if lag > limit {
             self.abort(token, Closed::FeedBehind { behind: lag, limit });
             return None;
@@ -293,32 +295,30 @@ impl Tables {
 
     /// Where a follower is, and how many bytes are kept for it; `None` for one that needs the log no more: who lingers has
     /// all that was meant for it, who is dead needs nothing.
-    fn lag(&self, id: FeedId, token: Token) -> Option<(u64, usize)> {
-        let connection = self.connections.get(token)?;
-        let follower = connection.follower.as_ref()?;
-        if matches!(connection.phase, Phase::Lingering | Phase::Dead) {
+    fn lag(&self, id: FeedId, position: usize) -> Option<(u64, usize)> {
+        let feed = &self.feeds[id];
+        let follower = &feed.followers[position];
+        if matches!(self.connections.get(follower.token)?.phase, Phase::Lingering | Phase::Dead) {
             return None;
         }
-        let behind = (self.feeds[id].end() - follower.cursor) as usize;
+        let behind = (feed.log.end() - follower.cursor) as usize;
         Some((follower.cursor, behind + follower.splice_bytes()))
     }
 
     /// Has a feed flushed at the end of this turn.
     fn mark_feed_dirty(&mut self, id: FeedId) {
-        if let Some(feed) = self.feeds.get_mut(id)
-            && !std::mem::replace(&mut feed.is_dirty, true)
-        {
+        if !std::mem::replace(&mut self.feeds[id].is_dirty, true) {
             self.dirty_feeds.push(id);
         }
     }
 
     /// Appends to a feed; a feed that nobody follows forgets at once. One that has grown much is flushed in mid-turn.
     pub(crate) fn publish(&mut self, id: FeedId, bytes: &[u8]) {
-        let Some(feed) = self.feeds.get_mut(id) else { return };
+        let feed = &mut self.feeds[id];
         if feed.followers.is_empty() || bytes.is_empty() {
             return;
         }
-        feed.append(bytes);
+        feed.log.append(bytes);
         let has_grown = feed.unflushed() > self.services[usize::from(feed.service)].limits.feed_flush();
         self.mark_feed_dirty(id);
         if has_grown {
@@ -328,20 +328,19 @@ impl Tables {
 
     /// Whether a feed has a follower other than this connection.
     pub(crate) fn has_followers_beside(&self, id: FeedId, token: Token) -> bool {
-        let follower = self.connections.get(token).and_then(|connection| connection.follower.as_ref());
-        let own = usize::from(follower.is_some_and(|follower| follower.feed == id));
-        self.feeds.get(id).is_some_and(|feed| feed.followers.len() > own)
+        let seat = self.connections.get(token).and_then(|connection| connection.seat);
+        let own = usize::from(seat.is_some_and(|seat| seat.feed == id));
+        self.feeds[id].followers.len() > own
     }
 
     /// What is published next to this feed is not for its own publisher.
     pub(crate) fn skip_own(&mut self, token: Token, id: FeedId, length: usize) {
         if let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open())
-            && let Some(follower) = &mut connection.follower
-            && follower.feed == id
-            && let Some(feed) = self.feeds.get(id)
+            && connection.seat.is_some_and(|seat| seat.feed == id)
+            && let Some((end, follower)) = connection.follower_mut(&mut self.feeds)
         {
             follower.lend(|| self.pools.splices.take());
-            follower.splice_skip(feed.end(), length);
+            follower.splice_skip(end, length);
         }
     }
 
@@ -349,32 +348,32 @@ impl Tables {
     pub(crate) fn follow(&mut self, token: Token, id: FeedId) {
         self.unfollow(token);
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let Some(feed) = self.feeds.get_mut(id) else { return };
+        let feed = &mut self.feeds[id];
         if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) {
             return;
         }
-        let mut follower = self.pools.followers.take();
-        follower.lend(|| self.pools.splices.take());
-        follower.begin(id, feed.end(), connection.queued());
-        follower.position = feed.followers.len();
-        feed.followers.push(token);
-        connection.follower = Some(follower);
+        let mut follower = Follower::new(token, feed.log.end());
+        if connection.queued() > 0 {
+            follower.lend(|| self.pools.splices.take());
+            follower.splice_own(feed.log.end(), connection.queued());
+        }
+        connection.seat = Some(Seat { feed: id, position: feed.followers.len() as u32 });
+        feed.followers.push(follower);
     }
 
     /// Makes a connection follow nothing. What it had not received yet stays owed to it.
     pub(crate) fn unfollow(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let Some(follower) = &connection.follower else { return };
+        let Some(seat) = connection.seat else { return };
+        let Feed { log, followers, .. } = &self.feeds[seat.feed];
+        let follower = &followers[seat.position as usize];
         // Who is dead is owed nothing, and its place in the log may be forgotten already.
-        if connection.phase != Phase::Dead
-            && let Some(feed) = self.feeds.get(follower.feed)
-            && !follower.is_caught_up(feed.end())
-        {
+        if connection.phase != Phase::Dead && !follower.is_caught_up(log.end()) {
             let mut whole = self.pools.outboxes.take();
             let unsent = connection.outbox.as_ref().map_or(&[][..], |outbox| outbox.unsent());
-            for segment in follower.segments(feed.end()) {
+            for segment in follower.segments(log.end()) {
                 match segment {
-                    Segment::Feed(range) => whole.push_others(feed.slice(range)),
+                    Segment::Feed(range) => whole.push_others(log.slice(range)),
                     Segment::Own(range) => whole.push(&unsent[range]),
                 }
             }
@@ -390,19 +389,16 @@ impl Tables {
 
     /// Takes a connection off its feed's list; what it had not received is forgotten.
     pub(crate) fn leave_feed(&mut self, token: Token) {
-        let Some(follower) = self.connections.get_mut(token).and_then(|connection| connection.follower.take()) else {
-            return;
-        };
-        if let Some(feed) = self.feeds.get_mut(follower.feed) {
-            feed.followers.swap_remove(follower.position);
-            if let Some(&moved) = feed.followers.get(follower.position)
-                && let Some(other) = &mut self.connections[moved].follower
-            {
-                other.position = follower.position;
-            }
-            // What only this follower still needed can go: flushing finds that out.
-            self.mark_feed_dirty(follower.feed);
+        let Some(seat) = self.connections.get_mut(token).and_then(|connection| connection.seat.take()) else { return };
+        let feed = &mut self.feeds[seat.feed];
+        let splices = feed.remove(seat.position as usize).into_splices();
+        if let Some(moved) = feed.followers.get(seat.position as usize) {
+            self.connections[moved.token].seat = Some(seat);
         }
-        self.pools.followers.give(follower);
+        if let Some(splices) = splices {
+            self.pools.splices.give(splices);
+        }
+        // What only this follower still needed can go: flushing finds that out.
+        self.mark_feed_dirty(seat.feed);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is taken from a pool is empty, and what a pool keeps is bounded in count and in capacity.
 
-use crate::feed::{Follower, Splices};
+use crate::feed::Splices;
 use crate::inbox::Inbox;
 use crate::outbox::Outbox;
 
@@ -16,7 +16,6 @@ const KEPT_CAPACITY: usize = 64 * 1024;
 pub(crate) struct Pools {
     pub(crate) inboxes: Pool<Inbox>,
     pub(crate) outboxes: Pool<Outbox>,
-    pub(crate) followers: Pool<Follower>,
     pub(crate) splices: Pool<Splices>,
 }
 
@@ -57,16 +56,6 @@ impl Reuse for Inbox {
 }
 
 impl Reuse for Outbox {
-    fn clear(&mut self) {
-        self.clear();
-    }
-
-    fn held(&self) -> usize {
-        self.capacity()
-    }
-}
-
-impl Reuse for Follower {
     fn clear(&mut self) {
         self.clear();
     }

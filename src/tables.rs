@@ -13,7 +13,7 @@ use slotmap::{Key, SlotMap};
 
 use crate::address::Address;
 use crate::connection::{Connection, Phase};
-use crate::feed::{Feed, FeedId};
+use crate::feed::{FeedId, Feeds};
 use crate::flags::Flags;
 use crate::handler::{Closed, Token};
 use crate::jobs::Jobs;
@@ -65,7 +65,7 @@ pub(crate) enum Stop {
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) connections: SlotMap<Token, Connection>,
-    pub(crate) feeds: SlotMap<FeedId, Feed>,
+    pub(crate) feeds: Feeds,
     pub(crate) timers: Timers<Due>,
     /// The limits of the process: what is said there of one connection is the services' to say.
     pub(crate) limits: Limits,
@@ -120,7 +120,7 @@ impl Tables {
         let limits = limits.with_budgets();
         Tables {
             connections: SlotMap::with_key(),
-            feeds: SlotMap::with_key(),
+            feeds: Feeds::default(),
             timers: Timers::new(now),
             services: vec![Service::new(limits.clone())],
             outside: 0,
@@ -208,10 +208,8 @@ impl Tables {
         if let Some(inbox) = connection.inbox.take() {
             self.pools.inboxes.give(inbox);
         }
-        if let Some(follower) = &mut connection.follower
-            && let Some(feed) = self.feeds.get(follower.feed)
-        {
-            follower.finish_at(feed.end());
+        if let Some((end, follower)) = connection.follower_mut(&mut self.feeds) {
+            follower.finish_at(end);
         }
         let flags = connection.flags;
         if let Some(idle) = connection.deadline.take() {
@@ -412,7 +410,7 @@ impl Tables {
         Stats {
             connections: self.connections.len(),
             queued: self.queued,
-            in_feeds: self.feeds.values().map(Feed::len).sum(),
+            in_feeds: self.feeds.bytes(),
             timers: self.timers.len(),
             unprinted: self.printed.len(),
             ..self.stats

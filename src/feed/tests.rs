@@ -2,12 +2,12 @@ use super::*;
 use proptest::prelude::*;
 
 /// What a follower receives when it is sent everything that is due, at most `step` bytes at a time.
-fn receive(follower: &mut Follower, feed: &Feed, outbox: &mut Outbox, step: usize) -> Vec<u8> {
+fn receive(follower: &mut Follower, log: &Log, outbox: &mut Outbox, step: usize) -> Vec<u8> {
     let mut seen = Vec::new();
     loop {
-        let Some(segment) = follower.segments(feed.end()).next() else { break };
+        let Some(segment) = follower.segments(log.end()).next() else { break };
         let piece = match segment {
-            Segment::Feed(range) => feed.slice(range),
+            Segment::Feed(range) => log.slice(range),
             Segment::Own(range) => &outbox.unsent()[range],
         };
         let piece = piece[..piece.len().min(step)].to_vec();
@@ -18,36 +18,24 @@ fn receive(follower: &mut Follower, feed: &Feed, outbox: &mut Outbox, step: usiz
     seen
 }
 
-fn follower_of(feed: &Feed) -> Follower {
-    let mut follower = Follower::default();
-    follower.begin(FeedId::default(), feed.end(), 0);
-    follower
+fn follower_of(log: &Log) -> Follower {
+    Follower::new(Token::default(), log.end())
 }
 
 #[test]
 fn a_follower_gets_what_is_published_after_it_began() {
-    let mut feed = Feed::default();
-    feed.append(b"before ");
-    let mut follower = follower_of(&feed);
-    feed.append(b"after");
-    assert_eq!(receive(&mut follower, &feed, &mut Outbox::default(), 3), b"after");
-    assert!(follower.is_caught_up(feed.end()));
-}
-
-#[test]
-fn what_was_owed_before_following_comes_first() {
-    let (mut feed, mut outbox, mut follower) = (Feed::default(), Outbox::default(), Follower::default());
-    outbox.push(b"hello ");
-    follower.begin(FeedId::default(), feed.end(), outbox.len());
-    feed.append(b"world");
-    assert!(!follower.is_caught_up(feed.end()));
-    assert_eq!(receive(&mut follower, &feed, &mut outbox, 100), b"hello world");
+    let mut log = Log::default();
+    log.append(b"before ");
+    let mut follower = follower_of(&log);
+    log.append(b"after");
+    assert_eq!(receive(&mut follower, &log, &mut Outbox::default(), 3), b"after");
+    assert!(follower.is_caught_up(log.end()));
 }
 
 #[test]
 fn neighbouring_splices_merge() {
-    let feed = Feed::default();
-    let mut follower = follower_of(&feed);
+    let log = Log::default();
+    let mut follower = follower_of(&log);
     for at in 0..1000 {
         follower.splice_skip(at, 1);
     }
@@ -62,79 +50,92 @@ fn neighbouring_splices_merge() {
 }
 
 #[test]
-fn a_follower_that_is_used_again_keeps_its_memory() {
-    let mut follower = follower_of(&Feed::default());
-    for at in 0..100 {
-        follower.splice_own(2 * at, 1);
-    }
-    follower.clear();
-    let held = follower.capacity();
-    follower.begin(FeedId::default(), 7, 0);
-    assert_eq!((follower.capacity(), follower.cursor, follower.splice_bytes()), (held, 7, 0));
-    assert!(held >= 100 * size_of::<Splice>());
+fn what_is_lent_is_given_back_when_nothing_differs_any_more() {
+    let mut log = Log::default();
+    let (mut follower, mut outbox) = (follower_of(&log), Outbox::default());
+    log.append(b"before");
+    follower.lend(Box::default);
+    follower.splice_own(log.end(), 2);
+    outbox.push(b"me");
+    assert_eq!(follower.plain(log.end()), None);
+    assert!(follower.give_back().is_none(), "it is in use");
+    assert_eq!(receive(&mut follower, &log, &mut outbox, 3), b"beforeme");
     let lent = follower.give_back().expect("it has no splices");
-    assert_eq!((follower.capacity(), lent.capacity()), (0, held));
+    assert!(follower.capacity() == 0 && lent.capacity() > 0);
+    log.append(b"on");
+    assert_eq!(follower.plain(log.end()), Some(6..8));
+}
+
+#[test]
+fn a_feed_that_many_leave_gives_memory_back() {
+    let mut feed = Feed::default();
+    feed.followers.extend((0..1000).map(|at| Follower::new(Token::default(), at)));
+    while feed.followers.len() > 10 {
+        let last = feed.followers.len() as u64 - 1;
+        assert_eq!(feed.remove(3).cursor, if last == 999 { 3 } else { last + 1 });
+    }
+    assert!((11..=40).contains(&feed.followers.capacity()), "{}", feed.followers.capacity());
 }
 
 #[test]
 fn what_is_unsent_of_the_feed_leaves_out_what_is_skipped() {
-    let mut feed = Feed::default();
-    feed.append(&[0; 100]);
-    let mut follower = follower_of(&feed);
-    feed.append(&[0; 10]);
-    follower.splice_skip(feed.end(), 5);
-    feed.append(&[0; 5]);
-    follower.splice_own(feed.end(), 3);
-    feed.append(&[0; 7]);
-    assert_eq!(follower.unsent_feed(feed.end()), 17);
+    let mut log = Log::default();
+    log.append(&[0; 100]);
+    let mut follower = follower_of(&log);
+    log.append(&[0; 10]);
+    follower.splice_skip(log.end(), 5);
+    log.append(&[0; 5]);
+    follower.splice_own(log.end(), 3);
+    log.append(&[0; 7]);
+    assert_eq!(follower.unsent_feed(log.end()), 17);
 }
 
 #[test]
 fn the_log_is_moved_only_when_less_is_left_than_was_passed() {
-    let mut feed = Feed::default();
-    feed.append(&[0; 100]);
-    feed.trim(50);
-    assert_eq!(feed.base, 0, "moving 50 bytes to forget 50 is no gain");
-    feed.trim(51);
-    assert_eq!(feed.base, 51);
+    let mut log = Log::default();
+    log.append(&[0; 100]);
+    log.trim(50);
+    assert_eq!(log.base, 0, "moving 50 bytes to forget 50 is no gain");
+    log.trim(51);
+    assert_eq!(log.base, 51);
 }
 
 #[test]
 fn a_closing_follower_gets_nothing_that_is_published_later() {
-    let mut feed = Feed::default();
-    let mut follower = follower_of(&feed);
-    feed.append(b"now");
-    follower.finish_at(feed.end());
-    feed.append(b"later");
-    follower.finish_at(feed.end());
-    assert_eq!(receive(&mut follower, &feed, &mut Outbox::default(), 2), b"now");
-    assert!(follower.is_caught_up(feed.end()));
+    let mut log = Log::default();
+    let mut follower = follower_of(&log);
+    log.append(b"now");
+    follower.finish_at(log.end());
+    log.append(b"later");
+    follower.finish_at(log.end());
+    assert_eq!(receive(&mut follower, &log, &mut Outbox::default(), 2), b"now");
+    assert!(follower.is_caught_up(log.end()));
 }
 
 #[test]
 fn trimming_keeps_offsets_and_gives_memory_back() {
-    let mut feed = Feed::default();
-    feed.append(&[b'x'; 100]);
-    feed.append(b"tail");
-    feed.trim(40);
-    assert_eq!((feed.slice(100..104), feed.end()), (&b"tail"[..], 104));
-    feed.trim(100);
-    assert_eq!((feed.slice(100..104), feed.end(), feed.log.len()), (&b"tail"[..], 104, 4));
-    feed.append(&vec![0; 60_000]);
-    feed.trim(feed.end());
-    assert!(feed.log.capacity() >= 60_000, "a small buffer is kept for the next publication");
-    feed.append(&vec![0; 1 << 20]);
-    feed.trim(feed.end());
-    assert_eq!((feed.log.len(), feed.end()), (0, 104 + 60_000 + (1 << 20)));
-    assert!(feed.log.capacity() <= 65_536, "a large one is given back");
-    feed.append(b"on");
-    assert_eq!(feed.slice(feed.end() - 2..feed.end()), b"on");
+    let mut log = Log::default();
+    log.append(&[b'x'; 100]);
+    log.append(b"tail");
+    log.trim(40);
+    assert_eq!((log.slice(100..104), log.end()), (&b"tail"[..], 104));
+    log.trim(100);
+    assert_eq!((log.slice(100..104), log.end(), log.bytes.len()), (&b"tail"[..], 104, 4));
+    log.append(&vec![0; 60_000]);
+    log.trim(log.end());
+    assert!(log.bytes.capacity() >= 60_000, "a small buffer is kept for the next publication");
+    log.append(&vec![0; 1 << 20]);
+    log.trim(log.end());
+    assert_eq!((log.bytes.len(), log.end()), (0, 104 + 60_000 + (1 << 20)));
+    assert!(log.bytes.capacity() <= 65_536, "a large one is given back");
+    log.append(b"on");
+    assert_eq!(log.slice(log.end() - 2..log.end()), b"on");
 }
 
 #[test]
 fn what_was_not_flushed_is_counted() {
     let mut feed = Feed::default();
-    feed.append(&[0; 10]);
+    feed.log.append(&[0; 10]);
     assert_eq!(feed.unflushed(), 10);
     feed.flushed = 4;
     assert_eq!(feed.unflushed(), 6);
@@ -162,34 +163,34 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn every_follower_sees_an_exact_order(steps in proptest::collection::vec(step(), 0..60)) {
-        let (mut feed, mut outbox) = (Feed::default(), Outbox::default());
-        let mut follower = follower_of(&feed);
+        let (mut log, mut outbox) = (Log::default(), Outbox::default());
+        let mut follower = follower_of(&log);
         let (mut want, mut seen) = (Vec::new(), Vec::new());
         for step in steps {
             match step {
-                Step::Others(bytes) => { feed.append(&bytes); want.extend(bytes); }
-                Step::Own(bytes) => { follower.splice_skip(feed.end(), bytes.len()); feed.append(&bytes); }
+                Step::Others(bytes) => { log.append(&bytes); want.extend(bytes); }
+                Step::Own(bytes) => { follower.splice_skip(log.end(), bytes.len()); log.append(&bytes); }
                 Step::Reply(bytes) => {
-                    follower.splice_own(feed.end(), bytes.len());
+                    follower.splice_own(log.end(), bytes.len());
                     outbox.push(&bytes);
                     want.extend(bytes);
                 }
                 Step::Take(count) => {
-                    let segments: Vec<_> = follower.segments(feed.end()).collect();
+                    let segments: Vec<_> = follower.segments(log.end()).collect();
                     let due: Vec<u8> = segments.into_iter().flat_map(|segment| match segment {
-                        Segment::Feed(range) => feed.slice(range).to_vec(),
+                        Segment::Feed(range) => log.slice(range).to_vec(),
                         Segment::Own(range) => outbox.unsent()[range].to_vec(),
                     }).collect();
                     let taken = count.min(due.len());
                     seen.extend(&due[..taken]);
                     follower.advance(taken, Some(&mut outbox));
-                    feed.trim(follower.cursor);
+                    log.trim(follower.cursor);
                 }
             }
         }
-        seen.extend(receive(&mut follower, &feed, &mut outbox, usize::MAX));
+        seen.extend(receive(&mut follower, &log, &mut outbox, usize::MAX));
         prop_assert_eq!(seen, want);
-        prop_assert!(follower.is_caught_up(feed.end()));
+        prop_assert!(follower.is_caught_up(log.end()));
         prop_assert_eq!(outbox.len(), 0);
     }
 }

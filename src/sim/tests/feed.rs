@@ -1,7 +1,7 @@
 //! One log, many followers: what it costs, and what it never forgets too early.
 
 use super::*;
-use crate::feed::Feed;
+use crate::feed::Follower;
 
 fn chat(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
     let room = notes.room(cx);
@@ -22,7 +22,7 @@ where
 {
     /// Bytes for which the room keeps memory.
     fn room_capacity(&self) -> usize {
-        self.dispatcher.handler.notes.room.map_or(0, |room| self.dispatcher.tables.feeds[room].capacity())
+        self.dispatcher.handler.notes.room.map_or(0, |room| self.dispatcher.tables.feeds[room].log.capacity())
     }
 }
 
@@ -99,8 +99,8 @@ fn a_line_to_a_thousand_stalled_members_allocates_nothing_for_any_of_them() {
     assert!(sim.room_capacity() - before < 1024);
     for connection in sim.dispatcher.tables.connections.values() {
         assert!(connection.outbox.is_none() && connection.inbox.is_none());
-        assert!(connection.follower.as_ref().is_some_and(|follower| follower.capacity() <= 4));
     }
+    assert_eq!(room_for_differences(&sim), [0; 1001]);
     assert_eq!(sim.stats().queued, 0);
 }
 
@@ -254,7 +254,7 @@ fn a_half_closed_follower_costs_the_room_nothing_and_is_not_closed_for_what_it_d
         sim.publish(&[b'x'; 600]);
     }
     assert_eq!(sim.received(stays).len(), 4 + 10 * 600);
-    assert!(sim.dispatcher.tables.feeds.values().all(Feed::is_empty), "nobody needs the log");
+    assert!(sim.dispatcher.tables.feeds.iter().all(|feed| feed.log.is_empty()), "nobody needs the log");
     sim.resume(ends);
     assert_eq!((sim.received(ends), sim.ending(ends)), (b"owed".to_vec(), Some(Ending::Eof)));
     sim.send(ends, b"still here");
@@ -273,6 +273,25 @@ fn after_a_half_close_neither_talking_nor_following_brings_anything() {
     assert_eq!(sim.received(stays), b".one..two.");
     assert_eq!((sim.received(ends), sim.ending(ends)), (b"".to_vec(), Some(Ending::Eof)));
     assert_eq!(sim.handler().notes.closings(1), 0);
+}
+
+#[test]
+fn what_was_owed_before_following_comes_first() {
+    let mut sim = Sim::new(scene(|notes: &mut Notes, _, call, cx| {
+        if let Call::Data(_) = call {
+            cx.reply(b"hello ");
+            let room = notes.room(cx);
+            cx.follow(room);
+            cx.reply(b"and ");
+            cx.publish(room, b"welcome");
+        }
+    }));
+    let peer = sim.connect();
+    sim.stall(peer);
+    sim.send(peer, b"join");
+    sim.run();
+    sim.resume(peer);
+    assert_eq!(sim.received(peer), b"hello and welcome");
 }
 
 #[test]
@@ -311,7 +330,11 @@ fn who_is_told_everything_holds_no_room_for_what_differs() {
     }
     sim.send(peers[150], b"who is there?\n");
     sim.run();
-    let followers = sim.dispatcher.tables.connections.values().filter_map(|found| found.follower.as_ref());
-    let held: Vec<_> = followers.map(|follower| follower.capacity()).collect();
-    assert_eq!((held.len(), held.iter().filter(|&&bytes| bytes > 0).count()), (200, 0));
+    assert_eq!(room_for_differences(&sim), [0; 200]);
+}
+
+/// What each follower keeps memory for, in bytes.
+fn room_for_differences<H: Handler>(sim: &Sim<H>) -> Vec<usize> {
+    let followers = sim.dispatcher.tables.feeds.iter().flat_map(|feed| &feed.followers);
+    followers.map(Follower::capacity).collect()
 }

@@ -33,7 +33,7 @@ fn letters(act: Act) -> [u8; 2] {
     }
 }
 
-fn perform(number: &mut u32, rooms: &[FeedId; 2], tokens: &[Token], letters: &[u8], cx: &mut Context<'_>) {
+fn perform(number: &mut u32, rooms: [FeedId; 2], tokens: &[Token], letters: &[u8], cx: &mut Context<'_>) {
     *number += 1;
     let (text, whom) = (format!("{number} "), usize::from(letters[1]));
     match letters[0] {
@@ -165,7 +165,7 @@ proptest! {
                 Call::Open => cx.follow(rooms[0]),
                 Call::Data(input) => {
                     for letters in input.chunks(2) {
-                        perform(&mut number, rooms, &notes.tokens, letters, cx);
+                        perform(&mut number, *rooms, &notes.tokens, letters, cx);
                     }
                 }
                 Call::Closed(_) => cx.publish(rooms[0], format!("-{who} ").as_bytes()),
