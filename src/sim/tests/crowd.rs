@@ -4,16 +4,14 @@ use super::*;
 use crate::protocol::Echo;
 use crate::sim::SimPeer;
 
-/// Those who speak, at every size of the crowd.
-const ACTIVE: usize = 1000;
-
-/// Time for a message and its answer, when `ACTIVE` of so many sessions with idle deadlines speak, again and again.
-fn cost(sessions: usize) -> Duration {
+/// Time for a message and its answer, when some of so many sessions with idle deadlines speak, again and again: one in
+/// `every` of those that came first.
+fn cost(active: usize, sessions: usize, every: usize) -> Duration {
     let limits = Limits { idle_timeout: Some(1000 * SECOND), ..Limits::default() };
     let mut sim = Sim::with_limits(Echo::bytes(), limits);
     let peers: Vec<SimPeer> = (0..sessions).map(|_| sim.connect()).collect();
-    let speakers: Vec<SimPeer> = peers.iter().copied().step_by(sessions / ACTIVE).collect();
-    assert_eq!((sim.timers(), speakers.len()), (sessions, ACTIVE), "each has a deadline");
+    let speakers: Vec<SimPeer> = peers.iter().copied().step_by(every).take(active).collect();
+    assert_eq!((sim.timers(), speakers.len()), (sessions, active), "each has a deadline");
     let round = |sim: &mut Sim<Echo>| {
         for &peer in &speakers {
             sim.send(peer, b"hello");
@@ -31,18 +29,23 @@ fn cost(sessions: usize) -> Duration {
         round(&mut sim);
     }
     assert_eq!(sim.stats().connections, sessions, "nobody is closed");
-    start.elapsed() / (rounds * ACTIVE as u32)
+    start.elapsed() / (rounds * active as u32)
 }
 
 /// `SESSIONS=1000000 cargo test --release --lib a_turn_costs -- --nocapture` has the figures of docs/performance.md.
 #[test]
 fn a_turn_costs_what_the_active_do_and_nothing_for_the_idle() {
     let most = std::env::var("SESSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(50_000);
-    let alone = cost(ACTIVE);
-    for sessions in [10 * ACTIVE, most] {
-        let crowded = cost(sessions);
-        println!("{ACTIVE} active of {sessions} sessions: {crowded:?} a message, {alone:?} without the others");
-        // What is touched lies farther apart in memory; a cost that grew with the idle would be fifty times as much.
-        assert!(crowded < 8 * alone, "{sessions} sessions: {crowded:?}, alone {alone:?}");
+    for sessions in [most / 10, most] {
+        let active = sessions / 100;
+        let alone = cost(active, active, 1);
+        for (place, every) in [("side by side", 1), ("scattered", 100)] {
+            let crowded = cost(active, sessions, every);
+            println!(
+                "{active} active of {sessions} sessions, {place}: {crowded:?} a message, {alone:?} without the others"
+            );
+            // Scattered ones touch more memory; a cost that grew with the idle would be a hundred times as much.
+            assert!(crowded < 8 * alone, "{sessions} sessions, {place}: {crowded:?}, alone {alone:?}");
+        }
     }
 }
