@@ -11,8 +11,11 @@ use crate::handler::Handler;
 use crate::server::PORT;
 use crate::speech::Speech;
 
-/// Serves echo by epoll, as the standard library of Python offers it.
+/// Serves echo by select or by epoll, as the standard library of Python offers them.
 const PYTHON: &str = include_str!("../peers/echo.py");
+
+/// Connections that select(2) can wait for, besides a few other descriptors: it knows none over 1,023.
+const SELECT_MOST: u64 = 1000;
 
 /// The most that a room of ncat's admits beside what is measured here; by default it is a hundred.
 const NCAT_MOST: &str = "200";
@@ -30,7 +33,11 @@ pub(crate) fn of(case: Case) -> io::Result<Vec<Contestant>> {
                 peers.push(peer("tokio", &[&this, "tokio-echo", "0"], Speech::Plain));
             }
             if is_installed("python3") {
-                peers.push(peer("python", &["python3", "-c", PYTHON], Speech::Plain));
+                let (name, call) = match case {
+                    Case::Reply { connections: ..=SELECT_MOST, .. } => ("python select", "select"),
+                    _ => ("python epoll", "epoll"),
+                };
+                peers.push(peer(name, &["python3", "-c", PYTHON, call], Speech::Plain));
             }
         }
         (Case::Room { members, window }, _) => {
