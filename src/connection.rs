@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Invariants: a session exists exactly while the phase is `Open` (and until `closed` was called for it); an idle
-//! connection holds no inbox and no outbox; a seat always names a follower of this connection. Decides nothing about other connections.
+//! connection holds no inbox and no outbox; a seat always names a follower of this connection. Decides nothing about
+//! other connections.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::IpAddr;
@@ -117,7 +118,8 @@ impl Connection {
     }
 
     /// Since when the kernel has taken nothing though others have output for this peer, in nanoseconds after the origin of
-    /// time; 0 while it takes. Kept where it is whenever it can be asked for.
+    /// time; 0 while it takes. Kept with its follower, or else in its outbox: one of them is there whenever it is asked
+    /// for.
     pub(crate) fn stalled_since<'a>(&'a mut self, feeds: &'a mut Feeds) -> Option<&'a mut u64> {
         match self.follower_mut(feeds) {
             Some((_, follower)) => Some(&mut follower.stalled_since),
@@ -190,6 +192,7 @@ impl Connection {
         };
         let Feed { log, followers, .. } = &mut feeds[seat.feed];
         let follower = &mut followers[seat.position as usize];
+        // Most writes by far, and no room for pieces is needed.
         if let Some(range) = follower.plain(log.end()) {
             let count = if range.is_empty() { 0 } else { self.stream.write(log.slice(range))? };
             follower.cursor += count as u64;

@@ -184,6 +184,9 @@ impl<'a> Context<'a> {
 
     /// Makes the connection of this callback receive all that is published to a feed from now on. A connection follows one
     /// feed at a time.
+    ///
+    /// # Panics
+    /// May panic when the feed is of another reactor.
     pub fn follow(&mut self, feed: FeedId) {
         if let Speaker::Connection(token) = self.speaker {
             self.queue_replies();
@@ -200,12 +203,18 @@ impl<'a> Context<'a> {
     }
 
     /// Sends bytes to all who follow a feed: one copy, however many they are.
+    ///
+    /// # Panics
+    /// May panic when the feed is of another reactor.
     pub fn publish(&mut self, feed: FeedId, bytes: &[u8]) {
         self.queue_replies();
         self.tables.publish(feed, bytes);
     }
 
     /// Sends bytes to all who follow a feed, but not to the connection of this callback.
+    ///
+    /// # Panics
+    /// May panic when the feed is of another reactor.
     pub fn publish_others(&mut self, feed: FeedId, bytes: &[u8]) {
         self.queue_replies();
         if let Speaker::Connection(token) = self.speaker

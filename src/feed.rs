@@ -24,6 +24,9 @@ pub struct FeedId(
     NonZeroU32,
 );
 
+/// So many followers a feed has room for, once it had as many. 64: a small room whose members come and go allocates nothing.
+const KEPT_FOLLOWERS: usize = 64;
+
 /// The buffer that an idle feed keeps; a larger one is given back when everybody has caught up.
 const KEPT_CAPACITY: usize = 64 * 1024;
 
@@ -32,6 +35,8 @@ const KEPT_CAPACITY: usize = 64 * 1024;
 pub(crate) struct Feeds(Vec<Feed>);
 
 impl Feeds {
+    /// Takes in a feed for good.
+    ///
     /// # Panics
     /// At four billion feeds.
     pub(crate) fn insert(&mut self, feed: Feed) -> FeedId {
@@ -87,11 +92,11 @@ impl Feed {
         (self.log.end() - self.flushed) as usize
     }
 
-    /// Takes a follower out; the last one takes its position.
+    /// Takes a follower out; the last one takes its position. Gives memory back when many have left.
     pub(crate) fn remove(&mut self, position: usize) -> Follower {
         let follower = self.followers.swap_remove(position);
         if self.followers.len() < self.followers.capacity() / 4 {
-            self.followers.shrink_to(2 * self.followers.len());
+            self.followers.shrink_to((2 * self.followers.len()).max(KEPT_FOLLOWERS));
         }
         follower
     }

@@ -178,7 +178,10 @@ impl Tables {
         }
         let is_done = matches!(end, Flush::Done);
         match end {
-            Flush::Failed(error) => self.abort(token, Closed::Failed(error)),
+            Flush::Failed(error) => {
+                self.abort(token, Closed::Failed(error));
+                return false;
+            }
             Flush::Refused => self.wait_for_writable(token),
             Flush::Budget => self.mark_ready(token),
             Flush::Done => self.flushed(token),

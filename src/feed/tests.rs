@@ -74,7 +74,7 @@ fn a_feed_that_many_leave_gives_memory_back() {
         let last = feed.followers.len() as u64 - 1;
         assert_eq!(feed.remove(3).cursor, if last == 999 { 3 } else { last + 1 });
     }
-    assert!((11..=40).contains(&feed.followers.capacity()), "{}", feed.followers.capacity());
+    assert!((11..=KEPT_FOLLOWERS).contains(&feed.followers.capacity()), "{}", feed.followers.capacity());
 }
 
 #[test]

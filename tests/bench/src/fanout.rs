@@ -225,9 +225,9 @@ impl Room {
         Ok(room)
     }
 
-    /// Has a connection send what it has to send first, and that before it has read a greeting: Linux delays the
-    /// acknowledgements of a socket that answered something, for as long as it hears much and says nothing. That would be
-    /// work for a server that greets, and for no floor.
+    /// Has a connection send what it has to send first, and that before a greeting comes: Linux delays the
+    /// acknowledgements of a socket that sends shortly after it has received, for as long as it then hears much and says
+    /// nothing. That would be work for a server that greets, and for no floor.
     fn enter(&mut self, plan: &Plan, nth: usize) -> io::Result<()> {
         let text = match self.members.get(nth) {
             Some(_) => &plan.join,
