@@ -1,10 +1,13 @@
 //! The blocking servers, as programs with real clients: what each serves, and whom it keeps waiting.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use support::Server;
 
 /// How long a test waits before it calls an answer missing. Generous: the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -13,58 +16,24 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MEANWHILE: usize = 200;
 
 const ALL: [&[&str]; 4] = [ONE, PROCESSES, THREADS, POOL_OF_TWO];
-const ONE: &[&str] = &["one-at-a-time", "0"];
-const PROCESSES: &[&str] = &["process-per-connection", "0"];
-const THREADS: &[&str] = &["thread-per-connection", "0"];
-const POOL_OF_TWO: &[&str] = &["thread-pool", "0", "--threads", "2"];
+const ONE: &[&str] = &["serve-model", "one-at-a-time", "0"];
+const PROCESSES: &[&str] = &["serve-model", "process-per-connection", "0"];
+const THREADS: &[&str] = &["serve-model", "thread-per-connection", "0"];
+const POOL_OF_TWO: &[&str] = &["serve-model", "thread-pool", "0", "--threads", "2"];
 
-/// A running server; ended when it is dropped.
-struct Server {
-    child: Child,
-    address: SocketAddr,
+fn client(server: &Server) -> Client {
+    let stream = TcpStream::connect(server.address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.set_nodelay(true).expect("no delay");
+    Client(stream)
 }
 
-impl Server {
-    fn start(arguments: &[&str]) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_switchboard-bench"))
-            .arg("serve-model")
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the bench was built with this test");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        let address = line.trim_end().strip_prefix("listening on ").and_then(|address| address.parse().ok());
-        Server { child, address: address.unwrap_or_else(|| panic!("its first line is {line:?}")) }
-    }
-
-    fn client(&self) -> Client {
-        let stream = TcpStream::connect(self.address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
-        stream.set_nodelay(true).expect("no delay");
-        Client(stream)
-    }
-
-    /// The processes that it has forked and that have not ended.
-    fn children(&self) -> Vec<u32> {
-        let pid = self.child.id();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("a list of children");
-        children
-            .split_whitespace()
-            .map(|child| child.parse().expect("a number"))
-            .filter(|&child| is_alive(child))
-            .collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+/// The processes that it has forked and that have not ended.
+fn children(server: &Server) -> Vec<u32> {
+    let pid = server.child.id();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("a list of children");
+    children.split_whitespace().map(|child| child.parse().expect("a number")).filter(|&child| is_alive(child)).collect()
 }
 
 /// Whether the process is there, and is no mere entry that nobody has asked for.
@@ -131,7 +100,7 @@ fn everybody_serves_one_client_after_the_other() {
     for model in ALL {
         let server = Server::start(model);
         for _ in 0..20 {
-            let mut client = server.client();
+            let mut client = client(&server);
             client.ask();
             assert_eq!(client.finish(), b"", "{model:?}");
         }
@@ -143,7 +112,7 @@ fn everything_comes_back_in_order_and_then_the_end() {
     let input: Vec<u8> = (0..100_000).flat_map(|number| format!("line {number}\n").into_bytes()).collect();
     for model in ALL {
         let server = Server::start(model);
-        let client = server.client();
+        let client = client(&server);
         let mut writer = Client(client.0.try_clone().expect("a second handle"));
         let sending = thread::spawn({
             let input = input.clone();
@@ -164,7 +133,7 @@ fn everything_comes_back_in_order_and_then_the_end() {
 fn a_client_that_ends_its_side_is_answered() {
     for model in ALL {
         let server = Server::start(model);
-        let mut client = server.client();
+        let mut client = client(&server);
         client.send(b"hi\n");
         assert_eq!(client.finish(), b"HI\n", "{model:?}");
     }
@@ -175,12 +144,12 @@ fn a_client_that_vanishes_does_no_harm() {
     for model in ALL {
         let server = Server::start(model);
         for _ in 0..5 {
-            let mut client = server.client();
+            let mut client = client(&server);
             client.send(b"and away\n");
             // Closed with the answer unread, which is a reset.
             client.expect("A");
         }
-        server.client().ask();
+        client(&server).ask();
     }
 }
 
@@ -201,28 +170,28 @@ fn shows_that_it_waits(first: Client, others: &mut [Client], mut waits: Client) 
 #[test]
 fn one_at_a_time_has_the_second_wait_for_the_first() {
     let server = Server::start(ONE);
-    let mut first = server.client();
+    let mut first = client(&server);
     first.ask();
-    shows_that_it_waits(first, &mut [], server.client());
+    shows_that_it_waits(first, &mut [], client(&server));
 }
 
 #[test]
 fn a_pool_of_two_has_the_third_wait() {
     let server = Server::start(POOL_OF_TWO);
-    let (mut first, mut second) = (server.client(), server.client());
+    let (mut first, mut second) = (client(&server), client(&server));
     first.ask();
     second.ask();
-    shows_that_it_waits(first, &mut [second], server.client());
+    shows_that_it_waits(first, &mut [second], client(&server));
 }
 
 #[test]
 fn who_neither_speaks_nor_reads_holds_up_nobody_where_each_has_a_process_or_a_thread() {
     for model in [PROCESSES, THREADS] {
         let server = Server::start(model);
-        let mut silent: Vec<Client> = (0..20).map(|_| server.client()).collect();
-        let mut stalled = server.client();
+        let mut silent: Vec<Client> = (0..20).map(|_| client(&server)).collect();
+        let mut stalled = client(&server);
         stalled.stall();
-        let mut other = server.client();
+        let mut other = client(&server);
         (0..MEANWHILE).for_each(|_| other.ask());
         silent.iter_mut().for_each(Client::ask);
     }
@@ -231,10 +200,10 @@ fn who_neither_speaks_nor_reads_holds_up_nobody_where_each_has_a_process_or_a_th
 #[test]
 fn who_does_not_read_takes_one_place_of_a_pool() {
     let server = Server::start(POOL_OF_TWO);
-    let mut stalled = server.client();
+    let mut stalled = client(&server);
     stalled.stall();
     for _ in 0..3 {
-        server.client().ask();
+        client(&server).ask();
     }
 }
 
@@ -242,14 +211,14 @@ fn who_does_not_read_takes_one_place_of_a_pool() {
 fn beyond_the_guard_a_client_is_closed_and_a_place_that_is_left_is_taken_again() {
     for model in [PROCESSES, THREADS] {
         let server = Server::start(&[model, &["--most", "2"]].concat());
-        let (mut first, mut second) = (server.client(), server.client());
+        let (mut first, mut second) = (client(&server), client(&server));
         first.ask();
         second.ask();
-        let mut third = server.client();
+        let mut third = client(&server);
         assert!(matches!(third.0.read(&mut [0]), Ok(0)), "{model:?} served a third");
         first.finish();
         until("a place", || {
-            let mut next = server.client();
+            let mut next = client(&server);
             next.0.write_all(b"x").is_ok() && matches!(next.0.read(&mut [0]), Ok(1))
         });
         second.ask();
@@ -259,13 +228,13 @@ fn beyond_the_guard_a_client_is_closed_and_a_place_that_is_left_is_taken_again()
 #[test]
 fn a_child_ends_with_its_client_and_with_its_parent() {
     let mut server = Server::start(PROCESSES);
-    let (mut first, mut second) = (server.client(), server.client());
+    let (mut first, mut second) = (client(&server), client(&server));
     first.ask();
     second.ask();
-    assert_eq!(server.children().len(), 2);
+    assert_eq!(children(&server).len(), 2);
     first.finish();
-    until("the end of a child", || server.children().len() == 1);
-    let left = server.children()[0];
+    until("the end of a child", || children(&server).len() == 1);
+    let left = children(&server)[0];
     server.child.kill().expect("it runs");
     until("the end of the other child", || !is_alive(left));
     assert!(matches!(second.0.read(&mut [0]), Ok(0) | Err(_)));
