@@ -50,8 +50,7 @@ impl Contest {
     pub(crate) fn round(&mut self, number: u64, millis: u64) -> io::Result<Round> {
         let count = self.contestants.len();
         let mut round = vec![vec![f64::NAN; self.case.figures().len()]; count];
-        for turn in 0..count {
-            let place = (number as usize + turn) % count;
+        for place in order(count, number) {
             let contestant = &self.contestants[place];
             let name = contestant.name;
             if self.withdrawn.contains(&name) {
@@ -83,6 +82,11 @@ impl Contest {
         }
         measure::once(self.case, contestant, millis)
     }
+}
+
+/// The places of all who compete, in each round from another one on.
+pub(crate) fn order(count: usize, round: u64) -> impl Iterator<Item = usize> {
+    (0..count).map(move |turn| (turn + round as usize) % count)
 }
 
 /// Whether it is neither ours nor the floor.

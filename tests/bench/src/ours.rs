@@ -2,7 +2,6 @@
 
 use std::env;
 use std::io;
-use std::path::PathBuf;
 
 use crate::cases::Service;
 use crate::handler::Handler;
@@ -29,7 +28,7 @@ pub(crate) fn floor(service: Service) -> io::Result<Vec<String>> {
 
 /// Our server that does this to the bytes.
 pub(crate) fn replying(handler: Handler) -> io::Result<Vec<String>> {
-    beside_or_fail(match handler {
+    beside(match handler {
         Handler::Echo => "echo-server",
         Handler::Upper => "uppercase-server",
     })
@@ -37,19 +36,15 @@ pub(crate) fn replying(handler: Handler) -> io::Result<Vec<String>> {
 
 /// Our room, in which nobody is slowed down.
 pub(crate) fn room() -> io::Result<Vec<String>> {
-    Ok([beside_or_fail("chat-server")?, ["--rate", "off"].map(str::to_owned).to_vec()].concat())
+    Ok([beside("chat-server")?, ["--rate", "off"].map(str::to_owned).to_vec()].concat())
 }
 
-fn beside_or_fail(program: &str) -> io::Result<Vec<String>> {
-    beside(program)?.ok_or_else(|| {
+/// The command of one of our servers.
+fn beside(program: &str) -> io::Result<Vec<String>> {
+    let path = env::current_exe()?.with_file_name(program);
+    if !path.exists() {
         let text = format!("no {program} beside this program: build it with `cargo build --release --workspace`");
-        io::Error::other(text)
-    })
-}
-
-/// The command of one of our servers, if it has been built.
-pub(crate) fn beside(program: &str) -> io::Result<Option<Vec<String>>> {
-    let path: PathBuf = env::current_exe()?.with_file_name(program);
-    let command = [&path.display().to_string(), "--listen", "0", "--stdin", "ignore"].map(str::to_owned).to_vec();
-    Ok(path.exists().then_some(command))
+        return Err(io::Error::other(text));
+    }
+    Ok([&path.display().to_string(), "--listen", "0", "--stdin", "ignore"].map(str::to_owned).to_vec())
 }

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::capacity::{self, End};
+use crate::contest;
 use crate::crowd;
+use crate::handler::Handler;
 use crate::models::conversation;
 use crate::ours;
 use crate::progress::{self, Progress};
@@ -75,7 +77,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     for (nth, &connections) in crowds.iter().enumerate() {
         for round in 0..rounds {
             progress.show(&format!("{connections} clients, round {} of {rounds}", round + 1));
-            for place in order(ways.len(), round) {
+            for place in contest::order(ways.len(), round) {
                 let report = ways[place].stand((connections, millis), &mut time);
                 survey.crowds[nth][place].push(report.map_err(|error| ways[place].blame(&error))?);
             }
@@ -83,7 +85,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     }
     for round in 0..rounds {
         progress.show(&format!("capacity, round {} of {rounds}", round + 1));
-        for place in order(ways.len(), round) {
+        for place in contest::order(ways.len(), round) {
             let server = Server::start(&ways[place].command)?;
             let plan = capacity::Plan { target: server.address, pid: server.pid(), most: options.most };
             let mut report = capacity::run(&plan).map_err(|error| ways[place].blame(&error))?;
@@ -110,11 +112,6 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Everybody once, each round from another.
-fn order(count: usize, round: u64) -> impl Iterator<Item = usize> {
-    (0..count).map(move |turn| (turn + round as usize) % count)
-}
-
 /// One way to build the server. The last of them is what the others are compared with.
 struct Way {
     name: &'static str,
@@ -131,8 +128,7 @@ impl Way {
             command.extend(guard.iter().flat_map(|most| ["--most".to_owned(), most.to_string()]));
             Way { name, command, guard }
         };
-        let command = ours::beside("uppercase-server")?
-            .ok_or_else(|| io::Error::other(format!("no uppercase-server beside {this}: build it")))?;
+        let command = ours::replying(Handler::Upper)?;
         Ok([
             blocking("one at a time", "one-at-a-time", None),
             blocking("process per connection", "process-per-connection", Some(MOST_PROCESSES)),
