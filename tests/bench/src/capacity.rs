@@ -24,9 +24,6 @@ const RESERVE: u64 = 2 << 30;
 /// How often that is looked at, in clients.
 const STEP: usize = 100;
 
-/// How long a server's children may outlive their clients.
-const PARTING: Duration = Duration::from_secs(60);
-
 /// Who comes.
 #[derive(Args)]
 pub(crate) struct Plan {
@@ -44,6 +41,7 @@ pub(crate) struct Plan {
 pub(crate) struct Report {
     pub(crate) served: usize,
     pub(crate) end: End,
+    /// Of those after the first, until the last one was served; 0 if there was none.
     pub(crate) connects_per_second: f64,
     /// By how much the server's memory grew, in bytes a connection after the first; NaN for fewer than [`STEP`], or if
     /// it has ended.
@@ -114,12 +112,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let before = Memory::of(plan.pid)?;
     let begin = Instant::now();
     let mut clients = vec![first];
-    let end = fill(plan, &mut clients)?;
-    let took = begin.elapsed().saturating_sub(if matches!(end, End::Unanswered | End::Closed) {
-        PATIENCE
-    } else {
-        Duration::ZERO
-    });
+    let (end, newest) = fill(plan, &mut clients)?;
     let after = Memory::of(plan.pid)?;
     let family = Family::of(plan.pid)?;
     let served = clients.len();
@@ -130,31 +123,33 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let report = Report {
         served,
         end,
-        connects_per_second: served as f64 / took.as_secs_f64(),
+        connects_per_second: (served - 1) as f64 / (newest - begin).as_secs_f64(),
         memory: each(before.own, after.own),
         kernel_memory: each(before.kernel, after.kernel),
         processes: family.processes(),
         threads: family.threads(),
     };
     drop(clients);
-    family.await_children(PARTING)?;
+    family.await_children()?;
     Ok(report)
 }
 
-/// Lets them in, and says why it stopped.
-fn fill(plan: &Plan, clients: &mut Vec<TcpStream>) -> io::Result<End> {
+/// Lets them in, and says why it stopped, and when the last one was served.
+fn fill(plan: &Plan, clients: &mut Vec<TcpStream>) -> io::Result<(End, Instant)> {
+    let mut newest = Instant::now();
     while (clients.len() as u64) < plan.most {
         if clients.len().is_multiple_of(STEP) && process::available_memory()? < RESERVE {
-            return Ok(End::OutOfMemory);
+            return Ok((End::OutOfMemory, newest));
         }
         match ask(plan.target, clients.len()) {
             Ok(answered) => clients.push(answered?),
             // The last sign of a server that breaks down is a client that it closes.
-            Err(End::Closed) if !process::outlasts(plan.pid, PATIENCE) => return Ok(End::Ended),
-            Err(end) => return Ok(end),
+            Err(End::Closed) if !process::outlasts(plan.pid, PATIENCE) => return Ok((End::Ended, newest)),
+            Err(end) => return Ok((end, newest)),
         }
+        newest = Instant::now();
     }
-    Ok(End::Enough)
+    Ok((End::Enough, newest))
 }
 
 /// Connects and asks once. A client who is not served is an [`End`]; one who is served wrongly an error.

@@ -23,9 +23,6 @@ const DIALLING: Duration = Duration::from_secs(2);
 /// When nobody has been served for the first time for this long, those who still wait are taken to wait in vain.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// How long a server's children may outlive their clients.
-const PARTING: Duration = Duration::from_secs(60);
-
 /// Who comes, and for how long.
 pub(crate) struct Plan {
     pub(crate) target: SocketAddrV4,
@@ -86,7 +83,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
         intrusion,
     };
     drop(crowd);
-    family.await_children(PARTING)?;
+    family.await_children()?;
     Ok(report)
 }
 

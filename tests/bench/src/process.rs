@@ -81,6 +81,9 @@ fn busy() -> io::Result<Duration> {
     Ok(Duration::from_millis(10 * ticks.sum::<u64>()))
 }
 
+/// How long a server's children may outlive their clients.
+const PARTING: Duration = Duration::from_secs(60);
+
 /// A process and the children that it has now. A child that ends meanwhile counts for nothing from then on.
 pub(crate) struct Family {
     pids: Vec<u32>,
@@ -118,9 +121,9 @@ impl Family {
     /// Waits until the children have ended, as they do when their clients have.
     ///
     /// # Errors
-    /// One has not within `patience`.
-    pub(crate) fn await_children(&self, patience: Duration) -> io::Result<()> {
-        let deadline = Instant::now() + patience;
+    /// One has not within [`PARTING`].
+    pub(crate) fn await_children(&self) -> io::Result<()> {
+        let deadline = Instant::now() + PARTING;
         let left = |child: &&u32| outlasts(**child, deadline.saturating_duration_since(Instant::now()));
         match self.pids[1..].iter().find(left) {
             Some(child) => Err(io::Error::other(format!("process {child} of the server goes on without its client"))),
@@ -184,7 +187,7 @@ mod tests {
         let family = family();
         assert!(family.threads() == 2 && family.memory() > 0, "{} threads", family.threads());
         drop(parent.stdin.take());
-        family.await_children(Duration::from_secs(20)).expect("cat ends with its input");
+        family.await_children().expect("cat ends with its input");
         parent.wait().expect("it has ended");
     }
 }
