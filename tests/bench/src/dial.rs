@@ -4,6 +4,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
+use clap::{Args, Command};
+
 use crate::kernel;
 
 /// The most connections that one run opens.
@@ -18,6 +20,13 @@ const PER_SOURCE: usize = 10_000;
 /// How long a server may take to answer a connection. More than one second: Linux asks again after that when its
 /// backlog was full.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The plan that its command line stands for when it says nothing but whom to load.
+pub(crate) fn plan_for<P: Args>(target: SocketAddrV4) -> P {
+    let command = P::augment_args(Command::new("plan"));
+    let matches = command.get_matches_from(["plan", &target.to_string()]);
+    P::from_arg_matches(&matches).expect("all but the target has a default")
+}
 
 /// Makes sure that `connections` can be opened: raises the soft limit of descriptors to the hard one.
 ///

@@ -65,19 +65,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// What the command line asks for when it says nothing but whom to load.
     pub(crate) fn to(target: SocketAddrV4) -> Plan {
-        Plan {
-            target,
-            members: 100,
-            publishers: 4,
-            size: 64,
-            window: 16,
-            millis: 1000,
-            join: String::new(),
-            publisher_join: None,
-            prefix: String::new(),
-            suffix: "\\n".to_owned(),
-            pid: None,
-        }
+        dial::plan_for(target)
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// What the command line asks for when it says nothing but whom to load.
     pub(crate) fn to(target: SocketAddrV4) -> Plan {
-        Plan { target, connections: 50, size: 64, depth: 1, millis: 1000, handler: Handler::Echo, pid: None }
+        dial::plan_for(target)
     }
 }
 
