@@ -1,6 +1,6 @@
 //! The instructions that our servers take for a message, as a guard against getting slower unnoticed.
 //!
-//! Times differ from machine to machine and from minute to minute; these do so by less than one in a hundred, so a limit on
+//! Times differ from machine to machine and from minute to minute; these do so by one or two in a hundred, so a limit on
 //! them can be a part of CI. They do not see the kernel, the caches, or a wait.
 
 use std::io;

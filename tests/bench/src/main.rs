@@ -88,7 +88,7 @@ enum Command {
     Idle(idle::Plan),
     /// Have clients come, ask once and stay, until one is not served
     Capacity(capacity::Plan),
-    /// Run each case in interleaved pairs, ours and the floor, and print the table
+    /// Run each case in interleaved rounds of ours, the floor and the peers, and print the tables
     Compare(compare::Options),
     /// Count the instructions that one of our servers takes for a message, and fail when they are too many
     Instructions(instructions::Options),
