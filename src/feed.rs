@@ -5,7 +5,8 @@
 //! [`Splice`] at an offset of the log, so the order of everything that it sees is exact.
 //!
 //! Invariants: `base <= cursor <= end` for every follower; the splices of a follower are in order of offset, none lies
-//! before its cursor, and the lengths of its own pieces add up to its outbox. Offsets count from the feed's birth and never
+//! before its cursor, and the lengths of its own pieces add up to its outbox. A follower and the seat of its connection
+//! name each other. Offsets count from the feed's birth and never
 //! wrap. Does no I/O and closes nobody: who falls too far behind is found when the feed is flushed.
 
 use std::collections::VecDeque;

@@ -144,7 +144,7 @@ impl Tables {
         }
     }
 
-    /// Offers a connection what is queued for it, within its budget, and draws the consequences.
+    /// Offers a connection what is queued for it, within its budget of the turn.
     fn flush_connection(&mut self, token: Token) {
         self.flush_within(token, self.limits.turn_output);
     }
@@ -158,7 +158,7 @@ impl Tables {
         self.flush_within(token, usize::MAX);
     }
 
-    /// Returns whether nothing is left.
+    /// Offers a connection what is queued for it, and draws the consequences. Returns whether nothing is left.
     fn flush_within(&mut self, token: Token, budget: usize) -> bool {
         let now = self.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return false };
