@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
-use switchboard::cli::{self, Off, parse_duration, parse_off};
-use switchboard::protocol::{Client, ClientOptions};
+use switchboard::servers::cli::{self, Off, parse_duration, parse_off};
+use switchboard::servers::{Client, ClientOptions};
 use switchboard::{Address, ConsoleMode, Limits, Reactor};
 
 /// Sends lines to a server and shows its answers as they come

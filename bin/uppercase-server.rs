@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    switchboard::cli::main::<switchboard::servers::UppercaseServer>()
+    switchboard::servers::cli::main::<switchboard::servers::UppercaseServer>()
 }

@@ -32,8 +32,8 @@
 //! On the network, the same handler is hosted by a reactor:
 //!
 //! ```no_run
-//! use switchboard::protocol::Echo;
-//! use switchboard::socket::{SocketOptions, bind};
+//! use switchboard::servers::Echo;
+//! use switchboard::net::{SocketOptions, bind};
 //! use switchboard::{ConsoleMode, Limits, Reactor};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -78,85 +78,36 @@
 //! # Features
 //!
 //! - `bank` (default): `protocol::Bank`. Needs `storage`.
-//! - `cli` (default): `switchboard::cli`, the flags that the servers share, and the servers themselves.
-//! - `doctor` (default): `switchboard::protocol::doctor`, the therapist.
-//! - `storage` (default): `switchboard::storage`, data files, and the phone book. Compiles SQLite, so it needs a C compiler.
+//! - `cli` (default): `switchboard::servers::cli`, the flags that the servers share, and the servers themselves.
+//! - `doctor` (default): `switchboard::servers::doctor`, the therapist.
+//! - `storage` (default): `switchboard::workers::storage`, data files, and the phone book. Compiles SQLite, so it needs a C compiler.
 //! - `sum` (default): `protocol::Sum`, which adds integers of any length, and its server.
 
-// What a server is: the trait that it implements, what it may ask for, and the handlers that are here.
-mod handler;
-mod context;
-pub mod framing;
-pub mod protocol;
-mod sanitize;
-mod services;
-
-// The loop, and how peers come in.
-mod reactor;
-mod acceptor;
-mod admission;
-mod connector;
-mod datagram;
-
-// From an edge to the handler.
-mod dispatcher;
+pub mod net;
+pub mod workers;
 mod connection;
-mod flags;
-mod stream;
-mod inbox;
-
-// From the handler to the kernel.
-mod tables;
-mod deadline;
-mod service;
-mod stats;
-mod flush;
-mod outbox;
-mod feed;
-mod pool;
-
-// What else can happen: time, slow work, the operator, the wish to stop.
-mod timer;
-mod rate;
-mod workers;
-mod jobs;
-#[cfg(feature = "storage")]
-pub mod storage;
-mod journal;
-mod throttle;
-mod turn;
-mod stop;
+mod state;
+mod handler;
+pub mod framing;
 mod console;
-mod command;
-mod stdio;
-mod printer;
-
-// What bounds all of it, and how it is tested without a socket.
-mod limits;
+mod reactor;
 pub mod sim;
-
-// From a command line to a socket that listens.
-pub mod address;
-pub mod socket;
-#[cfg(feature = "cli")]
-pub mod cli;
-#[cfg(feature = "cli")]
 pub mod servers;
 
-pub use address::{Address, AddressError, Host};
-pub use admission::Admission;
-pub use context::Context;
-pub use feed::FeedId;
+pub use connection::feed::FeedId;
+pub use handler::context::Context;
+pub use handler::sanitize::sanitize;
+pub use handler::services::Services;
 pub use handler::{Closed, Handler, Origin, Peer, Source, Token, Via};
-pub use limits::Limits;
-pub use rate::{Bucket, Rate};
+pub use net::{Address, AddressError, Host};
+pub use reactor::signals::Stopper;
 pub use reactor::{ConsoleMode, Reactor};
-pub use sanitize::sanitize;
-pub use services::Services;
 pub use sim::{Ending, Sim, SimPeer};
-pub use stats::Stats;
-pub use stop::Stopper;
-pub use timer::TimerId;
+pub use state::admission::Admission;
+pub use state::limits::Limits;
+pub use state::rate::{Bucket, Rate};
+pub use state::stats::Stats;
+pub use state::timer::TimerId;
 pub use workers::{Busy, Done, Worker, Workers};
 
 // The code on these pages is compiled and run with the other examples.

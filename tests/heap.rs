@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use switchboard::protocol::{Chat, ChatOptions, Echo, Uppercase};
-use switchboard::socket::{SocketOptions, bind};
+use switchboard::net::{SocketOptions, bind};
+use switchboard::servers::{Chat, ChatOptions, Echo, Uppercase};
 use switchboard::{Address, Handler, Limits, Reactor, Sim, SimPeer};
 
 #[global_allocator]

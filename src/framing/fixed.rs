@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
     use crate::framing::tests::{Show, owed, shown};
-    use crate::protocol::chunking::{in_pieces, steps, whole};
+    use crate::servers::chunking::{in_pieces, steps, whole};
     use crate::sim::assert_chunking_law;
 
     #[test]

@@ -7,10 +7,10 @@
 use std::io;
 
 use super::framer::{Frame, Framer, FramingError};
-use crate::address::Address;
-use crate::context::Context;
+use crate::handler::context::Context;
 use crate::handler::{Closed, Handler, Origin, Source};
-use crate::timer::TimerId;
+use crate::net::Address;
+use crate::state::timer::TimerId;
 use crate::workers::Done;
 
 /// A handler behind a framing: each call of its [`Handler::data`] is one message.

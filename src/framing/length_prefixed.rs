@@ -160,9 +160,9 @@ mod tests {
 
     use super::*;
     use crate::framing::tests::{Show, encoded, owed, shown, shown_by};
-    use crate::limits::Limits;
-    use crate::protocol::chunking::{in_pieces, steps, whole};
+    use crate::servers::chunking::{in_pieces, steps, whole};
     use crate::sim::{Ending, Sim, assert_chunking_law};
+    use crate::state::limits::Limits;
 
     const PREFIXES: [LengthPrefix; 3] = [LengthPrefix::U8, LengthPrefix::U16, LengthPrefix::U32];
 

@@ -176,9 +176,9 @@ mod tests {
 
     use super::*;
     use crate::framing::tests::{Show, encoded, owed, shown, shown_by};
-    use crate::limits::Limits;
-    use crate::protocol::chunking::{in_pieces, steps, whole};
+    use crate::servers::chunking::{in_pieces, steps, whole};
     use crate::sim::{Sim, assert_chunking_law};
+    use crate::state::limits::Limits;
 
     fn framed() -> Netstrings<Show> {
         Netstrings::new(Show, 12)

@@ -8,13 +8,13 @@ use std::sync::Once;
 use std::time::Duration;
 
 use super::*;
-use crate::address::Address;
-use crate::context::Context;
+use crate::handler::context::Context;
 use crate::handler::{Closed, Handler, Origin, Source};
-use crate::limits::Limits;
-use crate::protocol::chunking::whole;
+use crate::net::Address;
+use crate::servers::chunking::whole;
 use crate::sim::{Ending, Sim, SimPeer, assert_chunking_law};
-use crate::timer::TimerId;
+use crate::state::limits::Limits;
+use crate::state::timer::TimerId;
 use crate::workers::{Done, Workers};
 
 /// Replies what it is shown, in letters: `<MESSAGE>`, `!LIMIT` for one that is too long, `{ERROR}`, and `.` at the end.

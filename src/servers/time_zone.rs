@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use crate::cli::StartError;
+use crate::servers::cli::StartError;
 
 /// The zone that the environment variable TZ names, or else the system's. A system that has none is taken to be at UTC, as
 /// everywhere; but whoever has set TZ wants something, and is told when it cannot be had.

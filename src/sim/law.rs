@@ -41,7 +41,7 @@ struct Transcript {
 ///
 /// ```
 /// use switchboard::framing::Lines;
-/// use switchboard::protocol::Echo;
+/// use switchboard::servers::Echo;
 /// use switchboard::sim::assert_chunking_law;
 ///
 /// assert_chunking_law(Echo::bytes, b"any bytes");

@@ -1,10 +1,10 @@
 //! The reactor's core without sockets. Each file is a topic; here is the handler that they share.
 
 use super::*;
-use crate::context::Context;
-use crate::feed::FeedId;
+use crate::connection::feed::FeedId;
+use crate::handler::context::Context;
 use crate::handler::{Closed, Origin};
-use crate::timer::TimerId;
+use crate::state::timer::TimerId;
 
 mod back_pressure;
 mod chunking;

@@ -9,7 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use switchboard::protocol::{Echo, EchoLines};
+use switchboard::servers::{Echo, EchoLines};
 use switchboard::{Handler, Sim};
 
 use super::Running;
@@ -131,7 +131,7 @@ fn about_lines_that_are_too_long_and_about_quitting() {
 
 #[test]
 fn about_uppercase() {
-    use switchboard::protocol::Uppercase;
+    use switchboard::servers::Uppercase;
     let steps = [Connect, Send(0, "stra\u{c3}".as_bytes()[..5].to_vec()), Send(0, b"\x9fe\n".to_vec())];
     agree(Uppercase::unicode, &steps);
     agree(Uppercase::ascii, &steps);
@@ -139,7 +139,7 @@ fn about_uppercase() {
 
 #[test]
 fn about_a_conversation_in_the_chat() {
-    use switchboard::protocol::{Chat, ChatOptions};
+    use switchboard::servers::{Chat, ChatOptions};
     let says = |peer, text: &str| Send(peer, text.as_bytes().to_vec());
     let steps = [
         Connect,

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use switchboard::socket::{Listener, SocketOptions, bind};
+use switchboard::net::{Listener, SocketOptions, bind};
 use switchboard::{Address, Handler, Limits, Reactor, Stopper};
 
 /// A reactor on a thread of its own; stopped and joined when dropped.

@@ -5,8 +5,8 @@ use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use switchboard::protocol::Echo;
-use switchboard::socket::{SocketOptions, bind};
+use switchboard::net::{SocketOptions, bind};
+use switchboard::servers::Echo;
 use switchboard::{Address, Context, Handler, Limits, Origin, Reactor, Token, Via};
 
 use super::Running;

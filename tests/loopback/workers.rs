@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use switchboard::framing::Lines;
-use switchboard::socket::{SocketOptions, bind};
+use switchboard::net::{SocketOptions, bind};
 use switchboard::{Context, Done, Handler, Limits, Origin, Reactor, Workers};
 
 use super::Running;

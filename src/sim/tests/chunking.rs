@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::framing::Lines;
-use crate::protocol::{Echo, EchoLines};
+use crate::servers::{Echo, EchoLines};
 use proptest::prelude::*;
 
 const INPUT: &[u8] =

@@ -1,7 +1,7 @@
 //! A crowd of which hardly anybody speaks: what the silent cost.
 
 use super::*;
-use crate::protocol::Echo;
+use crate::servers::Echo;
 use crate::sim::SimPeer;
 
 /// Time for a message and its answer, when some of so many sessions with idle deadlines speak, again and again: one in

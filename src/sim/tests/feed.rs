@@ -1,7 +1,7 @@
 //! One log, many followers: what it costs, and what it never forgets too early.
 
 use super::*;
-use crate::feed::Follower;
+use crate::connection::feed::Follower;
 
 fn chat(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
     let room = notes.room(cx);
@@ -315,7 +315,7 @@ fn hear_others_only(notes: &mut Notes, _: usize, call: Call<'_>, cx: &mut Contex
 
 #[test]
 fn who_is_told_everything_holds_no_room_for_what_differs() {
-    use crate::protocol::{Chat, ChatOptions};
+    use crate::servers::{Chat, ChatOptions};
     let mut sim = Sim::new(Chat::room(ChatOptions::default()));
     let peers: Vec<_> = (0..200).map(|_| sim.connect()).collect();
     for (number, &peer) in peers.iter().enumerate() {

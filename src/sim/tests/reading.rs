@@ -1,8 +1,8 @@
 //! Edges, budgets, the ready list, and ends.
 
 use super::*;
-use crate::flags::Flags;
-use crate::protocol::Echo;
+use crate::connection::flags::Flags;
+use crate::servers::Echo;
 
 #[test]
 fn echoes_and_closes_after_the_peer_has_ended() {
@@ -160,7 +160,7 @@ fn an_empty_datagram_is_answered_by_an_empty_one_and_silence_by_nothing() {
     let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
     assert_eq!(Sim::new(Echo::bytes()).datagram(from, b""), Some(Vec::new()));
     assert_eq!(Sim::new(Echo::bytes()).datagram(from, b"x"), Some(b"x".to_vec()));
-    let quits = crate::protocol::EchoLines { prefix: Vec::new(), quit_on: Some(b"q".to_vec()), max_line: 9 };
+    let quits = crate::servers::EchoLines { prefix: Vec::new(), quit_on: Some(b"q".to_vec()), max_line: 9 };
     assert_eq!(Sim::new(quits).datagram(from, b"q\n"), None);
 }
 
@@ -174,7 +174,7 @@ fn budgets_of_nothing_still_serve() {
         turn_datagrams: 0,
         ..Limits::default()
     };
-    let mut sim = Sim::with_limits(crate::protocol::Echo::bytes(), limits);
+    let mut sim = Sim::with_limits(crate::servers::Echo::bytes(), limits);
     let peer = sim.connect();
     sim.send(peer, b"one byte a turn");
     assert_eq!(sim.received(peer), b"one byte a turn");

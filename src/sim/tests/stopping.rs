@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::framing::Lines;
-use crate::protocol::Echo;
+use crate::servers::Echo;
 
 fn echo(_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>) {
     if let Call::Data(input) = call {

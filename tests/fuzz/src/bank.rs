@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arbitrary::Unstructured;
-use switchboard::protocol::{Bank, BankOptions};
-use switchboard::storage::{DataFile, Store};
+use switchboard::servers::{Bank, BankOptions};
+use switchboard::workers::storage::{DataFile, Store};
 
 use crate::hall::{Hall, Model};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use switchboard::framing::Lines;
-use switchboard::protocol::{Chat, ChatOptions};
+use switchboard::servers::{Chat, ChatOptions};
 use switchboard::{Limits, Rate, Sim, SimPeer, sanitize};
 
 use crate::show;

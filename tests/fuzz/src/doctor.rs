@@ -5,8 +5,8 @@
 
 use std::sync::LazyLock;
 
-use switchboard::protocol::doctor::{Conversation, MAX_ANSWER, MAX_MEMORIES, MAX_NAME, Script, Therapist};
 use switchboard::sanitize;
+use switchboard::servers::doctor::{Conversation, MAX_ANSWER, MAX_MEMORIES, MAX_NAME, Script, Therapist};
 
 use crate::show;
 

@@ -5,9 +5,9 @@ use std::ops::Bound;
 use std::rc::Rc;
 
 use arbitrary::Unstructured;
-use switchboard::protocol::{Phonebook, PhonebookOptions};
 use switchboard::sanitize;
-use switchboard::storage::{DataFile, Store};
+use switchboard::servers::{Phonebook, PhonebookOptions};
+use switchboard::workers::storage::{DataFile, Store};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::hall::{Hall, Model};

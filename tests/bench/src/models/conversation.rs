@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use switchboard::protocol::Uppercase;
+use switchboard::servers::Uppercase;
 use switchboard::{Handler, Limits, Sim, SimPeer};
 
 use crate::process;

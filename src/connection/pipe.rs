@@ -1,0 +1,138 @@
+//! A simulated socket: two byte queues, a window, and the edges that a kernel would report.
+//!
+//! Behaves as Linux does where a handler or the reactor could tell: a read gives what there is, an ended peer gives EOF
+//! after the last byte, a reset gives an error at once, a write beyond the window is refused, and a refused writer gets an
+//! edge when the window opens.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::reactor::dispatcher::Edge;
+
+/// How the server's side of a simulated connection ended, as its peer sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The server has shut down its side in good order.
+    Eof,
+    /// The server closed with input unread, or without a shutdown: a real peer could have lost bytes.
+    Reset,
+}
+
+/// Both directions of one simulated connection.
+#[derive(Debug)]
+pub(crate) struct Wires {
+    pub(crate) to_server: VecDeque<u8>,
+    pub(crate) from_server: Vec<u8>,
+    /// How many more bytes the peer takes.
+    pub(crate) window: usize,
+    /// The most that one write takes.
+    pub(crate) chunk: usize,
+    pub(crate) peer_ended: bool,
+    pub(crate) peer_reset: bool,
+    refused: bool,
+    pub(crate) ending: Option<Ending>,
+    pub(crate) edge: Option<Edge>,
+}
+
+impl Wires {
+    /// Reports an edge, together with those that were not taken yet.
+    pub(crate) fn raise(&mut self, edge: Edge) {
+        let old = self.edge.unwrap_or_default();
+        self.edge = Some(Edge {
+            readable: old.readable | edge.readable,
+            writable: old.writable | edge.writable,
+            read_closed: old.read_closed | edge.read_closed,
+            urgent: false,
+        });
+    }
+
+    /// The peer reads: `count` more bytes may come.
+    pub(crate) fn widen(&mut self, count: usize) {
+        self.window = self.window.saturating_add(count);
+        if count > 0 && std::mem::take(&mut self.refused) {
+            self.raise(Edge { writable: true, ..Edge::default() });
+        }
+    }
+}
+
+/// The peer's hold on a simulated connection.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerEnd(Arc<Mutex<Wires>>);
+
+/// The server's hold: what a [`Stream`](crate::connection::stream::Stream) reads and writes. Dropping it is closing the socket.
+#[derive(Debug)]
+pub(crate) struct Pipe(Arc<Mutex<Wires>>);
+
+pub(crate) fn pipe() -> (PeerEnd, Pipe) {
+    let wires = Arc::new(Mutex::new(Wires {
+        to_server: VecDeque::new(),
+        from_server: Vec::new(),
+        window: usize::MAX,
+        chunk: usize::MAX,
+        peer_ended: false,
+        peer_reset: false,
+        refused: false,
+        ending: None,
+        edge: None,
+    }));
+    (PeerEnd(wires.clone()), Pipe(wires))
+}
+
+fn lock(wires: &Mutex<Wires>) -> MutexGuard<'_, Wires> {
+    wires.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl PeerEnd {
+    pub(crate) fn wires(&self) -> MutexGuard<'_, Wires> {
+        lock(&self.0)
+    }
+}
+
+impl Pipe {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut wires = lock(&self.0);
+        if wires.peer_reset {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        let count = wires.to_server.len().min(buffer.len());
+        if count == 0 && !wires.peer_ended {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        for (to, from) in buffer.iter_mut().zip(wires.to_server.drain(..count)) {
+            *to = from;
+        }
+        Ok(count)
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut wires = lock(&self.0);
+        if wires.peer_reset || wires.ending.is_some() {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let count = bytes.len().min(wires.window).min(wires.chunk);
+        wires.refused |= count < bytes.len();
+        if count == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        wires.window -= if wires.window == usize::MAX { 0 } else { count };
+        wires.from_server.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    pub(crate) fn shutdown_write(&mut self) {
+        lock(&self.0).ending.get_or_insert(Ending::Eof);
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        let mut wires = lock(&self.0);
+        if !wires.to_server.is_empty() {
+            wires.ending = Some(Ending::Reset);
+        }
+        // As a kernel does: who has ended its side can send nothing more that would be answered by a reset.
+        let ending = if wires.peer_ended { Ending::Eof } else { Ending::Reset };
+        wires.ending.get_or_insert(ending);
+    }
+}

@@ -1,0 +1,136 @@
+//! The byte streams that a connection can run over: the only file that names socket types.
+//!
+//! Invariant: nothing here blocks. Knows how to read, write, half-close and register; keeps no state of the connection.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+
+use mio::event::Source;
+use mio::{Interest, Registry, net};
+
+use super::pipe::Pipe;
+
+/// One end of a peer: a non-blocking socket, or its simulation.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// A TCP connection.
+    Tcp(net::TcpStream),
+    /// A connection to a Unix socket.
+    Unix(net::UnixStream),
+    /// A connected UDP socket: every read and every write is one datagram, and there is no end.
+    Udp(net::UdpSocket),
+    /// A peer of a [`Sim`](crate::Sim).
+    Simulated(Pipe),
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// So many bytes; for a datagram possibly none.
+    Bytes(usize),
+    /// The peer will send no more.
+    Eof,
+}
+
+impl Stream {
+    #[inline]
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        let count = match self {
+            Stream::Tcp(stream) => stream.read(buffer)?,
+            Stream::Unix(stream) => stream.read(buffer)?,
+            Stream::Udp(socket) => return socket.recv(buffer).map(Received::Bytes),
+            Stream::Simulated(pipe) => pipe.read(buffer)?,
+        };
+        Ok(if count == 0 { Received::Eof } else { Received::Bytes(count) })
+    }
+
+    #[inline]
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+            Stream::Udp(socket) => socket.send(bytes),
+            Stream::Simulated(pipe) => pipe.write(bytes),
+        }
+    }
+
+    /// Writes several pieces as if they were one; a datagram is the first of them only.
+    pub(crate) fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write_vectored(pieces),
+            Stream::Unix(stream) => stream.write_vectored(pieces),
+            Stream::Udp(_) | Stream::Simulated(_) => {
+                let mut written = 0;
+                for piece in pieces {
+                    match self.write(piece) {
+                        Ok(count) => {
+                            written += count;
+                            if count < piece.len() || self.is_datagram() {
+                                break;
+                            }
+                        }
+                        Err(_) if written > 0 => break,
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(written)
+            }
+        }
+    }
+
+    pub(crate) fn shutdown_write(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Udp(_) => Ok(()),
+            Stream::Simulated(pipe) => {
+                pipe.shutdown_write();
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether an outbound connection has come about: `Ok(false)` while it has not, an error when it never will.
+    pub(crate) fn is_connected(&mut self) -> io::Result<bool> {
+        let (error, peer) = match self {
+            Stream::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+            Stream::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+            Stream::Udp(_) | Stream::Simulated(_) => return Ok(true),
+        };
+        match (error, peer) {
+            (None, Ok(())) => Ok(true),
+            (None, Err(error)) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            (Some(error), _) | (None, Err(error)) => Err(error),
+        }
+    }
+
+    /// Whether each write is a message of its own.
+    pub(crate) fn is_datagram(&self) -> bool {
+        matches!(self, Stream::Udp(_))
+    }
+
+    /// Reports readable, urgent and (when asked) writable edges under `token` from now on.
+    pub(crate) fn register(&mut self, registry: &Registry, token: mio::Token, interest: Interest) -> io::Result<()> {
+        match self.source() {
+            Some(source) => registry.register(source, token, interest),
+            None => Ok(()),
+        }
+    }
+
+    /// Changes what is reported; the kernel looks at the present state anew, so nothing is missed.
+    pub(crate) fn reregister(&mut self, registry: &Registry, token: mio::Token, interest: Interest) -> io::Result<()> {
+        match self.source() {
+            Some(source) => registry.reregister(source, token, interest),
+            None => Ok(()),
+        }
+    }
+
+    fn source(&mut self) -> Option<&mut dyn Source> {
+        match self {
+            Stream::Tcp(stream) => Some(stream),
+            Stream::Unix(stream) => Some(stream),
+            Stream::Udp(socket) => Some(socket),
+            Stream::Simulated(_) => None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+use super::*;
+use crate::servers::{Chat, ChatOptions, Echo, Uppercase};
+use crate::sim::{Sim, assert_chunking_law};
+use crate::state::limits::Limits;
+use crate::workers::Workers;
+use std::convert::Infallible;
+use std::time::Duration;
+
+/// Says its name wherever it is called outside of any connection.
+struct Named {
+    name: &'static str,
+    workers: Workers<()>,
+}
+
+impl Named {
+    fn new(name: &'static str) -> Self {
+        Named { name, workers: Workers::new(name, 10, vec![()]) }
+    }
+
+    fn tell(&self, what: &str, cx: &mut Context<'_>) {
+        cx.tell(&format!("{} {what}", self.name));
+    }
+}
+
+impl Handler for Named {
+    type Session = String;
+
+    fn open(&mut self, _: &Origin, cx: &mut Context<'_>) -> String {
+        cx.reply(self.name.as_bytes());
+        self.name.to_owned()
+    }
+
+    fn data<'a>(&mut self, _: &mut String, input: &'a mut [u8], _: &mut Context<'a>) -> usize {
+        input.len()
+    }
+
+    fn closed(&mut self, session: String, _: &Closed, cx: &mut Context<'_>) {
+        assert_eq!(session, self.name);
+        self.tell("closed", cx);
+        cx.set_timer(Duration::ZERO);
+        cx.offload(&self.workers, |()| Ok(7)).expect("room");
+        cx.connect("127.0.0.1:1".parse().expect("a literal"));
+    }
+
+    fn datagram<'a>(&mut self, _: &Source, _: &'a mut [u8], cx: &mut Context<'a>) {
+        cx.reply(self.name.as_bytes());
+    }
+
+    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        self.tell(&format!("heard {:?}", String::from_utf8_lossy(line)), cx);
+        cx.set_timer(Duration::ZERO);
+    }
+
+    fn alarm(&mut self, _: TimerId, cx: &mut Context<'_>) {
+        self.tell("alarm", cx);
+    }
+
+    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
+        let Ok(number) = done.take::<Result<i32, Infallible>>();
+        self.tell(&format!("finished {number}"), cx);
+    }
+}
+
+/// Two of them, and the limits of the second.
+fn two(second: Limits) -> Sim<Services> {
+    let mut services = Services::new();
+    services.add("ann", Named::new("ann"));
+    services.add("bob", Named::new("bob"));
+    let mut sim = Sim::new(services);
+    sim.begin_service(second);
+    sim
+}
+
+#[test]
+fn each_is_called_for_what_is_its_own() {
+    let mut sim = two(Limits::default());
+    let (to_ann, to_bob) = (sim.connect(), sim.connect_to(1));
+    assert_eq!((sim.received(to_ann), sim.received(to_bob)), (b"ann".to_vec(), b"bob".to_vec()));
+    sim.shut_down(to_bob);
+    assert_eq!(sim.told(), "bob closed\nbob finished 7\nbob alarm\n");
+    sim.shut_down(to_ann);
+    assert_eq!(sim.told(), "ann closed\nann finished 7\nann alarm\n");
+}
+
+#[test]
+fn the_operator_speaks_to_one_or_to_all() {
+    let mut sim = two(Limits::default());
+    let _peer = sim.connect_to(1);
+    sim.console(b"  bob  interest 2 ");
+    assert_eq!(sim.told(), "bob heard \"interest 2\"\nbob alarm\n");
+    sim.console(b"ann");
+    assert_eq!(sim.told(), "ann heard \"\"\nann alarm\n");
+    sim.console(b"stats");
+    let stats = sim.told();
+    assert!(
+        stats.starts_with("connections 1,") && stats.ends_with("\nann: connections 0\nbob: connections 1\n"),
+        "{stats}"
+    );
+    sim.console(b"help");
+    assert!(sim.told().ends_with("one of: ann, bob\n"));
+    sim.console(b"eve hello");
+    assert!(sim.told().contains("unknown command"));
+    sim.console(b"quit");
+    sim.run();
+    assert!(sim.is_stopped());
+}
+
+#[test]
+fn limits_are_each_services_own() {
+    let idle = Some(Duration::from_secs(5));
+    let mut sim = two(Limits { idle_timeout: idle, ..Limits::default() });
+    let (to_ann, to_bob) = (sim.connect(), sim.connect_to(1));
+    sim.advance(Duration::from_secs(5));
+    assert_eq!(sim.ending(to_ann), None);
+    assert!(sim.ending(to_bob).is_some(), "only the second has an idle time");
+}
+
+#[test]
+fn a_room_keeps_to_the_limits_of_the_service_that_it_belongs_to() {
+    let mut services = Services::new();
+    services.add("echo", Echo::bytes());
+    services.add("chat", Chat::room(ChatOptions::default()));
+    let mut sim = Sim::new(services);
+    sim.begin_service(Limits { room_buffer: Some(10_000), ..Limits::default() });
+    let [talks, stuck] = [(); 2].map(|()| sim.connect_to(1));
+    for (peer, nick) in [(talks, "talks\n"), (stuck, "stuck\n")] {
+        sim.send(peer, nick.as_bytes());
+        sim.run();
+    }
+    sim.stall(stuck);
+    for _ in 0..20 {
+        sim.send(talks, &[&[b'x'; 1000][..], b"\n"].concat());
+        sim.run();
+    }
+    assert!(sim.received(talks).ends_with(b"stuck leaves the room!\n"), "a whole room buffer behind");
+}
+
+#[test]
+fn the_chunking_law_holds_through_the_table_too() {
+    let lines = || {
+        let mut services = Services::new();
+        services.add("chat", Chat::room(ChatOptions::default()));
+        services
+    };
+    assert_chunking_law(lines, b"ann\nhello\n/who\n/quit\n");
+    let bytes = || {
+        let mut services = Services::new();
+        services.add("uppercase", Uppercase::unicode());
+        services
+    };
+    assert_chunking_law(bytes, "straße\n".as_bytes());
+}
+
+#[test]
+fn an_empty_session_takes_no_memory_of_its_own() {
+    assert!(size_of::<ServiceSession>() <= 24);
+}

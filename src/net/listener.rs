@@ -1,0 +1,304 @@
+//! From an address that a user wrote to the sockets that listen there, or one line that says why
+//! not.
+//!
+//! Invariant: [`bind`] returns at least one listener, all of one address on one port.
+
+use super::{SocketOptions, UnixBound, somaxconn_clip};
+use crate::net::{Address, Host};
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::io::Errno;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// A socket that peers come to.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix stream socket, with the guard of its file.
+    Unix(UnixBound),
+    /// UDP, where each datagram is its own visit.
+    Udp(UdpSocket),
+}
+
+impl Listener {
+    /// The real address, with the port that the system picked. It displays as in `listening on
+    /// 127.0.0.1:50000`.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    pub fn local(&self) -> io::Result<Address> {
+        let inet = |at: SocketAddr| (Host::Ip(at.ip()), at.port());
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let (host, port) = inet(listener.local_addr()?);
+                Address::Tcp { host, port }
+            }
+            Self::Unix(bound) => Address::Unix(bound.path().to_owned()),
+            Self::Udp(socket) => {
+                let (host, port) = inet(socket.local_addr()?);
+                Address::Udp { host, port }
+            }
+        })
+    }
+
+    /// Whether `O_NONBLOCK` is set, which a reactor needs.
+    ///
+    /// # Errors
+    ///
+    /// Those of fcntl(2).
+    pub fn is_nonblocking(&self) -> io::Result<bool> {
+        Ok(fcntl_getfl(self)?.contains(OFlags::NONBLOCK))
+    }
+
+    fn port(&self) -> io::Result<u16> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(|at| at.port()),
+            Self::Udp(socket) => socket.local_addr().map(|at| at.port()),
+            Self::Unix(_) => Ok(0),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(bound) => bound.as_fd(),
+            Self::Udp(socket) => socket.as_fd(),
+        }
+    }
+}
+
+/// Listens on every socket address that `address` stands for, each with a socket of its own.
+///
+/// Port 0 becomes one port for all of them. Where there are several, IPv6 sockets are `IPV6_V6ONLY`
+/// whatever the options say, because they would take the port of the IPv4 ones; and an address of a
+/// family that this machine lacks is left out with a warning. A backlog that the kernel lowers is a
+/// warning too, one for each listener.
+///
+/// # Errors
+///
+/// When a name has no address, when one of the addresses cannot be had, or when all are of a
+/// missing family.
+pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>, BindError> {
+    let error = |stage, source| BindError { address: address.clone(), stage, source };
+    let listeners = match address {
+        Address::Unix(path) => {
+            let bound = options.listen_unix(path).map_err(|source| error(Stage::Path, source))?;
+            vec![Listener::Unix(bound)]
+        }
+        Address::Tcp { .. } | Address::Udp { .. } => {
+            let targets = address.resolve().map_err(|source| error(Stage::Name, source))?;
+            let mut make = maker(address, options.clone(), targets.len());
+            let bound = bind_each(&targets, &mut make).map_err(|(at, source)| error(Stage::Socket(at), source))?;
+            for (at, missing) in bound.missing {
+                log::warn!("not listening on {at}: {missing}; the other addresses of {address} are served");
+            }
+            bound.listeners
+        }
+    };
+    warn_of_clipped_backlog(&listeners, options.backlog);
+    Ok(listeners)
+}
+
+fn maker(address: &Address, options: SocketOptions, targets: usize) -> impl FnMut(SocketAddr) -> io::Result<Listener> {
+    let options = if targets > 1 { options.only_v6(true) } else { options };
+    let udp = matches!(address, Address::Udp { .. });
+    move |at| {
+        if udp { options.bind_udp(at).map(Listener::Udp) } else { options.listen_tcp(at).map(Listener::Tcp) }
+    }
+}
+
+fn warn_of_clipped_backlog(listeners: &[Listener], backlog: u32) {
+    let Some(limit) = somaxconn_clip(backlog) else {
+        return;
+    };
+    for listener in listeners.iter().filter(|listener| !matches!(listener, Listener::Udp(_))) {
+        if let Ok(local) = listener.local() {
+            log::warn!(
+                "the backlog of {local} is {limit}, not {backlog}: raise net.core.somaxconn to \
+                 have more"
+            );
+        }
+    }
+}
+
+/// What came of binding several addresses.
+#[derive(Debug)]
+struct Bound {
+    listeners: Vec<Listener>,
+    /// Addresses of a family that this machine lacks.
+    missing: Vec<(SocketAddr, io::Error)>,
+}
+
+/// How often a port for all addresses is looked for: a port that is free in one family is rarely
+/// taken in the other.
+const PORT_TRIES: u32 = 16;
+
+type Make<'a> = &'a mut dyn FnMut(SocketAddr) -> io::Result<Listener>;
+
+fn bind_each(targets: &[SocketAddr], make: Make<'_>) -> Result<Bound, (SocketAddr, io::Error)> {
+    let any_port = targets.iter().all(|at| at.port() == 0);
+    let mut tries = if any_port { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match bind_once(targets, make) {
+            Err((_, error)) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            done => return done,
+        }
+    }
+}
+
+fn bind_once(targets: &[SocketAddr], make: Make<'_>) -> Result<Bound, (SocketAddr, io::Error)> {
+    let mut bound = Bound { listeners: Vec::new(), missing: Vec::new() };
+    let mut picked = None;
+    for &target in targets {
+        let mut at = target;
+        at.set_port(picked.unwrap_or(target.port()));
+        match make(at) {
+            Ok(listener) => {
+                picked = Some(listener.port().map_err(|error| (at, error))?);
+                bound.listeners.push(listener);
+            }
+            Err(error) if targets.len() > 1 && is_missing_family(at, &error) => {
+                bound.missing.push((at, error));
+            }
+            Err(error) => return Err((at, error)),
+        }
+    }
+    match bound.missing.pop() {
+        Some(last) if bound.listeners.is_empty() => Err(last),
+        last => {
+            bound.missing.extend(last);
+            Ok(bound)
+        }
+    }
+}
+
+/// Linux booted without IPv6 fails in socket(2) with EAFNOSUPPORT. With the sysctl `disable_ipv6`
+/// it has the family and no address of it: then `::` can be bound, and `::1` fails with EADDRNOTAVAIL.
+fn is_missing_family(at: SocketAddr, error: &io::Error) -> bool {
+    match Errno::from_io_error(error) {
+        Some(Errno::AFNOSUPPORT) => true,
+        Some(Errno::ADDRNOTAVAIL) => at.is_ipv6(),
+        _ => false,
+    }
+}
+
+/// Why [`bind`] failed. Displays as one line: the address, the system's text and the remedy.
+#[derive(Debug)]
+pub struct BindError {
+    address: Address,
+    stage: Stage,
+    source: io::Error,
+}
+
+/// How far [`bind`] came.
+#[derive(Debug)]
+enum Stage {
+    Name,
+    Socket(SocketAddr),
+    Path,
+}
+
+impl BindError {
+    /// The address that was asked for.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The system's error, which is part of the displayed line.
+    #[must_use]
+    pub fn io_error(&self) -> &io::Error {
+        &self.source
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}", self.address)?;
+        if let (Stage::Socket(at), Address::Tcp { host, .. } | Address::Udp { host, .. }) = (&self.stage, &self.address)
+            && !matches!(host, Host::Ip(_))
+        {
+            write!(f, " ({at})")?;
+        }
+        write!(f, ": {}; ", self.source)?;
+        match self.stage {
+            Stage::Name => f.write_str("check the name, or give an IP address with --listen"),
+            Stage::Path => self.path_remedy(f),
+            Stage::Socket(at) => self.socket_remedy(at, f),
+        }
+    }
+}
+
+/// `source` stays empty: the system's text is in the line already.
+impl std::error::Error for BindError {}
+
+impl BindError {
+    fn socket_remedy(&self, at: SocketAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Errno::from_io_error(&self.source) {
+            Some(Errno::ADDRINUSE) => {
+                let udp = matches!(self.address, Address::Udp { .. });
+                let list = if udp { "-lunp" } else { "-ltnp" };
+                let see = format!("\"ss {list} sport = :{}\"", at.port());
+                write!(f, "another program has this port: see {see}, or choose another with --listen")
+            }
+            Some(Errno::ACCESS | Errno::PERM) => f.write_str(
+                "ports below 1024 need CAP_NET_BIND_SERVICE or root, \
+                     choose a higher one with --listen",
+            ),
+            Some(Errno::ADDRNOTAVAIL) => f.write_str(
+                "it is not an address of this machine: see \"ip address\", \
+                     or choose another with --listen",
+            ),
+            Some(Errno::AFNOSUPPORT) if at.is_ipv6() => {
+                f.write_str("this machine has no IPv6, choose an IPv4 address with --listen")
+            }
+            Some(Errno::AFNOSUPPORT) => f.write_str("this machine has no IPv4, choose an IPv6 address with --listen"),
+            Some(Errno::INVAL) if is_link_local(at.ip()) => f.write_str(
+                "link-local addresses are not supported, choose another with \
+                     --listen, or [::]",
+            ),
+            _ => self.general_remedy(f),
+        }
+    }
+
+    fn path_remedy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => f.write_str(
+                "another program listens there: see \"ss -lxp\", \
+                     or choose another path with --listen",
+            ),
+            io::ErrorKind::AlreadyExists => f.write_str(
+                "it is left alone: remove it yourself, \
+                     or choose another path with --listen",
+            ),
+            io::ErrorKind::NotFound => f.write_str("make its directory first, or choose another path with --listen"),
+            io::ErrorKind::PermissionDenied => f.write_str(
+                "the directory, or the socket that is there, belongs to another user, \
+                     choose another path with --listen",
+            ),
+            _ => self.general_remedy(f),
+        }
+    }
+
+    fn general_remedy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Errno::from_io_error(&self.source) {
+            Some(Errno::MFILE) => f.write_str("raise \"ulimit -n\""),
+            Some(Errno::NFILE) => f.write_str("raise \"sysctl fs.file-max\""),
+            _ => f.write_str("check --listen and the socket options"),
+        }
+    }
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+}
+
+#[cfg(test)]
+mod tests;

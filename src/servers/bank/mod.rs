@@ -1,0 +1,392 @@
+//! A bank: accounts with a PIN and a balance, and a journal of who paid whom.
+//!
+//! Invariants: an answer is sent when what it says is on the disk, never before; an account changes by one worker in
+//! transactions, so sessions may share it; a PIN reaches the threads that hash it and nobody else. Money that comes in or
+//! goes out is only counted: anybody may deposit. Says nothing by itself: every line that is not empty has one answer.
+
+#[cfg(feature = "cli")]
+mod args;
+
+#[cfg(feature = "cli")]
+pub use args::BankServer;
+
+mod command;
+mod ledger;
+mod money;
+mod pin;
+mod texts;
+
+use std::convert::Infallible;
+use std::time::{Duration, UNIX_EPOCH};
+
+use rusqlite::Connection;
+
+use crate::framing::Lines;
+use crate::handler::commands as operator;
+use crate::handler::context::Context;
+use crate::handler::{Handler, Origin, Peer};
+use crate::state::throttle::Throttle;
+use crate::workers::storage::{Schema, Store, StoreError};
+use crate::workers::{Busy, Done, Workers};
+
+use crate::servers::text::{fill, is_http};
+use command::{Command, Request};
+use ledger::{Account, Found, Line, Moment, Outcome, Paid};
+use money::Rate;
+use pin::{Cost, Hash, Pin};
+
+/// What can be chosen about a bank.
+#[derive(Clone, Copy, Debug)]
+pub struct BankOptions {
+    /// The longest line, in bytes, its end not counted. A longer one gets a notice and is not carried out.
+    pub max_line: usize,
+    /// How long three wrong PINs in a row lock a name, and how long a wrong PIN counts. Zero locks nothing.
+    pub lock: Duration,
+}
+
+impl Default for BankOptions {
+    fn default() -> Self {
+        BankOptions { max_line: 4096, lock: Duration::from_secs(60) }
+    }
+}
+
+/// A bank: what [`Bank::lines`] wraps.
+///
+/// ```
+/// use switchboard::Sim;
+/// use switchboard::servers::{Bank, BankOptions};
+/// use switchboard::workers::storage::{DataFile, Store};
+///
+/// let store = Store::open(&DataFile::Memory, &Bank::SCHEMA)?;
+/// let mut sim = Sim::new(Bank::lines(store, BankOptions::default()));
+/// let ann = sim.connect();
+/// sim.send(ann, b"OPEN ann 1234\nLOGIN ann 1234\nDEPOSIT 12.50\n");
+/// assert_eq!(sim.received(ann), b"ok opened ann\nok logged in as ann\nok entry 1 balance 12.50\n");
+/// # Ok::<(), switchboard::workers::storage::OpenError>(())
+/// ```
+#[derive(Debug)]
+pub struct Bank {
+    store: Workers<Store>,
+    hashers: Workers<()>,
+    cost: Cost,
+    lock: Duration,
+    /// Lines of the log that a client could have written without end.
+    locks: Throttle,
+    failures: Throttle,
+    /// An answer that is being made: kept for its memory.
+    text: Vec<u8>,
+}
+
+/// Threads that hash PINs.
+const HASHERS: usize = 2;
+/// PINs that may wait for them: the last waits for less than a second.
+const MOST_PINS: usize = 64;
+/// Requests that may wait for the data file.
+const MOST_REQUESTS: usize = 4096;
+
+/// What is kept for each connection.
+#[derive(Debug)]
+pub struct BankSession {
+    peer: Peer,
+    /// Whom it speaks for.
+    account: Option<Account>,
+    step: Step,
+}
+
+/// What a worker is doing for a session, and what is to be known when it is done.
+#[derive(Debug, Default)]
+enum Step {
+    #[default]
+    Nothing,
+    /// `OPEN`: the PIN is being hashed. Then the account is opened.
+    Hash { name: Box<str> },
+    /// `LOGIN`: the account is being looked for. Then the PIN is compared.
+    Find { name: Box<str>, pin: Pin },
+    /// `LOGIN`: the PIN is being compared. Then the login is decided.
+    Compare { name: Box<str>, account: Option<Account> },
+    /// The last step of `OPEN` and `LOGIN`, and the only one of all others.
+    Book,
+}
+
+/// What the operator may type beside the commands of every server.
+const OPERATOR: [operator::Entry; 1] =
+    [operator::Entry { usage: "interest PERCENT", what: "pay interest to all accounts" }];
+
+impl Bank {
+    /// What a bank keeps in its data file.
+    pub const SCHEMA: Schema = ledger::SCHEMA;
+
+    /// A bank with these books, by lines.
+    #[must_use]
+    pub fn lines(store: Store, options: BankOptions) -> Lines<Bank> {
+        Bank::with_cost(store, options, Cost::default())
+    }
+
+    /// As [`lines`](Self::lines), but a PIN is hashed at the least cost that the algorithm allows: for simulations that log in
+    /// a thousand times a second. Who has the data file of such a bank has its PINs, too.
+    #[must_use]
+    pub fn with_cheap_pins(store: Store, options: BankOptions) -> Lines<Bank> {
+        Bank::with_cost(store, options, Cost::least())
+    }
+
+    fn with_cost(store: Store, options: BankOptions, cost: Cost) -> Lines<Bank> {
+        let store = Workers::new("books", MOST_REQUESTS, vec![store]);
+        let hashers = Workers::new("pins", MOST_PINS, vec![(); HASHERS]);
+        let (locks, failures) = (Throttle::new(), Throttle::new());
+        Lines::new(
+            Bank { store, hashers, cost, lock: options.lock, locks, failures, text: Vec::new() },
+            options.max_line,
+        )
+    }
+}
+
+impl Handler for Bank {
+    type Session = BankSession;
+
+    fn open(&mut self, origin: &Origin, _: &mut Context<'_>) -> BankSession {
+        BankSession { peer: origin.peer, account: None, step: Step::Nothing }
+    }
+
+    fn data<'a>(&mut self, session: &mut BankSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        if session.account.is_none() && is_http(line) {
+            cx.reply(texts::NO_HTTP.as_bytes());
+            cx.close();
+        } else {
+            self.obey(session, Command::parse(line), cx);
+        }
+        // A PIN may have stood in it, and the buffer is kept.
+        line.fill(0);
+        line.len()
+    }
+
+    fn too_long(&mut self, _: &mut BankSession, limit: usize, cx: &mut Context<'_>) {
+        self.answer(texts::TOO_LONG, &[&limit.to_string()], cx);
+    }
+
+    fn done(&mut self, session: &mut BankSession, done: Done, cx: &mut Context<'_>) {
+        match std::mem::take(&mut session.step) {
+            Step::Nothing => unreachable!("a job was given away with a step"),
+            Step::Hash { name } => {
+                let Ok(hashed) = done.take::<Result<Result<Hash, String>, Infallible>>();
+                match hashed {
+                    Ok(hash) => self.open_account(session, (name, hash), cx),
+                    Err(trouble) => self.answer(texts::TROUBLE, &[&trouble], cx),
+                }
+            }
+            Step::Find { name, pin } => match done.take::<Result<Found, StoreError>>() {
+                Ok(Found::Free(found)) => self.compare(session, (name, pin), found, cx),
+                Ok(Found::Locked(time)) => self.conclude(session, Outcome::Locked(time), cx),
+                Err(error) => self.fail(&error, cx),
+            },
+            Step::Compare { name, account } => {
+                let Ok(is_right) = done.take::<Result<bool, Infallible>>();
+                self.decide(session, name, account.filter(|_| is_right), cx);
+            }
+            Step::Book => match done.take::<Result<Outcome, StoreError>>() {
+                Ok(outcome) => self.conclude(session, outcome, cx),
+                Err(error) => self.fail(&error, cx),
+            },
+        }
+    }
+
+    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        let text = String::from_utf8_lossy(line);
+        let words: Vec<_> = text.split_whitespace().collect();
+        match words[..] {
+            ["interest", percent] => self.pay_interest(percent, cx),
+            ["interest", ..] => cx.tell("usage: interest PERCENT"),
+            _ => operator::run_beside(&OPERATOR, line, cx),
+        }
+    }
+
+    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
+        match done.take::<Result<(Rate, Paid), StoreError>>() {
+            Ok((rate, Paid { total, accounts, full: 0 })) => {
+                cx.tell(&format!("interest of {rate}: {total} paid to {accounts} accounts"));
+            }
+            Ok((rate, Paid { total, accounts, full })) => cx.tell(&format!(
+                "interest of {rate}: {total} paid to {accounts} accounts; passed over {full} whose balances are too large"
+            )),
+            Err(error) => cx.tell(&format!("no interest was paid: {error}")),
+        }
+    }
+}
+
+impl Bank {
+    fn obey(&mut self, session: &mut BankSession, command: Command<'_>, cx: &mut Context<'_>) {
+        match (command, &session.account) {
+            (Command::Nothing, _) => {}
+            (Command::Wrong(text, values), _) => self.answer(text, values, cx),
+            (Command::Help, _) => {
+                self.answer(texts::LINES, &[&texts::HELP.lines().count().to_string()], cx);
+                cx.reply(texts::HELP.as_bytes());
+            }
+            (Command::Quit, _) => {
+                cx.reply(texts::BYE.as_bytes());
+                cx.close();
+            }
+            (Command::Open { name, pin }, _) => {
+                let cost = self.cost.clone();
+                let taken = cx.offload(&self.hashers, move |()| Ok(cost.hash(&pin)));
+                session.expect(Step::Hash { name: name.into() }, taken, cx);
+            }
+            (Command::Login { name, pin }, None) => {
+                let (moment, wanted) = (self.moment(cx), Box::<str>::from(name));
+                let job = move |db: &Connection| ledger::find(db, &wanted, moment);
+                let taken = cx.offload(&self.store, move |store| store.write(job));
+                session.expect(Step::Find { name: name.into(), pin }, taken, cx);
+            }
+            (Command::Login { .. }, Some(account)) => self.answer(texts::LOG_OUT, &[&account.name], cx),
+            (_, None) => cx.reply(texts::LOG_IN.as_bytes()),
+            (Command::Logout, Some(_)) => {
+                session.account = None;
+                cx.reply(texts::LOGGED_OUT.as_bytes());
+            }
+            (Command::Request(request), Some(account)) => {
+                let (id, now) = (account.id, self.moment(cx).now);
+                let only_reads = matches!(request, Request::Balance | Request::History(_));
+                let job = move |db: &Connection| ledger::carry_out(db, id, &request, now);
+                let taken =
+                    cx.offload(&self.store, move |store| if only_reads { store.read(job) } else { store.write(job) });
+                session.expect(Step::Book, taken, cx);
+            }
+        }
+    }
+
+    /// `OPEN`: the PIN is hashed.
+    fn open_account(&self, session: &mut BankSession, (name, hash): (Box<str>, Hash), cx: &mut Context<'_>) {
+        let now = self.moment(cx).now;
+        let job = move |db: &Connection| ledger::open(db, &name, &hash, now);
+        let taken = cx.offload(&self.store, move |store| store.write(job));
+        session.expect(Step::Book, taken, cx);
+    }
+
+    /// `LOGIN`: the account was looked for. A name that nobody has costs as much as one that somebody has.
+    fn compare(
+        &self,
+        session: &mut BankSession,
+        (name, pin): (Box<str>, Pin),
+        found: Option<(Account, Hash)>,
+        cx: &mut Context<'_>,
+    ) {
+        let (account, hash) =
+            found.map_or_else(|| (None, self.cost.hash_of_nobody()), |(account, hash)| (Some(account), hash));
+        let taken = cx.offload(&self.hashers, move |()| Ok(hash.matches(&pin)));
+        session.expect(Step::Compare { name, account }, taken, cx);
+    }
+
+    /// `LOGIN`: the PIN was compared. `account` is whose PIN it was.
+    fn decide(&self, session: &mut BankSession, name: Box<str>, account: Option<Account>, cx: &mut Context<'_>) {
+        let moment = self.moment(cx);
+        let job = move |db: &Connection| match account {
+            Some(account) => ledger::admit(db, account, moment),
+            None => ledger::refuse(db, &name, moment),
+        };
+        let taken = cx.offload(&self.store, move |store| store.write(job));
+        session.expect(Step::Book, taken, cx);
+    }
+
+    /// Tells a client what came of its command.
+    fn conclude(&mut self, session: &mut BankSession, outcome: Outcome, cx: &mut Context<'_>) {
+        let peer = session.peer;
+        match outcome {
+            Outcome::Opened(name) => {
+                log::info!("{peer} opened the account {name}");
+                self.answer(texts::OPENED, &[&name], cx);
+            }
+            Outcome::Taken(name) => self.answer(texts::TAKEN, &[&name], cx),
+            Outcome::LoggedIn(account) => {
+                log::info!("{peer} logged in as {}", account.name);
+                self.answer(texts::LOGGED_IN, &[&account.name], cx);
+                session.account = Some(account);
+            }
+            Outcome::Wrong { name, locks } => {
+                log::info!("{peer} gave a wrong name or PIN for {name}");
+                if locks && let Some(count) = self.locks.note(cx.now()) {
+                    let time = self.lock;
+                    log::warn!(
+                        "{name} is locked for {time:?} after 3 wrong PINs, the last from {peer} ({count} locked since the last \
+                         such line)"
+                    );
+                }
+                cx.reply(texts::WRONG.as_bytes());
+            }
+            Outcome::Locked(time) => {
+                let seconds = time.as_millis().div_ceil(1000);
+                self.answer(texts::LOCKED, &[&seconds.to_string()], cx);
+            }
+            Outcome::Balance(balance) => self.answer(texts::BALANCE, &[&balance.to_string()], cx),
+            Outcome::Booked { entry, balance } => {
+                self.answer(texts::BOOKED, &[&entry.to_string(), &balance.to_string()], cx);
+            }
+            Outcome::Short(balance) => self.answer(texts::SHORT, &[&balance.to_string()], cx),
+            Outcome::Full => cx.reply(texts::FULL.as_bytes()),
+            Outcome::Nobody(name) => self.answer(texts::NOBODY, &[&name], cx),
+            Outcome::Oneself => cx.reply(texts::SELF.as_bytes()),
+            Outcome::History(lines) => self.list(&lines, cx),
+        }
+    }
+
+    fn list(&mut self, lines: &[Line], cx: &mut Context<'_>) {
+        self.text.clear();
+        fill(&mut self.text, texts::LINES, &[&lines.len().to_string()]);
+        for line in lines {
+            let sign = if line.is_out { '-' } else { '+' };
+            let (entry, amount) = (line.entry.to_string(), format!("{sign}{}", line.amount));
+            match &line.other {
+                Some(other) => {
+                    fill(&mut self.text, texts::ENTRY_WITH, &[&entry, &line.time, &line.kind, &amount, other]);
+                }
+                None => fill(&mut self.text, texts::ENTRY, &[&entry, &line.time, &line.kind, &amount]),
+            }
+        }
+        cx.reply(&self.text);
+    }
+
+    /// The data file refuses.
+    fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
+        if let Some(count) = self.failures.note(cx.now()) {
+            log::error!("the data file: {error} ({count} requests refused since the last such line)");
+        }
+        self.answer(texts::TROUBLE, &[&error.to_string()], cx);
+    }
+
+    /// To the peer of this callback.
+    fn answer(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        self.text.clear();
+        fill(&mut self.text, text, values);
+        cx.reply(&self.text);
+    }
+
+    /// The operator wants interest to be paid.
+    fn pay_interest(&self, percent: &str, cx: &mut Context<'_>) {
+        let Some(rate) = Rate::parse(percent) else {
+            return cx.tell("interest is a percentage as 2, 2.5 or 2.50: more than 0, at most 100");
+        };
+        let now = self.moment(cx).now;
+        let job = move |db: &Connection| Ok((rate, ledger::pay_interest(db, rate, now)?));
+        if let Err(busy) = cx.offload(&self.store, move |store| store.write(job)) {
+            cx.tell(&busy.to_string());
+        }
+    }
+
+    /// The time of day, as the books have it. Before 1970 it is 1970.
+    fn moment(&self, cx: &Context<'_>) -> Moment {
+        let now = cx.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        Moment { now: millis(now), lock: millis(self.lock) }
+    }
+}
+
+impl BankSession {
+    /// A job was given to a worker: notes what is to be done with its result, or says that it was not taken.
+    fn expect(&mut self, step: Step, taken: Result<(), Busy>, cx: &mut Context<'_>) {
+        match taken {
+            Ok(()) => self.step = step,
+            Err(Busy) => cx.reply(texts::BUSY.as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

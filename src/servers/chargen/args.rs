@@ -1,0 +1,35 @@
+//! Chargen: a pattern of printing characters that never ends (RFC 864).
+
+use clap::Parser;
+
+use crate::servers::Chargen;
+use crate::servers::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
+
+/// Sends lines of 72 characters for as long as somebody reads, over TCP, Unix sockets and UDP (RFC 864)
+#[derive(Parser, Debug)]
+#[command(name = "chargen-server", version, after_help = EXAMPLES)]
+pub struct ChargenServer {
+    /// The flags of a server that answers datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
+
+    /// The flags of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  chargen-server                                 on 127.0.0.1:5019; try: nc 127.0.0.1 5019 | head
+  chargen-server -l 5019 -l udp:5019             over TCP, and over UDP six lines for each datagram
+  chargen-server --max-queue 64KiB --idle-timeout 1m";
+
+impl Server for ChargenServer {
+    fn shared(&self) -> &ServerArgs {
+        &self.server
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+        Ok(host.host(Service::new(5019, Chargen).with_datagrams(&self.datagrams)))
+    }
+}

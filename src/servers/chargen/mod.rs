@@ -1,0 +1,260 @@
+//! Chargen: a pattern of printing characters that never ends (RFC 864).
+//!
+//! Invariants: what a peer receives is a beginning of one endless text, the same for every peer, whatever the peer
+//! sends. The text is made in whole rounds of the pattern, the next one only when the peer's queue has room, so a peer
+//! that reads slowly gets it slowly, and one that does not read costs bounded memory and no time. Keeps no state.
+
+#[cfg(feature = "cli")]
+mod args;
+
+#[cfg(feature = "cli")]
+pub use args::ChargenServer;
+
+use std::time::Duration;
+
+use crate::handler::context::Context;
+use crate::handler::{Handler, Origin, Source};
+use crate::state::timer::TimerId;
+
+/// Sends lines of 72 printing characters, each begun one character later than the one before, until the peer closes; as
+/// datagrams, answers with the first six (RFC 864). What a peer sends is thrown away.
+///
+/// A peer that has ended only its own side goes on receiving.
+///
+/// ```
+/// use switchboard::Sim;
+/// use switchboard::servers::Chargen;
+///
+/// let mut sim = Sim::new(Chargen);
+/// let peer = sim.connect();
+/// sim.stall(peer); // or it would never end
+/// sim.allow(peer, 10);
+/// assert_eq!(sim.received(peer), b" !\"#$%&'()");
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Chargen;
+
+/// The printing characters of ASCII: the space to the tilde.
+const FIRST: u8 = b' ';
+const CHARACTERS: usize = 95;
+
+/// The characters of a line, and with its CR and LF.
+const WIDTH: usize = 72;
+const LINE: usize = WIDTH + 2;
+
+/// What a datagram is answered with: as many whole lines as fit into the 512 characters that the RFC allows. It says
+/// a random number of characters, and nothing that needs one: a fixed number serves who asks just as well.
+const DATAGRAM: usize = 512 / LINE * LINE;
+
+/// One round of the pattern: after it comes its first line again.
+static ROUND: [u8; CHARACTERS * LINE] = round();
+
+const fn round() -> [u8; CHARACTERS * LINE] {
+    let mut round = [b'\r'; CHARACTERS * LINE];
+    let mut at = 0;
+    while at < round.len() {
+        let (line, column) = (at / LINE, at % LINE);
+        if column < WIDTH {
+            round[at] = FIRST + ((line + column) % CHARACTERS) as u8;
+        } else if column > WIDTH {
+            round[at] = b'\n';
+        }
+        at += 1;
+    }
+    round
+}
+
+impl Handler for Chargen {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {
+        go_on(cx);
+    }
+
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], _: &mut Context<'a>) -> usize {
+        input.len()
+    }
+
+    /// Who ends its side has nothing more to say, and may still want to read.
+    fn eof(&mut self, (): &mut (), _: &mut Context<'_>) {}
+
+    fn drained(&mut self, (): &mut (), cx: &mut Context<'_>) {
+        go_on(cx);
+    }
+
+    /// Fills the queue. [`Handler::drained`] follows, since it is left at the first time that there is no more room.
+    fn timeout(&mut self, (): &mut (), _: TimerId, cx: &mut Context<'_>) {
+        while cx.is_writable() {
+            cx.reply(&ROUND);
+        }
+    }
+
+    fn datagram<'a>(&mut self, _: &Source, _: &'a mut [u8], cx: &mut Context<'a>) {
+        cx.reply(&ROUND[..DATAGRAM]);
+    }
+}
+
+/// Has the queue filled, by a timer that is due at once: a peer whose queue is full is not read, so between two times
+/// of filling it there has to be one for throwing away what it sent.
+fn go_on(cx: &mut Context<'_>) {
+    cx.set_timer(Duration::ZERO);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sim::{Ending, Sim, SimPeer};
+    use crate::state::limits::Limits;
+
+    /// The first bytes of the text, found as the RFC describes it.
+    fn text(length: usize) -> Vec<u8> {
+        let ring: Vec<u8> = (b' '..=b'~').collect();
+        let lines = (0..).flat_map(|line: usize| {
+            let characters = (line..line + 72).map(|at| ring[at % 95]).collect::<Vec<_>>();
+            [characters, b"\r\n".to_vec()].concat()
+        });
+        lines.take(length).collect()
+    }
+
+    /// A peer that reads nothing until it is allowed to.
+    fn stalled(limits: Limits) -> (Sim<Chargen>, SimPeer) {
+        let mut sim = Sim::with_limits(Chargen, limits);
+        let peer = sim.connect();
+        sim.stall(peer);
+        (sim, peer)
+    }
+
+    #[test]
+    fn the_pattern_is_that_of_the_rfc() {
+        let (mut sim, peer) = stalled(Limits::default());
+        sim.allow(peer, 1_000_000);
+        let received = sim.received(peer);
+        assert!(
+            received
+                .starts_with(b" !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n!\"#$%&")
+        );
+        assert!(received == text(1_000_000), "the text goes on as it began");
+    }
+
+    #[test]
+    fn no_more_is_made_than_there_is_room_for() {
+        for max_queue in [Some(1), Some(64), Some(100_000), Some(1 << 20), None] {
+            let limits = Limits { max_queue, ..Limits::default() };
+            let most = limits.high_mark() + ROUND.len();
+            let (mut sim, peer) = stalled(limits);
+            let mut expected = 0;
+            for _ in 0..50 {
+                let queued = sim.stats().queued;
+                assert!(queued > 0 && queued <= most, "{queued} of {most} bytes queued");
+                sim.allow(peer, 10_000);
+                expected += sim.received(peer).len();
+            }
+            assert_eq!(expected, 500_000, "and what was asked for came");
+        }
+    }
+
+    #[test]
+    fn who_does_not_read_costs_nothing_more() {
+        let (mut sim, peer) = stalled(Limits::default());
+        let queued = sim.stats().queued;
+        sim.advance(Duration::from_secs(3600));
+        assert_eq!((sim.stats().queued, sim.timers(), sim.ending(peer)), (queued, 0, None));
+    }
+
+    #[test]
+    fn what_a_reader_sends_is_thrown_away() {
+        for max_queue in [Some(64), Some(1 << 20)] {
+            let (mut sim, peer) = stalled(Limits { max_queue, ..Limits::default() });
+            for _ in 0..20 {
+                sim.send(peer, &[b'x'; 10_000]);
+                sim.allow(peer, 300_000);
+                assert_eq!(sim.received(peer).len(), 300_000);
+            }
+            assert_eq!((sim.unread(peer), sim.stats().bytes_in), (0, 200_000), "with {max_queue:?}");
+        }
+    }
+
+    #[test]
+    fn who_ends_its_side_goes_on_receiving_until_it_is_gone() {
+        let (mut sim, peer) = stalled(Limits::default());
+        sim.shut_down(peer);
+        for _ in 0..10 {
+            sim.allow(peer, 300_000);
+            assert_eq!((sim.received(peer).len(), sim.ending(peer)), (300_000, None));
+        }
+        sim.reset(peer);
+        assert_eq!((sim.stats().connections, sim.timers()), (0, 0));
+    }
+
+    #[test]
+    fn a_stop_ends_it_with_a_whole_line() {
+        let (mut sim, peer) = stalled(Limits::default());
+        sim.allow(peer, 1234);
+        sim.run();
+        sim.stop();
+        sim.resume(peer);
+        let received = sim.received(peer);
+        assert!(received == text(received.len()) && received.ends_with(b"\r\n"), "{} bytes", received.len());
+        assert_eq!(sim.ending(peer), Some(Ending::Eof));
+    }
+
+    #[test]
+    fn a_datagram_has_whole_lines_of_at_most_512_characters() {
+        let mut sim = Sim::new(Chargen);
+        for bytes in [&b""[..], b"more, please"] {
+            let answer = sim.datagram((Ipv4Addr::LOCALHOST, 5000).into(), bytes).expect("an answer");
+            assert_eq!((answer.len(), &answer), (6 * 74, &text(6 * 74)));
+        }
+    }
+
+    /// What a peer does between two looks.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Send(usize),
+        End,
+        Allow(usize),
+        LimitWrites(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => (0..20_000usize).prop_map(Step::Send),
+            1 => Just(Step::End),
+            5 => (0..20_000usize).prop_map(Step::Allow),
+            1 => (1000..5000usize).prop_map(Step::LimitWrites),
+        ];
+        proptest::collection::vec(step, 0..40)
+    }
+
+    proptest! {
+        /// The chunking law for a text without an end: how the peer sends, and how it reads, changes no byte of it.
+        #[test]
+        fn nothing_that_a_peer_does_changes_the_text(steps in steps(), max_queue in 1..500_000usize) {
+            let (mut sim, peer) = stalled(Limits { max_queue: Some(max_queue), ..Limits::default() });
+            let (mut received, mut allowed, mut has_ended) = (Vec::new(), 0, false);
+            for step in steps {
+                match step {
+                    Step::Send(count) if !has_ended => sim.send(peer, &vec![b'x'; count]),
+                    Step::End if !has_ended => {
+                        sim.shut_down(peer);
+                        has_ended = true;
+                    }
+                    Step::Send(_) | Step::End => {}
+                    Step::Allow(count) => {
+                        sim.allow(peer, count);
+                        allowed += count;
+                    }
+                    Step::LimitWrites(count) => sim.limit_writes(peer, count),
+                }
+                received.extend(sim.received(peer));
+            }
+            prop_assert_eq!(received.len(), allowed, "it receives as much as it takes");
+            prop_assert!(received == text(allowed));
+            prop_assert_eq!(sim.ending(peer), None);
+        }
+    }
+}

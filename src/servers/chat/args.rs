@@ -1,0 +1,130 @@
+//! Chat: one room, nicknames, commands.
+//!
+//! The calendar and the log's file are here, and not in the protocol: time zones are jiff's.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use clap::Parser;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::servers::cli::{
+    Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_count, parse_duration, parse_off,
+    parse_rate, parse_size,
+};
+use crate::servers::{Chat, ChatLog, ChatOptions, LocalDate, LocalTime, Record};
+use crate::{Limits, Rate};
+
+use super::log_file::LogFile;
+use crate::servers::time_zone::time_zone;
+
+/// One room in which everybody reads what everybody types, over TCP and Unix sockets
+#[derive(Parser, Debug)]
+#[command(name = "chat-server", version, after_help = EXAMPLES)]
+pub struct ChatServer {
+    /// Longest line that a member may send
+    #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
+    pub max_line: Off<usize>,
+
+    /// Close a member that is this far behind the room
+    #[arg(long, value_name = "BYTES|off", default_value = "4MiB", value_parser = parse_off(parse_size))]
+    pub room_buffer: Off<usize>,
+
+    /// How often a member may send a line, after ten times as many at once; who sends faster is read more slowly
+    #[arg(long, value_name = "N/DUR|off", default_value = "20/1s", value_parser = parse_off(parse_rate))]
+    pub rate: Off<Rate>,
+
+    /// How long a newcomer may take to choose a nickname
+    #[arg(long, value_name = "DUR|off", default_value = "30s", value_parser = parse_off(parse_duration))]
+    pub handshake_timeout: Off<Duration>,
+
+    /// Show those who join the last lines that were said, with their times
+    #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count))]
+    pub history: Off<usize>,
+
+    /// Append what happens in the room to this file
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+
+    /// The flags of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  chat-server                                    on 127.0.0.1:8888; try: nc 127.0.0.1 8888
+  chat-server -l '*:8888' --max-connections 500 --idle-timeout 1h
+  chat-server --history 50 --log /tmp/room.log
+  chat-server -l unix:/tmp/chat.sock --stdin commands -v";
+
+impl Server for ChatServer {
+    fn shared(&self) -> &ServerArgs {
+        &self.server
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+        let max_line = self.max_line.0.unwrap_or(usize::MAX);
+        let limits = Limits { room_buffer: self.room_buffer.0, ..line_limits(max_line) };
+        let record = self.record(&limits)?;
+        let options = ChatOptions { max_line, rate: self.rate.0, handshake: self.handshake_timeout.0, record };
+        Ok(host.host(Service::new(8888, Chat::room(options)).with_limits(limits)))
+    }
+}
+
+impl ChatServer {
+    /// What is to be kept, if anything is.
+    fn record(&self, limits: &Limits) -> Result<Option<Record>, StartError> {
+        if self.history.0.is_none() && self.log.is_none() {
+            return Ok(None);
+        }
+        let zone = time_zone()?;
+        let mut record = Record::new(move |at| local_time(at, &zone));
+        if let Some(lines) = self.history.0 {
+            // No more than may be replied at once.
+            record = record.with_history(lines, self.server.listen.limits(limits).high_mark());
+        }
+        if let Some(path) = &self.log {
+            let name = path.display().to_string();
+            let file = LogFile::open(path).map_err(|error| {
+                StartError::failure(format!("cannot log to {name}: {error}; give --log a file that can be written to"))
+            })?;
+            record = record.with_log(ChatLog::new(&name, file));
+        }
+        Ok(Some(record))
+    }
+}
+
+/// A time as it is in a zone. One that no calendar has, as of a clock that is wrong by millennia, is the beginning of 1970.
+fn local_time(at: SystemTime, zone: &TimeZone) -> LocalTime {
+    let at = Timestamp::try_from(at).unwrap_or_default().to_zoned(zone.clone());
+    LocalTime {
+        date: LocalDate {
+            year: u16::try_from(at.year()).unwrap_or(0),
+            month: at.month().unsigned_abs(),
+            day: at.day().unsigned_abs(),
+        },
+        hour: at.hour().unsigned_abs(),
+        minute: at.minute().unsigned_abs(),
+        second: at.second().unsigned_abs(),
+        offset: (at.offset().seconds() / 60) as i16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn times_are_those_of_the_zone_in_summer_and_in_winter() {
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a rule");
+        let at = |seconds| local_time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds), &berlin).to_string();
+        assert_eq!(at(946_728_000), "2000-01-01T13:00:00+01:00");
+        assert_eq!(at(962_452_799), "2000-07-01T13:59:59+02:00");
+        let newfoundland = TimeZone::posix("NST3:30").expect("a rule");
+        assert_eq!(local_time(SystemTime::UNIX_EPOCH, &newfoundland).to_string(), "1969-12-31T20:30:00-03:30");
+        assert_eq!(local_time(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40), &TimeZone::UTC).date.year, 1970);
+    }
+}

@@ -1,0 +1,122 @@
+//! The last lines that were said in the room, for those who join later.
+//!
+//! Invariant: what is kept is the end of what was said, without a gap: as much of it as fits both limits. It is written out
+//! when it is said, so that showing it costs no more than a copy.
+
+use std::collections::VecDeque;
+
+use crate::handler::context::Context;
+use crate::servers::text::fill;
+
+use super::event::Event;
+use super::local_time::{LocalDate, LocalTime};
+use super::texts;
+
+/// The end of what was said.
+#[derive(Debug)]
+pub(super) struct History {
+    lines: VecDeque<Past>,
+    /// Bytes of all lines, as long as they can be when they are shown.
+    bytes: usize,
+    most_lines: usize,
+    most_bytes: usize,
+}
+
+/// A line that was said.
+#[derive(Debug)]
+struct Past {
+    date: LocalDate,
+    /// Behind the date, if that is shown.
+    text: Box<[u8]>,
+}
+
+/// A date and the space behind it.
+const DATE_BYTES: usize = "2000-01-01 ".len();
+
+impl Past {
+    fn longest(&self) -> usize {
+        DATE_BYTES + self.text.len()
+    }
+}
+
+impl History {
+    /// So many lines at most, and so many bytes when they are shown.
+    pub(super) fn new(most_lines: usize, most_bytes: usize) -> Self {
+        History { lines: VecDeque::new(), bytes: 0, most_lines, most_bytes }
+    }
+
+    /// Keeps what was said. Nothing else is kept: a crowd that comes and goes would leave no line of the talk.
+    pub(super) fn note(&mut self, event: &Event<'_>, at: LocalTime) {
+        let time = format!("{:02}:{:02}", at.hour, at.minute);
+        let mut text = Vec::new();
+        match *event {
+            Event::Say { nick, text: said } => fill(&mut text, texts::PAST_LINE, &[&time, nick, said]),
+            Event::Act { nick, text: done } => fill(&mut text, texts::PAST_ACTION, &[&time, nick, done]),
+            Event::Join { .. } | Event::Leave { .. } | Event::Rename { .. } => return,
+        }
+        let past = Past { date: at.date, text: text.into_boxed_slice() };
+        self.bytes += past.longest();
+        self.lines.push_back(past);
+        while self.lines.len() > self.most_lines || self.bytes > self.most_bytes {
+            let Some(oldest) = self.lines.pop_front() else { break };
+            self.bytes -= oldest.longest();
+        }
+    }
+
+    /// Shows all of it to the peer of this callback; lines of another day than today with their date.
+    pub(super) fn replay(&self, today: LocalDate, cx: &mut Context<'_>) {
+        let mut shown = (today, String::new());
+        for Past { date, text } in &self.lines {
+            if *date != shown.0 {
+                shown = (*date, if *date == today { String::new() } else { format!("{date} ") });
+            }
+            cx.reply(shown.1.as_bytes());
+            cx.reply(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: LocalTime =
+        LocalTime { date: LocalDate { year: 2000, month: 1, day: 1 }, hour: 12, minute: 0, second: 0, offset: 0 };
+
+    fn say(text: &str) -> Event<'_> {
+        Event::Say { nick: "ann", text }
+    }
+
+    /// What is kept, without times and nicknames.
+    fn kept(history: &History) -> Vec<String> {
+        let text = |past: &Past| String::from_utf8_lossy(&past.text).trim_end().replace("12:00 ann: ", "");
+        history.lines.iter().map(text).collect()
+    }
+
+    #[test]
+    fn the_last_lines_are_kept() {
+        let mut history = History::new(2, usize::MAX);
+        for text in ["one", "two", "three"] {
+            history.note(&say(text), NOON);
+        }
+        history.note(&Event::Join { nick: "bob" }, NOON);
+        history.note(&Event::Rename { old: "bob", nick: "rob" }, NOON);
+        assert_eq!(kept(&history), ["two", "three"]);
+    }
+
+    #[test]
+    fn bytes_are_counted_as_they_are_shown_and_no_gap_is_left() {
+        let line = "2000-01-01 12:00 ann: x\n".len();
+        let mut history = History::new(usize::MAX, 3 * line);
+        for text in ["1", "2", "3", "4"] {
+            history.note(&say(text), NOON);
+        }
+        assert_eq!((kept(&history), history.bytes), (vec!["2".into(), "3".into(), "4".into()], 3 * line));
+        history.note(&say("55"), NOON);
+        assert_eq!(kept(&history), ["4", "55"], "one byte more takes the place of a line");
+        history.note(&say(&"x".repeat(3 * line)), NOON);
+        assert_eq!((kept(&history).len(), history.bytes), (0, 0), "what was before it is no end of the talk");
+        history.note(&say("6"), NOON);
+        assert_eq!(kept(&history), ["6"]);
+    }
+}

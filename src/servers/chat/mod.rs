@@ -1,0 +1,319 @@
+//! Chat: one room, everybody in it has a nickname, and what one says the others see.
+//!
+//! Invariants: a connection follows the room's feed exactly while it has a nickname; a nickname belongs to one open session;
+//! nothing that a member typed reaches another one, or a log, but through [`sanitize`] and behind a mark that no other text
+//! begins with (see the texts). A line costs one append to the feed, however many are here, and allocates nothing unless a
+//! record is kept.
+
+#[cfg(feature = "cli")]
+mod args;
+#[cfg(feature = "cli")]
+mod log_file;
+
+#[cfg(feature = "cli")]
+pub use args::ChatServer;
+
+mod chat_log;
+mod command;
+mod event;
+mod history;
+mod local_time;
+mod nickname;
+mod record;
+mod texts;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::connection::feed::FeedId;
+use crate::framing::Lines;
+use crate::handler::context::Context;
+use crate::handler::sanitize::sanitize;
+use crate::handler::{Closed, Handler, Origin, Token};
+use crate::state::rate::{Bucket, Rate};
+use crate::state::timer::TimerId;
+use crate::workers::Done;
+
+use crate::servers::text::{fill, fold, is_http};
+use command::Command;
+use event::Event;
+
+pub use chat_log::ChatLog;
+pub use local_time::{LocalDate, LocalTime};
+pub use record::Record;
+
+/// What can be chosen about a chat server.
+#[derive(Debug)]
+pub struct ChatOptions {
+    /// The longest line, in bytes, its end not counted. A longer one gets a notice and is not sent.
+    pub max_line: usize,
+    /// How often a member may send a line. Who sends faster is not read for a while, and loses nothing.
+    pub rate: Option<Rate>,
+    /// How long a newcomer may take to choose a nickname.
+    pub handshake: Option<Duration>,
+    /// What is kept of what happens. Nothing unless given.
+    pub record: Option<Record>,
+}
+
+impl Default for ChatOptions {
+    fn default() -> Self {
+        // As fast as a person who pastes, and as many lines as are usually pasted.
+        let rate = Rate { count: 20, per: Duration::from_secs(1), burst: 200 };
+        ChatOptions { max_line: 4096, rate: Some(rate), handshake: Some(Duration::from_secs(30)), record: None }
+    }
+}
+
+/// A chat room: what [`Chat::room`] wraps.
+///
+/// ```
+/// use switchboard::Sim;
+/// use switchboard::servers::{Chat, ChatOptions};
+///
+/// let mut sim = Sim::new(Chat::room(ChatOptions::default()));
+/// let ann = sim.connect();
+/// assert_eq!(sim.received(ann), b"Enter your nickname: ");
+/// sim.send(ann, b"ann\n");
+/// assert_eq!(sim.received(ann), b"Welcome ann to the room!\n1 persons are here.\n");
+/// ```
+#[derive(Debug, Default)]
+pub struct Chat {
+    room: Option<FeedId>,
+    /// Who is here, by folded nickname.
+    members: HashMap<Arc<str>, Member>,
+    rate: Option<Rate>,
+    handshake: Option<Duration>,
+    record: Option<Record>,
+    /// What is being said: kept for its memory.
+    text: Vec<u8>,
+}
+
+/// What the room knows of a member.
+#[derive(Debug)]
+struct Member {
+    token: Token,
+    nick: Arc<str>,
+}
+
+/// What is kept for each connection.
+#[derive(Debug)]
+pub struct ChatSession {
+    token: Token,
+    /// As shown; `None` until one is chosen.
+    nick: Option<Arc<str>>,
+    /// Ends the time to choose one.
+    patience: Option<TimerId>,
+    /// How much of the rate is used up.
+    bucket: Bucket,
+}
+
+impl Chat {
+    /// An empty room, by lines.
+    #[must_use]
+    pub fn room(options: ChatOptions) -> Lines<Chat> {
+        let ChatOptions { max_line, rate, handshake, record } = options;
+        Lines::new(Chat { rate, handshake, record, ..Chat::default() }, max_line)
+    }
+
+    /// How many are in the room.
+    #[must_use]
+    pub fn persons(&self) -> usize {
+        self.members.len()
+    }
+}
+
+impl Handler for Chat {
+    type Session = ChatSession;
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> ChatSession {
+        cx.reply(texts::PROMPT.as_bytes());
+        let patience = self.handshake.map(|time| cx.set_timer(time));
+        ChatSession { token: origin.token, nick: None, patience, bucket: Bucket::default() }
+    }
+
+    fn data<'a>(&mut self, session: &mut ChatSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        match &session.nick {
+            None => self.enter(session, line, cx),
+            Some(nick) => match Command::parse(&sanitize(line)) {
+                Command::Say(text) => self.announce(&Event::Say { nick, text }, cx),
+                Command::Act(text) => self.announce(&Event::Act { nick, text }, cx),
+                Command::Tell { nick: to, text } => self.tell(nick, (to, text), cx),
+                Command::Rename(new) => self.rename(session, new, cx),
+                Command::Who => self.list(cx),
+                Command::Help => cx.reply(texts::HELP.as_bytes()),
+                Command::Quit => quit(cx),
+                Command::Nothing => {}
+                Command::Incomplete(usage) => self.answer(texts::USAGE, &[usage], cx),
+                Command::Unknown(command) => self.answer(texts::UNKNOWN, &[command], cx),
+            },
+        }
+        self.slow_down(session, cx);
+        line.len()
+    }
+
+    fn too_long(&mut self, session: &mut ChatSession, limit: usize, cx: &mut Context<'_>) {
+        self.answer(texts::TOO_LONG, &[&limit.to_string()], cx);
+        if session.nick.is_none() {
+            cx.reply(texts::PROMPT.as_bytes());
+        }
+        self.slow_down(session, cx);
+    }
+
+    fn timeout(&mut self, session: &mut ChatSession, _: TimerId, cx: &mut Context<'_>) {
+        if session.nick.is_none() {
+            cx.reply(texts::TOO_LATE.as_bytes());
+            cx.close();
+        }
+    }
+
+    fn closed(&mut self, session: ChatSession, why: &Closed, cx: &mut Context<'_>) {
+        // Without this, whoever connects and vanishes would be remembered for the whole time to choose a nickname.
+        if let Some(patience) = session.patience {
+            cx.cancel(patience);
+        }
+        let Some(nick) = session.nick else { return };
+        self.members.remove(&*fold(&nick));
+        log::info!("{nick} leaves the room: {why} ({} persons)", self.members.len());
+        let event = Event::Leave { nick: &nick, why };
+        if matches!(why, Closed::Stopping) {
+            // When all leave at once there is nobody to tell, and telling everybody of everybody would be quadratic.
+            self.note(&event, cx);
+        } else {
+            self.announce(&event, cx);
+        }
+    }
+
+    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
+        if let Some(record) = &mut self.record {
+            record.finished(done, cx);
+        }
+    }
+
+    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        if let Some(record) = &mut self.record {
+            record.alarm(timer, cx);
+        }
+    }
+}
+
+impl Chat {
+    /// A line of somebody without a nickname.
+    fn enter(&mut self, session: &mut ChatSession, line: &[u8], cx: &mut Context<'_>) {
+        if is_http(line) {
+            cx.reply(texts::NO_HTTP.as_bytes());
+            return cx.close();
+        }
+        if line == b"/quit" {
+            return quit(cx);
+        }
+        let Some(nick) = self.claim(session.token, line, cx) else {
+            return cx.reply(texts::PROMPT.as_bytes());
+        };
+        let count = self.members.len();
+        log::info!("{nick} joins the room ({count} persons)");
+        let room = *self.room.get_or_insert_with(|| cx.create_feed());
+        // What was said until now is shown from the history, and what follows is the feed's: nothing is missing or twice.
+        if let Some(record) = &self.record {
+            record.replay(cx);
+        }
+        cx.follow(room);
+        self.announce(&Event::Join { nick: &nick }, cx);
+        self.answer(texts::COUNT, &[&count.to_string()], cx);
+        session.nick = Some(nick);
+        if let Some(patience) = session.patience.take() {
+            cx.cancel(patience);
+        }
+    }
+
+    /// Who sends faster than the rate allows is not read for a while.
+    fn slow_down(&self, session: &mut ChatSession, cx: &mut Context<'_>) {
+        if let Some(rate) = &self.rate {
+            cx.rest(session.bucket.take(rate, cx.now()));
+        }
+    }
+
+    /// Gives a nickname to a connection, or tells it why not. The one that it had is still its own.
+    fn claim(&mut self, token: Token, wish: &[u8], cx: &mut Context<'_>) -> Option<Arc<str>> {
+        let Some(nick) = nickname::parse(wish).map(Arc::<str>::from) else {
+            self.answer(texts::BAD_NICK, &[], cx);
+            return None;
+        };
+        let folded = fold(&nick);
+        if self.members.get(&*folded).is_some_and(|member| member.token != token) {
+            self.answer(texts::TAKEN_NICK, &[&nick], cx);
+            return None;
+        }
+        // Most names are their own folded form, and one copy serves all who need it.
+        let key = if *folded == *nick { Arc::clone(&nick) } else { folded.into() };
+        self.members.insert(key, Member { token, nick: Arc::clone(&nick) });
+        Some(nick)
+    }
+
+    fn rename(&mut self, session: &mut ChatSession, wish: &str, cx: &mut Context<'_>) {
+        let Some(new) = self.claim(session.token, wish.as_bytes(), cx) else { return };
+        let Some(old) = session.nick.replace(Arc::clone(&new)) else { return };
+        let former = fold(&old);
+        if former != fold(&new) {
+            self.members.remove(&*former);
+        }
+        log::info!("{old} is now known as {new}");
+        self.announce(&Event::Rename { old: &old, nick: &new }, cx);
+    }
+
+    /// `/who`: the names in order, not case.
+    fn list(&self, cx: &mut Context<'_>) {
+        let mut members: Vec<_> = self.members.iter().collect();
+        members.sort_unstable_by_key(|(folded, _)| *folded);
+        let nicks: Vec<_> = members.iter().map(|(_, member)| &*member.nick).collect();
+        let mut text = Vec::new();
+        fill(&mut text, texts::WHO, &[&nicks.len().to_string(), &nicks.join(", ")]);
+        cx.reply(&text);
+    }
+
+    /// A private message. Its sender sees what was sent.
+    fn tell(&mut self, from: &str, (to, text): (&str, &str), cx: &mut Context<'_>) {
+        let Some(member) = self.members.get(&*fold(to)) else {
+            return self.answer(texts::NOBODY, &[to], cx);
+        };
+        self.text.clear();
+        fill(&mut self.text, texts::PRIVATE_SENT, &[&member.nick, text]);
+        cx.reply(&self.text);
+        self.text.clear();
+        fill(&mut self.text, texts::PRIVATE, &[from, text]);
+        cx.send(member.token, &self.text);
+    }
+
+    /// To all; what one says, to all others.
+    fn announce(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
+        self.text.clear();
+        event.show(&mut self.text);
+        match self.room {
+            Some(room) if event.is_talk() => cx.publish_others(room, &self.text),
+            Some(room) => cx.publish(room, &self.text),
+            None => {}
+        }
+        self.note(event, cx);
+    }
+
+    /// Keeps what has happened, if anything is to be kept.
+    fn note(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
+        if let Some(record) = &mut self.record {
+            record.note(event, cx);
+        }
+    }
+
+    /// To the peer of this callback.
+    fn answer(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        self.text.clear();
+        fill(&mut self.text, text, values);
+        cx.reply(&self.text);
+    }
+}
+
+fn quit(cx: &mut Context<'_>) {
+    cx.reply(texts::BYE.as_bytes());
+    cx.close();
+}
+
+#[cfg(test)]
+mod tests;

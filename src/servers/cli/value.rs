@@ -1,0 +1,103 @@
+//! The values of flags: sizes, durations, networks, and `off`.
+
+use std::time::Duration;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::state::rate::Rate;
+
+/// A limit, or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Off<T>(pub Option<T>);
+
+/// A parser that takes `off` besides what `parse` takes.
+pub fn parse_off<T>(
+    parse: fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<Off<T>, String> + Clone + Send + Sync + 'static
+where
+    T: 'static,
+{
+    move |text| match text {
+        "off" => Ok(Off(None)),
+        _ => parse(text).map(|value| Off(Some(value))).map_err(|error| format!("{error}, or off")),
+    }
+}
+
+/// A number of bytes: `4096`, `64KiB`, `1MiB`, `1GiB`.
+///
+/// # Errors
+/// When it is none, is zero, or is more than fits.
+pub fn parse_size(text: &str) -> Result<usize, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let scale: usize = match unit {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        _ => return Err("a size is a number of bytes, as 4096, 64KiB or 1MiB".into()),
+    };
+    match number.parse::<usize>().ok().and_then(|number| number.checked_mul(scale)) {
+        Some(0) => Err("a size is at least 1".into()),
+        Some(size) => Ok(size),
+        None => Err("a size is a number of bytes, as 4096, 64KiB or 1MiB".into()),
+    }
+}
+
+/// How many of something, at least one.
+///
+/// # Errors
+/// When it is no number, or zero.
+pub fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a number of at least 1".into()),
+        Ok(count) => Ok(count),
+    }
+}
+
+/// A duration with its unit: `500ms`, `5s`, `2m`, `1h`.
+///
+/// # Errors
+/// When it is none, or is zero.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("a duration is more than nothing".into()),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err("a duration has a unit, as 500ms, 5s, 2m or 1h".into()),
+    }
+}
+
+/// How often something may happen, as `20/1s`: so many in a time, and ten times as many at once.
+///
+/// # Errors
+/// When it is none, or when either is zero.
+pub fn parse_rate(text: &str) -> Result<Rate, String> {
+    let parts = text.split_once('/').and_then(|(count, per)| Some((count.parse().ok()?, parse_duration(per).ok()?)));
+    match parts {
+        Some((count @ 1.., per)) => Ok(Rate { count, per, burst: count.saturating_mul(10) }),
+        _ => Err("a rate is a number of at least 1 and a duration, as 20/1s".into()),
+    }
+}
+
+/// A keep-alive time: what tcp(7) takes is 1 to 32767 seconds.
+pub(super) fn parse_keepalive(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    let range = Duration::from_secs(1)..=Duration::from_secs(32767);
+    if range.contains(&duration) { Ok(duration) } else { Err("keep-alive takes 1s to 32767s".into()) }
+}
+
+/// A network, as `192.0.2.0/24`, or one host, as `192.0.2.1`. In the mapped form, `::ffff:192.0.2.0/120`, it is the IPv4
+/// network, since hosts are judged as IPv4 wherever they come in.
+pub(super) fn parse_net(text: &str) -> Result<IpNet, String> {
+    let host = text.parse::<std::net::IpAddr>().map(IpNet::from);
+    let net =
+        host.or_else(|_| text.parse()).map_err(|_| "a network is as 192.0.2.0/24, 2001:db8::/32, or one address")?;
+    Ok(unmapped(net).unwrap_or(net))
+}
+
+/// The IPv4 network behind an IPv4-mapped one (RFC 4291 2.5.5.2).
+fn unmapped(net: IpNet) -> Option<IpNet> {
+    let IpNet::V6(mapped) = net else { return None };
+    let prefix = mapped.prefix_len().checked_sub(96)?;
+    Ipv4Net::new(mapped.addr().to_ipv4_mapped()?, prefix).ok().map(IpNet::V4)
+}

@@ -1,0 +1,313 @@
+//! A line client: what is typed goes to a server, what the server sends is shown.
+//!
+//! Invariants: typed lines leave in order, also those typed before the connection was up; what the peer sends is shown
+//! unchanged; the reactor stops exactly once, and then [`Client::failure`] says whether something went wrong. Knows neither
+//! terminals nor exit codes.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::handler::context::Context;
+use crate::handler::{Closed, Handler, Origin, Token};
+use crate::net::Address;
+use crate::state::timer::TimerId;
+
+/// How long to wait between two attempts to connect. 100 ms: unnoticed by a person, and no load for the host.
+const RETRY_EVERY: Duration = Duration::from_millis(100);
+
+/// What is typed before the connection is up waits at its source beyond this. 64 KiB: more than anybody types meanwhile.
+const MOST_EARLY: usize = 64 * 1024;
+
+/// What can be chosen about a client.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// After the end of the input: how long nothing may come, while of what was typed nothing more is taken, before the client
+    /// stops. A peer that ends its side ends the client before that; over UDP there is no other end.
+    pub linger: Duration,
+    /// How long to try to connect, also to a peer that does not answer at all. `None`: once, for as long as the system does.
+    pub retry: Option<Duration>,
+    /// Shown where a line may be typed. Empty: nothing is shown; right unless a person types and reads at one terminal.
+    pub prompt: String,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        ClientOptions { linger: Duration::from_secs(5), retry: None, prompt: String::new() }
+    }
+}
+
+/// Connects standard input and output to a server: each line typed is sent with an LF, over UDP as one datagram.
+///
+/// A blank line or the end of input shuts down our side; what still comes is shown until the peer ends too, or nothing has
+/// moved for [`ClientOptions::linger`].
+///
+/// ```
+/// use switchboard::servers::{Client, ClientOptions};
+/// use switchboard::Sim;
+///
+/// let to = "127.0.0.1:4444".parse()?;
+/// let mut sim = Sim::new(Client::new(to, ClientOptions::default()));
+/// let server = sim.connected("127.0.0.1:4444".parse()?);
+/// sim.console(b"hello");
+/// assert_eq!(sim.received(server), b"hello\n");
+/// sim.send(server, b"HELLO\n");
+/// assert_eq!(sim.printed(), b"HELLO\n");
+/// # Ok::<(), switchboard::AddressError>(())
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    to: Address,
+    options: ClientOptions,
+    state: State,
+    /// Lines typed before the connection was up, each with its LF.
+    early: Vec<u8>,
+    /// Nothing more is to be sent.
+    input_ended: bool,
+    /// The cursor stands behind a prompt.
+    is_prompted: bool,
+    retry_until: Option<Instant>,
+    /// Ends the attempt that is on its way.
+    give_up: Option<TimerId>,
+    /// When something last moved, and how many bytes had gone out when that was looked at; once the input has ended.
+    moved: Option<(Instant, u64)>,
+    failure: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Connecting,
+    /// Between two attempts to connect.
+    Waiting,
+    Open(Token),
+    /// Our side is shut down.
+    Lingering(Token),
+    Over,
+}
+
+impl Client {
+    /// A client of the server at this address. [`start`](Self::start) it.
+    #[must_use]
+    pub fn new(to: Address, options: ClientOptions) -> Client {
+        Client {
+            to,
+            options,
+            state: State::Connecting,
+            early: Vec::new(),
+            input_ended: false,
+            is_prompted: false,
+            retry_until: None,
+            give_up: None,
+            moved: None,
+            failure: None,
+        }
+    }
+
+    /// Asks for the connection: for [`Reactor::start`](crate::Reactor::start).
+    pub fn start(&mut self, cx: &mut Context<'_>) {
+        self.retry_until = self.options.retry.map(|retry| cx.now() + retry.min(LONGEST_RETRY));
+        self.connect(cx);
+    }
+
+    /// What went wrong, in one line without its end; `None` when nothing did. For when the reactor has stopped.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+}
+
+impl Handler for Client {
+    type Session = ();
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
+        self.state = State::Open(origin.token);
+        self.cancel_give_up(cx);
+        cx.release_console();
+        for line in std::mem::take(&mut self.early).split_inclusive(|&byte| byte == b'\n') {
+            cx.send(origin.token, line);
+        }
+        if self.input_ended {
+            self.shut_down(origin.token, cx);
+        } else {
+            self.show_prompt(cx);
+        }
+    }
+
+    /// Uses everything: the reactor itself stops reading while standard output takes no more.
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        if let Some((at, _)) = &mut self.moved {
+            *at = cx.now();
+        }
+        self.hide_prompt(cx);
+        cx.print(input);
+        if input.ends_with(b"\n") {
+            self.show_prompt(cx);
+        }
+        input.len()
+    }
+
+    fn eof(&mut self, (): &mut (), cx: &mut Context<'_>) {
+        if !matches!(self.state, State::Lingering(_)) {
+            self.hide_prompt(cx);
+            cx.tell(&format!("{} has closed the connection", self.to));
+        }
+        self.state = State::Over;
+        cx.close();
+        cx.stop();
+    }
+
+    fn closed(&mut self, (): (), why: &Closed, cx: &mut Context<'_>) {
+        match why {
+            _ if self.state == State::Over => return,
+            Closed::Stopping | Closed::ByHandler => self.state = State::Over,
+            Closed::Failed(error) => self.fail(format!("the connection to {} is lost: {error}", self.to), cx),
+            other => self.fail(format!("the connection to {} was closed: {other}", self.to), cx),
+        }
+        cx.stop();
+    }
+
+    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        self.is_prompted = false;
+        if self.input_ended {
+            return;
+        }
+        if line.trim_ascii().is_empty() {
+            return self.end_input(cx);
+        }
+        let start = self.early.len();
+        self.early.extend_from_slice(line);
+        self.early.push(b'\n');
+        if let State::Open(token) = self.state {
+            cx.send(token, &self.early[start..]);
+            self.early.truncate(start);
+        } else if self.early.len() > MOST_EARLY {
+            cx.hold_console();
+        }
+    }
+
+    fn console_end(&mut self, cx: &mut Context<'_>) {
+        self.end_input(cx);
+    }
+
+    fn alarm(&mut self, _: TimerId, cx: &mut Context<'_>) {
+        match self.state {
+            State::Waiting => self.connect(cx),
+            State::Connecting => self.give_up(cx),
+            State::Lingering(token) => self.look_for_movement(token, cx),
+            State::Open(_) | State::Over => {}
+        }
+    }
+
+    fn timeout(&mut self, (): &mut (), timer: TimerId, cx: &mut Context<'_>) {
+        self.alarm(timer, cx);
+    }
+
+    fn connect_failed(&mut self, _: &Address, error: &io::Error, cx: &mut Context<'_>) {
+        self.cancel_give_up(cx);
+        self.state = State::Waiting;
+        if let Some(until) = self.retry_until {
+            let left = until.saturating_duration_since(cx.now());
+            if !left.is_zero() {
+                cx.set_timer(left.min(RETRY_EVERY));
+                return;
+            }
+        }
+        let remedy = match (self.options.retry, error.kind()) {
+            (Some(retry), _) => format!(" (tried for {retry:?})"),
+            (None, io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
+                String::from(" (is the server running? --retry 5s waits for it)")
+            }
+            _ => String::new(),
+        };
+        self.fail(format!("cannot connect to {}: {error}{remedy}", self.to), cx);
+        cx.stop();
+    }
+}
+
+/// A deadline beyond this could not be represented everywhere. 30 years.
+const LONGEST_RETRY: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+impl Client {
+    /// Makes an attempt. The system gives it minutes; it ends when our own time does, if that is limited.
+    fn connect(&mut self, cx: &mut Context<'_>) {
+        self.state = State::Connecting;
+        cx.connect(self.to.clone());
+        if let Some(until) = self.retry_until {
+            let left = until.saturating_duration_since(cx.now());
+            self.give_up = Some(cx.set_timer(left.max(RETRY_EVERY)));
+        }
+    }
+
+    /// The attempt is over, one way or the other.
+    fn cancel_give_up(&mut self, cx: &mut Context<'_>) {
+        if let Some(timer) = self.give_up.take() {
+            cx.cancel(timer);
+        }
+    }
+
+    fn give_up(&mut self, cx: &mut Context<'_>) {
+        let tried = self.options.retry.unwrap_or_default();
+        self.fail(format!("cannot connect to {}: no answer (tried for {tried:?})", self.to), cx);
+        cx.stop();
+    }
+
+    fn end_input(&mut self, cx: &mut Context<'_>) {
+        self.hide_prompt(cx);
+        self.input_ended = true;
+        if let State::Open(token) = self.state {
+            self.shut_down(token, cx);
+        }
+    }
+
+    fn shut_down(&mut self, token: Token, cx: &mut Context<'_>) {
+        self.state = State::Lingering(token);
+        self.moved = Some((cx.now(), cx.stats().bytes_out));
+        cx.shut_down(token);
+        cx.set_timer(self.options.linger);
+    }
+
+    /// Stops when nothing has moved for the time to linger; else looks again when that could be.
+    fn look_for_movement(&mut self, token: Token, cx: &mut Context<'_>) {
+        let Some((at, bytes_out)) = &mut self.moved else { return };
+        let stats = cx.stats();
+        // While our own output is not taken, the peer is not read, and its silence says nothing.
+        if stats.queued > 0 && stats.bytes_out != *bytes_out || stats.unprinted > 0 {
+            (*at, *bytes_out) = (cx.now(), stats.bytes_out);
+        }
+        let quiet = cx.now().saturating_duration_since(*at);
+        if let Some(left) = self.options.linger.checked_sub(quiet).filter(|left| !left.is_zero()) {
+            cx.set_timer(left);
+            return;
+        }
+        if stats.queued > 0 {
+            self.fail(format!("{} has not taken the last {} bytes", self.to, stats.queued), cx);
+            // A close would go on offering them.
+            cx.abort_other(token);
+        }
+        self.state = State::Over;
+        cx.stop();
+    }
+
+    fn fail(&mut self, line: String, cx: &mut Context<'_>) {
+        self.hide_prompt(cx);
+        self.state = State::Over;
+        self.failure = Some(line);
+    }
+
+    fn show_prompt(&mut self, cx: &mut Context<'_>) {
+        if !self.options.prompt.is_empty() && !self.input_ended {
+            cx.print(self.options.prompt.as_bytes());
+            self.is_prompted = true;
+        }
+    }
+
+    /// Blanks out a prompt behind which nothing was typed, so that what the peer sends begins its line.
+    fn hide_prompt(&mut self, cx: &mut Context<'_>) {
+        if std::mem::take(&mut self.is_prompted) {
+            let width = self.options.prompt.chars().count();
+            cx.print(format!("\r{:width$}\r", "").as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! Discard: nothing comes back (RFC 863).
+
+use clap::Parser;
+
+use crate::servers::Discard;
+use crate::servers::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
+
+/// Throws away what it is sent, over TCP, Unix sockets and UDP (RFC 863)
+#[derive(Parser, Debug)]
+#[command(name = "discard-server", version, after_help = EXAMPLES)]
+pub struct DiscardServer {
+    /// The flags of a server that answers datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
+
+    /// The flags of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  discard-server                                 on 127.0.0.1:5009; try: nc -N 127.0.0.1 5009 < file
+  discard-server -l 5009 -l udp:5009             over TCP and UDP
+  discard-server --stdin commands                stats says how many bytes have come";
+
+impl Server for DiscardServer {
+    fn shared(&self) -> &ServerArgs {
+        &self.server
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+        Ok(host.host(Service::new(5009, Discard).with_datagrams(&self.datagrams)))
+    }
+}

@@ -1,0 +1,66 @@
+//! Echo: every byte comes back (RFC 862), or every line with a prefix.
+
+use clap::Parser;
+
+use crate::servers::cli::{
+    DatagramArgs, Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_off, parse_size,
+};
+use crate::servers::{Echo, EchoLines};
+
+/// Sends back what it is sent, over TCP, Unix sockets and UDP
+#[derive(Parser, Debug)]
+#[command(name = "echo-server", version, after_help = EXAMPLES)]
+pub struct EchoServer {
+    /// Answer by lines, each after this text
+    #[arg(long, value_name = "TEXT")]
+    pub reply_prefix: Option<String>,
+
+    /// Close at a line that is exactly this (ASCII case ignored), without an answer
+    #[arg(long, value_name = "TEXT")]
+    pub quit_on: Option<String>,
+
+    /// Longest line [default: 4096]; with --reply-prefix or --quit-on
+    #[arg(long, value_name = "BYTES|off", value_parser = parse_off(parse_size))]
+    pub max_line: Option<Off<usize>>,
+
+    /// The flags of a server that answers datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
+
+    /// The flags of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  echo-server                                    on 127.0.0.1:50000; try: nc 127.0.0.1 50000
+  echo-server -l '*:7000' -l udp:7000            to the world over TCP, to this host over UDP
+  echo-server --reply-prefix 'You Send: ' --quit-on q
+  echo-server -l unix:/tmp/echo.sock --stdin ignore &";
+
+const PORT: u16 = 50000;
+
+impl Server for EchoServer {
+    fn shared(&self) -> &ServerArgs {
+        &self.server
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+        if self.reply_prefix.is_none() && self.quit_on.is_none() {
+            if self.max_line.is_some() {
+                return Err(StartError::usage("--max-line is for lines: give it with --reply-prefix or --quit-on"));
+            }
+            return Ok(host.host(Service::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams)));
+        }
+        let max_line = self.max_line.map_or(4096, |Off(limit)| limit.unwrap_or(usize::MAX));
+        let lines = EchoLines {
+            prefix: self.reply_prefix.clone().unwrap_or_default().into_bytes(),
+            quit_on: self.quit_on.clone().map(String::into_bytes),
+            max_line,
+        };
+        Ok(host.host(
+            Service::new(PORT, Echo::lines(lines)).with_limits(line_limits(max_line)).with_datagrams(&self.datagrams),
+        ))
+    }
+}

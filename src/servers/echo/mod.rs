@@ -1,0 +1,91 @@
+//! Echo: what comes in goes out (RFC 862, with two additions that work by lines).
+
+#[cfg(feature = "cli")]
+mod args;
+
+#[cfg(feature = "cli")]
+pub use args::EchoServer;
+
+use crate::framing::Lines;
+use crate::handler::context::Context;
+use crate::handler::{Handler, Origin, Source};
+
+/// Sends every byte back unchanged, over connections and as datagrams (RFC 862).
+///
+/// As a stream of bytes ([`Echo::bytes`]), or by lines with a prefix and a word that ends the conversation
+/// ([`Echo::lines`]).
+#[derive(Clone, Debug, Default)]
+pub struct Echo;
+
+impl Echo {
+    /// A byte stream: nothing is added, looked at or kept.
+    #[must_use]
+    pub fn bytes() -> Echo {
+        Echo
+    }
+
+    /// Whole lines of at most `max_line` bytes: each is sent back after the prefix and ends in LF.
+    #[must_use]
+    pub fn lines(options: EchoLines) -> Lines<EchoLines> {
+        let max_line = options.max_line;
+        Lines::new(options, max_line)
+    }
+}
+
+impl Handler for Echo {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        cx.reply_input(input);
+        input.len()
+    }
+
+    fn datagram<'a>(&mut self, _: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
+        cx.reply_input(input);
+    }
+}
+
+/// Echo by lines: what [`Echo::lines`] wraps.
+#[derive(Clone, Debug)]
+pub struct EchoLines {
+    /// Sent before each line.
+    pub prefix: Vec<u8>,
+    /// A line that is exactly this, ASCII case ignored, ends the conversation and is not answered.
+    pub quit_on: Option<Vec<u8>>,
+    /// The longest line, in bytes.
+    pub max_line: usize,
+}
+
+impl EchoLines {
+    fn is_quit(&self, line: &[u8]) -> bool {
+        self.quit_on.as_ref().is_some_and(|word| word.eq_ignore_ascii_case(line))
+    }
+}
+
+impl Handler for EchoLines {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+
+    fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        if self.is_quit(line) {
+            cx.close();
+        } else {
+            cx.reply(&self.prefix);
+            cx.reply_input(line);
+            cx.reply(b"\n");
+        }
+        line.len()
+    }
+
+    /// A datagram is a message of its own, with or without a line end, and is answered in kind.
+    fn datagram<'a>(&mut self, _: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
+        let line = input.trim_ascii_end();
+        if !self.is_quit(line) {
+            cx.reply(&self.prefix);
+            cx.reply_input(input);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Greeting: a text for whoever connects.
+
+use clap::Parser;
+
+use crate::servers::Greeting;
+use crate::servers::cli::{
+    Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_off, parse_size,
+};
+
+/// Sends a text to whoever connects, and closes, over TCP and Unix sockets
+#[derive(Parser, Debug)]
+#[command(name = "greeting-server", version, after_help = EXAMPLES)]
+pub struct GreetingServer {
+    /// What is sent, as a line
+    #[arg(long, value_name = "TEXT", default_value = "Thank you for connecting")]
+    pub text: String,
+
+    /// Wait for a line of the client first, and log it; -v shows it
+    #[arg(long)]
+    pub read_reply: bool,
+
+    /// Longest line of the client [default: 4096]; with --read-reply
+    #[arg(long, value_name = "BYTES|off", value_parser = parse_off(parse_size))]
+    pub max_line: Option<Off<usize>>,
+
+    /// The flags of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  greeting-server                                on 127.0.0.1:8090; try: nc -d 127.0.0.1 8090
+  greeting-server --text 'Closed until Monday' -l '*:8090'
+  greeting-server --read-reply -v                logs a line of each client first";
+
+const PORT: u16 = 8090;
+
+impl Server for GreetingServer {
+    fn shared(&self) -> &ServerArgs {
+        &self.server
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+        if !self.read_reply {
+            if self.max_line.is_some() {
+                return Err(StartError::usage("--max-line is for the line of a client: give it with --read-reply"));
+            }
+            return Ok(host.host(Service::new(PORT, Greeting::at_once(&self.text))));
+        }
+        let max_line = self.max_line.map_or(4096, |Off(limit)| limit.unwrap_or(usize::MAX));
+        let greeting = Greeting::after_line(&self.text, max_line);
+        Ok(host.host(Service::new(PORT, greeting).with_limits(line_limits(max_line))))
+    }
+}

@@ -1,0 +1,157 @@
+//! Greeting: a text for whoever connects.
+//!
+//! Invariant: every peer is sent the text once, as a line, and is then closed; one that is asked for a line first is
+//! sent it after that line, or at the end of its input. A peer's line goes nowhere but to the log, through [`sanitize`].
+
+#[cfg(feature = "cli")]
+mod args;
+
+#[cfg(feature = "cli")]
+pub use args::GreetingServer;
+
+use crate::framing::Lines;
+use crate::handler::context::Context;
+use crate::handler::sanitize::sanitize;
+use crate::handler::{Handler, Origin, Peer};
+
+/// Sends a text as a line, and closes.
+///
+/// ```
+/// use switchboard::servers::Greeting;
+/// use switchboard::{Ending, Sim};
+///
+/// let mut sim = Sim::new(Greeting::at_once("hello"));
+/// let peer = sim.connect();
+/// assert_eq!(sim.received(peer), b"hello\n");
+/// sim.shut_down(peer);
+/// assert_eq!(sim.ending(peer), Some(Ending::Eof));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Greeting {
+    /// The text with its LF.
+    line: Vec<u8>,
+}
+
+impl Greeting {
+    /// The text, without a line end, goes out as soon as somebody connects. What a peer sends is thrown away.
+    #[must_use]
+    pub fn at_once(text: &str) -> Greeting {
+        Greeting { line: format!("{text}\n").into_bytes() }
+    }
+
+    /// The peer is to send a line of at most `max_line` bytes first. It is logged, at the level of information.
+    #[must_use]
+    pub fn after_line(text: &str, max_line: usize) -> Lines<LateGreeting> {
+        Lines::new(LateGreeting { greeting: Greeting::at_once(text) }, max_line)
+    }
+
+    fn greet(&self, cx: &mut Context<'_>) {
+        cx.reply(&self.line);
+        cx.close();
+    }
+}
+
+impl Handler for Greeting {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {
+        self.greet(cx);
+    }
+
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], _: &mut Context<'a>) -> usize {
+        input.len()
+    }
+}
+
+/// A greeting that waits for a line: what [`Greeting::after_line`] wraps.
+#[derive(Clone, Debug)]
+pub struct LateGreeting {
+    greeting: Greeting,
+}
+
+impl Handler for LateGreeting {
+    /// Who it is, for the log.
+    type Session = Peer;
+
+    fn open(&mut self, origin: &Origin, _: &mut Context<'_>) -> Peer {
+        origin.peer
+    }
+
+    fn data<'a>(&mut self, peer: &mut Peer, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        log::info!("{peer} says: {}", sanitize(line));
+        self.greeting.greet(cx);
+        line.len()
+    }
+
+    fn eof(&mut self, _: &mut Peer, cx: &mut Context<'_>) {
+        self.greeting.greet(cx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::servers::chunking::{in_pieces, steps, whole};
+    use crate::sim::{Ending, Sim, assert_chunking_law};
+
+    const ONCE: &[u8] = b"hello\n";
+
+    fn late() -> Lines<LateGreeting> {
+        Greeting::after_line("hello", 10)
+    }
+
+    #[test]
+    fn the_text_comes_before_anything_is_sent() {
+        let mut sim = Sim::new(Greeting::at_once("hello"));
+        let peer = sim.connect();
+        assert_eq!((sim.received(peer), sim.ending(peer)), (ONCE.to_vec(), Some(Ending::Eof)));
+    }
+
+    #[test]
+    fn the_text_comes_after_the_line_and_not_before() {
+        let mut sim = Sim::new(late());
+        let peer = sim.connect();
+        sim.send(peer, b"I am ann");
+        assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), None));
+        sim.send(peer, b"\nand more\n");
+        assert_eq!((sim.received(peer), sim.ending(peer)), (ONCE.to_vec(), Some(Ending::Eof)));
+    }
+
+    #[test]
+    fn the_end_of_input_stands_for_a_line() {
+        for input in [&b""[..], b"no end", b"\n", b"two\nlines\n"] {
+            assert_eq!(whole(late(), input), (ONCE.to_vec(), Some(Ending::Eof)), "{}", input.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_line_over_the_limit_is_told_and_the_next_one_counts() {
+        let mut sim = Sim::new(late());
+        let peer = sim.connect();
+        sim.send(peer, b"far too long for this\n");
+        assert_eq!(sim.received(peer), b"line too long: the limit is 10 bytes\n");
+        assert_eq!(sim.ending(peer), None);
+        sim.send(peer, b"short\n");
+        assert_eq!((sim.received(peer), sim.ending(peer)), (ONCE.to_vec(), Some(Ending::Eof)));
+    }
+
+    #[test]
+    fn obeys_the_chunking_law() {
+        assert_chunking_law(|| Greeting::at_once("hello"), b"one\ntwo");
+        assert_chunking_law(late, b"one\ntwo");
+        assert_chunking_law(late, b"far too long for this\r\nshort\r\nrest");
+    }
+
+    proptest! {
+        #[test]
+        fn everybody_is_greeted_once(input: Vec<u8>, steps in steps()) {
+            let greeting = Greeting::at_once("hello");
+            prop_assert_eq!(in_pieces(greeting, &input, &steps), (ONCE.to_vec(), Some(Ending::Eof)));
+            let expected = whole(late(), &input);
+            prop_assert!(expected.0.ends_with(ONCE));
+            prop_assert_eq!(in_pieces(late(), &input, &steps), expected);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The servers of the family. Each folder holds a handler, its texts and, with the feature `cli`, its command line.
+//!
+//! The programs in `bin` are these servers, one each; `switchboard` hosts any of them together.
+
+#[cfg(feature = "bank")]
+mod bank;
+mod chargen;
+mod chat;
+#[cfg(test)]
+pub(crate) mod chunking;
+#[cfg(feature = "cli")]
+pub mod cli;
+mod client;
+mod daytime;
+mod discard;
+#[cfg(feature = "doctor")]
+pub mod doctor;
+mod echo;
+mod greeting;
+#[cfg(feature = "storage")]
+mod phonebook;
+#[cfg(feature = "sum")]
+mod sum;
+#[cfg(feature = "cli")]
+mod switchboard;
+mod talk;
+mod text;
+mod time;
+#[cfg(feature = "cli")]
+mod time_zone;
+mod uppercase;
+
+#[cfg(all(feature = "cli", feature = "bank"))]
+pub use bank::BankServer;
+#[cfg(feature = "bank")]
+pub use bank::{Bank, BankOptions, BankSession};
+pub use chargen::Chargen;
+#[cfg(feature = "cli")]
+pub use chargen::ChargenServer;
+#[cfg(feature = "cli")]
+pub use chat::ChatServer;
+pub use chat::{Chat, ChatLog, ChatOptions, ChatSession, LocalDate, LocalTime, Record};
+pub use client::{Client, ClientOptions};
+pub use daytime::Daytime;
+#[cfg(feature = "cli")]
+pub use daytime::DaytimeServer;
+pub use discard::Discard;
+#[cfg(feature = "cli")]
+pub use discard::DiscardServer;
+#[cfg(all(feature = "cli", feature = "doctor", feature = "storage"))]
+pub use doctor::DoctorServer;
+#[cfg(feature = "cli")]
+pub use echo::EchoServer;
+pub use echo::{Echo, EchoLines};
+#[cfg(feature = "cli")]
+pub use greeting::GreetingServer;
+pub use greeting::{Greeting, LateGreeting};
+#[cfg(all(feature = "cli", feature = "storage"))]
+pub use phonebook::PhonebookServer;
+#[cfg(feature = "storage")]
+pub use phonebook::{Phonebook, PhonebookOptions, PhonebookSession};
+#[cfg(all(feature = "cli", feature = "sum"))]
+pub use sum::SumServer;
+#[cfg(feature = "sum")]
+pub use sum::{Sum, SumOptions};
+#[cfg(feature = "cli")]
+pub use switchboard::Switchboard;
+#[cfg(feature = "cli")]
+pub use talk::TalkServer;
+pub use talk::{Talk, TalkOptions, TalkSession, Unheard};
+pub use time::Time;
+#[cfg(feature = "cli")]
+pub use time::TimeServer;
+pub use uppercase::Uppercase;
+#[cfg(feature = "cli")]
+pub use uppercase::UppercaseServer;

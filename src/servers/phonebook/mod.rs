@@ -1,0 +1,243 @@
+//! A phone book: one for all clients, kept in a data file. Names and numbers, a command a line, an answer a line.
+//!
+//! Invariants: an answer that tells of a change is sent when the change is on the disk; the answers of a client come in the
+//! order of its commands; what somebody wrote is shown through [`quoted`] or [`sanitize`]. A listing is fetched page by page,
+//! each a job of its own, and no further than its client reads: it holds neither the file nor memory, however long it is.
+
+#[cfg(feature = "cli")]
+mod args;
+
+#[cfg(feature = "cli")]
+pub use args::PhonebookServer;
+
+mod command;
+mod entry;
+mod table;
+mod texts;
+
+use crate::framing::Lines;
+use crate::handler::context::Context;
+use crate::handler::sanitize::sanitize;
+use crate::handler::{Handler, Origin};
+use crate::state::throttle::Throttles;
+use crate::workers::storage::{Schema, Store, StoreError, Trouble};
+use crate::workers::{Done, Workers};
+
+use crate::servers::text::{fill, is_http};
+use command::{Command, Mistake};
+use entry::Entry;
+use table::{Outcome, Page};
+use texts::quoted;
+
+/// What can be chosen about a phone book.
+#[derive(Clone, Copy, Debug)]
+pub struct PhonebookOptions {
+    /// The longest line, in bytes, its end not counted. A longer one gets a notice.
+    pub max_line: usize,
+}
+
+impl Default for PhonebookOptions {
+    fn default() -> Self {
+        PhonebookOptions { max_line: 4096 }
+    }
+}
+
+/// A phone book: what [`Phonebook::book`] wraps.
+///
+/// ```
+/// use switchboard::Sim;
+/// use switchboard::servers::{Phonebook, PhonebookOptions};
+/// use switchboard::workers::storage::{DataFile, Store};
+///
+/// let store = Store::open(&DataFile::Memory, &Phonebook::SCHEMA)?;
+/// let mut sim = Sim::new(Phonebook::book(store, PhonebookOptions::default()));
+/// let peer = sim.connect();
+/// sim.send(peer, b"ADD Ann 555-0123\nfind ann\n");
+/// assert_eq!(sim.received(peer), b"Added: \"Ann\" \"555-0123\"\n\"Ann\" \"555-0123\"\n");
+/// # Ok::<(), switchboard::workers::storage::OpenError>(())
+/// ```
+#[derive(Debug)]
+pub struct Phonebook {
+    store: Workers<Store>,
+    /// What is being said: kept for its memory.
+    text: Vec<u8>,
+    /// Which kinds of trouble with the file were logged.
+    troubles: Throttles<Trouble>,
+}
+
+/// What is kept for each connection.
+#[derive(Debug)]
+pub struct PhonebookSession {
+    listing: Option<Listing>,
+}
+
+/// A listing that is not at its end.
+#[derive(Debug)]
+struct Listing {
+    prefix: Box<str>,
+    /// The key where the next page begins.
+    next: Box<str>,
+    /// Entries sent so far.
+    count: u64,
+    /// The client has to read before the next page is fetched.
+    waits: bool,
+}
+
+/// Jobs that may wait for the file. 8192: as many clients can wait for a slow disk, each with one command, and together
+/// they hold a few megabytes.
+const WAITING: usize = 8192;
+
+impl Phonebook {
+    /// The table that a phone book keeps in its file.
+    pub const SCHEMA: Schema = table::SCHEMA;
+
+    /// The book in an open file of this [`SCHEMA`](Self::SCHEMA), by lines.
+    #[must_use]
+    pub fn book(store: Store, options: PhonebookOptions) -> Lines<Phonebook> {
+        let store = Workers::new("phonebook", WAITING, vec![store]);
+        Lines::new(Phonebook { store, text: Vec::new(), troubles: Throttles::new() }, options.max_line)
+    }
+}
+
+impl Handler for Phonebook {
+    type Session = PhonebookSession;
+
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) -> PhonebookSession {
+        PhonebookSession { listing: None }
+    }
+
+    fn data<'a>(&mut self, session: &mut PhonebookSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        if is_http(line) {
+            cx.reply(texts::NO_HTTP.as_bytes());
+            cx.close();
+        } else if let Ok(line) = std::str::from_utf8(line) {
+            match Command::parse(line) {
+                Ok(command) => self.run(session, command, cx),
+                Err(mistake) => self.refuse(&mistake, cx),
+            }
+        } else {
+            cx.reply(texts::NOT_UTF8.as_bytes());
+        }
+        line.len()
+    }
+
+    fn too_long(&mut self, _: &mut PhonebookSession, limit: usize, cx: &mut Context<'_>) {
+        self.answer(texts::TOO_LONG, &[&limit.to_string()], cx);
+    }
+
+    fn done(&mut self, session: &mut PhonebookSession, done: Done, cx: &mut Context<'_>) {
+        match done.take::<Result<Outcome, StoreError>>() {
+            Ok(Outcome::Found(entry)) => self.answer_entry(texts::ENTRY, &entry, cx),
+            Ok(Outcome::NotFound(name)) => self.answer(texts::NOT_FOUND, &[&quoted(&name.shown)], cx),
+            Ok(Outcome::Added(entry)) => self.answer_entry(texts::ADDED, &entry, cx),
+            Ok(Outcome::Exists(entry)) => self.answer_entry(texts::EXISTS, &entry, cx),
+            Ok(Outcome::Changed(Entry { name, number }, former)) => {
+                self.answer(texts::CHANGED, &[&quoted(&name), &quoted(&number), &quoted(&former)], cx);
+            }
+            Ok(Outcome::Removed(entry)) => self.answer_entry(texts::REMOVED, &entry, cx),
+            Ok(Outcome::Page(page)) => self.show(session, page, cx),
+            Err(error) => {
+                session.listing = None;
+                self.fail(&error, cx);
+            }
+        }
+    }
+
+    fn drained(&mut self, session: &mut PhonebookSession, cx: &mut Context<'_>) {
+        if let Some(listing) = &mut session.listing
+            && std::mem::take(&mut listing.waits)
+        {
+            self.fetch(session, cx);
+        }
+    }
+}
+
+impl Phonebook {
+    fn run(&mut self, session: &mut PhonebookSession, command: Command, cx: &mut Context<'_>) {
+        let taken = match command {
+            Command::Find(name) => cx.offload(&self.store, |store| store.read(|db| table::find(db, name))),
+            Command::Add(name, number) => {
+                cx.offload(&self.store, |store| store.write(|db| table::add(db, name, number)))
+            }
+            Command::Change(name, number) => {
+                cx.offload(&self.store, |store| store.write(|db| table::change(db, name, number)))
+            }
+            Command::Remove(name) => cx.offload(&self.store, |store| store.write(|db| table::remove(db, name))),
+            Command::List(prefix) => {
+                session.listing = Some(Listing { next: prefix.clone(), prefix, count: 0, waits: false });
+                return self.fetch(session, cx);
+            }
+            Command::Help => return cx.reply(texts::HELP.as_bytes()),
+            Command::Quit => {
+                cx.reply(texts::BYE.as_bytes());
+                return cx.close();
+            }
+            Command::Nothing => return,
+        };
+        if taken.is_err() {
+            cx.reply(texts::BUSY.as_bytes());
+        }
+    }
+
+    fn refuse(&mut self, mistake: &Mistake, cx: &mut Context<'_>) {
+        match mistake {
+            Mistake::Unknown(word) => self.answer(texts::UNKNOWN, &[&sanitize(word.as_bytes())], cx),
+            Mistake::Usage(usage) => self.answer(texts::USAGE, &[usage], cx),
+            Mistake::Quotes => cx.reply(texts::BAD_QUOTES.as_bytes()),
+            Mistake::Name => cx.reply(texts::BAD_NAME.as_bytes()),
+            Mistake::Number => cx.reply(texts::BAD_NUMBER.as_bytes()),
+        }
+    }
+
+    /// Asks for the next page of a listing.
+    fn fetch(&mut self, session: &mut PhonebookSession, cx: &mut Context<'_>) {
+        let Some(listing) = &session.listing else { return };
+        let (prefix, start) = (listing.prefix.clone(), listing.next.clone());
+        if cx.offload(&self.store, move |store| store.read(|db| table::list(db, &prefix, &start))).is_err() {
+            session.listing = None;
+            cx.reply(texts::BUSY.as_bytes());
+        }
+    }
+
+    /// Sends a page of a listing, and asks for the next one if the client keeps up.
+    fn show(&mut self, session: &mut PhonebookSession, page: Page, cx: &mut Context<'_>) {
+        let Some(listing) = &mut session.listing else { return };
+        listing.count += page.entries.len() as u64;
+        self.text.clear();
+        for Entry { name, number } in &page.entries {
+            fill(&mut self.text, texts::ENTRY, &[&quoted(name), &quoted(number)]);
+        }
+        let Some(next) = page.next else {
+            fill(&mut self.text, texts::TOTAL, &[&listing.count.to_string()]);
+            session.listing = None;
+            return cx.reply(&self.text);
+        };
+        cx.reply(&self.text);
+        listing.next = next;
+        listing.waits = !cx.is_writable();
+        if !listing.waits {
+            self.fetch(session, cx);
+        }
+    }
+
+    /// The file is in trouble: the client is told that, the operator what.
+    fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
+        cx.reply(texts::FAILED.as_bytes());
+        if let Some(count) = self.troubles.note(error.trouble(), cx.now()) {
+            log::error!("phone book: {error} (commands that failed: {count})");
+        }
+    }
+
+    fn answer_entry(&mut self, text: &str, entry: &Entry, cx: &mut Context<'_>) {
+        self.answer(text, &[&quoted(&entry.name), &quoted(&entry.number)], cx);
+    }
+
+    fn answer(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        self.text.clear();
+        fill(&mut self.text, text, values);
+        cx.reply(&self.text);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Sum: each client sends one integer; when enough have come, their total is printed, and the next round begins.
+//!
+//! Invariants: a client has at most one number in the round, and it counts exactly while its connection is open; a round ends
+//! at the number that fills it, so no round is ever longer. Memory is bounded by the clients of a round times the longest line.
+
+#[cfg(feature = "cli")]
+mod args;
+
+#[cfg(feature = "cli")]
+pub use args::SumServer;
+
+mod number;
+
+use num_bigint::BigInt;
+use slotmap::SecondaryMap;
+
+use crate::framing::Lines;
+use crate::handler::context::Context;
+use crate::handler::{Closed, Handler, Origin, Token};
+use crate::servers::text::is_http;
+
+use number::{MOST_DIGITS, Refusal};
+
+/// What can be chosen about a sum server.
+#[derive(Clone, Copy, Debug)]
+pub struct SumOptions {
+    /// How many numbers make a round; 0 is taken for 1.
+    pub clients: usize,
+    /// Whether the total also goes to those who gave the numbers.
+    pub reply: bool,
+    /// The longest line, in bytes, its end not counted. A longer one gets a notice and does not count.
+    pub max_line: usize,
+}
+
+impl Default for SumOptions {
+    fn default() -> Self {
+        SumOptions { clients: 2, reply: false, max_line: 4096 }
+    }
+}
+
+/// Adds up what clients send: what [`Sum::rounds`] wraps.
+///
+/// ```
+/// use switchboard::Sim;
+/// use switchboard::servers::{Sum, SumOptions};
+///
+/// let mut sim = Sim::new(Sum::rounds(SumOptions { reply: true, ..SumOptions::default() }));
+/// let (ann, bob) = (sim.connect(), sim.connect());
+/// sim.send(ann, b"40\n");
+/// sim.send(bob, b"2\n");
+/// assert_eq!(sim.received(ann), b"42\n");
+/// assert_eq!(sim.printed(), b"42\n");
+/// ```
+#[derive(Debug)]
+pub struct Sum {
+    options: SumOptions,
+    /// The numbers of the round that fills, by who gave them.
+    numbers: SecondaryMap<Token, BigInt>,
+}
+
+impl Sum {
+    /// Round after round, by lines.
+    #[must_use]
+    pub fn rounds(options: SumOptions) -> Lines<Sum> {
+        Lines::new(Sum { options, numbers: SecondaryMap::new() }, options.max_line)
+    }
+
+    /// How many numbers the round has that fills now.
+    #[must_use]
+    pub fn numbers(&self) -> usize {
+        self.numbers.len()
+    }
+}
+
+const NOT_AN_INTEGER: &str = "That is not an integer: send digits, as 42 or -7.\n";
+const ALREADY_SENT: &str = "You have sent your number already.\n";
+const NO_HTTP: &str = "This is a sum server and does not speak HTTP.\n";
+
+impl Handler for Sum {
+    type Session = Token;
+
+    fn open(&mut self, origin: &Origin, _: &mut Context<'_>) -> Token {
+        origin.token
+    }
+
+    fn data<'a>(&mut self, client: &mut Token, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        if self.numbers.contains_key(*client) {
+            cx.reply(ALREADY_SENT.as_bytes());
+            return line.len();
+        }
+        match number::parse(line) {
+            Ok(number) => self.add(*client, number, cx),
+            Err(Refusal::NotAnInteger) if is_http(line) => {
+                cx.reply(NO_HTTP.as_bytes());
+                cx.close();
+            }
+            Err(Refusal::NotAnInteger) => cx.reply(NOT_AN_INTEGER.as_bytes()),
+            Err(Refusal::TooManyDigits) => {
+                cx.reply(format!("Your integer has over {MOST_DIGITS} digits: send a shorter one.\n").as_bytes());
+            }
+        }
+        line.len()
+    }
+
+    fn too_long(&mut self, _: &mut Token, limit: usize, cx: &mut Context<'_>) {
+        cx.reply(format!("Your line is over {limit} bytes: send a shorter one.\n").as_bytes());
+    }
+
+    /// The end of input is no leaving: `nc -N` ends its side first, and is to have its answer.
+    fn eof(&mut self, client: &mut Token, cx: &mut Context<'_>) {
+        if !self.numbers.contains_key(*client) {
+            cx.close();
+        }
+    }
+
+    fn closed(&mut self, client: Token, _: &Closed, _: &mut Context<'_>) {
+        self.numbers.remove(client);
+    }
+}
+
+impl Sum {
+    fn add(&mut self, client: Token, number: BigInt, cx: &mut Context<'_>) {
+        self.numbers.insert(client, number);
+        if self.numbers.len() < self.options.clients {
+            return;
+        }
+        let round = std::mem::take(&mut self.numbers);
+        let total = format!("{}\n", round.values().sum::<BigInt>());
+        cx.print(total.as_bytes());
+        for client in round.keys() {
+            if self.options.reply {
+                cx.send(client, total.as_bytes());
+            }
+            cx.close_other(client);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Uppercase: every byte comes back in capitals.
+
+use clap::Parser;
+
+use crate::servers::Uppercase;
+use crate::servers::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
+
+/// Sends back what it is sent in capitals, over TCP, Unix sockets and UDP
+#[derive(Parser, Debug)]
+#[command(name = "uppercase-server", version, after_help = EXAMPLES)]
+pub struct UppercaseServer {
+    /// Map every letter of Unicode (also ß to SS), not only a to z
+    #[arg(long)]
+    pub unicode: bool,
+
+    /// The flags of a server that answers datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
+
+    /// The flags of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  uppercase-server                               on 127.0.0.1:4444; try: nc 127.0.0.1 4444
+  uppercase-server --unicode -l 7000 -l udp:7000
+  uppercase-server -l '*:4444' --max-connections 100 --idle-timeout 5m";
+
+impl Server for UppercaseServer {
+    fn shared(&self) -> &ServerArgs {
+        &self.server
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+        let handler = if self.unicode { Uppercase::unicode() } else { Uppercase::ascii() };
+        Ok(host.host(Service::new(4444, handler).with_datagrams(&self.datagrams)))
+    }
+}

@@ -1,0 +1,463 @@
+//! The tables of connections, feeds and timers, and the lists of what is still to be done in this turn.
+//!
+//! Everything that a [`Context`](crate::Context) may touch is here and nothing of the handler is, so a request takes effect
+//! at once without running a handler beneath another. Closing only notes: connections leave the tables when they are buried.
+//!
+//! Invariants: a token on `ended` still has its session, a token on `dead` still has its connection; a connection is on
+//! `ready` and `dirty` at most once (its flags say so); a queue that the kernel has refused is not tried again before an edge.
+
+pub(crate) mod admission;
+mod deadline;
+mod flush;
+pub(crate) mod limits;
+pub(crate) mod peer_log;
+pub(crate) mod rate;
+pub(crate) mod results;
+pub(crate) mod service;
+pub(crate) mod stats;
+pub(crate) mod throttle;
+pub(crate) mod timer;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use mio::{Interest, Registry};
+use slotmap::{Key, SlotMap};
+
+use crate::connection::feed::{FeedId, Feeds};
+use crate::connection::flags::Flags;
+use crate::connection::outbox::Outbox;
+use crate::connection::pool::Pools;
+use crate::connection::{Connection, Phase};
+use crate::console::output::Note;
+use crate::handler::{Closed, Token};
+use crate::net::Address;
+use crate::state::limits::Limits;
+use crate::state::peer_log::Journal;
+use crate::state::results::Jobs;
+use crate::state::service::Service;
+use crate::state::stats::Stats;
+use crate::state::timer::{TimerId, Timers};
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// [`Handler::timeout`](crate::Handler::timeout) of this connection.
+    Session(Token),
+    /// The end of a rest.
+    Rest(Token),
+    /// [`Handler::alarm`](crate::Handler::alarm), of this service.
+    Alarm(u16),
+    /// The reactor's own deadline of this connection.
+    Deadline(Token),
+}
+
+/// Who caused output: it decides what happens when there is too much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The peer's own input: it is read no further until it has read.
+    Own,
+    /// Somebody else: it is closed when it does not read.
+    Others,
+    /// The console: its next line waits until the peer has read.
+    Console,
+}
+
+/// How far the wish to stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stop {
+    Running,
+    /// Asked for; connections are not told yet.
+    Requested,
+    /// Connections receive what they are owed.
+    Draining,
+    /// At once.
+    Now,
+}
+
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) connections: SlotMap<Token, Connection>,
+    pub(crate) feeds: Feeds,
+    pub(crate) timers: Timers<Due>,
+    /// The limits of the process: what is said there of one connection is the services' to say.
+    pub(crate) limits: Limits,
+    /// At least one.
+    pub(crate) services: Vec<Service>,
+    /// The service for which the handler is called outside of any connection.
+    pub(crate) outside: u16,
+    pub(crate) stats: Stats,
+    pub(crate) journal: Journal,
+    /// Bytes in the outboxes of all connections.
+    pub(crate) queued: usize,
+    pub(crate) stop: Stop,
+    /// What workers do.
+    pub(crate) jobs: Jobs,
+    /// The time of this turn; see [`Tables::set_now`].
+    pub(crate) now: Instant,
+    /// The same, counted from the origin: the hot path notes it for every read and write.
+    nanos: u64,
+    origin: Instant,
+    /// The time of day at the origin, where it does not pass by itself: in a simulation.
+    pub(crate) wall_at_origin: Option<SystemTime>,
+    /// None in a simulation: nothing is registered there.
+    pub(crate) registry: Option<Registry>,
+    pub(crate) pools: Pools,
+    /// Replies of the callback that runs, copied.
+    pub(crate) scratch: Vec<u8>,
+    /// The callback that runs was told to hold back its output.
+    pub(crate) held_back: bool,
+    /// Output for standard output.
+    pub(crate) printed: Outbox,
+    /// The connections that wait until that has drained.
+    print_waiters: Vec<Token>,
+    /// What the operator is told.
+    pub(crate) told: Vec<Note>,
+    /// Number of timers at which those of sessions that are over are looked for.
+    timers_swept_at: usize,
+    /// The connection that makes the console wait.
+    pub(crate) console_waits_for: Option<Token>,
+    /// The handler takes no lines for now.
+    pub(crate) handler_holds_console: bool,
+    /// Connections asked for, each with the service that asked.
+    pub(crate) wanted: Vec<(Address, u16)>,
+    pub(crate) ready: Vec<Token>,
+    pub(crate) dirty: Vec<Token>,
+    pub(crate) dirty_feeds: Vec<FeedId>,
+    pub(crate) ended: Vec<(Token, Closed)>,
+    pub(crate) dead: Vec<Token>,
+}
+
+impl Tables {
+    pub(crate) fn new(limits: Limits, registry: Option<Registry>, now: Instant) -> Self {
+        let limits = limits.with_budgets();
+        Tables {
+            connections: SlotMap::with_key(),
+            feeds: Feeds::default(),
+            timers: Timers::new(now),
+            services: vec![Service::new(limits.clone())],
+            outside: 0,
+            limits,
+            stats: Stats::default(),
+            journal: Journal::new(),
+            queued: 0,
+            stop: Stop::Running,
+            jobs: Jobs::default(),
+            now,
+            nanos: 0,
+            origin: now,
+            wall_at_origin: None,
+            registry,
+            pools: Pools::default(),
+            scratch: Vec::new(),
+            held_back: false,
+            printed: Outbox::default(),
+            told: Vec::new(),
+            print_waiters: Vec::new(),
+            timers_swept_at: TIMERS_UNSWEPT,
+            console_waits_for: None,
+            handler_holds_console: false,
+            wanted: Vec::new(),
+            ready: Vec::new(),
+            dirty: Vec::new(),
+            dirty_feeds: Vec::new(),
+            ended: Vec::new(),
+            dead: Vec::new(),
+        }
+    }
+
+    /// Takes in a stream. Its edges are reported from now on.
+    pub(crate) fn insert(&mut self, mut connection: Connection) -> std::io::Result<Token> {
+        connection.last_active = self.nanos();
+        connection.flags.set(Flags::WRITABLE_ARMED, connection.phase == Phase::Connecting);
+        let interest = interest(connection.flags);
+        let service = usize::from(connection.service);
+        let token = self.connections.insert(connection);
+        if let Some(registry) = &self.registry {
+            let registered = self.connections[token].stream.register(registry, kernel_token(token), interest);
+            if let Err(error) = registered {
+                self.connections.remove(token);
+                return Err(error);
+            }
+        }
+        self.services[service].count_in(&self.connections[token]);
+        Ok(token)
+    }
+
+    /// The limits that a connection keeps to.
+    pub(crate) fn limits_of(&self, token: Token) -> &Limits {
+        let service = self.connections.get(token).map_or(self.outside, |connection| connection.service);
+        &self.services[usize::from(service)].limits
+    }
+
+    /// Puts a connection on the list of those that have something to do without a new edge.
+    pub(crate) fn mark_ready(&mut self, token: Token) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && !connection.flags.put(Flags::READY)
+        {
+            self.ready.push(token);
+        }
+    }
+
+    /// Puts a connection on the list of those to be flushed at the end of this turn.
+    pub(crate) fn mark_dirty(&mut self, token: Token) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && !connection.flags.put(Flags::DIRTY)
+        {
+            self.dirty.push(token);
+        }
+    }
+
+    /// Ends a session in good order: what is owed is sent, then our side is shut down, then the peer's end is awaited.
+    pub(crate) fn close(&mut self, token: Token, why: Closed) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        match connection.phase {
+            Phase::Open => {}
+            Phase::Connecting => return self.kill(token),
+            _ => return,
+        }
+        connection.phase = Phase::Flushing;
+        connection.flags.remove(Flags::PAUSED);
+        if let Some(inbox) = connection.inbox.take() {
+            self.pools.inboxes.give(inbox);
+        }
+        if let Some((end, follower)) = connection.follower_mut(&mut self.feeds) {
+            follower.finish_at(end);
+        }
+        let flags = connection.flags;
+        if let Some(idle) = connection.deadline.take() {
+            self.timers.cancel(idle);
+        }
+        if flags.contains(Flags::BLOCKED) {
+            // No flush will be refused before the next edge, which may never come.
+            self.set_deadline(token, self.limits.flush_stall);
+        }
+        self.ended.push((token, why));
+        self.mark_dirty(token);
+        if flags.contains(Flags::MAY_READ) {
+            self.mark_ready(token);
+        }
+    }
+
+    /// Half-closes an open connection: what it is owed now is the last that it gets. So it follows nothing any more: a feed
+    /// would keep its log for who reads no further.
+    pub(crate) fn shut_down(&mut self, token: Token) {
+        if !self.connections.get(token).is_some_and(Connection::is_open) {
+            return;
+        }
+        self.unfollow(token);
+        if let Some(connection) = self.connections.get_mut(token) {
+            connection.flags.insert(Flags::SHUT_DOWN);
+        }
+        self.mark_dirty(token);
+    }
+
+    /// Ends a session at once; what is owed is lost.
+    pub(crate) fn abort(&mut self, token: Token, why: Closed) {
+        if self.connections.get(token).is_some_and(Connection::is_open) {
+            self.ended.push((token, why));
+        }
+        self.kill(token);
+    }
+
+    /// Marks a connection for burial.
+    pub(crate) fn kill(&mut self, token: Token) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && connection.phase != Phase::Dead
+        {
+            connection.phase = Phase::Dead;
+            self.dead.push(token);
+        }
+    }
+
+    /// Removes a dead connection; its socket is closed, and with that leaves the poll.
+    pub(crate) fn remove(&mut self, token: Token) {
+        self.leave_feed(token);
+        let Some(connection) = self.connections.remove(token) else { return };
+        self.queued -= connection.queued();
+        self.services[usize::from(connection.service)].count_out(&connection);
+        if let Some(id) = connection.deadline {
+            self.timers.cancel(id);
+        }
+        if let Some(inbox) = connection.inbox {
+            self.pools.inboxes.give(inbox);
+        }
+        if let Some(outbox) = connection.outbox {
+            self.pools.outboxes.give(outbox);
+        }
+        self.print_waiters.retain(|&waiter| waiter != token);
+    }
+
+    /// Arms a handler's timer. Those of sessions that are over go when they would be half of all.
+    pub(crate) fn set_timer(&mut self, deadline: Instant, due: Due) -> TimerId {
+        if self.timers.len() >= self.timers_swept_at {
+            let is_open = |token: &Token| self.connections.get(*token).is_some_and(Connection::is_open);
+            self.timers.retain(|due| match due {
+                Due::Session(token) | Due::Rest(token) => is_open(token),
+                Due::Alarm(_) | Due::Deadline(_) => true,
+            });
+            // Twice what is left, so that each timer is looked at twice in its life at most, on average.
+            self.timers_swept_at = (2 * self.timers.len()).max(TIMERS_UNSWEPT);
+        }
+        self.timers.set(deadline, due)
+    }
+
+    /// Whether the callback that runs is to be the last one of its peer for now, whatever is queued for that.
+    #[inline]
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.held_back || self.is_printing()
+    }
+
+    fn is_printing(&self) -> bool {
+        self.printed.len() > 0 && self.printed.len() > self.limits.high_mark()
+    }
+
+    /// Stops reading a peer whose own output, or the process's, has piled up.
+    pub(crate) fn pause_if_full(&mut self, token: Token) {
+        let held_back = std::mem::take(&mut self.held_back);
+        let printing = self.is_printing();
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let own = connection.queued_own();
+        let is_full = own > 0 && own > self.services[usize::from(connection.service)].limits.high_mark();
+        if !(held_back || printing || is_full) || !connection.is_open() {
+            return;
+        }
+        connection.flags.insert(Flags::PAUSED);
+        if printing {
+            self.wait_for_stdout(token);
+        }
+        // What was held back may have been written since: the flush finds that out and ends the pause. Not here, since the
+        // pause is what tells the dispatcher that the rest of this input is held back.
+        self.mark_dirty(token);
+    }
+
+    /// Goes on reading a peer whose output has drained, or notes that it waits for standard output.
+    pub(crate) fn end_pause(&mut self, token: Token) {
+        let printing = self.printed.len() > self.limits.low_mark();
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let low = self.services[usize::from(connection.service)].limits.low_mark();
+        if connection.flags.contains(Flags::PAUSED) && connection.queued_own() <= low {
+            if printing {
+                return self.wait_for_stdout(token);
+            }
+            connection.flags.remove(Flags::PAUSED);
+            connection.flags.insert(Flags::TELL_DRAINED);
+            self.mark_ready(token);
+        }
+    }
+
+    fn wait_for_stdout(&mut self, token: Token) {
+        if !self.print_waiters.contains(&token) {
+            self.print_waiters.push(token);
+        }
+    }
+
+    /// Standard output has drained: those who waited for it may go on.
+    pub(crate) fn printed_some(&mut self) {
+        if self.printed.len() <= self.limits.low_mark() {
+            for token in std::mem::take(&mut self.print_waiters) {
+                self.end_pause(token);
+            }
+        }
+    }
+
+    /// Whether a session waits for a worker.
+    pub(crate) fn has_job(&self, session: Option<Token>) -> bool {
+        session
+            .and_then(|token| self.connections.get(token))
+            .is_some_and(|connection| connection.flags.contains(Flags::HAS_JOB))
+    }
+
+    /// Whether a session is to be shown no input though its peer may be answered.
+    pub(crate) fn waits(&self, session: Option<Token>) -> bool {
+        session.and_then(|token| self.connections.get(token)).is_some_and(Connection::waits)
+    }
+
+    /// Shows a session no input for a while. Who stops has no time to rest.
+    pub(crate) fn rest(&mut self, token: Token, time: Duration) {
+        if self.stop >= Stop::Draining {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open()) else { return };
+        if !connection.flags.put(Flags::RESTS) {
+            let deadline = self.now.checked_add(time).unwrap_or(self.now);
+            self.set_timer(deadline, Due::Rest(token));
+        }
+    }
+
+    /// Goes on with the input of a session.
+    pub(crate) fn end_rest(&mut self, token: Token) {
+        let now = self.nanos();
+        if let Some(connection) = self.connections.get_mut(token)
+            && connection.flags.take(Flags::RESTS)
+        {
+            connection.flags.insert(Flags::SHOW_AGAIN);
+            connection.last_active = now;
+            self.mark_ready(token);
+        }
+    }
+
+    /// A worker has a job, of a session or of the handler itself.
+    pub(crate) fn begin_job(&mut self, session: Option<Token>) {
+        self.jobs.note();
+        if let Some(connection) = session.and_then(|token| self.connections.get_mut(token)) {
+            connection.flags.insert(Flags::HAS_JOB);
+        }
+    }
+
+    /// Whether the console has to wait: until a peer has read what was typed for it, or the handler takes lines again.
+    pub(crate) fn is_console_held(&mut self) -> bool {
+        let held = self.console_waits_for.is_some_and(|token| {
+            let low = self.limits_of(token).low_mark();
+            self.connections.get(token).is_some_and(|found| found.is_open() && found.queued() > low)
+        });
+        if !held {
+            self.console_waits_for = None;
+        }
+        held || self.handler_holds_console
+    }
+
+    /// The figures, with those that are looked up rather than counted.
+    pub(crate) fn stats(&self) -> Stats {
+        debug_assert_eq!(self.queued, self.connections.values().map(Connection::queued).sum::<usize>());
+        Stats {
+            connections: self.connections.len(),
+            queued: self.queued,
+            in_feeds: self.feeds.bytes(),
+            timers: self.timers.len(),
+            unprinted: self.printed.len(),
+            ..self.stats
+        }
+    }
+
+    /// The time of day.
+    pub(crate) fn wall(&self) -> SystemTime {
+        let simulated = self.wall_at_origin.map(|origin| origin + Duration::from_nanos(self.nanos()));
+        simulated.unwrap_or_else(SystemTime::now)
+    }
+
+    /// It is later than it was: a new turn.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = now;
+        self.nanos = now.saturating_duration_since(self.origin).as_nanos() as u64;
+    }
+
+    /// Nanoseconds of this turn after the origin of time.
+    pub(crate) fn nanos(&self) -> u64 {
+        self.nanos
+    }
+}
+
+/// So few timers are never looked through.
+const TIMERS_UNSWEPT: usize = 1024;
+
+/// The word under which the kernel reports a connection.
+pub(crate) fn kernel_token(token: Token) -> mio::Token {
+    // Versions of living keys are odd, so this is at least 2^32 and never one of the reactor's own small tokens.
+    mio::Token(token.data().as_ffi() as usize)
+}
+
+/// PRIORITY, since urgent data cuts a read short and would otherwise look like the end of what there is (Linux, tcp(7)).
+pub(crate) fn interest(flags: Flags) -> Interest {
+    let interest = Interest::READABLE | Interest::PRIORITY;
+    if flags.contains(Flags::WRITABLE_ARMED) { interest | Interest::WRITABLE } else { interest }
+}
