@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
-use switchboard::servers::cli::{self, Off, parse_duration, parse_off};
+use switchboard::servers::cli::{self, LimitOrOff, parse_duration, parse_off};
 use switchboard::servers::{Client, ClientOptions};
 use switchboard::{Address, ConsoleMode, Limits, Reactor};
 
@@ -21,7 +21,7 @@ struct Args {
 
     /// After our side has ended: how long to wait while nothing moves
     #[arg(long, value_name = "DUR|off", default_value = "5s", value_parser = parse_off(parse_duration))]
-    linger: Off<Duration>,
+    linger: LimitOrOff<Duration>,
 
     /// Keep trying to connect for this long
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
@@ -68,7 +68,7 @@ fn run(args: Args) -> io::Result<Option<String>> {
         ..Limits::default()
     };
     let mut reactor = Reactor::new(Client::new(args.address, options), limits)?;
-    reactor.start(Client::start);
+    reactor.with_context(Client::start);
     reactor.open_console(ConsoleMode::Input)?;
     let client = reactor.run()?;
     Ok(client.failure().map(str::to_owned))

@@ -59,7 +59,7 @@
 //!                         framing? --> Handler::data(session, &mut bytes, cx)
 //!                                          | replies               | send, publish, close, set_timer, connect, stop
 //!                                          v                       v
-//!                          one write now -refused-> Outbox      Tables (at once; no handler runs beneath another)
+//!                          one write now -refused-> Outbox      State (at once; no handler runs beneath another)
 //!                                                                  |
 //!              flush every dirty Outbox and Feed follower  <-------+
 //!              bury closed connections, call Handler::closed       (in turn, until both have nothing to do)

@@ -5,7 +5,7 @@
 //! [`Splice`] at an offset of the log, so the order of everything that it sees is exact.
 //!
 //! Invariants: `base <= cursor <= end` for every follower; the splices of a follower are in order of offset, none lies
-//! before its cursor, and the lengths of its own pieces add up to its outbox. A follower and the seat of its connection
+//! before its cursor, and the lengths of its own pieces add up to its outbox. A follower and the follower_ref of its connection
 //! name each other. Offsets count from the feed's birth and never
 //! wrap. Does no I/O and closes nobody: who falls too far behind is found when the feed is flushed.
 
@@ -164,7 +164,7 @@ impl Log {
 
 /// Where a connection finds its follower: it changes when another one leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seat {
+pub(crate) struct FollowerRef {
     pub(crate) feed: FeedId,
     /// Index in [`Feed::followers`].
     pub(crate) position: u32,
@@ -174,11 +174,11 @@ pub(crate) struct Seat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Splice {
     at: u64,
-    what: What,
+    kind: SpliceKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+enum SpliceKind {
     /// This many bytes of the log, from `at` on, are not for this follower: it published them itself.
     Skip(u32),
     /// This many bytes of the follower's outbox come before the byte at `at`.
@@ -264,13 +264,13 @@ impl Follower {
             return;
         }
         let splices = self.splices_mut();
-        if let Some(Splice { at: start, what: What::Skip(skipped) }) = splices.back_mut()
+        if let Some(Splice { at: start, kind: SpliceKind::Skip(skipped) }) = splices.back_mut()
             && *start + u64::from(*skipped) == at
             && let Some(sum) = skipped.checked_add(length as u32)
         {
             *skipped = sum;
         } else {
-            splices.push_back(Splice { at, what: What::Skip(length as u32) });
+            splices.push_back(Splice { at, kind: SpliceKind::Skip(length as u32) });
         }
     }
 
@@ -280,13 +280,13 @@ impl Follower {
             return;
         }
         let splices = self.splices_mut();
-        if let Some(Splice { at: place, what: What::Own(owed) }) = splices.back_mut()
+        if let Some(Splice { at: place, kind: SpliceKind::Own(owed) }) = splices.back_mut()
             && *place == at
             && let Some(sum) = owed.checked_add(length as u32)
         {
             *owed = sum;
         } else {
-            splices.push_back(Splice { at, what: What::Own(length as u32) });
+            splices.push_back(Splice { at, kind: SpliceKind::Own(length as u32) });
         }
     }
 
@@ -327,9 +327,9 @@ impl Follower {
                 if at < upto {
                     return Some(Segment::Feed(std::mem::replace(&mut at, upto)..upto));
                 }
-                match splices.next()?.what {
-                    What::Skip(length) => at += u64::from(length),
-                    What::Own(length) => {
+                match splices.next()?.kind {
+                    SpliceKind::Skip(length) => at += u64::from(length),
+                    SpliceKind::Own(length) => {
                         let start = own;
                         own += length as usize;
                         return Some(Segment::Own(start..own));
@@ -349,9 +349,9 @@ impl Follower {
             if splice.at > self.cursor {
                 return;
             }
-            match &mut splice.what {
-                What::Skip(length) => self.cursor += u64::from(*length),
-                What::Own(length) => {
+            match &mut splice.kind {
+                SpliceKind::Skip(length) => self.cursor += u64::from(*length),
+                SpliceKind::Own(length) => {
                     let taken = count.min(*length as usize);
                     *length -= taken as u32;
                     count -= taken;

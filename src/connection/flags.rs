@@ -19,7 +19,7 @@ bitflags::bitflags! {
         /// A worker has a job of this session: nothing more is read or shown until it is done.
         const HAS_JOB = 1 << 5;
         /// The handler wants no input for a while: nothing more is read or shown until then.
-        const RESTS = 1 << 6;
+        const INPUT_PAUSED = 1 << 6;
         /// What the handler did not use is to be shown to it again.
         const SHOW_AGAIN = 1 << 7;
         /// The handler was told of the end of input.
@@ -36,7 +36,7 @@ bitflags::bitflags! {
         const DIRTY = 1 << 13;
 
         /// It is for us, not for the peer, to go on.
-        const WAITS = Self::HAS_JOB.bits() | Self::RESTS.bits();
+        const WAITS = Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits();
         /// The handler is to be called before more is read.
         const OWES_HANDLER = Self::TELL_DRAINED.bits() | Self::SHOW_AGAIN.bits();
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Invariants: a session exists exactly while the phase is `Open` (and until `closed` was called for it); an idle
-//! connection holds no inbox and no outbox; a seat always names a follower of this connection. Decides nothing about
+//! connection holds no inbox and no outbox; a follower_ref always names a follower of this connection. Decides nothing about
 //! other connections.
 
 pub(crate) mod feed;
@@ -21,7 +21,7 @@ pub(crate) mod stream;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::IpAddr;
 
-use crate::connection::feed::{Feed, Feeds, Follower, Seat, Segment};
+use crate::connection::feed::{Feed, Feeds, Follower, FollowerRef, Segment};
 use crate::connection::flags::Flags;
 use crate::connection::inbox::Inbox;
 use crate::connection::outbox::Outbox;
@@ -52,7 +52,7 @@ pub(crate) struct Connection {
     pub(crate) inbox: Option<Box<Inbox>>,
     pub(crate) outbox: Option<Box<Outbox>>,
     /// Where its follower is, while it follows a feed.
-    pub(crate) seat: Option<Seat>,
+    pub(crate) follower_ref: Option<FollowerRef>,
     /// The one deadline of the reactor's own: idle while open, stall while flushing, end of lingering.
     pub(crate) deadline: Option<TimerId>,
     /// When bytes last moved, in nanoseconds after the origin of time. Kept only for the deadline.
@@ -86,7 +86,7 @@ impl Connection {
             peer,
             inbox: None,
             outbox: None,
-            seat: None,
+            follower_ref: None,
             deadline: None,
             last_active: 0,
             service,
@@ -113,16 +113,16 @@ impl Connection {
 
     /// The feed that it follows, and where it stands in it.
     fn follower<'a>(&self, feeds: &'a Feeds) -> Option<(&'a Feed, &'a Follower)> {
-        let seat = self.seat?;
-        let feed = &feeds[seat.feed];
-        Some((feed, &feed.followers[seat.position as usize]))
+        let follower_ref = self.follower_ref?;
+        let feed = &feeds[follower_ref.feed];
+        Some((feed, &feed.followers[follower_ref.position as usize]))
     }
 
     /// The same, to change it: with the end of what was published.
     pub(crate) fn follower_mut<'a>(&self, feeds: &'a mut Feeds) -> Option<(u64, &'a mut Follower)> {
-        let seat = self.seat?;
-        let feed = &mut feeds[seat.feed];
-        Some((feed.log.end(), &mut feed.followers[seat.position as usize]))
+        let follower_ref = self.follower_ref?;
+        let feed = &mut feeds[follower_ref.feed];
+        Some((feed.log.end(), &mut feed.followers[follower_ref.position as usize]))
     }
 
     /// Since when the kernel has taken nothing though others have output for this peer, in nanoseconds after the origin of
@@ -136,13 +136,13 @@ impl Connection {
     }
 
     /// Whether others, the console left out, have anything for this peer that is unsent.
-    pub(crate) fn has_output_of_others(&self, feeds: &Feeds) -> bool {
-        self.outbox.as_ref().is_some_and(|outbox| outbox.has_others()) || self.owed(feeds) > self.queued()
+    pub(crate) fn has_output_from_others(&self, feeds: &Feeds) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| outbox.has_others()) || self.pending(feeds) > self.queued()
     }
 
     /// Unsent bytes that others have caused, in its own queue (at most so many) and in its feed.
-    pub(crate) fn owed_by_others(&self, feeds: &Feeds) -> usize {
-        self.outbox.as_ref().map_or(0, |outbox| outbox.others()) + self.owed(feeds) - self.queued()
+    pub(crate) fn pending_from_others(&self, feeds: &Feeds) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.others()) + self.pending(feeds) - self.queued()
     }
 
     /// Whether this peer still has a session to talk to.
@@ -188,7 +188,7 @@ impl Connection {
     /// One write of all that is queued; `Ok(0)` when nothing is.
     fn write_once(&mut self, feeds: &mut Feeds) -> io::Result<usize> {
         let unsent = self.outbox.as_ref().map_or(&[][..], |outbox| outbox.unsent());
-        let Some(seat) = self.seat else {
+        let Some(follower_ref) = self.follower_ref else {
             if unsent.is_empty() {
                 return Ok(0);
             }
@@ -198,8 +198,8 @@ impl Connection {
             }
             return Ok(count);
         };
-        let Feed { log, followers, .. } = &mut feeds[seat.feed];
-        let follower = &mut followers[seat.position as usize];
+        let Feed { log, followers, .. } = &mut feeds[follower_ref.feed];
+        let follower = &mut followers[follower_ref.position as usize];
         // Most writes by far, and no room for pieces is needed.
         if let Some(range) = follower.plain(log.end()) {
             let count = if range.is_empty() { 0 } else { self.stream.write(log.slice(range))? };
@@ -227,7 +227,7 @@ impl Connection {
     /// Whether a reply may be written past the queue: there is none, and the kernel has not refused.
     #[inline]
     pub(crate) fn may_write(&self, feeds: &Feeds) -> bool {
-        let owes_nothing = self.outbox.is_none() && self.seat.is_none() || self.is_flushed(feeds);
+        let owes_nothing = self.outbox.is_none() && self.follower_ref.is_none() || self.is_flushed(feeds);
         self.is_open() && !self.flags.intersects(Flags::BLOCKED | Flags::SHUT_DOWN) && owes_nothing
     }
 
@@ -238,7 +238,7 @@ impl Connection {
     }
 
     /// Bytes owed to this peer, feed included.
-    pub(crate) fn owed(&self, feeds: &Feeds) -> usize {
+    pub(crate) fn pending(&self, feeds: &Feeds) -> usize {
         let behind = self.follower(feeds).map_or(0, |(feed, follower)| follower.unsent_feed(feed.log.end()));
         self.queued() + behind
     }

@@ -61,7 +61,7 @@ pub(crate) struct Console {
     descriptor: Descriptor,
     kind: Kind,
     lines: Lines,
-    phase: Phase,
+    phase: InputPhase,
     /// The last read did not say `WouldBlock`.
     ready: bool,
     /// Input was seen in the background, where it must not be read.
@@ -70,7 +70,7 @@ pub(crate) struct Console {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum InputPhase {
     Open,
     /// End of input was read, but not yet handed out.
     Ending,
@@ -117,7 +117,7 @@ impl Console {
         }
         let mut console = Self::new(descriptor, kind, max_line);
         // Only a file tells without waiting whether there is anything to read.
-        if kind == Kind::File && console.fill() && console.phase == Phase::Ending {
+        if kind == Kind::File && console.fill() && console.phase == InputPhase::Ending {
             return Ok(None);
         }
         Ok(Some(console))
@@ -127,12 +127,12 @@ impl Console {
         let lines = Lines::new(max_line);
         // Ready without an event. Linux: a FIFO that was opened anew after its last writer left is at its end, but
         // epoll does not say so.
-        Self { descriptor, kind, lines, phase: Phase::Open, ready: true, held: false, budget: BUDGET }
+        Self { descriptor, kind, lines, phase: InputPhase::Open, ready: true, held: false, budget: BUDGET }
     }
 
     /// Tells that an event came, or that the time named by [`Console::retry_after`] has passed.
     pub(crate) fn wake(&mut self) {
-        self.ready = self.phase != Phase::Ended;
+        self.ready = self.phase != InputPhase::Ended;
     }
 
     /// Whether [`Console::next_input`] may have something to hand out without a further event.
@@ -156,13 +156,13 @@ impl Console {
                 break piece;
             }
             match self.phase {
-                Phase::Open => {
+                InputPhase::Open => {
                     if !self.fill() {
                         return None;
                     }
                 }
-                Phase::Ending => return Some(self.end()),
-                Phase::Ended => return None,
+                InputPhase::Ending => return Some(self.end()),
+                InputPhase::Ended => return None,
             }
         };
         Some(match piece {
@@ -210,13 +210,13 @@ impl Console {
 
     fn finish(&mut self) {
         self.lines.finish();
-        self.phase = Phase::Ending;
+        self.phase = InputPhase::Ending;
         self.ready = true;
     }
 
     fn end(&mut self) -> Input<'static> {
         self.descriptor.deregister();
-        self.phase = Phase::Ended;
+        self.phase = InputPhase::Ended;
         self.ready = false;
         Input::End
     }
@@ -243,7 +243,7 @@ fn unreadable(fd: BorrowedFd<'_>, kind: Kind) -> io::Result<Option<&'static str>
 /// Cuts bytes into lines; how they were split into pieces on the way makes no difference.
 #[derive(Debug)]
 struct Lines {
-    /// Handed out up to `start`, searched for a newline up to `scanned`.
+    /// InheritedSockets out up to `start`, searched for a newline up to `scanned`.
     bytes: Vec<u8>,
     start: usize,
     scanned: usize,

@@ -9,11 +9,11 @@ use std::io::{self, ErrorKind, Write};
 use mio::Registry;
 
 use crate::console::descriptor::{Diagnostics, Output};
-use crate::state::{Stop, Tables};
+use crate::state::{State, Stop};
 
 /// Something for the operator.
 #[derive(Debug)]
-pub(crate) struct Note {
+pub(crate) struct Notice {
     pub(crate) text: String,
     /// How much of what waits for standard output was printed before it.
     pub(crate) after: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Note {
 
 /// Standard output and standard error of a reactor, opened on first use.
 #[derive(Debug)]
-pub(crate) struct Printer {
+pub(crate) struct ConsoleOutput {
     token: mio::Token,
     stdout: Stdout,
     stderr: Option<Diagnostics>,
@@ -36,9 +36,9 @@ enum Stdout {
     Closed,
 }
 
-impl Printer {
+impl ConsoleOutput {
     pub(crate) fn new(token: mio::Token) -> Self {
-        Printer { token, stdout: Stdout::Unused, stderr: None, is_blocked: false }
+        ConsoleOutput { token, stdout: Stdout::Unused, stderr: None, is_blocked: false }
     }
 
     /// An edge: standard output takes more.
@@ -52,55 +52,55 @@ impl Printer {
     }
 
     /// Whether there is something to write that can be written.
-    pub(crate) fn has_work(&self, tables: &Tables) -> bool {
-        !tables.told.is_empty() || tables.printed.len() > 0 && !self.is_blocked
+    pub(crate) fn has_work(&self, state: &State) -> bool {
+        !state.stderr.is_empty() || state.stdout.len() > 0 && !self.is_blocked
     }
 
     /// Writes what waits, as far as that goes without waiting.
     ///
     /// # Errors
     /// When standard output takes no more for another reason than that nobody reads it: the result is not whole.
-    pub(crate) fn write(&mut self, tables: &mut Tables, registry: &Registry) -> io::Result<()> {
-        let waiting = tables.printed.len();
-        for note in std::mem::take(&mut tables.told) {
-            self.print_until(waiting - note.after, tables, registry)?;
-            self.tell(&note.text);
+    pub(crate) fn write(&mut self, state: &mut State, registry: &Registry) -> io::Result<()> {
+        let waiting = state.stdout.len();
+        for note in std::mem::take(&mut state.stderr) {
+            self.print_until(waiting - note.after, state, registry)?;
+            self.write_stderr(&note.text);
         }
-        self.print_until(0, tables, registry)
+        self.print_until(0, state, registry)
     }
 
     /// Prints until no more than `rest` bytes are left, as far as that goes without waiting.
-    fn print_until(&mut self, rest: usize, tables: &mut Tables, registry: &Registry) -> io::Result<()> {
-        if tables.printed.len() <= rest || self.is_blocked {
+    fn print_until(&mut self, rest: usize, state: &mut State, registry: &Registry) -> io::Result<()> {
+        if state.stdout.len() <= rest || self.is_blocked {
             return Ok(());
         }
-        if let Err(error) = self.print(rest, tables, registry) {
+        if let Err(error) = self.print(rest, state, registry) {
             if error.kind() != ErrorKind::BrokenPipe {
                 return Err(io::Error::new(error.kind(), format!("standard output: {error}")));
             }
             // A program whose result nobody wants any more is done; `head` ends its sources in this way.
             log::debug!("standard output: {error}");
             self.stdout = Stdout::Closed;
-            tables.stop = tables.stop.max(Stop::Requested);
+            state.stop = state.stop.max(Stop::Requested);
         }
         if !self.is_open() {
-            tables.printed.clear();
+            state.stdout.clear();
         }
-        tables.printed_some();
+        state.stdout_drained();
         Ok(())
     }
 
-    fn print(&mut self, rest: usize, tables: &mut Tables, registry: &Registry) -> io::Result<()> {
+    fn print(&mut self, rest: usize, state: &mut State, registry: &Registry) -> io::Result<()> {
         if matches!(self.stdout, Stdout::Unused) {
             let mut output = Output::stdout()?;
             output.register(registry, self.token)?;
             self.stdout = Stdout::Open(output);
         }
         let Stdout::Open(output) = &mut self.stdout else { return Ok(()) };
-        while tables.printed.len() > rest {
-            let count = tables.printed.len() - rest;
-            match output.write(&tables.printed.unsent()[..count]) {
-                Ok(count) => tables.printed.consume(count),
+        while state.stdout.len() > rest {
+            let count = state.stdout.len() - rest;
+            match output.write(&state.stdout.unsent()[..count]) {
+                Ok(count) => state.stdout.consume(count),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.is_blocked = true;
@@ -112,7 +112,7 @@ impl Printer {
         Ok(())
     }
 
-    fn tell(&mut self, text: &str) {
+    fn write_stderr(&mut self, text: &str) {
         if self.stderr.is_none() {
             self.stderr = Output::stderr().ok().map(Diagnostics::new);
         }

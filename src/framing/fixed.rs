@@ -89,7 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::framing::tests::{Show, owed, shown};
+    use crate::framing::tests::{Show, pending, shown};
     use crate::servers::chunking::{in_pieces, steps, whole};
     use crate::sim::assert_chunking_law;
 
@@ -128,7 +128,7 @@ mod tests {
         ) {
             let records = bytes.chunks_exact(size);
             let rest = records.remainder().len();
-            let (mut want, ending) = owed(&records.collect::<Vec<_>>(), size);
+            let (mut want, ending) = pending(&records.collect::<Vec<_>>(), size);
             if rest > 0 {
                 want.pop();
                 want.extend(format!("{{the input ended within a message, after {rest} of its {size} bytes}}.").bytes());

@@ -124,8 +124,8 @@ impl<F: Framer, H: Handler> Handler for Framed<F, H> {
         self.inner.drained(&mut session.inner, cx);
     }
 
-    fn timeout(&mut self, session: &mut Self::Session, timer: TimerId, cx: &mut Context<'_>) {
-        self.inner.timeout(&mut session.inner, timer, cx);
+    fn timer(&mut self, session: &mut Self::Session, timer: TimerId, cx: &mut Context<'_>) {
+        self.inner.timer(&mut session.inner, timer, cx);
     }
 
     fn done(&mut self, session: &mut Self::Session, done: Done, cx: &mut Context<'_>) {
@@ -148,12 +148,12 @@ impl<F: Framer, H: Handler> Handler for Framed<F, H> {
         self.inner.console_end(cx);
     }
 
-    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
-        self.inner.alarm(timer, cx);
+    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        self.inner.service_timer(timer, cx);
     }
 
-    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
-        self.inner.finished(done, cx);
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
+        self.inner.service_done(done, cx);
     }
 
     fn connect_failed(&mut self, to: &Address, error: &io::Error, cx: &mut Context<'_>) {

@@ -159,7 +159,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::framing::tests::{Show, encoded, owed, shown, shown_by};
+    use crate::framing::tests::{Show, encoded, pending, shown, shown_by};
     use crate::servers::chunking::{in_pieces, steps, whole};
     use crate::sim::{Ending, Sim, assert_chunking_law};
     use crate::state::limits::Limits;
@@ -272,7 +272,7 @@ mod tests {
             steps in steps(),
         ) {
             let input = encoded(&messages, |out, message| prefix.write(out, message));
-            let want = owed(&messages, 6);
+            let want = pending(&messages, 6);
             prop_assert_eq!(whole(LengthPrefixed::new(Show, prefix, 6), &input), want.clone());
             prop_assert_eq!(in_pieces(LengthPrefixed::new(Show, prefix, 6), &input, &steps), want);
         }

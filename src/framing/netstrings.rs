@@ -175,7 +175,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::framing::tests::{Show, encoded, owed, shown, shown_by};
+    use crate::framing::tests::{Show, encoded, pending, shown, shown_by};
     use crate::servers::chunking::{in_pieces, steps, whole};
     use crate::sim::{Sim, assert_chunking_law};
     use crate::state::limits::Limits;
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(error.to_string(), text);
     }
 
-    /// What is owed for a complete input, found in another way: by cutting it at its first colon.
+    /// What is pending for a complete input, found in another way: by cutting it at its first colon.
     fn reference(input: &[u8]) -> String {
         let Some(colon) = input.iter().position(|&byte| byte == b':') else {
             return if input.is_empty() { String::new() } else { "?".to_string() };
@@ -342,7 +342,7 @@ mod tests {
             steps in steps(),
         ) {
             let input = encoded(&messages, write_netstring);
-            let want = owed(&messages, 12);
+            let want = pending(&messages, 12);
             prop_assert_eq!(whole(framed(), &input), want.clone());
             prop_assert_eq!(in_pieces(framed(), &input, &steps), want);
         }

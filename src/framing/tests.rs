@@ -70,12 +70,12 @@ pub(super) fn encoded<M: AsRef<[u8]>>(
 }
 
 /// What is shown of messages when the limit is this one, with the end.
-pub(super) fn owed<M: AsRef<[u8]>>(messages: &[M], limit: usize) -> (Vec<u8>, Option<Ending>) {
+pub(super) fn pending<M: AsRef<[u8]>>(messages: &[M], limit: usize) -> (Vec<u8>, Option<Ending>) {
     let show = |message: &[u8]| {
         if message.len() > limit { format!("!{limit}") } else { format!("<{}>", message.escape_ascii()) }
     };
-    let owed = messages.iter().map(|message| show(message.as_ref()));
-    (format!("{}.", owed.collect::<Vec<_>>().concat()).into_bytes(), Some(Ending::Eof))
+    let pending = messages.iter().map(|message| show(message.as_ref()));
+    (format!("{}.", pending.collect::<Vec<_>>().concat()).into_bytes(), Some(Ending::Eof))
 }
 
 /// Replies what it is shown, and ends the session at a `#`. Has nothing to say of errors.
@@ -175,7 +175,7 @@ impl Handler for Notes {
     fn drained(&mut self, session: &mut char, _: &mut Context<'_>) {
         self.calls.push(format!("{session} drained"));
     }
-    fn timeout(&mut self, session: &mut char, _: TimerId, _: &mut Context<'_>) {
+    fn timer(&mut self, session: &mut char, _: TimerId, _: &mut Context<'_>) {
         self.calls.push(format!("{session} timeout"));
     }
     fn done(&mut self, session: &mut char, done: Done, _: &mut Context<'_>) {
@@ -195,10 +195,10 @@ impl Handler for Notes {
     fn console_end(&mut self, _: &mut Context<'_>) {
         self.calls.push("console end".to_string());
     }
-    fn alarm(&mut self, _: TimerId, _: &mut Context<'_>) {
+    fn service_timer(&mut self, _: TimerId, _: &mut Context<'_>) {
         self.calls.push("alarm".to_string());
     }
-    fn finished(&mut self, done: Done, _: &mut Context<'_>) {
+    fn service_done(&mut self, done: Done, _: &mut Context<'_>) {
         self.calls.push(format!("finished: {}", Notes::take(done)));
     }
     fn connect_failed(&mut self, to: &Address, error: &io::Error, _: &mut Context<'_>) {

@@ -7,18 +7,19 @@ use crate::handler::context::Context;
 
 /// A command, as `help` lists it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct CommandHelp {
     /// Its word, and what follows it.
     pub(crate) usage: &'static str,
     /// What it does.
     pub(crate) what: &'static str,
 }
 
-const HELP: Entry = Entry { usage: "help", what: "this list" };
-const STATS: Entry = Entry { usage: "stats", what: "connections, refused, bytes, queues, timers, turns, drops" };
-const WHO: Entry = Entry { usage: "who", what: "who is connected, by number" };
-const KICK: Entry = Entry { usage: "kick NUMBER", what: "close a connection" };
-const QUIT: Entry = Entry { usage: "quit", what: "stop the server" };
+const HELP: CommandHelp = CommandHelp { usage: "help", what: "this list" };
+const STATS: CommandHelp =
+    CommandHelp { usage: "stats", what: "connections, refused, bytes, queues, timers, turns, drops" };
+const WHO: CommandHelp = CommandHelp { usage: "who", what: "who is connected, by number" };
+const KICK: CommandHelp = CommandHelp { usage: "kick NUMBER", what: "close a connection" };
+const QUIT: CommandHelp = CommandHelp { usage: "quit", what: "stop the server" };
 
 /// Carries out one line of a server without commands of its own.
 pub(crate) fn run(line: &[u8], cx: &mut Context<'_>) {
@@ -26,30 +27,30 @@ pub(crate) fn run(line: &[u8], cx: &mut Context<'_>) {
 }
 
 /// Carries out one line that is none of the server's `own` commands.
-pub(crate) fn run_beside(own: &[Entry], line: &[u8], cx: &mut Context<'_>) {
+pub(crate) fn run_beside(own: &[CommandHelp], line: &[u8], cx: &mut Context<'_>) {
     match line.trim_ascii() {
         b"" => {}
-        b"help" => cx.tell(&help(own)),
+        b"help" => cx.write_stderr(&help(own)),
         b"quit" => cx.stop(),
-        b"stats" => cx.tell(&cx.stats().to_string()),
-        b"who" => cx.tell(&who(cx)),
+        b"stats" => cx.write_stderr(&cx.stats().to_string()),
+        b"who" => cx.write_stderr(&who(cx)),
         other => match String::from_utf8_lossy(other).strip_prefix("kick ").map(str::trim) {
             Some(number) if cx.kick(number) => {}
-            Some(number) => cx.tell(&format!("nobody has the number {number:?}: who lists them")),
+            Some(number) => cx.write_stderr(&format!("nobody has the number {number:?}: who lists them")),
             None => {
                 let other = String::from_utf8_lossy(other);
-                cx.tell(&format!("unknown command {other:?}: type {}", choice(own)));
+                cx.write_stderr(&format!("unknown command {other:?}: type {}", choice(own)));
             }
         },
     }
 }
 
 /// All commands, in the order of the list.
-fn all(own: &[Entry]) -> Vec<Entry> {
+fn all(own: &[CommandHelp]) -> Vec<CommandHelp> {
     [&[HELP, STATS, WHO, KICK], own, &[QUIT]].concat()
 }
 
-fn help(own: &[Entry]) -> String {
+fn help(own: &[CommandHelp]) -> String {
     let all = all(own);
     let width = all.iter().map(|entry| entry.usage.len()).max().unwrap_or(0);
     let lines: Vec<_> = all.iter().map(|entry| format!("{:width$}  {}", entry.usage, entry.what)).collect();
@@ -70,7 +71,7 @@ fn who(cx: &Context<'_>) -> String {
 }
 
 /// `help, stats or quit`
-fn choice(own: &[Entry]) -> String {
+fn choice(own: &[CommandHelp]) -> String {
     let words: Vec<_> = all(own).iter().filter_map(|entry| entry.usage.split(' ').next()).collect();
     let (last, others) = words.split_last().expect("quit is a command");
     format!("{} or {last}", others.join(", "))
@@ -80,7 +81,7 @@ fn choice(own: &[Entry]) -> String {
 mod tests {
     use super::*;
 
-    const OWN: [Entry; 1] = [Entry { usage: "dance STEPS", what: "dance" }];
+    const OWN: [CommandHelp; 1] = [CommandHelp { usage: "dance STEPS", what: "dance" }];
 
     #[test]
     fn the_list_stands_in_columns_and_ends_with_quit() {

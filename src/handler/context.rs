@@ -1,6 +1,6 @@
 //! Everything that a handler may ask for.
 //!
-//! A context lives for one callback. What it is asked takes effect on the tables at once, but no handler method runs
+//! A context lives for one callback. What it is asked takes effect on the state at once, but no handler method runs
 //! beneath another; what it is to send goes out when the callback has returned, in one write.
 
 use std::io;
@@ -10,15 +10,15 @@ use slotmap::Key;
 
 use crate::connection::feed::{Feed, FeedId};
 use crate::connection::flags::Flags;
-use crate::console::output::Note;
+use crate::console::output::Notice;
 use crate::framing::FramingError;
 use crate::handler::{Closed, Peer, Token};
 use crate::net::Address;
-use crate::state::results::Ticket;
+use crate::state::results::Recipient;
 use crate::state::stats::Stats;
 use crate::state::timer::TimerId;
-use crate::state::{Cause, Due, Stop, Tables};
-use crate::workers::{Busy, Entry, Worker, Workers};
+use crate::state::{OutputSource, State, Stop, TimerTarget};
+use crate::workers::{Busy, Job, Worker, Workers};
 
 /// What a [`Handler`](crate::Handler) may ask for in a callback.
 ///
@@ -26,8 +26,8 @@ use crate::workers::{Busy, Entry, Worker, Workers};
 /// compiler proves that it is not used beyond the callback. A context is also an [`io::Write`], which replies.
 #[derive(Debug)]
 pub struct Context<'a> {
-    tables: &'a mut Tables,
-    speaker: Speaker,
+    state: &'a mut State,
+    target: ReplyTarget,
     /// The first reply, if it is a part of the input; all that follows is copied to the scratch.
     head: &'a [u8],
     /// A datagram may be answered by an empty one.
@@ -36,7 +36,7 @@ pub struct Context<'a> {
 
 /// Where replies go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Speaker {
+enum ReplyTarget {
     Connection(Token),
     Datagram,
     Console,
@@ -44,40 +44,40 @@ enum Speaker {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn of_connection(tables: &'a mut Tables, token: Token) -> Self {
-        Context { tables, speaker: Speaker::Connection(token), head: &[], has_replied: false }
+    pub(crate) fn of_connection(state: &'a mut State, token: Token) -> Self {
+        Context { state, target: ReplyTarget::Connection(token), head: &[], has_replied: false }
     }
 
     /// Notes for the log that the peer's input was malformed, or not whole.
     pub(crate) fn note_framing(&mut self, error: &FramingError) {
         if let Some(peer) = self.peer() {
-            self.tables.journal.framing(peer, error, self.tables.now);
+            self.state.peer_log.framing(peer, error, self.state.now);
         }
     }
 
-    pub(crate) fn of_datagram(tables: &'a mut Tables) -> Self {
-        Context { tables, speaker: Speaker::Datagram, head: &[], has_replied: false }
+    pub(crate) fn of_datagram(state: &'a mut State) -> Self {
+        Context { state, target: ReplyTarget::Datagram, head: &[], has_replied: false }
     }
 
-    pub(crate) fn of_console(tables: &'a mut Tables) -> Self {
-        Context { tables, speaker: Speaker::Console, head: &[], has_replied: false }
+    pub(crate) fn of_console(state: &'a mut State) -> Self {
+        Context { state, target: ReplyTarget::Console, head: &[], has_replied: false }
     }
 
-    pub(crate) fn of_nobody(tables: &'a mut Tables) -> Self {
-        Context { tables, speaker: Speaker::Nobody, head: &[], has_replied: false }
+    pub(crate) fn of_nobody(state: &'a mut State) -> Self {
+        Context { state, target: ReplyTarget::Nobody, head: &[], has_replied: false }
     }
 
     /// Sends bytes to the peer of this callback. They are copied. Without a peer (console, alarm, closed) they are dropped.
     pub fn reply(&mut self, bytes: &[u8]) {
-        if matches!(self.speaker, Speaker::Connection(_) | Speaker::Datagram) {
+        if matches!(self.target, ReplyTarget::Connection(_) | ReplyTarget::Datagram) {
             self.has_replied = true;
-            self.tables.scratch.extend_from_slice(bytes);
+            self.state.scratch.extend_from_slice(bytes);
         }
     }
 
     /// Sends a part of the input back to its peer. The first such reply of a callback is not copied.
     pub fn reply_input(&mut self, bytes: &'a [u8]) {
-        if self.head.is_empty() && self.tables.scratch.is_empty() && self.speaker != Speaker::Nobody {
+        if self.head.is_empty() && self.state.scratch.is_empty() && self.target != ReplyTarget::Nobody {
             self.has_replied = true;
             self.head = bytes;
         } else {
@@ -90,36 +90,32 @@ impl<'a> Context<'a> {
     /// A peer for which others have queued more than [`Limits::max_queue`](crate::Limits::max_queue) is closed.
     pub fn send(&mut self, to: Token, bytes: &[u8]) {
         // First, since replies of a callback go out together, and each datagram is to go out by itself.
-        if self.tables.connections.get(to).is_some_and(|found| found.stream.is_datagram()) {
-            self.tables.write_now(to, bytes);
+        if self.state.connections.get(to).is_some_and(|found| found.stream.is_datagram()) {
+            self.state.write_now(to, bytes);
             return;
         }
-        if self.speaker == Speaker::Connection(to) {
+        if self.target == ReplyTarget::Connection(to) {
             return self.reply(bytes);
         }
         // The console can wait, so what is typed does not close the peer by itself.
-        let cause = if self.speaker == Speaker::Console { Cause::Console } else { Cause::Others };
-        self.tables.queue(to, bytes, cause);
-        if self.speaker == Speaker::Console
-            && self
-                .tables
-                .connections
-                .get(to)
-                .is_some_and(|found| found.queued() > self.tables.limits_of(to).high_mark())
+        let source = if self.target == ReplyTarget::Console { OutputSource::Console } else { OutputSource::Others };
+        self.state.queue(to, bytes, source);
+        if self.target == ReplyTarget::Console
+            && self.state.connections.get(to).is_some_and(|found| found.queued() > self.state.limits_of(to).high_mark())
         {
-            self.tables.console_waits_for = Some(to);
+            self.state.console_waits_for = Some(to);
         }
     }
 
-    /// Leaves what is typed at the console unread, until [`release_console`](Self::release_console): for a handler that could
+    /// Leaves what is typed at the console unread, until [`resume_console`](Self::resume_console): for a handler that could
     /// only pile it up.
-    pub fn hold_console(&mut self) {
-        self.tables.handler_holds_console = true;
+    pub fn pause_console(&mut self) {
+        self.state.is_console_paused_by_handler = true;
     }
 
-    /// Ends what [`hold_console`](Self::hold_console) began.
-    pub fn release_console(&mut self) {
-        self.tables.handler_holds_console = false;
+    /// Ends what [`pause_console`](Self::pause_console) began.
+    pub fn resume_console(&mut self) {
+        self.state.is_console_paused_by_handler = false;
     }
 
     /// Whether more may be sent to the peer of this callback: false once more than
@@ -128,23 +124,23 @@ impl<'a> Context<'a> {
     /// A handler that then stops using its input is shown it again when the peer has read; one that produces output of its
     /// own goes on in [`Handler::drained`](crate::Handler::drained), which follows for certain.
     pub fn is_writable(&mut self) -> bool {
-        let Speaker::Connection(token) = self.speaker else { return true };
-        let (queued, high) = match self.tables.connections.get(token) {
-            Some(found) => (found.queued_own(), self.tables.services[usize::from(found.service)].limits.high_mark()),
-            None => (0, self.tables.limits.high_mark()),
+        let ReplyTarget::Connection(token) = self.target else { return true };
+        let (queued, high) = match self.state.connections.get(token) {
+            Some(found) => (found.queued_own(), self.state.services[usize::from(found.service)].limits.high_mark()),
+            None => (0, self.state.limits.high_mark()),
         };
-        let is_writable = queued + self.head.len() + self.tables.scratch.len() <= high
-            && self.tables.printed.len() <= self.tables.limits.high_mark();
-        self.tables.held_back |= !is_writable;
+        let is_writable = queued + self.head.len() + self.state.scratch.len() <= high
+            && self.state.stdout.len() <= self.state.limits.high_mark();
+        self.state.held_back |= !is_writable;
         is_writable
     }
 
     /// Whether the peer of this callback has ended its side, so that nothing will follow this input. True without a peer.
     #[must_use]
     pub fn is_eof(&self) -> bool {
-        match self.speaker {
-            Speaker::Connection(token) => {
-                self.tables.connections.get(token).is_some_and(|found| found.flags.contains(Flags::EOF))
+        match self.target {
+            ReplyTarget::Connection(token) => {
+                self.state.connections.get(token).is_some_and(|found| found.flags.contains(Flags::EOF))
             }
             _ => true,
         }
@@ -153,25 +149,25 @@ impl<'a> Context<'a> {
     /// Whether the session of this callback goes on: false after it was closed, when what else it sends is dropped.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        match self.speaker {
-            Speaker::Connection(token) => {
-                self.tables.connections.get(token).is_some_and(crate::connection::Connection::is_open)
+        match self.target {
+            ReplyTarget::Connection(token) => {
+                self.state.connections.get(token).is_some_and(crate::connection::Connection::is_open)
             }
             _ => true,
         }
     }
 
     /// Whether the peer of this callback is to be answered further now: its session is open, its output is not piled up, no
-    /// job of it is under way, and it does not [`rest`](Self::rest). What a handler does not use when this is false is shown to it again when it may go on, so
+    /// job of it is under way, and it does not [`rest`](Self::pause_input). What a handler does not use when this is false is shown to it again when it may go on, so
     /// a framer asks before each message.
     pub fn may_continue(&mut self) -> bool {
-        self.is_writable() && self.is_open() && !self.tables.waits(self.session())
+        self.is_writable() && self.is_open() && !self.state.waits(self.session())
     }
 
     /// Who is at the other end of the connection of this callback.
     pub(crate) fn peer(&self) -> Option<Peer> {
-        match self.speaker {
-            Speaker::Connection(token) => self.tables.connections.get(token).map(|found| found.peer),
+        match self.target {
+            ReplyTarget::Connection(token) => self.state.connections.get(token).map(|found| found.peer),
             _ => None,
         }
     }
@@ -179,7 +175,7 @@ impl<'a> Context<'a> {
     /// Makes a feed: a stream that connections can [`follow`](Self::follow). It lasts as long as the reactor.
     pub fn create_feed(&mut self) -> FeedId {
         let service = self.service();
-        self.tables.feeds.insert(Feed::of(service))
+        self.state.feeds.insert(Feed::of(service))
     }
 
     /// Makes the connection of this callback receive all that is published to a feed from now on. A connection follows one
@@ -188,17 +184,17 @@ impl<'a> Context<'a> {
     /// # Panics
     /// May panic when the feed is of another reactor.
     pub fn follow(&mut self, feed: FeedId) {
-        if let Speaker::Connection(token) = self.speaker {
+        if let ReplyTarget::Connection(token) = self.target {
             self.queue_replies();
-            self.tables.follow(token, feed);
+            self.state.follow(token, feed);
         }
     }
 
     /// Makes the connection of this callback follow nothing any more. What was published before is still sent.
     pub fn unfollow(&mut self) {
-        if let Speaker::Connection(token) = self.speaker {
+        if let ReplyTarget::Connection(token) = self.target {
             self.queue_replies();
-            self.tables.unfollow(token);
+            self.state.unfollow(token);
         }
     }
 
@@ -208,7 +204,7 @@ impl<'a> Context<'a> {
     /// May panic when the feed is of another reactor.
     pub fn publish(&mut self, feed: FeedId, bytes: &[u8]) {
         self.queue_replies();
-        self.tables.publish(feed, bytes);
+        self.state.publish(feed, bytes);
     }
 
     /// Sends bytes to all who follow a feed, but not to the connection of this callback.
@@ -217,57 +213,57 @@ impl<'a> Context<'a> {
     /// May panic when the feed is of another reactor.
     pub fn publish_others(&mut self, feed: FeedId, bytes: &[u8]) {
         self.queue_replies();
-        if let Speaker::Connection(token) = self.speaker
-            && self.tables.has_followers_beside(feed, token)
+        if let ReplyTarget::Connection(token) = self.target
+            && self.state.has_followers_beside(feed, token)
         {
-            self.tables.skip_own(token, feed, bytes.len());
-            self.tables.publish(feed, bytes);
-        } else if !matches!(self.speaker, Speaker::Connection(_)) {
-            self.tables.publish(feed, bytes);
+            self.state.skip_own(token, feed, bytes.len());
+            self.state.publish(feed, bytes);
+        } else if !matches!(self.target, ReplyTarget::Connection(_)) {
+            self.state.publish(feed, bytes);
         }
     }
 
-    /// Calls [`Handler::timeout`](crate::Handler::timeout) of this connection after that long, never earlier; without a
-    /// connection, [`Handler::alarm`](crate::Handler::alarm). A timer of a connection that is gone goes with it unseen.
+    /// Calls [`Handler::timer`](crate::Handler::timer) of this connection after that long, never earlier; without a
+    /// connection, [`Handler::service_timer`](crate::Handler::service_timer). A timer of a connection that is gone goes with it unseen.
     pub fn set_timer(&mut self, after: Duration) -> TimerId {
-        let due = match self.speaker {
-            Speaker::Connection(token) => Due::Session(token),
-            _ => Due::Alarm(self.tables.outside),
+        let due = match self.target {
+            ReplyTarget::Connection(token) => TimerTarget::Session(token),
+            _ => TimerTarget::Service(self.state.current_service),
         };
-        let deadline = self.tables.now.checked_add(after).unwrap_or(self.tables.now + NEVER);
-        self.tables.set_timer(deadline, due)
+        let deadline = self.state.now.checked_add(after).unwrap_or(self.state.now + NEVER);
+        self.state.set_timer(deadline, due)
     }
 
     /// Shows this session no further input for that long. Nothing more is read of its peer meanwhile, so a peer that sends too
     /// fast is slowed down, and loses nothing. A stop ends the rest. While it rests, another rest is passed over.
-    pub fn rest(&mut self, time: Duration) {
+    pub fn pause_input(&mut self, time: Duration) {
         if let Some(session) = self.session()
             && !time.is_zero()
         {
-            self.tables.rest(session, time);
+            self.state.pause_input(session, time);
         }
     }
 
     /// Disarms a timer. One that has fired, or was cancelled, is passed over.
     pub fn cancel(&mut self, timer: TimerId) {
-        self.tables.timers.cancel(timer);
+        self.state.timers.cancel(timer);
     }
 
     /// The time of this turn. It does not pass within a callback.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.tables.now
+        self.state.now
     }
 
     /// The time of day: for people and protocols that speak of it. It may jump; what is to happen later is a timer's.
     #[must_use]
-    pub fn wall(&self) -> SystemTime {
-        self.tables.wall()
+    pub fn system_time(&self) -> SystemTime {
+        self.state.system_time()
     }
 
     /// Has slow work done by a thread of a pool. [`Handler::done`](crate::Handler::done) of this session follows, with what
-    /// the job returned; without a connection, [`Handler::finished`](crate::Handler::finished). Until then this session is
-    /// shown no further input, its end is not told, and it is not idle.
+    /// the job returned; without a connection, [`Handler::service_done`](crate::Handler::service_done). Until then this session is
+    /// shown no further input, its end is not stderr, and it is not idle.
     ///
     /// # Errors
     /// [`Busy`] when the queue is full, or when this session has a job under way.
@@ -277,25 +273,28 @@ impl<'a> Context<'a> {
         job: impl FnOnce(&mut W) -> Result<T, W::Error> + Send + 'static,
     ) -> Result<(), Busy> {
         let session = self.session();
-        if self.tables.has_job(session) {
+        if self.state.has_job(session) {
             return Err(Busy);
         }
-        workers.submit(Entry::new(session.map_or(Ticket::Service(self.tables.outside), Ticket::Session), job))?;
+        workers.submit(Job::new(
+            session.map_or(Recipient::Service(self.state.current_service), Recipient::Session),
+            job,
+        ))?;
         self.begin_job(workers, session);
         Ok(())
     }
 
-    /// The same for work that no session waits for: [`Handler::finished`](crate::Handler::finished) follows also where this
+    /// The same for work that no session waits for: [`Handler::service_done`](crate::Handler::service_done) follows also where this
     /// is the callback of a connection, whose input goes on. Any number of such jobs may be under way.
     ///
     /// # Errors
     /// [`Busy`] when the queue is full.
-    pub fn offload_aside<W: Worker, T: Send + 'static>(
+    pub fn offload_detached<W: Worker, T: Send + 'static>(
         &mut self,
         workers: &Workers<W>,
         job: impl FnOnce(&mut W) -> Result<T, W::Error> + Send + 'static,
     ) -> Result<(), Busy> {
-        workers.submit(Entry::new(Ticket::Service(self.service()), job))?;
+        workers.submit(Job::new(Recipient::Service(self.service()), job))?;
         self.begin_job(workers, None);
         Ok(())
     }
@@ -307,155 +306,156 @@ impl<'a> Context<'a> {
     /// addresses. `udp:` gives a connection of which every [`send`](Self::send) is a datagram.
     pub fn connect(&mut self, to: Address) {
         let service = self.service();
-        self.tables.wanted.push((to, service));
+        self.state.pending_connects.push((to, service));
     }
 
     /// Ends the session of this callback: what it is owed is sent, then our side is shut down, then the peer's end is
     /// awaited for at most [`Limits::linger`](crate::Limits::linger). Replies after this are dropped.
     pub fn close(&mut self) {
-        if let Speaker::Connection(token) = self.speaker {
+        if let ReplyTarget::Connection(token) = self.target {
             self.queue_replies();
-            self.tables.close(token, Closed::ByHandler);
+            self.state.close(token, Closed::ByHandler);
         }
     }
 
     /// Ends the session of this callback at once, with all that it is owed.
     pub fn abort(&mut self) {
-        if let Speaker::Connection(token) = self.speaker {
-            self.tables.abort(token, Closed::ByHandler);
+        if let ReplyTarget::Connection(token) = self.target {
+            self.state.abort(token, Closed::ByHandler);
         }
     }
 
     /// Ends the session of another connection, as [`close`](Self::close) does.
     pub fn close_other(&mut self, other: Token) {
-        if self.speaker == Speaker::Connection(other) {
+        if self.target == ReplyTarget::Connection(other) {
             self.queue_replies();
         }
-        self.tables.close(other, Closed::ByHandler);
+        self.state.close(other, Closed::ByHandler);
     }
 
     /// Ends the session of another connection at once, as [`abort`](Self::abort) does.
     pub fn abort_other(&mut self, other: Token) {
-        self.tables.abort(other, Closed::ByHandler);
+        self.state.abort(other, Closed::ByHandler);
     }
 
     /// Tells a peer that nothing more will be sent (a half-close), once all is sent. Its input goes on; what is replied, sent or
     /// published to it from now on is dropped, and it follows no feed any more.
     pub fn shut_down(&mut self, token: Token) {
-        if self.speaker == Speaker::Connection(token) {
+        if self.target == ReplyTarget::Connection(token) {
             self.queue_replies();
         }
-        self.tables.shut_down(token);
+        self.state.shut_down(token);
     }
 
     /// Stops the reactor: no more is accepted, every connection is sent what it is owed and closed.
     pub fn stop(&mut self) {
-        self.tables.stop = self.tables.stop.max(Stop::Requested);
+        self.state.stop = self.state.stop.max(Stop::Requested);
     }
 
     /// Writes to standard output: a program's own result. Connections are not read while much of it waits.
-    pub fn print(&mut self, bytes: &[u8]) {
-        self.tables.printed.push(bytes);
+    pub fn write_stdout(&mut self, bytes: &[u8]) {
+        self.state.stdout.push(bytes);
     }
 
     /// Tells the operator something: a line on standard error, dropped rather than waited for when nobody reads it.
-    pub fn tell(&mut self, line: &str) {
-        let after = self.tables.printed.len();
-        match self.tables.told.last_mut() {
+    pub fn write_stderr(&mut self, line: &str) {
+        let after = self.state.stdout.len();
+        match self.state.stderr.last_mut() {
             Some(note) if note.after == after => {
                 note.text.push_str(line);
                 note.text.push('\n');
             }
-            _ => self.tables.told.push(Note { text: format!("{line}\n"), after }),
+            _ => self.state.stderr.push(Notice { text: format!("{line}\n"), after }),
         }
     }
 
     /// The figures of this reactor. Costs a look at every connection.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.tables.stats()
+        self.state.stats()
     }
 
     /// A pool has taken a job: has it done.
     fn begin_job<W: Worker>(&mut self, workers: &Workers<W>, session: Option<Token>) {
-        self.tables.begin_job(session);
-        match self.tables.jobs.home() {
+        self.state.begin_job(session);
+        match self.state.jobs.home() {
             Some(home) => workers.wake(home),
-            None => self.tables.jobs.simulate(workers.here()),
+            None => self.state.jobs.simulate(workers.here()),
         }
     }
 
     /// The session of this callback.
     fn session(&self) -> Option<Token> {
-        if let Speaker::Connection(token) = self.speaker { Some(token) } else { None }
+        if let ReplyTarget::Connection(token) = self.target { Some(token) } else { None }
     }
 
     /// The number of the service of this callback.
     pub(crate) fn service(&self) -> u16 {
-        let connection = self.session().and_then(|token| self.tables.connections.get(token));
-        connection.map_or(self.tables.outside, |connection| connection.service)
+        let connection = self.session().and_then(|token| self.state.connections.get(token));
+        connection.map_or(self.state.current_service, |connection| connection.service)
     }
 
     /// Outside of any connection: goes on for this service.
     pub(crate) fn act_for(&mut self, service: u16) {
-        self.tables.outside = service;
+        self.state.current_service = service;
     }
 
     /// How many connections a service has now.
     pub(crate) fn connections_of(&self, service: u16) -> usize {
-        self.tables.services.get(usize::from(service)).map_or(0, |service| service.connections)
+        self.state.services.get(usize::from(service)).map_or(0, |service| service.connections)
     }
 
     /// Who is connected: a number, the peer, and what is queued for it.
     pub(crate) fn connections(&self) -> impl Iterator<Item = String> + '_ {
-        let open = self.tables.connections.iter().filter(|(_, found)| found.is_open());
+        let open = self.state.connections.iter().filter(|(_, found)| found.is_open());
         open.map(|(token, found)| {
-            format!("{}  {}  queued {}", number(token), found.peer, found.owed(&self.tables.feeds))
+            format!("{}  {}  queued {}", number(token), found.peer, found.pending(&self.state.feeds))
         })
     }
 
     /// Closes the connection of this number for the operator. Returns whether there is one.
-    pub(crate) fn kick(&mut self, wanted: &str) -> bool {
-        let open = self.tables.connections.iter().find(|(token, found)| found.is_open() && number(*token) == wanted);
+    pub(crate) fn kick(&mut self, number_text: &str) -> bool {
+        let open =
+            self.state.connections.iter().find(|(token, found)| found.is_open() && number(*token) == number_text);
         let Some(token) = open.map(|(token, _)| token) else { return false };
-        self.tables.close(token, Closed::ByOperator);
+        self.state.close(token, Closed::ByOperator);
         true
     }
 
     /// Moves the replies made so far into the queue, so that what follows comes after them.
     fn queue_replies(&mut self) {
-        let Speaker::Connection(token) = self.speaker else { return };
-        if self.head.is_empty() && self.tables.scratch.is_empty() {
+        let ReplyTarget::Connection(token) = self.target else { return };
+        if self.head.is_empty() && self.state.scratch.is_empty() {
             return;
         }
-        self.tables.queue(token, std::mem::take(&mut self.head), Cause::Own);
-        let mut scratch = std::mem::take(&mut self.tables.scratch);
-        self.tables.queue(token, &scratch, Cause::Own);
+        self.state.queue(token, std::mem::take(&mut self.head), OutputSource::Own);
+        let mut scratch = std::mem::take(&mut self.state.scratch);
+        self.state.queue(token, &scratch, OutputSource::Own);
         scratch.clear();
-        self.tables.scratch = scratch;
+        self.state.scratch = scratch;
     }
 
     /// Ends the callback: the one write of its replies, and the end of the input's lifetime.
     #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
     #[inline(always)]
     pub(crate) fn settle(self) {
-        let (tables, head) = (self.tables, self.head);
-        let Speaker::Connection(token) = self.speaker else {
-            return tables.scratch.clear();
+        let (state, head) = (self.state, self.head);
+        let ReplyTarget::Connection(token) = self.target else {
+            return state.scratch.clear();
         };
-        let is_sent = if tables.scratch.is_empty() {
-            !head.is_empty() && tables.write_now(token, head)
+        let is_sent = if state.scratch.is_empty() {
+            !head.is_empty() && state.write_now(token, head)
         } else {
-            settle_copied(tables, token, head)
+            settle_copied(state, token, head)
         };
-        if !is_sent || tables.is_held_back() {
-            tables.pause_if_full(token);
+        if !is_sent || state.is_held_back() {
+            state.pause_if_full(token);
         }
     }
 
     /// Ends the callback of a datagram: hands over its answer, if there is one.
     pub(crate) fn answer(self, send: impl FnOnce(&[u8])) {
-        let scratch = &mut self.tables.scratch;
+        let scratch = &mut self.state.scratch;
         match (self.head, scratch.is_empty()) {
             _ if !self.has_replied => {}
             ([], _) => send(scratch),
@@ -467,17 +467,17 @@ impl<'a> Context<'a> {
 }
 
 /// Writes the replies, some of which are copies.
-fn settle_copied(tables: &mut Tables, token: Token, head: &[u8]) -> bool {
-    let mut scratch = std::mem::take(&mut tables.scratch);
+fn settle_copied(state: &mut State, token: Token, head: &[u8]) -> bool {
+    let mut scratch = std::mem::take(&mut state.scratch);
     let is_sent = if head.is_empty() {
-        tables.write_now(token, &scratch)
+        state.write_now(token, &scratch)
     } else {
-        tables.write_both_now(token, [head, &scratch]);
+        state.write_both_now(token, [head, &scratch]);
         false
     };
     scratch.clear();
     scratch.shrink_to(SCRATCH_KEPT);
-    tables.scratch = scratch;
+    state.scratch = scratch;
     is_sent
 }
 

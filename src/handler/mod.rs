@@ -28,7 +28,7 @@ slotmap::new_key_type! {
 /// without running another method beneath the one that made them, so a handler needs no locks and no `RefCell`.
 ///
 /// For each connection the calls come in this order: [`open`](Self::open), any number of [`data`](Self::data),
-/// [`drained`](Self::drained), [`timeout`](Self::timeout) and [`done`](Self::done), at most one [`eof`](Self::eof), and exactly one
+/// [`drained`](Self::drained), [`timer`](Self::timer) and [`done`](Self::done), at most one [`eof`](Self::eof), and exactly one
 /// [`closed`](Self::closed), after which no call concerns it.
 ///
 /// ```
@@ -102,7 +102,7 @@ pub trait Handler {
     fn drained(&mut self, _session: &mut Self::Session, _cx: &mut Context<'_>) {}
 
     /// A timer that this connection set is due.
-    fn timeout(&mut self, _session: &mut Self::Session, _timer: TimerId, _cx: &mut Context<'_>) {}
+    fn timer(&mut self, _session: &mut Self::Session, _timer: TimerId, _cx: &mut Context<'_>) {}
 
     /// The job that this session gave to [`Context::offload`] is done. Input that came meanwhile is shown after this.
     fn done(&mut self, _session: &mut Self::Session, _done: Done, _cx: &mut Context<'_>) {}
@@ -126,10 +126,10 @@ pub trait Handler {
     }
 
     /// A timer that was set outside of any connection is due.
-    fn alarm(&mut self, _timer: TimerId, _cx: &mut Context<'_>) {}
+    fn service_timer(&mut self, _timer: TimerId, _cx: &mut Context<'_>) {}
 
-    /// A job that was given to [`Context::offload`] outside of any connection, or to [`Context::offload_aside`], is done.
-    fn finished(&mut self, _done: Done, _cx: &mut Context<'_>) {}
+    /// A job that was given to [`Context::offload`] outside of any connection, or to [`Context::offload_detached`], is done.
+    fn service_done(&mut self, _done: Done, _cx: &mut Context<'_>) {}
 
     /// A connection asked for by [`Context::connect`] has not come about.
     fn connect_failed(&mut self, _to: &Address, _error: &io::Error, _cx: &mut Context<'_>) {}
@@ -218,7 +218,7 @@ pub enum Closed {
     /// All connections together were owed more than [`Limits::memory_limit`](crate::Limits::memory_limit), and this one most.
     MemoryFull {
         /// Bytes that were kept for this one.
-        owed: usize,
+        pending: usize,
         /// The limit, in bytes, for all.
         limit: usize,
     },
@@ -258,8 +258,8 @@ impl fmt::Display for Closed {
             Closed::QueueStalled { queued, limit } => {
                 write!(f, "{queued} bytes queued and none taken for {limit:?} (--queue-time)")
             }
-            Closed::MemoryFull { owed, limit } => {
-                write!(f, "{owed} bytes kept, more than for any other, limit {limit} for all (--memory-limit)")
+            Closed::MemoryFull { pending, limit } => {
+                write!(f, "{pending} bytes kept, more than for any other, limit {limit} for all (--memory-limit)")
             }
             Closed::InboxFull(held) => write!(f, "a message of over {held} bytes"),
             Closed::Stopping => f.write_str("stopping"),

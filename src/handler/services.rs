@@ -110,8 +110,8 @@ impl Handler for Services {
         self.get(session.service).drained(&mut *session.inner, cx);
     }
 
-    fn timeout(&mut self, session: &mut ServiceSession, timer: TimerId, cx: &mut Context<'_>) {
-        self.get(session.service).timeout(&mut *session.inner, timer, cx);
+    fn timer(&mut self, session: &mut ServiceSession, timer: TimerId, cx: &mut Context<'_>) {
+        self.get(session.service).timer(&mut *session.inner, timer, cx);
     }
 
     fn done(&mut self, session: &mut ServiceSession, done: Done, cx: &mut Context<'_>) {
@@ -136,22 +136,22 @@ impl Handler for Services {
         }
         command::run(line, cx);
         match word {
-            b"help" => cx.tell(&format!("NAME LINE  the line LINE for one of: {}", self.names())),
+            b"help" => cx.write_stderr(&format!("NAME LINE  the line LINE for one of: {}", self.names())),
             b"stats" => {
                 for (index, (name, _)) in self.hosted.iter().enumerate() {
-                    cx.tell(&format!("{name}: connections {}", cx.connections_of(index as u16)));
+                    cx.write_stderr(&format!("{name}: connections {}", cx.connections_of(index as u16)));
                 }
             }
             _ => {}
         }
     }
 
-    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
-        self.get(cx.service()).alarm(timer, cx);
+    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        self.get(cx.service()).service_timer(timer, cx);
     }
 
-    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
-        self.get(cx.service()).finished(done, cx);
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
+        self.get(cx.service()).service_done(done, cx);
     }
 
     fn connect_failed(&mut self, to: &Address, error: &io::Error, cx: &mut Context<'_>) {
@@ -167,13 +167,13 @@ trait DynHandler {
     fn framing_failed(&mut self, session: &mut dyn Any, error: &FramingError, cx: &mut Context<'_>);
     fn eof(&mut self, session: &mut dyn Any, cx: &mut Context<'_>);
     fn drained(&mut self, session: &mut dyn Any, cx: &mut Context<'_>);
-    fn timeout(&mut self, session: &mut dyn Any, timer: TimerId, cx: &mut Context<'_>);
+    fn timer(&mut self, session: &mut dyn Any, timer: TimerId, cx: &mut Context<'_>);
     fn done(&mut self, session: &mut dyn Any, done: Done, cx: &mut Context<'_>);
     fn closed(&mut self, session: Box<dyn Any>, why: &Closed, cx: &mut Context<'_>);
     fn datagram<'a>(&mut self, source: &Source, input: &'a mut [u8], cx: &mut Context<'a>);
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>);
-    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>);
-    fn finished(&mut self, done: Done, cx: &mut Context<'_>);
+    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>);
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>);
     fn connect_failed(&mut self, to: &Address, error: &io::Error, cx: &mut Context<'_>);
 }
 
@@ -207,8 +207,8 @@ impl<H: Handler + 'static> DynHandler for H {
         Handler::drained(self, of::<H>(session), cx);
     }
 
-    fn timeout(&mut self, session: &mut dyn Any, timer: TimerId, cx: &mut Context<'_>) {
-        Handler::timeout(self, of::<H>(session), timer, cx);
+    fn timer(&mut self, session: &mut dyn Any, timer: TimerId, cx: &mut Context<'_>) {
+        Handler::timer(self, of::<H>(session), timer, cx);
     }
 
     fn done(&mut self, session: &mut dyn Any, done: Done, cx: &mut Context<'_>) {
@@ -228,12 +228,12 @@ impl<H: Handler + 'static> DynHandler for H {
         Handler::console(self, line, cx);
     }
 
-    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
-        Handler::alarm(self, timer, cx);
+    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        Handler::service_timer(self, timer, cx);
     }
 
-    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
-        Handler::finished(self, done, cx);
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
+        Handler::service_done(self, done, cx);
     }
 
     fn connect_failed(&mut self, to: &Address, error: &io::Error, cx: &mut Context<'_>) {

@@ -1,4 +1,4 @@
-//! Listening sockets: how many are accepted in a turn, and what happens when descriptors run out.
+//! ListenerKind sockets: how many are accepted in a turn, and what happens when descriptors run out.
 //!
 //! Invariant: an edge is remembered until `accept` has said `WouldBlock`, so no waiting client is forgotten, whether the
 //! turn's budget ended or descriptors did. Who is over a limit or denied is accepted and closed at once, since leaving it in

@@ -22,8 +22,8 @@ use crate::state::Stop;
 pub(crate) struct Connector {
     pub(crate) options: SocketOptions,
     attempts: HashMap<Token, Attempt>,
-    /// Those of which the kernel has news.
-    news: Vec<Token>,
+    /// Those of which the kernel has ready.
+    ready: Vec<Token>,
 }
 
 #[derive(Debug)]
@@ -46,21 +46,21 @@ impl Connector {
     #[inline]
     pub(crate) fn wake(&mut self, token: Token) {
         if !self.attempts.is_empty() && self.attempts.contains_key(&token) {
-            self.news.push(token);
+            self.ready.push(token);
         }
     }
 
     /// Begins what handlers have asked for, and takes what has come about or failed one step further.
     pub(crate) fn work<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
-        if dispatcher.tables.stop >= Stop::Draining {
+        if dispatcher.state.stop >= Stop::Draining {
             // Who stops makes no new connections, and lets go of those that have not come about.
-            dispatcher.tables.wanted.clear();
+            dispatcher.state.pending_connects.clear();
             return self.attempts.clear();
         }
-        for token in std::mem::take(&mut self.news) {
+        for token in std::mem::take(&mut self.ready) {
             self.advance(token, dispatcher);
         }
-        for (to, service) in std::mem::take(&mut dispatcher.tables.wanted) {
+        for (to, service) in std::mem::take(&mut dispatcher.state.pending_connects) {
             match targets(&to) {
                 Ok(rest) => self.attempt(Attempt { to, service, rest }, None, dispatcher),
                 Err(error) => dispatcher.call(service, |handler, cx| handler.connect_failed(&to, &error, cx)),
@@ -83,7 +83,7 @@ impl Connector {
             };
             let place = (Phase::Connecting, attempt.service);
             let connection = begun.map(|stream| Connection::new(stream, peer, place));
-            match connection.and_then(|connection| dispatcher.tables.insert(connection)) {
+            match connection.and_then(|connection| dispatcher.state.insert(connection)) {
                 Ok(token) => {
                     self.attempts.insert(token, attempt);
                     return;
@@ -108,14 +108,14 @@ impl Connector {
 
     fn advance<H: Handler>(&mut self, token: Token, dispatcher: &mut Dispatcher<H>) {
         let Some(attempt) = self.attempts.remove(&token) else { return };
-        let Some(connection) = dispatcher.tables.connections.get_mut(token) else { return };
+        let Some(connection) = dispatcher.state.connections.get_mut(token) else { return };
         match connection.stream.is_connected() {
             Ok(true) => dispatcher.connected(token, attempt.to),
             Ok(false) => {
                 self.attempts.insert(token, attempt);
             }
             Err(error) => {
-                dispatcher.tables.kill(token);
+                dispatcher.state.kill(token);
                 self.attempt(attempt, Some(error), dispatcher);
             }
         }

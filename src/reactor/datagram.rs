@@ -12,7 +12,7 @@ use mio::{Interest, Registry, net};
 
 use crate::handler::{Handler, Source};
 use crate::reactor::dispatcher::Dispatcher;
-use crate::state::Tables;
+use crate::state::State;
 use crate::state::admission::{Admission, HostKey};
 use crate::state::rate::Bucket;
 
@@ -60,23 +60,23 @@ impl DatagramSocket {
 
     /// Serves what has arrived, within the turn's budget.
     pub(crate) fn serve<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>, rules: &Rules<'_>) {
-        for _ in 0..dispatcher.tables.limits.turn_datagrams {
+        for _ in 0..dispatcher.state.limits.turn_datagrams {
             if !self.may_read {
                 return;
             }
             match self.socket.recv_from(dispatcher.buffer()) {
                 Ok((count, from))
-                    if rules.answers(from) && self.sources.admit(from.ip(), &dispatcher.tables, rules.service) =>
+                    if rules.answers(from) && self.sources.admit(from.ip(), &dispatcher.state, rules.service) =>
                 {
                     let (mut sent, mut refused) = (0, 0);
                     let source = Source { address: from, listener: self.listener };
                     dispatcher.datagram((&source, rules.service), count, |answer| {
                         (sent, refused) = if self.send(answer, from) { (answer.len() as u64, 0) } else { (0, 1) };
                     });
-                    dispatcher.tables.stats.bytes_out += sent;
-                    dispatcher.tables.stats.datagrams_dropped += refused;
+                    dispatcher.state.stats.bytes_out += sent;
+                    dispatcher.state.stats.datagrams_dropped += refused;
                 }
-                Ok(_) => dispatcher.tables.stats.datagrams_dropped += 1,
+                Ok(_) => dispatcher.state.stats.datagrams_dropped += 1,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.may_read = false,
                 // Linux reports here what became of an earlier answer, for example that its port is closed.
                 Err(error) => log::debug!("udp:{}: {error}", self.local),
@@ -106,15 +106,15 @@ const SOURCES: usize = 4096;
 
 impl Sources {
     /// Whether one more datagram of this host is answered.
-    fn admit(&mut self, host: IpAddr, tables: &Tables, service: u16) -> bool {
-        let Some(rate) = &tables.services[usize::from(service)].limits.datagram_rate else { return true };
+    fn admit(&mut self, host: IpAddr, state: &State, service: u16) -> bool {
+        let Some(rate) = &state.services[usize::from(service)].limits.datagram_rate else { return true };
         if self.0.len() >= SOURCES {
-            self.0.retain(|_, bucket| !bucket.is_full(tables.now));
+            self.0.retain(|_, bucket| !bucket.is_full(state.now));
             if self.0.len() >= SOURCES {
                 self.0.clear();
             }
         }
-        self.0.entry(HostKey::of(host)).or_default().try_take(rate, tables.now)
+        self.0.entry(HostKey::of(host)).or_default().try_take(rate, state.now)
     }
 }
 
@@ -144,16 +144,15 @@ mod tests {
     fn each_host_is_answered_so_often_and_memory_is_bounded() {
         let rate = Rate { count: 10, per: Duration::from_secs(1), burst: 20 };
         let limits = Limits { datagram_rate: Some(rate), ..Limits::default() };
-        let mut tables = Tables::new(limits, None, Instant::now());
+        let mut state = State::new(limits, None, Instant::now());
         let mut sources = Sources::default();
         let host = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
-        let mut answered =
-            |tables: &Tables, number| (0..100).filter(|_| sources.admit(host(number), tables, 0)).count();
-        assert_eq!((answered(&tables, 1), answered(&tables, 2)), (20, 20));
-        tables.set_now(tables.now + Duration::from_secs(1));
-        assert_eq!(answered(&tables, 1), 10);
+        let mut answered = |state: &State, number| (0..100).filter(|_| sources.admit(host(number), state, 0)).count();
+        assert_eq!((answered(&state, 1), answered(&state, 2)), (20, 20));
+        state.set_now(state.now + Duration::from_secs(1));
+        assert_eq!(answered(&state, 1), 10);
         for number in 0..3 * SOURCES as u32 {
-            sources.admit(host(number), &tables, 0);
+            sources.admit(host(number), &state, 0);
         }
         assert!(sources.0.len() <= SOURCES);
     }

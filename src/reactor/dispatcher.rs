@@ -15,8 +15,8 @@ use crate::connection::{Connection, Phase};
 use crate::handler::context::Context;
 use crate::handler::{Closed, Handler, Origin, Source, Token, Via};
 use crate::net::Address;
-use crate::state::results::Ticket;
-use crate::state::{Due, Stop, Tables};
+use crate::state::results::Recipient;
+use crate::state::{State, Stop, TimerTarget};
 use crate::workers::Done;
 
 /// What the kernel, or its simulation, reports of a connection.
@@ -30,10 +30,10 @@ pub(crate) struct Edge {
     pub(crate) urgent: bool,
 }
 
-/// A handler, its sessions, and the tables that they act on.
+/// A handler, its sessions, and the state that they act on.
 pub(crate) struct Dispatcher<H: Handler> {
     pub(crate) handler: H,
-    pub(crate) tables: Tables,
+    pub(crate) state: State,
     sessions: SecondaryMap<Token, H::Session>,
     buffer: Box<[u8]>,
     /// The ready list of the last turn, kept for its memory.
@@ -41,16 +41,16 @@ pub(crate) struct Dispatcher<H: Handler> {
 }
 
 impl<H: Handler> Dispatcher<H> {
-    pub(crate) fn new(handler: H, tables: Tables) -> Self {
-        let buffer = vec![0; tables.limits.read_buffer].into_boxed_slice();
-        Dispatcher { handler, tables, sessions: SecondaryMap::new(), buffer, batch: Vec::new() }
+    pub(crate) fn new(handler: H, state: State) -> Self {
+        let buffer = vec![0; state.limits.read_buffer].into_boxed_slice();
+        Dispatcher { handler, state, sessions: SecondaryMap::new(), buffer, batch: Vec::new() }
     }
 
     /// Takes in a connection and opens its session. An error means that the poll refused it.
     pub(crate) fn open(&mut self, connection: Connection, listener: usize) -> std::io::Result<Token> {
         let peer = connection.peer;
-        let token = self.tables.insert(connection)?;
-        self.tables.stats.accepted += 1;
+        let token = self.state.insert(connection)?;
+        self.state.stats.accepted += 1;
         log::info!("{peer} connected ({} connections)", self.sessions.len() + 1);
         self.open_session(token, Via::Listener(listener));
         Ok(token)
@@ -58,7 +58,7 @@ impl<H: Handler> Dispatcher<H> {
 
     /// An outbound connection has come about.
     pub(crate) fn connected(&mut self, token: Token, to: Address) {
-        if let Some(connection) = self.tables.connections.get_mut(token) {
+        if let Some(connection) = self.state.connections.get_mut(token) {
             connection.phase = Phase::Open;
             self.open_session(token, Via::Connect(to));
             self.work(token);
@@ -66,22 +66,22 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     fn open_session(&mut self, token: Token, via: Via) {
-        let peer = self.tables.connections[token].peer;
-        let mut cx = Context::of_connection(&mut self.tables, token);
+        let peer = self.state.connections[token].peer;
+        let mut cx = Context::of_connection(&mut self.state, token);
         let session = self.handler.open(&Origin { token, peer, via }, &mut cx);
         cx.settle();
         self.sessions.insert(token, session);
-        if let Some(limit) = self.tables.limits_of(token).idle_timeout
-            && self.tables.connections[token].is_open()
+        if let Some(limit) = self.state.limits_of(token).idle_timeout
+            && self.state.connections[token].is_open()
         {
-            self.tables.set_deadline(token, limit);
+            self.state.set_deadline(token, limit);
         }
     }
 
     /// Notes an edge and serves the connection. An edge of a connection that is gone is counted and dropped.
     pub(crate) fn edge(&mut self, token: Token, edge: Edge) {
-        let Some(connection) = self.tables.connections.get_mut(token) else {
-            self.tables.stats.stale += 1;
+        let Some(connection) = self.state.connections.get_mut(token) else {
+            self.state.stats.stale += 1;
             return;
         };
         let flags = &mut connection.flags;
@@ -92,18 +92,18 @@ impl<H: Handler> Dispatcher<H> {
         }
         if edge.writable {
             flags.remove(Flags::BLOCKED);
-            self.tables.mark_dirty(token);
+            self.state.mark_dirty(token);
         }
         self.work(token);
     }
 
     /// Serves those who have something to do without a new edge.
     pub(crate) fn work_ready(&mut self) {
-        let mut batch = std::mem::replace(&mut self.tables.ready, std::mem::take(&mut self.batch));
+        let mut batch = std::mem::replace(&mut self.state.ready, std::mem::take(&mut self.batch));
         for token in batch.drain(..) {
-            if let Some(connection) = self.tables.connections.get_mut(token) {
+            if let Some(connection) = self.state.connections.get_mut(token) {
                 connection.flags.remove(Flags::READY);
-                self.tables.mark_dirty(token);
+                self.state.mark_dirty(token);
                 self.work(token);
             }
         }
@@ -111,7 +111,7 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     fn work(&mut self, token: Token) {
-        let Some(connection) = self.tables.connections.get(token) else { return };
+        let Some(connection) = self.state.connections.get(token) else { return };
         match connection.phase {
             Phase::Open => {
                 if connection.flags.intersects(Flags::OWES_HANDLER) {
@@ -127,14 +127,14 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Reads and hands over, until there is nothing more, the budget ends, or the output piles up.
     fn serve(&mut self, token: Token) {
-        let mut budget = self.tables.limits.turn_input;
+        let mut budget = self.state.limits.turn_input;
         loop {
-            let Some(connection) = self.tables.connections.get(token) else { return };
+            let Some(connection) = self.state.connections.get(token) else { return };
             let flags = connection.flags;
             if !connection.takes_input() {
                 return;
             }
-            if self.tables.stop >= Stop::Draining {
+            if self.state.stop >= Stop::Draining {
                 return self.finish_held(token);
             }
             if flags.contains(Flags::EOF) {
@@ -144,10 +144,10 @@ impl<H: Handler> Dispatcher<H> {
                 return;
             }
             if budget == 0 {
-                return self.tables.mark_ready(token);
+                return self.state.mark_ready(token);
             }
             let held = connection.inbox.as_ref().map_or(0, |inbox| inbox.len());
-            if held > 0 && held >= self.tables.limits_of(token).inbox {
+            if held > 0 && held >= self.state.limits_of(token).inbox {
                 // More would go beyond the limit: what is there has to be used first.
                 budget = 0;
                 self.deliver_held(token);
@@ -172,8 +172,8 @@ impl<H: Handler> Dispatcher<H> {
     #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
     #[inline(always)]
     fn receive(&mut self, token: Token) -> (usize, bool) {
-        let now = self.tables.nanos();
-        let Some(connection) = self.tables.connections.get_mut(token) else { return (0, true) };
+        let now = self.state.nanos();
+        let Some(connection) = self.state.connections.get_mut(token) else { return (0, true) };
         let flags = &mut connection.flags;
         match connection.stream.read(&mut self.buffer) {
             Ok(Received::Bytes(count)) => {
@@ -186,7 +186,7 @@ impl<H: Handler> Dispatcher<H> {
                 if connection.phase == Phase::Open {
                     connection.last_active = now;
                 }
-                self.tables.stats.bytes_in += count as u64;
+                self.state.stats.bytes_in += count as u64;
                 return (count, is_whole);
             }
             Ok(Received::Eof) => {
@@ -200,18 +200,18 @@ impl<H: Handler> Dispatcher<H> {
 
     #[cold]
     fn receive_failed(&mut self, token: Token, error: std::io::Error) {
-        match (error.kind(), self.tables.connections.get_mut(token)) {
+        match (error.kind(), self.state.connections.get_mut(token)) {
             (ErrorKind::Interrupted, _) => {}
             (ErrorKind::WouldBlock, Some(connection)) => {
                 connection.flags.remove(Flags::MAY_READ | Flags::DRAIN_FULLY);
             }
-            _ => self.tables.abort(token, Closed::Failed(error)),
+            _ => self.state.abort(token, Closed::Failed(error)),
         }
     }
 
     /// Shows the handler what was just read, behind what it had left.
     fn deliver_behind(&mut self, token: Token, count: usize) {
-        if let Some(inbox) = self.tables.connections.get_mut(token).and_then(|found| found.inbox.as_mut()) {
+        if let Some(inbox) = self.state.connections.get_mut(token).and_then(|found| found.inbox.as_mut()) {
             inbox.push(&self.buffer[..count]);
         }
         self.deliver_held(token);
@@ -221,14 +221,14 @@ impl<H: Handler> Dispatcher<H> {
     #[inline]
     fn deliver(&mut self, token: Token, count: usize) {
         let Some(session) = self.sessions.get_mut(token) else { return };
-        let mut cx = Context::of_connection(&mut self.tables, token);
+        let mut cx = Context::of_connection(&mut self.state, token);
         let used = self.handler.data(session, &mut self.buffer[..count], &mut cx);
         cx.settle();
         debug_assert!(used <= count, "the handler used {used} bytes of {count}");
         if used < count
-            && let Some(connection) = self.tables.connections.get_mut(token).filter(|found| found.is_open())
+            && let Some(connection) = self.state.connections.get_mut(token).filter(|found| found.is_open())
         {
-            let mut inbox = self.tables.pools.inboxes.take();
+            let mut inbox = self.state.pools.inboxes.take();
             inbox.push(&self.buffer[used..count]);
             connection.inbox = Some(inbox);
             self.close_if_stuck(token, used);
@@ -237,13 +237,13 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Shows the handler its unused input once more.
     fn deliver_held(&mut self, token: Token) {
-        let Some(mut inbox) = self.tables.connections.get_mut(token).and_then(|found| found.inbox.take()) else {
+        let Some(mut inbox) = self.state.connections.get_mut(token).and_then(|found| found.inbox.take()) else {
             return;
         };
         let used = self.show(token, &mut inbox);
-        match self.tables.connections.get_mut(token).filter(|found| found.is_open() && inbox.len() > 0) {
+        match self.state.connections.get_mut(token).filter(|found| found.is_open() && inbox.len() > 0) {
             Some(connection) => connection.inbox = Some(inbox),
-            None => return self.tables.pools.inboxes.give(inbox),
+            None => return self.state.pools.inboxes.give(inbox),
         }
         self.close_if_stuck(token, used);
     }
@@ -251,7 +251,7 @@ impl<H: Handler> Dispatcher<H> {
     fn show(&mut self, token: Token, inbox: &mut Inbox) -> usize {
         let Some(session) = self.sessions.get_mut(token) else { return 0 };
         let held = inbox.len();
-        let mut cx = Context::of_connection(&mut self.tables, token);
+        let mut cx = Context::of_connection(&mut self.state, token);
         let used = self.handler.data(session, inbox.bytes_mut(), &mut cx);
         cx.settle();
         debug_assert!(used <= held, "the handler used {used} bytes of {held}");
@@ -261,36 +261,36 @@ impl<H: Handler> Dispatcher<H> {
 
     /// A full inbox of which nothing is used, though there is room for the answer, can never go on.
     fn close_if_stuck(&mut self, token: Token, used: usize) {
-        let limit = self.tables.limits_of(token).inbox;
-        if let Some(connection) = self.tables.connections.get(token)
+        let limit = self.state.limits_of(token).inbox;
+        if let Some(connection) = self.state.connections.get(token)
             && let Some(inbox) = &connection.inbox
             && used == 0
             && inbox.len() >= limit
             && connection.takes_input()
         {
-            self.tables.close(token, Closed::InboxFull(limit));
+            self.state.close(token, Closed::InboxFull(limit));
         }
     }
 
     /// Output has drained: tells the handler, and shows it what it held back.
     fn tell_drained(&mut self, token: Token) {
-        let Some(connection) = self.tables.connections.get_mut(token) else { return };
+        let Some(connection) = self.state.connections.get_mut(token) else { return };
         if !connection.flags.take(Flags::TELL_DRAINED) {
             return;
         }
         connection.flags.insert(Flags::SHOW_AGAIN);
         let Some(session) = self.sessions.get_mut(token) else { return };
-        let mut cx = Context::of_connection(&mut self.tables, token);
+        let mut cx = Context::of_connection(&mut self.state, token);
         self.handler.drained(session, &mut cx);
         cx.settle();
     }
 
     /// Shows the handler what it held back, when it may go on. At the end of input that is [`finish_input`](Self::finish_input)'s.
     fn show_again(&mut self, token: Token) {
-        if let Some(connection) = self.tables.connections.get_mut(token).filter(|found| found.takes_input())
+        if let Some(connection) = self.state.connections.get_mut(token).filter(|found| found.takes_input())
             && connection.flags.take(Flags::SHOW_AGAIN)
             && !connection.flags.contains(Flags::EOF)
-            && self.tables.stop < Stop::Draining
+            && self.state.stop < Stop::Draining
         {
             self.deliver_held(token);
         }
@@ -298,13 +298,13 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Hands over what workers have done, within the turn's budget.
     pub(crate) fn take_results(&mut self) -> std::io::Result<()> {
-        self.tables.jobs.collect()?;
-        for _ in 0..self.tables.limits.turn_jobs {
-            let Some((ticket, done)) = self.tables.jobs.next() else { break };
-            self.tables.stats.results += 1;
-            match ticket {
-                Ticket::Session(token) => self.done(token, done),
-                Ticket::Service(service) => self.call(service, |handler, cx| handler.finished(done, cx)),
+        self.state.jobs.collect()?;
+        for _ in 0..self.state.limits.turn_jobs {
+            let Some((recipient, done)) = self.state.jobs.next() else { break };
+            self.state.stats.results += 1;
+            match recipient {
+                Recipient::Session(token) => self.done(token, done),
+                Recipient::Service(service) => self.call(service, |handler, cx| handler.service_done(done, cx)),
             }
         }
         Ok(())
@@ -312,55 +312,55 @@ impl<H: Handler> Dispatcher<H> {
 
     /// The job of a session is done: it gets the result, and then the input that waited for it.
     fn done(&mut self, token: Token, done: Done) {
-        let now = self.tables.nanos();
-        let connection = self.tables.connections.get_mut(token).filter(|found| found.is_open());
+        let now = self.state.nanos();
+        let connection = self.state.connections.get_mut(token).filter(|found| found.is_open());
         let (Some(connection), Some(session)) = (connection, self.sessions.get_mut(token)) else {
-            self.tables.stats.stale += 1;
+            self.state.stats.stale += 1;
             return;
         };
         connection.flags.remove(Flags::HAS_JOB);
         connection.flags.insert(Flags::SHOW_AGAIN);
         connection.last_active = now;
-        let mut cx = Context::of_connection(&mut self.tables, token);
+        let mut cx = Context::of_connection(&mut self.state, token);
         self.handler.done(session, done, &mut cx);
         cx.settle();
-        self.tables.mark_ready(token);
+        self.state.mark_ready(token);
     }
 
     /// Stopping: what was read before is still answered, no more is read, and then the session is over.
     fn finish_held(&mut self, token: Token) {
         self.deliver_held(token);
-        if self.tables.connections.get(token).is_some_and(Connection::takes_input) {
-            self.tables.close(token, Closed::Stopping);
+        if self.state.connections.get(token).is_some_and(Connection::takes_input) {
+            self.state.close(token, Closed::Stopping);
         }
     }
 
     /// The peer has ended: shows the rest for the last time, then says so, unless the output has piled up.
     fn finish_input(&mut self, token: Token) {
         self.deliver_held(token);
-        let Some(connection) = self.tables.connections.get_mut(token) else { return };
+        let Some(connection) = self.state.connections.get_mut(token) else { return };
         if !connection.takes_input() || connection.flags.contains(Flags::EOF_TOLD) {
             return;
         }
         connection.flags.insert(Flags::EOF_TOLD);
         if let Some(inbox) = connection.inbox.take() {
-            self.tables.pools.inboxes.give(inbox);
+            self.state.pools.inboxes.give(inbox);
         }
         let Some(session) = self.sessions.get_mut(token) else { return };
-        let mut cx = Context::of_connection(&mut self.tables, token);
+        let mut cx = Context::of_connection(&mut self.state, token);
         self.handler.eof(session, &mut cx);
         cx.settle();
     }
 
     /// Reads and forgets: the session is over, and unread input would turn the close into a reset.
     fn discard(&mut self, token: Token) {
-        let mut budget = self.tables.limits.turn_input;
+        let mut budget = self.state.limits.turn_input;
         let mut discarded = 0;
         loop {
-            let Some(connection) = self.tables.connections.get_mut(token) else { return };
+            let Some(connection) = self.state.connections.get_mut(token) else { return };
             let is_lingering = connection.phase == Phase::Lingering;
             // When stopping, whoever has sent nothing more is not waited for; only a read can tell.
-            let asks = self.tables.stop >= Stop::Draining && is_lingering && discarded == 0;
+            let asks = self.state.stop >= Stop::Draining && is_lingering && discarded == 0;
             if connection.phase == Phase::Dead
                 || !(connection.flags.contains(Flags::MAY_READ) || asks)
                 || connection.flags.contains(Flags::EOF)
@@ -368,38 +368,38 @@ impl<H: Handler> Dispatcher<H> {
                 return;
             }
             if budget == 0 {
-                return self.tables.mark_ready(token);
+                return self.state.mark_ready(token);
             }
             connection.flags.insert(Flags::MAY_READ);
             let (count, _) = self.receive(token);
             (budget, discarded) = (budget.saturating_sub(count), discarded + count);
-            let Some(connection) = self.tables.connections.get(token) else { return };
+            let Some(connection) = self.state.connections.get(token) else { return };
             if is_lingering
                 && (connection.flags.contains(Flags::EOF)
                     || asks && count == 0 && !connection.flags.contains(Flags::MAY_READ))
             {
-                return self.tables.kill(token);
+                return self.state.kill(token);
             }
         }
     }
 
     /// Calls what is due. A timer set meanwhile waits for the next turn, also one of no time at all.
     pub(crate) fn run_timers(&mut self) {
-        self.tables.timers.begin_round();
-        while let Some((id, due)) = self.tables.timers.pop_due(self.tables.now) {
-            self.tables.stats.timers_fired += 1;
+        self.state.timers.begin_round();
+        while let Some((id, due)) = self.state.timers.pop_due(self.state.now) {
+            self.state.stats.timers_fired += 1;
             match due {
-                Due::Deadline(token) => self.tables.deadline_due(token, id),
-                Due::Rest(token) => self.tables.end_rest(token),
-                Due::Alarm(service) => self.call(service, |handler, cx| handler.alarm(id, cx)),
-                Due::Session(token) => {
-                    let is_open = self.tables.connections.get(token).is_some_and(Connection::is_open);
+                TimerTarget::Deadline(token) => self.state.deadline_due(token, id),
+                TimerTarget::InputPause(token) => self.state.resume_input(token),
+                TimerTarget::Service(service) => self.call(service, |handler, cx| handler.service_timer(id, cx)),
+                TimerTarget::Session(token) => {
+                    let is_open = self.state.connections.get(token).is_some_and(Connection::is_open);
                     let Some(session) = self.sessions.get_mut(token).filter(|_| is_open) else {
-                        self.tables.stats.stale += 1;
+                        self.state.stats.stale += 1;
                         continue;
                     };
-                    let mut cx = Context::of_connection(&mut self.tables, token);
-                    self.handler.timeout(session, id, &mut cx);
+                    let mut cx = Context::of_connection(&mut self.state, token);
+                    self.handler.timer(session, id, &mut cx);
                     cx.settle();
                 }
             }
@@ -408,9 +408,9 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Hands a datagram to the handler, and its answer to `send`.
     pub(crate) fn datagram(&mut self, (source, service): (&Source, u16), count: usize, send: impl FnOnce(&[u8])) {
-        self.tables.outside = service;
-        self.tables.stats.bytes_in += count as u64;
-        let mut cx = Context::of_datagram(&mut self.tables);
+        self.state.current_service = service;
+        self.state.stats.bytes_in += count as u64;
+        let mut cx = Context::of_datagram(&mut self.state);
         self.handler.datagram(source, &mut self.buffer[..count], &mut cx);
         cx.answer(send);
     }
@@ -422,79 +422,79 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Calls the handler outside of any connection, for a service.
     pub(crate) fn call(&mut self, service: u16, call: impl FnOnce(&mut H, &mut Context<'_>)) {
-        self.tables.outside = service;
-        let mut cx = Context::of_nobody(&mut self.tables);
+        self.state.current_service = service;
+        let mut cx = Context::of_nobody(&mut self.state);
         call(&mut self.handler, &mut cx);
         cx.settle();
     }
 
     /// Calls the handler for something typed at the console.
     pub(crate) fn call_console(&mut self, call: impl FnOnce(&mut H, &mut Context<'_>)) {
-        self.tables.outside = 0;
-        let mut cx = Context::of_console(&mut self.tables);
+        self.state.current_service = 0;
+        let mut cx = Context::of_console(&mut self.state);
         call(&mut self.handler, &mut cx);
         cx.settle();
     }
 
     /// Flushes and buries in turn until both have nothing to do: what `closed` publishes is flushed, and flushing closes.
     /// Returns how many connections were buried.
-    pub(crate) fn flush_and_bury(&mut self) -> usize {
-        let mut buried = 0;
+    pub(crate) fn flush_and_reap(&mut self) -> usize {
+        let mut reaped = 0;
         loop {
-            self.tables.flush();
-            self.tables.enforce_memory_limit();
-            if self.tables.ended.is_empty() && self.tables.dead.is_empty() {
-                return buried;
+            self.state.flush();
+            self.state.enforce_memory_limit();
+            if self.state.ended.is_empty() && self.state.dead.is_empty() {
+                return reaped;
             }
-            buried += self.bury();
+            reaped += self.reap();
         }
     }
 
-    fn bury(&mut self) -> usize {
-        let (ended, dead) = (std::mem::take(&mut self.tables.ended), std::mem::take(&mut self.tables.dead));
+    fn reap(&mut self) -> usize {
+        let (ended, dead) = (std::mem::take(&mut self.state.ended), std::mem::take(&mut self.state.dead));
         for &token in &dead {
-            self.tables.leave_feed(token);
+            self.state.leave_feed(token);
         }
         for (token, why) in ended {
             let session = self.sessions.remove(token);
-            if let Some(connection) = self.tables.connections.get(token) {
-                self.tables.journal.closed(connection.peer, (&why, self.sessions.len()), self.tables.now);
+            if let Some(connection) = self.state.connections.get(token) {
+                self.state.peer_log.closed(connection.peer, (&why, self.sessions.len()), self.state.now);
             }
             if let Some(session) = session {
-                let service = self.tables.connections.get(token).map_or(0, |connection| connection.service);
+                let service = self.state.connections.get(token).map_or(0, |connection| connection.service);
                 self.call(service, |handler, cx| handler.closed(session, &why, cx));
             }
         }
         for &token in &dead {
-            self.tables.remove(token);
+            self.state.remove(token);
         }
         dead.len()
     }
 
-    /// Takes the wish to stop one step further: every session ends, and its connection is sent what it is owed. One that
+    /// Takes the wish to stop one step further: every session ends, and its connection is sent what it is pending. One that
     /// holds back input until its output has drained ends when it has answered that.
     pub(crate) fn begin_stop(&mut self) {
-        self.tables.stop = self.tables.stop.max(Stop::Draining);
-        for token in self.tables.connections.keys().collect::<Vec<_>>() {
-            self.tables.end_rest(token);
-            let holds_back = self.tables.connections.get(token).is_some_and(Connection::holds_back);
+        self.state.stop = self.state.stop.max(Stop::Draining);
+        for token in self.state.connections.keys().collect::<Vec<_>>() {
+            self.state.resume_input(token);
+            let holds_back = self.state.connections.get(token).is_some_and(Connection::holds_back);
             if !holds_back {
-                self.tables.close(token, Closed::Stopping);
+                self.state.close(token, Closed::Stopping);
             }
             // Those that linger already are looked at anew: a stopping server does not wait for who is quiet.
-            self.tables.mark_ready(token);
+            self.state.mark_ready(token);
         }
     }
 
     /// Drops every connection, and waits for no job any more. Returns how many were still owed something, and how many bytes.
     pub(crate) fn drop_all(&mut self) -> (usize, usize) {
-        let owed = self.tables.connections.values().map(|connection| connection.owed(&self.tables.feeds));
-        let unsent = owed.filter(|&bytes| bytes > 0).fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
-        for token in self.tables.connections.keys().collect::<Vec<_>>() {
-            self.tables.abort(token, Closed::Stopping);
+        let pending = self.state.connections.values().map(|connection| connection.pending(&self.state.feeds));
+        let unsent = pending.filter(|&bytes| bytes > 0).fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
+        for token in self.state.connections.keys().collect::<Vec<_>>() {
+            self.state.abort(token, Closed::Stopping);
         }
-        self.flush_and_bury();
-        self.tables.jobs.give_up();
+        self.flush_and_reap();
+        self.state.jobs.give_up();
         unsent
     }
 }

@@ -19,7 +19,7 @@ use mio::{Events, Poll, Waker};
 
 use crate::connection::stream::Stream;
 use crate::connection::{Connection, Phase};
-use crate::console::output::Printer;
+use crate::console::output::ConsoleOutput;
 use crate::console::{Console, Input};
 use crate::handler::{Handler, Peer, Token};
 use crate::net::{Listener, SocketOptions};
@@ -33,7 +33,7 @@ use crate::state::admission::Admission;
 use crate::state::limits::Limits;
 use crate::state::results::Jobs;
 use crate::state::service::Service;
-use crate::state::{Stop, Tables};
+use crate::state::{State, Stop};
 
 /// The reactor's own sources. A connection's token is at least 2^32, a listener's lies in between.
 const WAKER: mio::Token = mio::Token(0);
@@ -78,14 +78,14 @@ pub struct Reactor<H: Handler> {
     poll: Poll,
     events: Events,
     dispatcher: Dispatcher<H>,
-    listeners: Vec<Door>,
+    listeners: Vec<ListenerEntry>,
     admission: Admission,
     options: SocketOptions,
     connector: Connector,
     pause: Pause,
     console: Option<(Console, ConsoleMode)>,
     console_retry: Option<Instant>,
-    printer: Printer,
+    output: ConsoleOutput,
     signals: Option<Signals>,
     stopper: Stopper,
     stop_deadline: Option<Instant>,
@@ -94,14 +94,14 @@ pub struct Reactor<H: Handler> {
 
 /// A listener, and who may come in by it.
 #[derive(Debug)]
-struct Door {
-    listening: Listening,
+struct ListenerEntry {
+    listening: ListenerKind,
     admission: Admission,
     service: u16,
 }
 
 #[derive(Debug)]
-enum Listening {
+enum ListenerKind {
     Streams(Acceptor),
     Datagrams(DatagramSocket),
 }
@@ -116,12 +116,12 @@ impl<H: Handler> Reactor<H> {
         // A poll has room for one waker (mio's documentation of Waker), so other threads share it.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let stopper = Stopper::new(Arc::clone(&waker));
-        let mut tables = Tables::new(limits, Some(poll.registry().try_clone()?), Instant::now());
-        tables.jobs = Jobs::new(Some(waker));
+        let mut state = State::new(limits, Some(poll.registry().try_clone()?), Instant::now());
+        state.jobs = Jobs::new(Some(waker));
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
-            dispatcher: Dispatcher::new(handler, tables),
+            dispatcher: Dispatcher::new(handler, state),
             listeners: Vec::new(),
             admission: Admission::default(),
             options: SocketOptions::default(),
@@ -129,7 +129,7 @@ impl<H: Handler> Reactor<H> {
             pause: Pause::new(),
             console: None,
             console_retry: None,
-            printer: Printer::new(STDOUT),
+            output: ConsoleOutput::new(STDOUT),
             signals: None,
             stopper,
             stop_deadline: None,
@@ -151,16 +151,16 @@ impl<H: Handler> Reactor<H> {
         let listening = match Acceptor::new(listener, &self.options) {
             Ok(mut acceptor) => {
                 acceptor.register(registry, token)?;
-                Listening::Streams(acceptor)
+                ListenerKind::Streams(acceptor)
             }
             Err(socket) => {
                 let mut socket = DatagramSocket::new(socket, number)?;
                 socket.register(registry, token)?;
-                Listening::Datagrams(socket)
+                ListenerKind::Datagrams(socket)
             }
         };
-        let service = (self.dispatcher.tables.services.len() - 1) as u16;
-        self.listeners.push(Door { listening, admission: self.admission.clone(), service });
+        let service = (self.dispatcher.state.services.len() - 1) as u16;
+        self.listeners.push(ListenerEntry { listening, admission: self.admission.clone(), service });
         Ok(number)
     }
 
@@ -176,7 +176,7 @@ impl<H: Handler> Reactor<H> {
     /// # Panics
     /// When there are more than 65,536 services.
     pub fn begin_service(&mut self, limits: Limits) {
-        let services = &mut self.dispatcher.tables.services;
+        let services = &mut self.dispatcher.state.services;
         assert!(u16::try_from(services.len()).is_ok(), "no more than 65,536 services");
         services.push(Service::new(limits));
     }
@@ -193,7 +193,7 @@ impl<H: Handler> Reactor<H> {
     /// # Errors
     /// When the poll refuses it.
     pub fn open_console(&mut self, mode: ConsoleMode) -> io::Result<bool> {
-        let max_line = self.dispatcher.tables.limits.console_line;
+        let max_line = self.dispatcher.state.limits.console_line;
         let console = Console::open(self.poll.registry(), CONSOLE, max_line)?;
         self.console = console.map(|console| (console, mode));
         if self.console.is_none() && mode == ConsoleMode::Input {
@@ -219,15 +219,15 @@ impl<H: Handler> Reactor<H> {
     }
 
     /// Calls the handler outside of any connection, before the first turn: to connect, or to set an alarm.
-    pub fn start(&mut self, start: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
-        self.dispatcher.call(0, start);
+    pub fn with_context(&mut self, call: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
+        self.dispatcher.call(0, call);
     }
 
     /// Runs until stopped, and returns the handler.
     ///
     /// # Errors
     /// When the poll itself fails, which is a bug or the end of the system's memory, and when standard output cannot be
-    /// written to (a full disk) after [`Context::print`](crate::Context::print); that nobody reads it any more stops the
+    /// written to (a full disk) after [`Context::write_stdout`](crate::Context::write_stdout); that nobody reads it any more stops the
     /// reactor instead. When a worker panics, since its results will be missing. Nothing that a peer does is an error here.
     pub fn run(mut self) -> io::Result<H> {
         while self.turn()? {}
@@ -245,44 +245,44 @@ impl<H: Handler> Reactor<H> {
             result => result?,
         }
         let start = Instant::now();
-        self.dispatcher.tables.set_now(start);
-        self.clock.begin(&self.dispatcher.tables.stats);
+        self.dispatcher.state.set_now(start);
+        self.clock.begin(&self.dispatcher.state.stats);
         self.take_events();
         self.dispatcher.work_ready();
         self.dispatcher.take_results()?;
         self.dispatcher.run_timers();
         self.read_console();
         self.connector.work(&mut self.dispatcher);
-        let buried = self.dispatcher.flush_and_bury();
+        let reaped = self.dispatcher.flush_and_reap();
         // Accepting comes after burying, so that who leaves makes room for who comes in the same turn.
-        self.accept(buried);
+        self.accept(reaped);
         self.take_datagrams();
-        self.dispatcher.flush_and_bury();
+        self.dispatcher.flush_and_reap();
         self.step_stop();
-        self.printer.write(&mut self.dispatcher.tables, self.poll.registry())?;
-        let tables = &mut self.dispatcher.tables;
-        self.clock.end(&mut tables.stats, start.elapsed(), tables.limits.slow_turn);
+        self.output.write(&mut self.dispatcher.state, self.poll.registry())?;
+        let state = &mut self.dispatcher.state;
+        self.clock.end(&mut state.stats, start.elapsed(), state.limits.slow_turn);
         Ok(!self.has_stopped())
     }
 
     /// How long the poll may wait: not at all while something is ready, else until the next deadline.
     fn timeout(&mut self) -> Option<Duration> {
-        let tables = &mut self.dispatcher.tables;
-        let is_console_held = tables.is_console_held();
-        let is_paused = self.pause.is_on(tables.now);
+        let state = &mut self.dispatcher.state;
+        let is_console_paused = state.is_console_paused();
+        let is_paused = self.pause.is_on(state.now);
         let has_listener = self.listeners.iter().any(|door| match &door.listening {
-            Listening::Streams(acceptor) => acceptor.may_accept() && !is_paused,
-            Listening::Datagrams(socket) => socket.may_read(),
+            ListenerKind::Streams(acceptor) => acceptor.may_accept() && !is_paused,
+            ListenerKind::Datagrams(socket) => socket.may_read(),
         });
-        let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !is_console_held;
-        let has_requests = !tables.wanted.is_empty()
-            || tables.jobs.has_results()
-            || tables.stop == Stop::Requested
-            || self.printer.has_work(tables);
-        if !tables.ready.is_empty() || has_requests || has_listener || has_console {
+        let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !is_console_paused;
+        let has_requests = !state.pending_connects.is_empty()
+            || state.jobs.has_results()
+            || state.stop == Stop::Requested
+            || self.output.has_work(state);
+        if !state.ready.is_empty() || has_requests || has_listener || has_console {
             return Some(Duration::ZERO);
         }
-        let deadlines = [tables.timers.next_deadline(), self.pause.until(), self.console_retry, self.stop_deadline];
+        let deadlines = [state.timers.next_deadline(), self.pause.until(), self.console_retry, self.stop_deadline];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
@@ -302,10 +302,10 @@ impl<H: Handler> Reactor<H> {
                         console.wake();
                     }
                 }
-                STDOUT => self.printer.wake(),
+                STDOUT => self.output.wake(),
                 mio::Token(number) if number >> 32 == 0 => match self.listeners.get_mut(number - FIRST_LISTENER) {
-                    Some(Door { listening: Listening::Streams(acceptor), .. }) => acceptor.wake(),
-                    Some(Door { listening: Listening::Datagrams(socket), .. }) => socket.wake(),
+                    Some(ListenerEntry { listening: ListenerKind::Streams(acceptor), .. }) => acceptor.wake(),
+                    Some(ListenerEntry { listening: ListenerKind::Datagrams(socket), .. }) => socket.wake(),
                     None => {}
                 },
                 mio::Token(number) => {
@@ -319,14 +319,14 @@ impl<H: Handler> Reactor<H> {
 
     /// Hands over what the operator has typed, unless a peer has to read first what was typed for it.
     fn read_console(&mut self) {
-        let now = self.dispatcher.tables.now;
+        let now = self.dispatcher.state.now;
         let Some((console, mode)) = &mut self.console else { return };
         if self.console_retry.is_some_and(|at| at <= now) {
             self.console_retry = None;
             console.wake();
         }
-        let mut has_ended = self.dispatcher.tables.stop > Stop::Running;
-        while !has_ended && !self.dispatcher.tables.is_console_held() && console.is_ready() {
+        let mut has_ended = self.dispatcher.state.stop > Stop::Running;
+        while !has_ended && !self.dispatcher.state.is_console_paused() && console.is_ready() {
             let Some(input) = console.next_input() else { break };
             has_ended = input == Input::End;
             match (input, *mode) {
@@ -335,9 +335,9 @@ impl<H: Handler> Reactor<H> {
                     self.dispatcher.call_console(|handler, cx| handler.console(line, cx));
                 }
                 (Input::TooLong, ConsoleMode::Commands | ConsoleMode::Input) => {
-                    let limit = self.dispatcher.tables.limits.console_line;
+                    let limit = self.dispatcher.state.limits.console_line;
                     let text = format!("a line of over {limit} bytes at standard input was discarded");
-                    self.dispatcher.call_console(|_, cx| cx.tell(&text));
+                    self.dispatcher.call_console(|_, cx| cx.write_stderr(&text));
                 }
                 (Input::End, ConsoleMode::Commands | ConsoleMode::Input) => {
                     self.dispatcher.call_console(H::console_end);
@@ -345,7 +345,7 @@ impl<H: Handler> Reactor<H> {
             }
         }
         let retry = console.retry_after();
-        if has_ended || self.dispatcher.tables.stop > Stop::Running {
+        if has_ended || self.dispatcher.state.stop > Stop::Running {
             self.console = None;
         } else if self.console_retry.is_none() {
             self.console_retry = retry.and_then(|after| now.checked_add(after));
@@ -353,14 +353,16 @@ impl<H: Handler> Reactor<H> {
     }
 
     /// Lets in who waits, within each listener's budget.
-    fn accept(&mut self, buried: usize) {
-        let now = self.dispatcher.tables.now;
-        if buried > 0 {
+    fn accept(&mut self, reaped: usize) {
+        let now = self.dispatcher.state.now;
+        if reaped > 0 {
             self.pause.end();
         }
         for number in 0..self.listeners.len() {
-            for _ in 0..self.dispatcher.tables.limits.turn_accepts {
-                let Some(Door { listening: Listening::Streams(acceptor), .. }) = self.listeners.get_mut(number) else {
+            for _ in 0..self.dispatcher.state.limits.turn_accepts {
+                let Some(ListenerEntry { listening: ListenerKind::Streams(acceptor), .. }) =
+                    self.listeners.get_mut(number)
+                else {
                     break;
                 };
                 if !acceptor.may_accept() || self.pause.is_on(now) {
@@ -371,7 +373,7 @@ impl<H: Handler> Reactor<H> {
                     Accepted::Lost(error) => log::debug!("a client was lost: {error}"),
                     Accepted::Nobody => break,
                     Accepted::Exhausted(error) => {
-                        let until = now.checked_add(self.dispatcher.tables.limits.accept_retry);
+                        let until = now.checked_add(self.dispatcher.state.limits.accept_retry);
                         self.pause.begin(now, until, &error);
                     }
                 }
@@ -380,23 +382,23 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn admit_stream(&mut self, stream: Stream, peer: Peer, listener: usize) {
-        let Door { admission, service, .. } = &self.listeners[listener];
-        let tables = &mut self.dispatcher.tables;
-        let Some(refusal) = tables.services[usize::from(*service)].refusal(peer, admission) else {
+        let ListenerEntry { admission, service, .. } = &self.listeners[listener];
+        let state = &mut self.dispatcher.state;
+        let Some(refusal) = state.services[usize::from(*service)].refusal(peer, admission) else {
             let connection = Connection::new(stream, peer, (Phase::Open, *service));
             if let Err(error) = self.dispatcher.open(connection, listener) {
-                let tables = &mut self.dispatcher.tables;
-                tables.journal.lost(peer, &error, tables.now);
+                let state = &mut self.dispatcher.state;
+                state.peer_log.lost(peer, &error, state.now);
             }
             return;
         };
-        tables.stats.note_refusal(refusal);
-        tables.journal.refused(peer, refusal, tables.now);
+        state.stats.note_refusal(refusal);
+        state.peer_log.refused(peer, refusal, state.now);
     }
 
     fn take_datagrams(&mut self) {
-        let sockets = |door: &Door| {
-            if let Listening::Datagrams(socket) = &door.listening {
+        let sockets = |door: &ListenerEntry| {
+            if let ListenerKind::Datagrams(socket) = &door.listening {
                 Some((socket.port(), socket.may_read()))
             } else {
                 None
@@ -406,8 +408,8 @@ impl<H: Handler> Reactor<H> {
             return;
         }
         let own_ports: Vec<u16> = self.listeners.iter().filter_map(sockets).map(|(port, _)| port).collect();
-        for Door { listening, admission, service } in &mut self.listeners {
-            if let Listening::Datagrams(socket) = listening {
+        for ListenerEntry { listening, admission, service } in &mut self.listeners {
+            if let ListenerKind::Datagrams(socket) = listening {
                 socket.serve(&mut self.dispatcher, &Rules { admission, own_ports: &own_ports, service: *service });
             }
         }
@@ -416,29 +418,29 @@ impl<H: Handler> Reactor<H> {
     /// Takes a wish to stop one step further.
     fn step_stop(&mut self) {
         let Signalled { stops, hang_ups, wants_stats } = self.signals.as_mut().map(Signals::take).unwrap_or_default();
-        let tables = &mut self.dispatcher.tables;
+        let state = &mut self.dispatcher.state;
         if wants_stats {
-            tables.stats().log();
+            state.stats().log();
         }
         // A terminal that closes ends the input and sends SIGHUP, in any order: one wish, said twice.
-        let hang_ups = if tables.stop == Stop::Running { hang_ups.min(1) } else { 0 };
-        tables.stop = match (tables.stop, self.stopper.take() + stops + hang_ups) {
+        let hang_ups = if state.stop == Stop::Running { hang_ups.min(1) } else { 0 };
+        state.stop = match (state.stop, self.stopper.take() + stops + hang_ups) {
             (stop, 0) => stop,
             (Stop::Running | Stop::Requested, 1) => Stop::Requested,
             _ => Stop::Now,
         };
-        match tables.stop {
+        match state.stop {
             Stop::Running => {}
             Stop::Requested => {
-                self.stop_deadline = tables.now.checked_add(tables.limits.drain);
+                self.stop_deadline = state.now.checked_add(state.limits.drain);
                 self.listeners.clear();
                 self.console = None;
                 self.dispatcher.begin_stop();
-                self.dispatcher.flush_and_bury();
+                self.dispatcher.flush_and_reap();
             }
             Stop::Draining => {
                 // The time is for connections: whoever reads our output may take all the time there is.
-                if self.stop_deadline.take_if(|deadline| *deadline <= tables.now).is_some() {
+                if self.stop_deadline.take_if(|deadline| *deadline <= state.now).is_some() {
                     self.end_now();
                 }
             }
@@ -448,12 +450,12 @@ impl<H: Handler> Reactor<H> {
 
     /// Whether nobody is owed anything any more, or nobody is to be waited for.
     fn has_stopped(&self) -> bool {
-        let tables = &self.dispatcher.tables;
-        match tables.stop {
+        let state = &self.dispatcher.state;
+        match state.stop {
             Stop::Running | Stop::Requested => false,
             Stop::Draining => {
-                let has_printed = tables.printed.len() == 0 || !self.printer.is_open();
-                tables.connections.is_empty() && tables.jobs.is_idle() && has_printed
+                let has_printed = state.stdout.len() == 0 || !self.output.is_open();
+                state.connections.is_empty() && state.jobs.is_idle() && has_printed
             }
             Stop::Now => true,
         }

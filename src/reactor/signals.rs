@@ -15,13 +15,13 @@ use signal_hook_mio::v1_0::Signals as SignalSource;
 /// Once asked, the reactor drains; asked again, it ends at once.
 #[derive(Clone, Debug)]
 pub struct Stopper {
-    wishes: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
     waker: Arc<Waker>,
 }
 
 impl Stopper {
     pub(crate) fn new(waker: Arc<Waker>) -> Self {
-        Stopper { wishes: Arc::default(), waker }
+        Stopper { requests: Arc::default(), waker }
     }
 
     /// Asks to stop.
@@ -29,13 +29,13 @@ impl Stopper {
     /// # Errors
     /// When the reactor cannot be woken, which only happens when it is out of memory.
     pub fn stop(&self) -> io::Result<()> {
-        self.wishes.fetch_add(1, Ordering::Release);
+        self.requests.fetch_add(1, Ordering::Release);
         self.waker.wake()
     }
 
     /// The number of wishes since the last look.
     pub(crate) fn take(&self) -> usize {
-        self.wishes.swap(0, Ordering::Acquire)
+        self.requests.swap(0, Ordering::Acquire)
     }
 }
 
@@ -43,7 +43,7 @@ impl Stopper {
 pub(crate) struct Signals {
     source: SignalSource,
     /// Looking costs a system call, so it is done only after an edge.
-    has_news: bool,
+    is_ready: bool,
 }
 
 impl Signals {
@@ -55,18 +55,18 @@ impl Signals {
         }
         let mut source = SignalSource::new(signals)?;
         registry.register(&mut source, token, Interest::READABLE)?;
-        Ok(Signals { source, has_news: false })
+        Ok(Signals { source, is_ready: false })
     }
 
     /// An edge: there was a signal.
     pub(crate) fn wake(&mut self) {
-        self.has_news = true;
+        self.is_ready = true;
     }
 
     /// What came since the last look.
     pub(crate) fn take(&mut self) -> Signalled {
         let mut signalled = Signalled::default();
-        if std::mem::take(&mut self.has_news) {
+        if std::mem::take(&mut self.is_ready) {
             for signal in self.source.pending() {
                 match signal {
                     SIGHUP => signalled.hang_ups += 1,

@@ -92,7 +92,7 @@ fn transcript<H: Handler>(handler: H, input: &[u8], way: Way) -> Transcript {
     for piece in pieces(input, way) {
         sim.send(peer, piece);
         sim.run();
-        printed.extend(sim.printed());
+        printed.extend(sim.stdout());
     }
     sim.shut_down(peer);
     let mut received = Vec::new();
@@ -101,8 +101,8 @@ fn transcript<H: Handler>(handler: H, input: &[u8], way: Way) -> Transcript {
     }
     sim.resume(peer);
     received.extend(sim.received(peer));
-    printed.extend(sim.printed());
-    Transcript { received, ending: sim.ending(peer), told: sim.told(), printed }
+    printed.extend(sim.stdout());
+    Transcript { received, ending: sim.ending(peer), told: sim.stderr(), printed }
 }
 
 fn pieces(input: &[u8], way: Way) -> Vec<&[u8]> {

@@ -31,7 +31,7 @@ use crate::reactor::dispatcher::{Dispatcher, Edge};
 use crate::state::limits::Limits;
 use crate::state::service::Service;
 use crate::state::stats::Stats;
-use crate::state::{Stop, Tables};
+use crate::state::{State, Stop};
 
 pub use crate::connection::pipe::Ending;
 use crate::connection::pipe::{PeerEnd, pipe};
@@ -45,7 +45,7 @@ pub struct SimPeer(usize);
 const MOST_TURNS: usize = 1_000_000;
 
 /// The time of day when a simulation begins: noon of 1 January 2000, UTC.
-const WALL_AT_START: Duration = Duration::from_secs(946_728_000);
+const SYSTEM_TIME_AT_START: Duration = Duration::from_secs(946_728_000);
 
 /// A handler among simulated peers.
 pub struct Sim<H: Handler> {
@@ -66,10 +66,10 @@ impl<H: Handler> Sim<H> {
 
     /// A simulation with these limits. `max_connections` is the acceptor's and has no meaning here.
     pub fn with_limits(handler: H, limits: Limits) -> Self {
-        let mut tables = Tables::new(limits, None, Instant::now());
-        tables.wall_at_origin = Some(SystemTime::UNIX_EPOCH + WALL_AT_START);
+        let mut state = State::new(limits, None, Instant::now());
+        state.system_time_at_origin = Some(SystemTime::UNIX_EPOCH + SYSTEM_TIME_AT_START);
         Sim {
-            dispatcher: Dispatcher::new(handler, tables),
+            dispatcher: Dispatcher::new(handler, state),
             peers: Vec::new(),
             touched: Vec::new(),
             stop_deadline: None,
@@ -77,9 +77,9 @@ impl<H: Handler> Sim<H> {
         }
     }
 
-    /// Calls the handler outside of any connection, as [`Reactor::start`](crate::Reactor::start) does.
-    pub fn start(&mut self, start: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
-        self.dispatcher.call(0, start);
+    /// Calls the handler outside of any connection, as [`Reactor::with_context`](crate::Reactor::with_context) does.
+    pub fn with_context(&mut self, call: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
+        self.dispatcher.call(0, call);
     }
 
     /// A peer connects. It reads everything at once, until told otherwise. A server that is stopping lets nobody in.
@@ -90,7 +90,7 @@ impl<H: Handler> Sim<H> {
     /// Begins a service with limits of its own, as [`Reactor::begin_service`](crate::Reactor::begin_service) does. Its
     /// clients come by [`connect_to`](Self::connect_to).
     pub fn begin_service(&mut self, limits: Limits) {
-        self.dispatcher.tables.services.push(Service::new(limits));
+        self.dispatcher.state.services.push(Service::new(limits));
     }
 
     /// As [`connect`](Self::connect), to the service of this number; the first one is 0.
@@ -99,7 +99,7 @@ impl<H: Handler> Sim<H> {
     /// When there is no such service.
     pub fn connect_to(&mut self, service: u16) -> SimPeer {
         let (peer, stream) = self.new_peer();
-        if self.dispatcher.tables.stop >= Stop::Draining {
+        if self.dispatcher.state.stop >= Stop::Draining {
             return peer;
         }
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + peer.0 as u16 % 50_000)));
@@ -191,22 +191,22 @@ impl<H: Handler> Sim<H> {
     /// Lets time pass. Every timer on the way fires at its own time.
     pub fn advance(&mut self, duration: Duration) {
         self.run();
-        let until = self.dispatcher.tables.now + duration;
+        let until = self.dispatcher.state.now + duration;
         loop {
-            let timers = self.dispatcher.tables.timers.next_deadline();
+            let timers = self.dispatcher.state.timers.next_deadline();
             let next = [timers, self.stop_deadline].into_iter().flatten().min();
             match next.filter(|&at| at <= until) {
-                Some(at) => self.dispatcher.tables.set_now(at.max(self.dispatcher.tables.now)),
+                Some(at) => self.dispatcher.state.set_now(at.max(self.dispatcher.state.now)),
                 None => break,
             }
-            if self.stop_deadline.is_some_and(|at| at <= self.dispatcher.tables.now) {
+            if self.stop_deadline.is_some_and(|at| at <= self.dispatcher.state.now) {
                 self.stop_deadline = None;
                 self.dispatcher.drop_all();
             }
             self.turn();
             self.run();
         }
-        self.dispatcher.tables.set_now(until);
+        self.dispatcher.state.set_now(until);
     }
 
     /// Workers finish nothing from now on. Without this, a job is done in the turn that it was offloaded in.
@@ -221,10 +221,10 @@ impl<H: Handler> Sim<H> {
     }
 
     /// Sets the time of day. It then passes with [`advance`](Self::advance); a simulation begins at noon of 1 January 2000, UTC.
-    pub fn set_wall(&mut self, time: SystemTime) {
+    pub fn set_system_time(&mut self, time: SystemTime) {
         self.run();
-        let passed = Duration::from_nanos(self.dispatcher.tables.nanos());
-        self.dispatcher.tables.wall_at_origin = time.checked_sub(passed).or(Some(time));
+        let passed = Duration::from_nanos(self.dispatcher.state.nanos());
+        self.dispatcher.state.system_time_at_origin = time.checked_sub(passed).or(Some(time));
     }
 
     /// The operator types a line.
@@ -240,17 +240,17 @@ impl<H: Handler> Sim<H> {
     }
 
     /// What the operator was told since the last look.
-    pub fn told(&mut self) -> String {
+    pub fn stderr(&mut self) -> String {
         self.run();
-        self.dispatcher.tables.told.drain(..).map(|note| note.text).collect()
+        self.dispatcher.state.stderr.drain(..).map(|note| note.text).collect()
     }
 
     /// What was written to standard output since the last look.
-    pub fn printed(&mut self) -> Vec<u8> {
+    pub fn stdout(&mut self) -> Vec<u8> {
         self.run();
-        let printed = self.dispatcher.tables.printed.unsent().to_vec();
-        self.dispatcher.tables.printed.clear();
-        self.dispatcher.tables.printed_some();
+        let printed = self.dispatcher.state.stdout.unsent().to_vec();
+        self.dispatcher.state.stdout.clear();
+        self.dispatcher.state.stdout_drained();
         self.run();
         printed
     }
@@ -267,16 +267,16 @@ impl<H: Handler> Sim<H> {
     }
 
     /// The addresses that the handler asked to be connected to, since the last look.
-    pub fn wanted(&mut self) -> Vec<Address> {
+    pub fn pending_connects(&mut self) -> Vec<Address> {
         self.run();
-        std::mem::take(&mut self.dispatcher.tables.wanted).into_iter().map(|(to, _)| to).collect()
+        std::mem::take(&mut self.dispatcher.state.pending_connects).into_iter().map(|(to, _)| to).collect()
     }
 
     /// An outbound connection comes about.
     pub fn connected(&mut self, to: Address) -> SimPeer {
         let (peer, stream) = self.new_peer();
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
-        if let Ok(token) = self.dispatcher.tables.insert(Connection::new(stream, address, (Phase::Connecting, 0))) {
+        if let Ok(token) = self.dispatcher.state.insert(Connection::new(stream, address, (Phase::Connecting, 0))) {
             self.peers[peer.0].0 = token;
             self.dispatcher.connected(token, to);
         }
@@ -290,27 +290,27 @@ impl<H: Handler> Sim<H> {
 
     /// Asks the server to stop, as a signal would: the first wish drains, the second ends at once.
     pub fn stop(&mut self) {
-        let stop = &mut self.dispatcher.tables.stop;
+        let stop = &mut self.dispatcher.state.stop;
         *stop = if *stop == Stop::Running { Stop::Requested } else { Stop::Now };
     }
 
     /// Whether the server has stopped: asked to, and no connection or job left.
     pub fn is_stopped(&mut self) -> bool {
         self.run();
-        let tables = &self.dispatcher.tables;
-        tables.stop >= Stop::Draining && tables.connections.is_empty() && tables.jobs.is_idle()
+        let state = &self.dispatcher.state;
+        state.stop >= Stop::Draining && state.connections.is_empty() && state.jobs.is_idle()
     }
 
     /// The figures.
     pub fn stats(&mut self) -> Stats {
         self.run();
-        self.dispatcher.tables.stats()
+        self.dispatcher.state.stats()
     }
 
     /// The timers that are armed: sessions', alarms, and the reactor's own.
     pub fn timers(&mut self) -> usize {
         self.run();
-        self.dispatcher.tables.timers.len()
+        self.dispatcher.state.timers.len()
     }
 
     /// The handler.
@@ -336,14 +336,14 @@ impl<H: Handler> Sim<H> {
 
     /// Whether there is something to do at this time: what makes the reactor's poll return at once.
     fn has_work(&self) -> bool {
-        let tables = &self.dispatcher.tables;
+        let state = &self.dispatcher.state;
         !self.touched.is_empty()
-            || !tables.ready.is_empty()
-            || tables.jobs.has_results()
-            || tables.jobs.has_work_here() && !self.holds_jobs
-            || tables.stop == Stop::Requested
-            || tables.stop == Stop::Now && !tables.connections.is_empty()
-            || tables.timers.next_deadline().is_some_and(|at| at <= tables.now)
+            || !state.ready.is_empty()
+            || state.jobs.has_results()
+            || state.jobs.has_work_here() && !self.holds_jobs
+            || state.stop == Stop::Requested
+            || state.stop == Stop::Now && !state.connections.is_empty()
+            || state.timers.next_deadline().is_some_and(|at| at <= state.now)
     }
 
     /// One turn, with the steps and their order as in the reactor.
@@ -357,21 +357,21 @@ impl<H: Handler> Sim<H> {
         }
         self.dispatcher.work_ready();
         if !self.holds_jobs {
-            self.dispatcher.tables.jobs.work_here();
+            self.dispatcher.state.jobs.work_here();
         }
         // Nothing fails here: a job that panics does so on this thread.
         let _ = self.dispatcher.take_results();
         self.dispatcher.run_timers();
-        self.dispatcher.flush_and_bury();
-        if self.dispatcher.tables.stop == Stop::Requested {
-            self.stop_deadline = self.dispatcher.tables.now.checked_add(self.dispatcher.tables.limits.drain);
+        self.dispatcher.flush_and_reap();
+        if self.dispatcher.state.stop == Stop::Requested {
+            self.stop_deadline = self.dispatcher.state.now.checked_add(self.dispatcher.state.limits.drain);
             self.dispatcher.begin_stop();
         }
-        if self.dispatcher.tables.stop == Stop::Now {
+        if self.dispatcher.state.stop == Stop::Now {
             self.stop_deadline = None;
             self.dispatcher.drop_all();
         }
-        self.dispatcher.flush_and_bury();
+        self.dispatcher.flush_and_reap();
     }
 }
 

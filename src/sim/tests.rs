@@ -118,11 +118,11 @@ where
         self.call(*who, Call::Drained, cx);
     }
 
-    fn timeout(&mut self, who: &mut usize, timer: TimerId, cx: &mut Context<'_>) {
+    fn timer(&mut self, who: &mut usize, timer: TimerId, cx: &mut Context<'_>) {
         self.call(*who, Call::Timeout(timer), cx);
     }
 
-    fn alarm(&mut self, _: TimerId, cx: &mut Context<'_>) {
+    fn service_timer(&mut self, _: TimerId, cx: &mut Context<'_>) {
         self.call(NOBODY, Call::Alarm, cx);
     }
 

@@ -9,14 +9,14 @@ use crate::connection::Phase;
 use crate::handler::{Closed, Token};
 use crate::state::limits::Limits;
 use crate::state::timer::TimerId;
-use crate::state::{Due, Stop, Tables};
+use crate::state::{State, Stop, TimerTarget};
 
-impl Tables {
+impl State {
     /// Replaces the reactor's own deadline of a connection.
     pub(crate) fn set_deadline(&mut self, token: Token, after: Duration) {
         let Some(deadline) = self.now.checked_add(after) else { return };
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let new = self.timers.set(deadline, Due::Deadline(token));
+        let new = self.timers.set(deadline, TimerTarget::Deadline(token));
         if let Some(old) = connection.deadline.replace(new) {
             self.timers.cancel(old);
         }
@@ -51,7 +51,7 @@ impl Tables {
         if let Some(left) = limit.checked_sub(quiet).filter(|left| !left.is_zero()) {
             return self.set_deadline(token, left);
         }
-        self.journal.stuck(connection.peer, (connection.owed(&self.feeds), limit), self.now);
+        self.peer_log.stuck(connection.peer, (connection.pending(&self.feeds), limit), self.now);
         self.kill(token);
     }
 
@@ -67,8 +67,8 @@ impl Tables {
             && since > 0
         {
             let left = limit.saturating_sub(Duration::from_nanos(now - since));
-            if left.is_zero() && connection.has_output_of_others(&self.feeds) {
-                let queued = connection.owed_by_others(&self.feeds);
+            if left.is_zero() && connection.has_output_from_others(&self.feeds) {
+                let queued = connection.pending_from_others(&self.feeds);
                 return self.abort(token, Closed::QueueStalled { queued, limit });
             }
             // What is stuck may be answers to itself only, or what was typed for it: that may last.

@@ -6,25 +6,25 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 
-use crate::connection::feed::{Feed, FeedId, Follower, Seat, Segment};
+use crate::connection::feed::{Feed, FeedId, Follower, FollowerRef, Segment};
 use crate::connection::flags::Flags;
 use crate::connection::{Flush, Phase};
 use crate::handler::{Closed, Token};
-use crate::state::{Cause, Tables, interest, kernel_token};
+use crate::state::{OutputSource, State, interest, kernel_token};
 
-impl Tables {
+impl State {
     /// Queues output for an open connection, in its exact place; others are passed over.
-    pub(crate) fn queue(&mut self, token: Token, bytes: &[u8], cause: Cause) {
+    pub(crate) fn queue(&mut self, token: Token, bytes: &[u8], source: OutputSource) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) || bytes.is_empty() {
             return;
         }
         self.queued += bytes.len();
         let outbox = connection.outbox.get_or_insert_with(|| self.pools.outboxes.take());
-        match cause {
-            Cause::Own => outbox.push(bytes),
-            Cause::Others => outbox.push_others(bytes),
-            Cause::Console => outbox.push_console(bytes),
+        match source {
+            OutputSource::Own => outbox.push(bytes),
+            OutputSource::Others => outbox.push_others(bytes),
+            OutputSource::Console => outbox.push_console(bytes),
         }
         let others = outbox.others();
         if let Some((end, follower)) = connection.follower_mut(&mut self.feeds) {
@@ -33,12 +33,12 @@ impl Tables {
         }
         let service = usize::from(connection.service);
         self.mark_dirty(token);
-        if let (Cause::Others, Some(limit)) = (cause, self.services[service].limits.max_queue)
+        if let (OutputSource::Others, Some(limit)) = (source, self.services[service].limits.max_queue)
             && others > limit
         {
             self.enforce_queue_limit(token, limit);
         }
-        if cause == Cause::Others {
+        if source == OutputSource::Others {
             self.note_stall(token);
         }
     }
@@ -62,7 +62,7 @@ impl Tables {
         let now = self.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return false };
         if !connection.may_write(&self.feeds) {
-            self.queue(token, bytes, Cause::Own);
+            self.queue(token, bytes, OutputSource::Own);
             return false;
         }
         match connection.stream.write(bytes) {
@@ -86,7 +86,7 @@ impl Tables {
             return self.queue_rest(token, pieces, written);
         }
         for piece in pieces {
-            self.queue(token, piece, Cause::Own);
+            self.queue(token, piece, OutputSource::Own);
         }
     }
 
@@ -110,8 +110,8 @@ impl Tables {
             return;
         }
         let from_head = sent.min(head.len());
-        self.queue(token, &head[from_head..], Cause::Own);
-        self.queue(token, &tail[sent - from_head..], Cause::Own);
+        self.queue(token, &head[from_head..], OutputSource::Own);
+        self.queue(token, &tail[sent - from_head..], OutputSource::Own);
         if is_refused {
             self.wait_for_writable(token);
         }
@@ -138,9 +138,10 @@ impl Tables {
             return;
         }
         let alive = self.connections.iter().filter(|(_, found)| found.phase != Phase::Dead);
-        let owed = alive.map(|(token, found)| (token, found.owed(&self.feeds)));
-        if let Some((token, owed)) = owed.max_by_key(|&(_, owed)| owed).filter(|&(_, owed)| owed > 0) {
-            self.abort(token, Closed::MemoryFull { owed, limit });
+        let pending = alive.map(|(token, found)| (token, found.pending(&self.feeds)));
+        if let Some((token, pending)) = pending.max_by_key(|&(_, pending)| pending).filter(|&(_, pending)| pending > 0)
+        {
+            self.abort(token, Closed::MemoryFull { pending, limit });
         }
     }
 
@@ -214,7 +215,7 @@ impl Tables {
         if !connection.flags.contains(Flags::BLOCKED) || !connection.is_open() {
             return;
         }
-        let has_others = connection.has_output_of_others(&self.feeds);
+        let has_others = connection.has_output_from_others(&self.feeds);
         let service = usize::from(connection.service);
         if let Some(limit) = self.services[service].limits.queue_time
             && has_others
@@ -241,10 +242,10 @@ impl Tables {
         }
         if connection.phase != Phase::Flushing {
             // The feed may have kept its log only for this follower.
-            if let Some(seat) = connection.seat
-                && !self.feeds[seat.feed].log.is_empty()
+            if let Some(follower_ref) = connection.follower_ref
+                && !self.feeds[follower_ref.feed].log.is_empty()
             {
-                self.mark_feed_dirty(seat.feed);
+                self.mark_feed_dirty(follower_ref.feed);
             }
             return;
         }
@@ -331,15 +332,15 @@ impl Tables {
 
     /// Whether a feed has a follower other than this connection.
     pub(crate) fn has_followers_beside(&self, id: FeedId, token: Token) -> bool {
-        let seat = self.connections.get(token).and_then(|connection| connection.seat);
-        let own = usize::from(seat.is_some_and(|seat| seat.feed == id));
+        let follower_ref = self.connections.get(token).and_then(|connection| connection.follower_ref);
+        let own = usize::from(follower_ref.is_some_and(|follower_ref| follower_ref.feed == id));
         self.feeds[id].followers.len() > own
     }
 
     /// What is published next to this feed is not for its own publisher.
     pub(crate) fn skip_own(&mut self, token: Token, id: FeedId, length: usize) {
         if let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open())
-            && connection.seat.is_some_and(|seat| seat.feed == id)
+            && connection.follower_ref.is_some_and(|follower_ref| follower_ref.feed == id)
             && let Some((end, follower)) = connection.follower_mut(&mut self.feeds)
         {
             follower.lend(|| self.pools.splices.take());
@@ -360,16 +361,16 @@ impl Tables {
             follower.lend(|| self.pools.splices.take());
             follower.splice_own(feed.log.end(), connection.queued());
         }
-        connection.seat = Some(Seat { feed: id, position: feed.followers.len() as u32 });
+        connection.follower_ref = Some(FollowerRef { feed: id, position: feed.followers.len() as u32 });
         feed.followers.push(follower);
     }
 
     /// Makes a connection follow nothing. What it had not received yet stays owed to it.
     pub(crate) fn unfollow(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let Some(seat) = connection.seat else { return };
-        let Feed { log, followers, .. } = &self.feeds[seat.feed];
-        let follower = &followers[seat.position as usize];
+        let Some(follower_ref) = connection.follower_ref else { return };
+        let Feed { log, followers, .. } = &self.feeds[follower_ref.feed];
+        let follower = &followers[follower_ref.position as usize];
         // Who is dead is owed nothing, and its place in the log may be forgotten already.
         if connection.phase != Phase::Dead && !follower.is_caught_up(log.end()) {
             let mut whole = self.pools.outboxes.take();
@@ -392,16 +393,19 @@ impl Tables {
 
     /// Takes a connection off its feed's list; what it had not received is forgotten.
     pub(crate) fn leave_feed(&mut self, token: Token) {
-        let Some(seat) = self.connections.get_mut(token).and_then(|connection| connection.seat.take()) else { return };
-        let feed = &mut self.feeds[seat.feed];
-        let splices = feed.remove(seat.position as usize).into_splices();
-        if let Some(moved) = feed.followers.get(seat.position as usize) {
-            self.connections[moved.token].seat = Some(seat);
+        let Some(follower_ref) = self.connections.get_mut(token).and_then(|connection| connection.follower_ref.take())
+        else {
+            return;
+        };
+        let feed = &mut self.feeds[follower_ref.feed];
+        let splices = feed.remove(follower_ref.position as usize).into_splices();
+        if let Some(moved) = feed.followers.get(follower_ref.position as usize) {
+            self.connections[moved.token].follower_ref = Some(follower_ref);
         }
         if let Some(splices) = splices {
             self.pools.splices.give(splices);
         }
         // What only this follower still needed can go: flushing finds that out.
-        self.mark_feed_dirty(seat.feed);
+        self.mark_feed_dirty(follower_ref.feed);
     }
 }

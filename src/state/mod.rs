@@ -1,7 +1,7 @@
-//! The tables of connections, feeds and timers, and the lists of what is still to be done in this turn.
+//! The state of connections, feeds and timers, and the lists of what is still to be done in this turn.
 //!
 //! Everything that a [`Context`](crate::Context) may touch is here and nothing of the handler is, so a request takes effect
-//! at once without running a handler beneath another. Closing only notes: connections leave the tables when they are buried.
+//! at once without running a handler beneath another. Closing only notes: connections leave the state when they are buried.
 //!
 //! Invariants: a token on `ended` still has its session, a token on `dead` still has its connection; a connection is on
 //! `ready` and `dirty` at most once (its flags say so); a queue that the kernel has refused is not tried again before an edge.
@@ -28,11 +28,11 @@ use crate::connection::flags::Flags;
 use crate::connection::outbox::Outbox;
 use crate::connection::pool::Pools;
 use crate::connection::{Connection, Phase};
-use crate::console::output::Note;
+use crate::console::output::Notice;
 use crate::handler::{Closed, Token};
 use crate::net::Address;
 use crate::state::limits::Limits;
-use crate::state::peer_log::Journal;
+use crate::state::peer_log::PeerLog;
 use crate::state::results::Jobs;
 use crate::state::service::Service;
 use crate::state::stats::Stats;
@@ -40,20 +40,20 @@ use crate::state::timer::{TimerId, Timers};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// [`Handler::timeout`](crate::Handler::timeout) of this connection.
+pub(crate) enum TimerTarget {
+    /// [`Handler::timer`](crate::Handler::timer) of this connection.
     Session(Token),
     /// The end of a rest.
-    Rest(Token),
-    /// [`Handler::alarm`](crate::Handler::alarm), of this service.
-    Alarm(u16),
+    InputPause(Token),
+    /// [`Handler::service_timer`](crate::Handler::service_timer), of this service.
+    Service(u16),
     /// The reactor's own deadline of this connection.
     Deadline(Token),
 }
 
 /// Who caused output: it decides what happens when there is too much of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum OutputSource {
     /// The peer's own input: it is read no further until it has read.
     Own,
     /// Somebody else: it is closed when it does not read.
@@ -75,30 +75,30 @@ pub(crate) enum Stop {
 }
 
 #[derive(Debug)]
-pub(crate) struct Tables {
+pub(crate) struct State {
     pub(crate) connections: SlotMap<Token, Connection>,
     pub(crate) feeds: Feeds,
-    pub(crate) timers: Timers<Due>,
+    pub(crate) timers: Timers<TimerTarget>,
     /// The limits of the process: what is said there of one connection is the services' to say.
     pub(crate) limits: Limits,
     /// At least one.
     pub(crate) services: Vec<Service>,
     /// The service for which the handler is called outside of any connection.
-    pub(crate) outside: u16,
+    pub(crate) current_service: u16,
     pub(crate) stats: Stats,
-    pub(crate) journal: Journal,
+    pub(crate) peer_log: PeerLog,
     /// Bytes in the outboxes of all connections.
     pub(crate) queued: usize,
     pub(crate) stop: Stop,
     /// What workers do.
     pub(crate) jobs: Jobs,
-    /// The time of this turn; see [`Tables::set_now`].
+    /// The time of this turn; see [`State::set_now`].
     pub(crate) now: Instant,
     /// The same, counted from the origin: the hot path notes it for every read and write.
     nanos: u64,
     origin: Instant,
     /// The time of day at the origin, where it does not pass by itself: in a simulation.
-    pub(crate) wall_at_origin: Option<SystemTime>,
+    pub(crate) system_time_at_origin: Option<SystemTime>,
     /// None in a simulation: nothing is registered there.
     pub(crate) registry: Option<Registry>,
     pub(crate) pools: Pools,
@@ -107,19 +107,19 @@ pub(crate) struct Tables {
     /// The callback that runs was told to hold back its output.
     pub(crate) held_back: bool,
     /// Output for standard output.
-    pub(crate) printed: Outbox,
+    pub(crate) stdout: Outbox,
     /// The connections that wait until that has drained.
-    print_waiters: Vec<Token>,
-    /// What the operator is told.
-    pub(crate) told: Vec<Note>,
+    stdout_waiters: Vec<Token>,
+    /// What the operator is stderr.
+    pub(crate) stderr: Vec<Notice>,
     /// Number of timers at which those of sessions that are over are looked for.
     timers_swept_at: usize,
     /// The connection that makes the console wait.
     pub(crate) console_waits_for: Option<Token>,
     /// The handler takes no lines for now.
-    pub(crate) handler_holds_console: bool,
+    pub(crate) is_console_paused_by_handler: bool,
     /// Connections asked for, each with the service that asked.
-    pub(crate) wanted: Vec<(Address, u16)>,
+    pub(crate) pending_connects: Vec<(Address, u16)>,
     pub(crate) ready: Vec<Token>,
     pub(crate) dirty: Vec<Token>,
     pub(crate) dirty_feeds: Vec<FeedId>,
@@ -127,36 +127,36 @@ pub(crate) struct Tables {
     pub(crate) dead: Vec<Token>,
 }
 
-impl Tables {
+impl State {
     pub(crate) fn new(limits: Limits, registry: Option<Registry>, now: Instant) -> Self {
         let limits = limits.with_budgets();
-        Tables {
+        State {
             connections: SlotMap::with_key(),
             feeds: Feeds::default(),
             timers: Timers::new(now),
             services: vec![Service::new(limits.clone())],
-            outside: 0,
+            current_service: 0,
             limits,
             stats: Stats::default(),
-            journal: Journal::new(),
+            peer_log: PeerLog::new(),
             queued: 0,
             stop: Stop::Running,
             jobs: Jobs::default(),
             now,
             nanos: 0,
             origin: now,
-            wall_at_origin: None,
+            system_time_at_origin: None,
             registry,
             pools: Pools::default(),
             scratch: Vec::new(),
             held_back: false,
-            printed: Outbox::default(),
-            told: Vec::new(),
-            print_waiters: Vec::new(),
+            stdout: Outbox::default(),
+            stderr: Vec::new(),
+            stdout_waiters: Vec::new(),
             timers_swept_at: TIMERS_UNSWEPT,
             console_waits_for: None,
-            handler_holds_console: false,
-            wanted: Vec::new(),
+            is_console_paused_by_handler: false,
+            pending_connects: Vec::new(),
             ready: Vec::new(),
             dirty: Vec::new(),
             dirty_feeds: Vec::new(),
@@ -185,7 +185,7 @@ impl Tables {
 
     /// The limits that a connection keeps to.
     pub(crate) fn limits_of(&self, token: Token) -> &Limits {
-        let service = self.connections.get(token).map_or(self.outside, |connection| connection.service);
+        let service = self.connections.get(token).map_or(self.current_service, |connection| connection.service);
         &self.services[usize::from(service)].limits
     }
 
@@ -284,16 +284,16 @@ impl Tables {
         if let Some(outbox) = connection.outbox {
             self.pools.outboxes.give(outbox);
         }
-        self.print_waiters.retain(|&waiter| waiter != token);
+        self.stdout_waiters.retain(|&waiter| waiter != token);
     }
 
     /// Arms a handler's timer. Those of sessions that are over go when they would be half of all.
-    pub(crate) fn set_timer(&mut self, deadline: Instant, due: Due) -> TimerId {
+    pub(crate) fn set_timer(&mut self, deadline: Instant, due: TimerTarget) -> TimerId {
         if self.timers.len() >= self.timers_swept_at {
             let is_open = |token: &Token| self.connections.get(*token).is_some_and(Connection::is_open);
             self.timers.retain(|due| match due {
-                Due::Session(token) | Due::Rest(token) => is_open(token),
-                Due::Alarm(_) | Due::Deadline(_) => true,
+                TimerTarget::Session(token) | TimerTarget::InputPause(token) => is_open(token),
+                TimerTarget::Service(_) | TimerTarget::Deadline(_) => true,
             });
             // Twice what is left, so that each timer is looked at twice in its life at most, on average.
             self.timers_swept_at = (2 * self.timers.len()).max(TIMERS_UNSWEPT);
@@ -304,17 +304,17 @@ impl Tables {
     /// Whether the callback that runs is to be the last one of its peer for now, whatever is queued for that.
     #[inline]
     pub(crate) fn is_held_back(&self) -> bool {
-        self.held_back || self.is_printing()
+        self.held_back || self.is_stdout_full()
     }
 
-    fn is_printing(&self) -> bool {
-        self.printed.len() > 0 && self.printed.len() > self.limits.high_mark()
+    fn is_stdout_full(&self) -> bool {
+        self.stdout.len() > 0 && self.stdout.len() > self.limits.high_mark()
     }
 
     /// Stops reading a peer whose own output, or the process's, has piled up.
     pub(crate) fn pause_if_full(&mut self, token: Token) {
         let held_back = std::mem::take(&mut self.held_back);
-        let printing = self.is_printing();
+        let printing = self.is_stdout_full();
         let Some(connection) = self.connections.get_mut(token) else { return };
         let own = connection.queued_own();
         let is_full = own > 0 && own > self.services[usize::from(connection.service)].limits.high_mark();
@@ -332,7 +332,7 @@ impl Tables {
 
     /// Goes on reading a peer whose output has drained, or notes that it waits for standard output.
     pub(crate) fn end_pause(&mut self, token: Token) {
-        let printing = self.printed.len() > self.limits.low_mark();
+        let printing = self.stdout.len() > self.limits.low_mark();
         let Some(connection) = self.connections.get_mut(token) else { return };
         let low = self.services[usize::from(connection.service)].limits.low_mark();
         if connection.flags.contains(Flags::PAUSED) && connection.queued_own() <= low {
@@ -346,15 +346,15 @@ impl Tables {
     }
 
     fn wait_for_stdout(&mut self, token: Token) {
-        if !self.print_waiters.contains(&token) {
-            self.print_waiters.push(token);
+        if !self.stdout_waiters.contains(&token) {
+            self.stdout_waiters.push(token);
         }
     }
 
     /// Standard output has drained: those who waited for it may go on.
-    pub(crate) fn printed_some(&mut self) {
-        if self.printed.len() <= self.limits.low_mark() {
-            for token in std::mem::take(&mut self.print_waiters) {
+    pub(crate) fn stdout_drained(&mut self) {
+        if self.stdout.len() <= self.limits.low_mark() {
+            for token in std::mem::take(&mut self.stdout_waiters) {
                 self.end_pause(token);
             }
         }
@@ -373,22 +373,22 @@ impl Tables {
     }
 
     /// Shows a session no input for a while. Who stops has no time to rest.
-    pub(crate) fn rest(&mut self, token: Token, time: Duration) {
+    pub(crate) fn pause_input(&mut self, token: Token, time: Duration) {
         if self.stop >= Stop::Draining {
             return;
         }
         let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open()) else { return };
-        if !connection.flags.put(Flags::RESTS) {
+        if !connection.flags.put(Flags::INPUT_PAUSED) {
             let deadline = self.now.checked_add(time).unwrap_or(self.now);
-            self.set_timer(deadline, Due::Rest(token));
+            self.set_timer(deadline, TimerTarget::InputPause(token));
         }
     }
 
     /// Goes on with the input of a session.
-    pub(crate) fn end_rest(&mut self, token: Token) {
+    pub(crate) fn resume_input(&mut self, token: Token) {
         let now = self.nanos();
         if let Some(connection) = self.connections.get_mut(token)
-            && connection.flags.take(Flags::RESTS)
+            && connection.flags.take(Flags::INPUT_PAUSED)
         {
             connection.flags.insert(Flags::SHOW_AGAIN);
             connection.last_active = now;
@@ -405,7 +405,7 @@ impl Tables {
     }
 
     /// Whether the console has to wait: until a peer has read what was typed for it, or the handler takes lines again.
-    pub(crate) fn is_console_held(&mut self) -> bool {
+    pub(crate) fn is_console_paused(&mut self) -> bool {
         let held = self.console_waits_for.is_some_and(|token| {
             let low = self.limits_of(token).low_mark();
             self.connections.get(token).is_some_and(|found| found.is_open() && found.queued() > low)
@@ -413,7 +413,7 @@ impl Tables {
         if !held {
             self.console_waits_for = None;
         }
-        held || self.handler_holds_console
+        held || self.is_console_paused_by_handler
     }
 
     /// The figures, with those that are looked up rather than counted.
@@ -424,14 +424,14 @@ impl Tables {
             queued: self.queued,
             in_feeds: self.feeds.bytes(),
             timers: self.timers.len(),
-            unprinted: self.printed.len(),
+            unprinted: self.stdout.len(),
             ..self.stats
         }
     }
 
     /// The time of day.
-    pub(crate) fn wall(&self) -> SystemTime {
-        let simulated = self.wall_at_origin.map(|origin| origin + Duration::from_nanos(self.nanos()));
+    pub(crate) fn system_time(&self) -> SystemTime {
+        let simulated = self.system_time_at_origin.map(|origin| origin + Duration::from_nanos(self.nanos()));
         simulated.unwrap_or_else(SystemTime::now)
     }
 

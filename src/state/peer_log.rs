@@ -15,7 +15,7 @@ use crate::state::throttle::Throttles;
 
 /// Says what becomes of peers.
 #[derive(Debug)]
-pub(crate) struct Journal {
+pub(crate) struct PeerLog {
     warnings: Throttles<Kind>,
 }
 
@@ -29,9 +29,9 @@ enum Kind {
     Framing(Discriminant<FramingError>),
 }
 
-impl Journal {
+impl PeerLog {
     pub(crate) fn new() -> Self {
-        Journal { warnings: Throttles::new() }
+        PeerLog { warnings: Throttles::new() }
     }
 
     /// A client was not let in.

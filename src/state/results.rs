@@ -14,16 +14,16 @@ use crate::workers::{Done, WorkHere};
 
 /// Who gets a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ticket {
+pub(crate) enum Recipient {
     /// A session: [`Handler::done`](crate::Handler::done).
     Session(Token),
-    /// A service: [`Handler::finished`](crate::Handler::finished).
+    /// A service: [`Handler::service_done`](crate::Handler::service_done).
     Service(u16),
 }
 
 /// Where threads leave results. Shared with them.
 #[derive(Debug, Default)]
-pub(crate) struct Home {
+pub(crate) struct ResultQueue {
     arrived: Mutex<Arrived>,
     /// None in a simulation, which needs no waking.
     waker: Option<Arc<Waker>>,
@@ -31,13 +31,13 @@ pub(crate) struct Home {
 
 #[derive(Debug, Default)]
 struct Arrived {
-    results: Vec<(Ticket, Done)>,
+    results: Vec<(Recipient, Done)>,
     failure: Option<String>,
 }
 
-impl Home {
+impl ResultQueue {
     /// Leaves results, and wakes the loop.
-    pub(crate) fn send(&self, results: Vec<(Ticket, Done)>) {
+    pub(crate) fn send(&self, results: Vec<(Recipient, Done)>) {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner).results.extend(results);
         self.wake();
     }
@@ -50,7 +50,7 @@ impl Home {
 
     /// Takes what has arrived.
     #[cfg(test)]
-    pub(crate) fn take(&self) -> Vec<(Ticket, Done)> {
+    pub(crate) fn take(&self) -> Vec<(Recipient, Done)> {
         std::mem::take(&mut self.arrived.lock().unwrap_or_else(PoisonError::into_inner).results)
     }
 
@@ -65,8 +65,8 @@ impl Home {
 /// The reactor's side: what is out, and what has come home and not been handed over.
 #[derive(Default)]
 pub(crate) struct Jobs {
-    home: Arc<Home>,
-    results: VecDeque<(Ticket, Done)>,
+    home: Arc<ResultQueue>,
+    results: VecDeque<(Recipient, Done)>,
     /// Jobs that were taken and whose results were not handed over.
     out: usize,
     /// They are not waited for any more: the time to stop is over.
@@ -77,11 +77,11 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     pub(crate) fn new(waker: Option<Arc<Waker>>) -> Self {
-        Jobs { home: Arc::new(Home { waker, ..Home::default() }), ..Jobs::default() }
+        Jobs { home: Arc::new(ResultQueue { waker, ..ResultQueue::default() }), ..Jobs::default() }
     }
 
     /// Where threads are to leave results. `None` in a simulation: there, jobs are done by [`work_here`](Self::work_here).
-    pub(crate) fn home(&self) -> Option<&Arc<Home>> {
+    pub(crate) fn home(&self) -> Option<&Arc<ResultQueue>> {
         Some(&self.home).filter(|home| home.waker.is_some())
     }
 
@@ -121,7 +121,7 @@ impl Jobs {
     }
 
     /// The next result.
-    pub(crate) fn next(&mut self) -> Option<(Ticket, Done)> {
+    pub(crate) fn next(&mut self) -> Option<(Recipient, Done)> {
         let next = self.results.pop_front()?;
         self.out -= 1;
         Some(next)

@@ -1,6 +1,6 @@
 //! What is served together: the connections of some listeners, and the limits that they keep to.
 //!
-//! Invariant: the counts are those of the connections in the tables, dead ones included until they are buried.
+//! Invariant: the counts are those of the connections in the state, dead ones included until they are buried.
 
 use crate::connection::Connection;
 use crate::handler::Peer;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::state::results::{Home, Ticket};
+use crate::state::results::{Recipient, ResultQueue};
 
 /// The state of one thread of a pool: a database handle, a cache, or nothing (`()`).
 pub trait Worker: Send + 'static {
@@ -97,7 +97,7 @@ struct Shared<W: Worker> {
 }
 
 struct Queue<W: Worker> {
-    entries: VecDeque<Entry<W>>,
+    entries: VecDeque<Job<W>>,
     /// Those whose threads have not been started.
     workers: Vec<W>,
     threads: usize,
@@ -105,11 +105,11 @@ struct Queue<W: Worker> {
 }
 
 /// A job on its way.
-pub(crate) struct Entry<W: Worker> {
+pub(crate) struct Job<W: Worker> {
     run: Box<dyn FnOnce(&mut W) -> Done + Send>,
     /// What the job returns when its batch came to nothing.
     fail: fn(W::Error) -> Done,
-    ticket: Ticket,
+    recipient: Recipient,
 }
 
 /// How long the end of a pool waits for jobs under way: an `fsync` takes milliseconds, and a disk that hangs is not to hold
@@ -130,7 +130,7 @@ impl<W: Worker> Workers<W> {
     }
 
     /// Puts a job into the queue.
-    pub(crate) fn submit(&self, entry: Entry<W>) -> Result<(), Busy> {
+    pub(crate) fn submit(&self, entry: Job<W>) -> Result<(), Busy> {
         let mut queue = self.shared.lock();
         if queue.entries.len() >= self.shared.capacity {
             return Err(Busy);
@@ -140,7 +140,7 @@ impl<W: Worker> Workers<W> {
     }
 
     /// Has the threads do what is in the queue; results go home. Without threads to be had, it stays there.
-    pub(crate) fn wake(&self, home: &Arc<Home>) {
+    pub(crate) fn wake(&self, home: &Arc<ResultQueue>) {
         let mut queue = self.shared.lock();
         for worker in std::mem::take(&mut queue.workers) {
             let (shared, way_home) = (Arc::clone(&self.shared), Arc::clone(home));
@@ -160,24 +160,24 @@ impl<W: Worker> Workers<W> {
     }
 }
 
-impl<W: Worker> Entry<W> {
+impl<W: Worker> Job<W> {
     pub(crate) fn new<T: Send + 'static>(
-        ticket: Ticket,
+        recipient: Recipient,
         job: impl FnOnce(&mut W) -> Result<T, W::Error> + Send + 'static,
     ) -> Self {
         let run = Box::new(|worker: &mut W| Done::new(job(worker)));
-        Entry { run, fail: |error| Done::new(Err::<T, W::Error>(error)), ticket }
+        Job { run, fail: |error| Done::new(Err::<T, W::Error>(error)), recipient }
     }
 }
 
 /// A pool that does its jobs where it is called.
 pub(crate) trait WorkHere: Send + Sync {
     /// Does all that waits.
-    fn work(&self, home: &Home);
+    fn work(&self, home: &ResultQueue);
 }
 
 impl<W: Worker> WorkHere for Shared<W> {
-    fn work(&self, home: &Home) {
+    fn work(&self, home: &ResultQueue) {
         let Some(mut worker) = self.lock().workers.pop() else { return };
         loop {
             let batch = take(&mut self.lock().entries, W::BATCH);
@@ -196,7 +196,7 @@ impl<W: Worker> Shared<W> {
     }
 
     /// The life of a thread.
-    fn serve(&self, worker: W, home: &Home) {
+    fn serve(&self, worker: W, home: &ResultQueue) {
         // Dropped in the reverse order: the worker closes what it has before the thread counts as ended.
         let _end = End { shared: self, home };
         let mut worker = worker;
@@ -206,7 +206,7 @@ impl<W: Worker> Shared<W> {
     }
 
     /// Waits for jobs. `None` when the pool is closed.
-    fn next_batch(&self) -> Option<Vec<Entry<W>>> {
+    fn next_batch(&self) -> Option<Vec<Job<W>>> {
         let mut queue = self.lock();
         loop {
             if queue.is_closed {
@@ -241,7 +241,7 @@ impl<W: Worker> Drop for Workers<W> {
 /// Says that a thread has ended, also by a panic: whoever waits for its results would wait for ever.
 struct End<'a, W: Worker> {
     shared: &'a Shared<W>,
-    home: &'a Home,
+    home: &'a ResultQueue,
 }
 
 impl<W: Worker> Drop for End<'_, W> {
@@ -259,17 +259,17 @@ fn take<T>(entries: &mut VecDeque<T>, most: usize) -> Vec<T> {
 }
 
 /// Does a batch: its results count only when it was committed.
-fn run<W: Worker>(worker: &mut W, batch: Vec<Entry<W>>) -> Vec<(Ticket, Done)> {
+fn run<W: Worker>(worker: &mut W, batch: Vec<Job<W>>) -> Vec<(Recipient, Done)> {
     if let Err(error) = worker.begin() {
-        return batch.into_iter().map(|entry| (entry.ticket, (entry.fail)(error.clone()))).collect();
+        return batch.into_iter().map(|entry| (entry.recipient, (entry.fail)(error.clone()))).collect();
     }
-    let finished: Vec<_> = batch.into_iter().map(|entry| (entry.ticket, entry.fail, (entry.run)(worker))).collect();
+    let finished: Vec<_> = batch.into_iter().map(|entry| (entry.recipient, entry.fail, (entry.run)(worker))).collect();
     let outcome = worker.commit();
     finished
         .into_iter()
-        .map(|(ticket, fail, done)| match &outcome {
-            Ok(()) => (ticket, done),
-            Err(error) => (ticket, fail(error.clone())),
+        .map(|(recipient, fail, done)| match &outcome {
+            Ok(()) => (recipient, done),
+            Err(error) => (recipient, fail(error.clone())),
         })
         .collect()
 }

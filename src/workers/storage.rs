@@ -2,7 +2,7 @@
 //!
 //! Invariants: what a job wrote is on the disk before its result goes home (write-ahead log, `synchronous=FULL`, one commit
 //! for all jobs that wait); a job that fails has written nothing. Waits for no lock but when it writes, and then for
-//! two seconds at most. The tables are the servers' own.
+//! two seconds at most. The state are the servers' own.
 //!
 //! See <https://www.sqlite.org/wal.html> for the log, and <https://www.sqlite.org/lang_savepoint.html> for what keeps
 //! the jobs of a batch apart.
@@ -64,7 +64,7 @@ impl From<OsString> for DataFile {
 pub struct Schema {
     /// Tells the files of one server from those of others (`PRAGMA application_id`).
     pub application_id: i32,
-    /// Statements that make the tables, from each version to the next. A file knows how many were carried out
+    /// Statements that make the state, from each version to the next. A file knows how many were carried out
     /// (`PRAGMA user_version`): append, and never change one that was released.
     pub migrations: &'static [&'static str],
 }

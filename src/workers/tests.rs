@@ -25,20 +25,18 @@ impl Worker for Ledger {
     }
 }
 
-fn entry<T: Send + 'static>(
-    job: impl FnOnce(&mut Ledger) -> Result<T, &'static str> + Send + 'static,
-) -> Entry<Ledger> {
-    Entry::new(Ticket::Service(0), job)
+fn entry<T: Send + 'static>(job: impl FnOnce(&mut Ledger) -> Result<T, &'static str> + Send + 'static) -> Job<Ledger> {
+    Job::new(Recipient::Service(0), job)
 }
 
-fn number(number: u32) -> Entry<Ledger> {
+fn number(number: u32) -> Job<Ledger> {
     entry(move |ledger| {
         ledger.events.push(number.to_string());
         if number == 13 { Err("unlucky") } else { Ok(number) }
     })
 }
 
-fn results(finished: Vec<(Ticket, Done)>) -> Vec<Result<u32, &'static str>> {
+fn results(finished: Vec<(Recipient, Done)>) -> Vec<Result<u32, &'static str>> {
     finished.into_iter().map(|(_, done)| done.take()).collect()
 }
 
@@ -64,7 +62,7 @@ fn what_waits_is_taken_in_batches_in_order() {
         workers.submit(number(n)).expect("room for ten");
     }
     workers.submit(entry(|ledger| Ok(ledger.events.join(" ")))).expect("room for ten");
-    let home = Home::default();
+    let home = ResultQueue::default();
     workers.here().work(&home);
     let mut finished = home.take();
     let events: Result<String, &str> = finished.pop().expect("eight jobs").1.take();
@@ -77,14 +75,14 @@ fn a_full_queue_is_busy() {
     let workers = Workers::new("ledger", 2, vec![Ledger::default()]);
     assert_eq!((workers.submit(number(1)), workers.submit(number(2))), (Ok(()), Ok(())));
     assert_eq!(workers.submit(number(3)), Err(Busy));
-    let home = Home::default();
+    let home = ResultQueue::default();
     workers.here().work(&home);
     assert_eq!(workers.submit(number(3)), Ok(()), "what is done makes room");
     assert_eq!(home.take().len(), 2);
 }
 
 /// Waits for this many results of real threads.
-fn wait_for(home: &Home, count: usize) -> Vec<(Ticket, Done)> {
+fn wait_for(home: &ResultQueue, count: usize) -> Vec<(Recipient, Done)> {
     let mut finished = Vec::new();
     let deadline = Instant::now() + Duration::from_secs(30);
     while finished.len() < count {
@@ -98,7 +96,7 @@ fn wait_for(home: &Home, count: usize) -> Vec<(Ticket, Done)> {
 #[test]
 fn threads_do_all_jobs_and_each_once() {
     let workers = Workers::new("ledger", 10_000, (0..4).map(|_| Ledger::default()).collect());
-    let home = Arc::new(Home::default());
+    let home = Arc::new(ResultQueue::default());
     for n in 0..5_000_u32 {
         workers.submit(entry(move |_| Ok(n))).expect("room for all");
         workers.wake(&home);
@@ -111,14 +109,14 @@ fn threads_do_all_jobs_and_each_once() {
 #[test]
 fn as_many_jobs_run_at_a_time_as_there_are_workers() {
     let workers = Workers::new("pair", 10, vec![(), ()]);
-    let home = Arc::new(Home::default());
+    let home = Arc::new(ResultQueue::default());
     let ((to_first, at_first), (to_second, at_second)) = (mpsc::channel(), mpsc::channel());
     // Each waits for the other, so they only end when they run side by side.
     let first = move |(): &mut ()| Ok((to_second.send(()).is_ok(), at_first.recv().is_ok()));
     let second = move |(): &mut ()| Ok((to_first.send(()).is_ok(), at_second.recv().is_ok()));
-    workers.submit(Entry::new(Ticket::Service(0), first)).expect("room");
+    workers.submit(Job::new(Recipient::Service(0), first)).expect("room");
     workers.wake(&home);
-    workers.submit(Entry::new(Ticket::Service(0), second)).expect("room");
+    workers.submit(Job::new(Recipient::Service(0), second)).expect("room");
     workers.wake(&home);
     for (_, done) in wait_for(&home, 2) {
         assert_eq!(done.take::<Result<(bool, bool), Infallible>>(), Ok((true, true)));
@@ -139,19 +137,19 @@ fn the_end_of_a_pool_waits_for_the_job_under_way_and_closes_its_worker() {
     let (events, heard) = mpsc::channel();
     let (go, gone) = mpsc::channel::<()>();
     let workers = Workers::new("closing", 10, vec![Closing(events)]);
-    let home = Arc::new(Home::default());
+    let home = Arc::new(ResultQueue::default());
     let job = move |worker: &mut Closing| {
         worker.0.send("begun").expect("the test listens");
         gone.recv().expect("the test lets go");
         worker.0.send("done").expect("the test listens");
         Ok(())
     };
-    workers.submit(Entry::new(Ticket::Service(0), job)).expect("room");
+    workers.submit(Job::new(Recipient::Service(0), job)).expect("room");
     let never = |worker: &mut Closing| {
         worker.0.send("never").expect("the test listens");
         Ok(())
     };
-    workers.submit(Entry::new(Ticket::Service(0), never)).expect("room");
+    workers.submit(Job::new(Recipient::Service(0), never)).expect("room");
     workers.wake(&home);
     assert_eq!(heard.recv(), Ok("begun"));
     let shared = Arc::clone(&workers.shared);

@@ -71,7 +71,7 @@ fn the_architecture_points_to_what_is_there() {
     for row in table.lines().filter(|line| line.starts_with("| W")) {
         let answer = row.rsplit(" | ").next().unwrap_or_default();
         let files = code(answer).filter(|word| is_source(word));
-        let reactor = answer.contains("`Reactor::").then_some("reactor.rs");
+        let reactor = answer.contains("`Reactor::").then_some("reactor/mod.rs");
         let sources: String = files.chain(reactor).map(|file| page(&format!("src/{file}"))).collect();
         for name in code(answer).filter(|word| !is_source(word)) {
             let name = name.rsplit("::").next().unwrap_or_default();

@@ -137,8 +137,8 @@ impl Handler for Relay {
 #[test]
 fn what_is_asked_for_before_the_first_turn_needs_no_further_event() {
     let mut reactor = Reactor::new(Echo::bytes(), Limits::default()).expect("a poll");
-    reactor.start(|_, cx| {
-        cx.tell("told before the first turn");
+    reactor.with_context(|_, cx| {
+        cx.write_stderr("told before the first turn");
         cx.stop();
     });
     reactor.run().expect("stops without anybody's help");

@@ -18,7 +18,7 @@ impl Named {
     }
 
     fn tell(&self, what: &str, cx: &mut Context<'_>) {
-        cx.tell(&format!("{} {what}", self.name));
+        cx.write_stderr(&format!("{} {what}", self.name));
     }
 }
 
@@ -51,11 +51,11 @@ impl Handler for Named {
         cx.set_timer(Duration::ZERO);
     }
 
-    fn alarm(&mut self, _: TimerId, cx: &mut Context<'_>) {
+    fn service_timer(&mut self, _: TimerId, cx: &mut Context<'_>) {
         self.tell("alarm", cx);
     }
 
-    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         let Ok(number) = done.take::<Result<i32, Infallible>>();
         self.tell(&format!("finished {number}"), cx);
     }
@@ -77,9 +77,9 @@ fn each_is_called_for_what_is_its_own() {
     let (to_ann, to_bob) = (sim.connect(), sim.connect_to(1));
     assert_eq!((sim.received(to_ann), sim.received(to_bob)), (b"ann".to_vec(), b"bob".to_vec()));
     sim.shut_down(to_bob);
-    assert_eq!(sim.told(), "bob closed\nbob finished 7\nbob alarm\n");
+    assert_eq!(sim.stderr(), "bob closed\nbob finished 7\nbob alarm\n");
     sim.shut_down(to_ann);
-    assert_eq!(sim.told(), "ann closed\nann finished 7\nann alarm\n");
+    assert_eq!(sim.stderr(), "ann closed\nann finished 7\nann alarm\n");
 }
 
 #[test]
@@ -87,19 +87,19 @@ fn the_operator_speaks_to_one_or_to_all() {
     let mut sim = two(Limits::default());
     let _peer = sim.connect_to(1);
     sim.console(b"  bob  interest 2 ");
-    assert_eq!(sim.told(), "bob heard \"interest 2\"\nbob alarm\n");
+    assert_eq!(sim.stderr(), "bob heard \"interest 2\"\nbob alarm\n");
     sim.console(b"ann");
-    assert_eq!(sim.told(), "ann heard \"\"\nann alarm\n");
+    assert_eq!(sim.stderr(), "ann heard \"\"\nann alarm\n");
     sim.console(b"stats");
-    let stats = sim.told();
+    let stats = sim.stderr();
     assert!(
         stats.starts_with("connections 1,") && stats.ends_with("\nann: connections 0\nbob: connections 1\n"),
         "{stats}"
     );
     sim.console(b"help");
-    assert!(sim.told().ends_with("one of: ann, bob\n"));
+    assert!(sim.stderr().ends_with("one of: ann, bob\n"));
     sim.console(b"eve hello");
-    assert!(sim.told().contains("unknown command"));
+    assert!(sim.stderr().contains("unknown command"));
     sim.console(b"quit");
     sim.run();
     assert!(sim.is_stopped());

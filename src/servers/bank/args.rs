@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::servers::cli::{
-    Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_duration, parse_off, parse_size,
+    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_duration, parse_off,
+    parse_size,
 };
 use crate::servers::{Bank, BankOptions};
 use crate::workers::storage::{DataFile, Store};
@@ -22,11 +23,11 @@ pub struct BankServer {
 
     /// How long three wrong PINs in a row lock a name
     #[arg(long, value_name = "DUR|off", default_value = "1m", value_parser = parse_off(parse_duration))]
-    pub lock: Off<Duration>,
+    pub lock: LimitOrOff<Duration>,
 
     /// Longest line that a client may send
     #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
-    pub max_line: Off<usize>,
+    pub max_line: LimitOrOff<usize>,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -49,6 +50,6 @@ impl Server for BankServer {
         let store = file.and_then(|file| Store::open(&file, &Bank::SCHEMA)).map_err(StartError::failure)?;
         let max_line = self.max_line.0.unwrap_or(usize::MAX);
         let options = BankOptions { max_line, lock: self.lock.0.unwrap_or_default() };
-        Ok(host.host(Service::new(5003, Bank::lines(store, options)).with_limits(line_limits(max_line))))
+        Ok(host.host(ServiceSetup::new(5003, Bank::lines(store, options)).with_limits(line_limits(max_line))))
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::command::Request;
-use super::money::{Money, Rate, Total};
+use super::money::{InterestRate, Money, Total};
 use super::pin::Hash;
 use crate::workers::storage::{Schema, StoreError};
 
@@ -288,7 +288,7 @@ pub(super) struct Paid {
 }
 
 /// Pays interest to all accounts. Nothing to those whose interest is less than a minor unit.
-pub(super) fn pay_interest(db: &Connection, rate: Rate, now: i64) -> Result<Paid, StoreError> {
+pub(super) fn pay_interest(db: &Connection, rate: InterestRate, now: i64) -> Result<Paid, StoreError> {
     let mut select = db.prepare_cached("SELECT id, balance FROM account WHERE balance > 0 ORDER BY id")?;
     // All of them before the first is changed.
     let accounts: Vec<(i64, Money)> =

@@ -32,7 +32,7 @@ use crate::workers::{Busy, Done, Workers};
 use crate::servers::text::{fill, is_http};
 use command::{Command, Request};
 use ledger::{Account, Found, Line, Moment, Outcome, Paid};
-use money::Rate;
+use money::InterestRate;
 use pin::{Cost, Hash, Pin};
 
 /// What can be chosen about a bank.
@@ -109,8 +109,8 @@ enum Step {
 }
 
 /// What the operator may type beside the commands of every server.
-const OPERATOR: [operator::Entry; 1] =
-    [operator::Entry { usage: "interest PERCENT", what: "pay interest to all accounts" }];
+const OPERATOR: [operator::CommandHelp; 1] =
+    [operator::CommandHelp { usage: "interest PERCENT", what: "pay interest to all accounts" }];
 
 impl Bank {
     /// What a bank keeps in its data file.
@@ -194,20 +194,20 @@ impl Handler for Bank {
         let words: Vec<_> = text.split_whitespace().collect();
         match words[..] {
             ["interest", percent] => self.pay_interest(percent, cx),
-            ["interest", ..] => cx.tell("usage: interest PERCENT"),
+            ["interest", ..] => cx.write_stderr("usage: interest PERCENT"),
             _ => operator::run_beside(&OPERATOR, line, cx),
         }
     }
 
-    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
-        match done.take::<Result<(Rate, Paid), StoreError>>() {
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
+        match done.take::<Result<(InterestRate, Paid), StoreError>>() {
             Ok((rate, Paid { total, accounts, full: 0 })) => {
-                cx.tell(&format!("interest of {rate}: {total} paid to {accounts} accounts"));
+                cx.write_stderr(&format!("interest of {rate}: {total} paid to {accounts} accounts"));
             }
-            Ok((rate, Paid { total, accounts, full })) => cx.tell(&format!(
+            Ok((rate, Paid { total, accounts, full })) => cx.write_stderr(&format!(
                 "interest of {rate}: {total} paid to {accounts} accounts; passed over {full} whose balances are too large"
             )),
-            Err(error) => cx.tell(&format!("no interest was paid: {error}")),
+            Err(error) => cx.write_stderr(&format!("no interest was paid: {error}")),
         }
     }
 }
@@ -360,19 +360,19 @@ impl Bank {
 
     /// The operator wants interest to be paid.
     fn pay_interest(&self, percent: &str, cx: &mut Context<'_>) {
-        let Some(rate) = Rate::parse(percent) else {
-            return cx.tell("interest is a percentage as 2, 2.5 or 2.50: more than 0, at most 100");
+        let Some(rate) = InterestRate::parse(percent) else {
+            return cx.write_stderr("interest is a percentage as 2, 2.5 or 2.50: more than 0, at most 100");
         };
         let now = self.moment(cx).now;
         let job = move |db: &Connection| Ok((rate, ledger::pay_interest(db, rate, now)?));
         if let Err(busy) = cx.offload(&self.store, move |store| store.write(job)) {
-            cx.tell(&busy.to_string());
+            cx.write_stderr(&busy.to_string());
         }
     }
 
     /// The time of day, as the books have it. Before 1970 it is 1970.
     fn moment(&self, cx: &Context<'_>) -> Moment {
-        let now = cx.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = cx.system_time().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         Moment { now: millis(now), lock: millis(self.lock) }
     }

@@ -85,15 +85,15 @@ impl fmt::Display for Total {
 
 /// A rate of interest, in hundredths of a percent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rate(i64);
+pub(super) struct InterestRate(i64);
 
 /// A rate of 100 %.
 const WHOLE: i64 = 100 * SCALE;
 
-impl Rate {
+impl InterestRate {
     /// Reads a percentage, written as an amount is: more than 0, at most 100, at most two decimals.
-    pub(super) fn parse(text: &str) -> Option<Rate> {
-        Money::parse_amount(text).map(|percent| Rate(percent.0)).filter(|rate| rate.0 <= WHOLE)
+    pub(super) fn parse(text: &str) -> Option<InterestRate> {
+        Money::parse_amount(text).map(|percent| InterestRate(percent.0)).filter(|rate| rate.0 <= WHOLE)
     }
 
     /// The interest on a balance, rounded down to a whole minor unit.
@@ -104,7 +104,7 @@ impl Rate {
     }
 }
 
-impl fmt::Display for Rate {
+impl fmt::Display for InterestRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} %", Money(self.0))
     }
@@ -177,14 +177,14 @@ mod tests {
 
     #[test]
     fn interest_is_rounded_down() {
-        let rate = |text| Rate::parse(text).expect("a good rate");
+        let rate = |text| InterestRate::parse(text).expect("a good rate");
         for (percent, balance, interest) in
             [("2.5", 100, 2), ("2.5", 39, 0), ("2.5", 40, 1), ("100", i64::MAX, i64::MAX), ("0.01", 9_999, 0)]
         {
             assert_eq!(rate(percent).of(Money(balance)), Money(interest), "{percent} % of {balance}");
         }
         for text in ["0", "100.01", "-1", "1.234", "5%", ""] {
-            assert_eq!(Rate::parse(text), None, "{text:?}");
+            assert_eq!(InterestRate::parse(text), None, "{text:?}");
         }
         assert_eq!(rate("2.5").to_string(), "2.50 %");
     }
@@ -204,7 +204,7 @@ mod tests {
         #[test]
         fn interest_is_never_more_than_the_rate_of_the_balance(minor in 0..=i64::MAX, rate in 1..=WHOLE) {
             let exact = i128::from(minor) * i128::from(rate);
-            let paid = i128::from(Rate(rate).of(Money(minor)).0) * i128::from(WHOLE);
+            let paid = i128::from(InterestRate(rate).of(Money(minor)).0) * i128::from(WHOLE);
             prop_assert!(paid <= exact && exact - paid < i128::from(WHOLE));
         }
     }

@@ -178,10 +178,10 @@ fn a_lock_outlives_the_server() {
     drop(hall);
     let mut hall = Hall { sim: Sim::new(bank(&file)) };
     let noon = UNIX_EPOCH + Duration::from_secs(946_728_000);
-    hall.sim.set_wall(noon + Duration::from_secs(20));
+    hall.sim.set_system_time(noon + Duration::from_secs(20));
     let peer = hall.sim.connect();
     assert_eq!(hall.asks(peer, "LOGIN ann 1234"), "error locked after 3 wrong PINs: try again in 40 s\n");
-    hall.sim.set_wall(noon + Duration::from_secs(60));
+    hall.sim.set_system_time(noon + Duration::from_secs(60));
     assert_eq!(hall.asks(peer, "LOGIN ann 1234"), "ok logged in as ann\n");
 }
 
@@ -254,22 +254,26 @@ fn the_operator_pays_interest() {
     hall.asks(ann, "DEPOSIT 100");
     hall.asks(bob, "DEPOSIT 0.39");
     hall.sim.console(b" interest  2.5 ");
-    assert_eq!(hall.sim.told(), "interest of 2.50 %: 2.50 paid to 1 accounts\n");
+    assert_eq!(hall.sim.stderr(), "interest of 2.50 %: 2.50 paid to 1 accounts\n");
     assert_eq!(hall.asks(ann, "BALANCE"), "ok balance 102.50\n");
     assert_eq!(hall.asks(bob, "BALANCE"), "ok balance 0.39\n");
     assert_eq!(hall.asks(ann, "HISTORY 1"), "ok lines 1\n3 2000-01-01T12:00:00Z interest +2.50\n");
     hall.asks(bob, "DEPOSIT 92233720368547757");
     hall.sim.console(b"interest 1");
     assert_eq!(
-        hall.sim.told(),
+        hall.sim.stderr(),
         "interest of 1.00 %: 1.02 paid to 1 accounts; passed over 1 whose balances are too large\n"
     );
     for line in ["interest 0", "interest -1", "interest 100.01", "interest 1.234", "interest much"] {
         hall.sim.console(line.as_bytes());
-        assert_eq!(hall.sim.told(), "interest is a percentage as 2, 2.5 or 2.50: more than 0, at most 100\n", "{line}");
+        assert_eq!(
+            hall.sim.stderr(),
+            "interest is a percentage as 2, 2.5 or 2.50: more than 0, at most 100\n",
+            "{line}"
+        );
     }
     hall.sim.console(b"interest");
-    assert_eq!(hall.sim.told(), "usage: interest PERCENT\n");
+    assert_eq!(hall.sim.stderr(), "usage: interest PERCENT\n");
 }
 
 #[test]
@@ -277,7 +281,7 @@ fn the_operator_has_the_commands_of_every_server_too() {
     let mut hall = Hall::new();
     hall.sim.console(b"help");
     assert_eq!(
-        hall.sim.told(),
+        hall.sim.stderr(),
         "help              this list\n\
          stats             connections, refused, bytes, queues, timers, turns, drops\n\
          who               who is connected, by number\n\
@@ -286,7 +290,7 @@ fn the_operator_has_the_commands_of_every_server_too() {
          quit              stop the server\n"
     );
     hall.sim.console(b"dance");
-    assert_eq!(hall.sim.told(), "unknown command \"dance\": type help, stats, who, kick, interest or quit\n");
+    assert_eq!(hall.sim.stderr(), "unknown command \"dance\": type help, stats, who, kick, interest or quit\n");
     hall.sim.console(b"quit");
     assert!(hall.sim.is_stopped());
 }
@@ -300,7 +304,7 @@ fn interest_under_way_is_paid_before_a_stop() {
     hall.sim.console(b"quit");
     assert!(!hall.sim.is_stopped());
     hall.sim.release_jobs();
-    assert_eq!(hall.sim.told(), "interest of 1.00 %: 1.00 paid to 1 accounts\n");
+    assert_eq!(hall.sim.stderr(), "interest of 1.00 %: 1.00 paid to 1 accounts\n");
 }
 
 /// Without the time of any entry, which a pause may change.
@@ -341,7 +345,7 @@ proptest! {
                 }
                 Act::Interest(cents) => {
                     hall.sim.console(format!("interest {}", shown(*cents)).as_bytes());
-                    prop_assert_eq!(hall.sim.told(), model.pay_interest(*cents));
+                    prop_assert_eq!(hall.sim.stderr(), model.pay_interest(*cents));
                 }
                 Act::Pause(millis) => {
                     hall.sim.advance(Duration::from_millis(*millis));

@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::servers::Chargen;
-use crate::servers::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
+use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 
 /// Sends lines of 72 characters for as long as somebody reads, over TCP, Unix sockets and UDP (RFC 864)
 #[derive(Parser, Debug)]
@@ -30,6 +30,6 @@ impl Server for ChargenServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        Ok(host.host(Service::new(5019, Chargen).with_datagrams(&self.datagrams)))
+        Ok(host.host(ServiceSetup::new(5019, Chargen).with_datagrams(&self.datagrams)))
     }
 }

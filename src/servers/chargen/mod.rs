@@ -83,7 +83,7 @@ impl Handler for Chargen {
     }
 
     /// Fills the queue. [`Handler::drained`] follows, since it is left at the first time that there is no more room.
-    fn timeout(&mut self, (): &mut (), _: TimerId, cx: &mut Context<'_>) {
+    fn timer(&mut self, (): &mut (), _: TimerId, cx: &mut Context<'_>) {
         while cx.is_writable() {
             cx.reply(&ROUND);
         }

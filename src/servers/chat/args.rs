@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::servers::cli::{
-    Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_count, parse_duration, parse_off,
-    parse_rate, parse_size,
+    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_count, parse_duration,
+    parse_off, parse_rate, parse_size,
 };
 use crate::servers::{Chat, ChatLog, ChatOptions, LocalDate, LocalTime, Record};
 use crate::{Limits, Rate};
@@ -25,23 +25,23 @@ use crate::servers::time_zone::time_zone;
 pub struct ChatServer {
     /// Longest line that a member may send
     #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
-    pub max_line: Off<usize>,
+    pub max_line: LimitOrOff<usize>,
 
     /// Close a member that is this far behind the room
     #[arg(long, value_name = "BYTES|off", default_value = "4MiB", value_parser = parse_off(parse_size))]
-    pub room_buffer: Off<usize>,
+    pub room_buffer: LimitOrOff<usize>,
 
     /// How often a member may send a line, after ten times as many at once; who sends faster is read more slowly
     #[arg(long, value_name = "N/DUR|off", default_value = "20/1s", value_parser = parse_off(parse_rate))]
-    pub rate: Off<Rate>,
+    pub rate: LimitOrOff<Rate>,
 
     /// How long a newcomer may take to choose a nickname
     #[arg(long, value_name = "DUR|off", default_value = "30s", value_parser = parse_off(parse_duration))]
-    pub handshake_timeout: Off<Duration>,
+    pub handshake_timeout: LimitOrOff<Duration>,
 
     /// Show those who join the last lines that were said, with their times
     #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count))]
-    pub history: Off<usize>,
+    pub history: LimitOrOff<usize>,
 
     /// Append what happens in the room to this file
     #[arg(long, value_name = "FILE")]
@@ -69,7 +69,7 @@ impl Server for ChatServer {
         let limits = Limits { room_buffer: self.room_buffer.0, ..line_limits(max_line) };
         let record = self.record(&limits)?;
         let options = ChatOptions { max_line, rate: self.rate.0, handshake: self.handshake_timeout.0, record };
-        Ok(host.host(Service::new(8888, Chat::room(options)).with_limits(limits)))
+        Ok(host.host(ServiceSetup::new(8888, Chat::room(options)).with_limits(limits)))
     }
 }
 

@@ -104,12 +104,12 @@ impl ChatLog {
 
     fn hand_over(&mut self, batch: Vec<u8>, cx: &mut Context<'_>) {
         self.stage = Stage::Out(lines(&batch));
-        let taken = cx.offload_aside(&self.workers, move |writer| Ok(writer.write(batch)));
+        let taken = cx.offload_detached(&self.workers, move |writer| Ok(writer.write(batch)));
         debug_assert!(taken.is_ok(), "one batch at a time fits a queue of one");
     }
 
     /// The worker is done with a batch.
-    pub(super) fn finished(&mut self, done: Done, at: LocalTime, cx: &mut Context<'_>) {
+    pub(super) fn service_done(&mut self, done: Done, at: LocalTime, cx: &mut Context<'_>) {
         let Ok(Outcome { mut rest, result }) = done.take::<Result<Outcome, Infallible>>();
         let Err(error) = result else {
             rest.shrink_to(KEPT_CAPACITY);
@@ -129,7 +129,7 @@ impl ChatLog {
     }
 
     /// A timer is due.
-    pub(super) fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+    pub(super) fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         if self.retry.take_if(|retry| *retry == timer).is_some() {
             self.try_again(cx);
         }

@@ -102,7 +102,7 @@ pub struct ChatSession {
     /// As shown; `None` until one is chosen.
     nick: Option<Arc<str>>,
     /// Ends the time to choose one.
-    patience: Option<TimerId>,
+    handshake_timer: Option<TimerId>,
     /// How much of the rate is used up.
     bucket: Bucket,
 }
@@ -127,8 +127,8 @@ impl Handler for Chat {
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> ChatSession {
         cx.reply(texts::PROMPT.as_bytes());
-        let patience = self.handshake.map(|time| cx.set_timer(time));
-        ChatSession { token: origin.token, nick: None, patience, bucket: Bucket::default() }
+        let handshake_timer = self.handshake.map(|time| cx.set_timer(time));
+        ChatSession { token: origin.token, nick: None, handshake_timer, bucket: Bucket::default() }
     }
 
     fn data<'a>(&mut self, session: &mut ChatSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
@@ -159,7 +159,7 @@ impl Handler for Chat {
         self.slow_down(session, cx);
     }
 
-    fn timeout(&mut self, session: &mut ChatSession, _: TimerId, cx: &mut Context<'_>) {
+    fn timer(&mut self, session: &mut ChatSession, _: TimerId, cx: &mut Context<'_>) {
         if session.nick.is_none() {
             cx.reply(texts::TOO_LATE.as_bytes());
             cx.close();
@@ -168,8 +168,8 @@ impl Handler for Chat {
 
     fn closed(&mut self, session: ChatSession, why: &Closed, cx: &mut Context<'_>) {
         // Without this, whoever connects and vanishes would be remembered for the whole time to choose a nickname.
-        if let Some(patience) = session.patience {
-            cx.cancel(patience);
+        if let Some(handshake_timer) = session.handshake_timer {
+            cx.cancel(handshake_timer);
         }
         let Some(nick) = session.nick else { return };
         self.members.remove(&*fold(&nick));
@@ -183,15 +183,15 @@ impl Handler for Chat {
         }
     }
 
-    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         if let Some(record) = &mut self.record {
-            record.finished(done, cx);
+            record.service_done(done, cx);
         }
     }
 
-    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         if let Some(record) = &mut self.record {
-            record.alarm(timer, cx);
+            record.service_timer(timer, cx);
         }
     }
 }
@@ -220,15 +220,15 @@ impl Chat {
         self.announce(&Event::Join { nick: &nick }, cx);
         self.answer(texts::COUNT, &[&count.to_string()], cx);
         session.nick = Some(nick);
-        if let Some(patience) = session.patience.take() {
-            cx.cancel(patience);
+        if let Some(handshake_timer) = session.handshake_timer.take() {
+            cx.cancel(handshake_timer);
         }
     }
 
     /// Who sends faster than the rate allows is not read for a while.
     fn slow_down(&self, session: &mut ChatSession, cx: &mut Context<'_>) {
         if let Some(rate) = &self.rate {
-            cx.rest(session.bucket.take(rate, cx.now()));
+            cx.pause_input(session.bucket.take(rate, cx.now()));
         }
     }
 

@@ -62,7 +62,7 @@ impl Record {
 
     /// Keeps an event.
     pub(super) fn note(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
-        let at = (self.clock)(cx.wall());
+        let at = (self.clock)(cx.system_time());
         if let Some(history) = &mut self.history {
             history.note(event, at);
         }
@@ -78,22 +78,22 @@ impl Record {
     /// Shows the peer of this callback what was said before it came.
     pub(super) fn replay(&self, cx: &mut Context<'_>) {
         if let Some(history) = &self.history {
-            history.replay((self.clock)(cx.wall()).date, cx);
+            history.replay((self.clock)(cx.system_time()).date, cx);
         }
     }
 
     /// A job of the log is done.
-    pub(super) fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
-        let at = (self.clock)(cx.wall());
+    pub(super) fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
+        let at = (self.clock)(cx.system_time());
         if let Some(log) = &mut self.log {
-            log.finished(done, at, cx);
+            log.service_done(done, at, cx);
         }
     }
 
     /// A timer of the log is due.
-    pub(super) fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+    pub(super) fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         if let Some(log) = &mut self.log {
-            log.alarm(timer, cx);
+            log.service_timer(timer, cx);
         }
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 use ipnet::IpNet;
 
-use super::value::{Off, parse_count, parse_duration, parse_keepalive, parse_net, parse_off, parse_rate, parse_size};
+use super::value::{
+    LimitOrOff, parse_count, parse_duration, parse_keepalive, parse_net, parse_off, parse_rate, parse_size,
+};
 use crate::net::SocketOptions;
 use crate::{Address, Admission, Limits, Rate};
 
@@ -47,7 +49,7 @@ pub struct ListenArgs {
     /// Probe silent TCP peers after this long
     #[arg(long, value_name = "DUR|off", default_value = "off", value_parser = parse_off(parse_keepalive),
         help_heading = "Sockets")]
-    pub keepalive: Off<Duration>,
+    pub keepalive: LimitOrOff<Duration>,
 
     /// Receive buffer of each socket; the system's unless given
     #[arg(long, value_name = "BYTES", value_parser = parse_size, help_heading = "Sockets")]
@@ -60,17 +62,17 @@ pub struct ListenArgs {
     /// Clients served at a time; one more is closed at once
     #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count),
         help_heading = "Limits")]
-    pub max_connections: Off<usize>,
+    pub max_connections: LimitOrOff<usize>,
 
     /// Clients of one host served at a time, of IPv6 those of one /64; one more is closed at once
     #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count),
         help_heading = "Limits")]
-    pub max_per_host: Off<usize>,
+    pub max_per_host: LimitOrOff<usize>,
 
     /// Close a client that was silent for this long
     #[arg(long, value_name = "DUR|off", default_value = "off", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
-    pub idle_timeout: Off<Duration>,
+    pub idle_timeout: LimitOrOff<Duration>,
 
     /// Serve only hosts of this network; may be given several times
     #[arg(long, value_name = "CIDR", value_parser = parse_net, help_heading = "Limits")]
@@ -84,12 +86,12 @@ pub struct ListenArgs {
     /// to itself unread
     #[arg(long, value_name = "BYTES|off", default_value = "1MiB", value_parser = parse_off(parse_size),
         help_heading = "Limits")]
-    pub max_queue: Off<usize>,
+    pub max_queue: LimitOrOff<usize>,
 
     /// Close a client that takes nothing of what others have for it for this long
     #[arg(long, value_name = "DUR|off", default_value = "10s", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
-    pub queue_time: Off<Duration>,
+    pub queue_time: LimitOrOff<Duration>,
 }
 
 /// The flags of what answers datagrams.
@@ -98,7 +100,7 @@ pub struct DatagramArgs {
     /// How many datagrams of one host are answered, after ten times as many at once; the others are dropped
     #[arg(long, value_name = "N/DUR|off", default_value = "1000/1s", value_parser = parse_off(parse_rate),
         help_heading = "Limits")]
-    pub datagram_rate: Off<Rate>,
+    pub datagram_rate: LimitOrOff<Rate>,
 }
 
 /// The flags of the process: its operator, its end, its log.
@@ -111,17 +113,17 @@ pub struct ProcessArgs {
     /// Close the client for which most is kept when this much is kept for all together
     #[arg(long, value_name = "BYTES|off", default_value = "off", value_parser = parse_off(parse_size),
         help_heading = "Limits")]
-    pub memory_limit: Off<usize>,
+    pub memory_limit: LimitOrOff<usize>,
 
     /// When stopping, how long clients may take to receive what they are owed
     #[arg(long, value_name = "DUR|off", default_value = "5s", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
-    pub drain: Off<Duration>,
+    pub drain: LimitOrOff<Duration>,
 
     /// Log a turn of the loop that took longer: everybody waited for it
     #[arg(long, value_name = "DUR|off", default_value = "50ms", value_parser = parse_off(parse_duration),
         help_heading = "Diagnostics")]
-    pub slow_turn: Off<Duration>,
+    pub slow_turn: LimitOrOff<Duration>,
 
     /// Say more on standard error: -v who comes and goes, -vv details
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", help_heading = "Diagnostics")]

@@ -4,7 +4,7 @@
 //! `listening on ADDRESS` a socket, and a program's own result where it has one; everything else goes to standard error.
 
 mod args;
-mod handed;
+mod inherited;
 mod report;
 mod run;
 mod server;
@@ -13,9 +13,9 @@ mod value;
 pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
 pub use report::{fail, log_level, start_log, usage_error};
 pub use run::main;
-pub(crate) use run::{COMMANDS_HINT, Place, host, outlive_file_limit};
-pub use server::{Operator, Server, Service, ServiceHost, StartError, line_limits};
-pub use value::{Off, parse_count, parse_duration, parse_off, parse_rate, parse_size};
+pub(crate) use run::{COMMANDS_HINT, ServiceBinding, host, outlive_file_limit};
+pub use server::{Operator, Server, ServiceHost, ServiceSetup, StartError, line_limits};
+pub use value::{LimitOrOff, parse_count, parse_duration, parse_off, parse_rate, parse_size};
 
 #[cfg(test)]
 mod tests;

@@ -13,9 +13,9 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::SIGXFSZ;
 
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
-use super::handed::{Handed, notify_ready};
+use super::inherited::{InheritedSockets, notify_ready};
 use super::report::{fail, log_level, start_log, usage_error};
-use super::server::{Operator, Server, Service, ServiceHost, StartError};
+use super::server::{Operator, Server, ServiceHost, ServiceSetup, StartError};
 use crate::net::{Listener, SocketOptions, bind};
 use crate::{Address, ConsoleMode, Handler, Host, Limits, Reactor};
 
@@ -26,7 +26,7 @@ pub fn main<S: Server>() -> ExitCode {
     let shared = args.shared();
     shared.process.start_log();
     outlive_file_limit();
-    match args.start(Alone(shared)).and_then(|outcome| outcome) {
+    match args.start(StandaloneHost(shared)).and_then(|outcome| outcome) {
         Ok(()) => ExitCode::SUCCESS,
         Err(StartError::Usage(message)) => usage_error::<S>(message),
         Err(StartError::Failure(message)) => fail::<S>(&message),
@@ -34,26 +34,26 @@ pub fn main<S: Server>() -> ExitCode {
 }
 
 /// A service with a reactor of its own.
-struct Alone<'a>(&'a ServerArgs);
+struct StandaloneHost<'a>(&'a ServerArgs);
 
-impl ServiceHost for Alone<'_> {
+impl ServiceHost for StandaloneHost<'_> {
     type Output = Result<(), StartError>;
 
-    fn host<H: Handler + 'static>(self, service: Service<H>) -> Self::Output {
+    fn host<H: Handler + 'static>(self, service: ServiceSetup<H>) -> Self::Output {
         let (handler, service) = service.split();
-        host(&self.0.process, handler, &[Place { name: None, listen: self.0.listen.clone(), service }])
+        host(&self.0.process, handler, &[ServiceBinding { name: None, listen: self.0.listen.clone(), service }])
     }
 }
 
 /// A service whose handler is at its place already, and what it listens to.
-pub(crate) struct Place {
+pub(crate) struct ServiceBinding {
     /// What it is called, where there are several.
     pub(crate) name: Option<String>,
     pub(crate) listen: ListenArgs,
-    pub(crate) service: Service<()>,
+    pub(crate) service: ServiceSetup<()>,
 }
 
-impl Place {
+impl ServiceBinding {
     /// # Errors
     /// For datagrams that it has no use for.
     pub(crate) fn check(&self) -> Result<(), StartError> {
@@ -70,8 +70,12 @@ impl Place {
     }
 
     /// Opens all that it is to listen to: what was handed over and what the flags name, or its own port on loopback.
-    fn listeners(&self, handed: &mut Handed, options: &SocketOptions) -> Result<Vec<Listener>, Box<dyn Error>> {
-        let mut listeners = handed.take(self.name.as_deref(), options)?;
+    fn listeners(
+        &self,
+        inherited: &mut InheritedSockets,
+        options: &SocketOptions,
+    ) -> Result<Vec<Listener>, Box<dyn Error>> {
+        let mut listeners = inherited.take(self.name.as_deref(), options)?;
         let locals = listeners.iter().map(Listener::local).collect::<Result<Vec<_>, _>>()?;
         if let Some(udp) = self.useless(locals.iter()) {
             return Err(format!("{udp}: this server has no use for datagrams; give it ListenStream= instead").into());
@@ -90,17 +94,17 @@ impl Place {
 /// # Errors
 /// For datagrams without a use, and without the operator that a service needs; when an address cannot be bound; and as
 /// [`Reactor::run`].
-pub(crate) fn host<H: Handler>(process: &ProcessArgs, handler: H, places: &[Place]) -> Result<(), StartError> {
-    places.iter().try_for_each(Place::check)?;
+pub(crate) fn host<H: Handler>(process: &ProcessArgs, handler: H, places: &[ServiceBinding]) -> Result<(), StartError> {
+    places.iter().try_for_each(ServiceBinding::check)?;
     console_use(process.stdin, operator(places)).map_err(StartError::Usage)?;
     run(process, handler, places).map_err(|error| StartError::failure(with_remedy(&*error)))
 }
 
-fn run<H: Handler>(process: &ProcessArgs, handler: H, places: &[Place]) -> Result<(), Box<dyn Error>> {
+fn run<H: Handler>(process: &ProcessArgs, handler: H, places: &[ServiceBinding]) -> Result<(), Box<dyn Error>> {
     raise_descriptor_limit();
     let mut limits = places.iter().map(|place| process.limits(&place.listen.limits(&place.service.limits)));
     let mut reactor = Reactor::new(handler, limits.next().unwrap_or_default())?;
-    let (mut bound, mut handed) = (Vec::new(), Handed::from_env());
+    let (mut bound, mut inherited) = (Vec::new(), InheritedSockets::from_env());
     for (index, place) in places.iter().enumerate() {
         if index > 0 {
             reactor.begin_service(limits.next().unwrap_or_default());
@@ -108,17 +112,17 @@ fn run<H: Handler>(process: &ProcessArgs, handler: H, places: &[Place]) -> Resul
         let options = place.listen.socket_options();
         reactor.use_options(options.clone());
         reactor.admit(place.listen.admission());
-        for listener in place.listeners(&mut handed, &options)? {
+        for listener in place.listeners(&mut inherited, &options)? {
             bound.push(listener.local()?);
             reactor.listen(listener)?;
         }
     }
-    handed.expect_all_taken(&places.iter().filter_map(|place| place.name.as_deref()).collect::<Vec<_>>())?;
+    inherited.expect_all_taken(&places.iter().filter_map(|place| place.name.as_deref()).collect::<Vec<_>>())?;
     serve(reactor, process, (operator(places), &bound))
 }
 
 /// Whom these services need at standard input: whom the first needs that needs anybody.
-fn operator(places: &[Place]) -> Operator {
+fn operator(places: &[ServiceBinding]) -> Operator {
     let needed = places.iter().map(|place| place.service.operator).find(|operator| *operator != Operator::Optional);
     needed.unwrap_or(Operator::Optional)
 }

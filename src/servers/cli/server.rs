@@ -25,7 +25,7 @@ pub trait ServiceHost {
     type Output;
 
     /// Takes it.
-    fn host<H: Handler + 'static>(self, service: Service<H>) -> Self::Output;
+    fn host<H: Handler + 'static>(self, service: ServiceSetup<H>) -> Self::Output;
 
     /// Whether standard input is for other services, too, so that none may keep it waiting.
     fn shares_console(&self) -> bool {
@@ -35,7 +35,7 @@ pub trait ServiceHost {
 
 /// What is to be hosted, and how.
 #[derive(Clone, Debug)]
-pub struct Service<H> {
+pub struct ServiceSetup<H> {
     /// What serves the clients.
     pub handler: H,
     /// The port on loopback where it listens unless told otherwise.
@@ -60,29 +60,29 @@ pub enum Operator {
     },
 }
 
-impl<H> Service<H> {
+impl<H> ServiceSetup<H> {
     /// Over connections only, with the default limits.
     pub fn new(port: u16, handler: H) -> Self {
-        Service { handler, port, has_datagrams: false, limits: Limits::default(), operator: Operator::Optional }
+        ServiceSetup { handler, port, has_datagrams: false, limits: Limits::default(), operator: Operator::Optional }
     }
 
     /// Answers datagrams, too, as these flags say.
     #[must_use]
     pub fn with_datagrams(self, args: &DatagramArgs) -> Self {
         let limits = Limits { datagram_rate: args.datagram_rate.0, ..self.limits };
-        Service { has_datagrams: true, limits, ..self }
+        ServiceSetup { has_datagrams: true, limits, ..self }
     }
 
     /// The handler, and the rest.
-    pub(crate) fn split(self) -> (H, Service<()>) {
-        let Service { handler, port, has_datagrams, limits, operator } = self;
-        (handler, Service { handler: (), port, has_datagrams, limits, operator })
+    pub(crate) fn split(self) -> (H, ServiceSetup<()>) {
+        let ServiceSetup { handler, port, has_datagrams, limits, operator } = self;
+        (handler, ServiceSetup { handler: (), port, has_datagrams, limits, operator })
     }
 
     /// With these limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
-        Service { limits, ..self }
+        ServiceSetup { limits, ..self }
     }
 }
 

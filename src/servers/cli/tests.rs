@@ -31,9 +31,12 @@ fn defaults_are_those_of_the_contract() {
     );
     assert_eq!(
         (args.listen.keepalive, args.listen.max_connections, args.listen.idle_timeout),
-        (Off(None), Off(None), Off(None))
+        (LimitOrOff(None), LimitOrOff(None), LimitOrOff(None))
     );
-    assert_eq!((args.listen.max_queue, args.process.drain), (Off(Some(1 << 20)), Off(Some(Duration::from_secs(5)))));
+    assert_eq!(
+        (args.listen.max_queue, args.process.drain),
+        (LimitOrOff(Some(1 << 20)), LimitOrOff(Some(Duration::from_secs(5))))
+    );
     assert_eq!(args.process.stdin, Stdin::Stop);
 }
 
@@ -49,9 +52,9 @@ fn values_are_understood_or_refused_with_the_flag_named() {
     let args =
         parsed(&["--idle-timeout", "500ms", "--max-queue", "64KiB", "--keepalive", "2m", "--recv-buffer", "4096"])
             .expect("good values");
-    assert_eq!(args.listen.idle_timeout, Off(Some(Duration::from_millis(500))));
-    assert_eq!((args.listen.max_queue, args.listen.recv_buffer), (Off(Some(65536)), Some(4096)));
-    assert_eq!(args.listen.keepalive, Off(Some(Duration::from_secs(120))));
+    assert_eq!(args.listen.idle_timeout, LimitOrOff(Some(Duration::from_millis(500))));
+    assert_eq!((args.listen.max_queue, args.listen.recv_buffer), (LimitOrOff(Some(65536)), Some(4096)));
+    assert_eq!(args.listen.keepalive, LimitOrOff(Some(Duration::from_secs(120))));
     for (flag, value) in [
         ("--idle-timeout", "5"),
         ("--idle-timeout", "0s"),

@@ -8,18 +8,18 @@ use crate::state::rate::Rate;
 
 /// A limit, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Off<T>(pub Option<T>);
+pub struct LimitOrOff<T>(pub Option<T>);
 
 /// A parser that takes `off` besides what `parse` takes.
 pub fn parse_off<T>(
     parse: fn(&str) -> Result<T, String>,
-) -> impl Fn(&str) -> Result<Off<T>, String> + Clone + Send + Sync + 'static
+) -> impl Fn(&str) -> Result<LimitOrOff<T>, String> + Clone + Send + Sync + 'static
 where
     T: 'static,
 {
     move |text| match text {
-        "off" => Ok(Off(None)),
-        _ => parse(text).map(|value| Off(Some(value))).map_err(|error| format!("{error}, or off")),
+        "off" => Ok(LimitOrOff(None)),
+        _ => parse(text).map(|value| LimitOrOff(Some(value))).map_err(|error| format!("{error}, or off")),
     }
 }
 

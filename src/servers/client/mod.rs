@@ -51,7 +51,7 @@ impl Default for ClientOptions {
 /// sim.console(b"hello");
 /// assert_eq!(sim.received(server), b"hello\n");
 /// sim.send(server, b"HELLO\n");
-/// assert_eq!(sim.printed(), b"HELLO\n");
+/// assert_eq!(sim.stdout(), b"HELLO\n");
 /// # Ok::<(), switchboard::AddressError>(())
 /// ```
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Client {
         }
     }
 
-    /// Asks for the connection: for [`Reactor::start`](crate::Reactor::start).
+    /// Asks for the connection: for [`Reactor::with_context`](crate::Reactor::with_context).
     pub fn start(&mut self, cx: &mut Context<'_>) {
         self.retry_until = self.options.retry.map(|retry| cx.now() + retry.min(LONGEST_RETRY));
         self.connect(cx);
@@ -121,7 +121,7 @@ impl Handler for Client {
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
         self.state = State::Open(origin.token);
         self.cancel_give_up(cx);
-        cx.release_console();
+        cx.resume_console();
         for line in std::mem::take(&mut self.early).split_inclusive(|&byte| byte == b'\n') {
             cx.send(origin.token, line);
         }
@@ -138,7 +138,7 @@ impl Handler for Client {
             *at = cx.now();
         }
         self.hide_prompt(cx);
-        cx.print(input);
+        cx.write_stdout(input);
         if input.ends_with(b"\n") {
             self.show_prompt(cx);
         }
@@ -148,7 +148,7 @@ impl Handler for Client {
     fn eof(&mut self, (): &mut (), cx: &mut Context<'_>) {
         if !matches!(self.state, State::Lingering(_)) {
             self.hide_prompt(cx);
-            cx.tell(&format!("{} has closed the connection", self.to));
+            cx.write_stderr(&format!("{} has closed the connection", self.to));
         }
         self.state = State::Over;
         cx.close();
@@ -180,7 +180,7 @@ impl Handler for Client {
             cx.send(token, &self.early[start..]);
             self.early.truncate(start);
         } else if self.early.len() > MOST_EARLY {
-            cx.hold_console();
+            cx.pause_console();
         }
     }
 
@@ -188,7 +188,7 @@ impl Handler for Client {
         self.end_input(cx);
     }
 
-    fn alarm(&mut self, _: TimerId, cx: &mut Context<'_>) {
+    fn service_timer(&mut self, _: TimerId, cx: &mut Context<'_>) {
         match self.state {
             State::Waiting => self.connect(cx),
             State::Connecting => self.give_up(cx),
@@ -197,8 +197,8 @@ impl Handler for Client {
         }
     }
 
-    fn timeout(&mut self, (): &mut (), timer: TimerId, cx: &mut Context<'_>) {
-        self.alarm(timer, cx);
+    fn timer(&mut self, (): &mut (), timer: TimerId, cx: &mut Context<'_>) {
+        self.service_timer(timer, cx);
     }
 
     fn connect_failed(&mut self, _: &Address, error: &io::Error, cx: &mut Context<'_>) {
@@ -295,7 +295,7 @@ impl Client {
 
     fn show_prompt(&mut self, cx: &mut Context<'_>) {
         if !self.options.prompt.is_empty() && !self.input_ended {
-            cx.print(self.options.prompt.as_bytes());
+            cx.write_stdout(self.options.prompt.as_bytes());
             self.is_prompted = true;
         }
     }
@@ -304,7 +304,7 @@ impl Client {
     fn hide_prompt(&mut self, cx: &mut Context<'_>) {
         if std::mem::take(&mut self.is_prompted) {
             let width = self.options.prompt.chars().count();
-            cx.print(format!("\r{:width$}\r", "").as_bytes());
+            cx.write_stdout(format!("\r{:width$}\r", "").as_bytes());
         }
     }
 }

@@ -16,8 +16,8 @@ fn address() -> Address {
 /// A client that has asked for its connection.
 fn client(options: ClientOptions) -> Sim<Client> {
     let mut sim = Sim::new(Client::new(address(), options));
-    sim.start(Client::start);
-    assert_eq!(sim.wanted(), [address()]);
+    sim.with_context(Client::start);
+    assert_eq!(sim.pending_connects(), [address()]);
     sim
 }
 
@@ -43,7 +43,7 @@ fn lines_go_out_and_answers_are_shown_unchanged() {
     sim.console(b" two words \xff");
     assert_eq!(sim.received(server), b"hello\n two words \xff\n");
     sim.send(server, b"\x00HELLO\r\nno end");
-    assert_eq!(sim.printed(), b"\x00HELLO\r\nno end");
+    assert_eq!(sim.stdout(), b"\x00HELLO\r\nno end");
     assert!(!sim.is_stopped());
 }
 
@@ -67,7 +67,7 @@ fn input_that_ended_before_the_connection_is_up_is_sent_and_ended() {
     assert_eq!(sim.ending(server), Some(Ending::Eof));
     sim.send(server, b"ONE\n");
     sim.shut_down(server);
-    assert_eq!(sim.printed(), b"ONE\n");
+    assert_eq!(sim.stdout(), b"ONE\n");
     assert!(sim.is_stopped());
 }
 
@@ -85,11 +85,11 @@ fn a_blank_line_or_the_end_of_input_ends_our_side_and_shows_what_still_comes() {
         assert_eq!(sim.ending(server), Some(Ending::Eof));
         sim.advance(3 * SECOND);
         sim.send(server, b"HELLO\n");
-        assert_eq!(sim.printed(), b"HELLO\n");
+        assert_eq!(sim.stdout(), b"HELLO\n");
         assert!(!sim.is_stopped());
         sim.shut_down(server);
         assert!(sim.is_stopped());
-        assert_eq!((sim.told(), failure(&mut sim)), (String::new(), None));
+        assert_eq!((sim.stderr(), failure(&mut sim)), (String::new(), None));
     }
 }
 
@@ -100,7 +100,7 @@ fn lingering_ends_when_nothing_has_come_for_that_long() {
     for _ in 0..3 {
         sim.advance(4 * SECOND);
         sim.send(server, b"more\n");
-        assert_eq!(sim.printed(), b"more\n");
+        assert_eq!(sim.stdout(), b"more\n");
     }
     sim.advance(Duration::from_nanos(4_999_999_999));
     assert!(!sim.is_stopped());
@@ -147,8 +147,8 @@ fn a_peer_that_closes_first_is_told_to_the_user() {
     let (mut sim, server) = connected();
     sim.send(server, b"bye\n");
     sim.shut_down(server);
-    assert_eq!(sim.told(), "127.0.0.1:4444 has closed the connection\n");
-    assert_eq!(sim.printed(), b"bye\n");
+    assert_eq!(sim.stderr(), "127.0.0.1:4444 has closed the connection\n");
+    assert_eq!(sim.stdout(), b"bye\n");
     assert!(sim.is_stopped());
     assert_eq!(failure(&mut sim), None);
 }
@@ -179,9 +179,9 @@ fn with_a_retry_it_tries_every_100_ms_until_the_time_is_over() {
     for wait in [100, 100, 50] {
         refuse(&mut sim);
         sim.advance(Duration::from_millis(wait - 1));
-        assert_eq!(sim.wanted(), []);
+        assert_eq!(sim.pending_connects(), []);
         sim.advance(Duration::from_millis(1));
-        assert_eq!(sim.wanted(), [address()]);
+        assert_eq!(sim.pending_connects(), [address()]);
     }
     refuse(&mut sim);
     assert!(sim.is_stopped());
@@ -194,7 +194,7 @@ fn a_server_that_does_not_answer_is_waited_for_no_longer_than_one_that_refuses()
     let mut sim = client(ClientOptions { retry: Some(SECOND), ..ClientOptions::default() });
     refuse(&mut sim);
     sim.advance(RETRY_EVERY);
-    assert_eq!(sim.wanted(), [address()]);
+    assert_eq!(sim.pending_connects(), [address()]);
     sim.advance(Duration::from_millis(899));
     assert!(!sim.is_stopped());
     sim.advance(Duration::from_millis(1));
@@ -210,7 +210,7 @@ fn a_server_that_comes_late_gets_all_that_was_typed() {
     for _ in 0..100 {
         refuse(&mut sim);
         sim.advance(RETRY_EVERY);
-        assert_eq!(sim.wanted(), [address()]);
+        assert_eq!(sim.pending_connects(), [address()]);
     }
     let server = sim.connected(address());
     assert_eq!(sim.received(server), b"hello\n");
@@ -219,19 +219,19 @@ fn a_server_that_comes_late_gets_all_that_was_typed() {
 #[test]
 fn a_prompt_stands_where_a_line_may_be_typed() {
     let mut sim = client(ClientOptions { prompt: String::from("% "), ..ClientOptions::default() });
-    assert_eq!(sim.printed(), b"");
+    assert_eq!(sim.stdout(), b"");
     let server = sim.connected(address());
-    assert_eq!(sim.printed(), b"% ");
+    assert_eq!(sim.stdout(), b"% ");
     sim.console(b"hello");
     sim.send(server, b"HEL");
-    assert_eq!(sim.printed(), b"HEL");
+    assert_eq!(sim.stdout(), b"HEL");
     sim.send(server, b"LO\n");
-    assert_eq!(sim.printed(), b"LO\n% ");
+    assert_eq!(sim.stdout(), b"LO\n% ");
     sim.send(server, b"unasked\n");
-    assert_eq!(sim.printed(), b"\r  \runasked\n% ");
+    assert_eq!(sim.stdout(), b"\r  \runasked\n% ");
     sim.console(b"");
     sim.send(server, b"rest\n");
-    assert_eq!(sim.printed(), b"rest\n", "nothing more can be typed");
+    assert_eq!(sim.stdout(), b"rest\n", "nothing more can be typed");
 }
 
 #[test]
@@ -244,16 +244,16 @@ fn the_peer_is_read_no_faster_than_the_output_is_taken() {
     assert!(shown <= limits.high_mark() + limits.turn_input, "{shown}");
     let mut printed = 0;
     while sim.unread(server) > 0 {
-        printed += sim.printed().len();
+        printed += sim.stdout().len();
     }
-    assert_eq!(printed + sim.printed().len(), sent.len());
+    assert_eq!(printed + sim.stdout().len(), sent.len());
 }
 
 /// What is shown until nothing more comes, a piece at a look.
 fn shown_in_the_end(sim: &mut Sim<Client>) -> usize {
     let mut shown = 0;
     loop {
-        match sim.printed().len() {
+        match sim.stdout().len() {
             0 => return shown,
             count => shown += count,
         }
@@ -304,7 +304,7 @@ proptest! {
         received.extend(sim.received(server));
         let typed: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
         prop_assert_eq!(String::from_utf8_lossy(&received), typed);
-        prop_assert_eq!(sim.printed(), answer);
+        prop_assert_eq!(sim.stdout(), answer);
         prop_assert!(sim.is_stopped());
     }
 
@@ -314,7 +314,7 @@ proptest! {
             let (mut sim, server) = connected();
             play(&mut sim, server, &answer[..end], &vec![Step::Look(1); end]);
             sim.shut_down(server);
-            prop_assert_eq!(sim.printed(), &answer[..end]);
+            prop_assert_eq!(sim.stdout(), &answer[..end]);
             prop_assert!(sim.is_stopped());
         }
     }

@@ -10,7 +10,7 @@ use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
 use jiff::tz::TimeZone;
 
 use crate::servers::Daytime;
-use crate::servers::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
+use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 
 use crate::servers::time_zone::time_zone;
 
@@ -57,7 +57,7 @@ impl Server for DaytimeServer {
         let zone = if self.utc { TimeZone::UTC } else { time_zone()? };
         let format = self.format.clone();
         let daytime = Daytime::new(move |at| write(&format, &zone, at).ok(), self.farewell.clone());
-        Ok(host.host(Service::new(5013, daytime).with_datagrams(&self.datagrams)))
+        Ok(host.host(ServiceSetup::new(5013, daytime).with_datagrams(&self.datagrams)))
     }
 }
 

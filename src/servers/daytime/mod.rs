@@ -45,7 +45,7 @@ impl<F: Fn(SystemTime) -> Option<String>> Daytime<F> {
     }
 
     fn reply_lines(&self, cx: &mut Context<'_>) {
-        let now = cx.wall();
+        let now = cx.system_time();
         let Some(date) = (self.write)(now) else {
             return log::warn!("nothing is sent: the clock shows {now:?}, which is no date that can be written");
         };
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn one_line_and_then_the_end() {
         let mut sim = Sim::new(daytime());
-        sim.set_wall(UNIX_EPOCH + Duration::from_secs(5));
+        sim.set_system_time(UNIX_EPOCH + Duration::from_secs(5));
         let peer = sim.connect();
         assert_eq!(sim.received(peer), b"5\r\n");
         assert_eq!(sim.ending(peer), Some(Ending::Eof));
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_farewell_is_a_second_line() {
         let mut sim = Sim::new(polite());
-        sim.set_wall(UNIX_EPOCH);
+        sim.set_system_time(UNIX_EPOCH);
         let peer = sim.connect();
         assert_eq!(sim.received(peer), b"0\r\ngood bye\r\n");
         assert_eq!(sim.datagram(source(), b""), Some(b"0\r\ngood bye\r\n".to_vec()));
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_time_that_cannot_be_written_is_not_made_up() {
         let mut sim = Sim::new(polite());
-        sim.set_wall(UNIX_EPOCH - Duration::from_secs(1));
+        sim.set_system_time(UNIX_EPOCH - Duration::from_secs(1));
         let peer = sim.connect();
         assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), Some(Ending::Eof)));
         assert_eq!(sim.datagram(source(), b""), None);

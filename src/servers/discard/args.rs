@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::servers::Discard;
-use crate::servers::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
+use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 
 /// Throws away what it is sent, over TCP, Unix sockets and UDP (RFC 863)
 #[derive(Parser, Debug)]
@@ -30,6 +30,6 @@ impl Server for DiscardServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        Ok(host.host(Service::new(5009, Discard).with_datagrams(&self.datagrams)))
+        Ok(host.host(ServiceSetup::new(5009, Discard).with_datagrams(&self.datagrams)))
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use crate::servers::cli::{
-    Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_off, parse_size,
+    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_off, parse_size,
 };
 use crate::servers::doctor::{Practice, PracticeOptions, Script, Therapist};
 use crate::workers::storage::{DataFile, Store};
@@ -26,7 +26,7 @@ pub struct DoctorServer {
 
     /// Longest line that a patient may send
     #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
-    pub max_line: Off<usize>,
+    pub max_line: LimitOrOff<usize>,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -51,7 +51,7 @@ impl Server for DoctorServer {
         let store = file.and_then(|file| Store::open(&file, &Practice::SCHEMA)).map_err(StartError::failure)?;
         let max_line = self.max_line.0.unwrap_or(usize::MAX);
         let practice = Practice::of(Therapist::new(script), store, PracticeOptions { max_line });
-        Ok(host.host(Service::new(5001, practice).with_limits(line_limits(max_line))))
+        Ok(host.host(ServiceSetup::new(5001, practice).with_limits(line_limits(max_line))))
     }
 }
 

@@ -132,12 +132,12 @@ impl Handler for Practice {
         }
     }
 
-    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
-        self.patients.alarm(timer, cx);
+    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        self.patients.service_timer(timer, cx);
     }
 
-    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
-        self.patients.finished(done, cx);
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
+        self.patients.service_done(done, cx);
     }
 }
 
@@ -168,7 +168,7 @@ impl Practice {
         if !self.patients.has_notes(&key) {
             cx.reply(texts::NO_NOTES.as_bytes());
         }
-        let greeting = self.patients.enter(&key, cx.wall(), |conversation| self.therapist.greet(conversation));
+        let greeting = self.patients.enter(&key, cx.system_time(), |conversation| self.therapist.greet(conversation));
         let Some(greeting) = greeting else { return };
         session.stage = Stage::Here(key);
         say(&greeting, cx);

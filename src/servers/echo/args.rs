@@ -3,7 +3,8 @@
 use clap::Parser;
 
 use crate::servers::cli::{
-    DatagramArgs, Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_off, parse_size,
+    DatagramArgs, LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_off,
+    parse_size,
 };
 use crate::servers::{Echo, EchoLines};
 
@@ -21,7 +22,7 @@ pub struct EchoServer {
 
     /// Longest line [default: 4096]; with --reply-prefix or --quit-on
     #[arg(long, value_name = "BYTES|off", value_parser = parse_off(parse_size))]
-    pub max_line: Option<Off<usize>>,
+    pub max_line: Option<LimitOrOff<usize>>,
 
     /// The flags of a server that answers datagrams.
     #[command(flatten)]
@@ -51,16 +52,18 @@ impl Server for EchoServer {
             if self.max_line.is_some() {
                 return Err(StartError::usage("--max-line is for lines: give it with --reply-prefix or --quit-on"));
             }
-            return Ok(host.host(Service::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams)));
+            return Ok(host.host(ServiceSetup::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams)));
         }
-        let max_line = self.max_line.map_or(4096, |Off(limit)| limit.unwrap_or(usize::MAX));
+        let max_line = self.max_line.map_or(4096, |LimitOrOff(limit)| limit.unwrap_or(usize::MAX));
         let lines = EchoLines {
             prefix: self.reply_prefix.clone().unwrap_or_default().into_bytes(),
             quit_on: self.quit_on.clone().map(String::into_bytes),
             max_line,
         };
         Ok(host.host(
-            Service::new(PORT, Echo::lines(lines)).with_limits(line_limits(max_line)).with_datagrams(&self.datagrams),
+            ServiceSetup::new(PORT, Echo::lines(lines))
+                .with_limits(line_limits(max_line))
+                .with_datagrams(&self.datagrams),
         ))
     }
 }

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use crate::servers::Greeting;
 use crate::servers::cli::{
-    Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_off, parse_size,
+    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_off, parse_size,
 };
 
 /// Sends a text to whoever connects, and closes, over TCP and Unix sockets
@@ -21,7 +21,7 @@ pub struct GreetingServer {
 
     /// Longest line of the client [default: 4096]; with --read-reply
     #[arg(long, value_name = "BYTES|off", value_parser = parse_off(parse_size))]
-    pub max_line: Option<Off<usize>>,
+    pub max_line: Option<LimitOrOff<usize>>,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -46,10 +46,10 @@ impl Server for GreetingServer {
             if self.max_line.is_some() {
                 return Err(StartError::usage("--max-line is for the line of a client: give it with --read-reply"));
             }
-            return Ok(host.host(Service::new(PORT, Greeting::at_once(&self.text))));
+            return Ok(host.host(ServiceSetup::new(PORT, Greeting::at_once(&self.text))));
         }
-        let max_line = self.max_line.map_or(4096, |Off(limit)| limit.unwrap_or(usize::MAX));
+        let max_line = self.max_line.map_or(4096, |LimitOrOff(limit)| limit.unwrap_or(usize::MAX));
         let greeting = Greeting::after_line(&self.text, max_line);
-        Ok(host.host(Service::new(PORT, greeting).with_limits(line_limits(max_line))))
+        Ok(host.host(ServiceSetup::new(PORT, greeting).with_limits(line_limits(max_line))))
     }
 }

@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::servers::cli::{
-    Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_off, parse_size,
+    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_off, parse_size,
 };
 use crate::servers::{Phonebook, PhonebookOptions};
 use crate::workers::storage::{DataFile, Store};
@@ -19,7 +19,7 @@ pub struct PhonebookServer {
 
     /// Longest line that a client may send
     #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
-    pub max_line: Off<usize>,
+    pub max_line: LimitOrOff<usize>,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -42,6 +42,6 @@ impl Server for PhonebookServer {
         let store = Store::open(&file, &Phonebook::SCHEMA).map_err(StartError::failure)?;
         let max_line = self.max_line.0.unwrap_or(usize::MAX);
         let book = Phonebook::book(store, PhonebookOptions { max_line });
-        Ok(host.host(Service::new(5002, book).with_limits(line_limits(max_line))))
+        Ok(host.host(ServiceSetup::new(5002, book).with_limits(line_limits(max_line))))
     }
 }

@@ -3,7 +3,8 @@
 use clap::Parser;
 
 use crate::servers::cli::{
-    Off, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_count, parse_off, parse_size,
+    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_count, parse_off,
+    parse_size,
 };
 use crate::servers::{Sum, SumOptions};
 
@@ -21,7 +22,7 @@ pub struct SumServer {
 
     /// Longest line that a client may send
     #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
-    pub max_line: Off<usize>,
+    pub max_line: LimitOrOff<usize>,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -40,7 +41,7 @@ impl Server for SumServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        if let Off(Some(most)) = self.server.listen.max_connections
+        if let LimitOrOff(Some(most)) = self.server.listen.max_connections
             && most < self.clients
         {
             let text = format!("--max-connections {most} lets no round of --clients {} be full", self.clients);
@@ -48,6 +49,6 @@ impl Server for SumServer {
         }
         let max_line = self.max_line.0.unwrap_or(usize::MAX);
         let sum = Sum::rounds(SumOptions { clients: self.clients, reply: self.reply, max_line });
-        Ok(host.host(Service::new(1234, sum).with_limits(line_limits(max_line))))
+        Ok(host.host(ServiceSetup::new(1234, sum).with_limits(line_limits(max_line))))
     }
 }

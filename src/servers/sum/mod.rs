@@ -49,7 +49,7 @@ impl Default for SumOptions {
 /// sim.send(ann, b"40\n");
 /// sim.send(bob, b"2\n");
 /// assert_eq!(sim.received(ann), b"42\n");
-/// assert_eq!(sim.printed(), b"42\n");
+/// assert_eq!(sim.stdout(), b"42\n");
 /// ```
 #[derive(Debug)]
 pub struct Sum {
@@ -126,7 +126,7 @@ impl Sum {
         }
         let round = std::mem::take(&mut self.numbers);
         let total = format!("{}\n", round.values().sum::<BigInt>());
-        cx.print(total.as_bytes());
+        cx.write_stdout(total.as_bytes());
         for client in round.keys() {
             if self.options.reply {
                 cx.send(client, total.as_bytes());

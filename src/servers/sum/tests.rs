@@ -40,7 +40,7 @@ impl Server {
     }
 
     fn printed(&mut self) -> String {
-        String::from_utf8(self.0.printed()).expect("the server prints ASCII")
+        String::from_utf8(self.0.stdout()).expect("the server prints ASCII")
     }
 
     fn numbers(&mut self) -> usize {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::plan::{Planned, from_toml, from_words};
+use super::plan::{ServiceSpec, from_toml, from_words};
 use crate::Services;
 use crate::servers::cli::{self, ProcessArgs, StartError};
 
@@ -53,7 +53,7 @@ impl Switchboard {
         };
         let mut services = Services::new();
         let mut places = Vec::new();
-        for Planned { name, entry, words } in planned {
+        for ServiceSpec { name, entry, words } in planned {
             let place = (entry.add)(&mut services, &name, words);
             places.push(place.map_err(|error| error.within(&name))?);
         }
@@ -63,7 +63,7 @@ impl Switchboard {
 
 /// # Errors
 /// When it cannot be read, is no such file, or plans nothing.
-fn from_file(path: &Path) -> Result<Vec<Planned>, StartError> {
+fn from_file(path: &Path) -> Result<Vec<ServiceSpec>, StartError> {
     let place = path.display();
     let text =
         std::fs::read_to_string(path).map_err(|error| StartError::failure(format!("cannot read {place}: {error}")))?;

@@ -6,45 +6,45 @@ use clap::{Command, CommandFactory};
 
 use crate::Services;
 use crate::handler::Handler;
-use crate::servers::cli::{self, Operator, Place, Server, Service, ServiceHost, StartError};
+use crate::servers::cli::{self, Operator, Server, ServiceBinding, ServiceHost, ServiceSetup, StartError};
 
 /// A server of the family.
-pub(super) struct Entry {
+pub(super) struct CatalogEntry {
     /// Its name among services: that of its program without `-server`.
     pub(super) name: &'static str,
     /// Its command line.
     pub(super) command: fn() -> Command,
     /// Makes it from the words of a command line, and adds it under a name.
-    pub(super) add: fn(&mut Services, &str, Vec<OsString>) -> Result<Place, StartError>,
+    pub(super) add: fn(&mut Services, &str, Vec<OsString>) -> Result<ServiceBinding, StartError>,
 }
 
-pub(super) const ALL: &[Entry] = &[
+pub(super) const ALL: &[CatalogEntry] = &[
     #[cfg(feature = "bank")]
-    Entry::of::<crate::servers::BankServer>("bank"),
-    Entry::of::<crate::servers::ChargenServer>("chargen"),
-    Entry::of::<crate::servers::ChatServer>("chat"),
-    Entry::of::<crate::servers::DaytimeServer>("daytime"),
-    Entry::of::<crate::servers::DiscardServer>("discard"),
+    CatalogEntry::of::<crate::servers::BankServer>("bank"),
+    CatalogEntry::of::<crate::servers::ChargenServer>("chargen"),
+    CatalogEntry::of::<crate::servers::ChatServer>("chat"),
+    CatalogEntry::of::<crate::servers::DaytimeServer>("daytime"),
+    CatalogEntry::of::<crate::servers::DiscardServer>("discard"),
     #[cfg(all(feature = "doctor", feature = "storage"))]
-    Entry::of::<crate::servers::DoctorServer>("doctor"),
-    Entry::of::<crate::servers::EchoServer>("echo"),
-    Entry::of::<crate::servers::GreetingServer>("greeting"),
+    CatalogEntry::of::<crate::servers::DoctorServer>("doctor"),
+    CatalogEntry::of::<crate::servers::EchoServer>("echo"),
+    CatalogEntry::of::<crate::servers::GreetingServer>("greeting"),
     #[cfg(feature = "storage")]
-    Entry::of::<crate::servers::PhonebookServer>("phonebook"),
+    CatalogEntry::of::<crate::servers::PhonebookServer>("phonebook"),
     #[cfg(feature = "sum")]
-    Entry::of::<crate::servers::SumServer>("sum"),
-    Entry::of::<crate::servers::TalkServer>("talk"),
-    Entry::of::<crate::servers::TimeServer>("time"),
-    Entry::of::<crate::servers::UppercaseServer>("uppercase"),
+    CatalogEntry::of::<crate::servers::SumServer>("sum"),
+    CatalogEntry::of::<crate::servers::TalkServer>("talk"),
+    CatalogEntry::of::<crate::servers::TimeServer>("time"),
+    CatalogEntry::of::<crate::servers::UppercaseServer>("uppercase"),
 ];
 
-impl Entry {
+impl CatalogEntry {
     const fn of<S: Server + CommandFactory>(name: &'static str) -> Self {
-        Entry { name, command: S::command, add: add::<S> }
+        CatalogEntry { name, command: S::command, add: add::<S> }
     }
 
     /// The server of this name.
-    pub(super) fn find(name: &str) -> Option<&'static Entry> {
+    pub(super) fn find(name: &str) -> Option<&'static CatalogEntry> {
         ALL.iter().find(|entry| entry.name == name)
     }
 
@@ -54,10 +54,10 @@ impl Entry {
     }
 }
 
-fn add<S: Server>(services: &mut Services, name: &str, words: Vec<OsString>) -> Result<Place, StartError> {
+fn add<S: Server>(services: &mut Services, name: &str, words: Vec<OsString>) -> Result<ServiceBinding, StartError> {
     let server = S::try_parse_from(words).map_err(|error| StartError::usage(first_line(&error)))?;
     let service = server.start(Table { services, name })?;
-    let place = Place { name: Some(name.to_owned()), listen: server.shared().listen.clone(), service };
+    let place = ServiceBinding { name: Some(name.to_owned()), listen: server.shared().listen.clone(), service };
     place.check()?;
     Ok(place)
 }
@@ -76,14 +76,16 @@ struct Table<'a> {
 }
 
 impl ServiceHost for Table<'_> {
-    type Output = Service<()>;
+    type Output = ServiceSetup<()>;
 
-    fn host<H: Handler + 'static>(self, service: Service<H>) -> Service<()> {
+    fn host<H: Handler + 'static>(self, service: ServiceSetup<H>) -> ServiceSetup<()> {
         let (handler, service) = service.split();
         self.services.add(self.name, handler);
         match service.operator {
             // What there is to type begins with the name of the service.
-            Operator::Needed { .. } => Service { operator: Operator::Needed { hint: cli::COMMANDS_HINT }, ..service },
+            Operator::Needed { .. } => {
+                ServiceSetup { operator: Operator::Needed { hint: cli::COMMANDS_HINT }, ..service }
+            }
             Operator::Optional => service,
         }
     }

@@ -8,19 +8,19 @@ use std::ffi::OsString;
 use clap::{ArgAction, Command};
 use toml::{Table, Value};
 
-use super::catalog::Entry;
+use super::catalog::CatalogEntry;
 
 /// A service that is to be hosted.
 #[derive(Debug)]
-pub(super) struct Planned {
+pub(super) struct ServiceSpec {
     /// What the operator calls it.
     pub(super) name: String,
-    pub(super) entry: &'static Entry,
+    pub(super) entry: &'static CatalogEntry,
     /// Its command line, the name of the program first.
     pub(super) words: Vec<OsString>,
 }
 
-impl std::fmt::Debug for Entry {
+impl std::fmt::Debug for CatalogEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
     }
@@ -31,9 +31,9 @@ const OF_THE_PROCESS: [&str; 6] = ["stdin", "drain", "memory-limit", "slow-turn"
 /// Flags that are no settings.
 const NO_SETTINGS: [&str; 2] = ["help", "version"];
 
-impl Planned {
-    fn new(name: &str, entry: &'static Entry) -> Self {
-        Planned { name: name.to_owned(), entry, words: vec![format!("{}-server", entry.name).into()] }
+impl ServiceSpec {
+    fn new(name: &str, entry: &'static CatalogEntry) -> Self {
+        ServiceSpec { name: name.to_owned(), entry, words: vec![format!("{}-server", entry.name).into()] }
     }
 }
 
@@ -41,16 +41,16 @@ impl Planned {
 ///
 /// # Errors
 /// With a sentence that names the word.
-pub(super) fn from_words(words: &[String]) -> Result<Vec<Planned>, String> {
-    let mut planned: Vec<Planned> = Vec::new();
+pub(super) fn from_words(words: &[String]) -> Result<Vec<ServiceSpec>, String> {
+    let mut planned: Vec<ServiceSpec> = Vec::new();
     for word in words {
         let (name, address) = word.split_once('=').map_or((&**word, None), |(name, address)| (name, Some(address)));
-        let Some(entry) = Entry::find(name) else {
-            return Err(format!("{word}: there is no server {name:?}; there are {}", Entry::names()));
+        let Some(entry) = CatalogEntry::find(name) else {
+            return Err(format!("{word}: there is no server {name:?}; there are {}", CatalogEntry::names()));
         };
         let known = planned.iter().position(|service| service.name == name);
         let index = known.unwrap_or_else(|| {
-            planned.push(Planned::new(name, entry));
+            planned.push(ServiceSpec::new(name, entry));
             planned.len() - 1
         });
         planned[index].words.extend(address.map(|address| format!("--listen={address}").into()));
@@ -62,7 +62,7 @@ pub(super) fn from_words(words: &[String]) -> Result<Vec<Planned>, String> {
 ///
 /// # Errors
 /// With a sentence that names the place.
-pub(super) fn from_toml(text: &str) -> Result<Vec<Planned>, String> {
+pub(super) fn from_toml(text: &str) -> Result<Vec<ServiceSpec>, String> {
     let tables: Table = text.parse().map_err(|error: toml::de::Error| place(text, &error))?;
     tables
         .into_iter()
@@ -77,7 +77,7 @@ fn place(text: &str, error: &toml::de::Error) -> String {
     format!("line {line}, column {column}: {}", error.message().trim().replace('\n', ", "))
 }
 
-fn from_table(name: &str, value: Value) -> Result<Planned, String> {
+fn from_table(name: &str, value: Value) -> Result<ServiceSpec, String> {
     let Value::Table(mut settings) = value else {
         return Err("a service is a table, as [echo]".into());
     };
@@ -86,13 +86,13 @@ fn from_table(name: &str, value: Value) -> Result<Planned, String> {
         Some(Value::String(server)) => server,
         Some(other) => return Err(format!("server = {other}: the name of a server is a string")),
     };
-    let Some(entry) = Entry::find(&server) else {
+    let Some(entry) = CatalogEntry::find(&server) else {
         return Err(format!(
             "there is no server {server:?}; there are {}; another name needs server = ...",
-            Entry::names()
+            CatalogEntry::names()
         ));
     };
-    let mut planned = Planned::new(name, entry);
+    let mut planned = ServiceSpec::new(name, entry);
     let command = (entry.command)();
     for (key, value) in settings {
         let words = flag(&command, &key, value).map_err(|error| format!("{key}: {error}"))?;
@@ -137,8 +137,8 @@ fn settings(command: &Command) -> String {
 mod tests {
     use super::*;
 
-    fn described(planned: Result<Vec<Planned>, String>) -> Result<Vec<String>, String> {
-        let line = |service: Planned| {
+    fn described(planned: Result<Vec<ServiceSpec>, String>) -> Result<Vec<String>, String> {
+        let line = |service: ServiceSpec| {
             let words = service.words.iter().map(|word| word.to_string_lossy().into_owned());
             format!("{}: {}", service.name, words.collect::<Vec<_>>().join(" "))
         };
@@ -154,7 +154,7 @@ mod tests {
         let planned = words(&["echo=7000", "chat", "echo=udp:7000"]).expect("good words");
         assert_eq!(planned, ["echo: echo-server --listen=7000 --listen=udp:7000", "chat: chat-server"]);
         let error = words(&["ecko=7000"]).expect_err("no such server");
-        assert!(error.contains("\"ecko\"") && error.contains(&Entry::names()), "{error}");
+        assert!(error.contains("\"ecko\"") && error.contains(&CatalogEntry::names()), "{error}");
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         for (text, wanted) in [
             ("[echo\n", "line 1, column 6"),
             ("echo = 5\n", "[echo]: a service is a table"),
-            ("[ecko]\n", &format!("[ecko]: there is no server \"ecko\"; there are {}", Entry::names())),
+            ("[ecko]\n", &format!("[ecko]: there is no server \"ecko\"; there are {}", CatalogEntry::names())),
             ("[x]\nserver = 5\n", "[x]: server = 5: the name of a server is a string"),
             ("[echo]\nlissen = 5\n", "[echo]: lissen: there is no such setting; there are "),
             ("[echo]\nhelp = true\n", "[echo]: help: there is no such setting"),

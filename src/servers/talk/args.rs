@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use clap::Parser;
 
 use crate::servers::cli::{
-    Off, Operator, Server, ServerArgs, Service, ServiceHost, StartError, line_limits, parse_off, parse_size,
+    LimitOrOff, Operator, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_off, parse_size,
 };
 use crate::servers::{Talk, TalkOptions, Unheard};
 
@@ -16,7 +16,7 @@ use crate::servers::{Talk, TalkOptions, Unheard};
 pub struct TalkServer {
     /// Longest line that a client may send
     #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
-    pub max_line: Off<usize>,
+    pub max_line: LimitOrOff<usize>,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -44,6 +44,6 @@ impl Server for TalkServer {
         let unheard = if may_wait { Unheard::Held } else { Unheard::Refused };
         let talk = Talk::room(TalkOptions { max_line, unheard });
         let operator = Operator::Needed { hint: "type to talk; q ends a talk, quit stops the server" };
-        Ok(host.host(Service { operator, ..Service::new(5000, talk).with_limits(line_limits(max_line)) }))
+        Ok(host.host(ServiceSetup { operator, ..ServiceSetup::new(5000, talk).with_limits(line_limits(max_line)) }))
     }
 }

@@ -199,12 +199,12 @@ impl Handler for Talk {
                 cx.send(guest.token, line);
                 cx.send(guest.token, b"\n");
             }
-            None if is_quit(line) => cx.tell(NO_TALK),
+            None if is_quit(line) => cx.write_stderr(NO_TALK),
             None => self.typed_to_nobody(line, cx),
         }
     }
 
-    fn alarm(&mut self, _: TimerId, cx: &mut Context<'_>) {
+    fn service_timer(&mut self, _: TimerId, cx: &mut Context<'_>) {
         self.places_due = None;
         for (waiting, place) in self.queue.values_mut().zip(1..) {
             if waiting.place != place {
@@ -218,18 +218,18 @@ impl Handler for Talk {
 impl Talk {
     /// Gives somebody the turn.
     fn welcome(&mut self, guest: Guest, cx: &mut Context<'_>) {
-        cx.tell(&format!("talking to {} ({} waiting)", guest.name, self.queue.len()));
+        cx.write_stderr(&format!("talking to {} ({} waiting)", guest.name, self.queue.len()));
         cx.send(guest.token, GREETING.as_bytes());
         if !self.held.is_empty() {
             cx.send(guest.token, &std::mem::take(&mut self.held));
-            cx.release_console();
+            cx.resume_console();
         }
         self.guest = Some(guest);
     }
 
     fn queue_up(&mut self, guest: Guest, cx: &mut Context<'_>) {
         let place = self.queue.len() + 1;
-        cx.tell(&format!("{} waits ({place} waiting)", guest.name));
+        cx.write_stderr(&format!("{} waits ({place} waiting)", guest.name));
         cx.send(guest.token, place_text(place).as_bytes());
         let waiting = Waiting { place, kept: Vec::new(), has_ended: false, guest };
         self.queue.insert(waiting.guest.ticket, waiting);
@@ -250,12 +250,12 @@ impl Talk {
             self.tell_over(&guest, reason, cx);
             self.next_turn(cx);
         } else if let Some(Waiting { guest, .. }) = self.queue.remove(&ticket) {
-            cx.tell(&format!("{} has left the queue{reason} ({} waiting)", guest.name, self.queue.len()));
+            cx.write_stderr(&format!("{} has left the queue{reason} ({} waiting)", guest.name, self.queue.len()));
         }
     }
 
     fn tell_over(&self, guest: &Guest, reason: &str, cx: &mut Context<'_>) {
-        cx.tell(&format!("the talk with {} is over{reason} ({} waiting)", guest.name, self.queue.len()));
+        cx.write_stderr(&format!("the talk with {} is over{reason} ({} waiting)", guest.name, self.queue.len()));
     }
 
     /// The turn goes to who has waited longest. One that has ended meanwhile is heard, and the turn goes on.
@@ -281,12 +281,12 @@ impl Talk {
 
     fn typed_to_nobody(&mut self, line: &[u8], cx: &mut Context<'_>) {
         match self.options.unheard {
-            Unheard::Refused => cx.tell(NOBODY),
+            Unheard::Refused => cx.write_stderr(NOBODY),
             Unheard::Held => {
-                cx.tell(HELD);
+                cx.write_stderr(HELD);
                 self.held.extend_from_slice(line);
                 self.held.push(b'\n');
-                cx.hold_console();
+                cx.pause_console();
             }
         }
     }
@@ -295,7 +295,7 @@ impl Talk {
 impl Guest {
     /// Shows the operator what it says.
     fn show(&self, line: &[u8], cx: &mut Context<'_>) {
-        cx.print(format!("{}: {}\n", self.name, sanitize(line)).as_bytes());
+        cx.write_stdout(format!("{}: {}\n", self.name, sanitize(line)).as_bytes());
     }
 }
 

@@ -30,7 +30,7 @@ impl Room {
         for peer in peers {
             room.sees(peer);
         }
-        room.0.told();
+        room.0.stderr();
         (room, peers)
     }
 
@@ -48,7 +48,7 @@ impl Room {
     }
 
     fn printed(&mut self) -> String {
-        String::from_utf8(self.0.printed()).expect("the server prints UTF-8")
+        String::from_utf8(self.0.stdout()).expect("the server prints UTF-8")
     }
 
     /// Lets the time pass after which places are told.
@@ -62,7 +62,7 @@ fn the_operator_and_a_client_talk() {
     let mut room = Room::new();
     let ann = room.0.connect();
     assert_eq!(room.sees(ann), GREETING);
-    assert_eq!(room.0.told(), "talking to 127.0.0.1:10000 (0 waiting)\n");
+    assert_eq!(room.0.stderr(), "talking to 127.0.0.1:10000 (0 waiting)\n");
     room.says(ann, "hello");
     assert_eq!(room.printed(), "127.0.0.1:10000: hello\n");
     room.operator("hello yourself");
@@ -70,7 +70,7 @@ fn the_operator_and_a_client_talk() {
     assert_eq!(room.sees(ann), "hello yourself\n\n");
     room.says(ann, "");
     assert_eq!(room.printed(), "127.0.0.1:10000: \n");
-    assert_eq!(room.0.told(), "");
+    assert_eq!(room.0.stderr(), "");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn either_side_ends_the_talk_with_q() {
         room.operator(word);
         assert_eq!((room.sees(bob).as_str(), room.0.ending(bob)), (BYE, Some(Ending::Eof)));
         assert_eq!(room.sees(eve), GREETING, "and she is told no place in between");
-        let told = room.0.told();
+        let told = room.0.stderr();
         let wanted = "the talk with 127.0.0.1:10000 is over (2 waiting)\n\
              talking to 127.0.0.1:10001 (1 waiting)\n\
              the talk with 127.0.0.1:10001 is over (1 waiting)\n\
@@ -126,10 +126,10 @@ fn the_others_wait_in_a_queue_and_are_told_their_place() {
     for (peer, place) in [(bob, 1), (eve, 2), (joe, 3)] {
         assert_eq!(room.sees(peer), format!("You are number {place} in the queue.\n"));
     }
-    let told = room.0.told();
+    let told = room.0.stderr();
     assert!(told.ends_with("127.0.0.1:10002 waits (2 waiting)\n127.0.0.1:10003 waits (3 waiting)\n"), "{told}");
     room.0.reset(eve);
-    assert_eq!(room.0.told(), "127.0.0.1:10002 has left the queue: connection reset (2 waiting)\n");
+    assert_eq!(room.0.stderr(), "127.0.0.1:10002 has left the queue: connection reset (2 waiting)\n");
     room.pause();
     assert_eq!((room.sees(bob), room.sees(joe)), (String::new(), "You are number 2 in the queue.\n".into()));
     room.operator("q");
@@ -203,7 +203,7 @@ fn a_client_that_ends_its_side_first_is_heard() {
     assert_eq!((room.sees(ann).as_str(), room.0.ending(ann)), (GREETING, Some(Ending::Eof)));
     assert_eq!(room.printed(), "127.0.0.1:10000: hi\n");
     let told = "talking to 127.0.0.1:10000 (0 waiting)\nthe talk with 127.0.0.1:10000 is over (0 waiting)\n";
-    assert_eq!(room.0.told(), told);
+    assert_eq!(room.0.stderr(), told);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn who_ends_its_side_in_the_queue_is_heard_in_its_turn_if_it_has_said_something(
     assert_eq!((room.0.ending(bob), room.0.ending(joe)), (None, None));
     room.pause();
     assert_eq!(room.sees(sue), "You are number 3 in the queue.\n");
-    room.0.told();
+    room.0.stderr();
     room.says(ann, "q");
     assert_eq!(room.printed(), "127.0.0.1:10001: hi\n127.0.0.1:10001: bye\n127.0.0.1:10003: and I\n");
     for (peer, between) in [(bob, ""), (joe, "You are number 2 in the queue.\n")] {
@@ -226,7 +226,7 @@ fn who_ends_its_side_in_the_queue_is_heard_in_its_turn_if_it_has_said_something(
         assert_eq!(seen, (format!("{KEPT}{between}{GREETING}"), Some(Ending::Eof)));
     }
     assert_eq!(room.sees(sue), GREETING);
-    assert_eq!(room.0.told().lines().count(), 6);
+    assert_eq!(room.0.stderr().lines().count(), 6);
 }
 
 #[test]
@@ -245,10 +245,10 @@ fn who_leaves_the_queue_takes_along_what_it_has_said() {
 fn what_is_typed_to_nobody_is_not_sent_to_somebody_else() {
     let (mut room, [ann]) = Room::of();
     room.says(ann, "q");
-    room.0.told();
+    room.0.stderr();
     for (line, answer) in [("a secret", NOBODY), ("", NOBODY), ("q", NO_TALK)] {
         room.operator(line);
-        assert_eq!(room.0.told(), format!("{answer}\n"));
+        assert_eq!(room.0.stderr(), format!("{answer}\n"));
     }
     let bob = room.0.connect();
     assert_eq!(room.sees(bob), GREETING);
@@ -258,7 +258,7 @@ fn what_is_typed_to_nobody_is_not_sent_to_somebody_else() {
 fn what_a_program_says_to_nobody_is_for_whoever_comes() {
     let mut room = Room::holding();
     room.operator("one");
-    assert_eq!(room.0.told(), format!("{HELD}\n"));
+    assert_eq!(room.0.stderr(), format!("{HELD}\n"));
     room.operator("two");
     room.operator("Q");
     let (ann, bob) = (room.0.connect(), room.0.connect());
@@ -289,7 +289,7 @@ fn quit_and_the_end_of_input_stop_without_a_word_on_each() {
             room.0.shut_down(peer);
         }
         assert!(room.0.is_stopped());
-        assert_eq!((room.0.told(), room.printed()), (String::new(), String::new()));
+        assert_eq!((room.0.stderr(), room.printed()), (String::new(), String::new()));
     }
 }
 
@@ -317,13 +317,13 @@ fn a_guest_that_vanishes_or_is_silent_for_too_long_makes_room_for_the_next() {
     let (ann, bob) = (room.0.connect(), room.0.connect());
     room.0.reset(ann);
     room.sees(bob);
-    assert!(room.0.told().contains("the talk with 127.0.0.1:10000 is over: connection reset (1 waiting)"));
+    assert!(room.0.stderr().contains("the talk with 127.0.0.1:10000 is over: connection reset (1 waiting)"));
     room.0.advance(Duration::from_secs(50));
     let eve = room.0.connect();
     room.0.advance(Duration::from_secs(11));
     assert_eq!(room.0.ending(bob), Some(Ending::Eof));
     assert_eq!(room.sees(eve), format!("You are number 1 in the queue.\n{GREETING}"));
-    assert!(room.0.told().contains("the talk with 127.0.0.1:10001 is over: idle for 60s (1 waiting)\n"));
+    assert!(room.0.stderr().contains("the talk with 127.0.0.1:10001 is over: idle for 60s (1 waiting)\n"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::servers::Time;
-use crate::servers::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
+use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 
 /// Sends the time as a 32-bit number and closes, over TCP, Unix sockets and UDP (RFC 868)
 #[derive(Parser, Debug)]
@@ -30,6 +30,6 @@ impl Server for TimeServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        Ok(host.host(Service::new(5038, Time).with_datagrams(&self.datagrams)))
+        Ok(host.host(ServiceSetup::new(5038, Time).with_datagrams(&self.datagrams)))
     }
 }

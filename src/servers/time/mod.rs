@@ -22,7 +22,7 @@ use crate::handler::{Handler, Origin, Source};
 /// use switchboard::servers::Time;
 ///
 /// let mut sim = Sim::new(Time);
-/// sim.set_wall(std::time::UNIX_EPOCH);
+/// sim.set_system_time(std::time::UNIX_EPOCH);
 /// let peer = sim.connect();
 /// assert_eq!(sim.received(peer), 2_208_988_800_u32.to_be_bytes());
 /// ```
@@ -51,7 +51,7 @@ impl Handler for Time {
 }
 
 fn reply_time(cx: &mut Context<'_>) {
-    cx.reply(&seconds(cx.wall()).to_be_bytes());
+    cx.reply(&seconds(cx.system_time()).to_be_bytes());
 }
 
 /// Whole seconds since 1900 that are over at this time, modulo 2^32.
@@ -81,14 +81,14 @@ mod tests {
     /// What a peer reads when the clock shows this many seconds after 1970.
     fn read_at(unix: i64) -> u32 {
         let mut sim = Sim::new(Time);
-        sim.set_wall(wall(unix));
+        sim.set_system_time(system_time(unix));
         let peer = sim.connect();
         let bytes = sim.received(peer);
         assert_eq!(sim.ending(peer), Some(Ending::Eof));
         u32::from_be_bytes(bytes.try_into().expect("exactly four bytes"))
     }
 
-    fn wall(unix: i64) -> SystemTime {
+    fn system_time(unix: i64) -> SystemTime {
         let distance = Duration::from_secs(unix.unsigned_abs());
         if unix < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
     }
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn the_time_passes() {
         let mut sim = Sim::new(Time);
-        sim.set_wall(UNIX_EPOCH);
+        sim.set_system_time(UNIX_EPOCH);
         sim.advance(Duration::from_secs(1000));
         let peer = sim.connect();
         assert_eq!(sim.received(peer), 2_208_989_800_u32.to_be_bytes());
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_datagram_has_the_same_four_bytes_whatever_is_in_it() {
         let mut sim = Sim::new(Time);
-        sim.set_wall(UNIX_EPOCH);
+        sim.set_system_time(UNIX_EPOCH);
         for bytes in [&b""[..], b"what time is it?"] {
             let answer = sim.datagram((Ipv4Addr::LOCALHOST, 5000).into(), bytes);
             assert_eq!(answer, Some(2_208_988_800_u32.to_be_bytes().to_vec()));
@@ -163,7 +163,7 @@ mod tests {
         #[test]
         fn it_is_the_seconds_since_1900_modulo_two_to_the_32(unix in -100_000_000_000_i64..100_000_000_000) {
             let wanted = (i128::from(unix) + 2_208_988_800).rem_euclid(1 << 32);
-            prop_assert_eq!(i128::from(seconds(wall(unix))), wanted);
+            prop_assert_eq!(i128::from(seconds(system_time(unix))), wanted);
         }
     }
 }

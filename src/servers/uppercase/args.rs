@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::servers::Uppercase;
-use crate::servers::cli::{DatagramArgs, Server, ServerArgs, Service, ServiceHost, StartError};
+use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 
 /// Sends back what it is sent in capitals, over TCP, Unix sockets and UDP
 #[derive(Parser, Debug)]
@@ -35,6 +35,6 @@ impl Server for UppercaseServer {
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let handler = if self.unicode { Uppercase::unicode() } else { Uppercase::ascii() };
-        Ok(host.host(Service::new(4444, handler).with_datagrams(&self.datagrams)))
+        Ok(host.host(ServiceSetup::new(4444, handler).with_datagrams(&self.datagrams)))
     }
 }

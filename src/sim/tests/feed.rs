@@ -22,7 +22,7 @@ where
 {
     /// Bytes for which the room keeps memory.
     fn room_capacity(&self) -> usize {
-        self.dispatcher.handler.notes.room.map_or(0, |room| self.dispatcher.tables.feeds[room].log.capacity())
+        self.dispatcher.handler.notes.room.map_or(0, |room| self.dispatcher.state.feeds[room].log.capacity())
     }
 }
 
@@ -40,7 +40,7 @@ fn two_hundred_talkers_of_short_lines_stay_within_the_memory_of_the_room() {
     for &peer in &peers {
         sim.send(peer, &lines);
     }
-    while !sim.touched.is_empty() || !sim.dispatcher.tables.ready.is_empty() {
+    while !sim.touched.is_empty() || !sim.dispatcher.state.ready.is_empty() {
         sim.turn();
         most = most.max(sim.room_capacity());
         for &peer in &peers[1..] {
@@ -97,7 +97,7 @@ fn a_line_to_a_thousand_stalled_members_allocates_nothing_for_any_of_them() {
     sim.send(talker, &[b'x'; 64]);
     sim.run();
     assert!(sim.room_capacity() - before < 1024);
-    for connection in sim.dispatcher.tables.connections.values() {
+    for connection in sim.dispatcher.state.connections.values() {
         assert!(connection.outbox.is_none() && connection.inbox.is_none());
     }
     assert_eq!(room_for_differences(&sim), [0; 1001]);
@@ -254,7 +254,7 @@ fn a_half_closed_follower_costs_the_room_nothing_and_is_not_closed_for_what_it_d
         sim.publish(&[b'x'; 600]);
     }
     assert_eq!(sim.received(stays).len(), 4 + 10 * 600);
-    assert!(sim.dispatcher.tables.feeds.iter().all(|feed| feed.log.is_empty()), "nobody needs the log");
+    assert!(sim.dispatcher.state.feeds.iter().all(|feed| feed.log.is_empty()), "nobody needs the log");
     sim.resume(ends);
     assert_eq!((sim.received(ends), sim.ending(ends)), (b"owed".to_vec(), Some(Ending::Eof)));
     sim.send(ends, b"still here");
@@ -335,6 +335,6 @@ fn who_is_told_everything_holds_no_room_for_what_differs() {
 
 /// What each follower keeps memory for, in bytes.
 fn room_for_differences<H: Handler>(sim: &Sim<H>) -> Vec<usize> {
-    let followers = sim.dispatcher.tables.feeds.iter().flat_map(|feed| &feed.followers);
+    let followers = sim.dispatcher.state.feeds.iter().flat_map(|feed| &feed.followers);
     followers.map(Follower::capacity).collect()
 }

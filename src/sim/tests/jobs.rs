@@ -40,7 +40,7 @@ impl Handler for Slow {
         let line = String::from_utf8_lossy(line).into_owned();
         if let Some(text) = line.strip_prefix("aside ") {
             let text = text.to_owned();
-            cx.offload_aside(&self.workers, move |()| Ok(text))
+            cx.offload_detached(&self.workers, move |()| Ok(text))
                 .unwrap_or_else(|busy| cx.reply(busy.to_string().as_bytes()));
         } else if self.offload(&line, cx).is_err() {
             cx.reply(b"busy\n");
@@ -72,7 +72,7 @@ impl Handler for Slow {
         self.offload(&String::from_utf8_lossy(line), cx).expect("room");
     }
 
-    fn finished(&mut self, done: Done, _: &mut Context<'_>) {
+    fn service_done(&mut self, done: Done, _: &mut Context<'_>) {
         let Ok(text) = done.take::<Outcome>();
         self.finished.push(text);
     }

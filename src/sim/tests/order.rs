@@ -105,7 +105,7 @@ impl Model {
     }
 
     /// The end of a turn: those who have ended are announced.
-    fn bury(&mut self) {
+    fn reap(&mut self) {
         for who in std::mem::take(&mut self.ended) {
             self.publish(&format!("-{who} "), None);
         }
@@ -185,7 +185,7 @@ proptest! {
                         model.perform(who, acts);
                     }
                     sim.run();
-                    model.bury();
+                    model.reap();
                 }
                 Step::Stall(who) => { sim.run(); sim.stall(peers[who]); }
                 Step::Allow(who, count) => sim.allow(peers[who], count),

@@ -47,12 +47,12 @@ fn a_short_read_ends_the_reading_and_a_full_one_does_not() {
     let token = sim.handler().notes.tokens[0];
     sim.send(peer, b"short");
     sim.turn();
-    assert!(!sim.dispatcher.tables.connections[token].flags.contains(Flags::MAY_READ));
-    assert!(sim.dispatcher.tables.ready.is_empty());
+    assert!(!sim.dispatcher.state.connections[token].flags.contains(Flags::MAY_READ));
+    assert!(sim.dispatcher.state.ready.is_empty());
     sim.send(peer, &vec![0; 65_536]);
     assert_eq!(sim.unread(peer), 0);
     assert!(
-        !sim.dispatcher.tables.connections[token].flags.contains(Flags::MAY_READ),
+        !sim.dispatcher.state.connections[token].flags.contains(Flags::MAY_READ),
         "the read after the full one met the end"
     );
     assert_eq!(sim.calls(), ["0 open", "0 data 5", "0 data 65536"]);
@@ -80,13 +80,13 @@ fn urgent_data_that_cuts_a_read_short_hides_nothing() {
     // The edge reports all that came; the first read gives a part of it, as at the urgent mark.
     sim.dispatcher.edge(token, Edge { urgent: true, ..Edge::default() });
     assert!(
-        !sim.dispatcher.tables.connections[token].flags.contains(Flags::DRAIN_FULLY),
+        !sim.dispatcher.state.connections[token].flags.contains(Flags::DRAIN_FULLY),
         "read to the end, the rule is in force again"
     );
     sim.peers[peer.0].1.wires().to_server.extend(b"before");
     sim.dispatcher.edge(token, Edge { readable: true, urgent: true, ..Edge::default() });
     assert_eq!(sim.calls(), ["0 open", "0 data 6"]);
-    assert!(!sim.dispatcher.tables.connections[token].flags.contains(Flags::MAY_READ));
+    assert!(!sim.dispatcher.state.connections[token].flags.contains(Flags::MAY_READ));
 }
 
 #[test]
@@ -144,15 +144,15 @@ fn a_full_inbox_of_which_nothing_is_used_closes() {
             0
         }
         fn closed(&mut self, (): (), why: &Closed, cx: &mut Context<'_>) {
-            cx.tell(&why.to_string());
+            cx.write_stderr(&why.to_string());
         }
     }
     let mut sim = Sim::with_limits(Never, Limits { inbox: 1000, ..Limits::default() });
     let peer = sim.connect();
     sim.send(peer, &[0; 999]);
-    assert_eq!((sim.told(), sim.ending(peer)), (String::new(), None));
+    assert_eq!((sim.stderr(), sim.ending(peer)), (String::new(), None));
     sim.send(peer, &[0; 1]);
-    assert_eq!((sim.told().as_str(), sim.ending(peer)), ("a message of over 1000 bytes\n", Some(Ending::Eof)));
+    assert_eq!((sim.stderr().as_str(), sim.ending(peer)), ("a message of over 1000 bytes\n", Some(Ending::Eof)));
 }
 
 #[test]

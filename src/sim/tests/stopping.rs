@@ -163,7 +163,7 @@ fn stopping_is_harmless_in_every_phase() {
             sim.send(peer, input);
             sim.run();
         }
-        sim.dispatcher.tables.stop = sim.dispatcher.tables.stop.max(Stop::Requested);
+        sim.dispatcher.state.stop = sim.dispatcher.state.stop.max(Stop::Requested);
         assert_eq!(sim.is_stopped(), !is_owed, "{before:?}");
         sim.advance(5 * SECOND);
         assert!(sim.is_stopped());

@@ -29,7 +29,7 @@ fn timers_fire_in_order_each_at_its_own_time() {
         Call::Timeout(_) => notes.calls.push(format!("at {:?}", cx.now())),
         _ => {}
     }));
-    let start = sim.dispatcher.tables.now;
+    let start = sim.dispatcher.state.now;
     sim.connect();
     sim.advance(SECOND);
     let at = |after| format!("at {:?}", start + after * MS);
@@ -131,7 +131,7 @@ fn a_timer_of_no_time_set_in_timeout_waits_for_the_next_turn() {
     sim.connect();
     sim.run();
     sim.calls();
-    sim.dispatcher.tables.now += SECOND;
+    sim.dispatcher.state.now += SECOND;
     for _ in 0..3 {
         sim.turn();
         assert_eq!(std::mem::take(&mut sim.dispatcher.handler.notes.calls), ["1 timeout"]);
@@ -245,7 +245,7 @@ impl Handler for Slowly {
 
     fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
         cx.reply(line);
-        cx.rest(SECOND);
+        cx.pause_input(SECOND);
         line.len()
     }
 }

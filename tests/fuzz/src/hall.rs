@@ -226,7 +226,7 @@ impl<H: Handler, M: Model> Hall<H, M> {
                 self.models.iter_mut().for_each(|model| model.wait(*time));
             }
             Step::SetClock(time) => {
-                self.sim.set_wall(UNIX_EPOCH + NOON + *time);
+                self.sim.set_system_time(UNIX_EPOCH + NOON + *time);
                 self.models.iter_mut().for_each(|model| model.set_clock(*time));
             }
             Step::Operate(start, rest) => self.operate(*start, rest),
@@ -390,7 +390,7 @@ impl<H: Handler, M: Model> Hall<H, M> {
         let Some(start) = M::OPERATOR.get(usize::from(start) % M::OPERATOR.len().max(1)) else { return };
         let line = [start.as_bytes(), rest].concat();
         self.sim.console(&line);
-        let told = self.sim.told();
+        let told = self.sim.stderr();
         let mut wanted = Vec::new();
         self.models.retain_mut(|model| {
             wanted.push(model.operate(&line));

@@ -80,7 +80,7 @@ impl World {
     fn new(limits: Limits) -> Self {
         let mut sim = Sim::with_limits(Machine::new(), limits.clone());
         let mut began = None;
-        sim.start(|machine, cx| {
+        sim.with_context(|machine, cx| {
             machine.make_feeds(cx);
             began = Some(cx.now());
         });
@@ -138,7 +138,7 @@ impl World {
         if self.peers.len() == MOST_PEERS {
             return;
         }
-        self.sim.start(|machine, _| machine.next_comer = (first, last_will));
+        self.sim.with_context(|machine, _| machine.next_comer = (first, last_will));
         let handle = self.sim.connect();
         self.welcome(handle);
     }
@@ -146,7 +146,7 @@ impl World {
     /// Notes a peer, if it was let in.
     fn welcome(&mut self, handle: SimPeer) {
         let mut accounts = 0;
-        self.sim.start(|machine, _| accounts = machine.accounts.len());
+        self.sim.with_context(|machine, _| accounts = machine.accounts.len());
         if accounts > self.peers.len() {
             self.peers.push(Peer {
                 handle,
@@ -166,7 +166,7 @@ impl World {
 
     /// What the handler asked for comes about, or does not.
     fn answer(&mut self, is_refused: bool) {
-        for address in self.sim.wanted() {
+        for address in self.sim.pending_connects() {
             self.wanted += 1;
             if is_refused || self.peers.len() >= MOST_PEERS {
                 self.sim.refused(&address, &std::io::ErrorKind::ConnectionRefused.into());
@@ -261,7 +261,7 @@ impl World {
     /// A first wish is obeyed in good order, a second one at once.
     fn stop(&mut self) {
         let mut was_stopping = false;
-        self.sim.start(|machine, _| was_stopping = std::mem::replace(&mut machine.is_stopping, true));
+        self.sim.with_context(|machine, _| was_stopping = std::mem::replace(&mut machine.is_stopping, true));
         if was_stopping {
             self.is_hasty = true;
             self.lower_hopes();
@@ -272,13 +272,13 @@ impl World {
     /// Lets the reactor do all that there is to do, and compares everybody with the books.
     fn look(&mut self) {
         loop {
-            let printed = self.sim.printed();
+            let printed = self.sim.stdout();
             if printed.is_empty() {
                 break;
             }
             self.printed.extend(printed);
         }
-        self.told.push_str(&self.sim.told());
+        self.told.push_str(&self.sim.stderr());
         for peer in &mut self.peers {
             peer.received.extend(self.sim.received(peer.handle));
         }
@@ -413,7 +413,9 @@ impl Peer {
             Closed::QueueStalled { queued, limit } => {
                 assert!(queued > 0 && Some(limit) == limits.queue_time && self.was_slow, "{why}");
             }
-            Closed::MemoryFull { owed, limit } => assert!(owed > 0 && Some(limit) == limits.memory_limit, "{why}"),
+            Closed::MemoryFull { pending, limit } => {
+                assert!(pending > 0 && Some(limit) == limits.memory_limit, "{why}")
+            }
             Closed::InboxFull(_) => panic!("{why}: less than an act is ever left"),
             _ => {}
         }

@@ -138,7 +138,7 @@ fn history_is_the_last_rows_in_order_seen_from_the_account() {
 #[test]
 fn interest_goes_to_all_who_are_due_some_and_is_summed_up() {
     let mut store = books(&[("ann", 1000), ("bob", 39), ("eve", 0), ("max", i64::MAX), ("sue", 101)]);
-    let rate = Rate::parse("2.5").expect("a rate");
+    let rate = InterestRate::parse("2.5").expect("a rate");
     let mut total = Total::default();
     total.add(money(25 + 2));
     let paid = store.write(|db| pay_interest(db, rate, 0)).expect("room");
@@ -243,7 +243,7 @@ proptest! {
                 0 => deposit(db, id, amount, 0),
                 1 => withdraw(db, id, amount, 0),
                 2 => transfer(db, (id, &format!("n{other}")), amount, 0),
-                _ => pay_interest(db, Rate::parse("1").expect("a rate"), 0).map(|_| Outcome::Balance(amount)),
+                _ => pay_interest(db, InterestRate::parse("1").expect("a rate"), 0).map(|_| Outcome::Balance(amount)),
             });
             prop_assert!(outcome.is_ok(), "{outcome:?}");
             for id in 1..=3 {

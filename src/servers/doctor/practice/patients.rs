@@ -134,7 +134,7 @@ impl Patients {
                 None
             }
         };
-        let now = seconds(cx.wall());
+        let now = seconds(cx.system_time());
         let patient = Patient {
             is_complete: notes.is_some(),
             conversation: Arc::new(notes.unwrap_or_else(|| newcomer.conversation.clone())),
@@ -195,7 +195,7 @@ impl Patients {
             });
             self.saving.push(key);
         }
-        let taken = cx.offload_aside(&self.store, move |store| store.write(|db| table::save(db, &records)));
+        let taken = cx.offload_detached(&self.store, move |store| store.write(|db| table::save(db, &records)));
         debug_assert!(taken.is_ok(), "look-ups leave room for a save");
     }
 
@@ -207,14 +207,14 @@ impl Patients {
     }
 
     /// A timer is due.
-    pub(super) fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+    pub(super) fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         if self.retry.take_if(|retry| *retry == timer).is_some() {
             self.save(cx);
         }
     }
 
     /// A save is done.
-    pub(super) fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
+    pub(super) fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         let saving = std::mem::take(&mut self.saving);
         for key in &saving {
             if let Some(patient) = self.known.get_mut(key) {

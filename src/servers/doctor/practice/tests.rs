@@ -27,13 +27,13 @@ fn forgetful() -> Lines<Practice> {
 }
 
 /// A data file that outlives a practice.
-struct Place {
+struct ServiceBinding {
     folder: TempDir,
 }
 
-impl Place {
+impl ServiceBinding {
     fn new() -> Self {
-        Place { folder: TempDir::new().expect("room for a directory") }
+        ServiceBinding { folder: TempDir::new().expect("room for a directory") }
     }
 
     fn path(&self) -> PathBuf {
@@ -114,7 +114,7 @@ fn what_is_no_name_is_asked_for_again() {
 
 #[test]
 fn a_web_page_does_not_become_a_patient() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     let mut sim = place.open();
     let browser = sim.connect();
     sim.send(browser, b"POST / HTTP/1.1\r\nHost: here\r\n\r\nAnn\r\nmy dog bites\r\n");
@@ -127,7 +127,7 @@ fn a_web_page_does_not_become_a_patient() {
 
 #[test]
 fn who_comes_back_is_known_by_any_form_of_the_name() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     assert_eq!(place.visit("Ann\nMy garden is a desert.\nbye\n").lines().nth(1), Some(GREETED.trim_end()));
     for name in ["Ann", "ANN", "  ann", "ＡＮＮ"] {
         let seen = place.visit(&format!("{name}\n"));
@@ -143,7 +143,7 @@ fn who_comes_back_is_known_by_any_form_of_the_name() {
 
 #[test]
 fn what_was_said_at_one_visit_is_taken_up_at_the_next() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     place.visit("Ann\nMy garden is a desert.\nbye\n");
     let seen = place.visit("Ann\nHm.\n");
     let taken_up = "A while ago you said: your garden is a desert. What comes to mind about it now?\n";
@@ -153,7 +153,7 @@ fn what_was_said_at_one_visit_is_taken_up_at_the_next() {
 
 #[test]
 fn visits_are_noted_with_their_time() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     let mut sim = place.open();
     patient(&mut sim, "Ann");
     sim.advance(std::time::Duration::from_secs(3600));
@@ -175,7 +175,7 @@ fn however_a_visit_ends_all_that_was_answered_is_kept() {
     let ends: [Act; 5] =
         [|sim, peer| drop(ask(sim, peer, "Goodbye.")), Sim::shut_down, Sim::reset, |sim, _| sim.stop(), |_, _| ()];
     for (number, end) in ends.into_iter().enumerate() {
-        let place = Place::new();
+        let place = ServiceBinding::new();
         let mut sim = place.open();
         let ann = patient(&mut sim, "Ann");
         ask(&mut sim, ann, "My garden is a desert.");
@@ -189,7 +189,7 @@ fn however_a_visit_ends_all_that_was_answered_is_kept() {
 #[test]
 fn two_connections_of_one_name_are_one_patient() {
     for first_leaves_first in [true, false] {
-        let place = Place::new();
+        let place = ServiceBinding::new();
         let mut sim = place.open();
         let (one, two) = (patient(&mut sim, "Ann"), patient(&mut sim, "ANN"));
         ask(&mut sim, one, "My garden is a desert.");
@@ -208,7 +208,7 @@ fn two_connections_of_one_name_are_one_patient() {
 
 #[test]
 fn two_who_give_one_name_while_the_file_is_slow_are_one_patient() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     place.visit("Ann\nMy garden is a desert.\n");
     let mut sim = place.open();
     let (one, two) = (sim.connect(), sim.connect());
@@ -224,7 +224,7 @@ fn two_who_give_one_name_while_the_file_is_slow_are_one_patient() {
 
 #[test]
 fn an_answer_waits_for_no_file() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
     sim.hold_jobs();
@@ -244,7 +244,7 @@ fn an_answer_waits_for_no_file() {
 
 #[test]
 fn who_comes_back_before_everything_is_saved_finds_it_all() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
     sim.hold_jobs();
@@ -262,7 +262,7 @@ fn who_comes_back_before_everything_is_saved_finds_it_all() {
 
 #[test]
 fn who_is_still_looked_up_when_the_server_ends_was_not_here() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = sim.connect();
     sim.hold_jobs();
@@ -278,7 +278,7 @@ fn who_is_still_looked_up_when_the_server_ends_was_not_here() {
 
 #[test]
 fn nothing_that_steers_a_terminal_is_given_back_or_kept() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = sim.connect();
     sim.send(ann, b"Ann\x1b[31m\nMy \x1b[2J\x07 dog \xff is \xe2\x80\xae big\n");

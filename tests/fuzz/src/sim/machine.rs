@@ -152,15 +152,15 @@ impl Machine {
             17 => self.offload(who, act.next(), cx),
             18 => {
                 let bytes = self.payload(size);
-                cx.print(&bytes);
+                cx.write_stdout(&bytes);
                 self.printed.extend(bytes);
             }
             19 => {
                 let time = steps(act.argument);
-                cx.rest(time);
+                cx.pause_input(time);
                 self.of(who, |account| account.rest(cx.now(), cx.now() + time));
             }
-            20 => self.offload_aside(act.next(), cx),
+            20 => self.offload_detached(act.next(), cx),
             _ => self.rarely(act, cx),
         }
     }
@@ -175,10 +175,10 @@ impl Machine {
                 cx.connect(Address::Unix("/run/peer".into()));
                 self.wanted += 1;
             }
-            3 => cx.hold_console(),
-            4 => cx.release_console(),
+            3 => cx.pause_console(),
+            4 => cx.resume_console(),
             _ => {
-                cx.tell("told");
+                cx.write_stderr("told");
                 self.told.push_str("told\n");
             }
         }
@@ -279,9 +279,9 @@ impl Machine {
         }
     }
 
-    fn offload_aside(&mut self, act: Act, cx: &mut Context<'_>) {
+    fn offload_detached(&mut self, act: Act, cx: &mut Context<'_>) {
         let is_full = self.is_full();
-        let taken = cx.offload_aside(&self.workers, self.job(act));
+        let taken = cx.offload_detached(&self.workers, self.job(act));
         assert_eq!(taken.is_err(), is_full, "busy with a full queue, and not otherwise");
         if taken.is_ok() {
             self.taken += 1;
@@ -360,7 +360,7 @@ impl Handler for Machine {
         self.open_account(who);
     }
 
-    fn timeout(&mut self, &mut who: &mut usize, timer: TimerId, cx: &mut Context<'_>) {
+    fn timer(&mut self, &mut who: &mut usize, timer: TimerId, cx: &mut Context<'_>) {
         self.open_account(who);
         self.fire(Some(who), timer, cx);
     }
@@ -397,11 +397,11 @@ impl Handler for Machine {
         self.is_stopping = true;
     }
 
-    fn alarm(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         self.fire(None, timer, cx);
     }
 
-    fn finished(&mut self, done: Done, cx: &mut Context<'_>) {
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         let Ok(act) = done.take::<Result<Act, Infallible>>();
         self.chores -= 1;
         self.act(None, act, cx);
@@ -421,7 +421,7 @@ fn copy(why: &Closed) -> Closed {
         &Closed::QueueFull { queued, limit } => Closed::QueueFull { queued, limit },
         &Closed::FeedBehind { behind, limit } => Closed::FeedBehind { behind, limit },
         &Closed::QueueStalled { queued, limit } => Closed::QueueStalled { queued, limit },
-        &Closed::MemoryFull { owed, limit } => Closed::MemoryFull { owed, limit },
+        &Closed::MemoryFull { pending, limit } => Closed::MemoryFull { pending, limit },
         &Closed::InboxFull(held) => Closed::InboxFull(held),
         Closed::Stopping => Closed::Stopping,
         other => panic!("a reason that is not known here: {other}"),

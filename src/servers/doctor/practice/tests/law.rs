@@ -121,7 +121,7 @@ proptest! {
     /// Several at once, under few names, with a slow file, and with processes that end without a word.
     #[test]
     fn the_answers_are_those_of_a_therapist_who_forgets_nothing(events in events()) {
-        let place = Place::new();
+        let place = ServiceBinding::new();
         let therapist = Therapist::new(Script::built_in());
         let mut wanted: HashMap<&str, Conversation> = HashMap::new();
         let mut sim = place.open();

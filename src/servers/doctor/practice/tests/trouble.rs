@@ -9,7 +9,7 @@ const MEND: &str = "ALTER TABLE away RENAME TO patient";
 
 #[test]
 fn what_cannot_be_saved_now_is_saved_later() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
     place.run(BREAK);
@@ -33,7 +33,7 @@ fn what_cannot_be_saved_now_is_saved_later() {
 
 #[test]
 fn when_the_file_cannot_be_read_the_history_is_joined_later() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     place.visit("Ann\nMy garden is a desert.\n");
     let mut sim = place.open();
     place.run(BREAK);
@@ -55,7 +55,7 @@ fn when_the_file_cannot_be_read_the_history_is_joined_later() {
 
 #[test]
 fn a_record_that_cannot_be_read_is_left_alone_until_it_is_corrected() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     place.visit("Ann\nMy garden is a desert.\n");
     place.run("UPDATE patient SET conversation = 'oops ' || conversation");
     let mut sim = place.open();
@@ -76,7 +76,7 @@ fn a_record_that_cannot_be_read_is_left_alone_until_it_is_corrected() {
 
 #[test]
 fn what_can_never_be_saved_is_not_kept_in_memory() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     place.visit("Ann\n");
     place.run("UPDATE patient SET conversation = 'name = \"\"'");
     let mut sim = place.open();
@@ -88,7 +88,7 @@ fn what_can_never_be_saved_is_not_kept_in_memory() {
 
 #[test]
 fn a_stop_tries_once_more_and_waits_for_no_retry() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     let mut sim = place.open();
     let (ann, bob) = (patient(&mut sim, "Ann"), patient(&mut sim, "Bob"));
     place.run(BREAK);
@@ -110,7 +110,7 @@ fn a_stop_tries_once_more_and_waits_for_no_retry() {
 
 #[test]
 fn a_stop_waits_for_what_is_being_saved_and_for_what_came_meanwhile() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
     sim.hold_jobs();
@@ -145,7 +145,7 @@ fn when_too_many_wait_for_the_file_one_more_is_asked_to_try_again_and_a_save_has
 
 #[test]
 fn memory_for_those_who_cannot_be_saved_is_bounded() {
-    let place = Place::new();
+    let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
     place.run(BREAK);

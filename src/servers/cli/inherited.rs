@@ -13,19 +13,19 @@ use crate::Address;
 use crate::net::{Listener, SocketOptions};
 
 /// The sockets that were handed over and are not taken yet, each with its number and its name.
-pub(super) struct Handed {
+pub(super) struct InheritedSockets {
     sockets: ListenFd,
     names: Vec<Option<String>>,
 }
 
-impl Handed {
+impl InheritedSockets {
     /// Those that the environment speaks of. It speaks of none from then on.
     pub(super) fn from_env() -> Self {
         let sockets = ListenFd::from_env();
         let text = env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names: Vec<_> = text.split(':').map(|name| Some(name.to_owned())).collect();
         names.resize(sockets.len(), Some(String::new()));
-        Handed { sockets, names }
+        InheritedSockets { sockets, names }
     }
 
     /// Takes those for a service: of this name, or all when it is the only one.
@@ -36,23 +36,23 @@ impl Handed {
         &mut self,
         service: Option<&str>,
         options: &SocketOptions,
-    ) -> Result<Vec<Listener>, HandedError> {
+    ) -> Result<Vec<Listener>, InheritedError> {
         let wanted = |name: &String| service.is_none_or(|service| service == name);
         let numbers: Vec<_> = (0..self.names.len()).filter(|&at| self.names[at].as_ref().is_some_and(wanted)).collect();
         numbers
             .into_iter()
             .map(|at| {
                 let name = self.names[at].take().unwrap_or_default();
-                self.adopt(at, options).map_err(|source| HandedError::Useless { number: at + 1, name, source })
+                self.adopt(at, options).map_err(|source| InheritedError::Useless { number: at + 1, name, source })
             })
             .collect()
     }
 
     /// # Errors
     /// When one is left, which is for no service.
-    pub(super) fn expect_all_taken(&self, services: &[&str]) -> Result<(), HandedError> {
+    pub(super) fn expect_all_taken(&self, services: &[&str]) -> Result<(), InheritedError> {
         match self.names.iter().flatten().next() {
-            Some(name) => Err(HandedError::Unknown { name: name.clone(), services: services.join(", ") }),
+            Some(name) => Err(InheritedError::Unknown { name: name.clone(), services: services.join(", ") }),
             None => Ok(()),
         }
     }
@@ -74,20 +74,20 @@ impl Handed {
 
 /// Why a socket that was handed over cannot be served. Displays as one line with the remedy.
 #[derive(Debug)]
-pub(super) enum HandedError {
+pub(super) enum InheritedError {
     Useless { number: usize, name: String, source: io::Error },
     Unknown { name: String, services: String },
 }
 
-impl fmt::Display for HandedError {
+impl fmt::Display for InheritedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HandedError::Useless { number, name, source } => write!(
+            InheritedError::Useless { number, name, source } => write!(
                 f,
                 "socket {number} ({name:?}) of the service manager: {source}; give ListenStream= an address or a path, and \
                  leave Accept= off"
             ),
-            HandedError::Unknown { name, services } => write!(
+            InheritedError::Unknown { name, services } => write!(
                 f,
                 "the service manager has passed a socket named {name:?}, and there is no such service here; set \
                  FileDescriptorName= to one of {services}"
@@ -96,7 +96,7 @@ impl fmt::Display for HandedError {
     }
 }
 
-impl std::error::Error for HandedError {}
+impl std::error::Error for InheritedError {}
 
 /// Tells the service manager, if there is one, that clients may come, and where.
 pub(super) fn notify_ready(bound: &[Address]) {
