@@ -1,6 +1,6 @@
-//! What a comparison writes into the documentation: tables between two marks in a page, the raw figures, and the plots.
+//! The output of a comparison in the documentation: a summary between two marks of a page, all figures, and the plots.
 //!
-//! The rest of the page stays as it is. Nothing that is written names a file or a directory of this machine.
+//! The rest of the page is left unchanged. The output names no file and no directory of this machine.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use crate::outcome::Outcome;
 use crate::plot;
 use crate::table;
 
-/// The page, and all the rounds.
+/// The page with the summary, and the file with all tables and rounds.
 const PAGE: &str = "performance.md";
 const RAW: &str = "performance.txt";
 
@@ -21,34 +21,53 @@ const RAW: &str = "performance.txt";
 const BEGIN: &str = "<!-- Written by tests/bench/run --write, up to the next mark. -->";
 const END: &str = "<!-- From here on it is written by hand. -->";
 
-/// All that a comparison has found, and how.
+/// The outcomes of a comparison, and how they were measured.
 pub(crate) struct Document<'a> {
     /// Date, rounds and time of each.
     pub(crate) title: String,
-    /// Who the peers are.
+    /// The peers, each with its version.
     pub(crate) peers: Vec<String>,
-    /// What is left out, and why.
+    /// Sentences that say which cases are left out, and why.
     pub(crate) missing: Vec<String>,
     pub(crate) outcomes: &'a [Outcome],
 }
 
-/// Looks for the place for the tables, before anything is measured in vain.
+/// Checks that the page has the marks, before a long measurement begins.
 ///
 /// # Errors
-/// The page is not there or has no such place.
+/// The page does not exist, or has no marks.
 pub(crate) fn check(directory: &Path) -> io::Result<()> {
     let page = directory.join(PAGE);
     between_marks(&read(&page)?, "").map(drop).map_err(|error| about(&page, &error))
 }
 
 impl Document<'_> {
-    /// The tables, with what has to be known to read them.
+    /// All tables, with the date, the machine and the peers above them.
     pub(crate) fn tables(&self) -> String {
-        self.with_plots(|_| None)
+        let mut parts = self.head();
+        for chapter in Chapter::ALL {
+            let outcomes = self.chapter(chapter);
+            if outcomes.is_empty() {
+                continue;
+            }
+            parts.push(format!("### {}\n", chapter.title()));
+            parts.push(table::floors(&outcomes));
+            parts.extend(table::peers(&outcomes));
+        }
+        parts.join("\n")
     }
 
-    /// The same with a plot before the tables of a chapter, if there is one.
-    fn with_plots(&self, plot: impl Fn(Chapter) -> Option<String>) -> String {
+    /// The figures of the page: one table and the plots. Uppercase is left out, since it repeats echo.
+    fn summary(&self, plots: &[String]) -> String {
+        let mut parts = self.head();
+        let shown = Chapter::ALL.into_iter().filter(|chapter| *chapter != Chapter::Uppercase);
+        let outcomes: Vec<_> = shown.flat_map(|chapter| self.chapter(chapter)).collect();
+        parts.push(table::summary(&outcomes));
+        parts.extend(plots.iter().cloned());
+        parts.join("\n")
+    }
+
+    fn head(&self) -> Vec<String> {
         let mut parts = vec![format!("{}; median (quartiles); {}.\n", self.title, table::machine())];
         if self.outcomes.iter().flat_map(|outcome| &outcome.names).any(|name| contest::is_peer(name)) {
             parts.push(format!("The peers: {}.\n", self.peers.join(", ")));
@@ -56,39 +75,35 @@ impl Document<'_> {
         if !self.missing.is_empty() {
             parts.push(self.missing.iter().map(|sentence| ["- ", sentence, "\n"].concat()).collect());
         }
-        for chapter in Chapter::ALL {
-            let outcomes: Vec<_> = self.outcomes.iter().filter(|outcome| outcome.case.chapter() == chapter).collect();
-            if outcomes.is_empty() {
-                continue;
-            }
-            parts.push(format!("### {}\n", chapter.title()));
-            parts.extend(plot(chapter).map(|file| format!("![{}, as a plot]({file})\n", chapter.title())));
-            parts.push(table::floors(&outcomes));
-            parts.extend(table::peers(&outcomes));
-        }
-        parts.join("\n")
+        parts
     }
 
-    /// Replaces the tables in `performance.md`, and writes `performance.txt` and the plots beside it.
+    fn chapter(&self, chapter: Chapter) -> Vec<&Outcome> {
+        self.outcomes.iter().filter(|outcome| outcome.case.chapter() == chapter).collect()
+    }
+
+    /// Replaces the summary in `performance.md`, and writes `performance.txt` and the plots beside it.
     ///
     /// # Errors
     /// As [`check`], or a file cannot be written.
     pub(crate) fn write(&self, directory: &Path) -> io::Result<()> {
         let page = directory.join(PAGE);
         let old = read(&page)?;
-        let plots = [(Chapter::Echo, charts::echo(self.outcomes)), (Chapter::Rooms, charts::room(self.outcomes))];
-        for (chapter, charts) in &plots {
+        let mut plots = Vec::new();
+        for (chapter, charts) in
+            [(Chapter::Echo, charts::echo(self.outcomes)), (Chapter::Rooms, charts::room(self.outcomes))]
+        {
             if let Some(charts) = charts {
-                plot::write(&directory.join(plot_of(*chapter)), charts)?;
+                let file = plot_of(chapter);
+                plot::write(&directory.join(&file), &charts)?;
+                plots.push(format!("![{}, as a plot]({file})\n", chapter.title()));
             }
         }
-        let is_plotted = |chapter| plots.iter().any(|(other, charts)| *other == chapter && charts.is_some());
-        let text = self.with_plots(|chapter| is_plotted(chapter).then(|| plot_of(chapter)));
-        let new = between_marks(&old, &text).map_err(|error| about(&page, &error))?;
+        let new = between_marks(&old, &self.summary(&plots)).map_err(|error| about(&page, &error))?;
         fs::write(&page, new).map_err(|error| about(&page, &error))?;
         let raw = directory.join(RAW);
         let rounds: String = self.outcomes.iter().map(ToString::to_string).collect();
-        fs::write(&raw, format!("{}; {}\n{rounds}", self.title, table::machine())).map_err(|error| about(&raw, &error))
+        fs::write(&raw, format!("{}\n### Every round\n\n{rounds}", self.tables())).map_err(|error| about(&raw, &error))
     }
 }
 
@@ -165,8 +180,11 @@ mod tests {
         result.expect("all is written");
         let page = written.0.expect("the page");
         assert!(page.starts_with("above\n") && page.ends_with("\nbelow\n"), "{page}");
-        assert!(page.contains("### Rooms\n\n![Rooms, as a plot](performance-rooms.svg)\n\n| case |"), "{page}");
-        assert_eq!(written.1.expect("the rounds").lines().count(), 1 + 12);
+        assert!(page.contains("|\n\n![Rooms, as a plot](performance-rooms.svg)\n"), "{page}");
+        let raw = written.1.expect("tables and rounds");
+        let (tables, rounds) = raw.split_once("\n### Every round\n\n").expect("the heading");
+        assert!(tables.contains("### Rooms\n\n| case |"), "{tables}");
+        assert_eq!(rounds.lines().count(), 12);
         assert!(written.2.expect("a plot").contains("deliveries/s"));
         assert!(written.3.is_err(), "nothing was measured that could be plotted");
     }

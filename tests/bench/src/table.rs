@@ -1,4 +1,4 @@
-//! The tables: for each figure of each case the medians, and the medians of the ratios within the rounds.
+//! The tables: medians of each figure of each case, and medians of the ratios within the rounds.
 
 use std::fs;
 
@@ -6,8 +6,48 @@ use crate::contest::{self, FLOOR, FLOOR_AGAIN, OURS};
 use crate::outcome::Outcome;
 use crate::stats::Spread;
 
-/// What stands where there is nothing.
+/// The cell of a figure that was not measured.
 const NOTHING: &str = "-";
+
+/// One row for each case: its first figure with quartiles, then the medians of its other ratios.
+pub(crate) fn summary(outcomes: &[&Outcome]) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for name in outcomes.iter().flat_map(|outcome| &outcome.names).filter(|name| contest::is_peer(name)) {
+        if !kinds.contains(&kind(name)) {
+            kinds.push(kind(name));
+        }
+    }
+    let columns: String = kinds.iter().map(|kind| format!(" ours/{kind} |")).collect();
+    let rule = "--:|".repeat(kinds.len());
+    let mut text = format!(
+        "| case | figure | ours | floor | ours/floor | floor/floor | CPU, ours/floor |{columns}\n\
+         |---|---|--:|--:|---|---|--:|{rule}\n"
+    );
+    for outcome in outcomes {
+        let figures = outcome.case.figures();
+        let cpu = figures.iter().position(|figure| figure.starts_with("CPU"));
+        let mut cells = vec![
+            outcome.case.name(),
+            figures[0].to_owned(),
+            middle(outcome.spread(OURS, 0)),
+            middle(outcome.spread(FLOOR, 0)),
+            whole(outcome.ratio((OURS, FLOOR), 0)),
+            whole(outcome.ratio((FLOOR_AGAIN, FLOOR), 0)),
+            middle(cpu.and_then(|nth| outcome.ratio((OURS, FLOOR), nth))),
+        ];
+        cells.extend(kinds.iter().map(|other| {
+            let name = outcome.names.iter().find(|name| contest::is_peer(name) && kind(name) == *other);
+            middle(name.and_then(|name| outcome.ratio((OURS, name), 0)))
+        }));
+        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    text
+}
+
+/// The first word of a peer's name: a peer may have one way for few connections and another one for many.
+fn kind(name: &str) -> &str {
+    name.split(' ').next().unwrap_or_default()
+}
 
 /// Ours against the floor, and the floor against itself: what a ratio of 1 looks like here and now.
 pub(crate) fn floors(outcomes: &[&Outcome]) -> String {
@@ -106,6 +146,19 @@ mod tests {
         let rows: Vec<&str> = text.lines().skip(2).collect();
         assert_eq!(rows[0], "| connect, ask, close | connections/s | 165 | 110 | 1.500 (1.500 1.500) | - |");
         assert_eq!(rows[1], "|  | CPU us/connection | 1.00 | 2.00 | 0.500 (0.500 0.500) | - |");
+    }
+
+    #[test]
+    fn the_summary_has_a_row_for_each_case() {
+        let mut outcome = drifting();
+        outcome.names[1] = "python epoll";
+        outcome.names[2] = "tokio";
+        let text = summary(&[&drifting(), &outcome]);
+        let rows: Vec<&str> = text.lines().collect();
+        assert!(rows[0].ends_with("| CPU, ours/floor | ours/peer | ours/python | ours/tokio |"), "{text}");
+        let floor = "| connect, ask, close | connections/s | 165 | 110 | 1.500 (1.500 1.500) | - | 0.50 | - | - | - |";
+        let peer = "| connect, ask, close | connections/s | 165 | - | - | - | - | - | 1.50 | - |";
+        assert_eq!(rows[2..], [floor, peer]);
     }
 
     #[test]
