@@ -94,11 +94,15 @@ mod reactor;
 pub mod sim;
 pub mod servers;
 
+pub use connection::closed::Closed;
 pub use connection::feed::FeedId;
+pub use connection::origin::{Origin, Peer, Source, Via};
+pub use connection::timer_id::TimerId;
+pub use connection::token::Token;
+pub use handler::Handler;
 pub use handler::context::Context;
 pub use handler::sanitize::sanitize;
 pub use handler::services::Services;
-pub use handler::{Closed, Handler, Origin, Peer, Source, Token, Via};
 pub use net::{Address, AddressError, Host};
 pub use reactor::signals::Stopper;
 pub use reactor::{ConsoleMode, Reactor};
@@ -107,7 +111,6 @@ pub use state::admission::Admission;
 pub use state::limits::Limits;
 pub use state::rate::{Bucket, Rate};
 pub use state::stats::Stats;
-pub use state::timer::TimerId;
 pub use workers::{Busy, Done, Worker, Workers};
 
 // The code on these pages is compiled and run with the other examples.

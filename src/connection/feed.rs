@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut, Range};
 
 use crate::connection::outbox::Outbox;
-use crate::handler::Token;
+use crate::connection::token::Token;
 
 /// Names a feed of one reactor. Made by [`Context::create_feed`](crate::Context::create_feed).
 ///

@@ -10,13 +10,19 @@
 //! connection holds no inbox and no outbox; a follower_ref always names a follower of this connection. Decides nothing about
 //! other connections.
 
+pub(crate) mod closed;
+pub(crate) mod edge;
 pub(crate) mod feed;
 pub(crate) mod flags;
+pub(crate) mod framing_error;
 pub(crate) mod inbox;
+pub(crate) mod origin;
 pub(crate) mod outbox;
 pub(crate) mod pipe;
 pub(crate) mod pool;
 pub(crate) mod stream;
+pub(crate) mod timer_id;
+pub(crate) mod token;
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::IpAddr;
@@ -24,10 +30,10 @@ use std::net::IpAddr;
 use crate::connection::feed::{Feed, Feeds, Follower, FollowerRef, Segment};
 use crate::connection::flags::Flags;
 use crate::connection::inbox::Inbox;
+use crate::connection::origin::Peer;
 use crate::connection::outbox::Outbox;
 use crate::connection::stream::Stream;
-use crate::handler::Peer;
-use crate::state::timer::TimerId;
+use crate::connection::timer_id::TimerId;
 
 /// Where a connection stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::reactor::dispatcher::Edge;
+use crate::connection::edge::Edge;
 
 /// How the server's side of a simulated connection ended, as its peer sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

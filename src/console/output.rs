@@ -11,14 +11,6 @@ use mio::Registry;
 use crate::console::descriptor::{Diagnostics, Output};
 use crate::state::{State, Stop};
 
-/// Something for the operator.
-#[derive(Debug)]
-pub(crate) struct Notice {
-    pub(crate) text: String,
-    /// How much of what waits for standard output was printed before it.
-    pub(crate) after: usize,
-}
-
 /// Standard output and standard error of a reactor, opened on first use.
 #[derive(Debug)]
 pub(crate) struct ConsoleOutput {

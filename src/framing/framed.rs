@@ -6,11 +6,14 @@
 
 use std::io;
 
-use super::framer::{Frame, Framer, FramingError};
+use super::framer::{Frame, Framer};
+use crate::connection::closed::Closed;
+use crate::connection::framing_error::FramingError;
+use crate::connection::origin::{Origin, Source};
+use crate::connection::timer_id::TimerId;
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Closed, Handler, Origin, Source};
 use crate::net::Address;
-use crate::state::timer::TimerId;
 use crate::workers::Done;
 
 /// A handler behind a framing: each call of its [`Handler::data`] is one message.

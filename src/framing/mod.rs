@@ -21,9 +21,10 @@ mod length_prefixed;
 mod lines;
 mod netstrings;
 
+pub use crate::connection::framing_error::FramingError;
 pub use fixed::{Fixed, FixedFramer};
 pub use framed::{Framed, FramedSession};
-pub use framer::{Frame, Framer, FramingError};
+pub use framer::{Frame, Framer};
 pub use length_prefixed::{LengthFramer, LengthPrefix, LengthPrefixed};
 pub use lines::{LineFramer, LineState, Lines};
 pub use netstrings::{NetstringFramer, NetstringState, Netstrings, write_netstring};

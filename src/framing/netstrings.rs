@@ -7,7 +7,8 @@
 use std::io::{self, ErrorKind, Write};
 
 use super::framed::Framed;
-use super::framer::{Frame, Framer, FramingError};
+use super::framer::{Frame, Framer};
+use crate::connection::framing_error::FramingError;
 use crate::handler::Handler;
 
 /// Shows the handler within one netstring at a call of [`Handler::data`]: what is between its colon and its comma.

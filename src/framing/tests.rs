@@ -8,13 +8,15 @@ use std::sync::Once;
 use std::time::Duration;
 
 use super::*;
+use crate::connection::closed::Closed;
+use crate::connection::origin::{Origin, Source};
+use crate::connection::timer_id::TimerId;
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Closed, Handler, Origin, Source};
 use crate::net::Address;
 use crate::servers::chunking::whole;
 use crate::sim::{Ending, Sim, SimPeer, assert_chunking_law};
 use crate::state::limits::Limits;
-use crate::state::timer::TimerId;
 use crate::workers::{Done, Workers};
 
 /// Replies what it is shown, in letters: `<MESSAGE>`, `!LIMIT` for one that is too long, `{ERROR}`, and `.` at the end.

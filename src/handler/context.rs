@@ -8,15 +8,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use slotmap::Key;
 
+use crate::connection::closed::Closed;
 use crate::connection::feed::{Feed, FeedId};
 use crate::connection::flags::Flags;
-use crate::console::output::Notice;
-use crate::framing::FramingError;
-use crate::handler::{Closed, Peer, Token};
+use crate::connection::framing_error::FramingError;
+use crate::connection::origin::Peer;
+use crate::connection::timer_id::TimerId;
+use crate::connection::token::Token;
 use crate::net::Address;
+use crate::state::operator::Notice;
 use crate::state::results::Recipient;
 use crate::state::stats::Stats;
-use crate::state::timer::TimerId;
 use crate::state::{OutputSource, State, Stop, TimerTarget};
 use crate::workers::{Busy, Job, Worker, Workers};
 
@@ -277,7 +279,7 @@ impl<'a> Context<'a> {
             return Err(Busy);
         }
         workers.submit(Job::new(
-            session.map_or(Recipient::Service(self.state.current_service), Recipient::Session),
+            session.map_or(Recipient::Service(self.state.current_service), Recipient::Session).to_bits(),
             job,
         ))?;
         self.begin_job(workers, session);
@@ -294,7 +296,7 @@ impl<'a> Context<'a> {
         workers: &Workers<W>,
         job: impl FnOnce(&mut W) -> Result<T, W::Error> + Send + 'static,
     ) -> Result<(), Busy> {
-        workers.submit(Job::new(Recipient::Service(self.service()), job))?;
+        workers.submit(Job::new(Recipient::Service(self.service()).to_bits(), job))?;
         self.begin_job(workers, None);
         Ok(())
     }

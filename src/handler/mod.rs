@@ -5,22 +5,15 @@ pub(crate) mod context;
 pub(crate) mod sanitize;
 pub(crate) mod services;
 
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
 
-use crate::framing::FramingError;
+use crate::connection::closed::Closed;
+use crate::connection::framing_error::FramingError;
+use crate::connection::origin::{Origin, Source};
+use crate::connection::timer_id::TimerId;
 use crate::handler::context::Context;
 use crate::net::Address;
-use crate::state::timer::TimerId;
 use crate::workers::Done;
-
-slotmap::new_key_type! {
-    /// Names one connection. Never names another one later: a token that is kept beyond the end of its connection names
-    /// nothing, and whatever is sent to it goes nowhere.
-    pub struct Token;
-}
 
 /// A protocol: bytes and time in, bytes and requests out.
 ///
@@ -133,136 +126,4 @@ pub trait Handler {
 
     /// A connection asked for by [`Context::connect`] has not come about.
     fn connect_failed(&mut self, _to: &Address, _error: &io::Error, _cx: &mut Context<'_>) {}
-}
-
-/// Where a connection comes from.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// The name of the connection, for [`Context::send`] and its like.
-    pub token: Token,
-    /// Who is at the other end.
-    pub peer: Peer,
-    /// How it came about.
-    pub via: Via,
-}
-
-/// How a connection came about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// The listener of this number, in the order of [`Reactor::listen`](crate::Reactor::listen), accepted it.
-    Listener(usize),
-    /// [`Context::connect`] asked for it.
-    Connect(Address),
-}
-
-/// Where a datagram comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// Who sent it, or claims to have: a UDP source address can be forged.
-    pub address: SocketAddr,
-    /// The number of the listener that received it, in the order of [`Reactor::listen`](crate::Reactor::listen).
-    pub listener: usize,
-}
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Peer {
-    /// A host and port.
-    Inet(SocketAddr),
-    /// A process on this machine, over a Unix socket.
-    Unix,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Peer::Inet(address) => address.fmt(f),
-            Peer::Unix => f.write_str("unix"),
-        }
-    }
-}
-
-/// Why a session is over. Its `Display` completes the sentence "closed: ...".
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Closed {
-    /// The handler asked for it.
-    ByHandler,
-    /// The operator asked for it (`kick`).
-    ByOperator,
-    /// The transport failed: a reset by the peer, mostly.
-    Failed(io::Error),
-    /// Nothing was received, and no byte taken, for this long.
-    Idle(Duration),
-    /// Others queued more for this peer than [`Limits::max_queue`](crate::Limits::max_queue).
-    QueueFull {
-        /// Bytes that were queued.
-        queued: usize,
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// The peer fell a whole feed behind ([`Limits::room_buffer`](crate::Limits::room_buffer)).
-    FeedBehind {
-        /// Bytes that were kept for the peer.
-        behind: usize,
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// Others have output for this peer, and none of it was taken for [`Limits::queue_time`](crate::Limits::queue_time).
-    QueueStalled {
-        /// Bytes that were queued.
-        queued: usize,
-        /// The limit.
-        limit: Duration,
-    },
-    /// All connections together were owed more than [`Limits::memory_limit`](crate::Limits::memory_limit), and this one most.
-    MemoryFull {
-        /// Bytes that were kept for this one.
-        pending: usize,
-        /// The limit, in bytes, for all.
-        limit: usize,
-    },
-    /// The handler used nothing of a full inbox of this many bytes ([`Limits::inbox`](crate::Limits::inbox)).
-    InboxFull(usize),
-    /// The reactor is stopping.
-    Stopping,
-}
-
-impl Closed {
-    /// Whether a limit of the reactor ended it that an operator will want to know of.
-    pub(crate) fn is_by_limit(&self) -> bool {
-        match self {
-            Closed::QueueFull { .. }
-            | Closed::QueueStalled { .. }
-            | Closed::FeedBehind { .. }
-            | Closed::MemoryFull { .. }
-            | Closed::InboxFull(_) => true,
-            Closed::ByHandler | Closed::ByOperator | Closed::Failed(_) | Closed::Idle(_) | Closed::Stopping => false,
-        }
-    }
-}
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Closed::ByHandler => f.write_str("done"),
-            Closed::ByOperator => f.write_str("by the operator"),
-            Closed::Failed(error) => error.fmt(f),
-            Closed::Idle(limit) => write!(f, "idle for {limit:?}"),
-            Closed::QueueFull { queued, limit } => {
-                write!(f, "{queued} bytes queued and not read, limit {limit} (--max-queue)")
-            }
-            Closed::FeedBehind { behind, limit } => {
-                write!(f, "{behind} bytes behind the room, limit {limit} (--room-buffer)")
-            }
-            Closed::QueueStalled { queued, limit } => {
-                write!(f, "{queued} bytes queued and none taken for {limit:?} (--queue-time)")
-            }
-            Closed::MemoryFull { pending, limit } => {
-                write!(f, "{pending} bytes kept, more than for any other, limit {limit} for all (--memory-limit)")
-            }
-            Closed::InboxFull(held) => write!(f, "a message of over {held} bytes"),
-            Closed::Stopping => f.write_str("stopping"),
-        }
-    }
 }

@@ -8,12 +8,14 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 
-use crate::framing::FramingError;
+use crate::connection::closed::Closed;
+use crate::connection::framing_error::FramingError;
+use crate::connection::origin::{Origin, Source};
+use crate::connection::timer_id::TimerId;
+use crate::handler::Handler;
 use crate::handler::commands as command;
 use crate::handler::context::Context;
-use crate::handler::{Closed, Handler, Origin, Source};
 use crate::net::Address;
-use crate::state::timer::TimerId;
 use crate::workers::Done;
 
 /// Hosts several handlers in one [`Reactor`](crate::Reactor).

@@ -10,8 +10,8 @@ use std::time::Instant;
 use mio::{Interest, Registry, net};
 use rustix::io::Errno;
 
+use crate::connection::origin::Peer;
 use crate::connection::stream::Stream;
-use crate::handler::Peer;
 use crate::net::{Listener, PathGuard, SocketOptions};
 use crate::state::throttle::Throttle;
 

@@ -9,9 +9,11 @@ use std::net::SocketAddr;
 
 use mio::net;
 
+use crate::connection::origin::Peer;
 use crate::connection::stream::Stream;
+use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
-use crate::handler::{Handler, Peer, Token};
+use crate::handler::Handler;
 use crate::net::Address;
 use crate::net::SocketOptions;
 use crate::reactor::dispatcher::Dispatcher;

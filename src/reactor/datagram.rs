@@ -10,7 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use mio::{Interest, Registry, net};
 
-use crate::handler::{Handler, Source};
+use crate::connection::origin::Source;
+use crate::handler::Handler;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
 use crate::state::admission::{Admission, HostKey};

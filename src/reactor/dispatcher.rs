@@ -8,27 +8,20 @@ use std::io::ErrorKind;
 
 use slotmap::SecondaryMap;
 
+use crate::connection::closed::Closed;
+use crate::connection::edge::Edge;
 use crate::connection::flags::Flags;
 use crate::connection::inbox::Inbox;
+use crate::connection::origin::{Origin, Source, Via};
 use crate::connection::stream::Received;
+use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Closed, Handler, Origin, Source, Token, Via};
 use crate::net::Address;
 use crate::state::results::Recipient;
 use crate::state::{State, Stop, TimerTarget};
 use crate::workers::Done;
-
-/// What the kernel, or its simulation, reports of a connection.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "the kernel's words, one bit each")]
-pub(crate) struct Edge {
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    /// The peer has ended its side, or there is urgent data: a short read proves nothing.
-    pub(crate) read_closed: bool,
-    pub(crate) urgent: bool,
-}
 
 /// A handler, its sessions, and the state that they act on.
 pub(crate) struct Dispatcher<H: Handler> {

@@ -17,16 +17,19 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Waker};
 
+use crate::connection::edge::Edge;
+use crate::connection::origin::Peer;
 use crate::connection::stream::Stream;
+use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
 use crate::console::output::ConsoleOutput;
 use crate::console::{Console, Input};
-use crate::handler::{Handler, Peer, Token};
+use crate::handler::Handler;
 use crate::net::{Listener, SocketOptions};
 use crate::reactor::acceptor::{Accepted, Acceptor, Pause};
 use crate::reactor::connector::Connector;
 use crate::reactor::datagram::{DatagramSocket, Rules};
-use crate::reactor::dispatcher::{Dispatcher, Edge};
+use crate::reactor::dispatcher::Dispatcher;
 use crate::reactor::signals::{Signalled, Signals, Stopper};
 use crate::reactor::turn::TurnClock;
 use crate::state::admission::Admission;

@@ -23,11 +23,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::connection::edge::Edge;
+use crate::connection::origin::{Peer, Source};
 use crate::connection::stream::Stream;
+use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
-use crate::handler::{Handler, Peer, Source, Token};
+use crate::handler::Handler;
 use crate::net::Address;
-use crate::reactor::dispatcher::{Dispatcher, Edge};
+use crate::reactor::dispatcher::Dispatcher;
 use crate::state::limits::Limits;
 use crate::state::service::Service;
 use crate::state::stats::Stats;

@@ -1,10 +1,11 @@
 //! The reactor's core without sockets. Each file is a topic; here is the handler that they share.
 
 use super::*;
+use crate::connection::closed::Closed;
 use crate::connection::feed::FeedId;
+use crate::connection::origin::Origin;
+use crate::connection::timer_id::TimerId;
 use crate::handler::context::Context;
-use crate::handler::{Closed, Origin};
-use crate::state::timer::TimerId;
 
 mod back_pressure;
 mod chunking;

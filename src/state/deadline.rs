@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use crate::connection::Phase;
-use crate::handler::{Closed, Token};
+use crate::connection::closed::Closed;
+use crate::connection::timer_id::TimerId;
+use crate::connection::token::Token;
 use crate::state::limits::Limits;
-use crate::state::timer::TimerId;
 use crate::state::{State, Stop, TimerTarget};
 
 impl State {

@@ -6,10 +6,11 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 
+use crate::connection::closed::Closed;
 use crate::connection::feed::{Feed, FeedId, Follower, FollowerRef, Segment};
 use crate::connection::flags::Flags;
+use crate::connection::token::Token;
 use crate::connection::{Flush, Phase};
-use crate::handler::{Closed, Token};
 use crate::state::{OutputSource, State, interest, kernel_token};
 
 impl State {

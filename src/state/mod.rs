@@ -10,6 +10,7 @@ pub(crate) mod admission;
 mod deadline;
 mod flush;
 pub(crate) mod limits;
+pub(crate) mod operator;
 pub(crate) mod peer_log;
 pub(crate) mod rate;
 pub(crate) mod results;
@@ -23,20 +24,22 @@ use std::time::{Duration, Instant, SystemTime};
 use mio::{Interest, Registry};
 use slotmap::{Key, SlotMap};
 
+use crate::connection::closed::Closed;
 use crate::connection::feed::{FeedId, Feeds};
 use crate::connection::flags::Flags;
 use crate::connection::outbox::Outbox;
 use crate::connection::pool::Pools;
+use crate::connection::timer_id::TimerId;
+use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
-use crate::console::output::Notice;
-use crate::handler::{Closed, Token};
 use crate::net::Address;
 use crate::state::limits::Limits;
+use crate::state::operator::Notice;
 use crate::state::peer_log::PeerLog;
 use crate::state::results::Jobs;
 use crate::state::service::Service;
 use crate::state::stats::Stats;
-use crate::state::timer::{TimerId, Timers};
+use crate::state::timer::Timers;
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

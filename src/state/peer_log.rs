@@ -8,8 +8,9 @@ use std::io;
 use std::mem::{Discriminant, discriminant};
 use std::time::{Duration, Instant};
 
-use crate::framing::FramingError;
-use crate::handler::{Closed, Peer};
+use crate::connection::closed::Closed;
+use crate::connection::framing_error::FramingError;
+use crate::connection::origin::Peer;
 use crate::state::admission::Refusal;
 use crate::state::throttle::Throttles;
 

@@ -5,11 +5,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use mio::Waker;
 
-use crate::handler::Token;
+use crate::connection::token::Token;
+use crate::workers::results::ResultQueue;
 use crate::workers::{Done, WorkHere};
 
 /// Who gets a result.
@@ -21,44 +22,17 @@ pub(crate) enum Recipient {
     Service(u16),
 }
 
-/// Where threads leave results. Shared with them.
-#[derive(Debug, Default)]
-pub(crate) struct ResultQueue {
-    arrived: Mutex<Arrived>,
-    /// None in a simulation, which needs no waking.
-    waker: Option<Arc<Waker>>,
-}
-
-#[derive(Debug, Default)]
-struct Arrived {
-    results: Vec<(Recipient, Done)>,
-    failure: Option<String>,
-}
-
-impl ResultQueue {
-    /// Leaves results, and wakes the loop.
-    pub(crate) fn send(&self, results: Vec<(Recipient, Done)>) {
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).results.extend(results);
-        self.wake();
-    }
-
-    /// Results will be missing for ever.
-    pub(crate) fn fail(&self, why: String) {
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(why);
-        self.wake();
-    }
-
-    /// Takes what has arrived.
-    #[cfg(test)]
-    pub(crate) fn take(&self) -> Vec<(Recipient, Done)> {
-        std::mem::take(&mut self.arrived.lock().unwrap_or_else(PoisonError::into_inner).results)
-    }
-
-    fn wake(&self) {
-        // It fails when the system has no memory, or when the reactor is gone: then nobody waits.
-        if let Some(Err(error)) = self.waker.as_ref().map(|waker| waker.wake()) {
-            log::debug!("the loop was not woken: {error}");
+impl Recipient {
+    /// The word that travels with a job. That of a session is at least 2^32, like all bits of a token.
+    pub(crate) fn to_bits(self) -> u64 {
+        match self {
+            Recipient::Session(token) => token.to_bits(),
+            Recipient::Service(service) => service.into(),
         }
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        u16::try_from(bits).map_or_else(|_| Recipient::Session(Token::from_bits(bits)), Recipient::Service)
     }
 }
 
@@ -66,7 +40,7 @@ impl ResultQueue {
 #[derive(Default)]
 pub(crate) struct Jobs {
     home: Arc<ResultQueue>,
-    results: VecDeque<(Recipient, Done)>,
+    results: VecDeque<(u64, Done)>,
     /// Jobs that were taken and whose results were not handed over.
     out: usize,
     /// They are not waited for any more: the time to stop is over.
@@ -77,12 +51,12 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     pub(crate) fn new(waker: Option<Arc<Waker>>) -> Self {
-        Jobs { home: Arc::new(ResultQueue { waker, ..ResultQueue::default() }), ..Jobs::default() }
+        Jobs { home: Arc::new(ResultQueue::new(waker)), ..Jobs::default() }
     }
 
     /// Where threads are to leave results. `None` in a simulation: there, jobs are done by [`work_here`](Self::work_here).
     pub(crate) fn home(&self) -> Option<&Arc<ResultQueue>> {
-        Some(&self.home).filter(|home| home.waker.is_some())
+        Some(&self.home).filter(|home| home.has_waker())
     }
 
     /// A job was taken.
@@ -115,16 +89,14 @@ impl Jobs {
         if self.out == self.results.len() {
             return Ok(());
         }
-        let mut arrived = self.home.arrived.lock().unwrap_or_else(PoisonError::into_inner);
-        self.results.extend(arrived.results.drain(..));
-        arrived.failure.take().map_or(Ok(()), |why| Err(io::Error::other(why)))
+        self.home.take(&mut self.results)
     }
 
     /// The next result.
     pub(crate) fn next(&mut self) -> Option<(Recipient, Done)> {
-        let next = self.results.pop_front()?;
+        let (bits, done) = self.results.pop_front()?;
         self.out -= 1;
-        Some(next)
+        Some((Recipient::from_bits(bits), done))
     }
 
     /// Whether results wait to be handed over.

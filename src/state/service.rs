@@ -3,7 +3,7 @@
 //! Invariant: the counts are those of the connections in the state, dead ones included until they are buried.
 
 use crate::connection::Connection;
-use crate::handler::Peer;
+use crate::connection::origin::Peer;
 use crate::state::admission::{Admission, Hosts, Refusal};
 use crate::state::limits::Limits;
 

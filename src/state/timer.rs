@@ -8,13 +8,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-/// Names one timer, so that it can be told apart and cancelled. Never reused within a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TimerId {
-    /// Nanoseconds after the origin of the [`Timers`] that made it: lets cancelling find the timer by key.
-    due: u64,
-    number: NonZeroU64,
-}
+use crate::connection::timer_id::TimerId;
 
 /// The pending deadlines, each with what it is for.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 //!
 //! The queue of jobs is bounded, and it is the one place of the crate where threads meet: what else a handler does needs no
 //! lock. Invariants: a job runs once, or (when the pool is dropped first) never; a result goes home only after the batch
-//! that its job was part of was committed. Knows nothing of connections; the way home is [`jobs`](crate::state::results)'s.
+//! that its job was part of was committed. Knows nothing of connections.
 
+pub(crate) mod results;
 #[cfg(feature = "storage")]
 pub mod storage;
 
@@ -16,7 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::state::results::{Recipient, ResultQueue};
+use crate::workers::results::ResultQueue;
 
 /// The state of one thread of a pool: a database handle, a cache, or nothing (`()`).
 pub trait Worker: Send + 'static {
@@ -109,7 +110,8 @@ pub(crate) struct Job<W: Worker> {
     run: Box<dyn FnOnce(&mut W) -> Done + Send>,
     /// What the job returns when its batch came to nothing.
     fail: fn(W::Error) -> Done,
-    recipient: Recipient,
+    /// Comes back with the result. Means nothing to the pool.
+    user_data: u64,
 }
 
 /// How long the end of a pool waits for jobs under way: an `fsync` takes milliseconds, and a disk that hangs is not to hold
@@ -162,11 +164,11 @@ impl<W: Worker> Workers<W> {
 
 impl<W: Worker> Job<W> {
     pub(crate) fn new<T: Send + 'static>(
-        recipient: Recipient,
+        user_data: u64,
         job: impl FnOnce(&mut W) -> Result<T, W::Error> + Send + 'static,
     ) -> Self {
         let run = Box::new(|worker: &mut W| Done::new(job(worker)));
-        Job { run, fail: |error| Done::new(Err::<T, W::Error>(error)), recipient }
+        Job { run, fail: |error| Done::new(Err::<T, W::Error>(error)), user_data }
     }
 }
 
@@ -259,17 +261,17 @@ fn take<T>(entries: &mut VecDeque<T>, most: usize) -> Vec<T> {
 }
 
 /// Does a batch: its results count only when it was committed.
-fn run<W: Worker>(worker: &mut W, batch: Vec<Job<W>>) -> Vec<(Recipient, Done)> {
+fn run<W: Worker>(worker: &mut W, batch: Vec<Job<W>>) -> Vec<(u64, Done)> {
     if let Err(error) = worker.begin() {
-        return batch.into_iter().map(|entry| (entry.recipient, (entry.fail)(error.clone()))).collect();
+        return batch.into_iter().map(|entry| (entry.user_data, (entry.fail)(error.clone()))).collect();
     }
-    let finished: Vec<_> = batch.into_iter().map(|entry| (entry.recipient, entry.fail, (entry.run)(worker))).collect();
+    let finished: Vec<_> = batch.into_iter().map(|entry| (entry.user_data, entry.fail, (entry.run)(worker))).collect();
     let outcome = worker.commit();
     finished
         .into_iter()
-        .map(|(recipient, fail, done)| match &outcome {
-            Ok(()) => (recipient, done),
-            Err(error) => (recipient, fail(error.clone())),
+        .map(|(user_data, fail, done)| match &outcome {
+            Ok(()) => (user_data, done),
+            Err(error) => (user_data, fail(error.clone())),
         })
         .collect()
 }

@@ -26,7 +26,7 @@ impl Worker for Ledger {
 }
 
 fn entry<T: Send + 'static>(job: impl FnOnce(&mut Ledger) -> Result<T, &'static str> + Send + 'static) -> Job<Ledger> {
-    Job::new(Recipient::Service(0), job)
+    Job::new(0, job)
 }
 
 fn number(number: u32) -> Job<Ledger> {
@@ -36,8 +36,14 @@ fn number(number: u32) -> Job<Ledger> {
     })
 }
 
-fn results(finished: Vec<(Recipient, Done)>) -> Vec<Result<u32, &'static str>> {
+fn results(finished: Vec<(u64, Done)>) -> Vec<Result<u32, &'static str>> {
     finished.into_iter().map(|(_, done)| done.take()).collect()
+}
+
+fn taken(queue: &ResultQueue) -> Vec<(u64, Done)> {
+    let mut results = Vec::new();
+    queue.take(&mut results).expect("no worker has failed");
+    results
 }
 
 #[test]
@@ -64,7 +70,7 @@ fn what_waits_is_taken_in_batches_in_order() {
     workers.submit(entry(|ledger| Ok(ledger.events.join(" ")))).expect("room for ten");
     let home = ResultQueue::default();
     workers.here().work(&home);
-    let mut finished = home.take();
+    let mut finished = taken(&home);
     let events: Result<String, &str> = finished.pop().expect("eight jobs").1.take();
     assert_eq!(events, Ok("begin 0 1 2 commit begin 3 4 5 commit begin 6".into()));
     assert_eq!(results(finished), (0..7).map(Ok).collect::<Vec<_>>());
@@ -78,16 +84,16 @@ fn a_full_queue_is_busy() {
     let home = ResultQueue::default();
     workers.here().work(&home);
     assert_eq!(workers.submit(number(3)), Ok(()), "what is done makes room");
-    assert_eq!(home.take().len(), 2);
+    assert_eq!(taken(&home).len(), 2);
 }
 
 /// Waits for this many results of real threads.
-fn wait_for(home: &ResultQueue, count: usize) -> Vec<(Recipient, Done)> {
+fn wait_for(home: &ResultQueue, count: usize) -> Vec<(u64, Done)> {
     let mut finished = Vec::new();
     let deadline = Instant::now() + Duration::from_secs(30);
     while finished.len() < count {
         assert!(Instant::now() < deadline, "{} of {count} results", finished.len());
-        finished.extend(home.take());
+        finished.extend(taken(&home));
         thread::yield_now();
     }
     finished
@@ -114,9 +120,9 @@ fn as_many_jobs_run_at_a_time_as_there_are_workers() {
     // Each waits for the other, so they only end when they run side by side.
     let first = move |(): &mut ()| Ok((to_second.send(()).is_ok(), at_first.recv().is_ok()));
     let second = move |(): &mut ()| Ok((to_first.send(()).is_ok(), at_second.recv().is_ok()));
-    workers.submit(Job::new(Recipient::Service(0), first)).expect("room");
+    workers.submit(Job::new(0, first)).expect("room");
     workers.wake(&home);
-    workers.submit(Job::new(Recipient::Service(0), second)).expect("room");
+    workers.submit(Job::new(0, second)).expect("room");
     workers.wake(&home);
     for (_, done) in wait_for(&home, 2) {
         assert_eq!(done.take::<Result<(bool, bool), Infallible>>(), Ok((true, true)));
@@ -144,12 +150,12 @@ fn the_end_of_a_pool_waits_for_the_job_under_way_and_closes_its_worker() {
         worker.0.send("done").expect("the test listens");
         Ok(())
     };
-    workers.submit(Job::new(Recipient::Service(0), job)).expect("room");
+    workers.submit(Job::new(0, job)).expect("room");
     let never = |worker: &mut Closing| {
         worker.0.send("never").expect("the test listens");
         Ok(())
     };
-    workers.submit(Job::new(Recipient::Service(0), never)).expect("room");
+    workers.submit(Job::new(0, never)).expect("room");
     workers.wake(&home);
     assert_eq!(heard.recv(), Ok("begun"));
     let shared = Arc::clone(&workers.shared);

@@ -21,10 +21,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
+use crate::connection::origin::{Origin, Peer};
 use crate::framing::Lines;
+use crate::handler::Handler;
 use crate::handler::commands as operator;
 use crate::handler::context::Context;
-use crate::handler::{Handler, Origin, Peer};
 use crate::state::throttle::Throttle;
 use crate::workers::storage::{Schema, Store, StoreError};
 use crate::workers::{Busy, Done, Workers};

@@ -12,9 +12,10 @@ pub use args::ChargenServer;
 
 use std::time::Duration;
 
+use crate::connection::origin::{Origin, Source};
+use crate::connection::timer_id::TimerId;
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Handler, Origin, Source};
-use crate::state::timer::TimerId;
 
 /// Sends lines of 72 printing characters, each begun one character later than the one before, until the peer closes; as
 /// datagrams, answers with the first six (RFC 864). What a peer sends is thrown away.

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use memchr::memchr_iter;
 
+use crate::connection::timer_id::TimerId;
 use crate::handler::context::Context;
 use crate::state::throttle::Throttle;
-use crate::state::timer::TimerId;
 use crate::workers::{Done, Worker, Workers};
 
 use super::event::Event;

@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use crate::handler::Closed;
+use crate::connection::closed::Closed;
 use crate::handler::sanitize::sanitize;
 use crate::servers::text::fill;
 

@@ -26,13 +26,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::connection::closed::Closed;
 use crate::connection::feed::FeedId;
+use crate::connection::origin::Origin;
+use crate::connection::timer_id::TimerId;
+use crate::connection::token::Token;
 use crate::framing::Lines;
+use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
-use crate::handler::{Closed, Handler, Origin, Token};
 use crate::state::rate::{Bucket, Rate};
-use crate::state::timer::TimerId;
 use crate::workers::Done;
 
 use crate::servers::text::{fill, fold, is_http};

@@ -5,9 +5,9 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::handler::Closed;
+use crate::connection::closed::Closed;
+use crate::connection::timer_id::TimerId;
 use crate::handler::context::Context;
-use crate::state::timer::TimerId;
 use crate::workers::Done;
 
 use super::chat_log::ChatLog;

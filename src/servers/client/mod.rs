@@ -7,10 +7,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::connection::closed::Closed;
+use crate::connection::origin::Origin;
+use crate::connection::timer_id::TimerId;
+use crate::connection::token::Token;
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Closed, Handler, Origin, Token};
 use crate::net::Address;
-use crate::state::timer::TimerId;
 
 /// How long to wait between two attempts to connect. 100 ms: unnoticed by a person, and no load for the host.
 const RETRY_EVERY: Duration = Duration::from_millis(100);

@@ -12,8 +12,9 @@ pub use args::DaytimeServer;
 
 use std::time::SystemTime;
 
+use crate::connection::origin::{Origin, Source};
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Handler, Origin, Source};
 
 /// Sends the date and time as a line, and closes; as a datagram, answers with it (RFC 867).
 ///

@@ -8,8 +8,9 @@ mod args;
 #[cfg(feature = "cli")]
 pub use args::DiscardServer;
 
+use crate::connection::origin::Origin;
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Handler, Origin};
 
 /// Reads everything and answers nothing, over connections and as datagrams (RFC 863).
 ///

@@ -12,12 +12,14 @@ mod texts;
 
 use std::sync::Arc;
 
+use crate::connection::closed::Closed;
+use crate::connection::origin::Origin;
+use crate::connection::timer_id::TimerId;
 use crate::framing::Lines;
+use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
-use crate::handler::{Closed, Handler, Origin};
 use crate::servers::text::{fill, fold, is_http};
-use crate::state::timer::TimerId;
 use crate::workers::Done;
 use crate::workers::storage::{Schema, Store, StoreError};
 

@@ -6,9 +6,10 @@ mod args;
 #[cfg(feature = "cli")]
 pub use args::EchoServer;
 
+use crate::connection::origin::{Origin, Source};
 use crate::framing::Lines;
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Handler, Origin, Source};
 
 /// Sends every byte back unchanged, over connections and as datagrams (RFC 862).
 ///

@@ -9,10 +9,11 @@ mod args;
 #[cfg(feature = "cli")]
 pub use args::GreetingServer;
 
+use crate::connection::origin::{Origin, Peer};
 use crate::framing::Lines;
+use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
-use crate::handler::{Handler, Origin, Peer};
 
 /// Sends a text as a line, and closes.
 ///

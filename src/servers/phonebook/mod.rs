@@ -15,10 +15,11 @@ mod entry;
 mod table;
 mod texts;
 
+use crate::connection::origin::Origin;
 use crate::framing::Lines;
+use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
-use crate::handler::{Handler, Origin};
 use crate::state::throttle::Throttles;
 use crate::workers::storage::{Schema, Store, StoreError, Trouble};
 use crate::workers::{Done, Workers};

@@ -14,9 +14,12 @@ mod number;
 use num_bigint::BigInt;
 use slotmap::SecondaryMap;
 
+use crate::connection::closed::Closed;
+use crate::connection::origin::Origin;
+use crate::connection::token::Token;
 use crate::framing::Lines;
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Closed, Handler, Origin, Token};
 use crate::servers::text::is_http;
 
 use number::{MOST_DIGITS, Refusal};

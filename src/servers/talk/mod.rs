@@ -13,12 +13,15 @@ pub use args::TalkServer;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::connection::closed::Closed;
+use crate::connection::origin::Origin;
+use crate::connection::timer_id::TimerId;
+use crate::connection::token::Token;
 use crate::framing::Lines;
+use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
-use crate::handler::{Closed, Handler, Origin, Token};
 use crate::servers::text::is_http;
-use crate::state::timer::TimerId;
 
 /// Typed before its turn, a client's lines are kept up to this many bytes. 16 KiB: four of the longest lines, by default.
 const MOST_KEPT: usize = 16 * 1024;

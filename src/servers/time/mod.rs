@@ -12,8 +12,9 @@ pub use args::TimeServer;
 
 use std::time::SystemTime;
 
+use crate::connection::origin::{Origin, Source};
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Handler, Origin, Source};
 
 /// Sends the time of day as a 32-bit number, highest byte first, and closes; as a datagram, answers with it (RFC 868).
 ///

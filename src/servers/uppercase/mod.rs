@@ -9,8 +9,9 @@ mod args;
 #[cfg(feature = "cli")]
 pub use args::UppercaseServer;
 
+use crate::connection::origin::{Origin, Source};
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::handler::{Handler, Origin, Source};
 
 /// Sends everything back in capitals, over connections and as datagrams.
 ///

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::handler::Closed;
+use crate::connection::closed::Closed;
+use crate::connection::timer_id::TimerId;
 use crate::handler::context::Context;
 use crate::servers::doctor::Conversation;
 use crate::state::throttle::Throttle;
-use crate::state::timer::TimerId;
 use crate::workers::storage::{Store, StoreError};
 use crate::workers::{Busy, Done, Workers};
 
