@@ -61,7 +61,7 @@ fn with_server<H: Handler>(make: impl FnOnce() -> H + Send, act: impl FnOnce(&st
             let mut reactor = Reactor::new(make(), Limits::default()).expect("a poll");
             let any = "127.0.0.1:0".parse::<Address>().expect("an address");
             let listener = bind(&any, &SocketOptions::default()).expect("a free port").remove(0);
-            let address = listener.local().expect("an address").to_string();
+            let address = listener.local_addr().expect("an address").to_string();
             reactor.listen(listener).expect("room in the poll");
             tell.send((address, reactor.stopper())).expect("somebody waits");
             reactor.run().expect("an orderly end");

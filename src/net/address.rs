@@ -1,10 +1,10 @@
-//! Where to listen and whom to call: the addresses that a user writes.
+//! Addresses in the form in which users write them, to listen on or to connect to.
 //!
-//! Invariant: an [`Address`] that was parsed displays as text that parses to the same address.
+//! Invariant: a parsed [`Address`] displays as text that parses to the same address.
 //!
-//! Parsing never asks the system anything, so a bad address is found before a name is looked up;
-//! [`Address::resolve`] asks, and may block while a name server answers. Abstract Unix addresses (a
-//! leading NUL byte) and IPv6 zones (`%eth0`) have no syntax here.
+//! Parsing makes no system call, so a malformed address is found before any name is looked up. [`Address::resolve`] looks
+//! names up, and may block while a name server answers. Abstract Unix addresses (with a leading NUL byte) and IPv6 zones
+//! (`%eth0`) have no syntax here.
 
 use std::fmt;
 use std::io;
@@ -12,24 +12,24 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The longest Unix path in bytes: `sun_path` has 108 with the NUL that ends it, see unix(7).
+/// Longest Unix path, in bytes. `sun_path` has 108 bytes, one of them for the final NUL, see unix(7).
 pub const MAX_UNIX_PATH: usize = 107;
 
-/// The longest host name in bytes, without a final dot, see RFC 1035 2.3.4.
+/// Longest host name, in bytes, without a final dot (RFC 1035, section 2.3.4).
 const MAX_NAME: usize = 253;
 
-/// The longest part of a host name between dots, see RFC 1035 2.3.4.
+/// Longest label of a host name, in bytes (RFC 1035, section 2.3.4).
 const MAX_LABEL: usize = 63;
 
-/// A place to listen or to connect to, as users write it.
+/// An address to listen on or to connect to.
 ///
 /// | text | meaning |
 /// |---|---|
 /// | `PORT` | TCP on 127.0.0.1 |
 /// | `HOST:PORT` | TCP on an IPv4 address, or on all addresses of a name |
 /// | `[V6]:PORT` | TCP on an IPv6 address |
-/// | `*:PORT` | TCP on every address of this machine, both families |
-/// | `udp:` before any of these | the same for UDP |
+/// | `*:PORT` | TCP on every address of this machine, IPv4 and IPv6 |
+/// | `udp:` before one of the forms above | UDP instead of TCP |
 /// | `unix:PATH` | a Unix stream socket |
 ///
 /// # Examples
@@ -43,19 +43,20 @@ const MAX_LABEL: usize = 63;
 /// # Ok::<(), switchboard::net::AddressError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Address {
     /// A TCP port.
     Tcp {
-        /// Whose port.
+        /// The host, or all addresses of this machine.
         host: Host,
-        /// The port; a listener on 0 gets one that the system picks.
+        /// The port. For a listener on port 0, the system picks a port.
         port: u16,
     },
     /// A UDP port.
     Udp {
-        /// Whose port.
+        /// The host, or all addresses of this machine.
         host: Host,
-        /// The port; a socket bound to 0 gets one that the system picks.
+        /// The port. For a socket that is bound to port 0, the system picks a port.
         port: u16,
     },
     /// The path of a Unix stream socket.
@@ -64,24 +65,23 @@ pub enum Address {
 
 /// The part of an [`Address`] before the port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Host {
-    /// Every address of this machine, in both families: `*`.
+    /// Every address of this machine, IPv4 and IPv6: `*`.
     Any,
     /// One address.
     Ip(IpAddr),
-    /// A name, to be looked up by [`Address::resolve`].
+    /// A name. [`Address::resolve`] looks it up.
     Name(String),
 }
 
 impl Address {
-    /// All socket addresses that this address stands for, each once, in the order of preference.
+    /// Returns all socket addresses of this address, each once, in order of preference.
     ///
     /// A name is looked up by getaddrinfo(3), which may block for seconds.
     ///
     /// # Errors
-    ///
-    /// The resolver's error when a name has no address; `InvalidInput` for a Unix path, which needs
-    /// no resolving.
+    /// The error of the resolver if a name has no address. `InvalidInput` for a Unix path.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let (host, port) = match self {
             Self::Tcp { host, port } | Self::Udp { host, port } => (host, *port),
@@ -98,7 +98,7 @@ impl Address {
     }
 }
 
-/// Writes the form that parses back: `127.0.0.1:50000` for what was written as `50000`.
+/// Writes the full form, which parses back: `127.0.0.1:50000` for `50000`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -109,7 +109,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Writes `*`, an address (IPv6 in brackets) or the name.
+/// Writes `*`, an address (IPv6 in brackets) or a name.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -138,36 +138,35 @@ impl FromStr for Address {
     }
 }
 
-/// Why a text is not an [`Address`]. Displays as one clause that names what is wrong and what is
-/// allowed.
+/// The reason why a text is not an [`Address`]. Displays as one clause that names the fault and the allowed form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// Nothing is written, or nothing after `udp:`.
+    /// The text is empty, or ends after `udp:`.
     Empty,
     /// A host without a port.
     NoPort,
-    /// What stands where the port should is not a number from 0 to 65535.
+    /// The port is not a number from 0 to 65535.
     BadPort(String),
-    /// Nothing before the colon.
+    /// The text before the colon is empty.
     NoHost,
-    /// An IPv6 address outside brackets, where its end cannot be told from the port.
+    /// An IPv6 address without brackets, which leaves open where the port begins.
     NeedsBrackets(String),
-    /// What is in brackets is not an IPv6 address.
+    /// The text in brackets is not an IPv6 address.
     BadV6(String),
-    /// Numbers and dots that are not an IPv4 address; they are never a host name.
+    /// Numbers and dots that are neither an IPv4 address nor a host name.
     BadV4(String),
-    /// Not a host name.
+    /// The host is not a valid name.
     BadName(String),
-    /// A host name of this many bytes, over 253.
+    /// The host name has this many bytes, more than 253.
     LongName(usize),
-    /// `unix:` without a path.
+    /// The path after `unix:` is empty.
     NoPath,
-    /// A Unix path of this many bytes, over [`MAX_UNIX_PATH`].
+    /// The Unix path has this many bytes, more than [`MAX_UNIX_PATH`].
     LongPath(usize),
-    /// A Unix path with a control character, which would break the lines that show it.
+    /// The Unix path contains a control character, which would break the lines that show it.
     BadPath(String),
-    /// `udp:unix:`.
+    /// `udp:` stands before `unix:`.
     UdpUnix,
 }
 
@@ -176,32 +175,29 @@ const FORMS: &str = "PORT, HOST:PORT, [V6]:PORT or *:PORT";
 
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Debug form for what was typed: it escapes what could upset the terminal that shows the
-        // error.
+        // The Debug form escapes control characters, which could disturb the terminal that shows the error.
         match self {
-            Self::Empty => write!(f, "the address is empty, use {FORMS}, the same after udp:, or unix:PATH"),
-            Self::NoPort => write!(f, "the port is missing, use {FORMS}, the same after udp:, or unix:PATH"),
+            Self::Empty => write!(f, "the address is empty, use {FORMS}, one of these after udp:, or unix:PATH"),
+            Self::NoPort => write!(f, "the port is missing, use {FORMS}, one of these after udp:, or unix:PATH"),
             Self::BadPort(text) => write!(f, "the port {text:?} is not a number from 0 to 65535"),
             Self::NoHost => write!(f, "the host before the colon is missing, use {FORMS}"),
             Self::NeedsBrackets(text) => write!(f, "the IPv6 address in {text:?} needs brackets, use [V6]:PORT"),
             Self::BadV6(text) => write!(f, "{text:?} in brackets is not an IPv6 address, use [V6]:PORT"),
-            Self::BadV4(text) => write!(
-                f,
-                "{text:?} is not an IPv4 address, which is four numbers from 0 to 255 without \
-                 leading zeros"
-            ),
+            Self::BadV4(text) => {
+                write!(f, "{text:?} is not an IPv4 address: four numbers from 0 to 255 without leading zeros")
+            }
             Self::BadName(text) => write!(
                 f,
-                "{text:?} is not a host, use an IPv4 address, [V6], * or a name whose parts \
-                 between dots are 1 to {MAX_LABEL} letters, digits, \"-\" (not at an end) or \"_\""
+                "{text:?} is not a host, use an IPv4 address, [V6], * or a name whose parts between dots are 1 to \
+                 {MAX_LABEL} letters, digits, \"-\" (not at an end) or \"_\""
             ),
             Self::LongName(bytes) => write!(f, "the host name has {bytes} bytes, at most {MAX_NAME} are allowed"),
             Self::NoPath => write!(f, "the path after unix: is missing, use unix:PATH"),
             Self::LongPath(bytes) => {
                 write!(f, "the path after unix: has {bytes} bytes, at most {MAX_UNIX_PATH} are allowed")
             }
-            Self::BadPath(text) => write!(f, "the path {text:?} has a control character, use unix:PATH without one"),
-            Self::UdpUnix => write!(f, "udp: does not go with unix:, use unix:PATH, or udp: before {FORMS}"),
+            Self::BadPath(text) => write!(f, "the path {text:?} contains a control character, use one without"),
+            Self::UdpUnix => write!(f, "udp: and unix: exclude each other, use unix:PATH, or udp: before {FORMS}"),
         }
     }
 }
@@ -252,7 +248,7 @@ fn parse_port(text: &str) -> Result<u16, AddressError> {
     if text.is_empty() {
         return Err(AddressError::NoPort);
     }
-    // u16's own parser would accept a plus sign.
+    // The parser of u16 accepts a plus sign.
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     let port = if digits { text.parse().ok() } else { None };
     port.ok_or_else(|| AddressError::BadPort(text.to_owned()))
@@ -280,11 +276,9 @@ fn parse_host(text: &str) -> Result<Host, AddressError> {
     }
 }
 
-/// Whether `inet_aton(3)`, which `getaddrinfo(3)` asks first, would read this part of a name as a
-/// number.
+/// Whether inet_aton(3), which getaddrinfo(3) consults first, reads this label as a number.
 ///
-/// It takes `127.1` and `0x7f.1` for addresses, so a typing error would quietly become some other
-/// machine.
+/// It accepts `127.1` and `0x7f.1` as addresses, so a typing error would silently name another machine.
 fn is_number(label: &str) -> bool {
     let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
     match hex {
@@ -293,8 +287,8 @@ fn is_number(label: &str) -> bool {
     }
 }
 
-/// Whether this is a part of a host name by RFC 1123 2.1, or has an underscore, which names of
-/// containers do.
+/// Whether this is a label of a host name (RFC 1123, section 2.1). Underscores are allowed, because names of containers use
+/// them.
 fn is_label(label: &str) -> bool {
     (1..=MAX_LABEL).contains(&label.len())
         && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
@@ -305,7 +299,7 @@ fn is_label(label: &str) -> bool {
 fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let mut addresses = Vec::new();
     for address in (name, port).to_socket_addrs()? {
-        // A few addresses at most, and their order is the resolver's preference: no set.
+        // A name has few addresses, and their order, the preference of the resolver, has to be kept: no set.
         if !addresses.contains(&address) {
             addresses.push(address);
         }

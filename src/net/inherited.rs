@@ -1,7 +1,7 @@
-//! Sockets that somebody else has opened, as a service manager does (`sd_listen_fds(3)`).
+//! Sockets that were opened by another program, such as a service manager (sd_listen_fds(3)).
 //!
-//! Invariant: what becomes a [`Listener`] listens already, or is a UDP socket with an address. Its address, its backlog
-//! and the file of a Unix path stay the business of whoever opened it.
+//! Invariant: an adopted [`Listener`] listens already, or is a bound UDP socket. Its address, its backlog and the file of a
+//! Unix path remain the responsibility of the program that opened it.
 
 use std::io;
 use std::net::{TcpListener, UdpSocket};
@@ -13,18 +13,18 @@ use socket2::{Domain, Socket, Type};
 use super::{Listener, SocketOptions, UnixBound};
 
 impl SocketOptions {
-    /// Makes a listener of a socket that is bound already, with those of the options that a bound socket can still
-    /// have: `nonblocking`, `nodelay`, `keepalive` and the buffer sizes.
+    /// Makes a listener of a socket that is bound already.
+    ///
+    /// Sets the options that a bound socket can still take: `nonblocking`, `nodelay`, `keepalive` and the buffer sizes.
     ///
     /// # Errors
-    ///
-    /// `InvalidInput`, with what is wrong, for a stream socket that does not listen, and for any socket other than TCP,
-    /// UDP or a Unix stream; those of getsockopt(2) and setsockopt(2), as for what is no socket at all.
+    /// `InvalidInput` with the reason for a stream socket that does not listen, and for any socket other than TCP, UDP or a
+    /// Unix stream. The errors of getsockopt(2) and setsockopt(2), also for a descriptor that is not a socket.
     pub fn adopt(&self, socket: impl Into<OwnedFd>) -> io::Result<Listener> {
         let socket = Socket::from(socket.into());
         let (domain, kind) = (socket.domain()?, socket.r#type()?);
         if kind == Type::STREAM && !socket.is_listener()? {
-            return Err(invalid("it does not listen; a service manager should pass the listener, not a connection"));
+            return Err(invalid("it does not listen; the service manager should pass the listener, not a connection"));
         }
         socket.set_nonblocking(self.nonblocking)?;
         self.set_buffers(&socket)?;
@@ -56,15 +56,15 @@ mod tests {
     }
 
     #[test]
-    fn listeners_and_udp_sockets_are_adopted_where_they_are() {
+    fn adopted_sockets_keep_their_addresses() {
         let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let at = tcp.local_addr().expect("an address");
         let adopted = adopt(tcp).expect("a listener");
-        assert_eq!(adopted.local().expect("an address").to_string(), at.to_string());
+        assert_eq!(adopted.local_addr().expect("an address").to_string(), at.to_string());
         assert!(adopted.is_nonblocking().expect("flags"));
         let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let at = udp.local_addr().expect("an address");
-        assert_eq!(adopt(udp).expect("bound").local().expect("an address").to_string(), format!("udp:{at}"));
+        assert_eq!(adopt(udp).expect("bound").local_addr().expect("an address").to_string(), format!("udp:{at}"));
     }
 
     #[test]
@@ -72,13 +72,13 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("socket");
         let adopted = adopt(UnixListener::bind(&path).expect("a free path")).expect("a listener");
-        assert_eq!(adopted.local().expect("an address"), Address::Unix(path.clone()));
+        assert_eq!(adopted.local_addr().expect("an address"), Address::Unix(path.clone()));
         drop(adopted);
         assert!(path.exists(), "it is not ours to remove");
     }
 
     #[test]
-    fn what_is_no_listener_is_refused_with_the_reason() {
+    fn other_sockets_are_refused_with_the_reason() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let stream = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
         let (datagrams, _) = UnixDatagram::pair().expect("a pair");

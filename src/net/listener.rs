@@ -1,36 +1,35 @@
-//! From an address that a user wrote to the sockets that listen there, or one line that says why
-//! not.
+//! From an address that a user wrote to the sockets that listen there, or to a one-line error.
 //!
-//! Invariant: [`bind`] returns at least one listener, all of one address on one port.
+//! Invariant: [`bind`] returns at least one listener. All its listeners belong to one address and have the same port.
 
-use super::{SocketOptions, UnixBound, somaxconn_clip};
-use crate::net::{Address, Host};
-use rustix::fs::{OFlags, fcntl_getfl};
-use rustix::io::Errno;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// A socket that peers come to.
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::io::Errno;
+
+use super::{Address, Host, SocketOptions, UnixBound, somaxconn_clip};
+
+/// A bound socket that waits for peers.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Listener {
-    /// TCP.
+    /// A TCP listener.
     Tcp(TcpListener),
-    /// A Unix stream socket, with the guard of its file.
+    /// A Unix stream listener, with the guard of its file.
     Unix(UnixBound),
-    /// UDP, where each datagram is its own visit.
+    /// A UDP socket.
     Udp(UdpSocket),
 }
 
 impl Listener {
-    /// The real address, with the port that the system picked. It displays as in `listening on
-    /// 127.0.0.1:50000`.
+    /// Returns the real address, with the port that the system picked. It displays as `127.0.0.1:50000`.
     ///
     /// # Errors
-    ///
-    /// Those of getsockname(2).
-    pub fn local(&self) -> io::Result<Address> {
+    /// The errors of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<Address> {
         let inet = |at: SocketAddr| (Host::Ip(at.ip()), at.port());
         Ok(match self {
             Self::Tcp(listener) => {
@@ -45,11 +44,10 @@ impl Listener {
         })
     }
 
-    /// Whether `O_NONBLOCK` is set, which a reactor needs.
+    /// Whether `O_NONBLOCK` is set, which a reactor requires.
     ///
     /// # Errors
-    ///
-    /// Those of fcntl(2).
+    /// The errors of fcntl(2).
     pub fn is_nonblocking(&self) -> io::Result<bool> {
         Ok(fcntl_getfl(self)?.contains(OFlags::NONBLOCK))
     }
@@ -73,17 +71,15 @@ impl AsFd for Listener {
     }
 }
 
-/// Listens on every socket address that `address` stands for, each with a socket of its own.
+/// Listens on every socket address of `address`, with one socket for each.
 ///
-/// Port 0 becomes one port for all of them. Where there are several, IPv6 sockets are `IPV6_V6ONLY`
-/// whatever the options say, because they would take the port of the IPv4 ones; and an address of a
-/// family that this machine lacks is left out with a warning. A backlog that the kernel lowers is a
-/// warning too, one for each listener.
+/// If `address` has port 0, the system picks one port for all of them. If there are several socket addresses, IPv6 sockets
+/// get `IPV6_V6ONLY` regardless of the options, because otherwise they would occupy the port of the IPv4 sockets. A socket
+/// address of a family that this machine lacks is skipped with a warning. If the kernel lowers the backlog, each listener
+/// logs a warning.
 ///
 /// # Errors
-///
-/// When a name has no address, when one of the addresses cannot be had, or when all are of a
-/// missing family.
+/// If a name has no address, if one of the socket addresses cannot be bound, or if this machine lacks all their families.
 pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>, BindError> {
     let error = |stage, source| BindError { address: address.clone(), stage, source };
     let listeners = match address {
@@ -92,11 +88,11 @@ pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>,
             vec![Listener::Unix(bound)]
         }
         Address::Tcp { .. } | Address::Udp { .. } => {
-            let targets = address.resolve().map_err(|source| error(Stage::Name, source))?;
+            let targets = address.resolve().map_err(|source| error(Stage::Resolve, source))?;
             let mut make = maker(address, options.clone(), targets.len());
             let bound = bind_each(&targets, &mut make).map_err(|(at, source)| error(Stage::Socket(at), source))?;
             for (at, missing) in bound.missing {
-                log::warn!("not listening on {at}: {missing}; the other addresses of {address} are served");
+                log::warn!("not listening on {at}: {missing}; listening on the other addresses of {address}");
             }
             bound.listeners
         }
@@ -106,10 +102,10 @@ pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>,
 }
 
 fn maker(address: &Address, options: SocketOptions, targets: usize) -> impl FnMut(SocketAddr) -> io::Result<Listener> {
-    let options = if targets > 1 { options.only_v6(true) } else { options };
-    let udp = matches!(address, Address::Udp { .. });
+    let options = SocketOptions { only_v6: options.only_v6 || targets > 1, ..options };
+    let is_udp = matches!(address, Address::Udp { .. });
     move |at| {
-        if udp { options.bind_udp(at).map(Listener::Udp) } else { options.listen_tcp(at).map(Listener::Tcp) }
+        if is_udp { options.bind_udp(at).map(Listener::Udp) } else { options.listen_tcp(at).map(Listener::Tcp) }
     }
 }
 
@@ -118,25 +114,22 @@ fn warn_of_clipped_backlog(listeners: &[Listener], backlog: u32) {
         return;
     };
     for listener in listeners.iter().filter(|listener| !matches!(listener, Listener::Udp(_))) {
-        if let Ok(local) = listener.local() {
-            log::warn!(
-                "the backlog of {local} is {limit}, not {backlog}: raise net.core.somaxconn to \
-                 have more"
-            );
+        if let Ok(local) = listener.local_addr() {
+            log::warn!("the backlog of {local} is {limit}, not {backlog}: raise net.core.somaxconn for more");
         }
     }
 }
 
-/// What came of binding several addresses.
+/// The result of binding several socket addresses.
 #[derive(Debug)]
 struct Bound {
     listeners: Vec<Listener>,
-    /// Addresses of a family that this machine lacks.
+    /// Socket addresses of a family that this machine lacks.
     missing: Vec<(SocketAddr, io::Error)>,
 }
 
-/// How often a port for all addresses is looked for: a port that is free in one family is rarely
-/// taken in the other.
+/// Number of attempts to find one port for all socket addresses. A port that is free in one family is rarely taken in the
+/// other.
 const PORT_TRIES: u32 = 16;
 
 type Make<'a> = &'a mut dyn FnMut(SocketAddr) -> io::Result<Listener>;
@@ -179,8 +172,10 @@ fn bind_once(targets: &[SocketAddr], make: Make<'_>) -> Result<Bound, (SocketAdd
     }
 }
 
-/// Linux booted without IPv6 fails in socket(2) with EAFNOSUPPORT. With the sysctl `disable_ipv6`
-/// it has the family and no address of it: then `::` can be bound, and `::1` fails with EADDRNOTAVAIL.
+/// Whether the error says that this machine lacks the family of an address.
+///
+/// If Linux was booted without IPv6, socket(2) fails with EAFNOSUPPORT. With the sysctl `disable_ipv6`, the family exists
+/// without any address: `::` can be bound, and `::1` fails with EADDRNOTAVAIL.
 fn is_missing_family(at: SocketAddr, error: &io::Error) -> bool {
     match Errno::from_io_error(error) {
         Some(Errno::AFNOSUPPORT) => true,
@@ -189,7 +184,7 @@ fn is_missing_family(at: SocketAddr, error: &io::Error) -> bool {
     }
 }
 
-/// Why [`bind`] failed. Displays as one line: the address, the system's text and the remedy.
+/// The error of [`bind`]. Displays as one line: the address, the text of the system and the remedy.
 #[derive(Debug)]
 pub struct BindError {
     address: Address,
@@ -197,22 +192,22 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// How far [`bind`] came.
+/// The step at which [`bind`] failed.
 #[derive(Debug)]
 enum Stage {
-    Name,
+    Resolve,
     Socket(SocketAddr),
     Path,
 }
 
 impl BindError {
-    /// The address that was asked for.
+    /// Returns the address that could not be bound.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The system's error, which is part of the displayed line.
+    /// Returns the error of the system, which is part of the displayed line.
     #[must_use]
     pub fn io_error(&self) -> &io::Error {
         &self.source
@@ -229,59 +224,55 @@ impl fmt::Display for BindError {
         }
         write!(f, ": {}; ", self.source)?;
         match self.stage {
-            Stage::Name => f.write_str("check the name, or give an IP address with --listen"),
+            Stage::Resolve => f.write_str("check the name, or give an IP address with --listen"),
             Stage::Path => self.path_remedy(f),
             Stage::Socket(at) => self.socket_remedy(at, f),
         }
     }
 }
 
-/// `source` stays empty: the system's text is in the line already.
+/// `source` returns `None`, because the displayed line contains the text of the system.
 impl std::error::Error for BindError {}
 
 impl BindError {
     fn socket_remedy(&self, at: SocketAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Errno::from_io_error(&self.source) {
             Some(Errno::ADDRINUSE) => {
-                let udp = matches!(self.address, Address::Udp { .. });
-                let list = if udp { "-lunp" } else { "-ltnp" };
-                let see = format!("\"ss {list} sport = :{}\"", at.port());
-                write!(f, "another program has this port: see {see}, or choose another with --listen")
+                let flags = if matches!(self.address, Address::Udp { .. }) { "-lunp" } else { "-ltnp" };
+                let port = at.port();
+                write!(
+                    f,
+                    "another program has this port: see \"ss {flags} sport = :{port}\", or choose another with --listen"
+                )
             }
-            Some(Errno::ACCESS | Errno::PERM) => f.write_str(
-                "ports below 1024 need CAP_NET_BIND_SERVICE or root, \
-                     choose a higher one with --listen",
-            ),
-            Some(Errno::ADDRNOTAVAIL) => f.write_str(
-                "it is not an address of this machine: see \"ip address\", \
-                     or choose another with --listen",
-            ),
+            Some(Errno::ACCESS | Errno::PERM) => {
+                f.write_str("ports below 1024 need CAP_NET_BIND_SERVICE or root, choose a higher one with --listen")
+            }
+            Some(Errno::ADDRNOTAVAIL) => {
+                f.write_str("it is not an address of this machine: see \"ip address\", or choose another with --listen")
+            }
             Some(Errno::AFNOSUPPORT) if at.is_ipv6() => {
                 f.write_str("this machine has no IPv6, choose an IPv4 address with --listen")
             }
             Some(Errno::AFNOSUPPORT) => f.write_str("this machine has no IPv4, choose an IPv6 address with --listen"),
-            Some(Errno::INVAL) if is_link_local(at.ip()) => f.write_str(
-                "link-local addresses are not supported, choose another with \
-                     --listen, or [::]",
-            ),
+            Some(Errno::INVAL) if is_link_local(at.ip()) => {
+                f.write_str("link-local addresses are not supported, choose another with --listen, or [::]")
+            }
             _ => self.general_remedy(f),
         }
     }
 
     fn path_remedy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.source.kind() {
-            io::ErrorKind::AddrInUse => f.write_str(
-                "another program listens there: see \"ss -lxp\", \
-                     or choose another path with --listen",
-            ),
-            io::ErrorKind::AlreadyExists => f.write_str(
-                "it is left alone: remove it yourself, \
-                     or choose another path with --listen",
-            ),
-            io::ErrorKind::NotFound => f.write_str("make its directory first, or choose another path with --listen"),
+            io::ErrorKind::AddrInUse => {
+                f.write_str("another program listens there: see \"ss -lxp\", or choose another path with --listen")
+            }
+            io::ErrorKind::AlreadyExists => {
+                f.write_str("it was left alone: remove it, or choose another path with --listen")
+            }
+            io::ErrorKind::NotFound => f.write_str("create its directory first, or choose another path with --listen"),
             io::ErrorKind::PermissionDenied => f.write_str(
-                "the directory, or the socket that is there, belongs to another user, \
-                     choose another path with --listen",
+                "the directory or the socket there belongs to another user, choose another path with --listen",
             ),
             _ => self.general_remedy(f),
         }

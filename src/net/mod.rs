@@ -1,17 +1,19 @@
-//! Addresses, and sockets with their options set, before the reactor sees them.
+//! Addresses, and sockets with their options set, before the reactor takes them over.
 //!
 //! Invariant: every option is in force before the first peer can connect. A socket that could not be given all of its
 //! options is closed, not returned.
 //!
-//! Nothing here waits for readiness or accepts a connection: the sockets are plain `std::net` sockets.
+//! This module neither waits for readiness nor accepts connections. Its sockets are plain `std::net` sockets.
 
 mod address;
 mod inherited;
 mod listener;
+mod network;
 mod options;
 mod unix;
 
 pub use address::{Address, AddressError, Host, MAX_UNIX_PATH};
 pub use listener::{BindError, Listener, bind};
+pub use network::{Network, NetworkError};
 pub use options::{SocketOptions, somaxconn_clip};
 pub use unix::{PathGuard, UnixBound};

@@ -1,15 +1,10 @@
-//! Unix listeners, and the files that stand for them.
+//! Unix listeners and their files.
 //!
-//! Invariant: only sockets that nobody listens on, and the file of our own listener, are ever
-//! removed.
+//! Invariant: the only files ever removed are sockets without a listener, and the file of our own listener.
 //!
-//! The lock on the directory holds off other copies of this code only; a foreign program that makes
-//! or removes files there in the same instant is not guarded against.
+//! The lock on the directory excludes other copies of this code only. A foreign program that creates or removes files there
+//! at the same instant is not excluded.
 
-use super::options::{SocketOptions, unix_address};
-use rustix::fs::{FlockOperation, Mode, fchmod, flock};
-use rustix::io::Errno;
-use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -19,42 +14,47 @@ use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// The owner and the group may connect, others may not.
+use rustix::fs::{FlockOperation, Mode, fchmod, flock};
+use rustix::io::Errno;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::options::{SocketOptions, unix_address};
+
+/// Mode of the file: the owner and the group may connect.
 const MODE: u32 = 0o660;
 
-/// A Unix listener together with the guard of its file, if the file is ours.
+/// A Unix listener, with the guard of its file unless another program created it.
 #[derive(Debug)]
 pub struct UnixBound {
-    // Fields are dropped in this order, which `PathGuard` asks for.
+    // Fields are dropped in this order, which `PathGuard` requires.
     guard: Option<PathGuard>,
     listener: UnixListener,
     path: PathBuf,
 }
 
 impl UnixBound {
-    /// The listener.
+    /// Returns the listener.
     #[must_use]
     pub fn listener(&self) -> &UnixListener {
         &self.listener
     }
 
-    /// The path as it was given.
+    /// Returns the path as it was given.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Both parts, for a reactor with listeners of its own kind. Drop the guard before the
-    /// listener.
+    /// Splits this into the listener and the guard. Drop the guard before the listener.
     #[must_use]
     pub fn into_parts(self) -> (UnixListener, Option<PathGuard>) {
         (self.listener, self.guard)
     }
 
-    /// A listener whose file somebody else has made, and will remove.
+    /// Takes over a listener whose file was created, and will be removed, by another program.
     pub(super) fn adopted(listener: UnixListener) -> io::Result<Self> {
         let path = listener.local_addr()?.as_pathname().map(Path::to_owned).ok_or_else(|| {
-            let text = "it is a Unix socket without a path; an abstract one has no form here";
+            let text = "it is a Unix socket without a path; abstract addresses are not supported";
             io::Error::new(io::ErrorKind::InvalidInput, text)
         })?;
         Ok(UnixBound { guard: None, listener, path })
@@ -67,37 +67,36 @@ impl AsFd for UnixBound {
     }
 }
 
-/// Removes the file of a listener when dropped, if it is still the file that the listener made.
+/// Removes the file of a listener when dropped, if it is still the file that the listener created.
 ///
-/// Drop it before the listener: while that is open, its inode number is not given to another file,
-/// and no other copy takes the path for a dead one.
+/// Drop the guard before the listener. While the listener is open, its inode number is not reused, and no other copy of this
+/// program takes the path for a dead one.
 #[derive(Debug)]
 pub struct PathGuard {
-    /// Absolute, because the process may change its directory meanwhile.
-    place: PathBuf,
+    /// Absolute, because the process may change its working directory.
+    path: PathBuf,
     device: u64,
     inode: u64,
 }
 
 impl Drop for PathGuard {
     fn drop(&mut self) {
-        let ours = fs::symlink_metadata(&self.place)
-            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode));
-        if ours && let Err(error) = fs::remove_file(&self.place) {
-            log::warn!("cannot remove {}: {error}", self.place.display());
+        let is_ours =
+            fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode));
+        if is_ours && let Err(error) = fs::remove_file(&self.path) {
+            log::warn!("cannot remove {}: {error}", self.path.display());
         }
     }
 }
 
 pub(super) fn listen(options: &SocketOptions, path: &Path) -> io::Result<UnixBound> {
     let address = unix_address(path)?;
-    let place = path::absolute(path)?;
+    let absolute = path::absolute(path)?;
     let socket = options.open(Domain::UNIX, Type::STREAM, None)?;
-    // Linux gives the new file the mode of the socket less the umask: so it is never open to more
-    // than it should be.
+    // Linux gives the new file the mode of the socket, less the umask, so the file never allows more than MODE.
     fchmod(&socket, Mode::from_raw_mode(MODE))?;
-    // Until we listen: before that another copy would take our file for a dead one.
-    let _turn = lock_directory(&place);
+    // Held until this socket listens. Before that, another copy would take the new file for a dead one.
+    let _lock = lock_directory(&absolute);
     if let Err(error) = socket.bind(&address) {
         if error.kind() != io::ErrorKind::AddrInUse {
             return Err(error);
@@ -105,30 +104,29 @@ pub(super) fn listen(options: &SocketOptions, path: &Path) -> io::Result<UnixBou
         remove_dead(path, &address)?;
         socket.bind(&address)?;
     }
-    let made = fs::symlink_metadata(&place)?;
-    let guard = PathGuard { place, device: made.dev(), inode: made.ino() };
-    if made.mode() & 0o7777 != MODE {
-        fs::set_permissions(&guard.place, Permissions::from_mode(MODE))?;
+    let created = fs::symlink_metadata(&absolute)?;
+    let guard = PathGuard { path: absolute, device: created.dev(), inode: created.ino() };
+    if created.mode() & 0o7777 != MODE {
+        fs::set_permissions(&guard.path, Permissions::from_mode(MODE))?;
     }
-    // Last: a connect before this is refused, so no peer comes in under another mode.
+    // Last, because until then connections are refused: no peer connects under another mode.
     socket.listen(options.listen_backlog())?;
     Ok(UnixBound { guard: Some(guard), listener: socket.into(), path: path.to_owned() })
 }
 
-/// Makes room at `path` if what is there is a socket that nobody listens on.
+/// Removes the file at `path` if it is a socket without a listener.
 fn remove_dead(path: &Path, address: &SockAddr) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found?,
     };
-    // Not left to connect: Linux refuses a connection to a regular file just as one to a dead
-    // socket.
+    // Checked first, because Linux refuses to connect to a regular file with the same error as to a dead socket.
     if !found.file_type().is_socket() {
-        let text = "a file that is not a socket is there";
+        let text = "the file there is not a socket";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A blocking connect would wait for room in the backlog of a live one.
+    // A blocking connect would wait for room in the backlog of a live socket.
     probe.set_nonblocking(true)?;
     match probe.connect(address).map_err(|error| (Errno::from_io_error(&error), error)) {
         Err((Some(Errno::CONNREFUSED), _)) => fs::remove_file(path),
@@ -139,18 +137,17 @@ fn remove_dead(path: &Path, address: &SockAddr) -> io::Result<()> {
     }
 }
 
-/// How often, and how far apart, a lock that another process holds is asked for: one second in all,
-/// many times what a start needs.
+/// Number of attempts to get a lock that another process holds, and the time between them. One second in total is many times
+/// what a start needs.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// Takes turns with other copies that start now; the file is the turn.
+/// Excludes other copies of this program that start now, until the returned file is dropped.
 ///
-/// The directory itself is locked, so no lock file stays behind. `None` when that cannot be had:
-/// the directory may be unreadable, or a stranger may hold the lock for ever, and neither is a
-/// reason not to start.
-fn lock_directory(place: &Path) -> Option<File> {
-    let directory = File::open(place.parent()?).ok()?;
+/// The directory itself is locked, so no lock file stays behind. Returns `None` if the directory cannot be read or another
+/// program keeps the lock. The start continues without the lock then.
+fn lock_directory(path: &Path) -> Option<File> {
+    let directory = File::open(path.parent()?).ok()?;
     for attempt in 0..LOCK_TRIES {
         if attempt > 0 {
             thread::sleep(LOCK_PAUSE);
@@ -161,7 +158,7 @@ fn lock_directory(place: &Path) -> Option<File> {
             Err(_) => return None,
         }
     }
-    log::debug!("{} stays locked by another program", place.display());
+    log::debug!("continuing without a lock: another program holds that of the directory of {}", path.display());
     None
 }
 

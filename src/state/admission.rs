@@ -8,23 +8,23 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::IpNet;
+use crate::net::Network;
 
 /// Which hosts are served. Peers of Unix sockets always are: the file's mode decides there.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Admission {
     /// Only these, if there is any.
-    pub allow: Vec<IpNet>,
+    pub allow: Vec<Network>,
     /// Not these, whatever `allow` says.
-    pub deny: Vec<IpNet>,
+    pub deny: Vec<Network>,
 }
 
 impl Admission {
     /// Whether a host is served. An IPv4 host that came over an IPv6 socket is judged as IPv4.
     #[must_use]
     pub fn admits(&self, host: IpAddr) -> bool {
-        let host = host.to_canonical();
-        let is_in = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&host));
+        let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(host));
         !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
     }
 }
@@ -88,7 +88,7 @@ impl Hosts {
 mod tests {
     use super::*;
 
-    fn nets(texts: &[&str]) -> Vec<IpNet> {
+    fn nets(texts: &[&str]) -> Vec<Network> {
         texts.iter().map(|text| text.parse().expect("a literal network")).collect()
     }
 

@@ -34,7 +34,7 @@ impl Running {
             .iter()
             .flat_map(|text| bind(&text.parse().expect("a literal address"), &options).expect("port 0 is free"))
             .collect();
-        let listening = listeners.iter().map(|listener| listener.local().expect("a bound socket")).collect();
+        let listening = listeners.iter().map(|listener| listener.local_addr().expect("a bound socket")).collect();
         let (tell, told) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let mut reactor = Reactor::new(make(), limits).expect("a poll");

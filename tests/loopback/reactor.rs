@@ -33,7 +33,8 @@ fn five_hundred_clients_in_one_burst_are_all_served() {
 
 #[test]
 fn a_blocking_listener_is_refused_with_the_remedy() {
-    let options = SocketOptions::default().nonblocking(false);
+    let mut options = SocketOptions::default();
+    options.nonblocking = false;
     let listener = bind(&"127.0.0.1:0".parse().expect("a literal"), &options).expect("free").remove(0);
     let mut reactor = Reactor::new(Echo::bytes(), Limits::default()).expect("a poll");
     let error = reactor.listen(listener).expect_err("a blocking listener");

@@ -61,7 +61,7 @@ fn two_hundred_clients_get_a_hundred_answers_each_in_order() {
 #[test]
 fn a_worker_that_panics_ends_the_run_with_a_sentence() {
     let listener = bind(&"127.0.0.1:0".parse().expect("a literal"), &SocketOptions::default()).expect("free").remove(0);
-    let address = listener.local().expect("bound").resolve().expect("an IP address")[0];
+    let address = listener.local_addr().expect("bound").resolve().expect("an IP address")[0];
     let mut reactor = Reactor::new(Shout::lines(), Limits::default()).expect("a poll");
     reactor.listen(listener).expect("a good listener");
     let mut client = TcpStream::connect(address).expect("within the backlog");

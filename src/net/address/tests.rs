@@ -124,23 +124,17 @@ fn errors_are_one_clause_with_the_allowed_forms() {
     for (text, shown) in [
         (
             "nonsense",
-            "the port is missing, use PORT, HOST:PORT, [V6]:PORT or *:PORT, the same \
-             after udp:, or unix:PATH",
+            "the port is missing, use PORT, HOST:PORT, [V6]:PORT or *:PORT, one of these after udp:, or unix:PATH",
         ),
         ("1.2.3.4:99999", "the port \"99999\" is not a number from 0 to 65535"),
-        (
-            "256.1.1.1:1",
-            "\"256.1.1.1\" is not an IPv4 address, which is four numbers from 0 to 255 \
-             without leading zeros",
-        ),
+        ("256.1.1.1:1", "\"256.1.1.1\" is not an IPv4 address: four numbers from 0 to 255 without leading zeros"),
         ("::1:80", "the IPv6 address in \"::1:80\" needs brackets, use [V6]:PORT"),
         ("[zz]:1", "\"zz\" in brackets is not an IPv6 address, use [V6]:PORT"),
         ("unix:", "the path after unix: is missing, use unix:PATH"),
-        ("unix:\u{1b}[2J", "the path \"\\u{1b}[2J\" has a control character, use unix:PATH without one"),
+        ("unix:\u{1b}[2J", "the path \"\\u{1b}[2J\" contains a control character, use one without"),
         (
             "udp:unix:/x",
-            "udp: does not go with unix:, use unix:PATH, or udp: before PORT, \
-             HOST:PORT, [V6]:PORT or *:PORT",
+            "udp: and unix: exclude each other, use unix:PATH, or udp: before PORT, HOST:PORT, [V6]:PORT or *:PORT",
         ),
     ] {
         assert_eq!(error(text).to_string(), shown);
@@ -174,8 +168,7 @@ fn a_path_does_not_resolve() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
-/// Names that only a prefix can introduce are left out: `udp:1` is UDP, so TCP to a host named
-/// `udp` has no text.
+/// Hosts without the names that are prefixes: `udp:1` is UDP, so TCP to a host named `udp` has no text.
 fn hosts() -> impl Strategy<Value = Host> {
     let label = "[a-zA-Z_]([a-zA-Z0-9_-]{0,20}[a-zA-Z0-9_])?";
     prop_oneof![
@@ -209,7 +202,7 @@ proptest! {
     }
 
     #[test]
-    fn parsing_what_looks_like_an_address_too(
+    fn parsing_address_like_text_ends_in_an_address_or_one_line(
         text in "(udp:|unix:)?[]\\[*:.0-9a-fx %+-]{0,24}(:[0-9]{0,6})?",
     ) {
         check_any_text(&text)?;

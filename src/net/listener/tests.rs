@@ -28,16 +28,16 @@ fn the_real_address_is_shown() {
     assert_eq!(listeners.len(), 1);
     let port = listeners[0].port().unwrap();
     assert_ne!(port, 0);
-    assert_eq!(listeners[0].local().unwrap().to_string(), format!("127.0.0.1:{port}"));
+    assert_eq!(listeners[0].local_addr().unwrap().to_string(), format!("127.0.0.1:{port}"));
 
     let listeners = bind_text("udp:0").expect("bind");
     let port = listeners[0].port().unwrap();
-    assert_eq!(listeners[0].local().unwrap().to_string(), format!("udp:127.0.0.1:{port}"));
+    assert_eq!(listeners[0].local_addr().unwrap().to_string(), format!("udp:127.0.0.1:{port}"));
 
     let directory = tempfile::tempdir().expect("a directory");
     let text = format!("unix:{}/socket", directory.path().display());
     let listeners = bind_text(&text).expect("bind");
-    assert_eq!(listeners[0].local().unwrap().to_string(), text);
+    assert_eq!(listeners[0].local_addr().unwrap().to_string(), text);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn any_is_both_families_on_one_port() {
     for (text, prefix) in [("*:0", ""), ("udp:*:0", "udp:")] {
         let listeners = bind_text(text).expect("bind");
         let port = listeners[0].port().unwrap();
-        let shown: Vec<_> = listeners.iter().map(|l| l.local().unwrap().to_string()).collect();
+        let shown: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap().to_string()).collect();
         assert_eq!(shown, [format!("{prefix}[::]:{port}"), format!("{prefix}0.0.0.0:{port}")]);
     }
 }
@@ -59,8 +59,8 @@ fn any_is_reached_by_both_families() {
 }
 
 #[test]
-fn several_addresses_are_v6_only_whatever_the_options_say() {
-    let options = SocketOptions::default().only_v6(false);
+fn several_addresses_are_always_v6_only() {
+    let options = SocketOptions { only_v6: false, ..SocketOptions::default() };
     assert_eq!(bind(&"*:0".parse().unwrap(), &options).expect("bind").len(), 2);
     let one = bind(&"[::]:0".parse().unwrap(), &options).expect("bind");
     TcpStream::connect(("127.0.0.1", one[0].port().unwrap())).expect("one address obeys the option");
@@ -76,8 +76,8 @@ fn a_name_is_bound_on_all_its_addresses_on_one_port() {
 }
 
 #[test]
-fn blocking_is_told_apart() {
-    let blocking = SocketOptions::default().nonblocking(false);
+fn blocking_listeners_are_recognized() {
+    let blocking = SocketOptions { nonblocking: false, ..SocketOptions::default() };
     let directory = tempfile::tempdir().expect("a directory");
     for text in ["0".to_owned(), "udp:0".to_owned(), format!("unix:{}/socket", directory.path().display())] {
         let address: Address = text.parse().unwrap();
@@ -118,7 +118,7 @@ fn nothing_bound_is_an_error() {
 }
 
 #[test]
-fn a_port_taken_in_the_second_family_is_looked_for_again() {
+fn a_port_taken_in_the_second_family_is_tried_again() {
     let mut asked = Vec::new();
     let mut make = |at: SocketAddr| {
         asked.push(at);
@@ -161,7 +161,7 @@ fn a_given_port_is_tried_once() {
 }
 
 #[test]
-fn a_second_copy_is_told_what_to_do() {
+fn a_second_copy_fails_with_the_remedy() {
     let first = bind_text("0").expect("bind");
     let port = first[0].port().unwrap();
     let second = bind_text(&port.to_string()).expect_err("taken");
@@ -183,7 +183,7 @@ fn a_second_copy_is_told_what_to_do() {
 }
 
 #[test]
-fn of_several_addresses_the_failed_one_is_named() {
+fn the_error_names_the_address_that_failed() {
     // Both first, so that the port is free in IPv6 when that one is dropped.
     let mut first = bind_text("*:0").expect("bind");
     let port = first[0].port().unwrap();
@@ -205,7 +205,7 @@ fn a_name_without_an_address_is_one_line() {
 
 #[test]
 fn an_address_of_another_machine_is_one_line() {
-    // TEST-NET-1 of RFC 5737 belongs to nobody.
+    // TEST-NET-1 is reserved (RFC 5737).
     assert_eq!(
         refused("192.0.2.1:0"),
         "cannot listen on 192.0.2.1:0: Cannot assign requested address (os error 99); it is \
@@ -243,8 +243,8 @@ fn each_path_error_has_its_remedy() {
     std::fs::write(path("file"), "precious").expect("write");
     for (name, remedy) in [
         ("live", "Address already in use (os error 98); another program listens there: see \"ss -lxp\""),
-        ("file", "a file that is not a socket is there; it is left alone: remove it yourself"),
-        ("none/socket", "No such file or directory (os error 2); make its directory first"),
+        ("file", "the file there is not a socket; it was left alone: remove it"),
+        ("none/socket", "No such file or directory (os error 2); create its directory first"),
     ] {
         let text = format!("unix:{}", path(name).display());
         let shown = refused(&text);

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 const V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Loopback too, and no other test's: a port that is free here stays free.
+/// A loopback address that no other test uses, so a port that is free here stays free.
 const APART: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 71, 0, 1)), 0);
 
 /// Waits until the descriptor is ready, or fails the test.
@@ -42,12 +42,14 @@ fn defaults_are_in_force() {
 
 #[test]
 fn options_are_in_force() {
-    let options = SocketOptions::default()
-        .reuse_address(false)
-        .reuse_port(true)
-        .nonblocking(false)
-        .nodelay(false)
-        .broadcast(true);
+    let options = SocketOptions {
+        reuse_address: false,
+        reuse_port: true,
+        nonblocking: false,
+        nodelay: false,
+        broadcast: true,
+        ..SocketOptions::default()
+    };
     let listener = options.listen_tcp(V4).expect("listen");
     let socket = SockRef::from(&listener);
     assert!(!socket.reuse_address().unwrap());
@@ -62,10 +64,12 @@ fn options_are_in_force() {
 
 #[test]
 fn accepted_connections_inherit_from_the_listener() {
-    let options = SocketOptions::default()
-        .keepalive(Some(Duration::from_secs(77)))
-        .recv_buffer(Some(40_000))
-        .send_buffer(Some(50_000));
+    let options = SocketOptions {
+        keepalive: Some(Duration::from_secs(77)),
+        recv_buffer: Some(40_000),
+        send_buffer: Some(50_000),
+        ..SocketOptions::default()
+    };
     let listener = options.listen_tcp(V4).expect("listen");
     let _client = TcpStream::connect(listener.local_addr().unwrap()).expect("connect");
     let accepted = accept(&listener);
@@ -82,7 +86,7 @@ fn accepted_connections_inherit_from_the_listener() {
 #[test]
 fn a_huge_buffer_is_lowered_and_not_wrapped() {
     let size = |bytes| {
-        let options = SocketOptions::default().recv_buffer(Some(bytes));
+        let options = SocketOptions { recv_buffer: Some(bytes), ..SocketOptions::default() };
         let socket = options.bind_udp(V4).expect("bind");
         SockRef::from(&socket).recv_buffer_size().unwrap()
     };
@@ -92,10 +96,14 @@ fn a_huge_buffer_is_lowered_and_not_wrapped() {
 }
 
 #[test]
-fn apply_sets_what_belongs_to_a_connection() {
+fn apply_sets_the_options_of_a_connection() {
     let listener = TcpListener::bind(V4).expect("listen");
     let client = TcpStream::connect(listener.local_addr().unwrap()).expect("connect");
-    let options = SocketOptions::default().keepalive(Some(Duration::from_millis(1500))).recv_buffer(Some(40_000));
+    let options = SocketOptions {
+        keepalive: Some(Duration::from_millis(1500)),
+        recv_buffer: Some(40_000),
+        ..SocketOptions::default()
+    };
     options.apply(&client).expect("apply");
     let socket = SockRef::from(&client);
     assert!(socket.tcp_nodelay().unwrap());
@@ -111,7 +119,7 @@ fn apply_sets_what_belongs_to_a_connection() {
 
 #[test]
 fn keepalive_has_the_bounds_of_the_kernel() {
-    let listen = |quiet| SocketOptions::default().keepalive(Some(quiet)).listen_tcp(V4);
+    let listen = |quiet| SocketOptions { keepalive: Some(quiet), ..SocketOptions::default() }.listen_tcp(V4);
     for quiet in [Duration::from_nanos(1), Duration::from_secs(1), Duration::from_secs(32_767)] {
         listen(quiet).unwrap_or_else(|error| panic!("{quiet:?}: {error}"));
     }
@@ -135,7 +143,7 @@ fn a_port_has_one_live_listener() {
 
 #[test]
 fn reuse_port_shares_a_port() {
-    let options = SocketOptions::default().reuse_port(true);
+    let options = SocketOptions { reuse_port: true, ..SocketOptions::default() };
     let first = options.listen_tcp(V4).expect("listen");
     options.listen_tcp(first.local_addr().unwrap()).expect("shared");
     let first = options.bind_udp(V4).expect("bind");
@@ -172,14 +180,15 @@ fn is_in_time_wait(port: u16) -> bool {
 fn a_restart_does_not_wait_for_time_wait() {
     let options = SocketOptions::default();
     let at = leave_time_wait(options.listen_tcp(APART).expect("listen"));
-    let without = options.clone().reuse_address(false).listen_tcp(at).expect_err("TIME-WAIT holds the port");
+    let without =
+        SocketOptions { reuse_address: false, ..options.clone() }.listen_tcp(at).expect_err("TIME-WAIT holds the port");
     assert_eq!(without.kind(), io::ErrorKind::AddrInUse);
     options.listen_tcp(at).expect("a restart at once");
 }
 
 #[test]
 fn the_backlog_reaches_the_kernel() {
-    let listener = SocketOptions::default().backlog(7).listen_tcp(V4).expect("listen");
+    let listener = SocketOptions { backlog: 7, ..SocketOptions::default() }.listen_tcp(V4).expect("listen");
     let filter = format!("sport = :{}", listener.local_addr().unwrap().port());
     let shown = Command::new("ss").args(["-ltnH", &filter]).output().expect("ss of iproute2");
     let shown = String::from_utf8_lossy(&shown.stdout);
@@ -194,13 +203,13 @@ fn a_clipped_backlog_is_found() {
     assert_eq!(clip(1024, "what?"), None);
     assert!(somaxconn_clip(u32::MAX).is_some_and(|limit| limit < u32::MAX), "no kernel has such a backlog");
     assert_eq!(somaxconn_clip(0), None);
-    SocketOptions::default().backlog(u32::MAX).listen_tcp(V4).expect("clipped, not refused");
+    SocketOptions { backlog: u32::MAX, ..SocketOptions::default() }.listen_tcp(V4).expect("clipped, not refused");
 }
 
 #[test]
 fn only_v6_decides_whether_ipv4_gets_in() {
     let listen = |only_v6| {
-        let options = SocketOptions::default().only_v6(only_v6);
+        let options = SocketOptions { only_v6, ..SocketOptions::default() };
         options.listen_tcp((Ipv6Addr::UNSPECIFIED, 0).into()).expect("IPv6 on the test machine")
     };
     let connect = |listener: &TcpListener| {
@@ -226,22 +235,22 @@ fn connect_tcp_begins_and_ends_connected() {
 }
 
 #[test]
-fn connect_tcp_to_nobody_is_refused() {
-    let nobody = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
-    nobody.bind(&V4.into()).expect("bound, and not listening");
-    let at = nobody.local_addr().unwrap().as_socket().unwrap();
+fn connect_tcp_without_a_listener_is_refused() {
+    let bound = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+    bound.bind(&V4.into()).expect("bound, and not listening");
+    let at = bound.local_addr().unwrap().as_socket().unwrap();
     let stream = SocketOptions::default().connect_tcp(at).expect("begun");
     await_ready(&stream, PollFlags::OUT);
     let error = stream.take_error().unwrap().expect("refused");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 
-    let error = SocketOptions::default().nonblocking(false).connect_tcp(at).expect_err("refused");
+    let error = SocketOptions { nonblocking: false, ..SocketOptions::default() }.connect_tcp(at).expect_err("refused");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }
 
 #[test]
 fn connected_udp_talks_with_its_peer() {
-    let options = SocketOptions::default().nonblocking(false);
+    let options = SocketOptions { nonblocking: false, ..SocketOptions::default() };
     let server = options.bind_udp(V4).expect("bind");
     let client = options.connect_udp(server.local_addr().unwrap()).expect("connect");
     client.send(b"there").expect("send");

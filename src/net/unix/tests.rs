@@ -4,7 +4,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::{Arc, Barrier};
 use tempfile::TempDir;
 
-fn place() -> (TempDir, PathBuf) {
+fn socket_path() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("socket");
     (directory, path)
@@ -20,7 +20,7 @@ fn refused(path: &Path) -> io::ErrorKind {
 
 #[test]
 fn a_fresh_path_is_served_with_mode_0660_and_removed() {
-    let (_directory, path) = place();
+    let (_directory, path) = socket_path();
     let bound = listen_at(&path).expect("listen");
     assert_eq!(bound.path(), path);
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o660);
@@ -32,7 +32,7 @@ fn a_fresh_path_is_served_with_mode_0660_and_removed() {
 
 #[test]
 fn a_live_socket_is_an_error_and_lives_on() {
-    let (_directory, path) = place();
+    let (_directory, path) = socket_path();
     let _first = listen_at(&path).expect("listen");
     assert_eq!(refused(&path), io::ErrorKind::AddrInUse);
     UnixStream::connect(&path).expect("still the first one's");
@@ -40,8 +40,8 @@ fn a_live_socket_is_an_error_and_lives_on() {
 
 #[test]
 fn a_live_socket_with_a_full_backlog_is_live() {
-    let (_directory, path) = place();
-    let options = SocketOptions::default().backlog(3);
+    let (_directory, path) = socket_path();
+    let options = SocketOptions { backlog: 3, ..SocketOptions::default() };
     let _first = options.listen_unix(&path).expect("listen");
     // Linux admits one more than the backlog says.
     let _waiting: Vec<_> = (0..4).map(|_| options.connect_unix(&path).expect("room in the backlog")).collect();
@@ -52,14 +52,14 @@ fn a_live_socket_with_a_full_backlog_is_live() {
 
 #[test]
 fn a_live_datagram_socket_is_live() {
-    let (_directory, path) = place();
+    let (_directory, path) = socket_path();
     let _first = UnixDatagram::bind(&path).expect("bind");
     assert_eq!(refused(&path), io::ErrorKind::AddrInUse);
 }
 
 #[test]
 fn a_dead_socket_is_replaced() {
-    let (_directory, path) = place();
+    let (_directory, path) = socket_path();
     drop(UnixListener::bind(&path).expect("listen"));
     assert!(path.exists(), "std leaves the file behind");
     let _bound = listen_at(&path).expect("replaced");
@@ -68,8 +68,8 @@ fn a_dead_socket_is_replaced() {
 }
 
 #[test]
-fn what_is_not_a_socket_is_never_removed() {
-    let (directory, path) = place();
+fn a_file_that_is_not_a_socket_is_never_removed() {
+    let (directory, path) = socket_path();
     fs::write(&path, "precious").expect("write");
     assert_eq!(refused(&path), io::ErrorKind::AlreadyExists);
     assert_eq!(fs::read(&path).expect("still there"), b"precious");
@@ -88,7 +88,7 @@ fn what_is_not_a_socket_is_never_removed() {
 
 #[test]
 fn only_our_own_file_is_removed() {
-    let (directory, path) = place();
+    let (directory, path) = socket_path();
     let first = listen_at(&path).expect("listen");
     fs::rename(&path, directory.path().join("moved")).expect("rename");
     let second = listen_at(&path).expect("the path is free");
@@ -99,8 +99,8 @@ fn only_our_own_file_is_removed() {
 }
 
 #[test]
-fn a_file_removed_by_others_is_no_trouble() {
-    let (_directory, path) = place();
+fn a_file_that_others_removed_is_no_error() {
+    let (_directory, path) = socket_path();
     let bound = listen_at(&path).expect("listen");
     fs::remove_file(&path).expect("remove");
     drop(bound);
@@ -108,8 +108,8 @@ fn a_file_removed_by_others_is_no_trouble() {
 }
 
 #[test]
-fn the_guard_goes_on_by_itself() {
-    let (_directory, path) = place();
+fn the_guard_removes_the_file_without_the_listener() {
+    let (_directory, path) = socket_path();
     let bound = listen_at(&path).expect("listen");
     assert_eq!(bound.path(), path);
     let (listener, guard) = bound.into_parts();
@@ -121,7 +121,7 @@ fn the_guard_goes_on_by_itself() {
 
 #[test]
 fn a_failed_listen_leaves_no_file() {
-    let (_directory, path) = place();
+    let (_directory, path) = socket_path();
     let gone = path.join("below");
     assert_eq!(refused(&gone), io::ErrorKind::NotFound);
     for bad in ["", "a\0b", &"x".repeat(108)] {
@@ -131,10 +131,10 @@ fn a_failed_listen_leaves_no_file() {
 }
 
 #[test]
-fn of_copies_that_start_together_one_listens() {
+fn one_of_several_simultaneous_copies_listens() {
     const COPIES: usize = 8;
     for _ in 0..20 {
-        let (_directory, path) = place();
+        let (_directory, path) = socket_path();
         drop(UnixListener::bind(&path).expect("a dead one"));
         let start = Arc::new(Barrier::new(COPIES));
         let copies: Vec<_> = (0..COPIES)
@@ -154,10 +154,10 @@ fn of_copies_that_start_together_one_listens() {
 }
 
 #[test]
-fn a_directory_locked_for_ever_does_not_stop_the_start() {
-    let (directory, path) = place();
+fn a_locked_directory_does_not_prevent_the_start() {
+    let (directory, path) = socket_path();
     let stranger = File::open(directory.path()).expect("open");
     flock(&stranger, FlockOperation::LockExclusive).expect("lock");
-    let _bound = listen_at(&path).expect("listen without the turn");
+    let _bound = listen_at(&path).expect("listen without the lock");
     UnixStream::connect(&path).expect("connect");
 }

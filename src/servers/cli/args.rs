@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
-use ipnet::IpNet;
 
-use super::value::{
-    LimitOrOff, parse_count, parse_duration, parse_keepalive, parse_net, parse_off, parse_rate, parse_size,
-};
-use crate::net::SocketOptions;
+use super::value::{LimitOrOff, parse_count, parse_duration, parse_keepalive, parse_off, parse_rate, parse_size};
+use crate::net::{Network, SocketOptions};
 use crate::{Address, Admission, Limits, Rate};
 
 /// The flags of every server. Flatten it into a server's own.
@@ -75,12 +72,12 @@ pub struct ListenArgs {
     pub idle_timeout: LimitOrOff<Duration>,
 
     /// Serve only hosts of this network; may be given several times
-    #[arg(long, value_name = "CIDR", value_parser = parse_net, help_heading = "Limits")]
-    pub allow: Vec<IpNet>,
+    #[arg(long, value_name = "CIDR", help_heading = "Limits")]
+    pub allow: Vec<Network>,
 
     /// Do not serve hosts of this network, whatever --allow says; may be given several times
-    #[arg(long, value_name = "CIDR", value_parser = parse_net, help_heading = "Limits")]
-    pub deny: Vec<IpNet>,
+    #[arg(long, value_name = "CIDR", help_heading = "Limits")]
+    pub deny: Vec<Network>,
 
     /// Close a client for which others have queued more; read no further from one that leaves a quarter of it in answers
     /// to itself unread
@@ -152,14 +149,16 @@ impl ListenArgs {
     /// The options of the sockets.
     #[must_use]
     pub fn socket_options(&self) -> SocketOptions {
-        SocketOptions::default()
-            .reuse_address(self.reuse_address)
-            .reuse_port(self.reuse_port)
-            .backlog(self.backlog)
-            .nodelay(self.nodelay)
-            .keepalive(self.keepalive.0)
-            .recv_buffer(self.recv_buffer)
-            .send_buffer(self.send_buffer)
+        SocketOptions {
+            reuse_address: self.reuse_address,
+            reuse_port: self.reuse_port,
+            backlog: self.backlog,
+            nodelay: self.nodelay,
+            keepalive: self.keepalive.0,
+            recv_buffer: self.recv_buffer,
+            send_buffer: self.send_buffer,
+            ..SocketOptions::default()
+        }
     }
 
     /// Who is served.

@@ -76,7 +76,7 @@ impl ServiceBinding {
         options: &SocketOptions,
     ) -> Result<Vec<Listener>, Box<dyn Error>> {
         let mut listeners = inherited.take(self.name.as_deref(), options)?;
-        let locals = listeners.iter().map(Listener::local).collect::<Result<Vec<_>, _>>()?;
+        let locals = listeners.iter().map(Listener::local_addr).collect::<Result<Vec<_>, _>>()?;
         if let Some(udp) = self.useless(locals.iter()) {
             return Err(format!("{udp}: this server has no use for datagrams; give it ListenStream= instead").into());
         }
@@ -113,7 +113,7 @@ fn run<H: Handler>(process: &ProcessArgs, handler: H, places: &[ServiceBinding])
         reactor.use_options(options.clone());
         reactor.admit(place.listen.admission());
         for listener in place.listeners(&mut inherited, &options)? {
-            bound.push(listener.local()?);
+            bound.push(listener.local_addr()?);
             reactor.listen(listener)?;
         }
     }

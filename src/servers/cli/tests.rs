@@ -1,8 +1,8 @@
 use super::run::console_use;
 use super::*;
+use crate::net::{Network, SocketOptions};
 use crate::{ConsoleMode, Limits};
 use clap::{CommandFactory, Parser};
-use ipnet::IpNet;
 use std::time::Duration;
 
 #[derive(Parser, Debug)]
@@ -78,7 +78,7 @@ fn values_are_understood_or_refused_with_the_flag_named() {
 #[test]
 fn networks_and_single_hosts_are_networks() {
     let args = parsed(&["--allow", "10.0.0.0/8", "--deny", "10.0.0.1", "--deny", "::1"]).expect("good networks");
-    assert_eq!(args.listen.allow, ["10.0.0.0/8".parse::<IpNet>().expect("a literal")]);
+    assert_eq!(args.listen.allow, ["10.0.0.0/8".parse::<Network>().expect("a literal")]);
     assert_eq!(args.listen.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1/32", "::1/128"]);
 }
 
@@ -118,7 +118,8 @@ fn the_inbox_holds_the_longest_line() {
 #[test]
 fn accepted_connections_have_nodelay_unless_told_otherwise() {
     for (flags, wanted) in [(&[][..], true), (&["--nodelay", "true"], true), (&["--nodelay", "false"], false)] {
-        let options = parsed(flags).expect("good flags").listen.socket_options().nonblocking(false);
+        let options = parsed(flags).expect("good flags").listen.socket_options();
+        let options = SocketOptions { nonblocking: false, ..options };
         let listener = options.listen_tcp(([127, 0, 0, 1], 0).into()).expect("port 0 is free");
         let address = listener.local_addr().expect("bound");
         let _peer = std::net::TcpStream::connect(address).expect("within the backlog");

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use ipnet::{IpNet, Ipv4Net};
-
 use crate::state::rate::Rate;
 
 /// A limit, or `off`.
@@ -84,20 +82,4 @@ pub(super) fn parse_keepalive(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
     let range = Duration::from_secs(1)..=Duration::from_secs(32767);
     if range.contains(&duration) { Ok(duration) } else { Err("keep-alive takes 1s to 32767s".into()) }
-}
-
-/// A network, as `192.0.2.0/24`, or one host, as `192.0.2.1`. In the mapped form, `::ffff:192.0.2.0/120`, it is the IPv4
-/// network, since hosts are judged as IPv4 wherever they come in.
-pub(super) fn parse_net(text: &str) -> Result<IpNet, String> {
-    let host = text.parse::<std::net::IpAddr>().map(IpNet::from);
-    let net =
-        host.or_else(|_| text.parse()).map_err(|_| "a network is as 192.0.2.0/24, 2001:db8::/32, or one address")?;
-    Ok(unmapped(net).unwrap_or(net))
-}
-
-/// The IPv4 network behind an IPv4-mapped one (RFC 4291 2.5.5.2).
-fn unmapped(net: IpNet) -> Option<IpNet> {
-    let IpNet::V6(mapped) = net else { return None };
-    let prefix = mapped.prefix_len().checked_sub(96)?;
-    Ipv4Net::new(mapped.addr().to_ipv4_mapped()?, prefix).ok().map(IpNet::V4)
 }
