@@ -77,11 +77,14 @@
 //!
 //! # Features
 //!
-//! - `bank` (default): `protocol::Bank`. Needs `storage`.
-//! - `cli` (default): `switchboard::servers::cli`, the flags that the servers share, and the servers themselves.
-//! - `doctor` (default): `switchboard::servers::doctor`, the therapist.
-//! - `storage` (default): `switchboard::workers::storage`, data files, and the phone book. Compiles SQLite, so it needs a C compiler.
-//! - `sum` (default): `protocol::Sum`, which adds integers of any length, and its server.
+//! A library needs none of them: `switchboard = { version = "0.1", default-features = false }`.
+//!
+//! - `cli` (default): [`servers::cli`], the command lines of the servers.
+//! - `sum` (default): [`servers::Sum`], which adds integers of any length.
+//! - `full`: everything below and above.
+//! - `storage`: [`workers::storage`], data files, and [`servers::Phonebook`]. Compiles SQLite, so it needs a C compiler.
+//! - `bank`: [`servers::Bank`]; brings `storage`.
+//! - `doctor`: [`servers::doctor`], a therapist after ELIZA; its server also needs `storage`.
 
 pub mod net;
 pub mod workers;

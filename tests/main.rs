@@ -51,6 +51,7 @@ mod servers {
 
 /// What the pages and the help texts say is what happens.
 mod docs {
+    mod features;
     mod help;
     mod links;
     mod pane;

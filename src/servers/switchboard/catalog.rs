@@ -8,6 +8,9 @@ use crate::Services;
 use crate::handler::Handler;
 use crate::servers::cli::{self, Operator, Server, ServiceBinding, ServiceHost, ServiceSetup, StartError};
 
+/// Servers that a program built without the feature `full` may lack.
+const OPTIONAL: [&str; 4] = ["bank", "doctor", "phonebook", "sum"];
+
 /// A server of the family.
 pub(super) struct CatalogEntry {
     /// Its name among services: that of its program without `-server`.
@@ -48,7 +51,15 @@ impl CatalogEntry {
         ALL.iter().find(|entry| entry.name == name)
     }
 
-    /// The names of all, for a message.
+    /// Says why there is no server `name`; `hint` follows if no build has one.
+    pub(super) fn missing(name: &str, hint: &str) -> String {
+        if OPTIONAL.contains(&name) {
+            return format!("this program was built without the server {name:?}; build it with --features full");
+        }
+        format!("there is no server {name:?}; there are {}{hint}", Self::names())
+    }
+
+    /// The names of all servers, for a message.
     pub(super) fn names() -> String {
         ALL.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
     }

@@ -46,7 +46,7 @@ pub(super) fn from_words(words: &[String]) -> Result<Vec<ServiceSpec>, String> {
     for word in words {
         let (name, address) = word.split_once('=').map_or((&**word, None), |(name, address)| (name, Some(address)));
         let Some(entry) = CatalogEntry::find(name) else {
-            return Err(format!("{word}: there is no server {name:?}; there are {}", CatalogEntry::names()));
+            return Err(format!("{word}: {}", CatalogEntry::missing(name, "")));
         };
         let known = planned.iter().position(|service| service.name == name);
         let index = known.unwrap_or_else(|| {
@@ -87,10 +87,7 @@ fn from_table(name: &str, value: Value) -> Result<ServiceSpec, String> {
         Some(other) => return Err(format!("server = {other}: the name of a server is a string")),
     };
     let Some(entry) = CatalogEntry::find(&server) else {
-        return Err(format!(
-            "there is no server {server:?}; there are {}; another name needs server = ...",
-            CatalogEntry::names()
-        ));
+        return Err(CatalogEntry::missing(&server, "; another name needs server = ..."));
     };
     let mut planned = ServiceSpec::new(name, entry);
     let command = (entry.command)();
@@ -155,6 +152,18 @@ mod tests {
         assert_eq!(planned, ["echo: echo-server --listen=7000 --listen=udp:7000", "chat: chat-server"]);
         let error = words(&["ecko=7000"]).expect_err("no such server");
         assert!(error.contains("\"ecko\"") && error.contains(&CatalogEntry::names()), "{error}");
+    }
+
+    #[test]
+    fn a_server_left_out_names_its_feature() {
+        for name in ["bank", "doctor", "phonebook", "sum"] {
+            let message = CatalogEntry::missing(name, "");
+            assert!(message.contains(name) && message.ends_with("build it with --features full"), "{message}");
+        }
+        if cfg!(not(feature = "bank")) {
+            let error = words(&["bank=5003"]).expect_err("no such server");
+            assert_eq!(error, format!("bank=5003: {}", CatalogEntry::missing("bank", "")));
+        }
     }
 
     #[test]
