@@ -60,3 +60,8 @@ mod docs {
     mod script;
     mod texts;
 }
+
+/// How the source is laid out.
+mod source {
+    mod imports;
+}
