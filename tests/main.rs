@@ -12,6 +12,7 @@ mod support {
     pub(crate) mod bank;
     pub(crate) mod capture;
     pub(crate) mod data;
+    pub(crate) mod host;
     pub(crate) mod peer;
     pub(crate) mod process;
     pub(crate) mod server;

@@ -122,7 +122,7 @@ fn round(mut server: Server, number: u64, amounts: &mut Amounts, transcript: &mu
         client.write_to(transcript);
     }
     if pays_interest {
-        let told = if server.stderr.text().contains("interest of 0.25 %") { "told" } else { "" };
+        let told = if server.stderr.all_text().contains("interest of 0.25 %") { "told" } else { "" };
         transcript.note(("operator", "-"), "interest 0.25", told);
     }
     in_flight()

@@ -22,8 +22,9 @@ fn place() -> (TempDir, PathBuf) {
     (place, path)
 }
 
+/// A busy machine makes turns slow, and the tests look at what is said on standard error.
 fn logging_to(path: &Path) -> Launch {
-    Program::Chat.launch().arg("--log").arg(path.to_str().expect("a path in UTF-8"))
+    Program::Chat.launch().args("--slow-turn off --log").arg(path.to_str().expect("a path in UTF-8"))
 }
 
 fn text(path: &Path) -> String {
@@ -129,7 +130,7 @@ fn the_log_has_everything_in_order_when_the_server_has_stopped() {
     ann.send("/nick Ann\n/msg bob secret\n/quit\n");
     bob.line_where(|line| line == "Ann leaves the room!");
     server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(2));
-    assert_eq!(server.stderr.text(), "");
+    assert_eq!(server.stderr.all_text(), "");
 
     let events = events(&path);
     for nick in ["ann", "bob"] {
@@ -179,7 +180,7 @@ fn a_full_disk_is_one_warning_with_figures_and_the_chat_goes_on() {
     drop(ann);
     bob.line_where(|line| line == "ann leaves the room!");
     server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
-    let told = server.stderr.text();
+    let told = server.stderr.all_text();
     let lines: Vec<_> = told.lines().collect();
     assert_eq!(lines.len(), 2, "{told}");
     assert!(lines[0].contains("make room on its disk") && lines[0].contains(" lines wait, 1 tries"), "{told}");

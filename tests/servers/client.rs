@@ -1,6 +1,7 @@
 //! The client: lines out, answers in, and an end that loses nothing.
 
 use crate::support::data::{assert_same, lines};
+use crate::support::host::own_address;
 use crate::support::peer::Peer;
 use crate::support::server::{Input, LINE_CLIENT, Launch, Program, Server};
 use crate::support::terminal::Terminal;
@@ -25,7 +26,7 @@ fn expect_shown(client: &Server, wanted: &str) {
 
 /// A server of the test's own, for what no good server does.
 fn stage() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listener = TcpListener::bind(own_address()).expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     (listener, address)
 }
@@ -50,7 +51,7 @@ fn lines_are_sent_and_answers_are_shown_as_they_come() {
     client.say("\n");
     assert_eq!(client.wait().code, Some(0), "a blank line ends it");
     assert_eq!(client.stdout.all(), b"ONE\nTWO\nTHREE\n");
-    assert_eq!(client.stderr.text(), "");
+    assert_eq!(client.stderr.all_text(), "");
 }
 
 #[test]
@@ -60,7 +61,7 @@ fn the_end_of_input_ends_it_after_the_last_answer() {
     client.say("one\nlast without newline");
     client.hang_up();
     assert_eq!(client.wait().code, Some(0));
-    let shown = String::from_utf8_lossy(&client.stdout.all()).into_owned();
+    let shown = client.stdout.all_text();
     assert_eq!(shown.trim_end(), "one\nlast without newline");
 }
 
@@ -228,7 +229,7 @@ fn an_output_that_cannot_be_written_is_a_failure() {
     let mut client = client("", &server.address()).redirected(">/dev/full").spawn();
     client.say("hello\n");
     assert_eq!(client.wait().code, Some(1), "the answer is lost");
-    let text = String::from_utf8_lossy(&client.stderr.all()).into_owned();
+    let text = client.stderr.all_text();
     assert!(text.contains("standard output") && text.lines().count() == 1, "{text:?}");
 }
 
@@ -256,7 +257,7 @@ fn it_waits_no_longer_than_asked_for_a_server_that_does_not_answer() {
     let exit = client.wait();
     assert_eq!(exit.code, Some(1));
     assert!(exit.took < Duration::from_secs(3), "{exit:?}");
-    let text = String::from_utf8_lossy(&client.stderr.all()).into_owned();
+    let text = client.stderr.all_text();
     assert!(text.contains(&address) && text.lines().count() == 1, "{text:?}");
 }
 

@@ -175,7 +175,7 @@ fn a_patient_is_remembered_by_the_next_server_and_two_at_once_are_one() {
     assert_eq!(ask(&mut one, "Hm."), TAKEN_UP);
     server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(2));
     server.expect_manners();
-    assert_eq!(server.stderr.text(), "");
+    assert_eq!(server.stderr.all_text(), "");
 
     let server = office.start();
     let (mut ann, greeting) = patient(&server, "ann");
@@ -407,7 +407,7 @@ fn a_crowd_that_is_cut_off_by_a_stop_is_kept_whole() {
     }
     server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(4));
     server.expect_manners();
-    assert_eq!(server.stderr.text(), "");
+    assert_eq!(server.stderr.all_text(), "");
     for number in 0..CROWD {
         let kept = office.kept(&format!("p{number}")).expect("a patient");
         assert_eq!(boxes(&kept), [number, number + 1]);

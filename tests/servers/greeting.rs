@@ -50,7 +50,7 @@ fn with_read_reply_a_line_comes_first_and_is_logged_with_its_author() {
 
 #[test]
 fn a_line_is_logged_only_when_asked_for_and_never_steers_a_terminal() {
-    let quiet = Program::Greeting.launch().args("--read-reply").start();
+    let quiet = Program::Greeting.launch().args("--read-reply --slow-turn off").start();
     let server = Program::Greeting.launch().args("--read-reply -v").start();
     for server in [&quiet, &server] {
         let mut peer = Peer::connect(&server.address());

@@ -1,11 +1,12 @@
 //! Under a service manager: sockets that are handed over, readiness that is told, and the unit that the docs offer.
 //! systemd's own tools play the manager.
 
+use crate::support::host::own_address;
 use crate::support::peer::Peer;
 use crate::support::server::{Finished, Launch, Program, Server, Stop};
 use crate::support::wait::PATIENCE;
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
@@ -17,12 +18,6 @@ const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");
 /// The manager with these sockets, which becomes the program when the first client comes.
 fn activated(sockets: &str, program: &'static str) -> Launch {
     Launch::of("systemd-socket-activate").args(sockets).arg(program)
-}
-
-/// An address of this process alone: the manager cannot have the system pick a port.
-fn own_host() -> Ipv4Addr {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    Ipv4Addr::new(127, 0x40 | high & 0x3f, low, 77)
 }
 
 /// Waits until the manager listens, and connects.
@@ -47,22 +42,24 @@ fn a_socket_that_is_handed_over_is_served_in_place_of_the_own_port() {
 
 #[test]
 fn tcp_and_udp_sockets_are_handed_over_and_flags_add_to_them() {
-    let host = own_host();
-    let mut server = activated(&format!("-l {host}:7001"), Program::Echo.path()).listen("127.0.0.1:0").spawn();
-    connect(&server, &format!("{host}:7001")).echo("hello\n");
+    // The manager cannot have the system pick a port.
+    let stream = own_address();
+    let mut server = activated(&format!("-l {stream}"), Program::Echo.path()).listen("127.0.0.1:0").spawn();
+    connect(&server, &stream.to_string()).echo("hello\n");
     let addresses = server.addresses(2);
-    assert_eq!(addresses[0], format!("{host}:7001"));
+    assert_eq!(addresses[0], stream.to_string());
     Peer::connect(&addresses[1]).echo("hello\n");
     server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(1));
 
-    let server = activated(&format!("-d -l {host}:7002"), Program::Echo.path()).spawn();
+    let datagrams = own_address();
+    let server = activated(&format!("-d -l {datagrams}"), Program::Echo.path()).spawn();
     server.stderr.wait_for("Listening on");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-    socket.send_to(b"hello", (host, 7002)).expect("sent");
+    socket.send_to(b"hello", datagrams).expect("sent");
     let mut answer = [0; 10];
     assert_eq!(socket.recv(&mut answer).expect("an answer"), 5);
-    assert_eq!(server.address(), format!("udp:{host}:7002"));
+    assert_eq!(server.address(), format!("udp:{datagrams}"));
 }
 
 #[test]
@@ -89,15 +86,15 @@ fn refused(sockets: &str, launch: impl FnOnce(Launch) -> Launch, program: &'stat
         drop(Peer::connect(&format!("unix:{}", path.display())));
     }
     let code = server.wait().code;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Finished { code, stdout: text(server.stdout.all()), stderr: text(server.stderr.all()) }
+    Finished { code, stdout: server.stdout.all_text(), stderr: server.stderr.all_text() }
 }
 
 #[test]
 fn what_cannot_be_served_is_one_line_and_exit_code_1() {
     for (finished, wanted) in [
         (
-            refused("--fdname=chat", |launch| launch.args("echo uppercase"), SWITCHBOARD),
+            // Their own ports may be in use on this machine, and that would be said first.
+            refused("--fdname=chat", |launch| launch.args("echo=127.0.0.1:0 uppercase=127.0.0.1:0"), SWITCHBOARD),
             "switchboard: the service manager has passed a socket named \"chat\", and there is no such service here; set \
              FileDescriptorName= to one of echo, uppercase\n",
         ),
@@ -114,13 +111,13 @@ fn what_cannot_be_served_is_one_line_and_exit_code_1() {
 
 #[test]
 fn datagrams_are_refused_by_a_server_without_a_use_for_them() {
-    let host = own_host();
-    let mut server = activated(&format!("-d -l {host}:7003"), Program::Chat.path()).spawn();
+    let address = own_address();
+    let mut server = activated(&format!("-d -l {address}"), Program::Chat.path()).spawn();
     server.stderr.wait_for("Listening on");
-    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"hi", (host, 7003))).expect("sent");
+    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"hi", address)).expect("sent");
     assert_eq!(server.wait().code, Some(1));
     let wanted =
-        format!("chat-server: udp:{host}:7003: this server has no use for datagrams; give it ListenStream= instead");
+        format!("chat-server: udp:{address}: this server has no use for datagrams; give it ListenStream= instead");
     assert!(server.stderr.all().ends_with(format!("{wanted}\n").as_bytes()), "{}", server.stderr.text());
 }
 

@@ -317,6 +317,6 @@ fn two_hundred_clients_of_all_manners_leave_nothing_behind() {
     assert!(tally.timed_out > 0, "nobody was closed who says nothing");
     house.server.say("quit\n");
     house.server.wait().expect_clean_within(Duration::from_secs(2));
-    check_log(&house.server.stderr.text(), house.opened.elapsed());
-    check_totals(&house.server.stdout.text());
+    check_log(&house.server.stderr.all_text(), house.opened.elapsed());
+    check_totals(&house.server.stdout.all_text());
 }

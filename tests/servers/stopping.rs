@@ -226,6 +226,6 @@ fn a_peer_that_never_reads_holds_the_stop_up_for_the_drain_time() {
     assert_eq!(exit.code, Some(0));
     assert!(exit.took >= Duration::from_millis(700), "{exit:?}");
     assert!(exit.took < Duration::from_secs(3), "{exit:?}");
-    let text = String::from_utf8_lossy(&server.stderr.all()).into_owned();
+    let text = server.stderr.all_text();
     assert!(text.contains("byte"), "the log says what was left: {text:?}");
 }

@@ -139,7 +139,7 @@ fn a_netcat_that_closes_its_side_first_is_heard() {
         tool.say("hi");
         tool.hang_up();
         assert!(tool.wait().success(), "{words:?}");
-        assert_eq!(tool.output.text(), GREETING, "{words:?}");
+        assert_eq!(tool.output.all_text(), GREETING, "{words:?}");
     }
     until("four lines", || server.stdout.text().matches(": hi\n").count() == 4);
     let names = server.stdout.lines().split_off(2);
@@ -148,7 +148,7 @@ fn a_netcat_that_closes_its_side_first_is_heard() {
 
 #[test]
 fn the_queue_moves_on_and_everybody_in_it_is_told() {
-    let mut server = Program::Talk.start();
+    let mut server = Program::Talk.launch().args("--slow-turn off").start();
     let mut ann = guest(&server);
     let mut bob = waiting(&server, 1);
     let eve = waiting(&server, 2);
@@ -175,10 +175,11 @@ fn the_queue_moves_on_and_everybody_in_it_is_told() {
     server.say("quit\n");
     assert_eq!(server.wait().code, Some(0));
     joe.expect_eof();
-    let told = server.stderr.lines();
+    let log = server.stderr.all_text();
+    let told: Vec<_> = log.lines().collect();
     assert_eq!(told.len(), 1 + 4 + 2 + 2 + 2, "{told:?}");
     let wanted = format!("127.0.0.1:{} has left the queue (2 waiting)", sue.local_port());
-    assert!(told.contains(&wanted), "{wanted:?} is missing: {told:?}");
+    assert!(told.contains(&wanted.as_str()), "{wanted:?} is missing: {told:?}");
 }
 
 #[test]
@@ -258,7 +259,7 @@ fn lines_of_a_file_wait_for_whoever_comes() {
     eve.expect("four\n");
     eve.expect_eof();
     assert_eq!(server.wait().code, Some(0), "the end of the file stops it");
-    assert_eq!(server.stderr.text().matches("that is for whoever comes next").count(), 3);
+    assert_eq!(server.stderr.all_text().matches("that is for whoever comes next").count(), 3);
 }
 
 #[test]

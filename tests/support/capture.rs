@@ -65,6 +65,12 @@ impl Capture {
         self.bytes()
     }
 
+    /// Waits until the speaker has closed its side, and returns all that it said, as text.
+    #[track_caller]
+    pub(crate) fn all_text(&self) -> String {
+        String::from_utf8_lossy(&self.all()).into_owned()
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Seen) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

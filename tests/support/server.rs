@@ -204,8 +204,7 @@ impl Launch {
     pub(crate) fn run(self) -> Finished {
         let mut server = self.spawn();
         let code = server.wait().code;
-        let text = |capture: &Capture| String::from_utf8_lossy(&capture.all()).into_owned();
-        Finished { code, stdout: text(&server.stdout), stderr: text(&server.stderr) }
+        Finished { code, stdout: server.stdout.all_text(), stderr: server.stderr.all_text() }
     }
 
     /// Wrappers `exec` the program, so that the child's number is the server's.

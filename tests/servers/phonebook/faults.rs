@@ -121,6 +121,7 @@ fn a_lock_that_outlasts_all_patience_is_an_answer_and_one_line_in_the_log() {
     }
     other.execute_batch("ROLLBACK").expect("it was begun");
     assert_eq!(ask(&mut peer, "ADD bob 2"), "Added: \"bob\" \"2\"");
+    server.stderr.wait_for("stop that program");
     let log = server.stderr.text();
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("phone book: ") && log.contains("locked") && log.contains("stop that program"), "{log}");
