@@ -1,35 +1,65 @@
-//! What the protocols of text have in common: texts with gaps, the comparing of names, and what no client of theirs sends.
+//! Shared by the text protocols: texts with gaps, counted nouns, the comparison of names, and the refusal of web requests.
 //!
-//! Invariant: pure functions of what they are given. Replaces nothing that could deceive: that is
-//! [`sanitize`](crate::sanitize)'s.
+//! Does not make a client's text harmless: that is the task of [`sanitize`](crate::sanitize).
+
+use std::fmt::Display;
 
 use memchr::memchr;
 use unicode_normalization::UnicodeNormalization;
 
-/// Appends a text, its names in braces replaced by the values in order. Braces in values mean nothing.
+use crate::handler::context::Context;
+
+/// Replies with `text`, filled with `values` as by [`fill`].
+pub(super) fn reply(text: &str, values: &[&str], cx: &mut Context<'_>) {
+    for_each_piece(text, values, |piece| cx.reply(piece));
+}
+
+/// Appends `text` to `out`. Each name in braces is replaced by the next of `values`; braces in a value have no meaning.
 pub(super) fn fill(out: &mut Vec<u8>, text: &str, values: &[&str]) {
+    for_each_piece(text, values, |piece| out.extend_from_slice(piece));
+}
+
+fn for_each_piece(text: &str, values: &[&str], mut append: impl FnMut(&[u8])) {
     let (mut rest, mut values) = (text.as_bytes(), values.iter());
     while let Some(start) = memchr(b'{', rest) {
         let end = memchr(b'}', &rest[start..]).map_or(rest.len(), |length| start + length + 1);
         debug_assert!(values.len() > 0, "{text:?} has more names than values");
-        out.extend_from_slice(&rest[..start]);
-        out.extend_from_slice(values.next().unwrap_or(&"").as_bytes());
+        append(&rest[..start]);
+        append(values.next().unwrap_or(&"").as_bytes());
         rest = &rest[end..];
     }
-    out.extend_from_slice(rest);
+    append(rest);
     debug_assert!(values.len() == 0, "{text:?} has fewer names than values");
 }
 
-/// The form in which names are compared: NFKC and lower case. By way of capitals, so that `ß` is `ss` and both small
-/// sigmas are one.
+/// A count with its noun: `1 line`, `2 lines`.
+pub(super) fn count(count: impl Display, noun: &str) -> String {
+    let count = count.to_string();
+    let plural = if count == "1" { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// The form in which names are compared: NFKC and lower case. Capitals come first, so that `ß` equals `ss` and the two
+/// small sigmas are equal.
 pub(super) fn fold(name: &str) -> Box<str> {
     let capitals = name.nfkc().flat_map(char::to_uppercase);
     capitals.flat_map(char::to_lowercase).nfkc().collect::<String>().into_boxed_str()
 }
 
-/// Whether a line is the beginning of a web request: a page that was made to post to a port of this machine must not get to
-/// speak there.
-pub(super) fn is_http(line: &[u8]) -> bool {
+/// If `line` begins a web request, replies with `notice` and closes the connection. Returns whether it did.
+///
+/// A web page can make its reader's browser post to a port of the reader's machine. Such a request must not be obeyed.
+pub(super) fn refuse_http(line: &[u8], notice: &str, cx: &mut Context<'_>) -> bool {
+    let is_request = is_http(line);
+    if is_request {
+        cx.reply(notice.as_bytes());
+        cx.close();
+    }
+    is_request
+}
+
+/// Whether `line` is a request line or the field `Host`.
+fn is_http(line: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] =
         [b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"DELETE", b"PATCH", b"CONNECT", b"TRACE"];
     let word = line.split(|&byte| byte == b' ').next().unwrap_or(line);
@@ -46,6 +76,12 @@ mod tests {
         let mut out = b"> ".to_vec();
         fill(&mut out, "{name} is {what}, {end}\n", &["{ann}", "", "}{"]);
         assert_eq!(out, b"> {ann} is , }{\n");
+    }
+
+    #[test]
+    fn only_a_count_of_one_is_singular() {
+        let counts = [0_u64, 1, 2, 11].map(|number| count(number, "line"));
+        assert_eq!(counts, ["0 lines", "1 line", "2 lines", "11 lines"]);
     }
 
     #[test]

@@ -219,7 +219,7 @@ fn the_operator_pays_interest_and_is_told_how_much() {
     transcript.ask(&mut bob, ("2", "bob"), "DEPOSIT 0.19");
     server.say("help\ninterest 2.5\ninterest much\n");
     server.stderr.wait_for("interest PERCENT  pay interest to all accounts");
-    server.stderr.wait_for("interest of 2.50 %: 2.50 paid to 1 accounts\n");
+    server.stderr.wait_for("interest of 2.50 %: 2.50 paid to 1 account\n");
     server.stderr.wait_for("interest is a percentage");
     assert_eq!(ask(&mut ann, "BALANCE"), "ok balance 102.50");
     // Under way when the end of input stops the server: paid, and told.
@@ -244,7 +244,7 @@ fn beside_other_services_it_is_the_same_bank() {
     let mut ann = opened(&server, "ann");
     assert_eq!(ask(&mut ann, "DEPOSIT 10"), "ok entry 1 balance 10.00");
     server.say("bank interest 1\nbank help\n");
-    server.stderr.wait_for("interest of 1.00 %: 0.10 paid to 1 accounts");
+    server.stderr.wait_for("interest of 1.00 %: 0.10 paid to 1 account");
     server.stderr.wait_for("interest PERCENT");
     assert_eq!(ask(&mut ann, "BALANCE"), "ok balance 10.10");
     server.stop_by(Stop::EndOfPipe).expect_clean_within(Duration::from_secs(2));

@@ -176,7 +176,7 @@ impl House {
         book.send("LIST\n");
         book.expect("Total: 0\n");
         room.send("nobody\n");
-        room.expect("Enter your nickname: Welcome nobody to the room!\n1 persons are here.\n");
+        room.expect("Enter your nickname: Welcome nobody to the room!\n1 person is here.\n");
         // Their total is printed. For the first one the server opens standard output anew, and keeps that open.
         one.send(format!("{UNIT}\n"));
         two.send(format!("{UNIT}\n"));

@@ -30,7 +30,7 @@ use crate::state::throttle::Throttle;
 use crate::workers::storage::{Schema, Store, StoreError};
 use crate::workers::{Busy, Done, Workers};
 
-use crate::servers::text::{fill, is_http};
+use crate::servers::text::{count, refuse_http, reply};
 use command::{Command, Request};
 use ledger::{Account, Found, Line, Moment, Outcome, Paid};
 use money::InterestRate;
@@ -74,8 +74,6 @@ pub struct Bank {
     /// Lines of the log that a client could have written without end.
     locks: Throttle,
     failures: Throttle,
-    /// An answer that is being made: kept for its memory.
-    text: Vec<u8>,
 }
 
 /// Threads that hash PINs.
@@ -134,10 +132,7 @@ impl Bank {
         let store = Workers::new("books", MOST_REQUESTS, vec![store]);
         let hashers = Workers::new("pins", MOST_PINS, vec![(); HASHERS]);
         let (locks, failures) = (Throttle::new(), Throttle::new());
-        Lines::new(
-            Bank { store, hashers, cost, lock: options.lock, locks, failures, text: Vec::new() },
-            options.max_line,
-        )
+        Lines::new(Bank { store, hashers, cost, lock: options.lock, locks, failures }, options.max_line)
     }
 }
 
@@ -149,10 +144,7 @@ impl Handler for Bank {
     }
 
     fn data<'a>(&mut self, session: &mut BankSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        if session.account.is_none() && is_http(line) {
-            cx.reply(texts::NO_HTTP.as_bytes());
-            cx.close();
-        } else {
+        if session.account.is_some() || !refuse_http(line, texts::NO_HTTP, cx) {
             self.obey(session, Command::parse(line), cx);
         }
         // A PIN may have stood in it, and the buffer is kept.
@@ -161,7 +153,7 @@ impl Handler for Bank {
     }
 
     fn too_long(&mut self, _: &mut BankSession, limit: usize, cx: &mut Context<'_>) {
-        self.answer(texts::TOO_LONG, &[&limit.to_string()], cx);
+        reply(texts::TOO_LONG, &[&limit.to_string()], cx);
     }
 
     fn done(&mut self, session: &mut BankSession, done: Done, cx: &mut Context<'_>) {
@@ -171,7 +163,7 @@ impl Handler for Bank {
                 let Ok(hashed) = done.take::<Result<Result<Hash, String>, Infallible>>();
                 match hashed {
                     Ok(hash) => self.open_account(session, (name, hash), cx),
-                    Err(trouble) => self.answer(texts::TROUBLE, &[&trouble], cx),
+                    Err(trouble) => reply(texts::TROUBLE, &[&trouble], cx),
                 }
             }
             Step::Find { name, pin } => match done.take::<Result<Found, StoreError>>() {
@@ -202,12 +194,13 @@ impl Handler for Bank {
 
     fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         match done.take::<Result<(InterestRate, Paid), StoreError>>() {
-            Ok((rate, Paid { total, accounts, full: 0 })) => {
-                cx.write_stderr(&format!("interest of {rate}: {total} paid to {accounts} accounts"));
+            Ok((rate, Paid { total, accounts, full })) => {
+                let mut text = format!("interest of {rate}: {total} paid to {}", count(accounts, "account"));
+                if full > 0 {
+                    text += &format!("; skipped {} whose balance would be too large", count(full, "account"));
+                }
+                cx.write_stderr(&text);
             }
-            Ok((rate, Paid { total, accounts, full })) => cx.write_stderr(&format!(
-                "interest of {rate}: {total} paid to {accounts} accounts; passed over {full} whose balances are too large"
-            )),
             Err(error) => cx.write_stderr(&format!("no interest was paid: {error}")),
         }
     }
@@ -217,13 +210,13 @@ impl Bank {
     fn obey(&mut self, session: &mut BankSession, command: Command<'_>, cx: &mut Context<'_>) {
         match (command, &session.account) {
             (Command::Nothing, _) => {}
-            (Command::Wrong(text, values), _) => self.answer(text, values, cx),
+            (Command::Wrong(text, values), _) => reply(text, values, cx),
             (Command::Help, _) => {
-                self.answer(texts::LINES, &[&texts::HELP.lines().count().to_string()], cx);
-                cx.reply(texts::HELP.as_bytes());
+                reply(texts::LINES, &[&texts::HELP.lines().count().to_string()], cx);
+                reply(texts::HELP, &[], cx);
             }
             (Command::Quit, _) => {
-                cx.reply(texts::BYE.as_bytes());
+                reply(texts::BYE, &[], cx);
                 cx.close();
             }
             (Command::Open { name, pin }, _) => {
@@ -237,11 +230,11 @@ impl Bank {
                 let taken = cx.offload(&self.store, move |store| store.write(job));
                 session.expect(Step::Find { name: name.into(), pin }, taken, cx);
             }
-            (Command::Login { .. }, Some(account)) => self.answer(texts::LOG_OUT, &[&account.name], cx),
-            (_, None) => cx.reply(texts::LOG_IN.as_bytes()),
+            (Command::Login { .. }, Some(account)) => reply(texts::LOG_OUT, &[&account.name], cx),
+            (_, None) => reply(texts::LOG_IN, &[], cx),
             (Command::Logout, Some(_)) => {
                 session.account = None;
-                cx.reply(texts::LOGGED_OUT.as_bytes());
+                reply(texts::LOGGED_OUT, &[], cx);
             }
             (Command::Request(request), Some(account)) => {
                 let (id, now) = (account.id, self.moment(cx).now);
@@ -293,12 +286,12 @@ impl Bank {
         match outcome {
             Outcome::Opened(name) => {
                 log::info!("{peer} opened the account {name}");
-                self.answer(texts::OPENED, &[&name], cx);
+                reply(texts::OPENED, &[&name], cx);
             }
-            Outcome::Taken(name) => self.answer(texts::TAKEN, &[&name], cx),
+            Outcome::Taken(name) => reply(texts::TAKEN, &[&name], cx),
             Outcome::LoggedIn(account) => {
                 log::info!("{peer} logged in as {}", account.name);
-                self.answer(texts::LOGGED_IN, &[&account.name], cx);
+                reply(texts::LOGGED_IN, &[&account.name], cx);
                 session.account = Some(account);
             }
             Outcome::Wrong { name, locks } => {
@@ -310,38 +303,22 @@ impl Bank {
                          such line)"
                     );
                 }
-                cx.reply(texts::WRONG.as_bytes());
+                reply(texts::WRONG, &[], cx);
             }
             Outcome::Locked(time) => {
                 let seconds = time.as_millis().div_ceil(1000);
-                self.answer(texts::LOCKED, &[&seconds.to_string()], cx);
+                reply(texts::LOCKED, &[&seconds.to_string()], cx);
             }
-            Outcome::Balance(balance) => self.answer(texts::BALANCE, &[&balance.to_string()], cx),
+            Outcome::Balance(balance) => reply(texts::BALANCE, &[&balance.to_string()], cx),
             Outcome::Booked { entry, balance } => {
-                self.answer(texts::BOOKED, &[&entry.to_string(), &balance.to_string()], cx);
+                reply(texts::BOOKED, &[&entry.to_string(), &balance.to_string()], cx);
             }
-            Outcome::Short(balance) => self.answer(texts::SHORT, &[&balance.to_string()], cx),
-            Outcome::Full => cx.reply(texts::FULL.as_bytes()),
-            Outcome::Nobody(name) => self.answer(texts::NOBODY, &[&name], cx),
-            Outcome::Oneself => cx.reply(texts::SELF.as_bytes()),
-            Outcome::History(lines) => self.list(&lines, cx),
+            Outcome::Short(balance) => reply(texts::SHORT, &[&balance.to_string()], cx),
+            Outcome::Full => reply(texts::FULL, &[], cx),
+            Outcome::Nobody(name) => reply(texts::NOBODY, &[&name], cx),
+            Outcome::Oneself => reply(texts::SELF, &[], cx),
+            Outcome::History(lines) => list(&lines, cx),
         }
-    }
-
-    fn list(&mut self, lines: &[Line], cx: &mut Context<'_>) {
-        self.text.clear();
-        fill(&mut self.text, texts::LINES, &[&lines.len().to_string()]);
-        for line in lines {
-            let sign = if line.is_out { '-' } else { '+' };
-            let (entry, amount) = (line.entry.to_string(), format!("{sign}{}", line.amount));
-            match &line.other {
-                Some(other) => {
-                    fill(&mut self.text, texts::ENTRY_WITH, &[&entry, &line.time, &line.kind, &amount, other]);
-                }
-                None => fill(&mut self.text, texts::ENTRY, &[&entry, &line.time, &line.kind, &amount]),
-            }
-        }
-        cx.reply(&self.text);
     }
 
     /// The data file refuses.
@@ -349,14 +326,7 @@ impl Bank {
         if let Some(count) = self.failures.note(cx.now()) {
             log::error!("the data file: {error} ({count} requests refused since the last such line)");
         }
-        self.answer(texts::TROUBLE, &[&error.to_string()], cx);
-    }
-
-    /// To the peer of this callback.
-    fn answer(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
-        self.text.clear();
-        fill(&mut self.text, text, values);
-        cx.reply(&self.text);
+        reply(texts::TROUBLE, &[&error.to_string()], cx);
     }
 
     /// The operator wants interest to be paid.
@@ -384,7 +354,19 @@ impl BankSession {
     fn expect(&mut self, step: Step, taken: Result<(), Busy>, cx: &mut Context<'_>) {
         match taken {
             Ok(()) => self.step = step,
-            Err(Busy) => cx.reply(texts::BUSY.as_bytes()),
+            Err(Busy) => reply(texts::BUSY, &[], cx),
+        }
+    }
+}
+
+fn list(lines: &[Line], cx: &mut Context<'_>) {
+    reply(texts::LINES, &[&lines.len().to_string()], cx);
+    for line in lines {
+        let sign = if line.is_out { '-' } else { '+' };
+        let (entry, amount) = (line.entry.to_string(), format!("{sign}{}", line.amount));
+        match &line.other {
+            Some(other) => reply(texts::ENTRY_WITH, &[&entry, &line.time, &line.kind, &amount, other], cx),
+            None => reply(texts::ENTRY, &[&entry, &line.time, &line.kind, &amount], cx),
         }
     }
 }

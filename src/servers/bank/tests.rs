@@ -254,7 +254,7 @@ fn the_operator_pays_interest() {
     hall.asks(ann, "DEPOSIT 100");
     hall.asks(bob, "DEPOSIT 0.39");
     hall.sim.console(b" interest  2.5 ");
-    assert_eq!(hall.sim.stderr(), "interest of 2.50 %: 2.50 paid to 1 accounts\n");
+    assert_eq!(hall.sim.stderr(), "interest of 2.50 %: 2.50 paid to 1 account\n");
     assert_eq!(hall.asks(ann, "BALANCE"), "ok balance 102.50\n");
     assert_eq!(hall.asks(bob, "BALANCE"), "ok balance 0.39\n");
     assert_eq!(hall.asks(ann, "HISTORY 1"), "ok lines 1\n3 2000-01-01T12:00:00Z interest +2.50\n");
@@ -262,7 +262,7 @@ fn the_operator_pays_interest() {
     hall.sim.console(b"interest 1");
     assert_eq!(
         hall.sim.stderr(),
-        "interest of 1.00 %: 1.02 paid to 1 accounts; passed over 1 whose balances are too large\n"
+        "interest of 1.00 %: 1.02 paid to 1 account; skipped 1 account whose balance would be too large\n"
     );
     for line in ["interest 0", "interest -1", "interest 100.01", "interest 1.234", "interest much"] {
         hall.sim.console(line.as_bytes());
@@ -304,7 +304,7 @@ fn interest_under_way_is_paid_before_a_stop() {
     hall.sim.console(b"quit");
     assert!(!hall.sim.is_stopped());
     hall.sim.release_jobs();
-    assert_eq!(hall.sim.stderr(), "interest of 1.00 %: 1.00 paid to 1 accounts\n");
+    assert_eq!(hall.sim.stderr(), "interest of 1.00 %: 1.00 paid to 1 account\n");
 }
 
 /// Without the time of any entry, which a pause may change.
@@ -540,9 +540,11 @@ impl Model {
                 (total, accounts) = (total + interest, accounts + 1);
             }
         }
-        let mut told = format!("interest of {} %: {} paid to {accounts} accounts", shown(rate), shown(total));
+        let paid = count(accounts, "account");
+        let mut told = format!("interest of {} %: {} paid to {paid}", shown(rate), shown(total));
         if full > 0 {
-            write!(told, "; passed over {full} whose balances are too large").expect("room");
+            let skipped = count(full, "account");
+            write!(told, "; skipped {skipped} whose balance would be too large").expect("room");
         }
         told + "\n"
     }

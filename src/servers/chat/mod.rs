@@ -38,7 +38,7 @@ use crate::handler::sanitize::sanitize;
 use crate::state::rate::{Bucket, Rate};
 use crate::workers::Done;
 
-use crate::servers::text::{fill, fold, is_http};
+use crate::servers::text::{count, fill, fold, refuse_http, reply};
 use command::Command;
 use event::Event;
 
@@ -77,7 +77,7 @@ impl Default for ChatOptions {
 /// let ann = sim.connect();
 /// assert_eq!(sim.received(ann), b"Enter your nickname: ");
 /// sim.send(ann, b"ann\n");
-/// assert_eq!(sim.received(ann), b"Welcome ann to the room!\n1 persons are here.\n");
+/// assert_eq!(sim.received(ann), b"Welcome ann to the room!\n1 person is here.\n");
 /// ```
 #[derive(Debug, Default)]
 pub struct Chat {
@@ -129,7 +129,7 @@ impl Handler for Chat {
     type Session = ChatSession;
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> ChatSession {
-        cx.reply(texts::PROMPT.as_bytes());
+        reply(texts::PROMPT, &[], cx);
         let handshake_timer = self.handshake.map(|time| cx.set_timer(time));
         ChatSession { token: origin.token, nick: None, handshake_timer, bucket: Bucket::default() }
     }
@@ -143,11 +143,11 @@ impl Handler for Chat {
                 Command::Tell { nick: to, text } => self.tell(nick, (to, text), cx),
                 Command::Rename(new) => self.rename(session, new, cx),
                 Command::Who => self.list(cx),
-                Command::Help => cx.reply(texts::HELP.as_bytes()),
+                Command::Help => reply(texts::HELP, &[], cx),
                 Command::Quit => quit(cx),
                 Command::Nothing => {}
-                Command::Incomplete(usage) => self.answer(texts::USAGE, &[usage], cx),
-                Command::Unknown(command) => self.answer(texts::UNKNOWN, &[command], cx),
+                Command::Incomplete(usage) => reply(texts::USAGE, &[usage], cx),
+                Command::Unknown(command) => reply(texts::UNKNOWN, &[command], cx),
             },
         }
         self.slow_down(session, cx);
@@ -155,16 +155,16 @@ impl Handler for Chat {
     }
 
     fn too_long(&mut self, session: &mut ChatSession, limit: usize, cx: &mut Context<'_>) {
-        self.answer(texts::TOO_LONG, &[&limit.to_string()], cx);
+        reply(texts::TOO_LONG, &[&limit.to_string()], cx);
         if session.nick.is_none() {
-            cx.reply(texts::PROMPT.as_bytes());
+            reply(texts::PROMPT, &[], cx);
         }
         self.slow_down(session, cx);
     }
 
     fn timer(&mut self, session: &mut ChatSession, _: TimerId, cx: &mut Context<'_>) {
         if session.nick.is_none() {
-            cx.reply(texts::TOO_LATE.as_bytes());
+            reply(texts::TOO_LATE, &[], cx);
             cx.close();
         }
     }
@@ -176,7 +176,7 @@ impl Handler for Chat {
         }
         let Some(nick) = session.nick else { return };
         self.members.remove(&*fold(&nick));
-        log::info!("{nick} leaves the room: {why} ({} persons)", self.members.len());
+        log::info!("{nick} leaves the room: {why} ({})", count(self.members.len(), "person"));
         let event = Event::Leave { nick: &nick, why };
         if matches!(why, Closed::Stopping) {
             // When all leave at once there is nobody to tell, and telling everybody of everybody would be quadratic.
@@ -202,18 +202,17 @@ impl Handler for Chat {
 impl Chat {
     /// A line of somebody without a nickname.
     fn enter(&mut self, session: &mut ChatSession, line: &[u8], cx: &mut Context<'_>) {
-        if is_http(line) {
-            cx.reply(texts::NO_HTTP.as_bytes());
-            return cx.close();
+        if refuse_http(line, texts::NO_HTTP, cx) {
+            return;
         }
         if line == b"/quit" {
             return quit(cx);
         }
         let Some(nick) = self.claim(session.token, line, cx) else {
-            return cx.reply(texts::PROMPT.as_bytes());
+            return reply(texts::PROMPT, &[], cx);
         };
-        let count = self.members.len();
-        log::info!("{nick} joins the room ({count} persons)");
+        let persons = self.members.len();
+        log::info!("{nick} joins the room ({})", count(persons, "person"));
         let room = *self.room.get_or_insert_with(|| cx.create_feed());
         // What was said until now is shown from the history, and what follows is the feed's: nothing is missing or twice.
         if let Some(record) = &self.record {
@@ -221,7 +220,10 @@ impl Chat {
         }
         cx.follow(room);
         self.announce(&Event::Join { nick: &nick }, cx);
-        self.answer(texts::COUNT, &[&count.to_string()], cx);
+        match persons {
+            1 => reply(texts::COUNT_ALONE, &[], cx),
+            _ => reply(texts::COUNT, &[&persons.to_string()], cx),
+        }
         session.nick = Some(nick);
         if let Some(handshake_timer) = session.handshake_timer.take() {
             cx.cancel(handshake_timer);
@@ -238,12 +240,12 @@ impl Chat {
     /// Gives a nickname to a connection, or tells it why not. The one that it had is still its own.
     fn claim(&mut self, token: Token, wish: &[u8], cx: &mut Context<'_>) -> Option<Arc<str>> {
         let Some(nick) = nickname::parse(wish).map(Arc::<str>::from) else {
-            self.answer(texts::BAD_NICK, &[], cx);
+            reply(texts::BAD_NICK, &[], cx);
             return None;
         };
         let folded = fold(&nick);
         if self.members.get(&*folded).is_some_and(|member| member.token != token) {
-            self.answer(texts::TAKEN_NICK, &[&nick], cx);
+            reply(texts::TAKEN_NICK, &[&nick], cx);
             return None;
         }
         // Most names are their own folded form, and one copy serves all who need it.
@@ -268,19 +270,18 @@ impl Chat {
         let mut members: Vec<_> = self.members.iter().collect();
         members.sort_unstable_by_key(|(folded, _)| *folded);
         let nicks: Vec<_> = members.iter().map(|(_, member)| &*member.nick).collect();
-        let mut text = Vec::new();
-        fill(&mut text, texts::WHO, &[&nicks.len().to_string(), &nicks.join(", ")]);
-        cx.reply(&text);
+        match nicks[..] {
+            [nick] => reply(texts::WHO_ALONE, &[nick], cx),
+            _ => reply(texts::WHO, &[&nicks.len().to_string(), &nicks.join(", ")], cx),
+        }
     }
 
     /// A private message. Its sender sees what was sent.
     fn tell(&mut self, from: &str, (to, text): (&str, &str), cx: &mut Context<'_>) {
         let Some(member) = self.members.get(&*fold(to)) else {
-            return self.answer(texts::NOBODY, &[to], cx);
+            return reply(texts::NOBODY, &[to], cx);
         };
-        self.text.clear();
-        fill(&mut self.text, texts::PRIVATE_SENT, &[&member.nick, text]);
-        cx.reply(&self.text);
+        reply(texts::PRIVATE_SENT, &[&member.nick, text], cx);
         self.text.clear();
         fill(&mut self.text, texts::PRIVATE, &[from, text]);
         cx.send(member.token, &self.text);
@@ -304,17 +305,10 @@ impl Chat {
             record.note(event, cx);
         }
     }
-
-    /// To the peer of this callback.
-    fn answer(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
-        self.text.clear();
-        fill(&mut self.text, text, values);
-        cx.reply(&self.text);
-    }
 }
 
 fn quit(cx: &mut Context<'_>) {
-    cx.reply(texts::BYE.as_bytes());
+    reply(texts::BYE, &[], cx);
     cx.close();
 }
 

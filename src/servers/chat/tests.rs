@@ -63,7 +63,7 @@ fn three_people_talk() {
     let ann = room.sim.connect();
     assert_eq!(room.sees(ann), "Enter your nickname: ");
     room.says(ann, "ann");
-    assert_eq!(room.sees(ann), "Welcome ann to the room!\n1 persons are here.\n");
+    assert_eq!(room.sees(ann), "Welcome ann to the room!\n1 person is here.\n");
     let bob = room.join("bob\r");
     assert_eq!(room.sees(bob), "Enter your nickname: Welcome bob to the room!\n2 persons are here.\n");
     let eve = room.join("eve");
@@ -275,7 +275,8 @@ fn five_hundred_join_at_once_and_all_are_welcomed() {
     }
     for (index, &peer) in peers.iter().enumerate() {
         let seen = room.sees(peer);
-        assert!(seen.contains(&format!("Welcome n{index} to the room!\n{} persons are here.\n", index + 1)), "{seen}");
+        let count = if index == 0 { "1 person is".to_owned() } else { format!("{} persons are", index + 1) };
+        assert!(seen.contains(&format!("Welcome n{index} to the room!\n{count} here.\n")), "{seen}");
         assert_eq!(seen.matches("Welcome ").count(), 500 - index);
     }
 }

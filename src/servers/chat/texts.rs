@@ -9,7 +9,9 @@
 pub(super) const PROMPT: &str = "Enter your nickname: ";
 /// To all, the newcomer included.
 pub(super) const WELCOME: &str = "Welcome {nick} to the room!\n";
-/// To the newcomer, who is counted. The same for one person, so that scripts need one pattern.
+/// To the first newcomer.
+pub(super) const COUNT_ALONE: &str = "1 person is here.\n";
+/// To any other newcomer, who is counted.
 pub(super) const COUNT: &str = "{count} persons are here.\n";
 /// To all others.
 pub(super) const LINE: &str = "{nick}: {text}\n";
@@ -27,7 +29,9 @@ pub(super) const PRIVATE_SENT: &str = "[to {nick}] {text}\n";
 pub(super) const RENAMED: &str = "{old} is now known as {nick}.\n";
 /// To all who stay.
 pub(super) const LEAVES: &str = "{nick} leaves the room!\n";
-/// To who asked: how many, and the names in order.
+/// `/who`, typed by the only member.
+pub(super) const WHO_ALONE: &str = "1 person is here: {nick}.\n";
+/// `/who`: the count, and the names in order.
 pub(super) const WHO: &str = "{count} persons are here: {nicks}.\n";
 /// To who says `/quit`.
 pub(super) const BYE: &str = "Good bye!\n";

@@ -19,7 +19,7 @@ use crate::framing::Lines;
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
-use crate::servers::text::{fill, fold, is_http};
+use crate::servers::text::{fold, refuse_http, reply};
 use crate::workers::Done;
 use crate::workers::storage::{Schema, Store, StoreError};
 
@@ -109,9 +109,7 @@ impl Handler for Practice {
     }
 
     fn too_long(&mut self, session: &mut PracticeSession, limit: usize, cx: &mut Context<'_>) {
-        let mut text = Vec::new();
-        fill(&mut text, texts::TOO_LONG, &[&limit.to_string()]);
-        cx.reply(&text);
+        reply(texts::TOO_LONG, &[&limit.to_string()], cx);
         if let Stage::Asked = session.stage {
             self.ask_name(cx);
         }
@@ -146,9 +144,8 @@ impl Handler for Practice {
 impl Practice {
     /// A line of somebody who has no name yet.
     fn receive(&mut self, session: &mut PracticeSession, line: &[u8], cx: &mut Context<'_>) {
-        if is_http(line) {
-            cx.reply(texts::NO_HTTP.as_bytes());
-            return cx.close();
+        if refuse_http(line, texts::NO_HTTP, cx) {
+            return;
         }
         let Ok(conversation) = Conversation::new(&sanitize(line)) else {
             cx.reply(texts::BAD_NAME.as_bytes());

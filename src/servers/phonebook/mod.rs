@@ -24,7 +24,7 @@ use crate::state::throttle::Throttles;
 use crate::workers::storage::{Schema, Store, StoreError, Trouble};
 use crate::workers::{Done, Workers};
 
-use crate::servers::text::{fill, is_http};
+use crate::servers::text::{refuse_http, reply};
 use command::{Command, Mistake};
 use entry::Entry;
 use table::{Outcome, Page};
@@ -60,8 +60,6 @@ impl Default for PhonebookOptions {
 #[derive(Debug)]
 pub struct Phonebook {
     store: Workers<Store>,
-    /// What is being said: kept for its memory.
-    text: Vec<u8>,
     /// Which kinds of trouble with the file were logged.
     troubles: Throttles<Trouble>,
 }
@@ -96,7 +94,7 @@ impl Phonebook {
     #[must_use]
     pub fn book(store: Store, options: PhonebookOptions) -> Lines<Phonebook> {
         let store = Workers::new("phonebook", WAITING, vec![store]);
-        Lines::new(Phonebook { store, text: Vec::new(), troubles: Throttles::new() }, options.max_line)
+        Lines::new(Phonebook { store, troubles: Throttles::new() }, options.max_line)
     }
 }
 
@@ -108,34 +106,33 @@ impl Handler for Phonebook {
     }
 
     fn data<'a>(&mut self, session: &mut PhonebookSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        if is_http(line) {
-            cx.reply(texts::NO_HTTP.as_bytes());
-            cx.close();
+        if refuse_http(line, texts::NO_HTTP, cx) {
+            // The connection is closed.
         } else if let Ok(line) = std::str::from_utf8(line) {
             match Command::parse(line) {
                 Ok(command) => self.run(session, command, cx),
-                Err(mistake) => self.refuse(&mistake, cx),
+                Err(mistake) => refuse(&mistake, cx),
             }
         } else {
-            cx.reply(texts::NOT_UTF8.as_bytes());
+            reply(texts::NOT_UTF8, &[], cx);
         }
         line.len()
     }
 
     fn too_long(&mut self, _: &mut PhonebookSession, limit: usize, cx: &mut Context<'_>) {
-        self.answer(texts::TOO_LONG, &[&limit.to_string()], cx);
+        reply(texts::TOO_LONG, &[&limit.to_string()], cx);
     }
 
     fn done(&mut self, session: &mut PhonebookSession, done: Done, cx: &mut Context<'_>) {
         match done.take::<Result<Outcome, StoreError>>() {
-            Ok(Outcome::Found(entry)) => self.answer_entry(texts::ENTRY, &entry, cx),
-            Ok(Outcome::NotFound(name)) => self.answer(texts::NOT_FOUND, &[&quoted(&name.shown)], cx),
-            Ok(Outcome::Added(entry)) => self.answer_entry(texts::ADDED, &entry, cx),
-            Ok(Outcome::Exists(entry)) => self.answer_entry(texts::EXISTS, &entry, cx),
+            Ok(Outcome::Found(entry)) => reply_entry(texts::ENTRY, &entry, cx),
+            Ok(Outcome::NotFound(name)) => reply(texts::NOT_FOUND, &[&quoted(&name.shown)], cx),
+            Ok(Outcome::Added(entry)) => reply_entry(texts::ADDED, &entry, cx),
+            Ok(Outcome::Exists(entry)) => reply_entry(texts::EXISTS, &entry, cx),
             Ok(Outcome::Changed(Entry { name, number }, former)) => {
-                self.answer(texts::CHANGED, &[&quoted(&name), &quoted(&number), &quoted(&former)], cx);
+                reply(texts::CHANGED, &[&quoted(&name), &quoted(&number), &quoted(&former)], cx);
             }
-            Ok(Outcome::Removed(entry)) => self.answer_entry(texts::REMOVED, &entry, cx),
+            Ok(Outcome::Removed(entry)) => reply_entry(texts::REMOVED, &entry, cx),
             Ok(Outcome::Page(page)) => self.show(session, page, cx),
             Err(error) => {
                 session.listing = None;
@@ -168,25 +165,15 @@ impl Phonebook {
                 session.listing = Some(Listing { next: prefix.clone(), prefix, count: 0, waits: false });
                 return self.fetch(session, cx);
             }
-            Command::Help => return cx.reply(texts::HELP.as_bytes()),
+            Command::Help => return reply(texts::HELP, &[], cx),
             Command::Quit => {
-                cx.reply(texts::BYE.as_bytes());
+                reply(texts::BYE, &[], cx);
                 return cx.close();
             }
             Command::Nothing => return,
         };
         if taken.is_err() {
-            cx.reply(texts::BUSY.as_bytes());
-        }
-    }
-
-    fn refuse(&mut self, mistake: &Mistake, cx: &mut Context<'_>) {
-        match mistake {
-            Mistake::Unknown(word) => self.answer(texts::UNKNOWN, &[&sanitize(word.as_bytes())], cx),
-            Mistake::Usage(usage) => self.answer(texts::USAGE, &[usage], cx),
-            Mistake::Quotes => cx.reply(texts::BAD_QUOTES.as_bytes()),
-            Mistake::Name => cx.reply(texts::BAD_NAME.as_bytes()),
-            Mistake::Number => cx.reply(texts::BAD_NUMBER.as_bytes()),
+            reply(texts::BUSY, &[], cx);
         }
     }
 
@@ -196,7 +183,7 @@ impl Phonebook {
         let (prefix, start) = (listing.prefix.clone(), listing.next.clone());
         if cx.offload(&self.store, move |store| store.read(|db| table::list(db, &prefix, &start))).is_err() {
             session.listing = None;
-            cx.reply(texts::BUSY.as_bytes());
+            reply(texts::BUSY, &[], cx);
         }
     }
 
@@ -204,16 +191,14 @@ impl Phonebook {
     fn show(&mut self, session: &mut PhonebookSession, page: Page, cx: &mut Context<'_>) {
         let Some(listing) = &mut session.listing else { return };
         listing.count += page.entries.len() as u64;
-        self.text.clear();
-        for Entry { name, number } in &page.entries {
-            fill(&mut self.text, texts::ENTRY, &[&quoted(name), &quoted(number)]);
+        for entry in &page.entries {
+            reply_entry(texts::ENTRY, entry, cx);
         }
         let Some(next) = page.next else {
-            fill(&mut self.text, texts::TOTAL, &[&listing.count.to_string()]);
+            reply(texts::TOTAL, &[&listing.count.to_string()], cx);
             session.listing = None;
-            return cx.reply(&self.text);
+            return;
         };
-        cx.reply(&self.text);
         listing.next = next;
         listing.waits = !cx.is_writable();
         if !listing.waits {
@@ -223,21 +208,25 @@ impl Phonebook {
 
     /// The file is in trouble: the client is told that, the operator what.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
-        cx.reply(texts::FAILED.as_bytes());
+        reply(texts::FAILED, &[], cx);
         if let Some(count) = self.troubles.note(error.trouble(), cx.now()) {
             log::error!("phone book: {error} (commands that failed: {count})");
         }
     }
+}
 
-    fn answer_entry(&mut self, text: &str, entry: &Entry, cx: &mut Context<'_>) {
-        self.answer(text, &[&quoted(&entry.name), &quoted(&entry.number)], cx);
+fn refuse(mistake: &Mistake, cx: &mut Context<'_>) {
+    match mistake {
+        Mistake::Unknown(word) => reply(texts::UNKNOWN, &[&sanitize(word.as_bytes())], cx),
+        Mistake::Usage(usage) => reply(texts::USAGE, &[usage], cx),
+        Mistake::Quotes => reply(texts::BAD_QUOTES, &[], cx),
+        Mistake::Name => reply(texts::BAD_NAME, &[], cx),
+        Mistake::Number => reply(texts::BAD_NUMBER, &[], cx),
     }
+}
 
-    fn answer(&mut self, text: &str, values: &[&str], cx: &mut Context<'_>) {
-        self.text.clear();
-        fill(&mut self.text, text, values);
-        cx.reply(&self.text);
-    }
+fn reply_entry(text: &str, entry: &Entry, cx: &mut Context<'_>) {
+    reply(text, &[&quoted(&entry.name), &quoted(&entry.number)], cx);
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::connection::token::Token;
 use crate::framing::Lines;
 use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::servers::text::is_http;
+use crate::servers::text::refuse_http;
 
 use number::{MOST_DIGITS, Refusal};
 
@@ -93,11 +93,11 @@ impl Handler for Sum {
         }
         match number::parse(line) {
             Ok(number) => self.add(*client, number, cx),
-            Err(Refusal::NotAnInteger) if is_http(line) => {
-                cx.reply(NO_HTTP.as_bytes());
-                cx.close();
+            Err(Refusal::NotAnInteger) => {
+                if !refuse_http(line, NO_HTTP, cx) {
+                    cx.reply(NOT_AN_INTEGER.as_bytes());
+                }
             }
-            Err(Refusal::NotAnInteger) => cx.reply(NOT_AN_INTEGER.as_bytes()),
             Err(Refusal::TooManyDigits) => {
                 cx.reply(format!("Your integer has over {MOST_DIGITS} digits: send a shorter one.\n").as_bytes());
             }

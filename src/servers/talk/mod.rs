@@ -21,7 +21,7 @@ use crate::framing::Lines;
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
-use crate::servers::text::is_http;
+use crate::servers::text::refuse_http;
 
 /// Typed before its turn, a client's lines are kept up to this many bytes. 16 KiB: four of the longest lines, by default.
 const MOST_KEPT: usize = 16 * 1024;
@@ -147,8 +147,8 @@ impl Handler for Talk {
 
     fn data<'a>(&mut self, session: &mut TalkSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
         let is_first = !std::mem::replace(&mut session.has_spoken, true);
-        if is_first && is_http(line) {
-            self.dismiss(session.ticket, NO_HTTP, cx);
+        if is_first && refuse_http(line, NO_HTTP, cx) {
+            self.leave(session.ticket, "", cx);
         } else if is_quit(line) {
             self.dismiss(session.ticket, BYE, cx);
         } else if let Some(waiting) = self.queue.get_mut(&session.ticket) {

@@ -49,7 +49,7 @@ pub(crate) fn knock((target, kind): (SocketAddr, Kind), name: &str, window: Wind
 /// Waits for the welcome, where there is one.
 pub(crate) fn welcomed(mut stream: TcpStream, kind: Kind) -> io::Result<TcpStream> {
     if kind == Kind::Chat {
-        read_until(&mut stream, b" persons are here.\n")?;
+        read_until(&mut stream, b" here.\n")?;
     }
     Ok(stream)
 }

@@ -186,10 +186,10 @@ fn arrive(address: SocketAddr, kind: Kind, me: usize) -> io::Result<(std::net::T
     let mut stream = dial::dial(address, Window::Usual)?;
     let mut unread = Vec::new();
     if kind == Kind::Chat {
-        let welcome =
-            format!("Enter your nickname: Welcome {0} to the room!\n{1} persons are here.\n", speech::name(me), me + 1);
+        let count = if me == 0 { "1 person is".into() } else { format!("{} persons are", me + 1) };
+        let welcome = format!("Enter your nickname: Welcome {} to the room!\n{count} here.\n", speech::name(me));
         stream.write_all(format!("{}\n", speech::name(me)).as_bytes())?;
-        unread = dial::read_until(&mut stream, b" persons are here.\n")?;
+        unread = dial::read_until(&mut stream, b" here.\n")?;
         if !unread.starts_with(welcome.as_bytes()) {
             return Err(io::Error::other(format!("its welcome is {:?}", unread.escape_ascii().to_string())));
         }

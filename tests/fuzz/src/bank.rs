@@ -356,8 +356,9 @@ impl Books {
                 (total, paid) = (total + interest, paid + 1);
             }
         }
-        let passed_over = format!("; passed over {full} whose balances are too large");
-        let passed_over = if full > 0 { passed_over } else { String::new() };
-        format!("interest of {} %: {} paid to {paid} accounts{passed_over}\n", shown(rate), shown(total))
+        let accounts = |count| if count == 1 { "1 account".into() } else { format!("{count} accounts") };
+        let skipped = format!("; skipped {} whose balance would be too large", accounts(full));
+        let skipped = if full > 0 { skipped } else { String::new() };
+        format!("interest of {} %: {} paid to {}{skipped}\n", shown(rate), shown(total), accounts(paid))
     }
 }

@@ -149,7 +149,7 @@ impl Room {
         let mut sim = Sim::with_limits(Chat::room(options), limits);
         let listener = sim.connect();
         sim.send(listener, format!("{LISTENER}\n").as_bytes());
-        let greeting = format!("{PROMPT}Welcome {LISTENER} to the room!\n1 persons are here.\n");
+        let greeting = format!("{PROMPT}Welcome {LISTENER} to the room!\n1 person is here.\n");
         assert_eq!(sim.received(listener), greeting.as_bytes());
         let present = BTreeSet::from([LISTENER.to_owned()]);
         Room { sim, members: Vec::new(), listener, present, is_stopping: false }
@@ -281,7 +281,8 @@ fn check_line(line: &str) {
         line = rest;
     }
     let is_answer = ANSWERS.iter().any(|(start, end)| line.starts_with(start) && line.ends_with(end));
-    let is_count = line.split_once(" persons are here").is_some_and(|(count, _)| count.parse::<usize>().is_ok());
+    let is_count = line.starts_with("1 person is here")
+        || line.split_once(" persons are here").is_some_and(|(count, _)| count.parse::<usize>().is_ok());
     let is_notice = line.ends_with(" leaves the room!") || line.starts_with("Welcome ") || renamed(line).is_some();
     let is_talk = speaker(line).is_some() || line.starts_with("[to ");
     assert!(is_answer || is_count || is_notice || is_talk, "{line:?} is not a text of the server");

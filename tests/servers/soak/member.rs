@@ -29,7 +29,8 @@ impl Member {
         peer.send(format!("{nick}\n"));
         visit.expect(&mut peer, format!("Welcome {nick} to the room!\n"));
         let count = peer.line();
-        assert!(count.strip_suffix(" persons are here.").is_some_and(is_number), "{count:?}");
+        let is_count = count == "1 person is here." || count.strip_suffix(" persons are here.").is_some_and(is_number);
+        assert!(is_count, "{count:?}");
         let (heard, whispers, friends) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self { peer, nick, heard, whispers, said: 0, friends }
     }
@@ -88,10 +89,11 @@ impl Member {
     #[track_caller]
     pub(super) fn ask_who(&mut self, visit: &Visit<'_>) {
         self.peer.send("/who\n");
-        let list = self.wait_for(visit, |line| !line.starts_with(['[', '*']) && line.contains(" persons are here: "));
-        let (count, names) = list.split_once(" persons are here: ").expect("just seen");
+        let list = self.wait_for(visit, |line| !line.starts_with(['[', '*']) && line.contains(" here: "));
+        let (count, names) = list.split_once(" here: ").expect("just seen");
         let names: Vec<&str> = names.trim_end_matches('.').split(", ").collect();
-        assert!(count == names.len().to_string() && names.contains(&&*self.nick), "{}: {list:?}", self.nick);
+        let expected = if names.len() == 1 { "1 person is".into() } else { format!("{} persons are", names.len()) };
+        assert!(count == expected && names.contains(&&*self.nick), "{}: {list:?}", self.nick);
         for known in self.heard.keys() {
             assert!(names.contains(&&**known), "{}: nobody saw {known} leave: {list:?}", self.nick);
         }

@@ -89,7 +89,7 @@ fn logged_room() -> (Room, Paper) {
 fn a_newcomer_is_shown_the_last_lines_with_their_times() {
     let mut room = Room::with(with_history(3), Limits::default());
     let ann = room.join("ann");
-    assert_eq!(room.sees(ann), "Enter your nickname: Welcome ann to the room!\n1 persons are here.\n");
+    assert_eq!(room.sees(ann), "Enter your nickname: Welcome ann to the room!\n1 person is here.\n");
     room.says(ann, "far too early\nearly");
     room.sim.advance(61 * SECOND);
     let bob = room.join("bob");
@@ -447,7 +447,7 @@ proptest! {
                 _ => {}
             }
         }
-        let heard = heard.replace("Enter your nickname: ", "").replace("1 persons are here.\n", "");
+        let heard = heard.replace("Enter your nickname: ", "").replace("1 person is here.\n", "");
         let private = heard.lines().filter(|line| !line.starts_with('['));
         let heard: String = private.flat_map(|line| [line, "\n"]).collect();
         prop_assert_eq!(String::from_utf8(seen), Ok(heard));

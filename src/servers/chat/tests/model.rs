@@ -101,7 +101,7 @@ impl Plain {
             if self.claim(who, wish) {
                 let count = self.persons.iter().filter(|person| person.wish.is_some()).count();
                 self.tell_all(&format!("Welcome {} to the room!\n", wish.0), None);
-                self.tell(who, &format!("{count} persons are here.\n"));
+                self.tell(who, &format!("{}.\n", people_here(count)));
             } else {
                 self.tell(who, PROMPT);
             }
@@ -140,7 +140,7 @@ impl Plain {
                 let mut here: Vec<Wish> = self.persons.iter().filter_map(|person| person.wish).collect();
                 here.sort_by_key(|(_, number)| *number);
                 let nicks: Vec<&str> = here.iter().map(|(nick, _)| *nick).collect();
-                self.tell(who, &format!("{} persons are here: {}.\n", nicks.len(), nicks.join(", ")));
+                self.tell(who, &format!("{}: {}.\n", people_here(nicks.len()), nicks.join(", ")));
                 "/who".to_owned()
             }
             Line::Nothing => String::new(),
@@ -154,6 +154,10 @@ impl Plain {
             self.tell_all(&format!("{nick} leaves the room!\n"), None);
         }
     }
+}
+
+fn people_here(count: usize) -> String {
+    if count == 1 { "1 person is here".to_owned() } else { format!("{count} persons are here") }
 }
 
 /// Text as others see it.

@@ -81,7 +81,7 @@ fn enter(scene: &Scene<'_>, name: &str) -> io::Result<TcpStream> {
     }
     let mut stream = dial(scene.target(), Window::Usual)?;
     stream.write_all(&[STEERING.join(&b'\n').as_slice(), b"\n", name.as_bytes(), b"\n"].concat())?;
-    read_until(&mut stream, b" persons are here.\n")?;
+    read_until(&mut stream, b" here.\n")?;
     Ok(stream)
 }
 
