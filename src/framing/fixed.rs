@@ -3,35 +3,34 @@
 //! Invariant: a record is exactly as long as was said. There is nothing around it, so nothing can be malformed; only
 //! the end of the input can be wrong.
 
+use super::MessageHandler;
 use super::framed::Framed;
 use super::framer::{Frame, Framer};
-use crate::handler::Handler;
 
-/// Shows the handler within one record at a call of [`Handler::data`]: so many bytes, whatever they are.
+/// Shows the handler within one record at a call of [`MessageHandler::message`]: so many bytes, whatever they are.
 ///
 /// A reply of this framing is as many bytes as the two sides have agreed on; there is nothing to add to it.
 ///
-/// Bytes that are no whole record when the peer ends its side are not shown: [`Handler::framing_failed`] is called, and
+/// Bytes that are no whole record when the peer ends its side are not shown: [`MessageHandler::framing_failed`] is called, and
 /// the log has a warning. What else holds is said of [`Framed`].
 ///
 /// ```
-/// use switchboard::framing::{Fixed, FramingError};
-/// use switchboard::{Context, Handler, Origin, Sim};
+/// use switchboard::framing::{Fixed, FramingError, MessageHandler};
+/// use switchboard::{Context, Origin, Sim};
 ///
 /// /// Adds up what it is sent: numbers of four bytes, in network byte order.
 /// struct Sum;
 ///
-/// impl Handler for Sum {
+/// impl MessageHandler for Sum {
 ///     type Session = u64;
 ///
 ///     fn open(&mut self, _: &Origin, _: &mut Context<'_>) -> u64 {
 ///         0
 ///     }
 ///
-///     fn data<'a>(&mut self, sum: &mut u64, record: &'a mut [u8], _: &mut Context<'a>) -> usize {
+///     fn message<'a>(&mut self, sum: &mut u64, record: &'a mut [u8], _: &mut Context<'a>) {
 ///         let number = u32::from_be_bytes(record.try_into().expect("a record is four bytes"));
 ///         *sum += u64::from(number);
-///         record.len()
 ///     }
 ///
 ///     fn framing_failed(&mut self, _: &mut u64, _: &FramingError, cx: &mut Context<'_>) {
@@ -55,7 +54,7 @@ use crate::handler::Handler;
 /// ```
 pub type Fixed<H> = Framed<FixedFramer, H>;
 
-impl<H: Handler> Fixed<H> {
+impl<H: MessageHandler> Fixed<H> {
     /// Records of exactly `size` bytes. [`Limits::inbox`](crate::Limits::inbox) must not be smaller than that.
     ///
     /// # Panics

@@ -4,19 +4,16 @@
 //! only here is what a wrapper passes on to the handler within. Keeps no bytes: what is unread stays in the
 //! connection's inbox.
 
-use std::io;
-
+use super::MessageHandler;
 use super::framer::{Frame, Framer};
 use crate::connection::closed::Closed;
 use crate::connection::framing_error::FramingError;
-use crate::connection::origin::{Origin, Source};
-use crate::connection::timer_id::TimerId;
+use crate::connection::origin::Origin;
 use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::net::Address;
-use crate::workers::Done;
+use crate::handler::events::events;
 
-/// A handler behind a framing: each call of its [`Handler::data`] is one message.
+/// A handler behind a framing: each call of its [`MessageHandler::message`] is one message.
 ///
 /// What holds for every framing:
 ///
@@ -24,12 +21,12 @@ use crate::workers::Done;
 /// - A message that is not whole yet waits in the connection's inbox, so [`Limits::inbox`](crate::Limits::inbox) must
 ///   not be smaller than the longest message with what is around it. Where it is, a long message may end its connection
 ///   ([`Closed::InboxFull`](crate::Closed::InboxFull)).
-/// - A message that is too long is discarded as it comes and takes no memory. [`Handler::too_long`] is called once for
+/// - A message that is too long is discarded as it comes and takes no memory. [`MessageHandler::too_long`] is called once for
 ///   it, and what follows it is understood again.
-/// - Where the input is malformed or ends within a message, [`Handler::framing_failed`] is called, and the log has a
+/// - Where the input is malformed or ends within a message, [`MessageHandler::framing_failed`] is called, and the log has a
 ///   warning with the peer and the figures (one each 10 s of a kind): what was cut off is lost data, whatever the handler
 ///   does about it. An incomplete message is never shown. After malformed input the session is closed; after the end of input,
-///   [`Handler::eof`] follows as always.
+///   [`MessageHandler::eof`] follows as always.
 /// - Messages wait while output to their sender is over the high mark, or a job of its session is under way
 ///   ([`Context::may_continue`]).
 /// - Datagrams are messages already, and what is typed at the console is a line: both reach the handler as they are.
@@ -47,7 +44,7 @@ pub struct FramedSession<S, P> {
     state: P,
 }
 
-impl<F: Framer, H: Handler> Framed<F, H> {
+impl<F: Framer, H: MessageHandler> Framed<F, H> {
     /// A handler behind a framing of one's own. The framings here have a `new`.
     pub fn with_framer(inner: H, framer: F) -> Self {
         Framed { inner, framer }
@@ -66,9 +63,7 @@ impl<F: Framer, H: Handler> Framed<F, H> {
         cx: &mut Context<'a>,
     ) {
         match self.framer.last(rest) {
-            Some(body) => {
-                self.inner.data(&mut session.inner, &mut rest[body], cx);
-            }
+            Some(body) => self.inner.message(&mut session.inner, &mut rest[body], cx),
             None => self.fail(session, FramingError::Truncated { received: rest.len(), needed }, cx),
         }
     }
@@ -79,8 +74,7 @@ impl<F: Framer, H: Handler> Framed<F, H> {
     }
 }
 
-/// Passes on everything but `too_long` and `framing_failed`: only a framer calls those, and that is this one.
-impl<F: Framer, H: Handler> Handler for Framed<F, H> {
+impl<F: Framer, H: MessageHandler> Handler for Framed<F, H> {
     type Session = FramedSession<H::Session, F::State>;
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session {
@@ -96,7 +90,7 @@ impl<F: Framer, H: Handler> Handler for Framed<F, H> {
                 Frame::Message { body, used } => {
                     let (frame, after) = rest.split_at_mut(used);
                     rest = after;
-                    self.inner.data(&mut session.inner, &mut frame[body], cx);
+                    self.inner.message(&mut session.inner, &mut frame[body], cx);
                 }
                 Frame::TooLong { limit, used } => {
                     rest = &mut rest[used..];
@@ -119,47 +113,11 @@ impl<F: Framer, H: Handler> Handler for Framed<F, H> {
         total - rest.len()
     }
 
-    fn eof(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
-        self.inner.eof(&mut session.inner, cx);
-    }
-
-    fn drained(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
-        self.inner.drained(&mut session.inner, cx);
-    }
-
-    fn timer(&mut self, session: &mut Self::Session, timer: TimerId, cx: &mut Context<'_>) {
-        self.inner.timer(&mut session.inner, timer, cx);
-    }
-
-    fn done(&mut self, session: &mut Self::Session, done: Done, cx: &mut Context<'_>) {
-        self.inner.done(&mut session.inner, done, cx);
-    }
-
     fn closed(&mut self, session: Self::Session, why: &Closed, cx: &mut Context<'_>) {
         self.inner.closed(session.inner, why, cx);
     }
 
-    fn datagram<'a>(&mut self, source: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
-        self.inner.datagram(source, input, cx);
-    }
-
-    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
-        self.inner.console(line, cx);
-    }
-
-    fn console_end(&mut self, cx: &mut Context<'_>) {
-        self.inner.console_end(cx);
-    }
-
-    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
-        self.inner.service_timer(timer, cx);
-    }
-
-    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
-        self.inner.service_done(done, cx);
-    }
-
-    fn connect_failed(&mut self, to: &Address, error: &io::Error, cx: &mut Context<'_>) {
-        self.inner.connect_failed(to, error, cx);
-    }
+    events! { connection => forward(self, session, cx) to self.inner, &mut session.inner }
+    events! { service => forward(self, cx) to self.inner }
+    events! { console => forward(self, cx) to self.inner }
 }

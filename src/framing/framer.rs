@@ -12,17 +12,16 @@ use crate::connection::framing_error::FramingError;
 /// of the inbox:
 ///
 /// ```
-/// use switchboard::framing::{Frame, Framed, Framer};
+/// use switchboard::framing::{Frame, Framed, Framer, MessageHandler};
 /// use switchboard::sim::assert_chunking_law;
 /// use switchboard::Sim;
-/// # use switchboard::{Context, Handler, Origin};
+/// # use switchboard::{Context, Origin};
 /// # struct Show;
-/// # impl Handler for Show {
+/// # impl MessageHandler for Show {
 /// #     type Session = ();
 /// #     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
-/// #     fn data<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+/// #     fn message<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) {
 /// #         cx.reply(&[b"<", &*message, b">"].concat());
-/// #         message.len()
 /// #     }
 /// # }
 ///

@@ -5,41 +5,40 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use super::MessageHandler;
 use super::framed::Framed;
 use super::framer::{Frame, Framer};
-use crate::handler::Handler;
 
-/// Shows the handler within one message at a call of [`Handler::data`], without the length that goes before it.
+/// Shows the handler within one message at a call of [`MessageHandler::message`], without the length that goes before it.
 ///
 /// The length counts the bytes that follow it, not itself. A message of no bytes is a message. Replies are framed with
 /// [`LengthPrefix::write`].
 ///
 /// A message longer than the limit is discarded as it comes, whatever length was announced, and the next one is
-/// understood again; [`Handler::too_long`] is called once for it, when its length has come. By default that answers
+/// understood again; [`MessageHandler::too_long`] is called once for it, when its length has come. By default that answers
 /// with a line of text, which no peer of such a protocol can read: override it, with a message of the protocol or with
 /// [`Context::close`](crate::Context::close).
 ///
-/// A message that the peer's end cuts off is not shown: [`Handler::framing_failed`] is called, and the log has a
+/// A message that the peer's end cuts off is not shown: [`MessageHandler::framing_failed`] is called, and the log has a
 /// warning. What else holds is said of [`Framed`].
 ///
 /// ```
-/// use switchboard::framing::{LengthPrefix, LengthPrefixed};
-/// use switchboard::{Context, Handler, Origin, Sim};
+/// use switchboard::framing::{LengthPrefix, LengthPrefixed, MessageHandler};
+/// use switchboard::{Context, Origin, Sim};
 ///
 /// const PREFIX: LengthPrefix = LengthPrefix::U16;
 ///
 /// /// Sends messages back reversed.
 /// struct Reverse;
 ///
-/// impl Handler for Reverse {
+/// impl MessageHandler for Reverse {
 ///     type Session = ();
 ///
 ///     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
 ///
-///     fn data<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+///     fn message<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) {
 ///         message.reverse();
 ///         PREFIX.write(cx, message).expect("what came in this framing fits into it");
-///         message.len()
 ///     }
 ///
 ///     fn too_long(&mut self, (): &mut (), _: usize, cx: &mut Context<'_>) {
@@ -54,7 +53,7 @@ use crate::handler::Handler;
 /// ```
 pub type LengthPrefixed<H> = Framed<LengthFramer, H>;
 
-impl<H: Handler> LengthPrefixed<H> {
+impl<H: MessageHandler> LengthPrefixed<H> {
     /// Messages of at most `max_message` bytes, the prefix not counted. A limit that is over what the prefix can say
     /// limits nothing more. [`Limits::inbox`](crate::Limits::inbox) must not be smaller than the limit and the prefix
     /// together.

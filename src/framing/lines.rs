@@ -7,28 +7,27 @@ use std::ops::Range;
 
 use memchr::memchr;
 
+use super::MessageHandler;
 use super::framed::Framed;
 use super::framer::{Frame, Framer};
-use crate::handler::Handler;
 
-/// Shows the handler within one line at a call of [`Handler::data`], without its LF or CRLF.
+/// Shows the handler within one line at a call of [`MessageHandler::message`], without its LF or CRLF.
 ///
 /// A last line without an end is a line when the peer ends its side, so no input is malformed or cut off. A line longer
-/// than the limit is discarded up to its end; [`Handler::too_long`] is called once for it. What else holds is said of
+/// than the limit is discarded up to its end; [`MessageHandler::too_long`] is called once for it. What else holds is said of
 /// [`Framed`].
 ///
 /// ```
-/// use switchboard::framing::Lines;
-/// use switchboard::{Context, Handler, Origin, Sim};
+/// use switchboard::framing::{Lines, MessageHandler};
+/// use switchboard::{Context, Origin, Sim};
 ///
 /// struct Length;
 ///
-/// impl Handler for Length {
+/// impl MessageHandler for Length {
 ///     type Session = ();
 ///     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
-///     fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+///     fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
 ///         cx.reply(format!("{}\n", line.len()).as_bytes());
-///         line.len()
 ///     }
 /// }
 ///
@@ -40,7 +39,7 @@ use crate::handler::Handler;
 /// ```
 pub type Lines<H> = Framed<LineFramer, H>;
 
-impl<H: Handler> Lines<H> {
+impl<H: MessageHandler> Lines<H> {
     /// Lines of at most `max_line` bytes, their ends not counted. [`Limits::inbox`](crate::Limits::inbox) must not be
     /// smaller than that and two bytes: CR and LF.
     pub fn new(inner: H, max_line: usize) -> Self {

@@ -6,40 +6,39 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use super::MessageHandler;
 use super::framed::Framed;
 use super::framer::{Frame, Framer};
 use crate::connection::framing_error::FramingError;
-use crate::handler::Handler;
 
-/// Shows the handler within one netstring at a call of [`Handler::data`]: what is between its colon and its comma.
+/// Shows the handler within one netstring at a call of [`MessageHandler::message`]: what is between its colon and its comma.
 ///
 /// `0:,` is a message of no bytes. Replies are framed with [`write_netstring`].
 ///
 /// A netstring longer than the limit is discarded as it comes, and the next one is understood again;
-/// [`Handler::too_long`] is called once for it, when its length has come. By default that answers with a line of text,
+/// [`MessageHandler::too_long`] is called once for it, when its length has come. By default that answers with a line of text,
 /// which is no netstring: override it.
 ///
 /// Where something else than a netstring comes (no digit, a leading zero, a tenth digit, another byte than the comma),
-/// the rest cannot be understood: [`Handler::framing_failed`] is called, which by default says in a line what is wrong
+/// the rest cannot be understood: [`MessageHandler::framing_failed`] is called, which by default says in a line what is wrong
 /// and where, and the session is closed. It is also called for a netstring that the peer's end cuts off. Either is a
 /// warning in the log. What else holds is said of [`Framed`].
 ///
 /// ```
-/// use switchboard::framing::{Netstrings, write_netstring};
-/// use switchboard::{Context, Ending, Handler, Origin, Sim};
+/// use switchboard::framing::{MessageHandler, Netstrings, write_netstring};
+/// use switchboard::{Context, Ending, Origin, Sim};
 ///
 /// /// Answers questions.
 /// struct Oracle;
 ///
-/// impl Handler for Oracle {
+/// impl MessageHandler for Oracle {
 ///     type Session = ();
 ///
 ///     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
 ///
-///     fn data<'a>(&mut self, (): &mut (), question: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+///     fn message<'a>(&mut self, (): &mut (), question: &'a mut [u8], cx: &mut Context<'a>) {
 ///         let answer: &[u8] = if question.ends_with(b"?") { b"yes" } else { b"no" };
 ///         write_netstring(cx, answer).expect("a short answer");
-///         question.len()
 ///     }
 ///
 ///     fn too_long(&mut self, (): &mut (), limit: usize, cx: &mut Context<'_>) {
@@ -58,7 +57,7 @@ use crate::handler::Handler;
 /// ```
 pub type Netstrings<H> = Framed<NetstringFramer, H>;
 
-impl<H: Handler> Netstrings<H> {
+impl<H: MessageHandler> Netstrings<H> {
     /// Netstrings of at most `max_message` bytes, what is around them not counted. A limit over 999,999,999 limits
     /// nothing more. [`Limits::inbox`](crate::Limits::inbox) must not be smaller than the limit and 11 bytes: nine
     /// digits, colon and comma.
@@ -247,12 +246,10 @@ mod tests {
     #[test]
     fn by_default_the_peer_is_told_in_a_line() {
         struct Silent;
-        impl Handler for Silent {
+        impl MessageHandler for Silent {
             type Session = ();
             fn open(&mut self, _: &crate::Origin, _: &mut crate::Context<'_>) {}
-            fn data<'a>(&mut self, (): &mut (), _: &'a mut [u8], _: &mut crate::Context<'a>) -> usize {
-                0
-            }
+            fn message<'a>(&mut self, (): &mut (), _: &'a mut [u8], _: &mut crate::Context<'a>) {}
         }
         let told = shown(Netstrings::new(Silent, 12), b"5:hello,GET / HTTP/1.1\r\n");
         assert_eq!(told, "malformed input: expected a digit at offset 8, found 'G'\n");

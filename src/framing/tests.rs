@@ -23,14 +23,13 @@ use crate::workers::{Done, Workers};
 /// Pretends to use nothing.
 pub(super) struct Show;
 
-impl Handler for Show {
+impl MessageHandler for Show {
     type Session = ();
 
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
 
-    fn data<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) {
         cx.reply(format!("<{}>", message.escape_ascii()).as_bytes());
-        0
     }
 
     fn too_long(&mut self, (): &mut (), limit: usize, cx: &mut Context<'_>) {
@@ -83,15 +82,14 @@ pub(super) fn pending<M: AsRef<[u8]>>(messages: &[M], limit: usize) -> (Vec<u8>,
 /// Replies what it is shown, and ends the session at a `#`. Has nothing to say of errors.
 struct Quits;
 
-impl Handler for Quits {
+impl MessageHandler for Quits {
     type Session = ();
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
-    fn data<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) {
         cx.reply(message);
         if message.contains(&b'#') {
             cx.close();
         }
-        message.len()
     }
     fn framing_failed(&mut self, (): &mut (), _: &FramingError, _: &mut Context<'_>) {}
 }
@@ -151,18 +149,17 @@ impl Notes {
     }
 }
 
-impl Handler for Notes {
+impl MessageHandler for Notes {
     type Session = char;
 
     fn open(&mut self, _: &Origin, cx: &mut Context<'_>) -> char {
         cx.set_timer(Duration::from_secs(1));
         's'
     }
-    fn data<'a>(&mut self, session: &mut char, message: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, session: &mut char, message: &'a mut [u8], cx: &mut Context<'a>) {
         self.calls.push(format!("{session} data {}", message.len()));
         cx.reply(&vec![b'x'; 1000 * message.len()]);
         self.offload("work", cx);
-        0
     }
     fn too_long(&mut self, session: &mut char, limit: usize, _: &mut Context<'_>) {
         self.calls.push(format!("{session} too long {limit}"));

@@ -6,17 +6,13 @@
 
 use std::any::Any;
 use std::fmt;
-use std::io;
 
 use crate::connection::closed::Closed;
-use crate::connection::framing_error::FramingError;
-use crate::connection::origin::{Origin, Source};
-use crate::connection::timer_id::TimerId;
+use crate::connection::origin::Origin;
 use crate::handler::Handler;
 use crate::handler::commands as command;
 use crate::handler::context::Context;
-use crate::net::Address;
-use crate::workers::Done;
+use crate::handler::events::events;
 
 /// Hosts several handlers in one [`Reactor`](crate::Reactor).
 ///
@@ -45,7 +41,7 @@ use crate::workers::Done;
 /// ```
 #[derive(Default)]
 pub struct Services {
-    hosted: Vec<(Box<str>, Box<dyn DynHandler>)>,
+    hosted: Vec<(Box<str>, Box<DynHandler>)>,
 }
 
 /// What [`Services`] keeps for a connection: whose it is, and the session that its handler made.
@@ -67,11 +63,11 @@ impl Services {
     /// When there are more than 65,536.
     pub fn add<H: Handler + 'static>(&mut self, name: &str, handler: H) {
         assert!(u16::try_from(self.hosted.len()).is_ok(), "no more than 65,536 services");
-        self.hosted.push((name.into(), Box::new(handler)));
+        self.hosted.push((name.into(), Box::new(Erased(handler))));
     }
 
     /// The handler of a service. A number beyond the last handler's is a service that nobody was added for.
-    fn get(&mut self, service: u16) -> &mut dyn DynHandler {
+    fn get(&mut self, service: u16) -> &mut DynHandler {
         &mut *self.hosted[usize::from(service)].1
     }
 
@@ -93,39 +89,14 @@ impl Handler for Services {
     }
 
     fn data<'a>(&mut self, session: &mut ServiceSession, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        self.get(session.service).data(&mut *session.inner, input, cx)
+        self.get(session.service).data(&mut session.inner, input, cx)
     }
 
-    fn too_long(&mut self, session: &mut ServiceSession, limit: usize, cx: &mut Context<'_>) {
-        self.get(session.service).too_long(&mut *session.inner, limit, cx);
-    }
-
-    fn framing_failed(&mut self, session: &mut ServiceSession, error: &FramingError, cx: &mut Context<'_>) {
-        self.get(session.service).framing_failed(&mut *session.inner, error, cx);
-    }
-
-    fn eof(&mut self, session: &mut ServiceSession, cx: &mut Context<'_>) {
-        self.get(session.service).eof(&mut *session.inner, cx);
-    }
-
-    fn drained(&mut self, session: &mut ServiceSession, cx: &mut Context<'_>) {
-        self.get(session.service).drained(&mut *session.inner, cx);
-    }
-
-    fn timer(&mut self, session: &mut ServiceSession, timer: TimerId, cx: &mut Context<'_>) {
-        self.get(session.service).timer(&mut *session.inner, timer, cx);
-    }
-
-    fn done(&mut self, session: &mut ServiceSession, done: Done, cx: &mut Context<'_>) {
-        self.get(session.service).done(&mut *session.inner, done, cx);
-    }
+    events! { connection => forward(self, session, cx) to self.get(session.service), &mut session.inner }
+    events! { service => forward(self, cx) to self.get(cx.service()) }
 
     fn closed(&mut self, session: ServiceSession, why: &Closed, cx: &mut Context<'_>) {
         self.get(session.service).closed(session.inner, why, cx);
-    }
-
-    fn datagram<'a>(&mut self, source: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
-        self.get(cx.service()).datagram(source, input, cx);
     }
 
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
@@ -148,99 +119,42 @@ impl Handler for Services {
         }
     }
 
-    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
-        self.get(cx.service()).service_timer(timer, cx);
-    }
-
-    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
-        self.get(cx.service()).service_done(done, cx);
-    }
-
-    fn connect_failed(&mut self, to: &Address, error: &io::Error, cx: &mut Context<'_>) {
-        self.get(cx.service()).connect_failed(to, error, cx);
+    /// Reaches every handler, so that the reactor stops if one of them stops at the end of input.
+    fn console_end(&mut self, cx: &mut Context<'_>) {
+        for service in 0..self.hosted.len() as u16 {
+            cx.act_for(service);
+            self.get(service).console_end(cx);
+        }
     }
 }
 
-/// [`Handler`] for a table of handlers: the session's type is known inside only.
-trait DynHandler {
-    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Box<dyn Any>;
-    fn data<'a>(&mut self, session: &mut dyn Any, input: &'a mut [u8], cx: &mut Context<'a>) -> usize;
-    fn too_long(&mut self, session: &mut dyn Any, limit: usize, cx: &mut Context<'_>);
-    fn framing_failed(&mut self, session: &mut dyn Any, error: &FramingError, cx: &mut Context<'_>);
-    fn eof(&mut self, session: &mut dyn Any, cx: &mut Context<'_>);
-    fn drained(&mut self, session: &mut dyn Any, cx: &mut Context<'_>);
-    fn timer(&mut self, session: &mut dyn Any, timer: TimerId, cx: &mut Context<'_>);
-    fn done(&mut self, session: &mut dyn Any, done: Done, cx: &mut Context<'_>);
-    fn closed(&mut self, session: Box<dyn Any>, why: &Closed, cx: &mut Context<'_>);
-    fn datagram<'a>(&mut self, source: &Source, input: &'a mut [u8], cx: &mut Context<'a>);
-    fn console(&mut self, line: &[u8], cx: &mut Context<'_>);
-    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>);
-    fn service_done(&mut self, done: Done, cx: &mut Context<'_>);
-    fn connect_failed(&mut self, to: &Address, error: &io::Error, cx: &mut Context<'_>);
-}
+/// A handler whose sessions are boxed, so that handlers with different sessions fit into one list.
+struct Erased<H>(H);
 
-/// The session as its handler made it. Each connection is handed to the handler of its own service only, so it is that type.
-fn of<H: Handler + 'static>(session: &mut dyn Any) -> &mut H::Session {
-    session.downcast_mut().expect("a session is handed to the handler that made it")
-}
+/// A handler with boxed sessions.
+type DynHandler = dyn Handler<Session = Box<dyn Any>>;
 
-impl<H: Handler + 'static> DynHandler for H {
+/// The invariant of [`Services`]: a session is passed only to the handler that made it.
+const OWN_SESSION: &str = "a session is passed to the handler that made it";
+
+impl<H: Handler<Session: 'static>> Handler for Erased<H> {
+    type Session = Box<dyn Any>;
+
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Box<dyn Any> {
-        Box::new(Handler::open(self, origin, cx))
+        Box::new(self.0.open(origin, cx))
     }
 
-    fn data<'a>(&mut self, session: &mut dyn Any, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        Handler::data(self, of::<H>(session), input, cx)
-    }
-
-    fn too_long(&mut self, session: &mut dyn Any, limit: usize, cx: &mut Context<'_>) {
-        Handler::too_long(self, of::<H>(session), limit, cx);
-    }
-
-    fn framing_failed(&mut self, session: &mut dyn Any, error: &FramingError, cx: &mut Context<'_>) {
-        Handler::framing_failed(self, of::<H>(session), error, cx);
-    }
-
-    fn eof(&mut self, session: &mut dyn Any, cx: &mut Context<'_>) {
-        Handler::eof(self, of::<H>(session), cx);
-    }
-
-    fn drained(&mut self, session: &mut dyn Any, cx: &mut Context<'_>) {
-        Handler::drained(self, of::<H>(session), cx);
-    }
-
-    fn timer(&mut self, session: &mut dyn Any, timer: TimerId, cx: &mut Context<'_>) {
-        Handler::timer(self, of::<H>(session), timer, cx);
-    }
-
-    fn done(&mut self, session: &mut dyn Any, done: Done, cx: &mut Context<'_>) {
-        Handler::done(self, of::<H>(session), done, cx);
+    fn data<'a>(&mut self, session: &mut Box<dyn Any>, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        self.0.data(session.downcast_mut().expect(OWN_SESSION), input, cx)
     }
 
     fn closed(&mut self, session: Box<dyn Any>, why: &Closed, cx: &mut Context<'_>) {
-        let session = session.downcast::<H::Session>().expect("a session is handed to the handler that made it");
-        Handler::closed(self, *session, why, cx);
+        self.0.closed(*session.downcast().expect(OWN_SESSION), why, cx);
     }
 
-    fn datagram<'a>(&mut self, source: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
-        Handler::datagram(self, source, input, cx);
-    }
-
-    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
-        Handler::console(self, line, cx);
-    }
-
-    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
-        Handler::service_timer(self, timer, cx);
-    }
-
-    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
-        Handler::service_done(self, done, cx);
-    }
-
-    fn connect_failed(&mut self, to: &Address, error: &io::Error, cx: &mut Context<'_>) {
-        Handler::connect_failed(self, to, error, cx);
-    }
+    events! { connection => forward(self, session, cx) to self.0, session.downcast_mut().expect(OWN_SESSION) }
+    events! { service => forward(self, cx) to self.0 }
+    events! { console => forward(self, cx) to self.0 }
 }
 
 impl fmt::Debug for Services {

@@ -40,12 +40,13 @@ struct Transcript {
 /// same output, however it is split on its way, and however slowly the answers are read. `make` makes a fresh handler.
 ///
 /// ```
-/// use switchboard::framing::Lines;
-/// use switchboard::servers::Echo;
+/// use switchboard::servers::{Echo, EchoLines};
 /// use switchboard::sim::assert_chunking_law;
 ///
 /// assert_chunking_law(Echo::bytes, b"any bytes");
-/// assert_chunking_law(|| Lines::new(Echo::bytes(), 10), b"one\ntwo\r\na line that is too long\nend");
+///
+/// let options = EchoLines { prefix: b"> ".to_vec(), quit_on: None, max_line: 10 };
+/// assert_chunking_law(|| Echo::lines(options.clone()), b"one\ntwo\r\na line that is too long\nend");
 /// ```
 ///
 /// # Panics

@@ -4,9 +4,9 @@ use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use switchboard::framing::Lines;
+use switchboard::framing::{Lines, MessageHandler};
 use switchboard::net::{SocketOptions, bind};
-use switchboard::{Context, Done, Handler, Limits, Origin, Reactor, Workers};
+use switchboard::{Context, Done, Limits, Origin, Reactor, Workers};
 
 use super::Running;
 
@@ -19,19 +19,18 @@ impl Shout {
     }
 }
 
-impl Handler for Shout {
+impl MessageHandler for Shout {
     type Session = ();
 
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
 
-    fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
         let line = line.to_vec();
         let work = move |(): &mut ()| {
             assert!(line != b"panic", "asked to");
             Ok(line.to_ascii_uppercase())
         };
         cx.offload(&self.0, work).expect("fewer clients than the queue holds");
-        0
     }
 
     fn done(&mut self, (): &mut (), done: Done, cx: &mut Context<'_>) {

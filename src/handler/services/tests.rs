@@ -1,8 +1,10 @@
 use super::*;
+use crate::connection::origin::Source;
+use crate::connection::timer_id::TimerId;
 use crate::servers::{Chat, ChatOptions, Echo, Uppercase};
 use crate::sim::{Sim, assert_chunking_law};
 use crate::state::limits::Limits;
-use crate::workers::Workers;
+use crate::workers::{Done, Workers};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -48,6 +50,11 @@ impl Handler for Named {
 
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
         self.tell(&format!("heard {:?}", String::from_utf8_lossy(line)), cx);
+        cx.set_timer(Duration::ZERO);
+    }
+
+    fn console_end(&mut self, cx: &mut Context<'_>) {
+        self.tell("heard the end", cx);
         cx.set_timer(Duration::ZERO);
     }
 
@@ -103,6 +110,15 @@ fn the_operator_speaks_to_one_or_to_all() {
     sim.console(b"quit");
     sim.run();
     assert!(sim.is_stopped());
+}
+
+#[test]
+fn the_end_of_the_console_reaches_every_handler() {
+    let mut sim = two(Limits::default());
+    sim.console_end();
+    sim.run();
+    assert_eq!(sim.stderr(), "ann heard the end\nbob heard the end\nann alarm\nbob alarm\n");
+    assert!(!sim.is_stopped(), "neither of the two handlers stops at the end");
 }
 
 #[test]

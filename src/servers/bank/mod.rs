@@ -22,8 +22,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use rusqlite::Connection;
 
 use crate::connection::origin::{Origin, Peer};
-use crate::framing::Lines;
-use crate::handler::Handler;
+use crate::framing::{Lines, MessageHandler};
 use crate::handler::commands as operator;
 use crate::handler::context::Context;
 use crate::state::throttle::Throttle;
@@ -136,20 +135,19 @@ impl Bank {
     }
 }
 
-impl Handler for Bank {
+impl MessageHandler for Bank {
     type Session = BankSession;
 
     fn open(&mut self, origin: &Origin, _: &mut Context<'_>) -> BankSession {
         BankSession { peer: origin.peer, account: None, step: Step::Nothing }
     }
 
-    fn data<'a>(&mut self, session: &mut BankSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, session: &mut BankSession, line: &'a mut [u8], cx: &mut Context<'a>) {
         if session.account.is_some() || !refuse_http(line, texts::NO_HTTP, cx) {
             self.obey(session, Command::parse(line), cx);
         }
         // A PIN may have stood in it, and the buffer is kept.
         line.fill(0);
-        line.len()
     }
 
     fn too_long(&mut self, _: &mut BankSession, limit: usize, cx: &mut Context<'_>) {

@@ -31,8 +31,7 @@ use crate::connection::feed::FeedId;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
-use crate::framing::Lines;
-use crate::handler::Handler;
+use crate::framing::{Lines, MessageHandler};
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
 use crate::state::rate::{Bucket, Rate};
@@ -125,7 +124,7 @@ impl Chat {
     }
 }
 
-impl Handler for Chat {
+impl MessageHandler for Chat {
     type Session = ChatSession;
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> ChatSession {
@@ -134,7 +133,7 @@ impl Handler for Chat {
         ChatSession { token: origin.token, nick: None, handshake_timer, bucket: Bucket::default() }
     }
 
-    fn data<'a>(&mut self, session: &mut ChatSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, session: &mut ChatSession, line: &'a mut [u8], cx: &mut Context<'a>) {
         match &session.nick {
             None => self.enter(session, line, cx),
             Some(nick) => match Command::parse(&sanitize(line)) {
@@ -151,7 +150,6 @@ impl Handler for Chat {
             },
         }
         self.slow_down(session, cx);
-        line.len()
     }
 
     fn too_long(&mut self, session: &mut ChatSession, limit: usize, cx: &mut Context<'_>) {

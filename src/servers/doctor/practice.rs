@@ -15,8 +15,7 @@ use std::sync::Arc;
 use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
-use crate::framing::Lines;
-use crate::handler::Handler;
+use crate::framing::{Lines, MessageHandler};
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
 use crate::servers::text::{fold, refuse_http, reply};
@@ -91,7 +90,7 @@ impl Practice {
     }
 }
 
-impl Handler for Practice {
+impl MessageHandler for Practice {
     type Session = PracticeSession;
 
     fn open(&mut self, _: &Origin, cx: &mut Context<'_>) -> PracticeSession {
@@ -99,13 +98,12 @@ impl Handler for Practice {
         PracticeSession { stage: Stage::Asked }
     }
 
-    fn data<'a>(&mut self, session: &mut PracticeSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, session: &mut PracticeSession, line: &'a mut [u8], cx: &mut Context<'a>) {
         match &session.stage {
             Stage::Asked => self.receive(session, line, cx),
             Stage::Here(key) => self.listen(key, line, cx),
             Stage::Sought(_) => debug_assert!(false, "no input is shown while a job is under way"),
         }
-        line.len()
     }
 
     fn too_long(&mut self, session: &mut PracticeSession, limit: usize, cx: &mut Context<'_>) {

@@ -7,7 +7,7 @@ mod args;
 pub use args::EchoServer;
 
 use crate::connection::origin::{Origin, Source};
-use crate::framing::Lines;
+use crate::framing::{Lines, MessageHandler};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 
@@ -65,12 +65,12 @@ impl EchoLines {
     }
 }
 
-impl Handler for EchoLines {
+impl MessageHandler for EchoLines {
     type Session = ();
 
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
 
-    fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
         if self.is_quit(line) {
             cx.close();
         } else {
@@ -78,7 +78,6 @@ impl Handler for EchoLines {
             cx.reply_input(line);
             cx.reply(b"\n");
         }
-        line.len()
     }
 
     /// A datagram is a message of its own, with or without a line end, and is answered in kind.

@@ -10,7 +10,7 @@ mod args;
 pub use args::GreetingServer;
 
 use crate::connection::origin::{Origin, Peer};
-use crate::framing::Lines;
+use crate::framing::{Lines, MessageHandler};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
@@ -70,7 +70,7 @@ pub struct LateGreeting {
     greeting: Greeting,
 }
 
-impl Handler for LateGreeting {
+impl MessageHandler for LateGreeting {
     /// Who it is, for the log.
     type Session = Peer;
 
@@ -78,10 +78,9 @@ impl Handler for LateGreeting {
         origin.peer
     }
 
-    fn data<'a>(&mut self, peer: &mut Peer, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, peer: &mut Peer, line: &'a mut [u8], cx: &mut Context<'a>) {
         log::info!("{peer} says: {}", sanitize(line));
         self.greeting.greet(cx);
-        line.len()
     }
 
     fn eof(&mut self, _: &mut Peer, cx: &mut Context<'_>) {

@@ -16,8 +16,7 @@ mod table;
 mod texts;
 
 use crate::connection::origin::Origin;
-use crate::framing::Lines;
-use crate::handler::Handler;
+use crate::framing::{Lines, MessageHandler};
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
 use crate::state::throttle::Throttles;
@@ -98,14 +97,14 @@ impl Phonebook {
     }
 }
 
-impl Handler for Phonebook {
+impl MessageHandler for Phonebook {
     type Session = PhonebookSession;
 
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) -> PhonebookSession {
         PhonebookSession { listing: None }
     }
 
-    fn data<'a>(&mut self, session: &mut PhonebookSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, session: &mut PhonebookSession, line: &'a mut [u8], cx: &mut Context<'a>) {
         if refuse_http(line, texts::NO_HTTP, cx) {
             // The connection is closed.
         } else if let Ok(line) = std::str::from_utf8(line) {
@@ -116,7 +115,6 @@ impl Handler for Phonebook {
         } else {
             reply(texts::NOT_UTF8, &[], cx);
         }
-        line.len()
     }
 
     fn too_long(&mut self, _: &mut PhonebookSession, limit: usize, cx: &mut Context<'_>) {

@@ -17,8 +17,7 @@ use slotmap::SecondaryMap;
 use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
 use crate::connection::token::Token;
-use crate::framing::Lines;
-use crate::handler::Handler;
+use crate::framing::{Lines, MessageHandler};
 use crate::handler::context::Context;
 use crate::servers::text::refuse_http;
 
@@ -79,17 +78,17 @@ const NOT_AN_INTEGER: &str = "That is not an integer: send digits, as 42 or -7.\
 const ALREADY_SENT: &str = "You have sent your number already.\n";
 const NO_HTTP: &str = "This is a sum server and does not speak HTTP.\n";
 
-impl Handler for Sum {
+impl MessageHandler for Sum {
     type Session = Token;
 
     fn open(&mut self, origin: &Origin, _: &mut Context<'_>) -> Token {
         origin.token
     }
 
-    fn data<'a>(&mut self, client: &mut Token, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, client: &mut Token, line: &'a mut [u8], cx: &mut Context<'a>) {
         if self.numbers.contains_key(*client) {
             cx.reply(ALREADY_SENT.as_bytes());
-            return line.len();
+            return;
         }
         match number::parse(line) {
             Ok(number) => self.add(*client, number, cx),
@@ -102,7 +101,6 @@ impl Handler for Sum {
                 cx.reply(format!("Your integer has over {MOST_DIGITS} digits: send a shorter one.\n").as_bytes());
             }
         }
-        line.len()
     }
 
     fn too_long(&mut self, _: &mut Token, limit: usize, cx: &mut Context<'_>) {

@@ -17,8 +17,7 @@ use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
-use crate::framing::Lines;
-use crate::handler::Handler;
+use crate::framing::{Lines, MessageHandler};
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
 use crate::servers::text::refuse_http;
@@ -130,7 +129,7 @@ impl Talk {
     }
 }
 
-impl Handler for Talk {
+impl MessageHandler for Talk {
     type Session = TalkSession;
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> TalkSession {
@@ -145,7 +144,7 @@ impl Handler for Talk {
         TalkSession { ticket, has_spoken: false }
     }
 
-    fn data<'a>(&mut self, session: &mut TalkSession, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, session: &mut TalkSession, line: &'a mut [u8], cx: &mut Context<'a>) {
         let is_first = !std::mem::replace(&mut session.has_spoken, true);
         if is_first && refuse_http(line, NO_HTTP, cx) {
             self.leave(session.ticket, "", cx);
@@ -156,7 +155,6 @@ impl Handler for Talk {
         } else if let Some(guest) = self.guest.as_ref().filter(|guest| guest.ticket == session.ticket) {
             guest.show(line, cx);
         }
-        line.len()
     }
 
     fn too_long(&mut self, _: &mut TalkSession, limit: usize, cx: &mut Context<'_>) {

@@ -1,7 +1,7 @@
 //! Output that a peer's own input caused makes it wait; output that others caused closes it.
 
 use super::*;
-use crate::framing::Lines;
+use crate::framing::{Lines, MessageHandler};
 use crate::servers::Echo;
 
 /// Replies what it got, as much as that is.
@@ -79,12 +79,11 @@ fn own_output_never_closes_however_much_it_is() {
 #[test]
 fn a_handler_that_holds_back_goes_on_without_a_new_edge() {
     struct Wide;
-    impl Handler for Wide {
+    impl MessageHandler for Wide {
         type Session = ();
         fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
-        fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
             cx.reply(&[line[0]; 3000]);
-            line.len()
         }
     }
     let mut sim = Sim::with_limits(Lines::new(Wide, 100), small());

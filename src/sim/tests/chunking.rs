@@ -1,7 +1,7 @@
 //! The chunking law for the framers and the echo handlers, and that the law finds who breaks it.
 
 use super::*;
-use crate::framing::Lines;
+use crate::framing::{Lines, MessageHandler};
 use crate::servers::{Echo, EchoLines};
 use proptest::prelude::*;
 
@@ -40,17 +40,16 @@ fn echo_by_lines_obeys() {
 /// Shows each line with its length, and counts them at the end.
 struct Count;
 
-impl Handler for Count {
+impl MessageHandler for Count {
     type Session = usize;
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) -> usize {
         0
     }
-    fn data<'a>(&mut self, count: &mut usize, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, count: &mut usize, line: &'a mut [u8], cx: &mut Context<'a>) {
         *count += 1;
         cx.reply(format!("{} ", line.len()).as_bytes());
         line.reverse();
         cx.reply_input(line);
-        line.len()
     }
     fn too_long(&mut self, _: &mut usize, limit: usize, cx: &mut Context<'_>) {
         cx.reply(format!("!{limit} ").as_bytes());

@@ -1,7 +1,7 @@
 //! Offloaded work: one job a session, input waits, the end waits, nothing is lost.
 
 use super::*;
-use crate::framing::Lines;
+use crate::framing::{Lines, MessageHandler};
 use crate::sim::assert_chunking_law;
 use crate::workers::{Busy, Done, Workers};
 use std::convert::Infallible;
@@ -29,14 +29,14 @@ impl Slow {
     }
 }
 
-impl Handler for Slow {
+impl MessageHandler for Slow {
     type Session = usize;
 
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) -> usize {
         0
     }
 
-    fn data<'a>(&mut self, more: &mut usize, line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, more: &mut usize, line: &'a mut [u8], cx: &mut Context<'a>) {
         let line = String::from_utf8_lossy(line).into_owned();
         if let Some(text) = line.strip_prefix("aside ") {
             let text = text.to_owned();
@@ -51,7 +51,6 @@ impl Handler for Slow {
             "bye" => cx.close(),
             _ => {}
         }
-        line.len()
     }
 
     fn done(&mut self, more: &mut usize, done: Done, cx: &mut Context<'_>) {

@@ -161,7 +161,7 @@ fn an_empty_datagram_is_answered_by_an_empty_one_and_silence_by_nothing() {
     assert_eq!(Sim::new(Echo::bytes()).datagram(from, b""), Some(Vec::new()));
     assert_eq!(Sim::new(Echo::bytes()).datagram(from, b"x"), Some(b"x".to_vec()));
     let quits = crate::servers::EchoLines { prefix: Vec::new(), quit_on: Some(b"q".to_vec()), max_line: 9 };
-    assert_eq!(Sim::new(quits).datagram(from, b"q\n"), None);
+    assert_eq!(Sim::new(Echo::lines(quits)).datagram(from, b"q\n"), None);
 }
 
 #[test]

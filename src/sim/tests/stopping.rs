@@ -1,7 +1,7 @@
 //! Stopping: what was read is answered, everybody is closed, and it ends in time.
 
 use super::*;
-use crate::framing::Lines;
+use crate::framing::{Lines, MessageHandler};
 use crate::servers::Echo;
 
 fn echo(_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>) {
@@ -200,12 +200,11 @@ fn what_closed_publishes_and_closes_while_stopping_is_harmless() {
 /// Answers each line with as many bytes.
 struct Wide;
 
-impl Handler for Wide {
+impl MessageHandler for Wide {
     type Session = ();
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
-    fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
         cx.reply(&[line[0]; 3000]);
-        line.len()
     }
 }
 

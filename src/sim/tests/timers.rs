@@ -1,6 +1,7 @@
 //! Never early, exact on a virtual clock, and nothing left behind.
 
 use super::*;
+use crate::framing::{Lines, MessageHandler};
 
 #[test]
 fn a_timer_fires_at_its_deadline_and_not_before() {
@@ -238,22 +239,21 @@ fn who_takes_what_is_sent_to_it_is_not_idle() {
 /// Answers each line, then rests for a second.
 struct Slowly;
 
-impl Handler for Slowly {
+impl MessageHandler for Slowly {
     type Session = ();
 
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
 
-    fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
         cx.reply(line);
         cx.pause_input(SECOND);
-        line.len()
     }
 }
 
 #[test]
 fn who_rests_is_not_read_and_loses_nothing() {
     let limits = Limits { idle_timeout: Some(SECOND / 2), ..Limits::default() };
-    let mut sim = Sim::with_limits(crate::framing::Lines::new(Slowly, 10), limits);
+    let mut sim = Sim::with_limits(Lines::new(Slowly, 10), limits);
     let peer = sim.connect();
     sim.send(peer, b"a\nb\n");
     assert_eq!(sim.received(peer), b"a");
@@ -273,7 +273,7 @@ fn who_rests_is_not_read_and_loses_nothing() {
 
 #[test]
 fn a_stop_ends_the_rest_and_what_was_read_is_answered() {
-    let mut sim = Sim::new(crate::framing::Lines::new(Slowly, 10));
+    let mut sim = Sim::new(Lines::new(Slowly, 10));
     let peer = sim.connect();
     sim.send(peer, b"a\nb\nc\n");
     assert_eq!(sim.received(peer), b"a");

@@ -7,9 +7,10 @@ mod plain;
 
 use arbitrary::{Arbitrary, Unstructured};
 use switchboard::framing::{
-    Fixed, Framed, Framer, FramingError, LengthPrefix, LengthPrefixed, Lines, Netstrings, write_netstring,
+    Fixed, Framed, Framer, FramingError, LengthPrefix, LengthPrefixed, Lines, MessageHandler, Netstrings,
+    write_netstring,
 };
-use switchboard::{Closed, Context, Ending, Handler, Limits, Origin, Sim};
+use switchboard::{Closed, Context, Ending, Limits, Origin, Sim};
 
 /// A framing with its limit: the longest message, or the length of all of them.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -180,15 +181,14 @@ struct Notes {
     closed: Option<String>,
 }
 
-impl Handler for Notes {
+impl MessageHandler for Notes {
     type Session = ();
 
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
 
-    fn data<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+    fn message<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) {
         self.told.push(Told::Message(message.to_vec()));
         cx.reply(b"a message");
-        0
     }
 
     fn too_long(&mut self, (): &mut (), limit: usize, cx: &mut Context<'_>) {

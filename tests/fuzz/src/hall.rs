@@ -7,9 +7,9 @@ use std::iter::zip;
 use std::time::{Duration, UNIX_EPOCH};
 
 use arbitrary::{Arbitrary, Unstructured};
-use switchboard::framing::Lines;
+use switchboard::framing::{Lines, MessageHandler};
 use switchboard::sim::Ending;
-use switchboard::{Handler, Sim, SimPeer, sanitize};
+use switchboard::{Sim, SimPeer, sanitize};
 
 use crate::show;
 
@@ -157,7 +157,7 @@ impl<'a> Arbitrary<'a> for Step<'a> {
 }
 
 /// A server, its clients, and what it is to say.
-pub(crate) struct Hall<H: Handler, M> {
+pub(crate) struct Hall<H: MessageHandler, M> {
     sim: Sim<Lines<H>>,
     max_line: usize,
     clients: Vec<Client>,
@@ -182,7 +182,7 @@ impl Client {
     }
 }
 
-impl<H: Handler, M: Model> Hall<H, M> {
+impl<H: MessageHandler, M: Model> Hall<H, M> {
     /// A server with lines of so many bytes, nobody in it yet.
     pub(crate) fn new(server: Lines<H>, max_line: usize, model: M) -> Self {
         Hall { sim: Sim::new(server), max_line, clients: Vec::new(), models: vec![model], watched: Vec::new() }

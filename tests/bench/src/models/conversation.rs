@@ -118,7 +118,7 @@ impl<H: Handler> Host<H> {
 mod tests {
     use std::io::Cursor;
 
-    use switchboard::framing::Lines;
+    use switchboard::framing::{Lines, MessageHandler};
     use switchboard::{Context, Origin};
 
     use super::*;
@@ -155,19 +155,18 @@ mod tests {
     /// Greets, answers lines, ends itself at `bye`, and says so when the client ends first.
     struct Polite;
 
-    impl Handler for Polite {
+    impl MessageHandler for Polite {
         type Session = ();
 
         fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {
             cx.reply(b"hello\n");
         }
 
-        fn data<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
             cx.reply(&[&*line, b"?\n"].concat());
             if line == b"bye" {
                 cx.close();
             }
-            line.len()
         }
 
         fn eof(&mut self, (): &mut (), cx: &mut Context<'_>) {

@@ -1,0 +1,136 @@
+//! The events that [`Handler`] and [`MessageHandler`] have in common, listed once.
+//!
+//! Both traits declare every event from this list, and each wrapper of a handler forwards every event from it, so that a
+//! new event is added here and nowhere else. An entry is a trait method with its default; a semicolon stands before `cx`.
+//!
+//! Deliberately not here: `open`, the input (`data`, `message`), and what only a framing calls.
+//!
+//! [`Handler`]: crate::Handler
+//! [`MessageHandler`]: crate::framing::MessageHandler
+
+/// Applies `declare` or `forward` to one group of events: `connection`, `closing`, `service` or `console`.
+macro_rules! events {
+    // What happens to one connection while its session lasts.
+    (connection => $action:ident $($arguments:tt)*) => {
+        $crate::handler::events::$action! { $($arguments)*;
+            /// The peer has ended its side of the connection, and all of its input was used.
+            ///
+            /// Closes the connection, unless overridden.
+            fn eof(&mut self, session: &mut Self::Session; cx: &mut Context<'_>) {
+                cx.close();
+            }
+
+            /// The queued output has fallen to the low mark, after [`Context::is_writable`](crate::Context::is_writable) was
+            /// false.
+            ///
+            /// A handler that produces output of its own, rather than in answer to input, continues here.
+            fn drained(&mut self, session: &mut Self::Session; cx: &mut Context<'_>) {}
+
+            /// A timer that this session set with [`Context::set_timer`](crate::Context::set_timer) has expired.
+            fn timer(&mut self, session: &mut Self::Session, timer: $crate::connection::timer_id::TimerId; cx: &mut Context<'_>) {}
+
+            /// The job that this session passed to [`Context::offload`](crate::Context::offload) is done.
+            ///
+            /// Input that arrived while the job ran is shown after this call.
+            fn done(&mut self, session: &mut Self::Session, done: $crate::workers::Done; cx: &mut Context<'_>) {}
+        }
+    };
+    // The end of a session.
+    (closing => $action:ident $($arguments:tt)*) => {
+        $crate::handler::events::$action! { $($arguments)*;
+            /// The session has ended. This is the last call for its connection.
+            ///
+            /// Output that was queued before [`Context::close`](crate::Context::close) is still sent. Replies are dropped
+            /// here; the handler may send to other connections and publish to feeds.
+            fn closed(&mut self, session: Self::Session, why: &$crate::connection::closed::Closed; cx: &mut Context<'_>) {}
+        }
+    };
+    // What happens to the service as a whole.
+    (service => $action:ident $($arguments:tt)*) => {
+        $crate::handler::events::$action! { $($arguments)*;
+            /// A datagram has arrived at a `udp:` listener.
+            ///
+            /// All replies of one call are sent back as one datagram. A call that does not reply sends none.
+            fn datagram<'a>(&mut self, source: &$crate::connection::origin::Source, input: &'a mut [u8]; cx: &mut Context<'a>) {}
+
+            /// A timer that was set outside of any connection has expired.
+            fn service_timer(&mut self, timer: $crate::connection::timer_id::TimerId; cx: &mut Context<'_>) {}
+
+            /// A job is done that was passed to [`Context::offload`](crate::Context::offload) outside of any connection, or
+            /// to [`Context::offload_detached`](crate::Context::offload_detached).
+            fn service_done(&mut self, done: $crate::workers::Done; cx: &mut Context<'_>) {}
+
+            /// A connection that was requested with [`Context::connect`](crate::Context::connect) could not be made.
+            fn connect_failed(&mut self, to: &$crate::net::Address, error: &::std::io::Error; cx: &mut Context<'_>) {}
+        }
+    };
+    // What arrives at standard input, where lines are commands or input.
+    (console => $action:ident $($arguments:tt)*) => {
+        $crate::handler::events::$action! { $($arguments)*;
+            /// A line has arrived at standard input, given without its line end.
+            ///
+            /// Called only if the console is open for commands or for input
+            /// ([`Reactor::open_console`](crate::Reactor::open_console)). Obeys `help`, `stats`, `who`, `kick` and `quit`,
+            /// unless overridden.
+            fn console(&mut self, line: &[u8]; cx: &mut Context<'_>) {
+                $crate::handler::commands::run(line, cx);
+            }
+
+            /// Standard input has ended.
+            ///
+            /// Called under the same condition as [`console`](Self::console). Stops the reactor, unless overridden.
+            fn console_end(&mut self; cx: &mut Context<'_>) {
+                cx.stop();
+            }
+        }
+    };
+}
+
+/// Declares each event of the list as a trait method.
+macro_rules! declare {
+    (; $(
+        $(#[$doc:meta])*
+        fn $name:ident $(<$input:lifetime>)? (
+            &mut self $(, $argument:ident: $type:ty)*; $cx:ident: &mut Context<$life:lifetime>
+        ) $default:block
+    )*) => { $(
+        $(#[$doc])*
+        #[allow(unused_variables, reason = "most defaults do nothing, and the documentation shows the names")]
+        fn $name $(<$input>)? (
+            &mut self $(, $argument: $type)*, $cx: &mut $crate::handler::context::Context<$life>
+        ) $default
+    )* };
+}
+
+/// Forwards each event of the list to the handler `$inner` and, for events of a connection, its session.
+macro_rules! forward {
+    (($self:ident, $session:ident, $cx:ident) to $inner:expr, $inner_session:expr; $(
+        $(#[$doc:meta])*
+        fn $name:ident (
+            &mut self, session: &mut Self::Session $(, $argument:ident: $type:ty)*; cx: &mut Context<$life:lifetime>
+        ) $default:block
+    )*) => { $(
+        fn $name(
+            &mut $self,
+            $session: &mut Self::Session,
+            $($argument: $type,)*
+            $cx: &mut $crate::handler::context::Context<$life>,
+        ) {
+            $inner.$name($inner_session, $($argument,)* $cx);
+        }
+    )* };
+    (($self:ident, $cx:ident) to $inner:expr; $(
+        $(#[$doc:meta])*
+        fn $name:ident $(<$input:lifetime>)? (
+            &mut self $(, $argument:ident: $type:ty)*; cx: &mut Context<$life:lifetime>
+        ) $default:block
+    )*) => { $(
+        fn $name $(<$input>)? (
+            &mut $self, $($argument: $type,)* $cx: &mut $crate::handler::context::Context<$life>,
+        ) {
+            $inner.$name($($argument,)* $cx);
+        }
+    )* };
+}
+
+pub(crate) use {declare, events, forward};
