@@ -86,6 +86,44 @@ fn the_architecture_points_to_what_is_there() {
     assert!(count >= 20, "only {count} names were found");
 }
 
+/// All source files below a folder, one after the other.
+fn sources(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).expect("a folder of sources");
+    let paths = entries.map(|entry| entry.expect("a readable directory").path());
+    let texts = paths.map(|path| {
+        if path.is_dir() { sources(&path) } else { fs::read_to_string(&path).expect("a readable source file") }
+    });
+    texts.collect()
+}
+
+#[test]
+fn the_glossary_names_types_that_exist() {
+    let text = page("docs/architecture.md");
+    let (_, after) = text.split_once("## Words").expect("the heading");
+    let (words, _) = after.split_once("\n## ").expect("another heading follows");
+    let sources = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let rows = words.lines().filter(|line| line.starts_with('|')).filter_map(|row| row.split(" | ").next());
+    let names: Vec<&str> = rows.flat_map(code).collect();
+    for name in &names {
+        let is_there = ["struct", "enum", "trait"].iter().any(|kind| {
+            let declaration = format!("{kind} {name}");
+            sources.split(declaration.as_str()).skip(1).any(|rest| !rest.starts_with(char::is_alphanumeric))
+        });
+        assert!(is_there, "there is no type {name}");
+    }
+    assert!(names.len() >= 20, "only {} names were found", names.len());
+}
+
+#[test]
+fn the_architecture_has_a_line_for_each_dependency() {
+    let (text, manifest) = (page("docs/architecture.md"), page("Cargo.toml"));
+    let (_, after) = manifest.split_once("\n[dependencies]\n").expect("the dependencies");
+    let (crates, _) = after.split_once("\n[").expect("another table follows");
+    for name in crates.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name) {
+        assert!(text.contains(&format!("`{name}`")), "{name} is missing");
+    }
+}
+
 /// Long flags of a help text, each with its default, if one is shown.
 fn flags(help: &str) -> Vec<(&str, Option<&str>)> {
     let mut flags = Vec::new();
