@@ -277,7 +277,7 @@ fn a_wrong_number_is_usage_and_a_wrong_time_zone_is_said() {
     }
     let finished = Program::Chat.launch().args("--history 5").after("export TZ=Nowhere/Here").run();
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(finished.stderr.starts_with("chat-server: TZ=Nowhere/Here is no time zone"), "{finished:?}");
+    assert!(finished.stderr.starts_with("chat-server: TZ=Nowhere/Here is not a time zone"), "{finished:?}");
     assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
 }
 

@@ -1,15 +1,15 @@
-//! Chargen: a pattern of printing characters that never ends (RFC 864).
+//! The command line of `chargen-server`.
 
 use clap::Parser;
 
 use crate::servers::Chargen;
 use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 
-/// Sends lines of 72 characters for as long as somebody reads, over TCP, Unix sockets and UDP (RFC 864)
+/// Sends lines of 72 characters for as long as the client reads, over TCP, Unix sockets and UDP (RFC 864)
 #[derive(Parser, Debug)]
 #[command(name = "chargen-server", version, after_help = EXAMPLES)]
 pub struct ChargenServer {
-    /// The flags of a server that answers datagrams.
+    /// The flags of servers that answer datagrams.
     #[command(flatten)]
     pub datagrams: DatagramArgs,
 
@@ -21,7 +21,7 @@ pub struct ChargenServer {
 const EXAMPLES: &str = "\
 Examples:
   chargen-server                                 on 127.0.0.1:5019; try: nc 127.0.0.1 5019 | head
-  chargen-server -l 5019 -l udp:5019             over TCP, and over UDP six lines for each datagram
+  chargen-server -l 5019 -l udp:5019             over TCP and UDP; each datagram gets six lines
   chargen-server --max-queue 64KiB --idle-timeout 1m";
 
 impl Server for ChargenServer {

@@ -1,6 +1,6 @@
-//! Chat: one room, nicknames, commands.
+//! The command line of `chat-server`.
 //!
-//! The calendar and the log's file are here, and not in the protocol: time zones are jiff's.
+//! The time zone and the log file are chosen here, so the protocol needs neither a calendar nor the file system.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -10,28 +10,28 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::servers::cli::{
-    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_count, parse_duration,
+    LimitOrOff, LineArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_count, parse_duration,
     parse_off, parse_rate, parse_size,
 };
+use crate::servers::time_zone::time_zone;
 use crate::servers::{Chat, ChatLog, ChatOptions, LocalDate, LocalTime, Record};
 use crate::{Limits, Rate};
 
 use super::log_file::LogFile;
-use crate::servers::time_zone::time_zone;
 
-/// One room in which everybody reads what everybody types, over TCP and Unix sockets
+/// A chat room: every member reads what the others type, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "chat-server", version, after_help = EXAMPLES)]
 pub struct ChatServer {
-    /// Longest line that a member may send
-    #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
-    pub max_line: LimitOrOff<usize>,
+    /// The longest line.
+    #[command(flatten)]
+    pub lines: LineArgs,
 
     /// Close a member that is this far behind the room
     #[arg(long, value_name = "BYTES|off", default_value = "4MiB", value_parser = parse_off(parse_size))]
     pub room_buffer: LimitOrOff<usize>,
 
-    /// How often a member may send a line, after ten times as many at once; who sends faster is read more slowly
+    /// How often a member may send a line, after a burst of ten times as many; a faster member is read more slowly
     #[arg(long, value_name = "N/DUR|off", default_value = "20/1s", value_parser = parse_off(parse_rate))]
     pub rate: LimitOrOff<Rate>,
 
@@ -39,7 +39,7 @@ pub struct ChatServer {
     #[arg(long, value_name = "DUR|off", default_value = "30s", value_parser = parse_off(parse_duration))]
     pub handshake_timeout: LimitOrOff<Duration>,
 
-    /// Show those who join the last lines that were said, with their times
+    /// Show newcomers the last N lines that were said, with their times
     #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count))]
     pub history: LimitOrOff<usize>,
 
@@ -65,8 +65,8 @@ impl Server for ChatServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        let max_line = self.max_line.0.unwrap_or(usize::MAX);
-        let limits = Limits { room_buffer: self.room_buffer.0, ..line_limits(max_line) };
+        let max_line = self.lines.max_line();
+        let limits = Limits { room_buffer: self.room_buffer.0, ..self.lines.limits() };
         let record = self.record(&limits)?;
         let options = ChatOptions { max_line, rate: self.rate.0, handshake: self.handshake_timeout.0, record };
         Ok(host.host(ServiceSetup::new(8888, Chat::room(options)).with_limits(limits)))
@@ -74,7 +74,7 @@ impl Server for ChatServer {
 }
 
 impl ChatServer {
-    /// What is to be kept, if anything is.
+    /// The record that the flags ask for, if any.
     fn record(&self, limits: &Limits) -> Result<Option<Record>, StartError> {
         if self.history.0.is_none() && self.log.is_none() {
             return Ok(None);
@@ -82,13 +82,13 @@ impl ChatServer {
         let zone = time_zone()?;
         let mut record = Record::new(move |at| local_time(at, &zone));
         if let Some(lines) = self.history.0 {
-            // No more than may be replied at once.
+            // The whole history is sent at once, so it must fit below the mark at which a connection is paused.
             record = record.with_history(lines, self.server.listen.limits(limits).high_mark());
         }
         if let Some(path) = &self.log {
             let name = path.display().to_string();
             let file = LogFile::open(path).map_err(|error| {
-                StartError::failure(format!("cannot log to {name}: {error}; give --log a file that can be written to"))
+                StartError::failure(format!("cannot log to {name}: {error}; give --log a writable file"))
             })?;
             record = record.with_log(ChatLog::new(&name, file));
         }
@@ -96,7 +96,8 @@ impl ChatServer {
     }
 }
 
-/// A time as it is in a zone. One that no calendar has, as of a clock that is wrong by millennia, is the beginning of 1970.
+/// The local time in `zone`. A time outside of the calendar, from a clock that is wrong by millennia, becomes the beginning
+/// of 1970.
 fn local_time(at: SystemTime, zone: &TimeZone) -> LocalTime {
     let at = Timestamp::try_from(at).unwrap_or_default().to_zoned(zone.clone());
     LocalTime {

@@ -4,6 +4,7 @@
 //! `listening on ADDRESS` a socket, and a program's own result where it has one; everything else goes to standard error.
 
 mod args;
+mod data;
 mod inherited;
 mod report;
 mod run;
@@ -11,6 +12,9 @@ mod server;
 mod value;
 
 pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
+#[cfg(feature = "storage")]
+pub use data::DataArgs;
+pub use data::LineArgs;
 pub use report::{fail, log_level, start_log, usage_error};
 pub use run::main;
 pub(crate) use run::{COMMANDS_HINT, ServiceBinding, host, outlive_file_limit};

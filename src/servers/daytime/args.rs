@@ -1,6 +1,6 @@
-//! Daytime: the date and the time of day as a line of text (RFC 867).
+//! The command line of `daytime-server`.
 //!
-//! The calendar is here, and not in the protocol: formats and time zones are jiff's.
+//! The format and the time zone are handled here, with jiff, so the protocol needs no calendar.
 
 use std::time::SystemTime;
 
@@ -11,18 +11,17 @@ use jiff::tz::TimeZone;
 
 use crate::servers::Daytime;
 use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
-
 use crate::servers::time_zone::time_zone;
 
-/// Sends the date and time as a line and closes, over TCP, Unix sockets and UDP (RFC 867)
+/// Sends the date and time as a line and closes the connection, over TCP, Unix sockets and UDP (RFC 867)
 #[derive(Parser, Debug)]
 #[command(name = "daytime-server", version, after_help = EXAMPLES)]
 pub struct DaytimeServer {
-    /// How the date and time are written, as strftime(3) has it
+    /// Format of the date and time, as in strftime(3)
     #[arg(long, value_name = "FORMAT", default_value = RFC_867, value_parser = parse_format)]
     pub format: String,
 
-    /// In UTC, not in the time zone of this system or of the environment variable TZ
+    /// Show UTC instead of the time zone of the environment variable TZ or of this system
     #[arg(long)]
     pub utc: bool,
 
@@ -30,7 +29,7 @@ pub struct DaytimeServer {
     #[arg(long, value_name = "TEXT")]
     pub farewell: Option<String>,
 
-    /// The flags of a server that answers datagrams.
+    /// The flags of servers that answer datagrams.
     #[command(flatten)]
     pub datagrams: DatagramArgs,
 
@@ -61,7 +60,7 @@ impl Server for DaytimeServer {
     }
 }
 
-/// A format that can be written. Whether it can does not depend on the time, so one time is enough to find out.
+/// Checks a format by writing one time: whether a format is valid does not depend on the time.
 fn parse_format(text: &str) -> Result<String, String> {
     match write(text, &TimeZone::UTC, SystemTime::UNIX_EPOCH) {
         Ok(_) => Ok(text.to_owned()),

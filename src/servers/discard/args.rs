@@ -1,15 +1,15 @@
-//! Discard: nothing comes back (RFC 863).
+//! The command line of `discard-server`.
 
 use clap::Parser;
 
 use crate::servers::Discard;
 use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 
-/// Throws away what it is sent, over TCP, Unix sockets and UDP (RFC 863)
+/// Discards what it receives, over TCP, Unix sockets and UDP (RFC 863)
 #[derive(Parser, Debug)]
 #[command(name = "discard-server", version, after_help = EXAMPLES)]
 pub struct DiscardServer {
-    /// The flags of a server that answers datagrams.
+    /// The flags of servers that answer datagrams.
     #[command(flatten)]
     pub datagrams: DatagramArgs,
 
@@ -22,7 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   discard-server                                 on 127.0.0.1:5009; try: nc -N 127.0.0.1 5009 < file
   discard-server -l 5009 -l udp:5009             over TCP and UDP
-  discard-server --stdin commands                stats says how many bytes have come";
+  discard-server --stdin commands                stats shows how many bytes were received";
 
 impl Server for DiscardServer {
     fn shared(&self) -> &ServerArgs {

@@ -1,4 +1,4 @@
-//! Echo: every byte comes back (RFC 862), or every line with a prefix.
+//! The command line of `echo-server`.
 
 use clap::Parser;
 
@@ -8,15 +8,15 @@ use crate::servers::cli::{
 };
 use crate::servers::{Echo, EchoLines};
 
-/// Sends back what it is sent, over TCP, Unix sockets and UDP
+/// Sends back what it receives, over TCP, Unix sockets and UDP (RFC 862)
 #[derive(Parser, Debug)]
 #[command(name = "echo-server", version, after_help = EXAMPLES)]
 pub struct EchoServer {
-    /// Answer by lines, each after this text
+    /// Answer each line with this text and the line
     #[arg(long, value_name = "TEXT")]
     pub reply_prefix: Option<String>,
 
-    /// Close at a line that is exactly this (ASCII case ignored), without an answer
+    /// Close the connection, without an answer, at a line that equals this text (ASCII case ignored)
     #[arg(long, value_name = "TEXT")]
     pub quit_on: Option<String>,
 
@@ -24,7 +24,7 @@ pub struct EchoServer {
     #[arg(long, value_name = "BYTES|off", value_parser = parse_off(parse_size))]
     pub max_line: Option<LimitOrOff<usize>>,
 
-    /// The flags of a server that answers datagrams.
+    /// The flags of servers that answer datagrams.
     #[command(flatten)]
     pub datagrams: DatagramArgs,
 
@@ -36,7 +36,7 @@ pub struct EchoServer {
 const EXAMPLES: &str = "\
 Examples:
   echo-server                                    on 127.0.0.1:50000; try: nc 127.0.0.1 50000
-  echo-server -l '*:7000' -l udp:7000            to the world over TCP, to this host over UDP
+  echo-server -l '*:7000' -l udp:7000            open to the world over TCP, to this host over UDP
   echo-server --reply-prefix 'You Send: ' --quit-on q
   echo-server -l unix:/tmp/echo.sock --stdin ignore &";
 
@@ -50,7 +50,7 @@ impl Server for EchoServer {
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         if self.reply_prefix.is_none() && self.quit_on.is_none() {
             if self.max_line.is_some() {
-                return Err(StartError::usage("--max-line is for lines: give it with --reply-prefix or --quit-on"));
+                return Err(StartError::usage("--max-line needs --reply-prefix or --quit-on"));
             }
             return Ok(host.host(ServiceSetup::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams)));
         }

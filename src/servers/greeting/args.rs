@@ -1,4 +1,4 @@
-//! Greeting: a text for whoever connects.
+//! The command line of `greeting-server`.
 
 use clap::Parser;
 
@@ -7,19 +7,19 @@ use crate::servers::cli::{
     LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_off, parse_size,
 };
 
-/// Sends a text to whoever connects, and closes, over TCP and Unix sockets
+/// Sends a text to each client and closes the connection, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "greeting-server", version, after_help = EXAMPLES)]
 pub struct GreetingServer {
-    /// What is sent, as a line
+    /// The text, sent as a line
     #[arg(long, value_name = "TEXT", default_value = "Thank you for connecting")]
     pub text: String,
 
-    /// Wait for a line of the client first, and log it; -v shows it
+    /// First wait for a line from the client and log it; -v shows it
     #[arg(long)]
     pub read_reply: bool,
 
-    /// Longest line of the client [default: 4096]; with --read-reply
+    /// Longest line that a client may send [default: 4096]; with --read-reply
     #[arg(long, value_name = "BYTES|off", value_parser = parse_off(parse_size))]
     pub max_line: Option<LimitOrOff<usize>>,
 
@@ -32,7 +32,7 @@ const EXAMPLES: &str = "\
 Examples:
   greeting-server                                on 127.0.0.1:8090; try: nc -d 127.0.0.1 8090
   greeting-server --text 'Closed until Monday' -l '*:8090'
-  greeting-server --read-reply -v                logs a line of each client first";
+  greeting-server --read-reply -v                logs a line from each client first";
 
 const PORT: u16 = 8090;
 
@@ -44,7 +44,7 @@ impl Server for GreetingServer {
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         if !self.read_reply {
             if self.max_line.is_some() {
-                return Err(StartError::usage("--max-line is for the line of a client: give it with --read-reply"));
+                return Err(StartError::usage("--max-line needs --read-reply"));
             }
             return Ok(host.host(ServiceSetup::new(PORT, Greeting::at_once(&self.text))));
         }

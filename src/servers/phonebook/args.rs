@@ -1,30 +1,30 @@
-//! Phone book: names and numbers in a data file, shared by all clients.
+//! The command line of `phonebook-server`.
 
 use clap::Parser;
 
-use crate::servers::cli::{
-    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_off, parse_size,
-};
+use crate::servers::cli::{DataArgs, LineArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 use crate::servers::{Phonebook, PhonebookOptions};
-use crate::workers::storage::{DataFile, Store};
 
 /// One phone book for all clients, kept in a file, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "phonebook-server", version, after_help = EXAMPLES)]
+#[command(mut_arg("data", |data| data.help(DATA)))]
 pub struct PhonebookServer {
-    /// File that keeps the book, made if it is missing; :memory: keeps it nowhere [default: phonebook.db in the user's
-    /// data directory, ~/.local/share/switchboard]
-    #[arg(long, value_name = "FILE")]
-    pub data: Option<DataFile>,
+    /// The data file.
+    #[command(flatten)]
+    pub data: DataArgs,
 
-    /// Longest line that a client may send
-    #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
-    pub max_line: LimitOrOff<usize>,
+    /// The longest line.
+    #[command(flatten)]
+    pub lines: LineArgs,
 
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
 }
+
+const DATA: &str = "File that keeps the book, created if it is missing; :memory: keeps it in memory only \
+    [default: phonebook.db in the user's data directory, ~/.local/share/switchboard]";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,10 +38,8 @@ impl Server for PhonebookServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        let file = self.data.clone().map_or_else(|| DataFile::of_user("phonebook"), Ok).map_err(StartError::failure)?;
-        let store = Store::open(&file, &Phonebook::SCHEMA).map_err(StartError::failure)?;
-        let max_line = self.max_line.0.unwrap_or(usize::MAX);
-        let book = Phonebook::book(store, PhonebookOptions { max_line });
-        Ok(host.host(ServiceSetup::new(5002, book).with_limits(line_limits(max_line))))
+        let store = self.data.open("phonebook", &Phonebook::SCHEMA)?;
+        let book = Phonebook::book(store, PhonebookOptions { max_line: self.lines.max_line() });
+        Ok(host.host(ServiceSetup::new(5002, book).with_limits(self.lines.limits())))
     }
 }

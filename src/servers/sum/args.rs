@@ -1,14 +1,13 @@
-//! Sum: integers from several clients, and their total.
+//! The command line of `sum-server`.
 
 use clap::Parser;
 
 use crate::servers::cli::{
-    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_count, parse_off,
-    parse_size,
+    LimitOrOff, LineArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_count,
 };
 use crate::servers::{Sum, SumOptions};
 
-/// Takes an integer from each client, and prints the total when enough have come, over TCP and Unix sockets
+/// Takes an integer from each client and prints their total once enough have come, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "sum-server", version, after_help = EXAMPLES)]
 pub struct SumServer {
@@ -16,13 +15,13 @@ pub struct SumServer {
     #[arg(long, value_name = "N", default_value = "2", value_parser = parse_count)]
     pub clients: usize,
 
-    /// Send the total to those clients, too
+    /// Also send the total to the clients of the round
     #[arg(long)]
     pub reply: bool,
 
-    /// Longest line that a client may send
-    #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
-    pub max_line: LimitOrOff<usize>,
+    /// The longest line.
+    #[command(flatten)]
+    pub lines: LineArgs,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -44,11 +43,12 @@ impl Server for SumServer {
         if let LimitOrOff(Some(most)) = self.server.listen.max_connections
             && most < self.clients
         {
-            let text = format!("--max-connections {most} lets no round of --clients {} be full", self.clients);
-            return Err(StartError::usage(text));
+            return Err(StartError::usage(format!(
+                "--max-connections {most} is too low: a round needs {} clients (--clients)",
+                self.clients
+            )));
         }
-        let max_line = self.max_line.0.unwrap_or(usize::MAX);
-        let sum = Sum::rounds(SumOptions { clients: self.clients, reply: self.reply, max_line });
-        Ok(host.host(ServiceSetup::new(1234, sum).with_limits(line_limits(max_line))))
+        let options = SumOptions { clients: self.clients, reply: self.reply, max_line: self.lines.max_line() };
+        Ok(host.host(ServiceSetup::new(1234, Sum::rounds(options)).with_limits(self.lines.limits())))
     }
 }

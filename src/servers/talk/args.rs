@@ -1,22 +1,20 @@
-//! Talk: the operator and one client at a time.
+//! The command line of `talk-server`.
 
 use std::io::{self, IsTerminal};
 
 use clap::Parser;
 
-use crate::servers::cli::{
-    LimitOrOff, Operator, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_off, parse_size,
-};
+use crate::servers::cli::{LineArgs, Operator, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 use crate::servers::{Talk, TalkOptions, Unheard};
 
-/// Lets whoever sits at standard input talk with one client at a time, over TCP and Unix sockets
+/// Lets the operator at standard input talk with one client at a time, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "talk-server", version, after_help = EXAMPLES)]
 #[command(mut_arg("stdin", |stdin| stdin.default_value("commands").hide_possible_values(true).help(STDIN)))]
 pub struct TalkServer {
-    /// Longest line that a client may send
-    #[arg(long, value_name = "BYTES|off", default_value = "4096", value_parser = parse_off(parse_size))]
-    pub max_line: LimitOrOff<usize>,
+    /// The longest line.
+    #[command(flatten)]
+    pub lines: LineArgs,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -24,7 +22,7 @@ pub struct TalkServer {
 }
 
 const STDIN: &str = "What standard input is for: its lines are talk, q ends a talk, quit and the end of input stop the \
-    server. There is no other mode, since the server is nothing without its operator";
+    server. There is no other mode, since the server is of no use without its operator";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,12 +36,12 @@ impl Server for TalkServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        let max_line = self.max_line.0.unwrap_or(usize::MAX);
-        // A person means what is typed for who is there; a program or a file is for whoever comes.
+        // A person's line is meant for the client that is connected; a program's or a file's is meant for any client.
         let may_wait = !host.shares_console() && !io::stdin().is_terminal();
         let unheard = if may_wait { Unheard::Held } else { Unheard::Refused };
-        let talk = Talk::room(TalkOptions { max_line, unheard });
+        let talk = Talk::room(TalkOptions { max_line: self.lines.max_line(), unheard });
         let operator = Operator::Needed { hint: "type to talk; q ends a talk, quit stops the server" };
-        Ok(host.host(ServiceSetup { operator, ..ServiceSetup::new(5000, talk).with_limits(line_limits(max_line)) }))
+        let service = ServiceSetup::new(5000, talk).with_limits(self.lines.limits());
+        Ok(host.host(ServiceSetup { operator, ..service }))
     }
 }

@@ -1,19 +1,19 @@
-//! Uppercase: every byte comes back in capitals.
+//! The command line of `uppercase-server`.
 
 use clap::Parser;
 
 use crate::servers::Uppercase;
 use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 
-/// Sends back what it is sent in capitals, over TCP, Unix sockets and UDP
+/// Sends back what it receives in capitals, over TCP, Unix sockets and UDP
 #[derive(Parser, Debug)]
 #[command(name = "uppercase-server", version, after_help = EXAMPLES)]
 pub struct UppercaseServer {
-    /// Map every letter of Unicode (also ß to SS), not only a to z
+    /// Map every letter of Unicode (ß becomes SS), not only a to z
     #[arg(long)]
     pub unicode: bool,
 
-    /// The flags of a server that answers datagrams.
+    /// The flags of servers that answer datagrams.
     #[command(flatten)]
     pub datagrams: DatagramArgs,
 
