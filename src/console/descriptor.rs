@@ -1,9 +1,9 @@
 //! Descriptors 0, 1 and 2, used by a single-threaded loop that must never wait for them.
 //!
-//! Invariant: `O_NONBLOCK` is never set on a descriptor that we were given. The flag lives in the open file description,
-//! which the shell and everything started from it share; whoever sets it breaks their terminal, also after our exit.
-//! So terminals and pipes are opened anew, with a description of their own; sockets are asked not to wait call by call;
-//! what allows neither is polled before each call.
+//! Invariant: `O_NONBLOCK` is never set on a descriptor that we were given. The flag lives in the open file
+//! description, which the shell and everything started from it share; whoever sets it breaks their terminal, also after
+//! our exit. So terminals and pipes are opened anew, with a description of their own; sockets are asked not to wait
+//! call by call; what allows neither is polled before each call.
 //!
 //! Deliberately not here: lines and operators (`console`), and any queue of output: what the system refuses is the
 //! caller's to keep, or in [`Diagnostics`] to drop and count.
@@ -131,8 +131,8 @@ impl Output {
         self.descriptor.write(bytes)
     }
 
-    /// Asks for an event under `token` as soon as writing may go on after `WouldBlock`; a second call asks again.
-    /// A file never gives such an event, and never needs one: it does not answer `WouldBlock`.
+    /// Asks for an event under `token` as soon as writing may go on after `WouldBlock`; a second call asks again. A
+    /// file never gives such an event, and never needs one: it does not answer `WouldBlock`.
     ///
     /// # Errors
     ///
@@ -145,11 +145,12 @@ impl Output {
     }
 }
 
-/// A log destination for `env_logger::Target::Pipe` that never delays the loop: a record that standard error cannot take
-/// now is dropped and counted, and the next one that it takes is preceded by the line `N log lines dropped`.
+/// A log destination for `env_logger::Target::Pipe` that never delays the loop: a record that standard error cannot
+/// take now is dropped and counted, and the next one that it takes is preceded by the line `N log lines dropped`.
 ///
 /// One call of `write` is one record. A record of which a part was taken is completed before anything else is written,
-/// so a line is never cut by another one of this destination. No call ever fails: a closed standard error must not end a server.
+/// so a line is never cut by another one of this destination. No call ever fails: a closed standard error must not end
+/// a server.
 #[derive(Debug)]
 pub(crate) struct Diagnostics {
     output: Output,
@@ -232,8 +233,8 @@ enum Way {
 }
 
 /// The most that is written after poll(2) said "writable" on a blocking descriptor. POSIX lets a pipe say so when
-/// `PIPE_BUF` bytes fit, and `PIPE_BUF` is at least 512; more than that may wait for the reader. (Linux: 4096 for a pipe,
-/// but a terminal promises less.) If another process fills the space in between, the write waits all the same.
+/// `PIPE_BUF` bytes fit, and `PIPE_BUF` is at least 512; more than that may wait for the reader. (Linux: 4096 for a
+/// pipe, but a terminal promises less.) If another process fills the space in between, the write waits all the same.
 const POLLED_WRITE: usize = 512;
 
 impl Descriptor {
@@ -322,8 +323,8 @@ impl AsFd for Descriptor {
 }
 
 impl Drop for Descriptor {
-    /// Linux: epoll forgets a descriptor when its description is closed, and a copy shares that with the original, which
-    /// stays open. Without this, events for the dead copy would go on, and nobody could end them.
+    /// Linux: epoll forgets a descriptor when its description is closed, and a copy shares that with the original,
+    /// which stays open. Without this, events for the dead copy would go on, and nobody could end them.
     fn drop(&mut self) {
         self.deregister();
     }

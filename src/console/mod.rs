@@ -50,8 +50,8 @@ pub(crate) enum Input<'a> {
 /// Standard input, registered with the loop. Edge-triggered as everything there:
 ///
 /// 1. after an event under its token, whatever the event says, call [`Console::wake`];
-/// 2. while [`Console::is_ready`], call [`Console::next_input`] until it returns `None`. Stopping in between is allowed,
-///    and nothing is lost by it: the console stays ready;
+/// 2. while [`Console::is_ready`], call [`Console::next_input`] until it returns `None`. Stopping in between is
+///    allowed, and nothing is lost by it: the console stays ready;
 /// 3. still ready after that means that the turn's budget ended: poll without waiting, then go on with 2;
 /// 4. if [`Console::retry_after`] names a time, call `wake` after it.
 ///
@@ -148,8 +148,8 @@ impl Console {
         self.held.then_some(LOOK_AGAIN)
     }
 
-    /// The next input, or `None` when there is no more now ([`Console::is_ready`] is false) or in this turn (it is true).
-    /// Reads without need of an event, at most 64 KiB between two `None`.
+    /// The next input, or `None` when there is no more now ([`Console::is_ready`] is false) or in this turn (it is
+    /// true). Reads without need of an event, at most 64 KiB between two `None`.
     pub(crate) fn next_input(&mut self) -> Option<Input<'_>> {
         let piece = loop {
             if let Some(piece) = self.lines.take() {

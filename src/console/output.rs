@@ -1,8 +1,8 @@
 //! The way to standard output and standard error for what a handler prints and tells.
 //!
-//! Invariants: the loop never waits for a terminal or a pipe. What is printed (a program's result) is queued until it can be
-//! written; what is told (to an operator) is dropped when it cannot. A terminal that shows both shows them in order, unless
-//! what is printed has to wait.
+//! Invariants: the loop never waits for a terminal or a pipe. What is printed (a program's result) is queued until it
+//! can be written; what is told (to an operator) is dropped when it cannot. A terminal that shows both shows them in
+//! order, unless what is printed has to wait.
 
 use std::io::{self, ErrorKind, Write};
 

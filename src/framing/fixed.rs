@@ -11,8 +11,8 @@ use super::framer::{Frame, Framer};
 ///
 /// A reply of this framing is as many bytes as the two sides have agreed on; there is nothing to add to it.
 ///
-/// Bytes that are no whole record when the peer ends its side are not shown: [`MessageHandler::framing_failed`] is called, and
-/// the log has a warning. What else holds is said of [`Framed`].
+/// Bytes that are no whole record when the peer ends its side are not shown: [`MessageHandler::framing_failed`] is
+/// called, and the log has a warning. What else holds is said of [`Framed`].
 ///
 /// ```
 /// use switchboard::framing::{Fixed, FramingError, MessageHandler};

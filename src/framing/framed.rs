@@ -21,12 +21,12 @@ use crate::handler::events::events;
 /// - A message that is not whole yet waits in the connection's inbox, so [`Limits::inbox`](crate::Limits::inbox) must
 ///   not be smaller than the longest message with what is around it. Where it is, a long message may end its connection
 ///   ([`Closed::InboxFull`](crate::Closed::InboxFull)).
-/// - A message that is too long is discarded as it comes and takes no memory. [`MessageHandler::too_long`] is called once for
-///   it, and what follows it is understood again.
-/// - Where the input is malformed or ends within a message, [`MessageHandler::framing_failed`] is called, and the log has a
-///   warning with the peer and the figures (one each 10 s of a kind): what was cut off is lost data, whatever the handler
-///   does about it. An incomplete message is never shown. After malformed input the session is closed; after the end of input,
-///   [`MessageHandler::eof`] follows as always.
+/// - A message that is too long is discarded as it comes and takes no memory. [`MessageHandler::too_long`] is called
+///   once for it, and what follows it is understood again.
+/// - Where the input is malformed or ends within a message, [`MessageHandler::framing_failed`] is called, and the log
+///   has a warning with the peer and the figures (one each 10 s of a kind): what was cut off is lost data, whatever the
+///   handler does about it. An incomplete message is never shown. After malformed input the session is closed; after
+///   the end of input, [`MessageHandler::eof`] follows as always.
 /// - Messages wait while output to their sender is over the high mark, or a job of its session is under way
 ///   ([`Context::may_continue`]).
 /// - Datagrams are messages already, and what is typed at the console is a line: both reach the handler as they are.

@@ -9,15 +9,16 @@ use super::MessageHandler;
 use super::framed::Framed;
 use super::framer::{Frame, Framer};
 
-/// Shows the handler within one message at a call of [`MessageHandler::message`], without the length that goes before it.
+/// Shows the handler within one message at a call of [`MessageHandler::message`], without the length that goes before
+/// it.
 ///
 /// The length counts the bytes that follow it, not itself. A message of no bytes is a message. Replies are framed with
 /// [`LengthPrefix::write`].
 ///
 /// A message longer than the limit is discarded as it comes, whatever length was announced, and the next one is
-/// understood again; [`MessageHandler::too_long`] is called once for it, when its length has come. By default that answers
-/// with a line of text, which no peer of such a protocol can read: override it, with a message of the protocol or with
-/// [`Context::close`](crate::Context::close).
+/// understood again; [`MessageHandler::too_long`] is called once for it, when its length has come. By default that
+/// answers with a line of text, which no peer of such a protocol can read: override it, with a message of the protocol
+/// or with [`Context::close`](crate::Context::close).
 ///
 /// A message that the peer's end cuts off is not shown: [`MessageHandler::framing_failed`] is called, and the log has a
 /// warning. What else holds is said of [`Framed`].

@@ -14,8 +14,8 @@ use super::framer::{Frame, Framer};
 /// Shows the handler within one line at a call of [`MessageHandler::message`], without its LF or CRLF.
 ///
 /// A last line without an end is a line when the peer ends its side, so no input is malformed or cut off. A line longer
-/// than the limit is discarded up to its end; [`MessageHandler::too_long`] is called once for it. What else holds is said of
-/// [`Framed`].
+/// than the limit is discarded up to its end; [`MessageHandler::too_long`] is called once for it. What else holds is
+/// said of [`Framed`].
 ///
 /// ```
 /// use switchboard::framing::{Lines, MessageHandler};

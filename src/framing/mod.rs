@@ -10,9 +10,9 @@
 //! | [`LengthPrefixed`] | a length of 1, 2 or 4 bytes, then so many bytes | any byte |
 //! | [`Fixed`] | always the same number of bytes | any byte |
 //!
-//! They share one wrapper, [`Framed`], and differ in a [`Framer`], which only says where the next message is. What holds for
-//! all of them is written there. A handler frames its replies itself: with [`write_netstring`], [`LengthPrefix::write`],
-//! or a line end.
+//! They share one wrapper, [`Framed`], and differ in a [`Framer`], which only says where the next message is. What
+//! holds for all of them is written there. A handler frames its replies itself: with [`write_netstring`],
+//! [`LengthPrefix::write`], or a line end.
 
 mod fixed;
 mod framed;
@@ -35,10 +35,10 @@ use crate::handler::events::events;
 
 /// A protocol of whole messages: a handler behind a framing.
 ///
-/// [`Framed`] makes a [`Handler`](crate::Handler) of it. It differs from that trait in its input: [`message`](Self::message) is
-/// called once for each message, with all of it, and uses all of it. [`too_long`](Self::too_long) and
-/// [`framing_failed`](Self::framing_failed) report what is no message. All other events are those of
-/// [`Handler`](crate::Handler), in the same order.
+/// [`Framed`] makes a [`Handler`](crate::Handler) of it. It differs from that trait in its input:
+/// [`message`](Self::message) is called once for each message, with all of it, and uses all of it.
+/// [`too_long`](Self::too_long) and [`framing_failed`](Self::framing_failed) report what is no message. All other
+/// events are those of [`Handler`](crate::Handler), in the same order.
 ///
 /// ```
 /// use switchboard::framing::{Lines, MessageHandler};
@@ -84,10 +84,10 @@ pub trait MessageHandler {
 
     /// The input is not a sequence of whole messages. The log has a warning already.
     ///
-    /// - [`FramingError::Malformed`]: replies with a line that describes the error, unless overridden. The connection is
-    ///   closed when this call returns.
-    /// - [`FramingError::Truncated`]: replies nothing, unless overridden. [`eof`](Self::eof) follows, unless this call closes
-    ///   the connection. If earlier messages are worthless without the rest, the handler undoes them here.
+    /// - [`FramingError::Malformed`]: replies with a line that describes the error, unless overridden. The connection
+    ///   is closed when this call returns.
+    /// - [`FramingError::Truncated`]: replies nothing, unless overridden. [`eof`](Self::eof) follows, unless this call
+    ///   closes the connection. If earlier messages are worthless without the rest, the handler undoes them here.
     #[allow(unused_variables, reason = "the documentation shows the names")]
     fn framing_failed(&mut self, session: &mut Self::Session, error: &FramingError, cx: &mut Context<'_>) {
         if let FramingError::Malformed { .. } = error {

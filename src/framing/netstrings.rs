@@ -11,18 +11,19 @@ use super::framed::Framed;
 use super::framer::{Frame, Framer};
 use crate::connection::framing_error::FramingError;
 
-/// Shows the handler within one netstring at a call of [`MessageHandler::message`]: what is between its colon and its comma.
+/// Shows the handler within one netstring at a call of [`MessageHandler::message`]: what is between its colon and its
+/// comma.
 ///
 /// `0:,` is a message of no bytes. Replies are framed with [`write_netstring`].
 ///
 /// A netstring longer than the limit is discarded as it comes, and the next one is understood again;
-/// [`MessageHandler::too_long`] is called once for it, when its length has come. By default that answers with a line of text,
-/// which is no netstring: override it.
+/// [`MessageHandler::too_long`] is called once for it, when its length has come. By default that answers with a line of
+/// text, which is no netstring: override it.
 ///
 /// Where something else than a netstring comes (no digit, a leading zero, a tenth digit, another byte than the comma),
-/// the rest cannot be understood: [`MessageHandler::framing_failed`] is called, which by default says in a line what is wrong
-/// and where, and the session is closed. It is also called for a netstring that the peer's end cuts off. Either is a
-/// warning in the log. What else holds is said of [`Framed`].
+/// the rest cannot be understood: [`MessageHandler::framing_failed`] is called, which by default says in a line what is
+/// wrong and where, and the session is closed. It is also called for a netstring that the peer's end cuts off. Either
+/// is a warning in the log. What else holds is said of [`Framed`].
 ///
 /// ```
 /// use switchboard::framing::{MessageHandler, Netstrings, write_netstring};

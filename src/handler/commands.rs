@@ -1,7 +1,7 @@
 //! What an operator may type at standard input, where lines are commands.
 //!
-//! Every server knows `help`, `stats`, `who`, `kick` and `quit`. A server with commands of its own carries those out itself, and names them
-//! here, so that `help` and the answer to an unknown command list all of them.
+//! Every server knows `help`, `stats`, `who`, `kick` and `quit`. A server with commands of its own carries those out
+//! itself, and names them here, so that `help` and the answer to an unknown command list all of them.
 
 use crate::handler::context::Context;
 

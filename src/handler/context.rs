@@ -24,8 +24,8 @@ use crate::workers::{Busy, Job, Worker, Workers};
 
 /// What a [`Handler`](crate::Handler) may ask for in a callback.
 ///
-/// The lifetime is that of the input: [`reply_input`](Self::reply_input) sends a part of it back without a copy, and the
-/// compiler proves that it is not used beyond the callback. A context is also an [`io::Write`], which replies.
+/// The lifetime is that of the input: [`reply_input`](Self::reply_input) sends a part of it back without a copy, and
+/// the compiler proves that it is not used beyond the callback. A context is also an [`io::Write`], which replies.
 #[derive(Debug)]
 pub struct Context<'a> {
     state: &'a mut State,
@@ -69,7 +69,8 @@ impl<'a> Context<'a> {
         Context { state, target: ReplyTarget::Nobody, head: &[], has_replied: false }
     }
 
-    /// Sends bytes to the peer of this callback. They are copied. Without a peer (console, alarm, closed) they are dropped.
+    /// Sends bytes to the peer of this callback. They are copied. Without a peer (console, alarm, closed) they are
+    /// dropped.
     pub fn reply(&mut self, bytes: &[u8]) {
         if matches!(self.target, ReplyTarget::Connection(_) | ReplyTarget::Datagram) {
             self.has_replied = true;
@@ -109,8 +110,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Leaves what is typed at the console unread, until [`resume_console`](Self::resume_console): for a handler that could
-    /// only pile it up.
+    /// Leaves what is typed at the console unread, until [`resume_console`](Self::resume_console): for a handler that
+    /// could only pile it up.
     pub fn pause_console(&mut self) {
         self.state.is_console_paused_by_handler = true;
     }
@@ -123,8 +124,8 @@ impl<'a> Context<'a> {
     /// Whether more may be sent to the peer of this callback: false once more than
     /// [`Limits::high_mark`](crate::Limits::high_mark) bytes that its own input caused are queued for it.
     ///
-    /// A handler that then stops using its input is shown it again when the peer has read; one that produces output of its
-    /// own goes on in [`Handler::drained`](crate::Handler::drained), which follows for certain.
+    /// A handler that then stops using its input is shown it again when the peer has read; one that produces output of
+    /// its own goes on in [`Handler::drained`](crate::Handler::drained), which follows for certain.
     pub fn is_writable(&mut self) -> bool {
         let ReplyTarget::Connection(token) = self.target else { return true };
         let (queued, high) = match self.state.connections.get(token) {
@@ -137,7 +138,8 @@ impl<'a> Context<'a> {
         is_writable
     }
 
-    /// Whether the peer of this callback has ended its side, so that nothing will follow this input. True without a peer.
+    /// Whether the peer of this callback has ended its side, so that nothing will follow this input. True without a
+    /// peer.
     #[must_use]
     pub fn is_eof(&self) -> bool {
         match self.target {
@@ -159,9 +161,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether the peer of this callback is to be answered further now: its session is open, its output is not piled up, no
-    /// job of it is under way, and it does not [`rest`](Self::pause_input). What a handler does not use when this is false is shown to it again when it may go on, so
-    /// a framer asks before each message.
+    /// Whether the peer of this callback is to be answered further now: its session is open, its output is not piled
+    /// up, no job of it is under way, and it does not [`rest`](Self::pause_input). What a handler does not use when
+    /// this is false is shown to it again when it may go on, so a framer asks before each message.
     pub fn may_continue(&mut self) -> bool {
         self.is_writable() && self.is_open() && !self.state.waits(self.session())
     }
@@ -180,8 +182,8 @@ impl<'a> Context<'a> {
         self.state.feeds.insert(Feed::of(service))
     }
 
-    /// Makes the connection of this callback receive all that is published to a feed from now on. A connection follows one
-    /// feed at a time.
+    /// Makes the connection of this callback receive all that is published to a feed from now on. A connection follows
+    /// one feed at a time.
     ///
     /// # Panics
     /// May panic when the feed is of another reactor.
@@ -226,7 +228,8 @@ impl<'a> Context<'a> {
     }
 
     /// Calls [`Handler::timer`](crate::Handler::timer) of this connection after that long, never earlier; without a
-    /// connection, [`Handler::service_timer`](crate::Handler::service_timer). A timer of a connection that is gone goes with it unseen.
+    /// connection, [`Handler::service_timer`](crate::Handler::service_timer). A timer of a connection that is gone goes
+    /// with it unseen.
     pub fn set_timer(&mut self, after: Duration) -> TimerId {
         let due = match self.target {
             ReplyTarget::Connection(token) => TimerTarget::Session(token),
@@ -236,8 +239,9 @@ impl<'a> Context<'a> {
         self.state.set_timer(deadline, due)
     }
 
-    /// Shows this session no further input for that long. Nothing more is read of its peer meanwhile, so a peer that sends too
-    /// fast is slowed down, and loses nothing. A stop ends the rest. While it rests, another rest is passed over.
+    /// Shows this session no further input for that long. Nothing more is read of its peer meanwhile, so a peer that
+    /// sends too fast is slowed down, and loses nothing. A stop ends the rest. While it rests, another rest is passed
+    /// over.
     pub fn pause_input(&mut self, time: Duration) {
         if let Some(session) = self.session()
             && !time.is_zero()
@@ -263,16 +267,16 @@ impl<'a> Context<'a> {
         self.state.system_time()
     }
 
-    /// Has slow work done by a thread of a pool. [`Handler::done`](crate::Handler::done) of this session follows, with what
-    /// the job returned; without a connection, [`Handler::service_done`](crate::Handler::service_done). Until then this session is
-    /// shown no further input, its end is not stderr, and it is not idle.
+    /// Has slow work done by a thread of a pool. [`Handler::done`](crate::Handler::done) of this session follows, with
+    /// what the job returned; without a connection, [`Handler::service_done`](crate::Handler::service_done). Until then
+    /// this session is shown no further input, its end is not stderr, and it is not idle.
     ///
     /// # Errors
     /// [`Busy`] when the queue is full, or when this session has a job under way.
     pub fn offload<W: Worker, T: Send + 'static>(
         &mut self,
         workers: &Workers<W>,
-        job: impl FnOnce(&mut W) -> Result<T, W::Error> + Send + 'static,
+        job: impl FnOnce(&mut W) -> W::Output<T> + Send + 'static,
     ) -> Result<(), Busy> {
         let session = self.session();
         if self.state.has_job(session) {
@@ -286,15 +290,15 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// The same for work that no session waits for: [`Handler::service_done`](crate::Handler::service_done) follows also where this
-    /// is the callback of a connection, whose input goes on. Any number of such jobs may be under way.
+    /// The same for work that no session waits for: [`Handler::service_done`](crate::Handler::service_done) follows
+    /// also where this is the callback of a connection, whose input goes on. Any number of such jobs may be under way.
     ///
     /// # Errors
     /// [`Busy`] when the queue is full.
     pub fn offload_detached<W: Worker, T: Send + 'static>(
         &mut self,
         workers: &Workers<W>,
-        job: impl FnOnce(&mut W) -> Result<T, W::Error> + Send + 'static,
+        job: impl FnOnce(&mut W) -> W::Output<T> + Send + 'static,
     ) -> Result<(), Busy> {
         workers.submit(Job::new(Recipient::Service(self.service()).to_bits(), job))?;
         self.begin_job(workers, None);
@@ -340,8 +344,8 @@ impl<'a> Context<'a> {
         self.state.abort(other, Closed::ByHandler);
     }
 
-    /// Tells a peer that nothing more will be sent (a half-close), once all is sent. Its input goes on; what is replied, sent or
-    /// published to it from now on is dropped, and it follows no feed any more.
+    /// Tells a peer that nothing more will be sent (a half-close), once all is sent. Its input goes on; what is
+    /// replied, sent or published to it from now on is dropped, and it follows no feed any more.
     pub fn shut_down(&mut self, token: Token) {
         if self.target == ReplyTarget::Connection(token) {
             self.queue_replies();

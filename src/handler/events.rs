@@ -1,7 +1,8 @@
 //! The events that [`Handler`] and [`MessageHandler`] have in common, listed once.
 //!
-//! Both traits declare every event from this list, and each wrapper of a handler forwards every event from it, so that a
-//! new event is added here and nowhere else. An entry is a trait method with its default; a semicolon stands before `cx`.
+//! Both traits declare every event from this list, and each wrapper of a handler forwards every event from it, so that
+//! a new event is added here and nowhere else. An entry is a trait method with its default; a semicolon stands before
+//! `cx`.
 //!
 //! Deliberately not here: `open`, the input (`data`, `message`), and what only a framing calls.
 //!
@@ -20,19 +21,19 @@ macro_rules! events {
                 cx.close();
             }
 
-            /// The queued output has fallen to the low mark, after [`Context::is_writable`](crate::Context::is_writable) was
-            /// false.
+            /// The queued output has fallen to the low mark, after
+            /// [`Context::is_writable`](crate::Context::is_writable) was false.
             ///
             /// A handler that produces output of its own, rather than in answer to input, continues here.
             fn drained(&mut self, session: &mut Self::Session; cx: &mut Context<'_>) {}
 
             /// A timer that this session set with [`Context::set_timer`](crate::Context::set_timer) has expired.
-            fn timer(&mut self, session: &mut Self::Session, timer: $crate::connection::timer_id::TimerId; cx: &mut Context<'_>) {}
+            fn timer(&mut self, session: &mut Self::Session, timer: $crate::TimerId; cx: &mut Context<'_>) {}
 
             /// The job that this session passed to [`Context::offload`](crate::Context::offload) is done.
             ///
             /// Input that arrived while the job ran is shown after this call.
-            fn done(&mut self, session: &mut Self::Session, done: $crate::workers::Done; cx: &mut Context<'_>) {}
+            fn done(&mut self, session: &mut Self::Session, done: $crate::Done; cx: &mut Context<'_>) {}
         }
     };
     // The end of a session.
@@ -40,9 +41,9 @@ macro_rules! events {
         $crate::handler::events::$action! { $($arguments)*;
             /// The session has ended. This is the last call for its connection.
             ///
-            /// Output that was queued before [`Context::close`](crate::Context::close) is still sent. Replies are dropped
-            /// here; the handler may send to other connections and publish to feeds.
-            fn closed(&mut self, session: Self::Session, why: &$crate::connection::closed::Closed; cx: &mut Context<'_>) {}
+            /// Output that was queued before [`Context::close`](crate::Context::close) is still sent. Replies are
+            /// dropped here; the handler may send to other connections and publish to feeds.
+            fn closed(&mut self, session: Self::Session, why: &$crate::Closed; cx: &mut Context<'_>) {}
         }
     };
     // What happens to the service as a whole.
@@ -51,17 +52,17 @@ macro_rules! events {
             /// A datagram has arrived at a `udp:` listener.
             ///
             /// All replies of one call are sent back as one datagram. A call that does not reply sends none.
-            fn datagram<'a>(&mut self, source: &$crate::connection::origin::Source, input: &'a mut [u8]; cx: &mut Context<'a>) {}
+            fn datagram<'a>(&mut self, source: &$crate::Source, input: &'a mut [u8]; cx: &mut Context<'a>) {}
 
             /// A timer that was set outside of any connection has expired.
-            fn service_timer(&mut self, timer: $crate::connection::timer_id::TimerId; cx: &mut Context<'_>) {}
+            fn service_timer(&mut self, timer: $crate::TimerId; cx: &mut Context<'_>) {}
 
-            /// A job is done that was passed to [`Context::offload`](crate::Context::offload) outside of any connection, or
-            /// to [`Context::offload_detached`](crate::Context::offload_detached).
-            fn service_done(&mut self, done: $crate::workers::Done; cx: &mut Context<'_>) {}
+            /// A job is done that was passed to [`Context::offload`](crate::Context::offload) outside of any
+            /// connection, or to [`Context::offload_detached`](crate::Context::offload_detached).
+            fn service_done(&mut self, done: $crate::Done; cx: &mut Context<'_>) {}
 
             /// A connection that was requested with [`Context::connect`](crate::Context::connect) could not be made.
-            fn connect_failed(&mut self, to: &$crate::net::Address, error: &::std::io::Error; cx: &mut Context<'_>) {}
+            fn connect_failed(&mut self, to: &$crate::Address, error: &::std::io::Error; cx: &mut Context<'_>) {}
         }
     };
     // What arrives at standard input, where lines are commands or input.
@@ -70,8 +71,8 @@ macro_rules! events {
             /// A line has arrived at standard input, given without its line end.
             ///
             /// Called only if the console is open for commands or for input
-            /// ([`Reactor::open_console`](crate::Reactor::open_console)). Obeys `help`, `stats`, `who`, `kick` and `quit`,
-            /// unless overridden.
+            /// ([`Reactor::open_console`](crate::Reactor::open_console)). Obeys `help`, `stats`, `who`, `kick` and
+            /// `quit`, unless overridden.
             fn console(&mut self, line: &[u8]; cx: &mut Context<'_>) {
                 $crate::handler::commands::run(line, cx);
             }
@@ -97,7 +98,7 @@ macro_rules! declare {
         $(#[$doc])*
         #[allow(unused_variables, reason = "most defaults do nothing, and the documentation shows the names")]
         fn $name $(<$input>)? (
-            &mut self $(, $argument: $type)*, $cx: &mut $crate::handler::context::Context<$life>
+            &mut self $(, $argument: $type)*, $cx: &mut $crate::Context<$life>
         ) $default
     )* };
 }
@@ -114,7 +115,7 @@ macro_rules! forward {
             &mut $self,
             $session: &mut Self::Session,
             $($argument: $type,)*
-            $cx: &mut $crate::handler::context::Context<$life>,
+            $cx: &mut $crate::Context<$life>,
         ) {
             $inner.$name($inner_session, $($argument,)* $cx);
         }
@@ -126,7 +127,7 @@ macro_rules! forward {
         ) $default:block
     )*) => { $(
         fn $name $(<$input>)? (
-            &mut $self, $($argument: $type,)* $cx: &mut $crate::handler::context::Context<$life>,
+            &mut $self, $($argument: $type,)* $cx: &mut $crate::Context<$life>,
         ) {
             $inner.$name($($argument,)* $cx);
         }

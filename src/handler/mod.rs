@@ -12,12 +12,12 @@ use crate::handler::events::events;
 
 /// A protocol: bytes and time in, bytes and requests out.
 ///
-/// A handler holds no socket and does no I/O: everything that it may ask for is in the [`Context`]. Requests take effect
-/// without running another method beneath the one that made them, so a handler needs no locks and no `RefCell`.
+/// A handler holds no socket and does no I/O: everything that it may ask for is in the [`Context`]. Requests take
+/// effect without running another method beneath the one that made them, so a handler needs no locks and no `RefCell`.
 ///
 /// For each connection the calls come in this order: [`open`](Self::open), any number of [`data`](Self::data),
-/// [`drained`](Self::drained), [`timer`](Self::timer) and [`done`](Self::done), at most one [`eof`](Self::eof), and exactly one
-/// [`closed`](Self::closed), after which no call concerns it.
+/// [`drained`](Self::drained), [`timer`](Self::timer) and [`done`](Self::done), at most one [`eof`](Self::eof), and
+/// exactly one [`closed`](Self::closed), after which no call concerns it.
 ///
 /// ```
 /// use switchboard::{Context, Handler, Origin};
@@ -58,10 +58,10 @@ pub trait Handler {
 
     /// Input has arrived. Returns how many bytes were used; the rest is kept and shown again, with what follows it.
     ///
-    /// It is shown again when more has arrived, when output has drained after [`Context::is_writable`] was false, when a job
-    /// is [`done`](Self::done), and at the end of input ([`Context::is_eof`]). What is not used at the end of input, while
-    /// [`Context::may_continue`] is true, is dropped.
-    /// A handler that uses nothing while [`Limits::inbox`](crate::Limits::inbox) bytes wait loses the connection.
+    /// It is shown again when more has arrived, when output has drained after [`Context::is_writable`] was false, when
+    /// a job is [`done`](Self::done), and at the end of input ([`Context::is_eof`]). What is not used at the end of
+    /// input, while [`Context::may_continue`] is true, is dropped. A handler that uses nothing while
+    /// [`Limits::inbox`](crate::Limits::inbox) bytes wait loses the connection.
     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize;
 
     events! { connection => declare }

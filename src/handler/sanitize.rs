@@ -1,7 +1,8 @@
 //! Text from strangers, made fit for a terminal or a log.
 //!
-//! Invariant: the result is UTF-8 without a character that moves a cursor, starts an escape sequence, turns the direction
-//! of writing or ends a line. Nothing is removed, so what was replaced can be seen. Does not judge look-alike letters.
+//! Invariant: the result is UTF-8 without a character that moves a cursor, starts an escape sequence, turns the
+//! direction of writing or ends a line. Nothing is removed, so what was replaced can be seen. Does not judge look-alike
+//! letters.
 
 use std::borrow::Cow;
 

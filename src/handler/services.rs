@@ -1,8 +1,8 @@
 //! Several handlers in one reactor: each serves its own listeners, all share the loop, the console and the process.
 //!
-//! Invariant: a handler is called only for what is its own: its connections, its datagrams, its timers, jobs and outbound
-//! connections, and the console lines that begin with its name. What it costs is one virtual call, and a box for each
-//! session that is not empty; a handler by itself needs neither.
+//! Invariant: a handler is called only for what is its own: its connections, its datagrams, its timers, jobs and
+//! outbound connections, and the console lines that begin with its name. What it costs is one virtual call, and a box
+//! for each session that is not empty; a handler by itself needs neither.
 
 use std::any::Any;
 use std::fmt;
@@ -17,8 +17,8 @@ use crate::handler::events::events;
 /// Hosts several handlers in one [`Reactor`](crate::Reactor).
 ///
 /// The first handler serves the listeners that come before the first call of
-/// [`Reactor::begin_service`](crate::Reactor::begin_service), the second one those between the first and the second call,
-/// and so on.
+/// [`Reactor::begin_service`](crate::Reactor::begin_service), the second one those between the first and the second
+/// call, and so on.
 ///
 /// At the console, `NAME LINE` is the line `LINE` for one of them; `help`, `stats` and `quit` are for all.
 ///

@@ -1,8 +1,9 @@
-//! Workers: threads for what would hold up the loop, such as the disk or the hashing of a password.
+//! A pool of threads for work that would block the loop: a disk, a database, the hash of a password.
 //!
-//! The queue of jobs is bounded, and it is the one place of the crate where threads meet: what else a handler does needs no
-//! lock. Invariants: a job runs once, or (when the pool is dropped first) never; a result goes home only after the batch
-//! that its job was part of was committed. Knows nothing of connections.
+//! This queue is the one place in the crate where threads meet. Invariants: a job runs at most once, and exactly once
+//! unless the pool is dropped first; a result is delivered only after the batch of its job was committed.
+//!
+//! Deliberately not here: connections, and which handler receives a result (`state::results`).
 
 pub(crate) mod results;
 #[cfg(feature = "storage")]
@@ -19,60 +20,102 @@ use std::time::Duration;
 
 use crate::workers::results::ResultQueue;
 
-/// The state of one thread of a pool: a database handle, a cache, or nothing (`()`).
+/// The state of one thread of a pool: a database handle, a file, or nothing (`()`).
+///
+/// A worker runs jobs in batches. If a batch can fail as a whole, as a transaction can, every job of it has to report
+/// that; so the worker chooses the type of what its jobs return:
+///
+/// | worker | [`Output<T>`](Self::Output) | a job returns |
+/// |---|---|---|
+/// | `()` | `T` | its value |
+/// | `storage::Store` | `Result<T, StoreError>` | its value, or why nothing was changed |
+///
+/// A worker whose batches cannot fail:
+///
+/// ```
+/// use std::convert::Infallible;
+/// use switchboard::Worker;
+///
+/// struct Cache(Vec<u8>);
+///
+/// impl Worker for Cache {
+///     type Output<T: Send + 'static> = T;
+///     type Error = Infallible;
+///
+///     fn failed<T: Send + 'static>(error: Infallible) -> T {
+///         match error {}
+///     }
+/// }
+/// ```
 pub trait Worker: Send + 'static {
-    /// Why a batch came to nothing. Each of its jobs gets a copy.
+    /// What a job returns, and what [`Done`] holds: `T`, or a `Result` if a batch can fail.
+    type Output<T: Send + 'static>: Send + 'static;
+
+    /// Why a batch failed. Each of its jobs reports a copy.
     type Error: Clone + Send + 'static;
 
-    /// How many waiting jobs a thread takes as one batch, at most. More than one only makes sense where a batch costs
-    /// as much as a job, as with transactions on a disk.
+    /// The largest number of queued jobs that a thread takes as one batch. More than one pays only if a batch costs
+    /// about as much as a single job, as a transaction on a disk does.
     const BATCH: usize = 1;
 
-    /// A batch begins. On an error none of its jobs runs, and all get the error.
+    /// Begins a batch. If this fails, no job of the batch runs, and each reports the error.
     ///
     /// # Errors
-    /// Up to the worker.
+    /// Defined by the worker.
     fn begin(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
 
-    /// A batch ends. On an error all of its jobs get the error, whatever they returned.
+    /// Ends a batch. If this fails, each job of the batch reports the error in place of its own output.
     ///
     /// # Errors
-    /// Up to the worker.
+    /// Defined by the worker.
     fn commit(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
+
+    /// Makes the output of a job whose batch failed.
+    fn failed<T: Send + 'static>(error: Self::Error) -> Self::Output<T>;
 }
 
+/// A worker without state.
 impl Worker for () {
+    type Output<T: Send + 'static> = T;
     type Error = Infallible;
+
+    fn failed<T: Send + 'static>(error: Infallible) -> T {
+        match error {}
+    }
 }
 
-/// A pool of threads with a bounded queue, one [`Worker`] a thread. A handler gives it jobs by
-/// [`Context::offload`](crate::Context::offload).
+/// A pool of threads with a bounded queue of jobs, one [`Worker`] for each thread.
 ///
-/// The threads start with the first job. When the pool is dropped, the jobs under way are waited for, for a second at most;
-/// those in the queue are not run.
+/// A handler owns its pools and passes them jobs with [`Context::offload`](crate::Context::offload). The threads start
+/// with the first job. Dropping the pool discards the jobs in its queue and waits for the jobs that run, for at most
+/// one second.
 ///
 /// ```
 /// use switchboard::{Context, Done, Handler, Origin, Sim, Workers};
 ///
-/// /// Answers each message with its sum, which is taken to be hard work.
+/// /// Replies to each input with the sum of its bytes. Imagine that adding is slow.
 /// struct Sums(Workers<()>);
 ///
 /// impl Handler for Sums {
 ///     type Session = ();
+///
 ///     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+///
 ///     fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
 ///         let bytes = input.to_vec();
-///         if let Err(busy) = cx.offload(&self.0, move |()| Ok(bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>())) {
+///         let job = move |(): &mut ()| bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>();
+///         if let Err(busy) = cx.offload(&self.0, job) {
 ///             cx.reply(format!("{busy}\n").as_bytes());
 ///         }
 ///         input.len()
 ///     }
+///
 ///     fn done(&mut self, (): &mut (), done: Done, cx: &mut Context<'_>) {
-///         let Ok(sum) = done.take::<Result<u64, std::convert::Infallible>>();
+///         let sum = done.downcast::<u64>().expect("every job of this handler returns a sum");
 ///         cx.reply(format!("{sum}\n").as_bytes());
 ///     }
 /// }
@@ -91,72 +134,76 @@ struct Shared<W: Worker> {
     name: Box<str>,
     capacity: usize,
     queue: Mutex<Queue<W>>,
-    /// There is a job, or the pool is closed.
+    /// Signals a queued job, or the end of the pool.
     work: Condvar,
-    /// A thread has ended.
+    /// Signals the end of a thread.
     ended: Condvar,
 }
 
 struct Queue<W: Worker> {
-    entries: VecDeque<Job<W>>,
-    /// Those whose threads have not been started.
+    jobs: VecDeque<Job<W>>,
+    /// Workers whose threads have not been started.
     workers: Vec<W>,
     threads: usize,
     is_closed: bool,
 }
 
-/// A job on its way.
+/// A queued job.
 pub(crate) struct Job<W: Worker> {
     run: Box<dyn FnOnce(&mut W) -> Done + Send>,
-    /// What the job returns when its batch came to nothing.
+    /// Makes the result of this job if its batch failed.
     fail: fn(W::Error) -> Done,
-    /// Comes back with the result. Means nothing to the pool.
+    /// Returned with the result. The pool does not interpret it.
     user_data: u64,
 }
 
-/// How long the end of a pool waits for jobs under way: an `fsync` takes milliseconds, and a disk that hangs is not to hold
-/// up the end of the process.
+/// How long dropping a pool waits for running jobs. An `fsync` takes milliseconds; a disk that hangs must not delay the
+/// end of the process.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 impl<W: Worker> Workers<W> {
-    /// A pool with one thread for each of these workers, and a queue for `capacity` jobs. The name is that of the threads.
+    /// Makes a pool of threads called `name`, one for each of `workers`, with a queue of at most `capacity` jobs.
     ///
     /// # Panics
-    /// When there is no worker.
+    /// If `workers` is empty.
     #[must_use]
     pub fn new(name: &str, capacity: usize, workers: Vec<W>) -> Self {
-        assert!(!workers.is_empty(), "a pool without workers does no job");
-        let queue = Queue { entries: VecDeque::new(), workers, threads: 0, is_closed: false };
+        assert!(!workers.is_empty(), "a pool needs at least one worker");
+        let queue = Queue { jobs: VecDeque::new(), workers, threads: 0, is_closed: false };
         let (work, ended) = (Condvar::new(), Condvar::new());
         Workers { shared: Arc::new(Shared { name: name.into(), capacity, queue: Mutex::new(queue), work, ended }) }
     }
 
-    /// Puts a job into the queue.
-    pub(crate) fn submit(&self, entry: Job<W>) -> Result<(), Busy> {
+    /// Queues a job.
+    ///
+    /// # Errors
+    /// [`Busy`] if the queue is full.
+    pub(crate) fn submit(&self, job: Job<W>) -> Result<(), Busy> {
         let mut queue = self.shared.lock();
-        if queue.entries.len() >= self.shared.capacity {
+        if queue.jobs.len() >= self.shared.capacity {
             return Err(Busy);
         }
-        queue.entries.push_back(entry);
+        queue.jobs.push_back(job);
         Ok(())
     }
 
-    /// Has the threads do what is in the queue; results go home. Without threads to be had, it stays there.
-    pub(crate) fn wake(&self, home: &Arc<ResultQueue>) {
+    /// Wakes a thread for a queued job; the first call starts the threads. Results go to `results`, and so does the
+    /// failure to start a thread.
+    pub(crate) fn wake(&self, results: &Arc<ResultQueue>) {
         let mut queue = self.shared.lock();
         for worker in std::mem::take(&mut queue.workers) {
-            let (shared, way_home) = (Arc::clone(&self.shared), Arc::clone(home));
+            let (shared, thread_results) = (Arc::clone(&self.shared), Arc::clone(results));
             let builder = thread::Builder::new().name(self.shared.name.to_string());
-            match builder.spawn(move || shared.serve(worker, &way_home)) {
+            match builder.spawn(move || shared.serve(worker, &thread_results)) {
                 Ok(_) => queue.threads += 1,
-                Err(error) => home.fail(format!("no thread for the workers: {error}")),
+                Err(error) => results.fail(format!("no thread for the workers: {error}")),
             }
         }
         drop(queue);
         self.shared.work.notify_one();
     }
 
-    /// What does the jobs on the caller's thread: in a simulation.
+    /// Returns this pool as one that runs its jobs on the caller's thread, for a simulation.
     pub(crate) fn here(&self) -> Arc<dyn WorkHere> {
         Arc::clone(&self.shared) as Arc<dyn WorkHere>
     }
@@ -165,58 +212,61 @@ impl<W: Worker> Workers<W> {
 impl<W: Worker> Job<W> {
     pub(crate) fn new<T: Send + 'static>(
         user_data: u64,
-        job: impl FnOnce(&mut W) -> Result<T, W::Error> + Send + 'static,
+        job: impl FnOnce(&mut W) -> W::Output<T> + Send + 'static,
     ) -> Self {
-        let run = Box::new(|worker: &mut W| Done::new(job(worker)));
-        Job { run, fail: |error| Done::new(Err::<T, W::Error>(error)), user_data }
+        Job {
+            run: Box::new(|worker| Done::new(job(worker))),
+            fail: |error| Done::new(W::failed::<T>(error)),
+            user_data,
+        }
     }
 }
 
-/// A pool that does its jobs where it is called.
+/// A pool that runs its jobs on the caller's thread.
 pub(crate) trait WorkHere: Send + Sync {
-    /// Does all that waits.
-    fn work(&self, home: &ResultQueue);
+    /// Runs all queued jobs.
+    fn work(&self, results: &ResultQueue);
 }
 
 impl<W: Worker> WorkHere for Shared<W> {
-    fn work(&self, home: &ResultQueue) {
+    fn work(&self, results: &ResultQueue) {
         let Some(mut worker) = self.lock().workers.pop() else { return };
         loop {
-            let batch = take(&mut self.lock().entries, W::BATCH);
+            let batch = take_batch(&mut self.lock().jobs, W::BATCH);
             if batch.is_empty() {
                 return self.lock().workers.push(worker);
             }
-            home.send(run(&mut worker, batch));
+            results.send(run(&mut worker, batch));
         }
     }
 }
 
 impl<W: Worker> Shared<W> {
     fn lock(&self) -> MutexGuard<'_, Queue<W>> {
-        // Nothing that can panic runs under the lock.
+        // No code that can panic runs under the lock, so a poisoned one is still consistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The life of a thread.
-    fn serve(&self, worker: W, home: &ResultQueue) {
-        // Dropped in the reverse order: the worker closes what it has before the thread counts as ended.
-        let _end = End { shared: self, home };
+    /// Runs batches until the pool is closed: the body of a thread.
+    fn serve(&self, worker: W, results: &ResultQueue) {
+        // Locals are dropped in reverse order: the worker closes its file before the thread counts as ended.
+        let _end = ThreadEnd { shared: self, results };
         let mut worker = worker;
         while let Some(batch) = self.next_batch() {
-            home.send(run(&mut worker, batch));
+            results.send(run(&mut worker, batch));
         }
     }
 
-    /// Waits for jobs. `None` when the pool is closed.
+    /// Waits for jobs. Returns `None` when the pool is closed.
     fn next_batch(&self) -> Option<Vec<Job<W>>> {
         let mut queue = self.lock();
         loop {
             if queue.is_closed {
                 return None;
             }
-            let batch = take(&mut queue.entries, W::BATCH);
+            let batch = take_batch(&mut queue.jobs, W::BATCH);
             if !batch.is_empty() {
-                if !queue.entries.is_empty() {
+                if !queue.jobs.is_empty() {
                     self.work.notify_one();
                 }
                 return Some(batch);
@@ -230,7 +280,7 @@ impl<W: Worker> Drop for Workers<W> {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.is_closed = true;
-        queue.entries.clear();
+        queue.jobs.clear();
         self.shared.work.notify_all();
         let waited = self.shared.ended.wait_timeout_while(queue, CLOSE_WAIT, |queue| queue.threads > 0);
         let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -240,43 +290,46 @@ impl<W: Worker> Drop for Workers<W> {
     }
 }
 
-/// Says that a thread has ended, also by a panic: whoever waits for its results would wait for ever.
-struct End<'a, W: Worker> {
+/// Reports the end of a thread when dropped. After a panic, the pool fails: without it, sessions would wait forever.
+struct ThreadEnd<'a, W: Worker> {
     shared: &'a Shared<W>,
-    home: &'a ResultQueue,
+    results: &'a ResultQueue,
 }
 
-impl<W: Worker> Drop for End<'_, W> {
+impl<W: Worker> Drop for ThreadEnd<'_, W> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.home.fail(format!("a worker of {} has panicked", self.shared.name));
+            self.results.fail(format!("a worker of {} has panicked", self.shared.name));
         }
         self.shared.lock().threads -= 1;
         self.shared.ended.notify_all();
     }
 }
 
-fn take<T>(entries: &mut VecDeque<T>, most: usize) -> Vec<T> {
-    entries.drain(..most.max(1).min(entries.len())).collect()
+fn take_batch<T>(jobs: &mut VecDeque<T>, limit: usize) -> Vec<T> {
+    jobs.drain(..limit.max(1).min(jobs.len())).collect()
 }
 
-/// Does a batch: its results count only when it was committed.
+/// Runs a batch. Returns each job's own result if the batch was committed, and its failure otherwise.
 fn run<W: Worker>(worker: &mut W, batch: Vec<Job<W>>) -> Vec<(u64, Done)> {
     if let Err(error) = worker.begin() {
-        return batch.into_iter().map(|entry| (entry.user_data, (entry.fail)(error.clone()))).collect();
+        return batch.into_iter().map(|job| (job.user_data, (job.fail)(error.clone()))).collect();
     }
-    let finished: Vec<_> = batch.into_iter().map(|entry| (entry.user_data, entry.fail, (entry.run)(worker))).collect();
-    let outcome = worker.commit();
-    finished
+    let results: Vec<_> = batch.into_iter().map(|job| (job.user_data, job.fail, (job.run)(worker))).collect();
+    let committed = worker.commit();
+    results
         .into_iter()
-        .map(|(user_data, fail, done)| match &outcome {
+        .map(|(user_data, fail, done)| match &committed {
             Ok(()) => (user_data, done),
             Err(error) => (user_data, fail(error.clone())),
         })
         .collect()
 }
 
-/// What an offloaded job returned.
+/// The result of an offloaded job.
+///
+/// A handler may offload jobs of several types, so the result is dynamically typed. The handler knows which job it is
+/// from its session.
 pub struct Done(Box<dyn Any + Send>);
 
 impl Done {
@@ -284,16 +337,15 @@ impl Done {
         Done(Box::new(result))
     }
 
-    /// The result: a `Result<T, W::Error>` for a job that returned one.
+    /// Returns the result if its type is `T`.
     ///
-    /// # Panics
-    /// When it is of another type, which is a mistake in the handler.
-    #[must_use]
-    pub fn take<T: 'static>(self) -> T {
-        let Ok(result) = self.0.downcast() else {
-            panic!("the job did not return a {}", std::any::type_name::<T>());
-        };
-        *result
+    /// For a job that returns a `T` to a [`Worker`] `W`, that type is [`W::Output<T>`](Worker::Output): `T` itself for
+    /// `Workers<()>`, `Result<T, StoreError>` for a data file.
+    ///
+    /// # Errors
+    /// This `Done`, unchanged, if the result is of another type.
+    pub fn downcast<T: 'static>(self) -> Result<T, Done> {
+        self.0.downcast().map(|result| *result).map_err(Done)
     }
 }
 
@@ -309,7 +361,9 @@ impl<W: Worker> fmt::Debug for Workers<W> {
     }
 }
 
-/// A job was not taken: the queue is full, or the session has one under way. Its `Display` is an answer to a peer.
+/// The error of a job that was not taken: the queue is full, or the session has a job already.
+///
+/// Its `Display` is a reply for a peer: `busy, try again`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 

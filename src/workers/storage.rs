@@ -1,8 +1,8 @@
 //! Storage: a data file that one worker writes (SQLite).
 //!
-//! Invariants: what a job wrote is on the disk before its result goes home (write-ahead log, `synchronous=FULL`, one commit
-//! for all jobs that wait); a job that fails has written nothing. Waits for no lock but when it writes, and then for
-//! two seconds at most. The state are the servers' own.
+//! Invariants: what a job wrote is on the disk before its result goes home (write-ahead log, `synchronous=FULL`, one
+//! commit for all jobs that wait); a job that fails has written nothing. Waits for no lock but when it writes, and then
+//! for two seconds at most. The state are the servers' own.
 //!
 //! See <https://www.sqlite.org/wal.html> for the log, and <https://www.sqlite.org/lang_savepoint.html> for what keeps
 //! the jobs of a batch apart.
@@ -64,8 +64,8 @@ impl From<OsString> for DataFile {
 pub struct Schema {
     /// Tells the files of one server from those of others (`PRAGMA application_id`).
     pub application_id: i32,
-    /// Statements that make the state, from each version to the next. A file knows how many were carried out
-    /// (`PRAGMA user_version`): append, and never change one that was released.
+    /// Statements that make the state, from each version to the next. A file knows how many were carried out (`PRAGMA
+    /// user_version`): append, and never change one that was released.
     pub migrations: &'static [&'static str],
 }
 
@@ -75,7 +75,8 @@ pub struct Store {
     db: Connection,
     /// A transaction was begun in this batch.
     has_begun: bool,
-    /// Why none could be begun. It is not tried again within the batch, or each of its jobs would wait for the lock anew.
+    /// Why none could be begun. It is not tried again within the batch, or each of its jobs would wait for the lock
+    /// anew.
     refusal: Option<StoreError>,
 }
 
@@ -146,8 +147,8 @@ impl Store {
         begun
     }
 
-    /// Moves what the log holds to its place in the file, so that the log begins anew: on a disk without room it may be the
-    /// log that takes it, a thousand pages by default. Waits for nobody; where it fails, the log stays as it is.
+    /// Moves what the log holds to its place in the file, so that the log begins anew: on a disk without room it may be
+    /// the log that takes it, a thousand pages by default. Waits for nobody; where it fails, the log stays as it is.
     fn shorten_log(&self) {
         if let Err(error) = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             log::debug!("the log of the data file was not shortened: {error}");
@@ -166,6 +167,7 @@ impl Store {
 }
 
 impl Worker for Store {
+    type Output<T: Send + 'static> = Result<T, StoreError>;
     type Error = StoreError;
 
     /// As many share the cost of one commit: two flushes of the disk.
@@ -185,6 +187,10 @@ impl Worker for Store {
             self.shorten_log();
         }
         committed
+    }
+
+    fn failed<T: Send + 'static>(error: StoreError) -> Result<T, StoreError> {
+        Err(error)
     }
 }
 

@@ -5,7 +5,6 @@ use crate::servers::{Chat, ChatOptions, Echo, Uppercase};
 use crate::sim::{Sim, assert_chunking_law};
 use crate::state::limits::Limits;
 use crate::workers::{Done, Workers};
-use std::convert::Infallible;
 use std::time::Duration;
 
 /// Says its name wherever it is called outside of any connection.
@@ -40,7 +39,7 @@ impl Handler for Named {
         assert_eq!(session, self.name);
         self.tell("closed", cx);
         cx.set_timer(Duration::ZERO);
-        cx.offload(&self.workers, |()| Ok(7)).expect("room");
+        cx.offload(&self.workers, |()| 7).expect("room");
         cx.connect("127.0.0.1:1".parse().expect("a literal"));
     }
 
@@ -63,7 +62,7 @@ impl Handler for Named {
     }
 
     fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
-        let Ok(number) = done.take::<Result<i32, Infallible>>();
+        let number: i32 = done.downcast().expect("a number");
         self.tell(&format!("finished {number}"), cx);
     }
 }

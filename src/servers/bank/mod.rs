@@ -16,7 +16,6 @@ mod money;
 mod pin;
 mod texts;
 
-use std::convert::Infallible;
 use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::Connection;
@@ -158,22 +157,23 @@ impl MessageHandler for Bank {
         match std::mem::take(&mut session.step) {
             Step::Nothing => unreachable!("a job was given away with a step"),
             Step::Hash { name } => {
-                let Ok(hashed) = done.take::<Result<Result<Hash, String>, Infallible>>();
-                match hashed {
+                match done.downcast::<Result<Hash, String>>().expect("Hash offloads the hash of a PIN") {
                     Ok(hash) => self.open_account(session, (name, hash), cx),
                     Err(trouble) => reply(texts::TROUBLE, &[&trouble], cx),
                 }
             }
-            Step::Find { name, pin } => match done.take::<Result<Found, StoreError>>() {
-                Ok(Found::Free(found)) => self.compare(session, (name, pin), found, cx),
-                Ok(Found::Locked(time)) => self.conclude(session, Outcome::Locked(time), cx),
-                Err(error) => self.fail(&error, cx),
-            },
+            Step::Find { name, pin } => {
+                match done.downcast::<Result<Found, StoreError>>().expect("Find offloads a look-up") {
+                    Ok(Found::Free(found)) => self.compare(session, (name, pin), found, cx),
+                    Ok(Found::Locked(time)) => self.conclude(session, Outcome::Locked(time), cx),
+                    Err(error) => self.fail(&error, cx),
+                }
+            }
             Step::Compare { name, account } => {
-                let Ok(is_right) = done.take::<Result<bool, Infallible>>();
+                let is_right = done.downcast::<bool>().expect("Compare offloads a comparison");
                 self.decide(session, name, account.filter(|_| is_right), cx);
             }
-            Step::Book => match done.take::<Result<Outcome, StoreError>>() {
+            Step::Book => match done.downcast::<Result<Outcome, StoreError>>().expect("Book offloads a transaction") {
                 Ok(outcome) => self.conclude(session, outcome, cx),
                 Err(error) => self.fail(&error, cx),
             },
@@ -191,7 +191,7 @@ impl MessageHandler for Bank {
     }
 
     fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
-        match done.take::<Result<(InterestRate, Paid), StoreError>>() {
+        match done.downcast::<Result<(InterestRate, Paid), StoreError>>().expect("only interest is a service job") {
             Ok((rate, Paid { total, accounts, full })) => {
                 let mut text = format!("interest of {rate}: {total} paid to {}", count(accounts, "account"));
                 if full > 0 {
@@ -219,7 +219,7 @@ impl Bank {
             }
             (Command::Open { name, pin }, _) => {
                 let cost = self.cost.clone();
-                let taken = cx.offload(&self.hashers, move |()| Ok(cost.hash(&pin)));
+                let taken = cx.offload(&self.hashers, move |()| cost.hash(&pin));
                 session.expect(Step::Hash { name: name.into() }, taken, cx);
             }
             (Command::Login { name, pin }, None) => {
@@ -263,7 +263,7 @@ impl Bank {
     ) {
         let (account, hash) =
             found.map_or_else(|| (None, self.cost.hash_of_nobody()), |(account, hash)| (Some(account), hash));
-        let taken = cx.offload(&self.hashers, move |()| Ok(hash.matches(&pin)));
+        let taken = cx.offload(&self.hashers, move |()| hash.matches(&pin));
         session.expect(Step::Compare { name, account }, taken, cx);
     }
 

@@ -104,13 +104,13 @@ impl ChatLog {
 
     fn hand_over(&mut self, batch: Vec<u8>, cx: &mut Context<'_>) {
         self.stage = Stage::Out(lines(&batch));
-        let taken = cx.offload_detached(&self.workers, move |writer| Ok(writer.write(batch)));
+        let taken = cx.offload_detached(&self.workers, move |writer| writer.write(batch));
         debug_assert!(taken.is_ok(), "one batch at a time fits a queue of one");
     }
 
     /// The worker is done with a batch.
     pub(super) fn service_done(&mut self, done: Done, at: LocalTime, cx: &mut Context<'_>) {
-        let Ok(Outcome { mut rest, result }) = done.take::<Result<Outcome, Infallible>>();
+        let Outcome { mut rest, result } = done.downcast().expect("the only job of this pool writes a batch");
         let Err(error) = result else {
             rest.shrink_to(KEPT_CAPACITY);
             self.stage = Stage::Idle(rest);
@@ -169,8 +169,13 @@ struct Writer {
 }
 
 impl Worker for Writer {
-    /// What could not be written goes home as an [`Outcome`].
+    type Output<T: Send + 'static> = T;
+    /// A failed write is not an error of the pool: [`Outcome`] reports it.
     type Error = Infallible;
+
+    fn failed<T: Send + 'static>(error: Infallible) -> T {
+        match error {}
+    }
 }
 
 /// What has become of a batch.

@@ -114,7 +114,7 @@ impl MessageHandler for Practice {
     }
 
     fn done(&mut self, session: &mut PracticeSession, done: Done, cx: &mut Context<'_>) {
-        let found = done.take::<Result<Outcome, StoreError>>();
+        let found = done.downcast::<Result<Outcome, StoreError>>().expect("the only job of a session is a look-up");
         if let Stage::Sought(newcomer) = std::mem::replace(&mut session.stage, Stage::Asked) {
             self.patients.admit(&newcomer, found, cx);
             self.welcome(session, newcomer.key, cx);

@@ -122,7 +122,7 @@ impl MessageHandler for Phonebook {
     }
 
     fn done(&mut self, session: &mut PhonebookSession, done: Done, cx: &mut Context<'_>) {
-        match done.take::<Result<Outcome, StoreError>>() {
+        match done.downcast::<Result<Outcome, StoreError>>().expect("every job returns an outcome") {
             Ok(Outcome::Found(entry)) => reply_entry(texts::ENTRY, &entry, cx),
             Ok(Outcome::NotFound(name)) => reply(texts::NOT_FOUND, &[&quoted(&name.shown)], cx),
             Ok(Outcome::Added(entry)) => reply_entry(texts::ADDED, &entry, cx),

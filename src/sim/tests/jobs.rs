@@ -4,15 +4,12 @@ use super::*;
 use crate::framing::{Lines, MessageHandler};
 use crate::sim::assert_chunking_law;
 use crate::workers::{Busy, Done, Workers};
-use std::convert::Infallible;
 
 /// Answers each line in capitals, by a worker. `two` makes two jobs of a line, `bye` closes while its job is under way.
 struct Slow {
     workers: Workers<()>,
     finished: Vec<String>,
 }
-
-type Outcome = Result<String, Infallible>;
 
 impl Slow {
     fn lines() -> Lines<Slow> {
@@ -25,7 +22,7 @@ impl Slow {
 
     fn offload(&self, line: &str, cx: &mut Context<'_>) -> Result<(), Busy> {
         let line = line.to_owned();
-        cx.offload(&self.workers, move |()| Ok(line.to_uppercase()))
+        cx.offload(&self.workers, move |()| line.to_uppercase())
     }
 }
 
@@ -40,7 +37,7 @@ impl MessageHandler for Slow {
         let line = String::from_utf8_lossy(line).into_owned();
         if let Some(text) = line.strip_prefix("aside ") {
             let text = text.to_owned();
-            cx.offload_detached(&self.workers, move |()| Ok(text))
+            cx.offload_detached(&self.workers, move |()| text)
                 .unwrap_or_else(|busy| cx.reply(busy.to_string().as_bytes()));
         } else if self.offload(&line, cx).is_err() {
             cx.reply(b"busy\n");
@@ -54,7 +51,7 @@ impl MessageHandler for Slow {
     }
 
     fn done(&mut self, more: &mut usize, done: Done, cx: &mut Context<'_>) {
-        let Ok(text) = done.take::<Outcome>();
+        let text: String = done.downcast().expect("a text");
         cx.reply(format!("{text}\n").as_bytes());
         if *more > 0 {
             *more -= 1;
@@ -72,7 +69,7 @@ impl MessageHandler for Slow {
     }
 
     fn service_done(&mut self, done: Done, _: &mut Context<'_>) {
-        let Ok(text) = done.take::<Outcome>();
+        let text: String = done.downcast().expect("a text");
         self.finished.push(text);
     }
 }

@@ -221,7 +221,7 @@ impl Patients {
                 patient.is_saving = false;
             }
         }
-        match done.take::<Result<Vec<Outcome>, StoreError>>() {
+        match done.downcast::<Result<Vec<Outcome>, StoreError>>().expect("the only detached job is a save") {
             Ok(outcomes) => {
                 for (key, outcome) in saving.iter().zip(outcomes) {
                     self.settle(key, outcome, cx);

@@ -1,7 +1,6 @@
 //! A handler that does what its peers tell it, in all ways that a [`Context`] offers, and keeps books of what it did.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -290,11 +289,11 @@ impl Machine {
     }
 
     /// A job that returns what is to be done then.
-    fn job(&self, act: Act) -> impl FnOnce(&mut ()) -> Result<Act, Infallible> + Send + 'static {
+    fn job(&self, act: Act) -> impl FnOnce(&mut ()) -> Act + Send + 'static {
         let done = Arc::clone(&self.done);
         move |()| {
             done.fetch_add(1, Ordering::Relaxed);
-            Ok(act)
+            act
         }
     }
 
@@ -366,7 +365,7 @@ impl Handler for Machine {
     }
 
     fn done(&mut self, &mut who: &mut usize, done: Done, cx: &mut Context<'_>) {
-        let Ok(act) = done.take::<Result<Act, Infallible>>();
+        let act: Act = done.downcast().expect("an act");
         assert_eq!(self.open_account(who).job.take(), Some(act));
         self.act(Some(who), act, cx);
     }
@@ -402,7 +401,7 @@ impl Handler for Machine {
     }
 
     fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
-        let Ok(act) = done.take::<Result<Act, Infallible>>();
+        let act: Act = done.downcast().expect("an act");
         self.chores -= 1;
         self.act(None, act, cx);
     }
