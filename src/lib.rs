@@ -79,12 +79,12 @@
 //!
 //! A library needs none of them: `switchboard = { version = "0.1", default-features = false }`.
 //!
-//! - `cli` (default): [`servers::cli`], the command lines of the servers.
-//! - `sum` (default): [`servers::Sum`], which adds integers of any length.
+//! - `cli` (default): `servers::cli`, the command lines of the servers.
+//! - `sum` (default): `servers::Sum`, which adds integers of any length.
 //! - `full`: everything below and above.
-//! - `storage`: [`workers::storage`], data files, and [`servers::Phonebook`]. Compiles SQLite, so it needs a C compiler.
-//! - `bank`: [`servers::Bank`]; brings `storage`.
-//! - `doctor`: [`servers::doctor`], a therapist after ELIZA; its server also needs `storage`.
+//! - `storage`: `workers::storage`, data files, and [`servers::Phonebook`]. Compiles SQLite, so it needs a C compiler.
+//! - `bank`: `servers::Bank`; brings `storage`.
+//! - `doctor`: `servers::doctor`, a therapist after ELIZA; its server also needs `storage`.
 
 pub mod net;
 pub mod workers;
