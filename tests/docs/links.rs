@@ -40,16 +40,23 @@ fn every_link_leads_somewhere() {
     assert!(count > 30, "only {count} links were found");
 }
 
+/// The part of a page below a heading.
+fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let (_, after) = text.split_once(&format!("\n## {heading}\n")).expect("the heading");
+    after.split("\n## ").next().unwrap_or_default()
+}
+
+fn rows(table: &str) -> impl Iterator<Item = &str> {
+    table.lines().filter(|line| line.starts_with("| ")).skip(1)
+}
+
 #[test]
 fn every_promise_names_tests_that_exist() {
-    let text = page("docs/testing.md");
-    let (_, after) = text.split_once("## Promises and their tests").expect("the heading");
-    let (table, _) = after.split_once("\n## ").expect("another heading follows");
+    let testing = page("docs/testing.md");
     let mut count = 0;
-    for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
-        let links = links(row);
-        let files: String =
-            links.iter().filter(|link| is_source(link)).filter_map(|file| file.strip_prefix("../")).map(page).collect();
+    for row in rows(section(&testing, "Promises and their tests")) {
+        let sources = links(row).into_iter().filter(|link| is_source(link));
+        let files: String = sources.map(|file| page(&format!("docs/{file}"))).collect();
         let names = code(row).filter(|word| word.contains('_') && !word.contains([' ', '.']));
         for name in names {
             count += 1;
@@ -57,6 +64,25 @@ fn every_promise_names_tests_that_exist() {
         }
     }
     assert!(count >= 10, "only {count} tests were found");
+}
+
+#[test]
+fn every_promise_of_the_readme_has_one_link() {
+    let readme = page("README.md");
+    let promises: Vec<_> = rows(section(&readme, "Promises")).collect();
+    assert!(promises.len() >= 9, "only {} promises were found", promises.len());
+    for row in promises {
+        assert_eq!(links(row).len(), 1, "{row}");
+    }
+}
+
+#[test]
+fn the_readme_shows_the_echo_example() {
+    let readme = page("README.md");
+    let shown = readme.split("```rust,no_run\n").nth(1).and_then(|after| after.split("```").next());
+    let example = page("docs/examples/echo.rs");
+    let (_, example) = example.split_once("\n\n").expect("a comment, then the code");
+    assert_eq!(shown, Some(example));
 }
 
 /// Words in backticks.
@@ -145,11 +171,9 @@ fn flags(help: &str) -> Vec<(&str, Option<&str>)> {
 
 #[test]
 fn the_table_of_flags_is_that_of_the_servers() {
-    let readme = page("README.md");
-    let (_, after) = readme.split_once("## Flags of every server").expect("the heading");
-    let (table, _) = after.split_once("\n## ").expect("another heading follows");
+    let flags_page = page("docs/flags.md");
     let rows: Vec<Vec<&str>> =
-        table.lines().filter(|line| line.starts_with("| `-")).map(|line| line.split(" | ").collect()).collect();
+        flags_page.lines().filter(|line| line.starts_with("| `-")).map(|line| line.split(" | ").collect()).collect();
     let shown = |name: &str| {
         rows.iter().find(|row| row[0].contains(&format!("{name} ")) || row[0].contains(&format!("{name}`")))
     };

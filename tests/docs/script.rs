@@ -46,14 +46,14 @@ pub(crate) struct Block {
     pub(crate) lines: Vec<String>,
 }
 
-/// The README and every page of `docs`, in order of name.
+/// The pages at the top, then every page of `docs`, in order of name.
 pub(crate) fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let entries = fs::read_dir(root.join("docs")).expect("the pages are in docs");
     let mut pages: Vec<_> = entries.map(|entry| entry.expect("a readable directory").path()).collect();
     pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
     pages.sort();
-    pages.insert(0, root.join("README.md"));
+    pages.splice(0..0, ["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(|page| root.join(page)));
     pages
 }
 
