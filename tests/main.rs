@@ -52,6 +52,7 @@ mod servers {
 
 /// What the pages and the help texts say is what happens.
 mod docs {
+    mod examples;
     mod features;
     mod help;
     mod links;

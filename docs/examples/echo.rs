@@ -1,0 +1,32 @@
+//! Sends every byte back. Run it with `cargo run --example echo`, and talk to it with `nc 127.0.0.1 7000`.
+
+use std::error::Error;
+
+use switchboard::net::{SocketOptions, bind};
+use switchboard::{ConsoleMode, Context, Handler, Limits, Origin, Reactor};
+
+struct Echo;
+
+impl Handler for Echo {
+    type Session = (); // what the handler keeps for each client: nothing
+
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        cx.reply_input(input);
+        input.len() // all of it was used
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:7000".into());
+    let mut reactor = Reactor::new(Echo, Limits::default())?;
+    for listener in bind(&address.parse()?, &SocketOptions::default())? {
+        println!("listening on {}", listener.local_addr()?);
+        reactor.listen(listener)?;
+    }
+    reactor.open_console(ConsoleMode::Stop)?; // Enter stops it
+    reactor.handle_signals()?; // so do Ctrl-C and SIGTERM
+    reactor.run()?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! The programs in `docs/examples` run, and answer as their first lines say.
+
+use super::replay::binaries;
+use crate::support::peer::Peer;
+use crate::support::server::{Launch, Server, Stop};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// Starts an example on a free port.
+fn start(name: &str) -> Server {
+    let path = binaries().join("examples").join(name);
+    if is_outdated(&path, &format!("docs/examples/{name}.rs")) {
+        build(name);
+    }
+    // The command of a `Launch` lives as long as the tests.
+    let path: &'static str = Box::leak(path.into_os_string().into_string().expect("a path of ours").into_boxed_str());
+    Launch::of(path).arg("127.0.0.1:0").spawn()
+}
+
+/// `cargo test` builds all examples, but `cargo test --test all` builds none.
+fn is_outdated(program: &Path, source: &str) -> bool {
+    let changed = |path: &Path| fs::metadata(path).and_then(|found| found.modified());
+    let source = changed(&Path::new(env!("CARGO_MANIFEST_DIR")).join(source)).expect("the source of the example");
+    !changed(program).is_ok_and(|built| built >= source)
+}
+
+fn build(name: &str) {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--locked", "--offline", "--features", "full", "--example", name]);
+    if binaries().ends_with("release") {
+        command.arg("--release");
+    }
+    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
+    assert!(status.success(), "{command:?}");
+}
+
+fn stop(mut server: Server) {
+    server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(5));
+}
+
+#[test]
+fn the_echo_example_returns_every_byte() {
+    let server = start("echo");
+    Peer::connect(&server.address()).echo("hello\n");
+    stop(server);
+}
+
+#[test]
+fn the_chat_example_shows_each_line_to_the_others() {
+    let server = start("line_chat");
+    let mut ann = Peer::connect(&server.address());
+    ann.expect("You are client 1.\n");
+    let mut bob = Peer::connect(&server.address());
+    bob.expect("You are client 2.\n");
+    ann.expect("Client 2 is here.\n");
+    bob.send("good \x1b[2Jday\r\n");
+    ann.expect("2: good \u{FFFD}[2Jday\n");
+    ann.send("hello\n");
+    bob.expect("1: hello\n");
+    drop(bob);
+    ann.expect("Client 2 has left.\n");
+    stop(server);
+}
+
+#[test]
+fn the_key_value_example_keeps_values() {
+    let server = start("key_value");
+    let mut ann = Peer::connect(&server.address());
+    ann.send("SET colour dark blue\nGET colour\n");
+    ann.expect("OK\ndark blue\n");
+    let mut bob = Peer::connect(&server.address());
+    bob.send("GET colour\nDEL colour\nDEL colour\nGET colour\n");
+    bob.expect("dark blue\nOK\nNONE\nNONE\n");
+    bob.send("SET colour\n");
+    bob.expect("ERROR send SET KEY VALUE, GET KEY or DEL KEY\n");
+    stop(server);
+}
+
+#[test]
+fn the_framing_example_counts_paragraphs() {
+    let server = start("custom_framing");
+    let mut peer = Peer::connect(&server.address());
+    peer.send("one\ntwo\n");
+    peer.send("\n\n\nthree\n\nlast");
+    peer.expect("lines: 2, bytes: 7\nlines: 1, bytes: 5\n");
+    peer.finish();
+    peer.expect("lines: 1, bytes: 4\n");
+    peer.expect_eof();
+    stop(server);
+}
+
+#[test]
+fn every_example_is_short() {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples")).expect("the examples");
+    let paths: Vec<_> = entries.map(|entry| entry.expect("a readable directory").path()).collect();
+    assert!(paths.len() >= 4, "only {} examples were found", paths.len());
+    for path in paths {
+        let lines = fs::read_to_string(&path).expect("a text").lines().count();
+        assert!(lines < 80, "{}: {lines} lines", path.display());
+    }
+}
