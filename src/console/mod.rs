@@ -1,23 +1,22 @@
-//! Standard input as one more source of the loop: an operator's lines, without a thread.
+//! Standard input as one more event source of the loop: an operator's lines, without a thread.
 //!
-//! Invariant: reading never waits, never stops the process (SIGTTIN), and never changes descriptor 0. Memory is bounded
-//! by the longest line and one read.
+//! Invariants: reading never blocks, never stops the process (SIGTTIN), and never changes the flags of descriptor 0.
+//! Memory is bounded by the longest line and the size of one read.
 //!
 //! | standard input | here |
 //! |---|---|
-//! | terminal | opened anew, non-blocking; read only in the foreground |
-//! | pipe, FIFO | opened anew, non-blocking |
+//! | terminal | reopened as non-blocking; read only while the process is in the foreground |
+//! | pipe, FIFO | reopened as non-blocking |
 //! | socket | as a pipe |
-//! | file | read in bounded steps; without a line, nobody is there |
-//! | `/dev/null`, closed, directory, a device that epoll refuses | nobody is there |
+//! | file | read in bounded steps; an empty file is no operator |
+//! | `/dev/null`, closed, directory, a device that epoll refuses | no operator |
 //!
-//! Deliberately not here: what a line means, and what follows from the end of input.
+//! Deliberately not here: the meaning of a line, and what follows from the end of input.
 
 pub(crate) mod descriptor;
 pub(crate) mod output;
 
 use std::io;
-use std::mem;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -26,72 +25,75 @@ use mio::{Interest, Registry, Token};
 use rustix::fs::{OFlags, fcntl_getfl};
 
 use crate::console::descriptor::{Descriptor, Kind, is_unpollable};
+use crate::framing::{Frame, Framer, LineFramer, LineState};
 
-/// Bytes read in one turn of the loop: a file of commands must not starve the connections.
+/// Bytes read in one turn of the loop, so that a long file of commands does not starve the connections.
 const BUDGET: usize = 64 * 1024;
 
 /// Bytes of one read. Linux: a terminal in line mode holds 4095 and the newline.
 const CHUNK: usize = 4096;
 
-/// How long a server in the background waits before it looks at the terminal again: `fg` gives no event.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How often a process in the background looks at its terminal: the shell's `fg` causes no event.
+const BACKGROUND_RETRY: Duration = Duration::from_millis(500);
 
-/// What the operator did.
+/// One input of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input<'a> {
-    /// One line, without its LF or CRLF; also a last one that has neither.
+    /// A line, without its LF or CRLF. The last line may have had neither.
     Line(&'a [u8]),
-    /// One line that was longer than allowed; all of it is discarded.
+    /// A line over the limit, which was discarded.
     TooLong,
-    /// End of input: Ctrl-D, a closed pipe, a terminal that hung up. Comes once, as the last.
+    /// The end of input: Ctrl-D, a closed pipe, or a terminal that hung up. Comes once, as the last input.
     End,
 }
 
-/// Standard input, registered with the loop. Edge-triggered as everything there:
+/// Standard input, registered with the loop. It is edge-triggered, as every source of the loop is:
 ///
-/// 1. after an event under its token, whatever the event says, call [`Console::wake`];
-/// 2. while [`Console::is_ready`], call [`Console::next_input`] until it returns `None`. Stopping in between is
-///    allowed, and nothing is lost by it: the console stays ready;
-/// 3. still ready after that means that the turn's budget ended: poll without waiting, then go on with 2;
-/// 4. if [`Console::retry_after`] names a time, call `wake` after it.
+/// 1. After an event under its token, whatever the event says, call [`Console::wake`].
+/// 2. While [`Console::is_ready`], call [`Console::next_input`] until it returns `None`. Stopping earlier loses
+///    nothing: the console stays ready.
+/// 3. If it is still ready then, the budget of the turn is spent: poll without waiting, then continue with step 2.
+/// 4. If [`Console::retry_after`] returns a time, call [`Console::wake`] after that time.
 ///
 /// Dropping it deregisters it.
 #[derive(Debug)]
 pub(crate) struct Console {
     descriptor: Descriptor,
     kind: Kind,
-    lines: Lines,
+    lines: LineBuffer,
     phase: InputPhase,
-    /// The last read did not say `WouldBlock`.
-    ready: bool,
-    /// Input was seen in the background, where it must not be read.
-    held: bool,
+    /// The last read did not return `WouldBlock`.
+    is_ready: bool,
+    /// Input waits at the terminal, and the process is in the background, where it must not read.
+    waits_for_foreground: bool,
     budget: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InputPhase {
     Open,
-    /// End of input was read, but not yet handed out.
+    /// The end of input was read and not yet returned.
     Ending,
     Ended,
 }
 
 impl Console {
-    /// Opens standard input; `max_line` counts bytes without LF or CRLF. `None`: there is no operator.
+    /// Opens standard input. `max_line` is the longest line in bytes, without LF or CRLF. Returns `None` if there is no
+    /// operator.
     ///
     /// # Errors
     ///
-    /// No descriptor or memory is left to register it.
+    /// If no descriptor or memory is left to register it.
     pub(crate) fn open(registry: &Registry, token: Token, max_line: usize) -> io::Result<Option<Self>> {
         Self::from_fd(rustix::stdio::stdin(), registry, token, max_line)
     }
 
-    /// As [`Console::open`], for any descriptor; it stays the caller's, unchanged, and may be closed.
+    /// Opens any descriptor as [`Console::open`] opens standard input. The caller keeps `fd`, unchanged, and may close
+    /// it.
     ///
     /// # Errors
     ///
-    /// As [`Console::open`]; also, `fd` is closed.
+    /// If `fd` is closed, or no descriptor or memory is left to register it.
     pub(crate) fn from_fd(
         fd: BorrowedFd<'_>,
         registry: &Registry,
@@ -116,7 +118,7 @@ impl Console {
             }
         }
         let mut console = Self::new(descriptor, kind, max_line);
-        // Only a file tells without waiting whether there is anything to read.
+        // Only a file can say without waiting that it is empty.
         if kind == Kind::File && console.fill() && console.phase == InputPhase::Ending {
             return Ok(None);
         }
@@ -124,36 +126,46 @@ impl Console {
     }
 
     fn new(descriptor: Descriptor, kind: Kind, max_line: usize) -> Self {
-        let lines = Lines::new(max_line);
-        // Ready without an event. Linux: a FIFO that was opened anew after its last writer left is at its end, but
-        // epoll does not say so.
-        Self { descriptor, kind, lines, phase: InputPhase::Open, ready: true, held: false, budget: BUDGET }
+        Self {
+            descriptor,
+            kind,
+            lines: LineBuffer::new(max_line),
+            phase: InputPhase::Open,
+            // Linux: a FIFO that was reopened after its last writer left is at its end, but epoll reports no event.
+            is_ready: true,
+            waits_for_foreground: false,
+            budget: BUDGET,
+        }
     }
 
-    /// Tells that an event came, or that the time named by [`Console::retry_after`] has passed.
+    /// Marks the console as ready: after an event, or after the time of [`Console::retry_after`].
     pub(crate) fn wake(&mut self) {
-        self.ready = self.phase != InputPhase::Ended;
+        self.is_ready = self.phase != InputPhase::Ended;
     }
 
-    /// Whether [`Console::next_input`] may have something to hand out without a further event.
+    /// Whether [`Console::next_input`] may return an input without another event.
     #[must_use]
     pub(crate) fn is_ready(&self) -> bool {
-        self.ready
+        self.is_ready
     }
 
-    /// The time after which to [`wake`](Console::wake) the console: input waits at the terminal, but the shell has put
-    /// us into the background, and coming back gives no event. `None` costs an idle server nothing.
+    /// The time after which to call [`Console::wake`]. `Some` only while input waits at the terminal and the process is
+    /// in the background: the return to the foreground causes no event.
     #[must_use]
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        self.held.then_some(LOOK_AGAIN)
+        self.waits_for_foreground.then_some(BACKGROUND_RETRY)
     }
 
-    /// The next input, or `None` when there is no more now ([`Console::is_ready`] is false) or in this turn (it is
-    /// true). Reads without need of an event, at most 64 KiB between two `None`.
+    /// Returns the next input. `None` means that there is no more for now ([`Console::is_ready`] is false), or that the
+    /// budget of this turn is spent (it is true).
+    ///
+    /// Needs no event before the call. Reads at most 64 KiB between two `None`.
     pub(crate) fn next_input(&mut self) -> Option<Input<'_>> {
-        let piece = loop {
-            if let Some(piece) = self.lines.take() {
-                break piece;
+        loop {
+            match self.lines.take() {
+                Some(Piece::Line(range)) => return Some(Input::Line(&self.lines.bytes[range])),
+                Some(Piece::TooLong) => return Some(Input::TooLong),
+                None => {}
             }
             match self.phase {
                 InputPhase::Open => {
@@ -164,25 +176,21 @@ impl Console {
                 InputPhase::Ending => return Some(self.end()),
                 InputPhase::Ended => return None,
             }
-        };
-        Some(match piece {
-            Piece::Line(range) => Input::Line(self.lines.get(range)),
-            Piece::TooLong => Input::TooLong,
-        })
+        }
     }
 
     /// Reads once. Returns whether there is something new to look at.
     fn fill(&mut self) -> bool {
         if self.budget == 0 {
             self.budget = BUDGET;
-            self.ready = true;
+            self.is_ready = true;
             return false;
         }
         if self.is_in_background() {
-            self.held = self.descriptor.is_readable();
+            self.waits_for_foreground = self.descriptor.is_readable();
             return self.sleep();
         }
-        self.held = false;
+        self.waits_for_foreground = false;
         let mut chunk = [0; CHUNK];
         let size = self.budget.min(CHUNK);
         match self.descriptor.read(&mut chunk[..size]) {
@@ -192,7 +200,7 @@ impl Console {
                 self.lines.push(&chunk[..count]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.sleep(),
-            // Linux: a terminal whose other side is gone answers EIO. No other error gets better by reading again.
+            // Linux: a terminal whose other side is gone returns EIO. No other error improves with another read either.
             Err(error) => {
                 log::debug!("standard input: {error}: taken as its end");
                 self.finish();
@@ -201,28 +209,30 @@ impl Console {
         true
     }
 
-    /// Nothing to read until the next event; always false, as [`Console::fill`] then is.
+    /// Waits for the next event. Returns false, as [`Console::fill`] then does.
     fn sleep(&mut self) -> bool {
         self.budget = BUDGET;
-        self.ready = false;
+        self.is_ready = false;
         false
     }
 
     fn finish(&mut self) {
         self.lines.finish();
         self.phase = InputPhase::Ending;
-        self.ready = true;
+        self.is_ready = true;
     }
 
     fn end(&mut self) -> Input<'static> {
         self.descriptor.deregister();
         self.phase = InputPhase::Ended;
-        self.ready = false;
+        self.is_ready = false;
         Input::End
     }
 
-    /// Reading the controlling terminal from the background would stop us (SIGTTIN). An error means that it is not our
-    /// controlling terminal, or no more: then reading is harmless, and tells what happened.
+    /// Whether a read would stop the process (SIGTTIN): it is in the background of its controlling terminal.
+    ///
+    /// If the terminal is not the controlling one, or no longer, asking for its foreground group fails. A read is
+    /// harmless then, and reports what happened.
     fn is_in_background(&self) -> bool {
         self.kind == Kind::Terminal
             && rustix::termios::tcgetpgrp(&self.descriptor)
@@ -230,7 +240,7 @@ impl Console {
     }
 }
 
-/// Says why nobody can speak through `fd`, if so.
+/// Returns why no operator can use `fd`, or `None` if one can.
 fn unreadable(fd: BorrowedFd<'_>, kind: Kind) -> io::Result<Option<&'static str>> {
     Ok(match kind {
         Kind::Null => Some("is /dev/null"),
@@ -240,80 +250,74 @@ fn unreadable(fd: BorrowedFd<'_>, kind: Kind) -> io::Result<Option<&'static str>
     })
 }
 
-/// Cuts bytes into lines; how they were split into pieces on the way makes no difference.
+/// The bytes that were read and not yet returned as lines.
 #[derive(Debug)]
-struct Lines {
-    /// InheritedSockets out up to `start`, searched for a newline up to `scanned`.
+struct LineBuffer {
     bytes: Vec<u8>,
+    /// The bytes before this offset were returned or discarded.
     start: usize,
-    scanned: usize,
     max_line: usize,
-    /// Within a line that was too long.
-    skipping: bool,
-    finished: bool,
+    framer: LineFramer,
+    state: LineState,
+    /// The end of input was read: what is left is the last line.
+    is_finished: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Piece {
-    /// Where the line is; valid until the next `push`.
+    /// The range of the line in the buffer. Valid until the next [`LineBuffer::push`].
     Line(Range<usize>),
     TooLong,
 }
 
-impl Lines {
+impl LineBuffer {
     fn new(max_line: usize) -> Self {
-        Self { bytes: Vec::new(), start: 0, scanned: 0, max_line, skipping: false, finished: false }
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            max_line,
+            framer: LineFramer::new(max_line),
+            state: LineState::default(),
+            is_finished: false,
+        }
     }
 
-    /// Adds input. Bounded if `take` has returned `None` before.
+    /// Adds input. If [`LineBuffer::take`] returned `None` before, at most one line and `input` are in memory.
     fn push(&mut self, input: &[u8]) {
         self.bytes.drain(..self.start);
-        self.scanned -= self.start;
         self.start = 0;
         self.bytes.extend_from_slice(input);
     }
 
-    /// What is left is a line, if it is not empty.
     fn finish(&mut self) {
-        self.finished = true;
-    }
-
-    fn get(&self, range: Range<usize>) -> &[u8] {
-        &self.bytes[range]
+        self.is_finished = true;
     }
 
     fn take(&mut self) -> Option<Piece> {
-        while let Some(at) = memchr::memchr(b'\n', &self.bytes[self.scanned..]) {
-            let newline = self.scanned + at;
-            let start = mem::replace(&mut self.start, newline + 1);
-            self.scanned = self.start;
-            if mem::take(&mut self.skipping) {
-                continue;
+        while self.start < self.bytes.len() {
+            let start = self.start;
+            match self.framer.next(&mut self.state, &self.bytes[start..]) {
+                Frame::Message { body, used } => {
+                    self.start += used;
+                    return Some(Piece::Line(start + body.start..start + body.end));
+                }
+                Frame::TooLong { used, .. } => {
+                    self.start += used;
+                    return Some(Piece::TooLong);
+                }
+                Frame::Discard(used) => self.start += used,
+                Frame::Partial { .. } if self.is_finished => return Some(self.take_last()),
+                Frame::Partial { .. } | Frame::Failed(_) => return None,
             }
-            let line = &self.bytes[start..newline];
-            let length = line.strip_suffix(b"\r").unwrap_or(line).len();
-            let fits = length <= self.max_line;
-            return Some(if fits { Piece::Line(start..start + length) } else { Piece::TooLong });
-        }
-        self.take_unfinished()
-    }
-
-    /// Looks at a line whose newline is not here: too long already, or the last one.
-    fn take_unfinished(&mut self) -> Option<Piece> {
-        self.scanned = self.bytes.len();
-        let rest = self.start..self.scanned;
-        // A CR at the end may be half of a CRLF, which does not count.
-        let half = !self.finished && self.bytes[rest.clone()].ends_with(b"\r");
-        let too_long = rest.len() > self.max_line.saturating_add(usize::from(half));
-        if self.skipping || too_long {
-            self.start = self.scanned;
-            return (!mem::replace(&mut self.skipping, true)).then_some(Piece::TooLong);
-        }
-        if self.finished && !rest.is_empty() {
-            self.start = self.scanned;
-            return Some(Piece::Line(rest));
         }
         None
+    }
+
+    /// Takes the last line, which has no LF. A CR at its end belongs to it.
+    fn take_last(&mut self) -> Piece {
+        let last = self.start..self.bytes.len();
+        self.start = last.end;
+        if last.len() <= self.max_line { Piece::Line(last) } else { Piece::TooLong }
     }
 }
 

@@ -416,10 +416,10 @@ fn background_part() {
     operator.wait();
     assert_eq!(operator.turn(), []);
     assert!(!operator.console.is_ready(), "it would spin");
-    assert_eq!(operator.console.retry_after(), Some(LOOK_AGAIN));
+    assert_eq!(operator.console.retry_after(), Some(BACKGROUND_RETRY));
     operator.console.wake();
     assert_eq!(operator.turn(), []);
-    assert_eq!(operator.console.retry_after(), Some(LOOK_AGAIN));
+    assert_eq!(operator.console.retry_after(), Some(BACKGROUND_RETRY));
 
     rustix::termios::tcsetpgrp(terminal, rustix::process::getpgrp()).unwrap();
     operator.console.wake();
@@ -439,7 +439,7 @@ fn model(input: &[u8], max_line: usize) -> Vec<Option<Vec<u8>>> {
 }
 
 fn cut(chunks: &VecDeque<Vec<u8>>, max_line: usize) -> Vec<Option<Vec<u8>>> {
-    let mut lines = Lines::new(max_line);
+    let mut lines = LineBuffer::new(max_line);
     let mut found = Vec::new();
     for chunk in chunks {
         lines.push(chunk);
@@ -451,10 +451,10 @@ fn cut(chunks: &VecDeque<Vec<u8>>, max_line: usize) -> Vec<Option<Vec<u8>>> {
     found
 }
 
-fn drain(lines: &mut Lines, found: &mut Vec<Option<Vec<u8>>>) {
+fn drain(lines: &mut LineBuffer, found: &mut Vec<Option<Vec<u8>>>) {
     while let Some(piece) = lines.take() {
         found.push(match piece {
-            Piece::Line(range) => Some(lines.get(range).to_vec()),
+            Piece::Line(range) => Some(lines.bytes[range].to_vec()),
             Piece::TooLong => None,
         });
     }
@@ -474,7 +474,7 @@ proptest! {
 
 #[test]
 fn a_line_may_be_as_long_as_memory() {
-    let mut lines = Lines::new(usize::MAX);
+    let mut lines = LineBuffer::new(usize::MAX);
     lines.push(b"text\r");
     assert_eq!(lines.take(), None);
     lines.push(b"\n");

@@ -43,7 +43,7 @@ impl<H: MessageHandler> Lines<H> {
     /// Lines of at most `max_line` bytes, their ends not counted. [`Limits::inbox`](crate::Limits::inbox) must not be
     /// smaller than that and two bytes: CR and LF.
     pub fn new(inner: H, max_line: usize) -> Self {
-        Framed::with_framer(inner, LineFramer { max_line })
+        Framed::with_framer(inner, LineFramer::new(max_line))
     }
 }
 
@@ -90,6 +90,11 @@ impl Framer for LineFramer {
 }
 
 impl LineFramer {
+    /// A framer of lines of at most `max_line` bytes, without their ends.
+    pub(crate) fn new(max_line: usize) -> Self {
+        LineFramer { max_line }
+    }
+
     /// No line end in what is left: keeps the beginning of a line, up to the limit.
     fn keep(self, state: &mut LineState, rest: &[u8]) -> Frame {
         state.scanned = 0;
