@@ -10,15 +10,11 @@ mod loopback;
 /// Spawning, watching and talking to processes.
 mod support {
     pub(crate) mod bank;
-    pub(crate) mod capture;
     pub(crate) mod data;
-    pub(crate) mod host;
     pub(crate) mod peer;
-    pub(crate) mod process;
     pub(crate) mod server;
     pub(crate) mod terminal;
     pub(crate) mod tools;
-    pub(crate) mod wait;
 }
 
 /// What the servers promise, one file a topic.

@@ -71,12 +71,14 @@ impl fmt::Display for Stats {
     }
 }
 
+/// The target of the lines of [`Stats::log`], which programs show at every level of the log.
+pub(crate) const LOG_TARGET: &str = module_path!();
+
 impl Stats {
-    /// Logs them, a line of its own each. Somebody has asked for them, so programs let them through at any level: see the
-    /// target of these lines in `cli`.
+    /// Logs the figures.
     pub(crate) fn log(&self) {
         for line in self.to_string().lines() {
-            log::info!("{line}");
+            log::info!(target: LOG_TARGET, "{line}");
         }
     }
 

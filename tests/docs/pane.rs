@@ -1,6 +1,5 @@
 //! A terminal with a shell in it, as the reader of a page has it, and a look at what it shows.
 
-use crate::support::process::Process;
 use crate::support::terminal::Terminal;
 use rustix::termios::{LocalModes, OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use std::fs;
@@ -8,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
+use switchboard_harness::Process;
 
 /// What the shell shows when it is ready: a character that no program prints (RS).
 const PROMPT: char = '\x1e';
@@ -170,16 +170,14 @@ impl Pane {
         Ok(())
     }
 
-    /// The processes that were started at this terminal, by their session (the fourth field after the name, proc(5)).
+    /// The processes that were started at this terminal: those of its session.
     fn processes(&self) -> Vec<Process> {
-        let leader = self.shell.id().to_string();
-        let numbers = fs::read_dir("/proc").expect("Linux has /proc").filter_map(|entry| {
-            let number: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let text = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
-            let session = text.rsplit_once(") ")?.1.split(' ').nth(3)?.to_owned();
-            (session == leader).then_some(Process(number))
+        let leader = self.shell.id();
+        let all = fs::read_dir("/proc").expect("Linux has /proc").filter_map(|entry| {
+            let process = Process(entry.ok()?.file_name().to_str()?.parse().ok()?);
+            (process.session().ok()? == leader).then_some(process)
         });
-        numbers.collect()
+        all.collect()
     }
 }
 

@@ -2,12 +2,12 @@
 
 use crate::support::bank::{Transcript, Vault, ask, log_in, opened};
 use crate::support::peer::Peer;
-use crate::support::server::{Launch, Program, Stop};
-use crate::support::tools::{Tool, pass_through};
-use crate::support::wait::alone;
+use crate::support::server::Program;
+use crate::support::tools::{pass_through, tool};
 use rusqlite::Connection;
 use std::fs;
 use std::time::{Duration, Instant};
+use switchboard_harness::{Launch, Stop, alone};
 
 #[test]
 fn every_netcat_banks_over_tcp_and_over_a_unix_socket() {
@@ -36,7 +36,7 @@ fn every_netcat_banks_over_tcp_and_over_a_unix_socket() {
 #[test]
 fn a_person_at_a_netcat_is_answered_line_by_line() {
     let server = Program::Bank.start();
-    let mut ann = Tool::start(&["nc", "-N", "127.0.0.1", &server.port().to_string()]);
+    let mut ann = tool(&["nc", "-N", "127.0.0.1", &server.port().to_string()]);
     let mut shown = String::new();
     for (line, answer) in [
         ("deposit 5", "error log in first: LOGIN name PIN"),
@@ -48,10 +48,10 @@ fn a_person_at_a_netcat_is_answered_line_by_line() {
     ] {
         ann.say(&format!("{line}\n"));
         shown.extend([answer, "\n"]);
-        ann.shows(&shown);
+        ann.stdout.shows(&shown);
     }
     ann.hang_up();
-    assert!(ann.wait().success());
+    assert!(ann.wait().status.success());
 }
 
 #[test]
@@ -136,11 +136,11 @@ fn a_name_that_nobody_has_takes_as_long_as_a_wrong_pin() {
     let mut peer = opened(&server, "ann");
     ask(&mut peer, "LOGOUT");
     let mut time = |name: &str| {
-        let before = server.process().cpu();
+        let before = server.cpu();
         for _ in 0..25 {
             assert_eq!(ask(&mut peer, &format!("LOGIN {name} 9999")), "error wrong name or PIN");
         }
-        server.process().cpu().saturating_sub(before)
+        server.cpu().saturating_sub(before)
     };
     let (known, unknown) = (time("ann"), time("nobody"));
     // Without a hash to compare with it would be fifty times less.

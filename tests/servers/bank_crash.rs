@@ -8,15 +8,13 @@
 //! opened, and interest is paid. At a moment that the seed chooses the server is killed.
 
 use crate::support::bank::{Transcript, Vault, opened};
-use crate::support::capture::Capture;
 use crate::support::data::Random;
 use crate::support::peer::Peer;
-use crate::support::server::{Server, Stop};
-use crate::support::wait::{PATIENCE, alone, let_pass, until};
 use rusqlite::Connection;
 use rustix::process::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
+use switchboard_harness::{Capture, PATIENCE, Server, Stop, alone, let_pass, until};
 
 const ROUNDS: u64 = 50;
 const SESSIONS: usize = 10;

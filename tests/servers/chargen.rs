@@ -2,14 +2,14 @@
 
 use crate::support::data::assert_same;
 use crate::support::peer::Peer;
-use crate::support::server::{Program, Server, Stop};
+use crate::support::server::Program;
 use crate::support::tools::pass_through;
-use crate::support::wait::{PATIENCE, alone, until};
 use std::io::Read;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use switchboard_harness::{PATIENCE, Server, Stop, alone, until};
 use tempfile::TempDir;
 
 const FIRST_LINE: &str = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg";
@@ -90,14 +90,14 @@ fn who_reads_nothing_costs_bounded_memory_no_time_and_nobody_else() {
     let _alone = alone();
     let server = Program::Chargen.start();
     assert_eq!(Peer::connect(&server.address()).line(), FIRST_LINE);
-    let before = server.process().resident();
+    let before = server.resident();
     let count = 20;
     let stuck: Vec<_> = (0..count).map(|_| Peer::connect_narrow(&server.address(), 4096)).collect();
     let slowest = (0..50).map(|_| first_line(&server.address())).max().expect("a slowest");
     assert!(slowest < Duration::from_millis(500), "a client waited {slowest:?}");
-    let used = server.process().cpu_during(Duration::from_secs(1));
+    let used = server.cpu_during(Duration::from_secs(1));
     assert!(used <= Duration::from_millis(10), "{used:?} in a second in which nobody reads");
-    let growth = server.process().peak_resident().saturating_sub(before);
+    let growth = server.peak_resident().saturating_sub(before);
     // A quarter of --max-queue each, in a buffer that has grown by doubling; and what a write takes.
     assert!(growth < count * (512 << 10) + (2 << 20), "grown by {growth} bytes");
     drop(stuck);

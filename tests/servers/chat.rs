@@ -1,11 +1,10 @@
 //! The chat room: what its members see, what strangers cannot do to them, and what many of them at once cost.
 
 use crate::support::peer::Peer;
-use crate::support::process::allow_descriptors;
-use crate::support::server::{Program, Server, Stop};
-use crate::support::tools::Tool;
-use crate::support::wait::{alone, until};
+use crate::support::server::Program;
+use crate::support::tools::tool;
 use std::time::{Duration, Instant};
+use switchboard_harness::{Server, Stop, allow_descriptors, alone, until};
 
 const PROMPT: &str = "Enter your nickname: ";
 
@@ -30,45 +29,45 @@ fn is_count(line: &str) -> bool {
 fn three_netcats_talk() {
     let mut server = Program::Chat.start();
     let port = server.port().to_string();
-    let mut ann = Tool::start(&["nc", "-N", "127.0.0.1", &port]);
-    let mut bob = Tool::start(&["ncat", "127.0.0.1", &port]);
-    let mut eve = Tool::start(&["nc", "-N", "127.0.0.1", &port]);
+    let mut ann = tool(&["nc", "-N", "127.0.0.1", &port]);
+    let mut bob = tool(&["ncat", "127.0.0.1", &port]);
+    let mut eve = tool(&["nc", "-N", "127.0.0.1", &port]);
 
-    ann.shows(PROMPT);
+    ann.stdout.shows(PROMPT);
     ann.say("ann\n");
     let mut seen_by_ann = format!("{PROMPT}Welcome ann to the room!\n1 person is here.\n");
-    ann.shows(&seen_by_ann);
+    ann.stdout.shows(&seen_by_ann);
 
     bob.say("bob\n");
     let mut seen_by_bob = format!("{PROMPT}Welcome bob to the room!\n2 persons are here.\n");
-    bob.shows(&seen_by_bob);
+    bob.stdout.shows(&seen_by_bob);
     seen_by_ann += "Welcome bob to the room!\n";
-    ann.shows(&seen_by_ann);
+    ann.stdout.shows(&seen_by_ann);
 
     eve.say("eve\n");
     let mut seen_by_eve = format!("{PROMPT}Welcome eve to the room!\n3 persons are here.\n");
-    eve.shows(&seen_by_eve);
+    eve.stdout.shows(&seen_by_eve);
     ann.say("good morning\n");
     seen_by_bob += "Welcome eve to the room!\nann: good morning\n";
     seen_by_eve += "ann: good morning\n";
-    bob.shows(&seen_by_bob);
-    eve.shows(&seen_by_eve);
+    bob.stdout.shows(&seen_by_bob);
+    eve.stdout.shows(&seen_by_eve);
 
     bob.hang_up();
-    assert!(bob.wait().success());
+    assert!(bob.wait().status.success());
     seen_by_ann += "Welcome eve to the room!\nbob leaves the room!\n";
     seen_by_eve += "bob leaves the room!\n";
-    ann.shows(&seen_by_ann);
-    eve.shows(&seen_by_eve);
+    ann.stdout.shows(&seen_by_ann);
+    eve.stdout.shows(&seen_by_eve);
 
     eve.say("last words");
     eve.hang_up();
-    assert!(eve.wait().success());
-    ann.shows(&(seen_by_ann + "eve: last words\neve leaves the room!\n"));
+    assert!(eve.wait().status.success());
+    ann.stdout.shows(&(seen_by_ann + "eve: last words\neve leaves the room!\n"));
     server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(1));
     // OpenBSD's nc stays after the server's end until its own input ends, too.
     ann.hang_up();
-    assert!(ann.wait().success());
+    assert!(ann.wait().status.success());
 }
 
 #[test]
@@ -255,7 +254,7 @@ fn burst(server: &Server, count: usize) -> Vec<Peer> {
 #[test]
 fn five_hundred_who_join_in_one_burst_are_all_welcomed() {
     let _alone = alone();
-    allow_descriptors(2000);
+    allow_descriptors(2000, u64::MAX).expect("a limit that is high enough");
     let server = Program::Chat.start();
     let mut ann = join(&server, "ann");
     let mut peers = burst(&server, 500);
@@ -274,7 +273,7 @@ fn five_hundred_who_join_in_one_burst_are_all_welcomed() {
 #[test]
 fn fifteen_hundred_vanish_at_once_and_the_room_goes_on() {
     let _alone = alone();
-    allow_descriptors(3000);
+    allow_descriptors(3000, u64::MAX).expect("a limit that is high enough");
     let server = Program::Chat.start();
     let (mut ann, mut bob) = (join(&server, "ann"), join(&server, "bob"));
     let mut peers = burst(&server, 1500);
@@ -300,7 +299,7 @@ fn two_hundred_talkers_with_short_lines_cost_little_memory() {
     for peer in &mut peers {
         peer.line_where(is_count);
     }
-    let before = server.process().resident();
+    let before = server.resident();
     let mut words = "x\n".repeat(32_768).into_bytes();
     words.truncate(65_536);
     for peer in &peers {

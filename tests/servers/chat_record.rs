@@ -2,15 +2,15 @@
 
 use super::chat::join;
 use crate::support::peer::Peer;
-use crate::support::server::{Launch, Program, Stop};
+use crate::support::server::Program;
 use crate::support::terminal::Terminal;
-use crate::support::tools::Tool;
-use crate::support::wait::until;
+use crate::support::tools::tool;
 use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
+use switchboard_harness::{Launch, Stop, until};
 use tempfile::TempDir;
 
 const PROMPT: &str = "Enter your nickname: ";
@@ -49,13 +49,13 @@ fn a_third_netcat_sees_what_two_have_said() {
     assert_eq!(bob.line(), "ann: hello");
     bob.send("/msg ann secret\nhi, ann\n/me waves\n");
     ann.line_where(|line| line == "* bob waves");
-    let mut eve = Tool::start(&["nc", "-N", "127.0.0.1", &port]);
-    eve.shows(PROMPT);
+    let mut eve = tool(&["nc", "-N", "127.0.0.1", &port]);
+    eve.stdout.shows(PROMPT);
     eve.say("eve\n");
-    eve.output.wait_for("3 persons are here.\n");
+    eve.stdout.wait_for("3 persons are here.\n");
     ann.send("now\n");
-    eve.output.wait_for("ann: now\n");
-    let shown = eve.output.text();
+    eve.stdout.wait_for("ann: now\n");
+    let shown = eve.stdout.text();
     let lines: Vec<_> = shown.strip_prefix(PROMPT).expect("asked first").lines().collect();
     let (past, rest) = lines.split_at(3);
     assert_eq!(rest, ["Welcome eve to the room!", "3 persons are here.", "ann: now"]);
@@ -285,7 +285,7 @@ fn a_wrong_number_is_usage_and_a_wrong_time_zone_is_said() {
 fn without_a_history_or_a_log_there_is_no_thread_and_no_look_at_the_time_zone() {
     let server = Program::Chat.launch().after("export TZ=Nowhere/Here").args("--history off").start();
     let _ann = join(&server, "ann");
-    assert_eq!(server.process().threads(), 1);
+    assert_eq!(server.threads(), 1);
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! The client: lines out, answers in, and an end that loses nothing.
 
 use crate::support::data::{assert_same, lines};
-use crate::support::host::own_address;
 use crate::support::peer::Peer;
-use crate::support::server::{Input, LINE_CLIENT, Launch, Program, Server};
+use crate::support::server::{LINE_CLIENT, Program};
 use crate::support::terminal::Terminal;
-use crate::support::wait::{PATIENCE, let_pass, until, until_some};
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
+use switchboard_harness::{Input, Launch, PATIENCE, Server, let_pass, own_address, until, until_some};
 use tempfile::TempDir;
 
 /// The client as it is typed: its address last.
@@ -147,7 +146,7 @@ fn it_waits_for_a_server_that_starts_later() {
     let mut client = client("--retry 10s", &address).spawn();
     client.say("hello\n");
     // Not before the client has failed once: its socket to a port without a listener is refused at once.
-    until("the client to run", || client.process().descriptors() > 3);
+    until("the client to run", || client.descriptors() > 3);
     let server = Program::Echo.launch().listen(&address).start();
     Peer::connect(&server.address()).echo("up");
     expect_shown(&client, "hello\n");
@@ -270,9 +269,9 @@ fn input_waits_for_the_connection_in_its_file_and_not_in_memory() {
     file.write_all(data.as_bytes()).expect("room");
     file.rewind().expect("a file has a start");
     let mut client = client("--retry 20s", &address).input(Input::Open(file.into())).spawn();
-    until("the client to run", || client.process().descriptors() > 3);
+    until("the client to run", || client.descriptors() > 3);
     let_pass(Duration::from_millis(300));
-    let peak = client.process().peak_resident();
+    let peak = client.peak_resident();
     assert!(peak < 8 << 20, "{peak} bytes");
     let _server = Program::Echo.launch().listen(&address).start();
     assert_eq!(client.wait().code, Some(0));

@@ -1,12 +1,12 @@
 //! Daytime and time: what they say is the time, in the eyes of programs that are not ours: `date` and `rdate`.
 
 use crate::support::peer::Peer;
-use crate::support::server::{Program, Server};
+use crate::support::server::Program;
 use crate::support::tools::pass_through;
-use crate::support::wait::PATIENCE;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
+use switchboard_harness::{PATIENCE, Server};
 use tempfile::TempDir;
 
 /// How far an answer may be from our clock: rounded down to a second, and the machine may be busy.

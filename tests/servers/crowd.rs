@@ -1,11 +1,10 @@
 //! Stopping with 5,000 clients connected. Apart from the other stops because of its size.
 
 use crate::support::peer::Peer;
-use crate::support::process::allow_descriptors;
-use crate::support::server::{Input, Program, Stop};
+use crate::support::server::Program;
 use crate::support::terminal::Terminal;
-use crate::support::wait::alone;
 use std::time::{Duration, Instant};
+use switchboard_harness::{Input, Stop, allow_descriptors, alone};
 
 const CROWD: usize = 5000;
 
@@ -31,7 +30,7 @@ fn crowd(program: Program, address: &str) -> Vec<Peer> {
 #[track_caller]
 fn stops_in_a_second(program: Program) {
     let _alone = alone();
-    allow_descriptors(CROWD as u64 + 500);
+    allow_descriptors(CROWD as u64 + 500, u64::MAX).expect("a limit that is high enough");
     for stop in Stop::ALL {
         let mut server = program.start();
         let mut peers = crowd(program, &server.address());
@@ -49,7 +48,7 @@ fn stops_in_a_second(program: Program) {
 #[test]
 fn a_terminal_at_its_end_stops_five_thousand_clients_in_a_second() {
     let _alone = alone();
-    allow_descriptors(CROWD as u64 + 500);
+    allow_descriptors(CROWD as u64 + 500, u64::MAX).expect("a limit that is high enough");
     let mut terminal = Terminal::open();
     let mut server = Program::Echo.launch().input(Input::Terminal(terminal.slave())).start();
     let mut peers = crowd(Program::Echo, &server.address());

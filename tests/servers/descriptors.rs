@@ -1,10 +1,9 @@
 //! More clients than descriptors: the accepted are served, the others wait their turn, and nobody spins.
 
 use crate::support::peer::Peer;
-use crate::support::process::Process;
-use crate::support::server::{Input, Program, Server};
-use crate::support::wait::{alone, let_pass, until};
+use crate::support::server::Program;
 use std::time::{Duration, Instant};
+use switchboard_harness::{Input, Server, alone, let_pass, until};
 
 const LIMIT: usize = 40;
 const CLIENTS: usize = 80;
@@ -16,7 +15,7 @@ fn full_house() -> (Server, Vec<Peer>, Vec<Peer>) {
     for peer in &mut inside {
         peer.send("hello\n");
     }
-    until("all descriptors to be used", || server.process().descriptors() >= LIMIT);
+    until("all descriptors to be used", || server.descriptors() >= LIMIT);
     // Accepted in the order in which they came: the first without an answer is the first of those who wait.
     let count = inside.iter_mut().position(|peer| !peer.hears_within(Duration::from_secs(1)));
     let waiting = inside.split_off(count.expect("not all 80 fit into 40"));
@@ -27,8 +26,8 @@ fn full_house() -> (Server, Vec<Peer>, Vec<Peer>) {
 }
 
 /// Two seconds of talk with those inside: processor time of the server, and the slowest answer.
-fn talk(process: Process, inside: &mut [Peer]) -> (Duration, Duration) {
-    let (end, before) = (Instant::now() + Duration::from_secs(2), process.cpu());
+fn talk(server: &Server, inside: &mut [Peer]) -> (Duration, Duration) {
+    let (end, before) = (Instant::now() + Duration::from_secs(2), server.cpu());
     let mut slowest = Duration::ZERO;
     while Instant::now() < end {
         for peer in inside.iter_mut() {
@@ -38,7 +37,7 @@ fn talk(process: Process, inside: &mut [Peer]) -> (Duration, Duration) {
         }
         let_pass(Duration::from_millis(100));
     }
-    (process.cpu().saturating_sub(before), slowest)
+    (server.cpu().saturating_sub(before), slowest)
 }
 
 #[test]
@@ -47,7 +46,7 @@ fn the_accepted_are_served_promptly_and_nothing_spins() {
     let (server, mut inside, waiting) = full_house();
     assert!(inside.len() >= 20, "only {} of {LIMIT} descriptors serve", inside.len());
     // Other tests share the processors, so one calm window of three is the proof.
-    let windows: Vec<_> = (0..3).map(|_| talk(server.process(), &mut inside)).collect();
+    let windows: Vec<_> = (0..3).map(|_| talk(&server, &mut inside)).collect();
     let calm = |(used, slowest): &(Duration, Duration)| {
         *used < Duration::from_millis(250) && *slowest < Duration::from_millis(50)
     };

@@ -5,6 +5,7 @@ use crate::support::peer::Peer;
 use crate::support::server::Program;
 use crate::support::tools::pass_through;
 use std::net::UdpSocket;
+use switchboard_harness::until;
 use tempfile::TempDir;
 
 #[test]
@@ -15,12 +16,12 @@ fn whatever_a_netcat_sends_has_no_answer_and_costs_no_memory() {
     let mut server = listen.args("--stdin commands").start();
     let port = server.port().to_string();
     assert_eq!(pass_through(&["nc", "-N", "127.0.0.1", &port], b"warm"), b"");
-    let before = server.process().resident();
+    let before = server.resident();
     let data = noise(20_000_000, 60);
     for words in [&["nc", "-N", "127.0.0.1", &port][..], &["ncat", "127.0.0.1", &port], &["nc", "-N", "-U", &path]] {
         assert_eq!(pass_through(words, &data), b"", "{words:?}");
     }
-    let growth = server.process().peak_resident().saturating_sub(before);
+    let growth = server.peak_resident().saturating_sub(before);
     assert!(growth < 2 << 20, "grown by {growth} bytes");
     server.say("stats\n");
     server.stderr.wait_for("bytes in 60000004, bytes out 0, queued 0");
@@ -44,7 +45,7 @@ fn a_datagram_has_no_answer() {
     }
     socket.send_to(b"67", server.address().trim_start_matches("udp:")).expect("a datagram is sent");
     // Datagrams are served in their order: what counts the last has dealt with all.
-    crate::support::wait::until("the datagrams", || {
+    until("the datagrams", || {
         server.say("stats\n");
         server.stderr.text().contains("bytes in 7, bytes out 0")
     });

@@ -1,9 +1,8 @@
 //! The doctor as its patients meet it: netcats, whole talks, a crowd, a kill, a file that is held.
 
 use crate::support::peer::Peer;
-use crate::support::server::{Launch, Program, Server, Stop};
-use crate::support::tools::{Tool, pass_through};
-use crate::support::wait::{alone, until};
+use crate::support::server::Program;
+use crate::support::tools::{pass_through, tool};
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use std::fs;
@@ -12,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use switchboard::servers::doctor::Conversation;
+use switchboard_harness::{Launch, Server, Stop, alone, until};
 use tempfile::TempDir;
 
 const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");
@@ -143,20 +143,20 @@ fn a_talk_goes_line_by_line_and_ends_with_a_farewell() {
     let (said, shown) = transcript(&path);
     let server = Program::Doctor.launch().args("--data :memory:").start();
     for netcat in ["nc", "ncat"] {
-        let mut tool = Tool::start(&[netcat, "127.0.0.1", &server.port().to_string()]);
+        let mut tool = tool(&[netcat, "127.0.0.1", &server.port().to_string()]);
         let mut answers = shown.lines();
         let mut seen = format!("{}\n", answers.next().expect("a question"));
-        tool.shows(&seen);
+        tool.stdout.shows(&seen);
         for (line, answer) in said.iter().zip(answers) {
             let line = if line == "Ann" { netcat } else { line };
             seen += &answer.replace("Ann", netcat);
             seen.push('\n');
             tool.say(&format!("{line}\n"));
-            tool.shows(&seen);
+            tool.stdout.shows(&seen);
         }
         // The farewell closed the connection. What nc does about it is up to its input.
         tool.hang_up();
-        assert!(tool.wait().success());
+        assert!(tool.wait().status.success());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::peer::Peer;
 use crate::support::server::Program;
-use crate::support::tools::{Tool, pass_through};
+use crate::support::tools::{pass_through, tool};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -79,12 +79,12 @@ fn a_line_over_the_limit_is_told_and_not_logged() {
     for (flags, limit) in [("--max-line 10", 10), ("", 4096)] {
         let server = Program::Greeting.launch().args("--read-reply -v").args(flags).start();
         let port = server.port().to_string();
-        let mut nc = Tool::start(&["nc", "127.0.0.1", &port]);
+        let mut nc = tool(&["nc", "127.0.0.1", &port]);
         nc.say(&format!("{}\n", "x".repeat(limit + 1)));
         let notice = format!("line too long: the limit is {limit} bytes\n");
-        nc.shows(&notice);
+        nc.stdout.shows(&notice);
         nc.say(&format!("{}\n", "y".repeat(limit)));
-        nc.shows(&format!("{notice}{TEXT}"));
+        nc.stdout.shows(&format!("{notice}{TEXT}"));
         server.stderr.wait_for("yyy\n");
         assert!(!server.stderr.text().contains("xxx"), "{}", server.stderr.text());
     }

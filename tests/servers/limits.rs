@@ -1,9 +1,9 @@
 //! Each limit does exactly what it says, and each bad value is refused by name.
 
 use crate::support::peer::{Peer, admitted};
-use crate::support::server::{Program, Server, Stop};
-use crate::support::wait::{let_pass, until};
+use crate::support::server::Program;
 use std::time::{Duration, Instant};
+use switchboard_harness::{Server, Stop, let_pass, until};
 
 /// Fails unless the server closes the connection without having served it.
 #[track_caller]
@@ -193,9 +193,9 @@ fn a_line_without_an_end_costs_no_memory() {
     let mut peer = Peer::connect(&server.address());
     peer.send("warm\n");
     peer.line();
-    let before = server.process().resident();
+    let before = server.resident();
     peer.send(vec![b'x'; 20_000_000]);
-    let growth = server.process().peak_resident().saturating_sub(before);
+    let growth = server.peak_resident().saturating_sub(before);
     assert!(growth < 2 << 20, "grown by {growth} bytes");
 }
 

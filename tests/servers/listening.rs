@@ -1,14 +1,13 @@
 //! Where a server listens: addresses, their errors, restarts, the queue, and datagrams.
 
-use crate::support::host::own_address;
 use crate::support::peer::Peer;
-use crate::support::server::{Finished, Launch, Program, Stop};
-use crate::support::tools::Tool;
-use crate::support::wait::PATIENCE;
+use crate::support::server::Program;
+use crate::support::tools::tool;
 use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
+use switchboard_harness::{Finished, Launch, PATIENCE, Stop, own_address, until};
 
 /// Fails unless the server said why it cannot start in one line that has all of `words`.
 #[track_caller]
@@ -192,7 +191,7 @@ fn without_a_flag_each_server_has_its_own_port() {
         let mut server = program.launch().spawn();
         let wanted = format!("127.0.0.1:{port}");
         // The port may belong to someone else on this machine: then the error names it.
-        crate::support::wait::until("the default port", || {
+        until("the default port", || {
             let listens = server.stdout.text() == format!("listening on {wanted}\n");
             listens || (!server.is_running() && server.stderr.text().contains(&wanted))
         });
@@ -242,11 +241,11 @@ fn an_empty_datagram_is_answered_by_an_empty_one() {
 fn a_netcat_of_datagrams_has_its_answers() {
     let server = listening_at(Program::Uppercase, "udp:127.0.0.1:0").start();
     let port = server.port().to_string();
-    let mut nc = Tool::start(&["nc", "-u", "127.0.0.1", &port]);
+    let mut nc = tool(&["nc", "-u", "127.0.0.1", &port]);
     nc.say("one\n");
-    nc.output.wait_for("ONE\n");
+    nc.stdout.wait_for("ONE\n");
     nc.say("two\n");
-    nc.shows("ONE\nTWO\n");
+    nc.stdout.shows("ONE\nTWO\n");
 }
 
 #[test]

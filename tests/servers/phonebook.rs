@@ -4,9 +4,8 @@ mod faults;
 
 use crate::support::data::assert_same;
 use crate::support::peer::Peer;
-use crate::support::server::{Launch, Program, Server, Stop};
+use crate::support::server::Program;
 use crate::support::tools::pass_through;
-use crate::support::wait::{alone, until};
 use rusqlite::Connection;
 use rustix::process::Signal;
 use std::fs;
@@ -16,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use switchboard_harness::{Launch, Server, Stop, alone, until};
 use tempfile::TempDir;
 
 /// A data file in a directory of its own.
@@ -218,7 +218,7 @@ fn a_list_of_a_hundred_thousand_is_whole_and_costs_no_memory() {
     let server = book.launch().args("--send-buffer 65536").start();
     let mut peer = Peer::connect(&server.address());
     assert_eq!(ask(&mut peer, "FIND \"name 000000\""), "\"NAME 000000\" \"+44 20 0\"");
-    let before = server.process().resident();
+    let before = server.resident();
     // Those that never read are to cost no more than those that do.
     let stuck: Vec<_> = (0..5).map(|_| Peer::connect_narrow(&server.address(), 4096)).collect();
     for mut peer in stuck.iter().map(Peer::twin) {
@@ -229,7 +229,7 @@ fn a_list_of_a_hundred_thousand_is_whole_and_costs_no_memory() {
     let entries = |numbers: Range<usize>| joined(numbers.map(entry));
     let wanted = format!("{}Total: {MANY}\n{}Total: 100\nGood bye!\n", entries(0..MANY), entries(99_900..MANY));
     assert_same(&peer.rest().expect("an orderly end"), wanted.as_bytes());
-    let growth = server.process().peak_resident().saturating_sub(before);
+    let growth = server.peak_resident().saturating_sub(before);
     // Five queues of a quarter of --max-queue, and a page on its way for each; the list has three megabytes.
     assert!(growth < 2_500_000, "grown by {growth} bytes");
 }

@@ -1,13 +1,12 @@
 //! The server as a process: its threads, its idle time, and outputs that are closed or full.
 
 use crate::support::peer::Peer;
-use crate::support::process::Process;
-use crate::support::server::{Launch, Program, Stop};
-use crate::support::wait::{PATIENCE, alone, until_some};
+use crate::support::server::{LINE_CLIENT, Program};
 use rustix::process::Signal;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use switchboard_harness::{Launch, PATIENCE, Process, Stop, alone, let_pass, until_some};
 use tempfile::TempDir;
 
 #[test]
@@ -20,16 +19,16 @@ fn one_thread_and_no_idle_time() {
         assert!(peer.hears_within(Duration::from_secs(5)));
         peer
     });
-    let before = servers.each_ref().map(|server| server.process().cpu());
-    crate::support::wait::let_pass(Duration::from_secs(1));
+    let before = servers.each_ref().map(|server| server.cpu());
+    let_pass(Duration::from_secs(1));
     for (server, before) in servers.iter().zip(before) {
-        let used = server.process().cpu().saturating_sub(before);
+        let used = server.cpu().saturating_sub(before);
         assert!(used <= Duration::from_millis(10), "{used:?} in an idle second");
     }
     for (server, program) in servers.iter().zip(Program::TALKERS) {
         // The doctor has looked for the name in its file, which a worker does.
         let wanted = if program == Program::Doctor { 2 } else { 1 };
-        assert_eq!(server.process().threads(), wanted, "{program:?}");
+        assert_eq!(server.threads(), wanted, "{program:?}");
     }
     drop(peers);
 }
@@ -173,7 +172,7 @@ fn each_going_has_its_own_count_also_when_all_go_at_once() {
 
 #[test]
 fn help_and_version_are_results_and_not_errors() {
-    for path in Program::ALL.map(Program::path).into_iter().chain([crate::support::server::LINE_CLIENT]) {
+    for path in Program::ALL.map(Program::path).into_iter().chain([LINE_CLIENT]) {
         let help = Launch::of(path).args("--help").run();
         assert_eq!(help.code, Some(0), "{help:?}");
         assert!(help.stdout.to_lowercase().contains("example"), "{path} --help ends with examples");

@@ -1,16 +1,15 @@
 //! Under a service manager: sockets that are handed over, readiness that is told, and the unit that the docs offer.
 //! systemd's own tools play the manager.
 
-use crate::support::host::own_address;
 use crate::support::peer::Peer;
-use crate::support::server::{Finished, Launch, Program, Server, Stop};
-use crate::support::wait::PATIENCE;
+use crate::support::server::Program;
 use std::fs;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use switchboard_harness::{Finished, Launch, PATIENCE, Server, Stop, own_address};
 use tempfile::TempDir;
 
 const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");

@@ -11,8 +11,6 @@ mod member;
 
 use crate::support::data::Random;
 use crate::support::peer::Peer;
-use crate::support::server::{Launch, Server};
-use crate::support::wait::{until, until_some};
 use hall::{Closing, Hall, Visit};
 use manners::{MANNERS, UNIT};
 use std::collections::BTreeMap;
@@ -21,6 +19,7 @@ use std::fs;
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+use switchboard_harness::{Launch, Server, until, until_some};
 use tempfile::TempDir;
 
 const CLIENTS: u64 = 200;
@@ -184,9 +183,8 @@ impl House {
         assert!(asked.elapsed() < Duration::from_secs(2), "the answers took {:?}", asked.elapsed());
         drop((echo, book, room, one, two));
         self.wait_until_empty(descriptors);
-        let process = self.server.process();
-        let rest =
-            Rest { descriptors: process.descriptors(), threads: process.threads(), resident: process.resident() };
+        let server = &self.server;
+        let rest = Rest { descriptors: server.descriptors(), threads: server.threads(), resident: server.resident() };
         println!(
             "at rest after {} s: memory {} KiB, descriptors {}, threads {}, nothing else kept",
             self.opened.elapsed().as_secs(),
@@ -200,8 +198,7 @@ impl House {
     /// Waits until all connections have ended. With them goes all that was kept for them, but for a moment of resting.
     fn wait_until_empty(&mut self, descriptors: usize) {
         // Who is closed last lingers, and so does the descriptor: only when that is gone is it worth asking.
-        let process = self.server.process();
-        until("the descriptors that there were", || process.descriptors() <= descriptors);
+        until("the descriptors that there were", || self.server.descriptors() <= descriptors);
         let mut empty_since = None;
         until("no connections", || {
             let figures = figures(&mut self.server);
@@ -249,15 +246,15 @@ fn figures(server: &mut Server) -> Figures {
 }
 
 fn say_how_it_goes(server: &mut Server, hall: &Hall, opened: Instant) {
-    let (figures, process, tally) = (figures(server), server.process(), hall.tally());
+    let (figures, tally) = (figures(server), hall.tally());
     println!(
         "{:>5} s: {} connections, {} bytes checked; open {}, memory {} KiB, descriptors {}, timers {}, in feeds {}, queued {}",
         opened.elapsed().as_secs(),
         tally.connections,
         tally.checked,
         figures["connections"],
-        process.resident() / 1024,
-        process.descriptors(),
+        server.resident() / 1024,
+        server.descriptors(),
         figures["timers"],
         figures["in feeds"],
         figures["queued"],

@@ -1,14 +1,14 @@
 //! Every way to ask a server to stop, and every kind of standard input that must not.
 
 use crate::support::peer::Peer;
-use crate::support::server::{Input, Program, Server, Stop};
+use crate::support::server::Program;
 use crate::support::terminal::Terminal;
-use crate::support::wait::alone;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::Signal;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::time::{Duration, Instant};
+use switchboard_harness::{Input, Server, Stop, alone, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Well within the drain time of five seconds. Servers with a data file flush it, and a disk may be busy.
@@ -27,7 +27,7 @@ fn file_with(text: &str) -> Input {
 fn expect_idle_service(server: &mut Server) {
     let mut peer = Peer::connect(&server.address());
     peer.echo("hello\n");
-    let used = server.process().cpu_during(SECOND);
+    let used = server.cpu_during(SECOND);
     assert!(used <= Duration::from_millis(10), "{used:?} of processor time in an idle second");
     peer.echo("still there\n");
     assert!(server.is_running());
@@ -191,7 +191,7 @@ fn nobody_new_is_accepted_after_the_stop() {
     let mut owed = Peer::connect_narrow(&address, 4096);
     owed.send_until_refused(b"never read ", 64 << 20);
     server.ask(Stop::Line);
-    crate::support::wait::until("the listening socket to close", || Peer::attempt(&address, |_| Ok(())).is_err());
+    until("the listening socket to close", || Peer::attempt(&address, |_| Ok(())).is_err());
     assert!(server.is_running(), "a peer is owed bytes");
     owed.rest().expect("no reset");
     drop(owed);
@@ -207,7 +207,7 @@ fn a_second_signal_stops_at_once() {
         let mut owed = Peer::connect_narrow(&address, 4096);
         owed.send_until_refused(b"never read ", 64 << 20);
         server.ask(first);
-        crate::support::wait::until("the first to be heard", || Peer::attempt(&address, |_| Ok(())).is_err());
+        until("the first to be heard", || Peer::attempt(&address, |_| Ok(())).is_err());
         assert!(server.is_running(), "a peer is owed bytes");
         let asked = Instant::now();
         server.signal(second);

@@ -1,12 +1,12 @@
 //! The sum server: what its clients send, what it prints, and what becomes of a round that somebody leaves.
 
 use crate::support::peer::Peer;
-use crate::support::server::{Program, Server, Stop};
-use crate::support::tools::Tool;
-use crate::support::wait::{alone, until};
+use crate::support::server::Program;
+use crate::support::tools::tool;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use switchboard_harness::{Server, Stop, alone, until};
 use tempfile::TempDir;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,16 +34,16 @@ fn client(server: &Server, line: &str) -> Peer {
 fn a_netcat_and_another_one_are_added() {
     let server = Program::Sum.start();
     let port = server.port().to_string();
-    let mut ann = Tool::start(&["nc", "-N", "127.0.0.1", &port]);
-    let mut bob = Tool::start(&["ncat", "127.0.0.1", &port]);
+    let mut ann = tool(&["nc", "-N", "127.0.0.1", &port]);
+    let mut bob = tool(&["ncat", "127.0.0.1", &port]);
     ann.say("-30\n");
     bob.say(" +72 \r\n");
     expect_totals(&server, &["42"]);
     // Both were closed; what they are told is nothing.
     for tool in [&mut ann, &mut bob] {
         tool.hang_up();
-        assert!(tool.wait().success());
-        assert_eq!(tool.output.all(), b"");
+        assert!(tool.wait().status.success());
+        assert_eq!(tool.stdout.all(), b"");
     }
 }
 
@@ -56,18 +56,18 @@ fn who_closes_its_side_first_counts_and_has_the_total() {
     server.addresses(2);
     let port = server.port().to_string();
     let mut tools = [
-        Tool::start(&["nc", "-N", "127.0.0.1", &port]),
-        Tool::start(&["nc", "-N", "-U", &path]),
-        Tool::start(&["ncat", "127.0.0.1", &port]),
-        Tool::start(&["ncat", "-U", &path]),
+        tool(&["nc", "-N", "127.0.0.1", &port]),
+        tool(&["nc", "-N", "-U", &path]),
+        tool(&["ncat", "127.0.0.1", &port]),
+        tool(&["ncat", "-U", &path]),
     ];
     for (tool, text) in tools.iter_mut().zip(["1\n", "20", "300\r\n", "4000"]) {
         tool.say(text);
         tool.hang_up();
     }
     for tool in &mut tools {
-        assert!(tool.wait().success());
-        assert_eq!(tool.output.all(), b"4321\n");
+        assert!(tool.wait().status.success());
+        assert_eq!(tool.stdout.all(), b"4321\n");
     }
     until("the total", || server.stdout.lines()[2..] == ["4321"]);
 }

@@ -1,11 +1,10 @@
 //! Several services in one process: each is what its own program would be.
 
 use crate::support::peer::Peer;
-use crate::support::server::{Input, Launch, Server, Stop};
 use crate::support::tools::pass_through;
-use crate::support::wait::until;
 use std::fs;
 use std::time::{Duration, Instant};
+use switchboard_harness::{Input, Launch, Server, Stop, until};
 use tempfile::TempDir;
 
 const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");

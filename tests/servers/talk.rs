@@ -2,10 +2,9 @@
 
 use crate::support::data::{assert_same, lines};
 use crate::support::peer::Peer;
-use crate::support::server::{Input, Program, Server, Stop};
+use crate::support::server::Program;
 use crate::support::terminal::Terminal;
-use crate::support::tools::Tool;
-use crate::support::wait::{alone, let_pass, until, until_some};
+use crate::support::tools::tool;
 use rustix::process::Signal;
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -14,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use switchboard_harness::{Input, Server, Stop, alone, let_pass, until, until_some};
 use tempfile::TempDir;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -69,32 +69,32 @@ fn an_operator_at_a_terminal_talks_with_netcats_one_after_the_other() {
     let place = TempDir::new().expect("room");
     let (mut server, mut terminal, address) = at_terminal(&place);
     let path = address.trim_start_matches("unix:");
-    let mut ann = Tool::start(&["nc", "-N", "-U", path]);
-    ann.shows(GREETING);
+    let mut ann = tool(&["nc", "-N", "-U", path]);
+    ann.stdout.shows(GREETING);
     terminal.screen.wait_for("talking to unix (0 waiting)\r\n");
-    let mut bob = Tool::start(&["ncat", "-U", path]);
-    bob.shows("You are number 1 in the queue.\n");
+    let mut bob = tool(&["ncat", "-U", path]);
+    bob.stdout.shows("You are number 1 in the queue.\n");
     terminal.screen.wait_for("unix waits (1 waiting)\r\n");
 
     ann.say("hello\n");
     terminal.screen.wait_for("unix: hello\r\n");
     terminal.type_in("hello ann\n");
-    ann.shows(&format!("{GREETING}hello ann\n"));
+    ann.stdout.shows(&format!("{GREETING}hello ann\n"));
     terminal.type_in("q\n");
-    ann.shows(&format!("{GREETING}hello ann\n{BYE}"));
+    ann.stdout.shows(&format!("{GREETING}hello ann\n{BYE}"));
     terminal.screen.wait_for("the talk with unix is over (1 waiting)\r\ntalking to unix (0 waiting)\r\n");
-    bob.shows(&format!("You are number 1 in the queue.\n{GREETING}"));
+    bob.stdout.shows(&format!("You are number 1 in the queue.\n{GREETING}"));
     bob.say("my turn\nQ\n");
     terminal.screen.wait_for("unix: my turn\r\nthe talk with unix is over (0 waiting)\r\n");
 
     terminal.type_in("is anybody here?\n");
     terminal.screen.wait_for("nobody is here: that was not sent (quit stops the server)\r\n");
-    let eve = Tool::start(&["nc", "-N", "-U", path]);
-    eve.shows(GREETING);
+    let eve = tool(&["nc", "-N", "-U", path]);
+    eve.stdout.shows(GREETING);
     let asked = Instant::now();
     terminal.type_in("quit\n");
     server.wait_since(asked).expect_clean_within(SECOND);
-    eve.shows(GREETING);
+    eve.stdout.shows(GREETING);
 }
 
 #[test]
@@ -135,11 +135,11 @@ fn a_netcat_that_closes_its_side_first_is_heard() {
         &["ncat", "127.0.0.1", &port],
         &["ncat", "-U", &path],
     ] {
-        let mut tool = Tool::start(words);
+        let mut tool = tool(words);
         tool.say("hi");
         tool.hang_up();
-        assert!(tool.wait().success(), "{words:?}");
-        assert_eq!(tool.output.all_text(), GREETING, "{words:?}");
+        assert!(tool.wait().status.success(), "{words:?}");
+        assert_eq!(tool.stdout.all_text(), GREETING, "{words:?}");
     }
     until("four lines", || server.stdout.text().matches(": hi\n").count() == 4);
     let names = server.stdout.lines().split_off(2);

@@ -1,13 +1,12 @@
 //! The server at a terminal: its settings, its lines, its foreground and its background.
 
 use crate::support::peer::Peer;
-use crate::support::process::{Doomed, Process};
-use crate::support::server::{Input, Program, Server};
+use crate::support::server::Program;
 use crate::support::terminal::{Shell, Terminal};
-use crate::support::wait::{until, until_some};
 use rustix::fs::OFlags;
 use std::fs;
 use std::path::Path;
+use switchboard_harness::{Ended, Input, Process, Server, until, until_some};
 use tempfile::TempDir;
 
 /// Answers to `stats`: each has one line with this word.
@@ -28,7 +27,7 @@ fn the_terminal_is_as_it_was_while_running_and_after() {
         let before = terminal.settings();
         let mut server = Program::Echo.launch().input(Input::Terminal(terminal.slave())).start();
         Peer::connect(&server.address()).echo("the loop has turned");
-        assert_eq!(server.process().file_flags(0) & OFlags::NONBLOCK.bits(), 0, "O_NONBLOCK on the terminal");
+        assert_eq!(server.file_flags(0) & OFlags::NONBLOCK.bits(), 0, "O_NONBLOCK on the terminal");
         assert!(!terminal.is_nonblocking());
         assert_eq!(terminal.settings(), before);
         terminal.type_in(ask);
@@ -42,9 +41,9 @@ fn the_terminal_is_as_it_was_while_running_and_after() {
 fn a_pipe_stays_blocking_for_those_who_share_it() {
     let server = Program::Echo.start();
     Peer::connect(&server.address()).echo("the loop has turned");
-    assert_eq!(server.process().file_flags(0) & OFlags::NONBLOCK.bits(), 0);
-    assert_eq!(server.process().file_flags(1) & OFlags::NONBLOCK.bits(), 0);
-    assert_eq!(server.process().file_flags(2) & OFlags::NONBLOCK.bits(), 0);
+    assert_eq!(server.file_flags(0) & OFlags::NONBLOCK.bits(), 0);
+    assert_eq!(server.file_flags(1) & OFlags::NONBLOCK.bits(), 0);
+    assert_eq!(server.file_flags(2) & OFlags::NONBLOCK.bits(), 0);
 }
 
 #[test]
@@ -100,11 +99,11 @@ fn commands_at_a_terminal_are_lines_however_they_are_typed() {
 fn a_megabyte_without_a_newline_is_one_bad_command() {
     let mut server = Program::Echo.launch().args("--stdin commands").start();
     Peer::connect(&server.address()).echo("warm");
-    let before = server.process().resident();
+    let before = server.resident();
     server.say("x".repeat(1 << 20));
     server.say("\nstats\n");
     expect_stats(&server, 1);
-    let growth = server.process().peak_resident().saturating_sub(before);
+    let growth = server.peak_resident().saturating_sub(before);
     assert!(growth < 1 << 20, "grown by {growth} bytes");
     Peer::connect(&server.address()).echo("still served");
     server.say("quit\n");
@@ -140,7 +139,7 @@ fn a_terminal_that_is_held_delays_nobody() {
 /// A server that a shell has started, known by the files that it writes.
 struct Job {
     place: TempDir,
-    _doomed: Doomed,
+    _doomed: Ended,
     process: Process,
 }
 
@@ -174,7 +173,7 @@ impl Job {
             let text = fs::read_to_string(place.path().join("pid")).ok()?;
             text.strip_suffix('\n')?.parse().ok()
         });
-        let job = Self { place, _doomed: Doomed(Process(pid)), process: Process(pid) };
+        let job = Self { place, _doomed: Ended(Process(pid)), process: Process(pid) };
         job.address();
         job
     }

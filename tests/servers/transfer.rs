@@ -2,26 +2,37 @@
 
 use crate::support::data::{assert_same, lines, noise};
 use crate::support::peer::Peer;
-use crate::support::process::{Process, waiting_bytes};
-use crate::support::server::{Program, Server, Stop};
+use crate::support::server::Program;
 use crate::support::tools::pass_through;
-use crate::support::wait::{alone, let_pass, until};
+use std::fs;
 use std::thread;
 use std::time::Duration;
+use switchboard_harness::{Server, Stop, alone, let_pass, until};
 
 const VOLUME: usize = 50_000_000;
 /// How much the server may grow while megabytes pass through it.
 const GROWTH: usize = 4 << 20;
 
+/// Returns the bytes that wait in the kernel at the IPv4 socket on port `local` with the peer port `remote`: (to be sent,
+/// to be read).
+fn waiting_bytes(local: u16, remote: u16) -> Option<(usize, usize)> {
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux lists its sockets");
+    let (local, remote) = (format!(":{local:04X}"), format!(":{remote:04X}"));
+    let row = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let row = row.into_iter().find(|row| row[1].ends_with(&local) && row[2].ends_with(&remote))?;
+    let (to_send, to_read) = row[4].split_once(':')?;
+    Some((usize::from_str_radix(to_send, 16).ok()?, usize::from_str_radix(to_read, 16).ok()?))
+}
+
 /// Resident bytes after the first answer, when the code in use has been paged in.
 fn settled(server: &Server) -> usize {
     Peer::connect(&server.address()).echo("warm");
-    server.process().resident()
+    server.resident()
 }
 
 #[track_caller]
-fn expect_small_growth(process: Process, before: usize) {
-    let growth = process.peak_resident().saturating_sub(before);
+fn expect_small_growth(server: &Server, before: usize) {
+    let growth = server.peak_resident().saturating_sub(before);
     assert!(growth < GROWTH, "grown by {growth} bytes");
 }
 
@@ -34,7 +45,7 @@ fn passes_whole(words: &[&str]) {
     let port = server.port().to_string();
     let words: Vec<_> = words.iter().map(|word| if *word == "PORT" { port.as_str() } else { word }).collect();
     assert_same(&pass_through(&words, &data), &data);
-    expect_small_growth(server.process(), before);
+    expect_small_growth(&server, before);
     server.expect_manners();
 }
 
@@ -70,7 +81,7 @@ fn fifty_megabytes_to_a_throttled_reader_come_back_whole() {
         }
         reader.expect_eof();
     });
-    expect_small_growth(server.process(), before);
+    expect_small_growth(&server, before);
 }
 
 #[test]
@@ -81,7 +92,7 @@ fn a_peer_that_never_reads_stops_being_read_and_is_not_closed() {
     let block = noise(1 << 20, 52);
     let sent = stuck.send_until_refused(&block, 64 << 20);
     Peer::connect(&server.address()).echo("others are served meanwhile");
-    expect_small_growth(server.process(), before);
+    expect_small_growth(&server, before);
     stuck.finish();
     let wanted: Vec<u8> = block.iter().copied().cycle().take(sent).collect();
     assert_same(&stuck.rest().expect("all, then an orderly end"), &wanted);

@@ -1,12 +1,13 @@
 //! Listening at a path: what may be replaced, what may not, and what is left behind.
 
 use crate::support::peer::Peer;
-use crate::support::server::{Launch, Program, Stop};
+use crate::support::server::Program;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
+use switchboard_harness::{Launch, Stop};
 use tempfile::TempDir;
 
 struct Place {

@@ -1,11 +1,12 @@
 //! A bank with a file, its clients, and the audit of what they were told.
 
 use super::peer::Peer;
-use super::server::{Launch, Program, Server};
+use super::server::Program;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use switchboard_harness::{Launch, Server};
 use tempfile::TempDir;
 
 /// A directory with a data file in it, for one server after another.

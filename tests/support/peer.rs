@@ -1,11 +1,11 @@
 //! One end of a connection in the test's own hands: every read has a deadline, and every surprise fails the test.
 
 use super::data::assert_same;
-use super::wait::{PATIENCE, until_some};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{SockAddr, Socket};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
+use switchboard_harness::{PATIENCE, connect, until_some};
 
 /// A connected socket, TCP or Unix.
 pub(crate) struct Peer {
@@ -45,15 +45,7 @@ impl Peer {
             Some(path) => SockAddr::unix(path)?,
             None => address.parse::<SocketAddr>().map_err(io::Error::other)?.into(),
         };
-        let socket = Socket::new(target.domain(), Type::STREAM, None)?;
-        tune(&socket)?;
-        socket.connect(&target)?;
-        if target.domain() != Domain::UNIX {
-            socket.set_tcp_nodelay(true)?;
-        }
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { socket, unread: Vec::new() })
+        Ok(Self { socket: connect(&target, PATIENCE, tune)?, unread: Vec::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket {

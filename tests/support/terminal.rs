@@ -1,6 +1,5 @@
 //! A pseudo-terminal (pty(7)): the test types at the master, the process under test sits at the slave.
 
-use super::capture::Capture;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Action, tcflow, tcgetattr};
@@ -11,6 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
+use switchboard_harness::Capture;
 
 /// A terminal and all that it has shown.
 pub(crate) struct Terminal {

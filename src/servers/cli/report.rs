@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use log::LevelFilter;
 
 use crate::console::descriptor::{Diagnostics, Output};
+use crate::state::stats::LOG_TARGET;
 
 /// Ends the process as a wrong command line does: the message, the usage, and code 2.
 pub fn usage_error<P: CommandFactory>(message: impl Display) -> ! {
@@ -37,7 +38,7 @@ pub fn log_level(verbose: u8) -> LevelFilter {
 pub fn start_log(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
     // Figures are logged when somebody asks for them (SIGUSR1), so they are shown at any level.
-    builder.filter_level(level).filter_module("switchboard::stats", LevelFilter::Info).parse_default_env().format(
+    builder.filter_level(level).filter_module(LOG_TARGET, LevelFilter::Info).parse_default_env().format(
         |out, record| {
             // What a peer sent may be part of the message, and a terminal may show it.
             let message = record.args().to_string();

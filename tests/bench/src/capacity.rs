@@ -9,6 +9,7 @@ use std::net::{SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use switchboard_harness::Process;
 
 use crate::dial;
 use crate::handler::Handler;
@@ -144,7 +145,7 @@ fn fill(plan: &Plan, clients: &mut Vec<TcpStream>) -> io::Result<(End, Instant)>
         match ask(plan.target, clients.len()) {
             Ok(answered) => clients.push(answered?),
             // The last sign of a server that breaks down is a client that it closes.
-            Err(End::Closed) if !process::outlasts(plan.pid, PATIENCE) => return Ok((End::Ended, newest)),
+            Err(End::Closed) if !Process(plan.pid).outlasts(PATIENCE) => return Ok((End::Ended, newest)),
             Err(end) => return Ok((end, newest)),
         }
         newest = Instant::now();

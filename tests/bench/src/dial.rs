@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 use clap::{Args, Command};
+use switchboard_harness::allow_descriptors;
 
 use crate::kernel;
 
@@ -33,12 +34,7 @@ pub(crate) fn plan_for<P: Args>(target: SocketAddrV4) -> P {
 /// # Errors
 /// The hard limit is too small.
 pub(crate) fn prepare(connections: usize) -> io::Result<()> {
-    let limit = kernel::raise_descriptor_limit()?;
-    if connections as u64 + SPARE > limit {
-        let text = format!("{connections} connections need more than the {limit} descriptors of `ulimit -Hn`");
-        return Err(io::Error::other(text));
-    }
-    Ok(())
+    allow_descriptors(connections as u64 + SPARE, u64::MAX)
 }
 
 /// The connection number `nth` of a run: blocking, without Nagle's delay.

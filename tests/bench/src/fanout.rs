@@ -9,10 +9,11 @@ use std::net::{SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use switchboard_harness::Process;
 
 use crate::dial;
 use crate::kernel::{self, Epoll, Events, READABLE};
-use crate::process::{self, CpuMeter};
+use crate::process::CpuMeter;
 
 /// In every publication that counts.
 const MARK: u8 = b'@';
@@ -110,7 +111,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
         cpu_per_delivery: spent / count * 1e6,
         slowest: counts.clone().min().unwrap_or(0),
         fastest: counts.max().unwrap_or(0),
-        memory: plan.pid.map_or(Ok(0), process::memory)?,
+        memory: plan.pid.map_or(Ok(0), |pid| Process(pid).resident_exact())?,
     })
 }
 

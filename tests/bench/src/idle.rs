@@ -9,10 +9,10 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use switchboard_harness::Process;
 
 use crate::dial;
 use crate::handler::Handler;
-use crate::process;
 use crate::stats;
 
 const REQUEST: &[u8] = b"is anyone awake?\n";
@@ -59,12 +59,12 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     // Served before the first look at the memory, so that the pages of the code and of the shared buffer are in.
     let mut active = dial::dial(plan.target, 0)?;
     exchange(&mut active, plan.handler)?;
-    let before = process::memory(plan.pid)?;
+    let before = Process(plan.pid).resident_exact()?;
 
     let begin = Instant::now();
     let _idle = crowd(plan.target, 1..=connections, plan.handler)?;
     let opening = begin.elapsed().as_secs_f64();
-    let grown = process::memory(plan.pid)?.saturating_sub(before);
+    let grown = Process(plan.pid).resident_exact()?.saturating_sub(before);
     let (p50, p99) = latency(&mut active, plan.requests, plan.handler)?;
     Ok(Report {
         bytes_per_connection: grown as f64 / connections as f64,

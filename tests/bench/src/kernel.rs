@@ -149,16 +149,6 @@ pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddrV4, patience: Dur
     Ok(stream)
 }
 
-/// Raises the soft limit of descriptors to the hard one, and returns it.
-pub(crate) fn raise_descriptor_limit() -> io::Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the pointers are to a live rlimit.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
-    limit.rlim_cur = limit.rlim_max;
-    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
-    Ok(limit.rlim_cur)
-}
-
 /// The CPU time of a process, user and system, all its threads. In nanoseconds, where `/proc/PID/stat` counts in
 /// hundredths of a second.
 pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
@@ -171,12 +161,6 @@ pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
     }
     check(unsafe { libc::clock_gettime(clock, &raw mut time) })?;
     Ok(Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32))
-}
-
-/// Sends SIGTERM to a process.
-pub(crate) fn terminate(pid: u32) -> io::Result<()> {
-    // SAFETY: takes no pointer.
-    check(unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) }).map(drop)
 }
 
 /// Has the kernel end the child when its parent ends, however that ends.

@@ -10,11 +10,12 @@ use std::net::{SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use switchboard_harness::Process;
 
 use crate::dial;
 use crate::handler::Handler;
 use crate::kernel::{self, Epoll, Events, READABLE, Ready, WRITABLE};
-use crate::process::{self, CpuMeter};
+use crate::process::CpuMeter;
 use crate::stats;
 
 /// What to send, to whom, for how long.
@@ -90,7 +91,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
         p50: stats::percentile(&load.samples, 0.50) / 1e3,
         p99: stats::percentile(&load.samples, 0.99) / 1e3,
         cpu_per_message: spent / messages * 1e6,
-        memory: plan.pid.map_or(Ok(0), process::memory)?,
+        memory: plan.pid.map_or(Ok(0), |pid| Process(pid).resident_exact())?,
     })
 }
 

@@ -11,7 +11,6 @@ use crate::fanout::{self, Room};
 use crate::idle;
 use crate::instructions;
 use crate::load;
-use crate::process;
 use crate::server::Server;
 
 /// How often the active one asks, among the few and among the many.
@@ -77,9 +76,9 @@ fn memory_in_room(contestant: &Contestant, members: u64) -> io::Result<f64> {
         contestant.speech.used_in(fanout::Plan { members: 1, publishers: 1, ..fanout::Plan::to(server.address) });
     first.join = first.join.replace("{n}", "early{n}");
     let _first = Room::assemble(&first)?;
-    let before = process::memory(server.pid())?;
+    let before = server.process().resident_exact()?;
     let _many = assemble(&server, contestant, members)?;
-    Ok(process::memory(server.pid())?.saturating_sub(before) as f64 / members as f64)
+    Ok(server.process().resident_exact()?.saturating_sub(before) as f64 / members as f64)
 }
 
 /// Milliseconds from SIGTERM to the end, with so many connected.

@@ -1,9 +1,10 @@
-//! What the system tells about a running process: its CPU time and its memory, by its id; and about itself.
+//! The CPU time and the memory of a server and its children, and what other programs take.
 
 use std::fs;
 use std::io;
-use std::thread;
 use std::time::{Duration, Instant};
+
+use switchboard_harness::{Process, kib};
 
 use crate::kernel;
 
@@ -28,19 +29,13 @@ impl CpuMeter {
     }
 }
 
-/// The resident memory of a process in bytes.
-pub(crate) fn memory(pid: u32) -> io::Result<u64> {
-    // Linux: VmRSS in `status` is approximate (proc(5)), each core adds to it in batches; this walks the page tables.
-    kib(&format!("/proc/{pid}/smaps_rollup"), "Rss:")
-}
-
 /// How much memory could be had without swapping, in bytes.
 pub(crate) fn available_memory() -> io::Result<u64> {
     kib("/proc/meminfo", "MemAvailable:")
 }
 
-/// What the kernel holds for itself, in bytes: stacks of threads, page tables, and its objects: processes, sockets,
-/// files.
+/// How much memory the kernel uses for stacks of threads, page tables and its objects (processes, sockets, files), in
+/// bytes.
 pub(crate) fn kernel_memory() -> io::Result<u64> {
     ["KernelStack:", "PageTables:", "SUnreclaim:"].iter().map(|name| kib("/proc/meminfo", name)).sum()
 }
@@ -86,104 +81,65 @@ const PARTING: Duration = Duration::from_secs(60);
 
 /// A process and the children that it has now. A child that ends meanwhile counts for nothing from then on.
 pub(crate) struct Family {
-    pids: Vec<u32>,
+    members: Vec<Process>,
 }
 
 impl Family {
     /// # Errors
     /// The process has ended, or the kernel does not list children (`CONFIG_PROC_CHILDREN`).
     pub(crate) fn of(pid: u32) -> io::Result<Family> {
-        // Of the main thread only: no server here forks on another.
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        let children =
-            children.split_whitespace().filter_map(|child| child.parse().ok()).filter(|&child| is_alive(child));
-        Ok(Family { pids: std::iter::once(pid).chain(children).collect() })
+        // Only those of the main thread: no server here forks on another thread.
+        let children = Process(pid).children()?;
+        Ok(Family { members: std::iter::once(Process(pid)).chain(children).collect() })
     }
 
     pub(crate) fn processes(&self) -> usize {
-        self.pids.len()
+        self.members.len()
     }
 
     pub(crate) fn threads(&self) -> usize {
-        self.pids.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok()).map(Iterator::count).sum()
+        self.members.iter().filter_map(|member| member.threads().ok()).sum()
     }
 
     /// User and system.
     pub(crate) fn cpu_time(&self) -> Duration {
-        self.pids.iter().filter_map(|&pid| kernel::cpu_time(pid).ok()).sum()
+        self.members.iter().filter_map(|member| kernel::cpu_time(member.0).ok()).sum()
     }
 
-    /// In bytes. A page that several share is counted once: each has its part of it.
+    /// In bytes. A page that several members share is counted once.
     pub(crate) fn memory(&self) -> u64 {
-        self.pids.iter().filter_map(|pid| kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:").ok()).sum()
+        self.members.iter().filter_map(|member| member.resident_share().ok()).sum()
     }
 
     /// Waits until the children have ended, as they do when their clients have.
     ///
     /// # Errors
-    /// One has not within [`PARTING`].
+    /// A child has not ended within [`PARTING`].
     pub(crate) fn await_children(&self) -> io::Result<()> {
         let deadline = Instant::now() + PARTING;
-        let left = |child: &&u32| outlasts(**child, deadline.saturating_duration_since(Instant::now()));
-        match self.pids[1..].iter().find(left) {
-            Some(child) => Err(io::Error::other(format!("process {child} of the server goes on without its client"))),
+        let left = |child: &&Process| child.outlasts(deadline.saturating_duration_since(Instant::now()));
+        match self.members[1..].iter().find(left) {
+            Some(child) => {
+                Err(io::Error::other(format!("process {} of the server goes on without its client", child.0)))
+            }
             None => Ok(()),
         }
     }
-}
-
-/// Whether a process goes on for longer than that. Returns as soon as it has ended.
-pub(crate) fn outlasts(pid: u32, time: Duration) -> bool {
-    let deadline = Instant::now() + time;
-    while is_alive(pid) {
-        if Instant::now() >= deadline {
-            return true;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    false
-}
-
-/// Whether there is such a process, and it has not ended; one that its parent has not asked for yet has.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state follows the name, which is in parentheses and may hold any character.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
-
-/// The figure of this name in a file of `NAME FIGURE kB` lines, in bytes.
-fn kib(path: &str, name: &str) -> io::Result<u64> {
-    let text = fs::read_to_string(path)?;
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
-        .map(|kib| kib * 1024)
-        .ok_or_else(|| io::Error::other(format!("{path} has no line {name}")))
 }
 
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
 
-    use super::*;
+    use switchboard_harness::until;
 
-    #[test]
-    fn a_process_that_nobody_has_asked_for_has_ended() {
-        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
-        assert!(outlasts(child.id(), Duration::ZERO));
-        drop(child.stdin.take());
-        assert!(!outlasts(child.id(), Duration::from_secs(20)));
-        child.wait().expect("it has ended");
-    }
+    use super::*;
 
     #[test]
     fn a_family_is_the_process_and_its_children() {
         let mut parent = Command::new("sh").args(["-c", "cat; true"]).stdin(Stdio::piped()).spawn().expect("sh");
         let family = || Family::of(parent.id()).expect("it runs");
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while family().processes() < 2 {
-            assert!(Instant::now() < deadline, "waited in vain for a child");
-            thread::park_timeout(Duration::from_millis(1));
-        }
+        until("a child", || family().processes() == 2);
         let family = family();
         assert!(family.threads() == 2 && family.memory() > 0, "{} threads", family.threads());
         drop(parent.stdin.take());

@@ -9,7 +9,7 @@ use support::{PROGRAM, Server};
 /// What a load says of a server, and whether it came to its end.
 fn under(server: &Server, load: &str, arguments: &[&str]) -> (String, bool) {
     let output = Command::new(PROGRAM)
-        .args([load, &server.address.to_string(), "--pid", &server.child.id().to_string()])
+        .args([load, &server.address.to_string(), "--pid", &server.process.process().0.to_string()])
         .args(arguments)
         .output()
         .expect("the bench was built with this test");

@@ -5,12 +5,10 @@ mod support;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use support::Server;
-
-/// How long a test waits before it calls an answer missing. Generous: the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(20);
+use switchboard_harness::{PATIENCE, Process, until};
 
 /// Round trips by which a test shows that somebody else had the time to be answered.
 const MEANWHILE: usize = 200;
@@ -30,25 +28,8 @@ fn client(server: &Server) -> Client {
 }
 
 /// The processes that it has forked and that have not ended.
-fn children(server: &Server) -> Vec<u32> {
-    let pid = server.child.id();
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("a list of children");
-    children.split_whitespace().map(|child| child.parse().expect("a number")).filter(|&child| is_alive(child)).collect()
-}
-
-/// Whether the process is there, and is no mere entry that nobody has asked for.
-fn is_alive(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
-
-#[track_caller]
-fn until(what: &str, mut met: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !met() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        thread::park_timeout(Duration::from_millis(1));
-    }
+fn children(server: &Server) -> Vec<Process> {
+    server.process.process().children().expect("a list of children")
 }
 
 struct Client(TcpStream);
@@ -227,7 +208,7 @@ fn beyond_the_guard_a_client_is_closed_and_a_place_that_is_left_is_taken_again()
 
 #[test]
 fn a_child_ends_with_its_client_and_with_its_parent() {
-    let mut server = Server::start(PROCESSES);
+    let server = Server::start(PROCESSES);
     let (mut first, mut second) = (client(&server), client(&server));
     first.ask();
     second.ask();
@@ -235,7 +216,7 @@ fn a_child_ends_with_its_client_and_with_its_parent() {
     first.finish();
     until("the end of a child", || children(&server).len() == 1);
     let left = children(&server)[0];
-    server.child.kill().expect("it runs");
-    until("the end of the other child", || !is_alive(left));
+    server.process.process().end();
+    until("the end of the other child", || !left.is_alive());
     assert!(matches!(second.0.read(&mut [0]), Ok(0) | Err(_)));
 }

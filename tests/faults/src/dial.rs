@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::SockRef;
+use switchboard_harness::connect;
 
 use crate::kind::Kind;
 
@@ -25,16 +26,11 @@ pub(crate) enum Window {
 
 /// A connection with time-outs.
 pub(crate) fn dial(target: SocketAddr, window: Window) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    if window == Window::Narrow {
-        socket.set_recv_buffer_size(NARROW)?;
-    }
-    socket.connect_timeout(&target.into(), PATIENCE)?;
-    let stream = TcpStream::from(socket);
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    Ok(stream)
+    let socket = connect(&target.into(), PATIENCE, |socket| match window {
+        Window::Narrow => socket.set_recv_buffer_size(NARROW),
+        Window::Usual => Ok(()),
+    })?;
+    Ok(TcpStream::from(socket))
 }
 
 /// The same, who has said a nickname where nicknames are chosen, and has not yet been welcomed.

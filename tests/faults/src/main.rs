@@ -49,6 +49,9 @@ use crate::trial::Setting;
 /// A storm of 5,000 and some more.
 const DESCRIPTORS: u64 = 6_000;
 
+/// The descriptors that this process and its servers may have at most.
+const MOST_DESCRIPTORS: u64 = 20_000;
+
 /// Mistreat the servers, and check what their polite clients get meanwhile.
 #[derive(Parser)]
 #[command(name = "switchboard-faults", version, args_conflicts_with_subcommands = true)]
@@ -110,7 +113,7 @@ fn main() -> ExitCode {
 
 /// Runs all trials and prints the table. Returns whether all is well.
 fn run(options: &Options) -> io::Result<bool> {
-    process::allow_descriptors(DESCRIPTORS)?;
+    switchboard_harness::allow_descriptors(DESCRIPTORS, MOST_DESCRIPTORS)?;
     let beside = || std::env::current_exe().map(|program| program.with_file_name(""));
     let programs = options.programs.clone().map_or_else(beside, Ok)?;
     let (quiet, length) = if options.quick { (400, 800) } else { (3000, 5000) };

@@ -73,7 +73,7 @@ fn watch(fault: &dyn Fault, (kind, server): (Kind, &Server), setting: Setting<'_
         outcome.notes.push(format!("other programs kept the server from its core for {starved} of {all} ms"));
     }
     scene::settles(server, before.0)?;
-    let after = (process.descriptors()?, process.peak()?);
+    let after = (process.descriptors()?, process.peak_resident()?);
     let report = polite.finish()?;
     if kind == Kind::Chat {
         outcome.notes.push(format!("the polite heard {} lines of others", report.others));

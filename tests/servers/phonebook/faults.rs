@@ -4,7 +4,7 @@
 
 use super::{Book, ask, text};
 use crate::support::peer::Peer;
-use crate::support::server::{Launch, Program, Server, Stop};
+use crate::support::server::Program;
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, geteuid, prlimit};
 use std::fs::{self, File, Permissions};
@@ -13,6 +13,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use switchboard_harness::{Launch, Server, Stop};
 use tempfile::TempDir;
 
 /// Fails unless the server ends at once with code 1 and one line that has these words.

@@ -6,10 +6,10 @@
 use super::hall::Visit;
 use super::member::Member;
 use crate::support::peer::Peer;
-use crate::support::wait::PATIENCE;
 use std::io::ErrorKind;
 use std::net::{Shutdown, UdpSocket};
 use std::time::{Duration, Instant};
+use switchboard_harness::PATIENCE;
 
 /// What a client may be like.
 pub(super) struct Manner {

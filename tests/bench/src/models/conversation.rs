@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use switchboard::servers::Uppercase;
 use switchboard::{Handler, Limits, Sim, SimPeer};
-
-use crate::process;
+use switchboard_harness::Process;
 
 /// Bytes read at once. Each client has a buffer of its own here, where a loop has one for all.
 const BUFFER: usize = 4096;
@@ -66,7 +65,7 @@ pub(crate) fn cost(size: usize) -> Duration {
 /// The system does not tell this process how much it uses.
 pub(crate) fn memory() -> io::Result<f64> {
     let this = std::process::id();
-    let before = process::memory(this)?;
+    let before = Process(this).resident_exact()?;
     let hosts: Vec<_> = (0..HOSTS)
         .map(|_| {
             let mut host = Host::new(Uppercase::ascii());
@@ -74,7 +73,7 @@ pub(crate) fn memory() -> io::Result<f64> {
             host
         })
         .collect();
-    let after = process::memory(this)?;
+    let after = Process(this).resident_exact()?;
     black_box(hosts);
     Ok(after.saturating_sub(before) as f64 / HOSTS as f64)
 }

@@ -1,20 +1,20 @@
 //! Members whose process is stopped (SIGSTOP) as by Ctrl-Z, and is killed later.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
+use switchboard_harness::{PATIENCE, Server, within};
 
 use super::stuck;
 use crate::dial::{self, Window};
 use crate::fault::{Bound, Fault};
 use crate::kind::Kind;
-use crate::process::{Process, yield_to_others};
+use crate::process::yield_to_others;
 use crate::scene::{Outcome, Scene, on_threads};
-use crate::server;
 use crate::talker::{self, TALKERS};
 
 /// How often they ask and read before they are stopped.
@@ -56,30 +56,22 @@ impl Fault for Stopped {
     }
 }
 
-/// The process, which is killed when this is dropped: a stopped one too.
-struct Members(Child);
+/// The process, which is killed when this is dropped, also if it is stopped.
+struct Members(Server);
 
 impl Members {
     fn start(scene: &Scene<'_>) -> io::Result<Members> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["member", &scene.target().to_string()]).args((scene.kind == Kind::Chat).then_some("--nickname"));
-        let mut members = Members(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
-        let mut ready = String::new();
-        if let Some(output) = members.0.stdout.take() {
-            BufReader::new(output).read_line(&mut ready)?;
-        }
-        let failed = || io::Error::other("the process that is to be stopped did not connect");
-        (ready == "ready\n").then_some(members).ok_or_else(failed)
+        let members = Members(Server::try_spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?);
+        let output = &members.0.stdout;
+        let is_ready = || (output.text() == "ready\n" || output.has_ended()).then(|| output.text() == "ready\n");
+        let failed = || io::Error::other("the process that is stopped later did not connect");
+        within(PATIENCE, is_ready).unwrap_or(false).then_some(members).ok_or_else(failed)
     }
 
     fn stop(&self) -> io::Result<()> {
-        Process(self.0.id()).signal(Signal::STOP)
-    }
-}
-
-impl Drop for Members {
-    fn drop(&mut self) {
-        server::end(&mut self.0);
+        self.0.process().signal(Signal::STOP)
     }
 }
 

@@ -1,0 +1,23 @@
+//! Starts servers and clients, watches them, and ends them: for the tests, the bench and the faults.
+//!
+//! A function whose name begins with `try_` returns an error, for programs that report it. The function without the
+//! prefix panics with the same words, so it fails a test at the line that called it.
+//!
+//! Invariants: a process ends when its handle is dropped; a wait has a condition and a deadline; a server listens on
+//! port 0, or on an address that belongs to this process alone.
+
+mod capture;
+mod connect;
+mod host;
+mod launch;
+mod process;
+mod server;
+mod wait;
+
+pub use capture::Capture;
+pub use connect::connect;
+pub use host::own_address;
+pub use launch::{Input, Launch};
+pub use process::{Ended, Process, allow_descriptors, kib};
+pub use server::{Exit, Finished, Server, Stop};
+pub use wait::{PATIENCE, alone, let_pass, until, until_some, within};
