@@ -2,11 +2,11 @@
 
 use super::replay::binaries;
 use crate::support::peer::Peer;
-use crate::support::server::{Launch, Server, Stop};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use switchboard_harness::{Launch, Server, Stop};
 
 /// Starts an example on a free port.
 fn start(name: &str) -> Server {
@@ -14,9 +14,7 @@ fn start(name: &str) -> Server {
     if is_outdated(&path, &format!("docs/examples/{name}.rs")) {
         build(name);
     }
-    // The command of a `Launch` lives as long as the tests.
-    let path: &'static str = Box::leak(path.into_os_string().into_string().expect("a path of ours").into_boxed_str());
-    Launch::of(path).arg("127.0.0.1:0").spawn()
+    Launch::of(&path).arg("127.0.0.1:0").spawn()
 }
 
 /// `cargo test` builds all examples, but `cargo test --test all` builds none.

@@ -312,7 +312,7 @@ fn two_hundred_talkers_with_short_lines_cost_little_memory() {
     until("the room to answer", || ann.hears_within(Duration::from_millis(10)));
     drop(peers);
     ann.line_where(is_count);
-    let growth = server.process().peak_resident().saturating_sub(before);
+    let growth = server.peak_resident().saturating_sub(before);
     assert!(growth < 8 << 20, "grown by {growth} bytes");
 }
 
