@@ -33,15 +33,12 @@
 //!
 //! ```no_run
 //! use switchboard::servers::Echo;
-//! use switchboard::net::{SocketOptions, bind};
-//! use switchboard::{ConsoleMode, Limits, Reactor};
+//! use switchboard::{Limits, Reactor};
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() -> std::io::Result<()> {
 //!     let mut reactor = Reactor::new(Echo::bytes(), Limits::default())?;
-//!     for listener in bind(&"127.0.0.1:50000".parse()?, &SocketOptions::default())? {
-//!         reactor.listen(listener)?;
-//!     }
-//!     reactor.open_console(ConsoleMode::Stop)?; // a line at standard input stops it
+//!     reactor.bind("127.0.0.1:50000")?;
+//!     reactor.handle_signals()?; // Ctrl-C stops it
 //!     reactor.run()?;
 //!     Ok(())
 //! }
@@ -99,6 +96,7 @@ pub mod servers;
 
 pub use connection::closed::Closed;
 pub use connection::feed::FeedId;
+pub use connection::ids::{ListenerId, ServiceId};
 pub use connection::origin::{Origin, Peer, Source, Via};
 pub use connection::timer_id::TimerId;
 pub use connection::token::Token;
@@ -108,11 +106,12 @@ pub use handler::sanitize::sanitize;
 pub use handler::services::Services;
 pub use net::{Address, AddressError, Host};
 pub use reactor::signals::Stopper;
-pub use reactor::{ConsoleMode, Reactor};
+pub use reactor::{ConsoleMode, Operator, Reactor};
 pub use sim::{Ending, Sim, SimPeer};
 pub use state::admission::Admission;
 pub use state::limits::Limits;
 pub use state::rate::{Bucket, Rate};
+pub use state::service::ServiceOptions;
 pub use state::stats::Stats;
 pub use workers::{Busy, Done, Worker, Workers};
 

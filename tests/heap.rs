@@ -8,9 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use switchboard::net::{SocketOptions, bind};
 use switchboard::servers::{Chat, ChatOptions, Echo, Uppercase};
-use switchboard::{Address, Handler, Limits, Reactor, Sim, SimPeer};
+use switchboard::{Handler, Limits, Reactor, Sim, SimPeer};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -59,10 +58,7 @@ fn with_server<H: Handler>(make: impl FnOnce() -> H + Send, act: impl FnOnce(&st
         let (tell, told) = mpsc::channel();
         let server = scope.spawn(move || {
             let mut reactor = Reactor::new(make(), Limits::default()).expect("a poll");
-            let any = "127.0.0.1:0".parse::<Address>().expect("an address");
-            let listener = bind(&any, &SocketOptions::default()).expect("a free port").remove(0);
-            let address = listener.local_addr().expect("an address").to_string();
-            reactor.listen(listener).expect("room in the poll");
+            let address = reactor.bind("127.0.0.1:0").expect("a free port")[0].to_string();
             tell.send((address, reactor.stopper())).expect("somebody waits");
             reactor.run().expect("an orderly end");
         });

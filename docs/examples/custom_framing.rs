@@ -1,11 +1,9 @@
 //! A framing of its own: a message is a paragraph, and ends at an empty line. The reply says how long it is.
 //! Run it with `cargo run --example custom_framing`, and type a few lines and an empty one to `nc 127.0.0.1 7000`.
 
-use std::error::Error;
 use std::ops::Range;
 
 use switchboard::framing::{Frame, Framed, Framer, MessageHandler};
-use switchboard::net::{SocketOptions, bind};
 use switchboard::{ConsoleMode, Context, Limits, Origin, Reactor};
 
 /// Finds paragraphs. A paragraph that does not fit into [`Limits::inbox`] ends its connection.
@@ -51,12 +49,11 @@ impl MessageHandler for Counter {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:7000".into());
     let mut reactor = Reactor::new(Framed::with_framer(Counter, Paragraphs), Limits::default())?;
-    for listener in bind(&address.parse()?, &SocketOptions::default())? {
-        println!("listening on {}", listener.local_addr()?);
-        reactor.listen(listener)?;
+    for bound in reactor.bind(&address)? {
+        println!("listening on {bound}");
     }
     reactor.open_console(ConsoleMode::Stop)?; // Enter stops it
     reactor.handle_signals()?; // so do Ctrl-C and SIGTERM

@@ -1,8 +1,5 @@
 //! Sends every byte back. Run it with `cargo run --example echo`, and talk to it with `nc 127.0.0.1 7000`.
 
-use std::error::Error;
-
-use switchboard::net::{SocketOptions, bind};
 use switchboard::{ConsoleMode, Context, Handler, Limits, Origin, Reactor};
 
 struct Echo;
@@ -18,12 +15,11 @@ impl Handler for Echo {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:7000".into());
     let mut reactor = Reactor::new(Echo, Limits::default())?;
-    for listener in bind(&address.parse()?, &SocketOptions::default())? {
-        println!("listening on {}", listener.local_addr()?);
-        reactor.listen(listener)?;
+    for bound in reactor.bind(&address)? {
+        println!("listening on {bound}");
     }
     reactor.open_console(ConsoleMode::Stop)?; // Enter stops it
     reactor.handle_signals()?; // so do Ctrl-C and SIGTERM

@@ -2,10 +2,7 @@
 //! Run it with `cargo run --example key_value`, and talk to it with `nc 127.0.0.1 7000`.
 
 use std::collections::HashMap;
-use std::error::Error;
-
 use switchboard::framing::{Lines, MessageHandler};
-use switchboard::net::{SocketOptions, bind};
 use switchboard::{ConsoleMode, Context, Limits, Origin, Reactor};
 
 /// The longest line, in bytes.
@@ -47,12 +44,11 @@ impl MessageHandler for Store {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:7000".into());
     let mut reactor = Reactor::new(Lines::new(Store::default(), MAX_LINE), Limits::default())?;
-    for listener in bind(&address.parse()?, &SocketOptions::default())? {
-        println!("listening on {}", listener.local_addr()?);
-        reactor.listen(listener)?;
+    for bound in reactor.bind(&address)? {
+        println!("listening on {bound}");
     }
     reactor.open_console(ConsoleMode::Stop)?; // Enter stops it
     reactor.handle_signals()?; // so do Ctrl-C and SIGTERM

@@ -1,10 +1,7 @@
 //! A chat room: each line goes to all other clients, after the number of its sender.
 //! Run it with `cargo run --example line_chat`, and join it from two terminals with `nc 127.0.0.1 7000`.
 
-use std::error::Error;
-
 use switchboard::framing::{Lines, MessageHandler};
-use switchboard::net::{SocketOptions, bind};
 use switchboard::{Closed, ConsoleMode, Context, FeedId, Limits, Origin, Reactor, sanitize};
 
 /// The longest line, in bytes.
@@ -47,12 +44,11 @@ impl MessageHandler for Chat {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:7000".into());
     let mut reactor = Reactor::new(Lines::new(Chat::default(), MAX_LINE), Limits::default())?;
-    for listener in bind(&address.parse()?, &SocketOptions::default())? {
-        println!("listening on {}", listener.local_addr()?);
-        reactor.listen(listener)?;
+    for bound in reactor.bind(&address)? {
+        println!("listening on {bound}");
     }
     reactor.open_console(ConsoleMode::Stop)?; // Enter stops it
     reactor.handle_signals()?; // so do Ctrl-C and SIGTERM

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut, Range};
 
+use crate::connection::ids::ServiceId;
 use crate::connection::outbox::Outbox;
 use crate::connection::token::Token;
 
@@ -72,8 +73,8 @@ impl IndexMut<FeedId> for Feeds {
 /// The log of one feed and who follows it.
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
-    /// The number of the service that made it: whose limits it keeps to.
-    pub(crate) service: u16,
+    /// The service whose limits apply.
+    pub(crate) service: ServiceId,
     pub(crate) log: Log,
     /// Everything before this offset was offered to every follower.
     pub(crate) flushed: u64,
@@ -84,7 +85,7 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// An empty feed of a service.
-    pub(crate) fn of(service: u16) -> Self {
+    pub(crate) fn of(service: ServiceId) -> Self {
         Feed { service, ..Feed::default() }
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod edge;
 pub(crate) mod feed;
 pub(crate) mod flags;
 pub(crate) mod framing_error;
+pub(crate) mod ids;
 pub(crate) mod inbox;
 pub(crate) mod origin;
 pub(crate) mod outbox;
@@ -29,6 +30,7 @@ use std::net::IpAddr;
 
 use crate::connection::feed::{Feed, Feeds, Follower, FollowerRef, Segment};
 use crate::connection::flags::Flags;
+use crate::connection::ids::ServiceId;
 use crate::connection::inbox::Inbox;
 use crate::connection::origin::Peer;
 use crate::connection::outbox::Outbox;
@@ -63,8 +65,8 @@ pub(crate) struct Connection {
     pub(crate) deadline: Option<TimerId>,
     /// When bytes last moved, in nanoseconds after the origin of time. Kept only for the deadline.
     pub(crate) last_active: u64,
-    /// The number of the service that it belongs to: whose limits it keeps to.
-    pub(crate) service: u16,
+    /// The service whose limits apply.
+    pub(crate) service: ServiceId,
     pub(crate) phase: Phase,
     pub(crate) flags: Flags,
 }
@@ -86,7 +88,7 @@ pub(crate) enum Flush {
 const PIECES: usize = 32;
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, peer: Peer, (phase, service): (Phase, u16)) -> Self {
+    pub(crate) fn new(stream: Stream, peer: Peer, phase: Phase, service: ServiceId) -> Self {
         Connection {
             stream,
             peer,

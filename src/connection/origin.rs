@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::connection::ids::ListenerId;
 use crate::connection::token::Token;
 use crate::net::Address;
 
@@ -19,9 +20,10 @@ pub struct Origin {
 
 /// How a connection came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Via {
-    /// The listener of this number, in the order of [`Reactor::listen`](crate::Reactor::listen), accepted it.
-    Listener(usize),
+    /// This listener accepted it.
+    Listener(ListenerId),
     /// [`Context::connect`](crate::Context::connect) asked for it.
     Connect(Address),
 }
@@ -31,8 +33,8 @@ pub enum Via {
 pub struct Source {
     /// Who sent it, or claims to have: a UDP source address can be forged.
     pub address: SocketAddr,
-    /// The number of the listener that received it, in the order of [`Reactor::listen`](crate::Reactor::listen).
-    pub listener: usize,
+    /// The listener that received it.
+    pub listener: ListenerId,
 }
 
 /// Who is at the other end of a connection.

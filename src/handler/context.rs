@@ -12,6 +12,7 @@ use crate::connection::closed::Closed;
 use crate::connection::feed::{Feed, FeedId};
 use crate::connection::flags::Flags;
 use crate::connection::framing_error::FramingError;
+use crate::connection::ids::ServiceId;
 use crate::connection::origin::Peer;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
@@ -129,7 +130,7 @@ impl<'a> Context<'a> {
     pub fn is_writable(&mut self) -> bool {
         let ReplyTarget::Connection(token) = self.target else { return true };
         let (queued, high) = match self.state.connections.get(token) {
-            Some(found) => (found.queued_own(), self.state.services[usize::from(found.service)].limits.high_mark()),
+            Some(found) => (found.queued_own(), self.state.services[found.service].limits.high_mark()),
             None => (0, self.state.limits.high_mark()),
         };
         let is_writable = queued + self.head.len() + self.state.scratch.len() <= high
@@ -395,20 +396,20 @@ impl<'a> Context<'a> {
         if let ReplyTarget::Connection(token) = self.target { Some(token) } else { None }
     }
 
-    /// The number of the service of this callback.
-    pub(crate) fn service(&self) -> u16 {
+    /// The service of this callback.
+    pub(crate) fn service(&self) -> ServiceId {
         let connection = self.session().and_then(|token| self.state.connections.get(token));
         connection.map_or(self.state.current_service, |connection| connection.service)
     }
 
     /// Outside of any connection: goes on for this service.
-    pub(crate) fn act_for(&mut self, service: u16) {
+    pub(crate) fn act_for(&mut self, service: ServiceId) {
         self.state.current_service = service;
     }
 
     /// How many connections a service has now.
-    pub(crate) fn connections_of(&self, service: u16) -> usize {
-        self.state.services.get(usize::from(service)).map_or(0, |service| service.connections)
+    pub(crate) fn connections_of(&self, service: ServiceId) -> usize {
+        self.state.services.get(service).map_or(0, |service| service.connections)
     }
 
     /// Who is connected: a number, the peer, and what is queued for it.

@@ -8,75 +8,115 @@ use std::any::Any;
 use std::fmt;
 
 use crate::connection::closed::Closed;
+use crate::connection::ids::ServiceId;
 use crate::connection::origin::Origin;
 use crate::handler::Handler;
 use crate::handler::commands as command;
 use crate::handler::context::Context;
 use crate::handler::events::events;
 
-/// Hosts several handlers in one [`Reactor`](crate::Reactor).
+/// Hosts several handlers in one [`Reactor`](crate::Reactor), one for each service.
 ///
-/// The first handler serves the listeners that come before the first call of
-/// [`Reactor::begin_service`](crate::Reactor::begin_service), the second one those between the first and the second
-/// call, and so on.
-///
-/// At the console, `NAME LINE` is the line `LINE` for one of them; `help`, `stats` and `quit` are for all.
+/// At the console, `NAME LINE` passes the line `LINE` to the handler with that name. `help`, `stats` and `quit` are for
+/// all.
 ///
 /// ```no_run
+/// use switchboard::net::bind;
 /// use switchboard::servers::{Echo, Uppercase};
-/// use switchboard::net::{SocketOptions, bind};
-/// use switchboard::{Limits, Reactor, Services};
+/// use switchboard::{Limits, Reactor, ServiceId, ServiceOptions, Services};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut services = Services::new();
-/// services.add("echo", Echo::bytes());
-/// services.add("uppercase", Uppercase::ascii());
-/// let mut reactor = Reactor::new(services, Limits::default())?;
-/// reactor.listen(bind(&"7000".parse()?, &SocketOptions::default())?.remove(0))?;
-/// reactor.begin_service(Limits { max_connections: Some(10), ..Limits::default() });
-/// reactor.listen(bind(&"7001".parse()?, &SocketOptions::default())?.remove(0))?;
+/// let mut reactor = Reactor::new(Services::new(), Limits::default())?;
+/// reactor.handler_mut().add(ServiceId::DEFAULT, "echo", Echo::bytes());
+/// reactor.bind("127.0.0.1:7000")?;
+///
+/// let mut options = ServiceOptions::default();
+/// options.limits.max_connections = Some(10);
+/// let sockets = options.sockets.clone();
+/// let uppercase = reactor.add_service(options);
+/// reactor.handler_mut().add(uppercase, "uppercase", Uppercase::ascii());
+/// for listener in bind(&"127.0.0.1:7001".parse()?, &sockets)? {
+///     reactor.listen(uppercase, listener)?;
+/// }
 /// reactor.run()?;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Default)]
 pub struct Services {
-    hosted: Vec<(Box<str>, Box<DynHandler>)>,
+    /// The first handler serves the services without a handler of their own.
+    hosted: Vec<Hosted>,
 }
 
-/// What [`Services`] keeps for a connection: whose it is, and the session that its handler made.
+struct Hosted {
+    service: Option<ServiceId>,
+    name: Box<str>,
+    handler: Box<DynHandler>,
+}
+
+/// The session of [`Services`] for a connection.
 pub struct ServiceSession {
-    service: u16,
+    /// Position of the handler that made `inner`.
+    position: usize,
     inner: Box<dyn Any>,
 }
 
 impl Services {
-    /// Without any handler yet.
+    /// Creates a list without handlers.
     #[must_use]
     pub fn new() -> Self {
-        Services::default()
+        Services { hosted: vec![Hosted { service: None, name: "".into(), handler: Box::new(Erased(Unserved)) }] }
     }
 
-    /// Adds a handler. Its name is what the operator calls it by.
+    /// Adds the handler of a service. The operator calls it by `name`.
     ///
-    /// # Panics
-    /// When there are more than 65,536.
-    pub fn add<H: Handler + 'static>(&mut self, name: &str, handler: H) {
-        assert!(u16::try_from(self.hosted.len()).is_ok(), "no more than 65,536 services");
-        self.hosted.push((name.into(), Box::new(Erased(handler))));
+    /// A service without a handler closes its connections. If a service gets a second handler, the second one serves the
+    /// connections that are opened after that.
+    pub fn add<H: Handler + 'static>(&mut self, service: ServiceId, name: &str, handler: H) {
+        self.hosted.push(Hosted { service: Some(service), name: name.into(), handler: Box::new(Erased(handler)) });
     }
 
-    /// The handler of a service. A number beyond the last handler's is a service that nobody was added for.
-    fn get(&mut self, service: u16) -> &mut DynHandler {
-        &mut *self.hosted[usize::from(service)].1
+    /// The position of the handler of a service.
+    fn position(&self, service: ServiceId) -> usize {
+        self.hosted.iter().rposition(|hosted| hosted.service == Some(service)).unwrap_or(0)
     }
 
-    fn position(&self, name: &[u8]) -> Option<u16> {
-        self.hosted.iter().position(|(found, _)| found.as_bytes() == name).map(|index| index as u16)
+    fn get(&mut self, service: ServiceId) -> &mut DynHandler {
+        let position = self.position(service);
+        self.at(position)
+    }
+
+    fn at(&mut self, position: usize) -> &mut DynHandler {
+        &mut *self.hosted[position].handler
+    }
+
+    /// The services with a handler, each with its name.
+    fn named(&self) -> impl DoubleEndedIterator<Item = (ServiceId, &str)> {
+        self.hosted.iter().filter_map(|hosted| Some((hosted.service?, &*hosted.name)))
     }
 
     fn names(&self) -> String {
-        self.hosted.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(", ")
+        self.named().map(|(_, name)| name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Services::new()
+    }
+}
+
+/// Serves the services without a handler: it closes their connections.
+struct Unserved;
+
+impl Handler for Unserved {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {
+        cx.close();
+    }
+
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], _: &mut Context<'a>) -> usize {
+        input.len()
     }
 }
 
@@ -84,26 +124,27 @@ impl Handler for Services {
     type Session = ServiceSession;
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> ServiceSession {
-        let service = cx.service();
-        ServiceSession { service, inner: self.get(service).open(origin, cx) }
+        let position = self.position(cx.service());
+        ServiceSession { position, inner: self.at(position).open(origin, cx) }
     }
 
     fn data<'a>(&mut self, session: &mut ServiceSession, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        self.get(session.service).data(&mut session.inner, input, cx)
+        self.at(session.position).data(&mut session.inner, input, cx)
     }
 
-    events! { connection => forward(self, session, cx) to self.get(session.service), &mut session.inner }
+    events! { connection => forward(self, session, cx) to self.at(session.position), &mut session.inner }
     events! { service => forward(self, cx) to self.get(cx.service()) }
 
     fn closed(&mut self, session: ServiceSession, why: &Closed, cx: &mut Context<'_>) {
-        self.get(session.service).closed(session.inner, why, cx);
+        self.at(session.position).closed(session.inner, why, cx);
     }
 
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
         let trimmed = line.trim_ascii();
         let end = trimmed.iter().position(u8::is_ascii_whitespace).unwrap_or(trimmed.len());
         let (word, rest) = trimmed.split_at(end);
-        if let Some(service) = self.position(word) {
+        let named = self.named().rev().find(|(_, name)| name.as_bytes() == word).map(|(service, _)| service);
+        if let Some(service) = named {
             cx.act_for(service);
             return self.get(service).console(rest.trim_ascii_start(), cx);
         }
@@ -111,8 +152,8 @@ impl Handler for Services {
         match word {
             b"help" => cx.write_stderr(&format!("NAME LINE  the line LINE for one of: {}", self.names())),
             b"stats" => {
-                for (index, (name, _)) in self.hosted.iter().enumerate() {
-                    cx.write_stderr(&format!("{name}: connections {}", cx.connections_of(index as u16)));
+                for (service, name) in self.named() {
+                    cx.write_stderr(&format!("{name}: connections {}", cx.connections_of(service)));
                 }
             }
             _ => {}
@@ -121,9 +162,11 @@ impl Handler for Services {
 
     /// Reaches every handler, so that the reactor stops if one of them stops at the end of input.
     fn console_end(&mut self, cx: &mut Context<'_>) {
-        for service in 0..self.hosted.len() as u16 {
-            cx.act_for(service);
-            self.get(service).console_end(cx);
+        for Hosted { service, handler, .. } in &mut self.hosted {
+            if let Some(service) = *service {
+                cx.act_for(service);
+                handler.console_end(cx);
+            }
         }
     }
 }
@@ -165,7 +208,7 @@ impl fmt::Debug for Services {
 
 impl fmt::Debug for ServiceSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceSession").field("service", &self.service).finish_non_exhaustive()
+        f.debug_struct("ServiceSession").field("position", &self.position).finish_non_exhaustive()
     }
 }
 

@@ -1,10 +1,10 @@
-//! ListenerKind sockets: how many are accepted in a turn, and what happens when descriptors run out.
+//! Stream listeners: accepting connections, and pausing while the process has no descriptors left.
 //!
-//! Invariant: an edge is remembered until `accept` has said `WouldBlock`, so no waiting client is forgotten, whether the
-//! turn's budget ended or descriptors did. Who is over a limit or denied is accepted and closed at once, since leaving it in
-//! the backlog would keep others from the door.
+//! Invariant: an edge is remembered until accept(2) says that it would block. No waiting connection is forgotten when the
+//! budget of a turn or the descriptors are used up.
 
 use std::io;
+use std::net::TcpListener;
 use std::time::Instant;
 
 use mio::{Interest, Registry, net};
@@ -12,10 +12,10 @@ use rustix::io::Errno;
 
 use crate::connection::origin::Peer;
 use crate::connection::stream::Stream;
-use crate::net::{Listener, PathGuard, SocketOptions};
+use crate::net::{PathGuard, SocketOptions, UnixBound};
 use crate::state::throttle::Throttle;
 
-/// One listening stream socket.
+/// One stream listener.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     socket: Socket,
@@ -25,45 +25,41 @@ pub(crate) struct Acceptor {
 #[derive(Debug)]
 enum Socket {
     Tcp(net::TcpListener),
-    /// The guard first: the path is to be removed while the socket still listens.
-    #[expect(dead_code, reason = "held for what its drop does")]
-    Unix(Option<PathGuard>, net::UnixListener, SocketOptions),
+    /// The guard is dropped first, so that the path is removed while the socket still listens.
+    #[expect(dead_code, reason = "held for its drop")]
+    Unix(Option<PathGuard>, net::UnixListener),
 }
 
-/// What one `accept` brought.
+/// The result of one accept(2).
 #[derive(Debug)]
 pub(crate) enum Accepted {
     Stream(Stream, Peer),
-    /// That client is gone again, or could not be set up; the next one may be well.
+    /// The connection was reset before it was accepted, or its options could not be set.
     Lost(io::Error),
-    /// Nobody waits.
-    Nobody,
-    /// No descriptor or memory for one more.
+    /// No connection waits.
+    WouldBlock,
+    /// The process has no descriptor or no memory for another connection.
     Exhausted(io::Error),
 }
 
 impl Acceptor {
-    /// Takes over a stream listener; a UDP one is handed back.
-    pub(crate) fn new(listener: Listener, options: &SocketOptions) -> Result<Acceptor, std::net::UdpSocket> {
-        let socket = match listener {
-            Listener::Tcp(listener) => Socket::Tcp(net::TcpListener::from_std(listener)),
-            Listener::Unix(bound) => {
-                let (listener, guard) = bound.into_parts();
-                Socket::Unix(guard, net::UnixListener::from_std(listener), options.clone())
-            }
-            Listener::Udp(socket) => return Err(socket),
-        };
-        Ok(Acceptor { socket, may_accept: false })
+    pub(crate) fn tcp(listener: TcpListener) -> Self {
+        Acceptor { socket: Socket::Tcp(net::TcpListener::from_std(listener)), may_accept: false }
+    }
+
+    pub(crate) fn unix(bound: UnixBound) -> Self {
+        let (listener, guard) = bound.into_parts();
+        Acceptor { socket: Socket::Unix(guard, net::UnixListener::from_std(listener)), may_accept: false }
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: mio::Token) -> io::Result<()> {
         match &mut self.socket {
             Socket::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
-            Socket::Unix(_, listener, _) => registry.register(listener, token, Interest::READABLE),
+            Socket::Unix(_, listener) => registry.register(listener, token, Interest::READABLE),
         }
     }
 
-    /// An edge: somebody waits.
+    /// Notes an edge: connections wait.
     pub(crate) fn wake(&mut self) {
         self.may_accept = true;
     }
@@ -72,11 +68,12 @@ impl Acceptor {
         self.may_accept
     }
 
-    pub(crate) fn accept(&mut self) -> Accepted {
+    /// Accepts one connection. `options` are those of its service.
+    pub(crate) fn accept(&mut self, options: &SocketOptions) -> Accepted {
         let accepted = match &self.socket {
             Socket::Tcp(listener) => listener.accept().map(|(stream, peer)| (Stream::Tcp(stream), Peer::Inet(peer))),
-            Socket::Unix(_, listener, options) => listener.accept().and_then(|(stream, _)| {
-                // Linux hands nothing down to the streams of a Unix listener.
+            Socket::Unix(_, listener) => listener.accept().and_then(|(stream, _)| {
+                // On Linux, a connection inherits no options from a Unix listener.
                 options.apply(&stream)?;
                 Ok((Stream::Unix(stream), Peer::Unix))
             }),
@@ -85,7 +82,7 @@ impl Acceptor {
             Ok((stream, peer)) => Accepted::Stream(stream, peer),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.may_accept = false;
-                Accepted::Nobody
+                Accepted::WouldBlock
             }
             Err(error) if is_exhaustion(&error) => Accepted::Exhausted(error),
             Err(error) => Accepted::Lost(error),
@@ -93,13 +90,13 @@ impl Acceptor {
     }
 }
 
-/// What accept(2) says when the process or the system has no room for one more.
+/// Whether an error of accept(2) says that the process or the system has no room for another connection.
 fn is_exhaustion(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
-/// Accepting is paused while descriptors are out: no spinning on a listener that stays readable.
+/// Pauses accepting while the process has no descriptors left. A listener that stays readable would make the loop spin.
 #[derive(Debug)]
 pub(crate) struct Pause {
     until: Option<Instant>,
@@ -111,13 +108,13 @@ impl Pause {
         Pause { until: None, throttle: Throttle::new() }
     }
 
-    /// Pauses until `until`, or until [`Pause::end`].
+    /// Pauses until the time `until`, or until [`Pause::end`] is called.
     pub(crate) fn begin(&mut self, now: Instant, until: Option<Instant>, error: &io::Error) {
         self.until = until;
         if let Some(count) = self.throttle.note(now) {
             log::warn!(
-                "accepting pauses: {error}; those who wait are served when others leave; for more descriptors raise \
-                 ulimit -n ({count} such pauses since the last line)"
+                "accepting is paused: {error}; waiting connections are accepted when others close; raise \"ulimit -n\" \
+                 for more descriptors ({count} pauses since the last such line)"
             );
         }
     }
@@ -126,7 +123,7 @@ impl Pause {
         self.until = None;
     }
 
-    /// Whether accepting is paused at `now`; a pause that is over ends here.
+    /// Whether accepting is paused at the time `now`.
     pub(crate) fn is_on(&mut self, now: Instant) -> bool {
         if self.until.is_some_and(|until| until <= now) {
             self.until = None;

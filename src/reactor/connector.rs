@@ -1,7 +1,7 @@
-//! Outbound connections: from an address that a handler asked for to a stream, or to the reason why not.
+//! Outbound connections: from the address in a request of a handler to a stream or an error.
 //!
-//! Invariant: every address that is asked for ends in exactly one `open` or one `connect_failed`, unless the reactor stops
-//! first. The addresses of a name are tried one after the other.
+//! Invariant: every request ends in exactly one `open` or one `connect_failed`, unless the reactor stops first. The socket
+//! addresses of a name are tried one after the other.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,31 +9,30 @@ use std::net::SocketAddr;
 
 use mio::net;
 
+use crate::connection::ids::ServiceId;
 use crate::connection::origin::Peer;
 use crate::connection::stream::Stream;
 use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
-use crate::net::Address;
-use crate::net::SocketOptions;
+use crate::net::{Address, SocketOptions};
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::Stop;
 
-/// The connections that are on their way.
+/// The outbound connections that are not established yet.
 #[derive(Debug, Default)]
 pub(crate) struct Connector {
-    pub(crate) options: SocketOptions,
     attempts: HashMap<Token, Attempt>,
-    /// Those of which the kernel has ready.
+    /// Attempts for which the kernel has reported an edge.
     ready: Vec<Token>,
 }
 
 #[derive(Debug)]
 struct Attempt {
     to: Address,
-    /// The service that asked for it.
-    service: u16,
-    /// Addresses not tried yet, the next one last.
+    /// The service of the request.
+    service: ServiceId,
+    /// Socket addresses that were not tried yet, in reverse order.
     rest: Vec<Target>,
 }
 
@@ -44,7 +43,7 @@ enum Target {
 }
 
 impl Connector {
-    /// Notes news of a connection, if it is one of those on their way.
+    /// Notes an edge of a connection, if the connection is being established.
     #[inline]
     pub(crate) fn wake(&mut self, token: Token) {
         if !self.attempts.is_empty() && self.attempts.contains_key(&token) {
@@ -52,10 +51,10 @@ impl Connector {
         }
     }
 
-    /// Begins what handlers have asked for, and takes what has come about or failed one step further.
+    /// Starts the attempts that handlers have requested, and advances those with an edge.
     pub(crate) fn work<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
         if dispatcher.state.stop >= Stop::Draining {
-            // Who stops makes no new connections, and lets go of those that have not come about.
+            // A stopping reactor neither starts nor finishes attempts.
             dispatcher.state.pending_connects.clear();
             return self.attempts.clear();
         }
@@ -70,7 +69,7 @@ impl Connector {
         }
     }
 
-    /// Begins with the next address that can be begun with.
+    /// Tries the remaining socket addresses until one can be connected to. `failed` is the error of the one before.
     fn attempt<H: Handler>(
         &mut self,
         mut attempt: Attempt,
@@ -78,13 +77,12 @@ impl Connector {
         dispatcher: &mut Dispatcher<H>,
     ) {
         while let Some(target) = attempt.rest.pop() {
-            let begun = self.begin(&attempt.to, &target);
+            let begun = begin(&attempt.to, &target, &dispatcher.state.services[attempt.service].sockets);
             let peer = match target {
                 Target::Inet(at) => Peer::Inet(at),
                 Target::Unix => Peer::Unix,
             };
-            let place = (Phase::Connecting, attempt.service);
-            let connection = begun.map(|stream| Connection::new(stream, peer, place));
+            let connection = begun.map(|stream| Connection::new(stream, peer, Phase::Connecting, attempt.service));
             match connection.and_then(|connection| dispatcher.state.insert(connection)) {
                 Ok(token) => {
                     self.attempts.insert(token, attempt);
@@ -95,17 +93,6 @@ impl Connector {
         }
         let error = failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
         dispatcher.call(attempt.service, |handler, cx| handler.connect_failed(&attempt.to, &error, cx));
-    }
-
-    fn begin(&self, to: &Address, target: &Target) -> io::Result<Stream> {
-        Ok(match (to, target) {
-            (Address::Unix(path), _) => Stream::Unix(net::UnixStream::from_std(self.options.connect_unix(path)?)),
-            (Address::Udp { .. }, Target::Inet(at)) => {
-                Stream::Udp(net::UdpSocket::from_std(self.options.connect_udp(*at)?))
-            }
-            (_, Target::Inet(at)) => Stream::Tcp(net::TcpStream::from_std(self.options.connect_tcp(*at)?)),
-            (_, Target::Unix) => return Err(io::ErrorKind::InvalidInput.into()),
-        })
     }
 
     fn advance<H: Handler>(&mut self, token: Token, dispatcher: &mut Dispatcher<H>) {
@@ -122,6 +109,16 @@ impl Connector {
             }
         }
     }
+}
+
+/// Starts to connect to one socket address.
+fn begin(to: &Address, target: &Target, options: &SocketOptions) -> io::Result<Stream> {
+    Ok(match (to, target) {
+        (Address::Unix(path), _) => Stream::Unix(net::UnixStream::from_std(options.connect_unix(path)?)),
+        (Address::Udp { .. }, Target::Inet(at)) => Stream::Udp(net::UdpSocket::from_std(options.connect_udp(*at)?)),
+        (_, Target::Inet(at)) => Stream::Tcp(net::TcpStream::from_std(options.connect_tcp(*at)?)),
+        (_, Target::Unix) => return Err(io::ErrorKind::InvalidInput.into()),
+    })
 }
 
 fn targets(to: &Address) -> io::Result<Vec<Target>> {

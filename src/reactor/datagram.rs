@@ -1,8 +1,10 @@
 //! UDP sockets that listen: one datagram in, at most one out.
 //!
-//! Invariant: nothing is ever answered that could be another server's answer, so two servers cannot be made to talk to
-//! each other for ever (CVE-2024-2169): no source port below 1024, where services live, and none of our own ports. Nothing
-//! is queued: what the kernel refuses is dropped and counted, as a datagram may be.
+//! Invariant: a datagram that may be the answer of another server is never answered, so two servers cannot be made to
+//! answer each other for ever (CVE-2024-2169). These are datagrams from ports below 1024, where services have their ports,
+//! and from ports of this reactor.
+//!
+//! Datagrams are not queued. If the kernel refuses one, it is dropped and counted.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,11 +12,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use mio::{Interest, Registry, net};
 
+use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::origin::Source;
 use crate::handler::Handler;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
-use crate::state::admission::{Admission, HostKey};
+use crate::state::admission::HostKey;
 use crate::state::rate::Bucket;
 
 /// One UDP socket.
@@ -22,22 +25,21 @@ use crate::state::rate::Bucket;
 pub(crate) struct DatagramSocket {
     socket: net::UdpSocket,
     local: SocketAddr,
-    /// Its number among the listeners.
-    listener: usize,
+    id: ListenerId,
     may_read: bool,
     sources: Sources,
 }
 
-/// Source ports below this belong to services (RFC 6335, system ports).
+/// First port that is not a system port (RFC 6335).
 const FIRST_USER_PORT: u16 = 1024;
 
 impl DatagramSocket {
-    pub(crate) fn new(socket: std::net::UdpSocket, listener: usize) -> io::Result<Self> {
+    pub(crate) fn new(socket: std::net::UdpSocket, id: ListenerId) -> io::Result<Self> {
         let local = socket.local_addr()?;
         Ok(DatagramSocket {
             socket: net::UdpSocket::from_std(socket),
             local,
-            listener,
+            id,
             may_read: false,
             sources: Sources::default(),
         })
@@ -59,19 +61,19 @@ impl DatagramSocket {
         self.local.port()
     }
 
-    /// Serves what has arrived, within the turn's budget.
-    pub(crate) fn serve<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>, rules: &Rules<'_>) {
+    /// Receives and answers datagrams, within the budget of the turn. `own_ports` are the UDP ports of this reactor.
+    pub(crate) fn serve<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>, service: ServiceId, own_ports: &[u16]) {
         for _ in 0..dispatcher.state.limits.turn_datagrams {
             if !self.may_read {
                 return;
             }
             match self.socket.recv_from(dispatcher.buffer()) {
                 Ok((count, from))
-                    if rules.answers(from) && self.sources.admit(from.ip(), &dispatcher.state, rules.service) =>
+                    if !may_be_server(from, own_ports) && self.sources.admit(from.ip(), &dispatcher.state, service) =>
                 {
                     let (mut sent, mut refused) = (0, 0);
-                    let source = Source { address: from, listener: self.listener };
-                    dispatcher.datagram((&source, rules.service), count, |answer| {
+                    let source = Source { address: from, listener: self.id };
+                    dispatcher.datagram(&source, service, count, |answer| {
                         (sent, refused) = if self.send(answer, from) { (answer.len() as u64, 0) } else { (0, 1) };
                     });
                     dispatcher.state.stats.bytes_out += sent;
@@ -79,36 +81,45 @@ impl DatagramSocket {
                 }
                 Ok(_) => dispatcher.state.stats.datagrams_dropped += 1,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.may_read = false,
-                // Linux reports here what became of an earlier answer, for example that its port is closed.
+                // Linux reports here that an earlier answer was not delivered, for example because its port is closed.
                 Err(error) => log::debug!("udp:{}: {error}", self.local),
             }
         }
     }
 
-    /// Whether the kernel took the answer.
+    /// Sends an answer. Returns whether the kernel took it.
     fn send(&self, answer: &[u8], to: SocketAddr) -> bool {
         match self.socket.send_to(answer, to) {
             Ok(_) => true,
             Err(error) => {
-                log::debug!("udp:{}: no answer to {to}: {error}", self.local);
+                log::debug!("udp:{}: cannot answer {to}: {error}", self.local);
                 false
             }
         }
     }
 }
 
-/// How much each host has asked for lately.
+/// Whether a datagram from this address may be the answer of another server, or of this one.
+fn may_be_server(from: SocketAddr, own_ports: &[u16]) -> bool {
+    from.port() < FIRST_USER_PORT || own_ports.contains(&from.port())
+}
+
+/// The rate of datagrams of each host.
 #[derive(Debug, Default)]
 struct Sources(HashMap<HostKey, Bucket>);
 
-/// So many hosts are remembered. Beyond that all are forgotten, which gives each a new burst: a source can be forged, and
-/// memory cannot.
+/// Number of hosts that are remembered. When it is exceeded, all are forgotten, and each host gets a new burst. This bounds
+/// memory, since sources can be forged.
 const SOURCES: usize = 4096;
 
 impl Sources {
-    /// Whether one more datagram of this host is answered.
-    fn admit(&mut self, host: IpAddr, state: &State, service: u16) -> bool {
-        let Some(rate) = &state.services[usize::from(service)].limits.datagram_rate else { return true };
+    /// Whether a datagram of this host is answered, by the admission and the rate of a service.
+    fn admit(&mut self, host: IpAddr, state: &State, service: ServiceId) -> bool {
+        let service = &state.services[service];
+        if !service.admission.admits(host) {
+            return false;
+        }
+        let Some(rate) = &service.limits.datagram_rate else { return true };
         if self.0.len() >= SOURCES {
             self.0.retain(|_, bucket| !bucket.is_full(state.now));
             if self.0.len() >= SOURCES {
@@ -119,49 +130,40 @@ impl Sources {
     }
 }
 
-/// Who is answered.
-#[derive(Debug)]
-pub(crate) struct Rules<'a> {
-    pub(crate) admission: &'a Admission,
-    pub(crate) own_ports: &'a [u16],
-    /// Who answers.
-    pub(crate) service: u16,
-}
-
-impl Rules<'_> {
-    fn answers(&self, from: SocketAddr) -> bool {
-        from.port() >= FIRST_USER_PORT && !self.own_ports.contains(&from.port()) && self.admission.admits(from.ip())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::admission::Admission;
     use crate::state::limits::Limits;
     use crate::state::rate::Rate;
+    use crate::state::service::ServiceOptions;
     use std::time::{Duration, Instant};
 
+    const SERVICE: ServiceId = ServiceId::DEFAULT;
+
     #[test]
-    fn each_host_is_answered_so_often_and_memory_is_bounded() {
+    fn each_host_has_a_rate_and_memory_is_bounded() {
         let rate = Rate { count: 10, per: Duration::from_secs(1), burst: 20 };
         let limits = Limits { datagram_rate: Some(rate), ..Limits::default() };
-        let mut state = State::new(limits, None, Instant::now());
+        let mut state = State::new(ServiceOptions { limits, ..ServiceOptions::default() }, None, Instant::now());
         let mut sources = Sources::default();
         let host = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
-        let mut answered = |state: &State, number| (0..100).filter(|_| sources.admit(host(number), state, 0)).count();
+        let mut answered =
+            |state: &State, number| (0..100).filter(|_| sources.admit(host(number), state, SERVICE)).count();
         assert_eq!((answered(&state, 1), answered(&state, 2)), (20, 20));
         state.set_now(state.now + Duration::from_secs(1));
         assert_eq!(answered(&state, 1), 10);
         for number in 0..3 * SOURCES as u32 {
-            sources.admit(host(number), &state, 0);
+            sources.admit(host(number), &state, SERVICE);
         }
         assert!(sources.0.len() <= SOURCES);
     }
 
     #[test]
-    fn neither_services_nor_ourselves_nor_the_denied_are_answered() {
-        let admission = Admission { allow: Vec::new(), deny: vec!["127.0.0.2/32".parse().expect("a literal")] };
-        let rules = Rules { admission: &admission, own_ports: &[5000], service: 0 };
+    fn system_ports_own_ports_and_denied_hosts_are_not_answered() {
+        let admission = Admission { deny: vec!["127.0.0.2/32".parse().expect("a literal")], ..Admission::default() };
+        let options = ServiceOptions { admission, ..ServiceOptions::default() };
+        let state = State::new(options, None, Instant::now());
         for (from, answered) in [
             ("127.0.0.1:1023", false),
             ("127.0.0.1:1024", true),
@@ -170,7 +172,9 @@ mod tests {
             ("127.0.0.1:5001", true),
             ("127.0.0.2:5001", false),
         ] {
-            assert_eq!(rules.answers(from.parse().expect("a literal")), answered, "{from}");
+            let source: SocketAddr = from.parse().expect("a literal");
+            let is_admitted = Sources::default().admit(source.ip(), &state, SERVICE);
+            assert_eq!(is_admitted && !may_be_server(source, &[5000]), answered, "{from}");
         }
     }
 }

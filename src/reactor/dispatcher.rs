@@ -11,6 +11,7 @@ use slotmap::SecondaryMap;
 use crate::connection::closed::Closed;
 use crate::connection::edge::Edge;
 use crate::connection::flags::Flags;
+use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::inbox::Inbox;
 use crate::connection::origin::{Origin, Source, Via};
 use crate::connection::stream::Received;
@@ -40,7 +41,7 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// Takes in a connection and opens its session. An error means that the poll refused it.
-    pub(crate) fn open(&mut self, connection: Connection, listener: usize) -> std::io::Result<Token> {
+    pub(crate) fn open(&mut self, connection: Connection, listener: ListenerId) -> std::io::Result<Token> {
         let peer = connection.peer;
         let token = self.state.insert(connection)?;
         self.state.stats.accepted += 1;
@@ -400,7 +401,7 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// Hands a datagram to the handler, and its answer to `send`.
-    pub(crate) fn datagram(&mut self, (source, service): (&Source, u16), count: usize, send: impl FnOnce(&[u8])) {
+    pub(crate) fn datagram(&mut self, source: &Source, service: ServiceId, count: usize, send: impl FnOnce(&[u8])) {
         self.state.current_service = service;
         self.state.stats.bytes_in += count as u64;
         let mut cx = Context::of_datagram(&mut self.state);
@@ -414,7 +415,7 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// Calls the handler outside of any connection, for a service.
-    pub(crate) fn call(&mut self, service: u16, call: impl FnOnce(&mut H, &mut Context<'_>)) {
+    pub(crate) fn call(&mut self, service: ServiceId, call: impl FnOnce(&mut H, &mut Context<'_>)) {
         self.state.current_service = service;
         let mut cx = Context::of_nobody(&mut self.state);
         call(&mut self.handler, &mut cx);
@@ -423,7 +424,7 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Calls the handler for something typed at the console.
     pub(crate) fn call_console(&mut self, call: impl FnOnce(&mut H, &mut Context<'_>)) {
-        self.state.current_service = 0;
+        self.state.current_service = ServiceId::DEFAULT;
         let mut cx = Context::of_console(&mut self.state);
         call(&mut self.handler, &mut cx);
         cx.settle();
@@ -454,7 +455,8 @@ impl<H: Handler> Dispatcher<H> {
                 self.state.peer_log.closed(connection.peer, (&why, self.sessions.len()), self.state.now);
             }
             if let Some(session) = session {
-                let service = self.state.connections.get(token).map_or(0, |connection| connection.service);
+                let service =
+                    self.state.connections.get(token).map_or(ServiceId::DEFAULT, |connection| connection.service);
                 self.call(service, |handler, cx| handler.closed(session, &why, cx));
             }
         }

@@ -1,13 +1,16 @@
 //! The loop: one thread that waits for the kernel and gives every source its turn.
 //!
-//! Owns the poll, the listeners, the console and the ways to be stopped; everything between an edge and the handler is the
-//! dispatcher's. Invariants: [`Reactor::turn`] never waits but in the poll; whatever has something to do without a new edge
-//! makes the next poll return at once; an interrupted poll is an empty turn.
+//! The reactor owns the poll, the listeners, the console and the ways to be stopped. Everything between an edge and the
+//! handler belongs to the dispatcher.
+//!
+//! Invariants: [`Reactor::turn`] waits in the poll only. If a source has work without a new edge, the next poll returns at
+//! once. An interrupted poll is an empty turn.
 
 mod acceptor;
 mod connector;
 mod datagram;
 pub(crate) mod dispatcher;
+mod listeners;
 pub(crate) mod signals;
 mod turn;
 
@@ -18,74 +21,76 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Waker};
 
 use crate::connection::edge::Edge;
-use crate::connection::origin::Peer;
-use crate::connection::stream::Stream;
+use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::token::Token;
-use crate::connection::{Connection, Phase};
 use crate::console::output::ConsoleOutput;
 use crate::console::{Console, Input};
 use crate::handler::Handler;
-use crate::net::{Listener, SocketOptions};
-use crate::reactor::acceptor::{Accepted, Acceptor, Pause};
+use crate::net::{self, Address, Listener};
 use crate::reactor::connector::Connector;
-use crate::reactor::datagram::{DatagramSocket, Rules};
 use crate::reactor::dispatcher::Dispatcher;
+use crate::reactor::listeners::Listeners;
 use crate::reactor::signals::{Signalled, Signals, Stopper};
 use crate::reactor::turn::TurnClock;
-use crate::state::admission::Admission;
 use crate::state::limits::Limits;
 use crate::state::results::Jobs;
-use crate::state::service::Service;
+use crate::state::service::ServiceOptions;
 use crate::state::{State, Stop};
 
-/// The reactor's own sources. A connection's token is at least 2^32, a listener's lies in between.
+// The sources of the reactor itself. Listeners have the tokens from `FIRST_LISTENER` on, connections those from 2^32 on.
 const WAKER: mio::Token = mio::Token(0);
 const SIGNALS: mio::Token = mio::Token(1);
 const CONSOLE: mio::Token = mio::Token(2);
 const STDOUT: mio::Token = mio::Token(3);
 const FIRST_LISTENER: usize = 4;
 
-/// Events taken from the kernel in one poll.
+/// Largest number of events that one poll takes from the kernel.
 const EVENTS: usize = 1024;
 
-/// What standard input means.
+/// The meaning of standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConsoleMode {
-    /// Any line, and the end of input, stops the reactor.
+    /// A line, or the end of input, stops the reactor.
     Stop,
-    /// Lines are commands, for [`Handler::console`]; the end of input is [`Handler::console_end`].
+    /// Lines are commands and go to [`Handler::console`]. The end of input goes to [`Handler::console_end`].
     Commands,
-    /// Lines are what the program works on, for [`Handler::console`]; the end, also where there is nothing to read at all,
-    /// is [`Handler::console_end`].
+    /// Lines are the input of the program and go to [`Handler::console`]. The end of input goes to [`Handler::console_end`],
+    /// even if there is no input to read at all.
     Input,
 }
 
-/// One thread, many lines: hosts a [`Handler`] on any number of listeners.
+/// Whether an operator can type at standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// Standard input is a terminal, a pipe, or a file with at least one line.
+    Present,
+    /// Standard input is closed, `/dev/null`, a directory or an empty file.
+    Absent,
+}
+
+/// Hosts a [`Handler`] on any number of listeners, in one thread.
 ///
 /// ```no_run
 /// use switchboard::servers::Echo;
-/// use switchboard::net::{SocketOptions, bind};
-/// use switchboard::{ConsoleMode, Limits, Reactor};
+/// use switchboard::{Limits, Reactor};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut reactor = Reactor::new(Echo::bytes(), Limits::default())?;
-/// for listener in bind(&"127.0.0.1:50000".parse()?, &SocketOptions::default())? {
-///     reactor.listen(listener)?;
-/// }
-/// reactor.open_console(ConsoleMode::Stop)?;
+/// reactor.bind("127.0.0.1:50000")?;
+/// reactor.handle_signals()?; // Ctrl-C stops it
 /// reactor.run()?;
-/// # Ok(())
-/// # }
+/// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// A service is a group of listeners with limits of its own. A reactor has one service from the start,
+/// [`ServiceId::DEFAULT`], and [`add_service`](Self::add_service) adds more. To give each service a handler of its own, host
+/// [`Services`](crate::Services).
 pub struct Reactor<H: Handler> {
     poll: Poll,
     events: Events,
     dispatcher: Dispatcher<H>,
-    listeners: Vec<ListenerEntry>,
-    admission: Admission,
-    options: SocketOptions,
+    listeners: Listeners,
     connector: Connector,
-    pause: Pause,
     console: Option<(Console, ConsoleMode)>,
     console_retry: Option<Instant>,
     output: ConsoleOutput,
@@ -95,41 +100,36 @@ pub struct Reactor<H: Handler> {
     clock: TurnClock,
 }
 
-/// A listener, and who may come in by it.
-#[derive(Debug)]
-struct ListenerEntry {
-    listening: ListenerKind,
-    admission: Admission,
-    service: u16,
-}
-
-#[derive(Debug)]
-enum ListenerKind {
-    Streams(Acceptor),
-    Datagrams(DatagramSocket),
-}
-
 impl<H: Handler> Reactor<H> {
-    /// A reactor that hosts this handler, with nothing to listen to yet.
+    /// Creates a reactor for `handler`, without listeners. Its service [`ServiceId::DEFAULT`] has these limits.
     ///
     /// # Errors
-    /// When the kernel has no descriptor for the poll.
+    /// If the kernel has no descriptor for the poll.
     pub fn new(handler: H, limits: Limits) -> io::Result<Self> {
+        Reactor::with_options(handler, ServiceOptions { limits, ..ServiceOptions::default() })
+    }
+
+    /// Creates a reactor for `handler`, without listeners. Its service [`ServiceId::DEFAULT`] has these options.
+    ///
+    /// The limits that concern the process as a whole are taken from these options, never from those of another service.
+    /// They are the budgets of a turn, `memory_limit`, `linger`, `flush_stall`, `drain`, `slow_turn`, `accept_retry` and
+    /// `console_line`.
+    ///
+    /// # Errors
+    /// If the kernel has no descriptor for the poll.
+    pub fn with_options(handler: H, options: ServiceOptions) -> io::Result<Self> {
         let poll = Poll::new()?;
-        // A poll has room for one waker (mio's documentation of Waker), so other threads share it.
+        // A poll supports one waker only, see the documentation of `mio::Waker`, so all threads share it.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let stopper = Stopper::new(Arc::clone(&waker));
-        let mut state = State::new(limits, Some(poll.registry().try_clone()?), Instant::now());
+        let mut state = State::new(options, Some(poll.registry().try_clone()?), Instant::now());
         state.jobs = Jobs::new(Some(waker));
         Ok(Reactor {
             poll,
             events: Events::with_capacity(EVENTS),
             dispatcher: Dispatcher::new(handler, state),
-            listeners: Vec::new(),
-            admission: Admission::default(),
-            options: SocketOptions::default(),
+            listeners: Listeners::new(),
             connector: Connector::default(),
-            pause: Pause::new(),
             console: None,
             console_retry: None,
             output: ConsoleOutput::new(STDOUT),
@@ -140,107 +140,106 @@ impl<H: Handler> Reactor<H> {
         })
     }
 
-    /// Serves who comes to this listener. Returns its number, as in [`Via::Listener`](crate::Via::Listener).
-    ///
-    /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a blocking listener, with the remedy; or the poll refuses it.
-    pub fn listen(&mut self, listener: Listener) -> io::Result<usize> {
-        if !listener.is_nonblocking()? {
-            let text = "a blocking listener would stop the loop: make it with SocketOptions::nonblocking(true)";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-        let number = self.listeners.len();
-        let (token, registry) = (mio::Token(FIRST_LISTENER + number), self.poll.registry());
-        let listening = match Acceptor::new(listener, &self.options) {
-            Ok(mut acceptor) => {
-                acceptor.register(registry, token)?;
-                ListenerKind::Streams(acceptor)
-            }
-            Err(socket) => {
-                let mut socket = DatagramSocket::new(socket, number)?;
-                socket.register(registry, token)?;
-                ListenerKind::Datagrams(socket)
-            }
-        };
-        let service = (self.dispatcher.state.services.len() - 1) as u16;
-        self.listeners.push(ListenerEntry { listening, admission: self.admission.clone(), service });
-        Ok(number)
-    }
-
-    /// Serves only these hosts at the listeners that come after this.
-    pub fn admit(&mut self, admission: Admission) {
-        self.admission = admission;
-    }
-
-    /// Begins a service of its own: the listeners that come after this have these limits. What limits the process as a whole
-    /// (budgets of a turn, `drain`, `linger`, `flush_stall`, `accept_retry`, `console_line`) stays as given to
-    /// [`new`](Self::new). The listeners before the first call are a service, too.
+    /// Adds a service: a group of listeners with options of its own.
     ///
     /// # Panics
-    /// When there are more than 65,536 services.
-    pub fn begin_service(&mut self, limits: Limits) {
-        let services = &mut self.dispatcher.state.services;
-        assert!(u16::try_from(services.len()).is_ok(), "no more than 65,536 services");
-        services.push(Service::new(limits));
+    /// If there are 65,536 services already.
+    pub fn add_service(&mut self, options: ServiceOptions) -> ServiceId {
+        self.dispatcher.state.services.add(options)
     }
 
-    /// The options of accepted Unix streams and of outbound connections. Call it before [`listen`](Self::listen).
-    pub fn use_options(&mut self, options: SocketOptions) {
-        self.connector.options = options.clone();
-        self.options = options;
-    }
-
-    /// Reads standard input from now on. Returns whether there is an operator: not for `/dev/null`, a closed descriptor, a
-    /// directory, or a file without a line.
+    /// Listens on `address` for the service [`ServiceId::DEFAULT`]. Returns the real addresses, with the ports that the system
+    /// picked.
     ///
     /// # Errors
-    /// When the poll refuses it.
-    pub fn open_console(&mut self, mode: ConsoleMode) -> io::Result<bool> {
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `address` is malformed. Otherwise, the kind of the error of
+    /// [`net::bind`]. The message is a [`BindError`](net::BindError), with the remedy.
+    pub fn bind(&mut self, address: &str) -> io::Result<Vec<Address>> {
+        let address: Address = address.parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let sockets = &self.dispatcher.state.services[ServiceId::DEFAULT].sockets;
+        let listeners = net::bind(&address, sockets).map_err(|error| io::Error::new(error.io_error().kind(), error))?;
+        let locals = listeners.iter().map(Listener::local_addr).collect();
+        for listener in listeners {
+            self.listen(ServiceId::DEFAULT, listener)?;
+        }
+        locals
+    }
+
+    /// Serves the peers of a listener, under the options of `service`.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, or if the listener is blocking. The
+    /// error of the poll if it refuses the listener.
+    pub fn listen(&mut self, service: ServiceId, listener: Listener) -> io::Result<ListenerId> {
+        if self.dispatcher.state.services.get(service).is_none() {
+            return Err(invalid("this reactor has no such service; use an id that its add_service has returned"));
+        }
+        if !listener.is_nonblocking()? {
+            return Err(invalid(
+                "a blocking listener would stop the loop; bind it with SocketOptions::nonblocking set",
+            ));
+        }
+        self.listeners.add(listener, service, self.poll.registry(), |id| mio::Token(FIRST_LISTENER + id.0))
+    }
+
+    /// Reads standard input from now on.
+    ///
+    /// # Errors
+    /// If the poll refuses standard input.
+    pub fn open_console(&mut self, mode: ConsoleMode) -> io::Result<Operator> {
         let max_line = self.dispatcher.state.limits.console_line;
         let console = Console::open(self.poll.registry(), CONSOLE, max_line)?;
         self.console = console.map(|console| (console, mode));
-        if self.console.is_none() && mode == ConsoleMode::Input {
+        if self.console.is_some() {
+            return Ok(Operator::Present);
+        }
+        if mode == ConsoleMode::Input {
             self.dispatcher.call_console(H::console_end);
         }
-        Ok(self.console.is_some())
+        Ok(Operator::Absent)
     }
 
-    /// Stops at SIGTERM and SIGINT, and at SIGHUP unless the process was started with it ignored (`nohup`). SIGUSR1 logs the
-    /// [`Stats`](crate::Stats).
+    /// Stops at SIGTERM, SIGINT and SIGHUP. SIGHUP is left alone if the process was started with it ignored, as nohup(1) does.
+    /// SIGUSR1 logs the [`Stats`](crate::Stats).
     ///
     /// # Errors
-    /// When the system refuses a signal handler or the poll its source.
+    /// If the system refuses a signal handler, or the poll refuses its source.
     pub fn handle_signals(&mut self) -> io::Result<()> {
         self.signals = Some(Signals::new(self.poll.registry(), SIGNALS)?);
         Ok(())
     }
 
-    /// A handle to stop this reactor from elsewhere.
+    /// Returns a handle that stops this reactor from any thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
-    /// Calls the handler outside of any connection, before the first turn: to connect, or to set an alarm.
+    /// Returns the handler.
+    pub fn handler_mut(&mut self) -> &mut H {
+        &mut self.dispatcher.handler
+    }
+
+    /// Calls the handler outside of any connection, for [`ServiceId::DEFAULT`]: for example to connect, or to set a timer.
     pub fn with_context(&mut self, call: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
-        self.dispatcher.call(0, call);
+        self.dispatcher.call(ServiceId::DEFAULT, call);
     }
 
     /// Runs until stopped, and returns the handler.
     ///
     /// # Errors
-    /// When the poll itself fails, which is a bug or the end of the system's memory, and when standard output cannot be
-    /// written to (a full disk) after [`Context::write_stdout`](crate::Context::write_stdout); that nobody reads it any more stops the
-    /// reactor instead. When a worker panics, since its results will be missing. Nothing that a peer does is an error here.
+    /// If the poll fails, which is a bug or a lack of memory. If standard output cannot be written, for example because the
+    /// disk is full; a closed standard output stops the reactor without an error. If a worker panics, because its results are
+    /// lost. No action of a peer is an error here.
     pub fn run(mut self) -> io::Result<H> {
         while self.turn()? {}
         Ok(self.dispatcher.handler)
     }
 
-    /// Waits for something to happen, and serves all that has. Returns false once the reactor has stopped.
+    /// Waits for events and serves them. Returns false after the reactor has stopped.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// The errors of [`run`](Self::run).
     pub fn turn(&mut self) -> io::Result<bool> {
         let timeout = self.timeout();
         match self.poll.poll(&mut self.events, timeout) {
@@ -257,9 +256,12 @@ impl<H: Handler> Reactor<H> {
         self.read_console();
         self.connector.work(&mut self.dispatcher);
         let reaped = self.dispatcher.flush_and_reap();
-        // Accepting comes after burying, so that who leaves makes room for who comes in the same turn.
-        self.accept(reaped);
-        self.take_datagrams();
+        // After reaping, so that a connection that was closed in this turn makes room for a new one.
+        if reaped > 0 {
+            self.listeners.end_pause();
+        }
+        self.listeners.accept(&mut self.dispatcher);
+        self.listeners.receive(&mut self.dispatcher);
         self.dispatcher.flush_and_reap();
         self.step_stop();
         self.output.write(&mut self.dispatcher.state, self.poll.registry())?;
@@ -268,15 +270,11 @@ impl<H: Handler> Reactor<H> {
         Ok(!self.has_stopped())
     }
 
-    /// How long the poll may wait: not at all while something is ready, else until the next deadline.
+    /// Returns how long the poll may wait: not at all if a source is ready, otherwise until the next deadline.
     fn timeout(&mut self) -> Option<Duration> {
         let state = &mut self.dispatcher.state;
         let is_console_paused = state.is_console_paused();
-        let is_paused = self.pause.is_on(state.now);
-        let has_listener = self.listeners.iter().any(|door| match &door.listening {
-            ListenerKind::Streams(acceptor) => acceptor.may_accept() && !is_paused,
-            ListenerKind::Datagrams(socket) => socket.may_read(),
-        });
+        let has_listener = self.listeners.is_ready(state.now);
         let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !is_console_paused;
         let has_requests = !state.pending_connects.is_empty()
             || state.jobs.has_results()
@@ -285,7 +283,8 @@ impl<H: Handler> Reactor<H> {
         if !state.ready.is_empty() || has_requests || has_listener || has_console {
             return Some(Duration::ZERO);
         }
-        let deadlines = [state.timers.next_deadline(), self.pause.until(), self.console_retry, self.stop_deadline];
+        let deadlines =
+            [state.timers.next_deadline(), self.listeners.paused_until(), self.console_retry, self.stop_deadline];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
@@ -293,7 +292,7 @@ impl<H: Handler> Reactor<H> {
     fn take_events(&mut self) {
         for event in &self.events {
             match event.token() {
-                // What it was woken for is looked at in every turn.
+                // The turn looks at the results of workers and at the stopper without being told.
                 WAKER => {}
                 SIGNALS => {
                     if let Some(signals) = &mut self.signals {
@@ -306,11 +305,7 @@ impl<H: Handler> Reactor<H> {
                     }
                 }
                 STDOUT => self.output.wake(),
-                mio::Token(number) if number >> 32 == 0 => match self.listeners.get_mut(number - FIRST_LISTENER) {
-                    Some(ListenerEntry { listening: ListenerKind::Streams(acceptor), .. }) => acceptor.wake(),
-                    Some(ListenerEntry { listening: ListenerKind::Datagrams(socket), .. }) => socket.wake(),
-                    None => {}
-                },
+                mio::Token(number) if number >> 32 == 0 => self.listeners.wake(ListenerId(number - FIRST_LISTENER)),
                 mio::Token(number) => {
                     let token = Token::from(slotmap::KeyData::from_ffi(number as u64));
                     self.dispatcher.edge(token, edge(event));
@@ -320,7 +315,7 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    /// Hands over what the operator has typed, unless a peer has to read first what was typed for it.
+    /// Passes the lines of the operator to the handler, unless the console is paused.
     fn read_console(&mut self) {
         let now = self.dispatcher.state.now;
         let Some((console, mode)) = &mut self.console else { return };
@@ -339,7 +334,7 @@ impl<H: Handler> Reactor<H> {
                 }
                 (Input::TooLong, ConsoleMode::Commands | ConsoleMode::Input) => {
                     let limit = self.dispatcher.state.limits.console_line;
-                    let text = format!("a line of over {limit} bytes at standard input was discarded");
+                    let text = format!("discarded a line of more than {limit} bytes from standard input");
                     self.dispatcher.call_console(|_, cx| cx.write_stderr(&text));
                 }
                 (Input::End, ConsoleMode::Commands | ConsoleMode::Input) => {
@@ -355,77 +350,14 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    /// Lets in who waits, within each listener's budget.
-    fn accept(&mut self, reaped: usize) {
-        let now = self.dispatcher.state.now;
-        if reaped > 0 {
-            self.pause.end();
-        }
-        for number in 0..self.listeners.len() {
-            for _ in 0..self.dispatcher.state.limits.turn_accepts {
-                let Some(ListenerEntry { listening: ListenerKind::Streams(acceptor), .. }) =
-                    self.listeners.get_mut(number)
-                else {
-                    break;
-                };
-                if !acceptor.may_accept() || self.pause.is_on(now) {
-                    break;
-                }
-                match acceptor.accept() {
-                    Accepted::Stream(stream, peer) => self.admit_stream(stream, peer, number),
-                    Accepted::Lost(error) => log::debug!("a client was lost: {error}"),
-                    Accepted::Nobody => break,
-                    Accepted::Exhausted(error) => {
-                        let until = now.checked_add(self.dispatcher.state.limits.accept_retry);
-                        self.pause.begin(now, until, &error);
-                    }
-                }
-            }
-        }
-    }
-
-    fn admit_stream(&mut self, stream: Stream, peer: Peer, listener: usize) {
-        let ListenerEntry { admission, service, .. } = &self.listeners[listener];
-        let state = &mut self.dispatcher.state;
-        let Some(refusal) = state.services[usize::from(*service)].refusal(peer, admission) else {
-            let connection = Connection::new(stream, peer, (Phase::Open, *service));
-            if let Err(error) = self.dispatcher.open(connection, listener) {
-                let state = &mut self.dispatcher.state;
-                state.peer_log.lost(peer, &error, state.now);
-            }
-            return;
-        };
-        state.stats.note_refusal(refusal);
-        state.peer_log.refused(peer, refusal, state.now);
-    }
-
-    fn take_datagrams(&mut self) {
-        let sockets = |door: &ListenerEntry| {
-            if let ListenerKind::Datagrams(socket) = &door.listening {
-                Some((socket.port(), socket.may_read()))
-            } else {
-                None
-            }
-        };
-        if !self.listeners.iter().filter_map(sockets).any(|(_, may_read)| may_read) {
-            return;
-        }
-        let own_ports: Vec<u16> = self.listeners.iter().filter_map(sockets).map(|(port, _)| port).collect();
-        for ListenerEntry { listening, admission, service } in &mut self.listeners {
-            if let ListenerKind::Datagrams(socket) = listening {
-                socket.serve(&mut self.dispatcher, &Rules { admission, own_ports: &own_ports, service: *service });
-            }
-        }
-    }
-
-    /// Takes a wish to stop one step further.
+    /// Advances a requested stop by one step.
     fn step_stop(&mut self) {
         let Signalled { stops, hang_ups, wants_stats } = self.signals.as_mut().map(Signals::take).unwrap_or_default();
         let state = &mut self.dispatcher.state;
         if wants_stats {
             state.stats().log();
         }
-        // A terminal that closes ends the input and sends SIGHUP, in any order: one wish, said twice.
+        // A terminal that closes ends the input and sends SIGHUP, in either order. Both are one request.
         let hang_ups = if state.stop == Stop::Running { hang_ups.min(1) } else { 0 };
         state.stop = match (state.stop, self.stopper.take() + stops + hang_ups) {
             (stop, 0) => stop,
@@ -442,7 +374,7 @@ impl<H: Handler> Reactor<H> {
                 self.dispatcher.flush_and_reap();
             }
             Stop::Draining => {
-                // The time is for connections: whoever reads our output may take all the time there is.
+                // The deadline is for connections only. Standard output is waited for without limit.
                 if self.stop_deadline.take_if(|deadline| *deadline <= state.now).is_some() {
                     self.end_now();
                 }
@@ -451,33 +383,37 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    /// Whether nobody is owed anything any more, or nobody is to be waited for.
+    /// Whether draining has finished or was cut short.
     fn has_stopped(&self) -> bool {
         let state = &self.dispatcher.state;
         match state.stop {
             Stop::Running | Stop::Requested => false,
             Stop::Draining => {
-                let has_printed = state.stdout.len() == 0 || !self.output.is_open();
-                state.connections.is_empty() && state.jobs.is_idle() && has_printed
+                let is_output_done = state.stdout.len() == 0 || !self.output.is_open();
+                state.connections.is_empty() && state.jobs.is_idle() && is_output_done
             }
             Stop::Now => true,
         }
     }
 
-    /// Drops whoever is left.
+    /// Drops the remaining connections.
     fn end_now(&mut self) {
         self.listeners.clear();
         let (connections, bytes) = self.dispatcher.drop_all();
         if bytes > 0 {
-            log::warn!("stopped with {bytes} bytes undelivered to {connections} connections");
+            log::warn!("stopped with {bytes} bytes not delivered to {connections} connections");
         }
     }
 }
 
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
 fn edge(event: &mio::event::Event) -> Edge {
     Edge {
-        // Linux reports the refusal of a datagram as an error alone. Reading finds an error; so does writing, also where
-        // reading is paused.
+        // Linux reports a refused datagram as an error without a direction. Both directions are marked, so that a paused
+        // reader does not hide it.
         readable: event.is_readable() || event.is_error(),
         writable: event.is_writable() || event.is_error(),
         read_closed: event.is_read_closed(),

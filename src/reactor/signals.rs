@@ -1,6 +1,6 @@
-//! The ways to ask something of a reactor from outside of it, mostly to stop: another thread, or a signal.
+//! Requests to a reactor from other threads and from signals, mostly to stop.
 //!
-//! Invariant: the first wish drains, the second ends at once, and none is lost or counted twice.
+//! Invariant: every request to stop is counted exactly once. The first one drains, the second one stops at once.
 
 use std::io;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use mio::{Interest, Registry, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals as SignalSource;
 
-/// Stops a running [`Reactor`](crate::Reactor) from anywhere: a clone can go to another thread.
+/// Stops a running [`Reactor`](crate::Reactor) from any thread.
 ///
-/// Once asked, the reactor drains; asked again, it ends at once.
+/// At the first request the reactor drains, at the second one it stops at once.
 #[derive(Clone, Debug)]
 pub struct Stopper {
     requests: Arc<AtomicUsize>,
@@ -24,32 +24,32 @@ impl Stopper {
         Stopper { requests: Arc::default(), waker }
     }
 
-    /// Asks to stop.
+    /// Requests a stop.
     ///
     /// # Errors
-    /// When the reactor cannot be woken, which only happens when it is out of memory.
+    /// If the reactor cannot be woken, which happens only if the process is out of memory.
     pub fn stop(&self) -> io::Result<()> {
         self.requests.fetch_add(1, Ordering::Release);
         self.waker.wake()
     }
 
-    /// The number of wishes since the last look.
+    /// Returns the number of requests since the last call.
     pub(crate) fn take(&self) -> usize {
         self.requests.swap(0, Ordering::Acquire)
     }
 }
 
-/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 as one more source of the loop.
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 as a source of the loop.
 pub(crate) struct Signals {
     source: SignalSource,
-    /// Looking costs a system call, so it is done only after an edge.
+    /// Set by an edge, because asking for pending signals costs a system call.
     is_ready: bool,
 }
 
 impl Signals {
     pub(crate) fn new(registry: &Registry, token: mio::Token) -> io::Result<Self> {
         let mut signals = vec![SIGTERM, SIGINT, SIGUSR1];
-        // nohup(1) starts its program with SIGHUP ignored; a handler would undo that.
+        // nohup(1) starts a program with SIGHUP ignored, which a signal handler would undo.
         if !is_ignored(SIGHUP) {
             signals.push(SIGHUP);
         }
@@ -58,12 +58,12 @@ impl Signals {
         Ok(Signals { source, is_ready: false })
     }
 
-    /// An edge: there was a signal.
+    /// Notes an edge: a signal has arrived.
     pub(crate) fn wake(&mut self) {
         self.is_ready = true;
     }
 
-    /// What came since the last look.
+    /// Returns the requests since the last call.
     pub(crate) fn take(&mut self) -> Signalled {
         let mut signalled = Signalled::default();
         if std::mem::take(&mut self.is_ready) {
@@ -79,18 +79,19 @@ impl Signals {
     }
 }
 
-/// What signals have asked for.
+/// Requests made by signals.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Signalled {
-    /// SIGTERM and SIGINT: wishes to stop.
+    /// Number of SIGTERM and SIGINT: requests to stop.
     pub(crate) stops: usize,
-    /// SIGHUP.
+    /// Number of SIGHUP.
     pub(crate) hang_ups: usize,
-    /// SIGUSR1, however often: the figures, for the log.
+    /// Whether SIGUSR1 arrived: a request to log the statistics.
     pub(crate) wants_stats: bool,
 }
 
-/// Whether the process was started with a signal ignored, by `/proc/self/status` (proc(5)); false where there is none.
+/// Whether the process was started with a signal ignored, according to `/proc/self/status` (proc(5)). False without such a
+/// file.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_set(&status).is_some_and(|set| set & (1 << (signal - 1)) != 0)
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_are_counted_once() {
+    fn requests_are_counted_once() {
         let poll = mio::Poll::new().expect("a poll");
         let stopper = Stopper::new(Arc::new(Waker::new(poll.registry(), mio::Token(0)).expect("a waker")));
         let other = stopper.clone();

@@ -24,6 +24,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::connection::edge::Edge;
+use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::origin::{Peer, Source};
 use crate::connection::stream::Stream;
 use crate::connection::token::Token;
@@ -32,7 +33,7 @@ use crate::handler::Handler;
 use crate::net::Address;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::limits::Limits;
-use crate::state::service::Service;
+use crate::state::service::ServiceOptions;
 use crate::state::stats::Stats;
 use crate::state::{State, Stop};
 
@@ -69,7 +70,8 @@ impl<H: Handler> Sim<H> {
 
     /// A simulation with these limits. `max_connections` is the acceptor's and has no meaning here.
     pub fn with_limits(handler: H, limits: Limits) -> Self {
-        let mut state = State::new(limits, None, Instant::now());
+        let options = ServiceOptions { limits, ..ServiceOptions::default() };
+        let mut state = State::new(options, None, Instant::now());
         state.system_time_at_origin = Some(SystemTime::UNIX_EPOCH + SYSTEM_TIME_AT_START);
         Sim {
             dispatcher: Dispatcher::new(handler, state),
@@ -82,33 +84,36 @@ impl<H: Handler> Sim<H> {
 
     /// Calls the handler outside of any connection, as [`Reactor::with_context`](crate::Reactor::with_context) does.
     pub fn with_context(&mut self, call: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
-        self.dispatcher.call(0, call);
+        self.dispatcher.call(ServiceId::DEFAULT, call);
     }
 
     /// A peer connects. It reads everything at once, until told otherwise. A server that is stopping lets nobody in.
     pub fn connect(&mut self) -> SimPeer {
-        self.connect_to(0)
+        self.connect_to(ServiceId::DEFAULT)
     }
 
-    /// Begins a service with limits of its own, as [`Reactor::begin_service`](crate::Reactor::begin_service) does. Its
-    /// clients come by [`connect_to`](Self::connect_to).
-    pub fn begin_service(&mut self, limits: Limits) {
-        self.dispatcher.state.services.push(Service::new(limits));
-    }
-
-    /// As [`connect`](Self::connect), to the service of this number; the first one is 0.
+    /// Adds a service, as [`Reactor::add_service`](crate::Reactor::add_service) does. Its peers connect with
+    /// [`connect_to`](Self::connect_to).
     ///
     /// # Panics
-    /// When there is no such service.
-    pub fn connect_to(&mut self, service: u16) -> SimPeer {
+    /// If there are 65,536 services already.
+    pub fn add_service(&mut self, options: ServiceOptions) -> ServiceId {
+        self.dispatcher.state.services.add(options)
+    }
+
+    /// Connects a peer to a service. It reads everything at once, until told otherwise.
+    ///
+    /// # Panics
+    /// If this simulation has no such service.
+    pub fn connect_to(&mut self, service: ServiceId) -> SimPeer {
         let (peer, stream) = self.new_peer();
         if self.dispatcher.state.stop >= Stop::Draining {
             return peer;
         }
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + peer.0 as u16 % 50_000)));
         // Without a registry there is nothing that could refuse.
-        let connection = Connection::new(stream, address, (Phase::Open, service));
-        if let Ok(token) = self.dispatcher.open(connection, 0) {
+        let connection = Connection::new(stream, address, Phase::Open, service);
+        if let Ok(token) = self.dispatcher.open(connection, ListenerId(0)) {
             self.peers[peer.0].0 = token;
         }
         peer
@@ -264,8 +269,8 @@ impl<H: Handler> Sim<H> {
         let count = bytes.len().min(self.dispatcher.buffer().len());
         self.dispatcher.buffer()[..count].copy_from_slice(&bytes[..count]);
         let mut answer = None;
-        self.dispatcher
-            .datagram((&Source { address: from, listener: 0 }, 0), count, |bytes| answer = Some(bytes.to_vec()));
+        let source = Source { address: from, listener: ListenerId(0) };
+        self.dispatcher.datagram(&source, ServiceId::DEFAULT, count, |bytes| answer = Some(bytes.to_vec()));
         answer
     }
 
@@ -279,7 +284,8 @@ impl<H: Handler> Sim<H> {
     pub fn connected(&mut self, to: Address) -> SimPeer {
         let (peer, stream) = self.new_peer();
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
-        if let Ok(token) = self.dispatcher.state.insert(Connection::new(stream, address, (Phase::Connecting, 0))) {
+        let connection = Connection::new(stream, address, Phase::Connecting, ServiceId::DEFAULT);
+        if let Ok(token) = self.dispatcher.state.insert(connection) {
             self.peers[peer.0].0 = token;
             self.dispatcher.connected(token, to);
         }
@@ -288,7 +294,7 @@ impl<H: Handler> Sim<H> {
 
     /// An outbound connection does not come about.
     pub fn refused(&mut self, to: &Address, error: &io::Error) {
-        self.dispatcher.call(0, |handler, cx| handler.connect_failed(to, error, cx));
+        self.dispatcher.call(ServiceId::DEFAULT, |handler, cx| handler.connect_failed(to, error, cx));
     }
 
     /// Asks the server to stop, as a signal would: the first wish drains, the second ends at once.

@@ -144,7 +144,7 @@ where
     /// Publishes to the scene's room, from outside of any session.
     fn publish(&mut self, bytes: &[u8]) {
         self.run();
-        self.dispatcher.call(0, |handler, cx| {
+        self.with_context(|handler, cx| {
             let room = handler.notes.room(cx);
             cx.publish(room, bytes);
         });

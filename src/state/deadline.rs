@@ -61,7 +61,7 @@ impl State {
     fn open_deadline_due(&mut self, token: Token, quiet: Duration) {
         let now = self.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let Limits { idle_timeout, queue_time, .. } = self.services[usize::from(connection.service)].limits;
+        let Limits { idle_timeout, queue_time, .. } = self.services[connection.service].limits;
         let since = connection.stalled_since(&mut self.feeds).map_or(0, |since| *since);
         let mut next = Duration::MAX;
         if let Some(limit) = queue_time

@@ -32,7 +32,7 @@ impl State {
             follower.lend(|| self.pools.splices.take());
             follower.splice_own(end, bytes.len());
         }
-        let service = usize::from(connection.service);
+        let service = connection.service;
         self.mark_dirty(token);
         if let (OutputSource::Others, Some(limit)) = (source, self.services[service].limits.max_queue)
             && others > limit
@@ -217,7 +217,7 @@ impl State {
             return;
         }
         let has_others = connection.has_output_from_others(&self.feeds);
-        let service = usize::from(connection.service);
+        let service = connection.service;
         if let Some(limit) = self.services[service].limits.queue_time
             && has_others
             && let Some(since @ 0) = connection.stalled_since(&mut self.feeds)
@@ -287,7 +287,7 @@ impl State {
         if lag > 0 {
             self.note_stall(token);
         }
-        let limits = &self.services[usize::from(self.feeds[id].service)].limits;
+        let limits = &self.services[self.feeds[id].service].limits;
         let Some(limit) = limits.room_buffer.filter(|&limit| lag > limit) else { return Some(cursor) };
         self.flush_all(token);
         let (cursor, lag) = self.lag(id, position)?;
@@ -324,7 +324,7 @@ impl State {
             return;
         }
         feed.log.append(bytes);
-        let has_grown = feed.unflushed() > self.services[usize::from(feed.service)].limits.feed_flush();
+        let has_grown = feed.unflushed() > self.services[feed.service].limits.feed_flush();
         self.mark_feed_dirty(id);
         if has_grown {
             self.flush_feed(id);

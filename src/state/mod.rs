@@ -27,6 +27,7 @@ use slotmap::{Key, SlotMap};
 use crate::connection::closed::Closed;
 use crate::connection::feed::{FeedId, Feeds};
 use crate::connection::flags::Flags;
+use crate::connection::ids::ServiceId;
 use crate::connection::outbox::Outbox;
 use crate::connection::pool::Pools;
 use crate::connection::timer_id::TimerId;
@@ -37,7 +38,7 @@ use crate::state::limits::Limits;
 use crate::state::operator::Notice;
 use crate::state::peer_log::PeerLog;
 use crate::state::results::Jobs;
-use crate::state::service::Service;
+use crate::state::service::{ServiceOptions, ServiceTable};
 use crate::state::stats::Stats;
 use crate::state::timer::Timers;
 
@@ -49,7 +50,7 @@ pub(crate) enum TimerTarget {
     /// The end of a rest.
     InputPause(Token),
     /// [`Handler::service_timer`](crate::Handler::service_timer), of this service.
-    Service(u16),
+    Service(ServiceId),
     /// The reactor's own deadline of this connection.
     Deadline(Token),
 }
@@ -84,10 +85,9 @@ pub(crate) struct State {
     pub(crate) timers: Timers<TimerTarget>,
     /// The limits of the process: what is said there of one connection is the services' to say.
     pub(crate) limits: Limits,
-    /// At least one.
-    pub(crate) services: Vec<Service>,
+    pub(crate) services: ServiceTable,
     /// The service for which the handler is called outside of any connection.
-    pub(crate) current_service: u16,
+    pub(crate) current_service: ServiceId,
     pub(crate) stats: Stats,
     pub(crate) peer_log: PeerLog,
     /// Bytes in the outboxes of all connections.
@@ -122,7 +122,7 @@ pub(crate) struct State {
     /// The handler takes no lines for now.
     pub(crate) is_console_paused_by_handler: bool,
     /// Connections asked for, each with the service that asked.
-    pub(crate) pending_connects: Vec<(Address, u16)>,
+    pub(crate) pending_connects: Vec<(Address, ServiceId)>,
     pub(crate) ready: Vec<Token>,
     pub(crate) dirty: Vec<Token>,
     pub(crate) dirty_feeds: Vec<FeedId>,
@@ -131,15 +131,16 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(limits: Limits, registry: Option<Registry>, now: Instant) -> Self {
-        let limits = limits.with_budgets();
+    /// The limits of the process are those of the first service, which has these options.
+    pub(crate) fn new(mut options: ServiceOptions, registry: Option<Registry>, now: Instant) -> Self {
+        options.limits = options.limits.with_budgets();
         State {
             connections: SlotMap::with_key(),
             feeds: Feeds::default(),
             timers: Timers::new(now),
-            services: vec![Service::new(limits.clone())],
-            current_service: 0,
-            limits,
+            limits: options.limits.clone(),
+            services: ServiceTable::new(options),
+            current_service: ServiceId::DEFAULT,
             stats: Stats::default(),
             peer_log: PeerLog::new(),
             queued: 0,
@@ -173,7 +174,7 @@ impl State {
         connection.last_active = self.nanos();
         connection.flags.set(Flags::WRITABLE_ARMED, connection.phase == Phase::Connecting);
         let interest = interest(connection.flags);
-        let service = usize::from(connection.service);
+        let service = connection.service;
         let token = self.connections.insert(connection);
         if let Some(registry) = &self.registry {
             let registered = self.connections[token].stream.register(registry, kernel_token(token), interest);
@@ -189,7 +190,7 @@ impl State {
     /// The limits that a connection keeps to.
     pub(crate) fn limits_of(&self, token: Token) -> &Limits {
         let service = self.connections.get(token).map_or(self.current_service, |connection| connection.service);
-        &self.services[usize::from(service)].limits
+        &self.services[service].limits
     }
 
     /// Puts a connection on the list of those that have something to do without a new edge.
@@ -277,7 +278,7 @@ impl State {
         self.leave_feed(token);
         let Some(connection) = self.connections.remove(token) else { return };
         self.queued -= connection.queued();
-        self.services[usize::from(connection.service)].count_out(&connection);
+        self.services[connection.service].count_out(&connection);
         if let Some(id) = connection.deadline {
             self.timers.cancel(id);
         }
@@ -320,7 +321,7 @@ impl State {
         let printing = self.is_stdout_full();
         let Some(connection) = self.connections.get_mut(token) else { return };
         let own = connection.queued_own();
-        let is_full = own > 0 && own > self.services[usize::from(connection.service)].limits.high_mark();
+        let is_full = own > 0 && own > self.services[connection.service].limits.high_mark();
         if !(held_back || printing || is_full) || !connection.is_open() {
             return;
         }
@@ -337,7 +338,7 @@ impl State {
     pub(crate) fn end_pause(&mut self, token: Token) {
         let printing = self.stdout.len() > self.limits.low_mark();
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let low = self.services[usize::from(connection.service)].limits.low_mark();
+        let low = self.services[connection.service].limits.low_mark();
         if connection.flags.contains(Flags::PAUSED) && connection.queued_own() <= low {
             if printing {
                 return self.wait_for_stdout(token);

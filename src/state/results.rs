@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use mio::Waker;
 
+use crate::connection::ids::ServiceId;
 use crate::connection::token::Token;
 use crate::workers::results::ResultQueue;
 use crate::workers::{Done, WorkHere};
@@ -19,7 +20,7 @@ pub(crate) enum Recipient {
     /// A session: [`Handler::done`](crate::Handler::done).
     Session(Token),
     /// A service: [`Handler::service_done`](crate::Handler::service_done).
-    Service(u16),
+    Service(ServiceId),
 }
 
 impl Recipient {
@@ -27,12 +28,13 @@ impl Recipient {
     pub(crate) fn to_bits(self) -> u64 {
         match self {
             Recipient::Session(token) => token.to_bits(),
-            Recipient::Service(service) => service.into(),
+            Recipient::Service(service) => service.index() as u64,
         }
     }
 
     fn from_bits(bits: u64) -> Self {
-        u16::try_from(bits).map_or_else(|_| Recipient::Session(Token::from_bits(bits)), Recipient::Service)
+        ServiceId::from_index(bits as usize)
+            .map_or_else(|| Recipient::Session(Token::from_bits(bits)), Recipient::Service)
     }
 }
 

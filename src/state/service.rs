@@ -1,25 +1,55 @@
-//! What is served together: the connections of some listeners, and the limits that they keep to.
+//! Services: listeners and connections that are served together, under the same limits.
 //!
-//! Invariant: the counts are those of the connections in the state, dead ones included until they are buried.
+//! Invariant: the counts of a service are those of its connections in the state. Dead connections count until they are
+//! removed.
+
+use std::ops::{Index, IndexMut};
 
 use crate::connection::Connection;
+use crate::connection::ids::ServiceId;
 use crate::connection::origin::Peer;
+use crate::net::SocketOptions;
 use crate::state::admission::{Admission, Hosts, Refusal};
 use crate::state::limits::Limits;
 
-/// What is served together, with limits of its own.
+/// The options of one service.
+///
+/// Start with [`ServiceOptions::default`] and change the fields that matter.
+///
+/// ```
+/// use switchboard::ServiceOptions;
+///
+/// let mut options = ServiceOptions::default();
+/// options.limits.max_connections = Some(100);
+/// options.admission.allow.push("192.0.2.0/24".parse()?);
+/// # Ok::<(), switchboard::net::NetworkError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ServiceOptions {
+    /// The limits of its connections.
+    pub limits: Limits,
+    /// The hosts that it admits.
+    pub admission: Admission,
+    /// The options of the sockets that the reactor creates for it: outbound connections, and connections accepted from a Unix
+    /// listener. [`Reactor::bind`](crate::Reactor::bind) uses them for listeners, too.
+    pub sockets: SocketOptions,
+}
+
+/// A service of a reactor, with the counts of its connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) limits: Limits,
-    /// Connections that it has now.
+    pub(crate) admission: Admission,
+    pub(crate) sockets: SocketOptions,
     pub(crate) connections: usize,
-    /// Of whom they are, while that has a limit.
+    /// Connections of each host, counted while `max_per_host` is set.
     pub(crate) hosts: Hosts,
 }
 
 impl Service {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Service { limits, connections: 0, hosts: Hosts::default() }
+    fn new(ServiceOptions { limits, admission, sockets }: ServiceOptions) -> Self {
+        Service { limits, admission, sockets, connections: 0, hosts: Hosts::default() }
     }
 
     pub(crate) fn count_in(&mut self, connection: &Connection) {
@@ -36,16 +66,55 @@ impl Service {
         }
     }
 
-    /// Why a peer is not let in, if it is not.
-    pub(crate) fn refusal(&self, peer: Peer, admission: &Admission) -> Option<Refusal> {
+    /// Returns the reason to refuse a peer, if there is one.
+    pub(crate) fn refusal(&self, peer: Peer) -> Option<Refusal> {
         let is_over = |limit: Option<usize>, count: usize| limit.is_some_and(|most| count >= most);
         match peer {
-            Peer::Inet(address) if !admission.admits(address.ip()) => Some(Refusal::Denied),
+            Peer::Inet(address) if !self.admission.admits(address.ip()) => Some(Refusal::Denied),
             _ if is_over(self.limits.max_connections, self.connections) => Some(Refusal::Full),
             Peer::Inet(address) if is_over(self.limits.max_per_host, self.hosts.count(address.ip())) => {
                 Some(Refusal::HostFull)
             }
             _ => None,
         }
+    }
+}
+
+/// The services of a reactor. The first one always exists.
+#[derive(Debug)]
+pub(crate) struct ServiceTable(Vec<Service>);
+
+impl ServiceTable {
+    pub(crate) fn new(first: ServiceOptions) -> Self {
+        ServiceTable(vec![Service::new(first)])
+    }
+
+    /// Adds a service.
+    ///
+    /// # Panics
+    /// If there are 65,536 services already.
+    pub(crate) fn add(&mut self, options: ServiceOptions) -> ServiceId {
+        let id = ServiceId::from_index(self.0.len()).expect("a reactor has at most 65,536 services");
+        self.0.push(Service::new(options));
+        id
+    }
+
+    /// The service of an id that may belong to another reactor.
+    pub(crate) fn get(&self, id: ServiceId) -> Option<&Service> {
+        self.0.get(id.index())
+    }
+}
+
+impl Index<ServiceId> for ServiceTable {
+    type Output = Service;
+
+    fn index(&self, id: ServiceId) -> &Service {
+        &self.0[id.index()]
+    }
+}
+
+impl IndexMut<ServiceId> for ServiceTable {
+    fn index_mut(&mut self, id: ServiceId) -> &mut Service {
+        &mut self.0[id.index()]
     }
 }

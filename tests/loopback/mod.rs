@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use switchboard::net::{Listener, SocketOptions, bind};
 use switchboard::{Address, Handler, Limits, Reactor, Stopper};
 
 /// A reactor on a thread of its own; stopped and joined when dropped.
@@ -29,22 +28,15 @@ impl Running {
         addresses: &[&str],
         limits: Limits,
     ) -> Self {
-        let options = SocketOptions::default();
-        let listeners: Vec<Listener> = addresses
-            .iter()
-            .flat_map(|text| bind(&text.parse().expect("a literal address"), &options).expect("port 0 is free"))
-            .collect();
-        let listening = listeners.iter().map(|listener| listener.local_addr().expect("a bound socket")).collect();
-        let (tell, told) = mpsc::channel();
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let mut reactor = Reactor::new(make(), limits).expect("a poll");
-            for listener in listeners {
-                reactor.listen(listener).expect("a non-blocking listener");
-            }
-            tell.send(reactor.stopper()).expect("the test waits");
+            let bound = addresses.iter().flat_map(|address| reactor.bind(address).expect("port 0 is free")).collect();
+            sender.send((bound, reactor.stopper())).expect("the test waits");
             reactor.run().expect("the poll works");
         });
-        let stopper = told.recv().expect("the reactor starts");
+        let (listening, stopper) = receiver.recv().expect("the reactor starts");
         Running { listening, stopper, thread: Some(thread) }
     }
 

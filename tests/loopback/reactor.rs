@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use switchboard::net::{SocketOptions, bind};
 use switchboard::servers::Echo;
-use switchboard::{Address, Context, Handler, Limits, Origin, Reactor, Token, Via};
+use switchboard::{Address, Context, Handler, Limits, Origin, Reactor, ServiceId, ServiceOptions, Token, Via};
 
 use super::Running;
 
@@ -37,9 +37,32 @@ fn a_blocking_listener_is_refused_with_the_remedy() {
     options.nonblocking = false;
     let listener = bind(&"127.0.0.1:0".parse().expect("a literal"), &options).expect("free").remove(0);
     let mut reactor = Reactor::new(Echo::bytes(), Limits::default()).expect("a poll");
-    let error = reactor.listen(listener).expect_err("a blocking listener");
+    let error = reactor.listen(ServiceId::DEFAULT, listener).expect_err("a blocking listener");
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("nonblocking(true)"), "{error}");
+    assert!(error.to_string().contains("nonblocking"), "{error}");
+}
+
+#[test]
+fn an_unknown_service_is_refused_with_the_remedy() {
+    let mut other = Reactor::new(Echo::bytes(), Limits::default()).expect("a poll");
+    let foreign = other.add_service(ServiceOptions::default());
+    let mut reactor = Reactor::new(Echo::bytes(), Limits::default()).expect("a poll");
+    let address = "127.0.0.1:0".parse().expect("a literal");
+    let listener = bind(&address, &SocketOptions::default()).expect("free").remove(0);
+    let error = reactor.listen(foreign, listener).expect_err("a service of another reactor");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("add_service"), "{error}");
+}
+
+#[test]
+fn an_address_that_cannot_be_bound_is_an_error_with_the_remedy() {
+    let mut reactor = Reactor::new(Echo::bytes(), Limits::default()).expect("a poll");
+    let malformed = reactor.bind("127.0.0.1").expect_err("no port");
+    assert_eq!(malformed.kind(), io::ErrorKind::InvalidInput);
+    let bound = reactor.bind("127.0.0.1:0").expect("a free port");
+    let taken = reactor.bind(&bound[0].to_string()).expect_err("the port is taken");
+    assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+    assert!(taken.to_string().starts_with(&format!("cannot listen on {}: ", bound[0])), "{taken}");
 }
 
 #[test]
@@ -104,7 +127,7 @@ impl Handler for Relay {
                 cx.connect(self.to.clone());
                 None
             }
-            Via::Connect(_) => Some(self.waiting.remove(0)),
+            _ => Some(self.waiting.remove(0)),
         };
         if let Some(client) = other {
             cx.send(client, b"connected\n");

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use switchboard::framing::{Lines, MessageHandler};
-use switchboard::net::{SocketOptions, bind};
 use switchboard::{Context, Done, Limits, Origin, Reactor, Workers};
 
 use super::Running;
@@ -58,10 +57,8 @@ fn two_hundred_clients_get_a_hundred_answers_each_in_order() {
 
 #[test]
 fn a_worker_that_panics_ends_the_run_with_a_sentence() {
-    let listener = bind(&"127.0.0.1:0".parse().expect("a literal"), &SocketOptions::default()).expect("free").remove(0);
-    let address = listener.local_addr().expect("bound").resolve().expect("an IP address")[0];
     let mut reactor = Reactor::new(Shout::lines(), Limits::default()).expect("a poll");
-    reactor.listen(listener).expect("a good listener");
+    let address = reactor.bind("127.0.0.1:0").expect("a free port")[0].resolve().expect("an IP address")[0];
     let mut client = TcpStream::connect(address).expect("within the backlog");
     client.write_all(b"panic\n").expect("connected");
     let error = reactor.run().map(drop).expect_err("nobody would get an answer any more");

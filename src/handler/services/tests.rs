@@ -1,9 +1,10 @@
 use super::*;
 use crate::connection::origin::Source;
 use crate::connection::timer_id::TimerId;
-use crate::servers::{Chat, ChatOptions, Echo, Uppercase};
-use crate::sim::{Sim, assert_chunking_law};
+use crate::servers::{Chat, ChatOptions, Uppercase};
+use crate::sim::{Ending, Sim, assert_chunking_law};
 use crate::state::limits::Limits;
+use crate::state::service::ServiceOptions;
 use crate::workers::{Done, Workers};
 use std::time::Duration;
 
@@ -67,20 +68,19 @@ impl Handler for Named {
     }
 }
 
-/// Two of them, and the limits of the second.
-fn two(second: Limits) -> Sim<Services> {
-    let mut services = Services::new();
-    services.add("ann", Named::new("ann"));
-    services.add("bob", Named::new("bob"));
-    let mut sim = Sim::new(services);
-    sim.begin_service(second);
-    sim
+/// Returns a simulation with the services `ann`, which is the default, and `bob`, with the limits of `bob`.
+fn two(limits: Limits) -> (Sim<Services>, ServiceId) {
+    let mut sim = Sim::new(Services::new());
+    let bob = sim.add_service(ServiceOptions { limits, ..ServiceOptions::default() });
+    sim.handler().add(bob, "bob", Named::new("bob"));
+    sim.handler().add(ServiceId::DEFAULT, "ann", Named::new("ann"));
+    (sim, bob)
 }
 
 #[test]
 fn each_is_called_for_what_is_its_own() {
-    let mut sim = two(Limits::default());
-    let (to_ann, to_bob) = (sim.connect(), sim.connect_to(1));
+    let (mut sim, bob) = two(Limits::default());
+    let (to_ann, to_bob) = (sim.connect(), sim.connect_to(bob));
     assert_eq!((sim.received(to_ann), sim.received(to_bob)), (b"ann".to_vec(), b"bob".to_vec()));
     sim.shut_down(to_bob);
     assert_eq!(sim.stderr(), "bob closed\nbob finished 7\nbob alarm\n");
@@ -90,8 +90,8 @@ fn each_is_called_for_what_is_its_own() {
 
 #[test]
 fn the_operator_speaks_to_one_or_to_all() {
-    let mut sim = two(Limits::default());
-    let _peer = sim.connect_to(1);
+    let (mut sim, bob) = two(Limits::default());
+    let _peer = sim.connect_to(bob);
     sim.console(b"  bob  interest 2 ");
     assert_eq!(sim.stderr(), "bob heard \"interest 2\"\nbob alarm\n");
     sim.console(b"ann");
@@ -99,11 +99,11 @@ fn the_operator_speaks_to_one_or_to_all() {
     sim.console(b"stats");
     let stats = sim.stderr();
     assert!(
-        stats.starts_with("connections 1,") && stats.ends_with("\nann: connections 0\nbob: connections 1\n"),
+        stats.starts_with("connections 1,") && stats.ends_with("\nbob: connections 1\nann: connections 0\n"),
         "{stats}"
     );
     sim.console(b"help");
-    assert!(sim.stderr().ends_with("one of: ann, bob\n"));
+    assert!(sim.stderr().ends_with("one of: bob, ann\n"));
     sim.console(b"eve hello");
     assert!(sim.stderr().contains("unknown command"));
     sim.console(b"quit");
@@ -113,18 +113,44 @@ fn the_operator_speaks_to_one_or_to_all() {
 
 #[test]
 fn the_end_of_the_console_reaches_every_handler() {
-    let mut sim = two(Limits::default());
+    let (mut sim, _) = two(Limits::default());
     sim.console_end();
     sim.run();
-    assert_eq!(sim.stderr(), "ann heard the end\nbob heard the end\nann alarm\nbob alarm\n");
+    assert_eq!(sim.stderr(), "bob heard the end\nann heard the end\nbob alarm\nann alarm\n");
     assert!(!sim.is_stopped(), "neither of the two handlers stops at the end");
+}
+
+#[test]
+fn a_service_without_a_handler_closes_its_connections() {
+    let (mut sim, _) = two(Limits::default());
+    let empty = sim.add_service(ServiceOptions::default());
+    let peer = sim.connect_to(empty);
+    sim.send(peer, b"hello");
+    sim.handler().add(empty, "late", Named::new("late"));
+    assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), Some(Ending::Eof)));
+    let late = sim.connect_to(empty);
+    assert_eq!(sim.received(late), b"late");
+    sim.shut_down(peer);
+    assert_eq!(sim.stderr(), "", "the handler that was added later is not told of the end");
+}
+
+#[test]
+fn a_second_handler_serves_later_connections() {
+    let (mut sim, bob) = two(Limits::default());
+    let before = sim.connect_to(bob);
+    sim.run();
+    sim.handler().add(bob, "eve", Named::new("eve"));
+    let after = sim.connect_to(bob);
+    assert_eq!((sim.received(before), sim.received(after)), (b"bob".to_vec(), b"eve".to_vec()));
+    sim.shut_down(before);
+    assert!(sim.stderr().starts_with("bob closed\n"));
 }
 
 #[test]
 fn limits_are_each_services_own() {
     let idle = Some(Duration::from_secs(5));
-    let mut sim = two(Limits { idle_timeout: idle, ..Limits::default() });
-    let (to_ann, to_bob) = (sim.connect(), sim.connect_to(1));
+    let (mut sim, bob) = two(Limits { idle_timeout: idle, ..Limits::default() });
+    let (to_ann, to_bob) = (sim.connect(), sim.connect_to(bob));
     sim.advance(Duration::from_secs(5));
     assert_eq!(sim.ending(to_ann), None);
     assert!(sim.ending(to_bob).is_some(), "only the second has an idle time");
@@ -132,12 +158,12 @@ fn limits_are_each_services_own() {
 
 #[test]
 fn a_room_keeps_to_the_limits_of_the_service_that_it_belongs_to() {
-    let mut services = Services::new();
-    services.add("echo", Echo::bytes());
-    services.add("chat", Chat::room(ChatOptions::default()));
-    let mut sim = Sim::new(services);
-    sim.begin_service(Limits { room_buffer: Some(10_000), ..Limits::default() });
-    let [talks, stuck] = [(); 2].map(|()| sim.connect_to(1));
+    let mut sim = Sim::new(Services::new());
+    let mut options = ServiceOptions::default();
+    options.limits.room_buffer = Some(10_000);
+    let chat = sim.add_service(options);
+    sim.handler().add(chat, "chat", Chat::room(ChatOptions::default()));
+    let [talks, stuck] = [(); 2].map(|()| sim.connect_to(chat));
     for (peer, nick) in [(talks, "talks\n"), (stuck, "stuck\n")] {
         sim.send(peer, nick.as_bytes());
         sim.run();
@@ -154,13 +180,13 @@ fn a_room_keeps_to_the_limits_of_the_service_that_it_belongs_to() {
 fn the_chunking_law_holds_through_the_table_too() {
     let lines = || {
         let mut services = Services::new();
-        services.add("chat", Chat::room(ChatOptions::default()));
+        services.add(ServiceId::DEFAULT, "chat", Chat::room(ChatOptions::default()));
         services
     };
     assert_chunking_law(lines, b"ann\nhello\n/who\n/quit\n");
     let bytes = || {
         let mut services = Services::new();
-        services.add("uppercase", Uppercase::unicode());
+        services.add(ServiceId::DEFAULT, "uppercase", Uppercase::unicode());
         services
     };
     assert_chunking_law(bytes, "straße\n".as_bytes());

@@ -1,6 +1,6 @@
-//! What a service manager gives to a server, and what it is told: `sd_listen_fds(3)` and `sd_notify(3)`.
+//! The protocols of a service manager: passing sockets (sd_listen_fds(3)) and reporting readiness (sd_notify(3)).
 //!
-//! Invariant: a socket that was handed over is served, or the server does not start and says which one it was.
+//! Invariant: every inherited socket is served. Otherwise the server does not start, and the error names the socket.
 
 use std::env;
 use std::fmt;
@@ -12,14 +12,14 @@ use sd_notify::NotifyState;
 use crate::Address;
 use crate::net::{Listener, SocketOptions};
 
-/// The sockets that were handed over and are not taken yet, each with its number and its name.
+/// The inherited sockets that no service has taken yet, by number. `None` marks a socket that was taken.
 pub(super) struct InheritedSockets {
     sockets: ListenFd,
     names: Vec<Option<String>>,
 }
 
 impl InheritedSockets {
-    /// Those that the environment speaks of. It speaks of none from then on.
+    /// Takes the sockets that the environment variables announce, and removes the variables.
     pub(super) fn from_env() -> Self {
         let sockets = ListenFd::from_env();
         let text = env::var("LISTEN_FDNAMES").unwrap_or_default();
@@ -28,28 +28,30 @@ impl InheritedSockets {
         InheritedSockets { sockets, names }
     }
 
-    /// Takes those for a service: of this name, or all when it is the only one.
+    /// Takes the sockets with the name of a service, or all sockets without a name.
     ///
     /// # Errors
-    /// When one of them is no socket that peers could come to.
+    /// If one of them is not a listener or a UDP socket.
     pub(super) fn take(
         &mut self,
         service: Option<&str>,
         options: &SocketOptions,
     ) -> Result<Vec<Listener>, InheritedError> {
-        let wanted = |name: &String| service.is_none_or(|service| service == name);
-        let numbers: Vec<_> = (0..self.names.len()).filter(|&at| self.names[at].as_ref().is_some_and(wanted)).collect();
-        numbers
+        let is_for_service = |name: &String| service.is_none_or(|service| service == name);
+        let indices: Vec<_> =
+            (0..self.names.len()).filter(|&index| self.names[index].as_ref().is_some_and(is_for_service)).collect();
+        indices
             .into_iter()
-            .map(|at| {
-                let name = self.names[at].take().unwrap_or_default();
-                self.adopt(at, options).map_err(|source| InheritedError::Useless { number: at + 1, name, source })
+            .map(|index| {
+                let name = self.names[index].take().unwrap_or_default();
+                let number = index + 1;
+                self.adopt(index, options).map_err(|source| InheritedError::Unsupported { number, name, source })
             })
             .collect()
     }
 
     /// # Errors
-    /// When one is left, which is for no service.
+    /// If a socket is left, because its name is not that of a service.
     pub(super) fn expect_all_taken(&self, services: &[&str]) -> Result<(), InheritedError> {
         match self.names.iter().flatten().next() {
             Some(name) => Err(InheritedError::Unknown { name: name.clone(), services: services.join(", ") }),
@@ -57,39 +59,39 @@ impl InheritedSockets {
         }
     }
 
-    /// The kinds are tried in turn: which one it is, is told by the socket itself.
-    fn adopt(&mut self, at: usize, options: &SocketOptions) -> io::Result<Listener> {
-        if let Ok(Some(socket)) = self.sockets.take_udp_socket(at) {
+    /// Tries the kinds of sockets one after the other, since only the socket itself tells its kind.
+    fn adopt(&mut self, index: usize, options: &SocketOptions) -> io::Result<Listener> {
+        if let Ok(Some(socket)) = self.sockets.take_udp_socket(index) {
             return options.adopt(socket);
         }
-        if let Ok(Some(socket)) = self.sockets.take_unix_listener(at) {
+        if let Ok(Some(socket)) = self.sockets.take_unix_listener(index) {
             return options.adopt(socket);
         }
-        match self.sockets.take_tcp_listener(at) {
+        match self.sockets.take_tcp_listener(index) {
             Ok(Some(socket)) => options.adopt(socket),
             _ => Err(io::Error::other("it is neither TCP, nor UDP, nor a Unix stream socket")),
         }
     }
 }
 
-/// Why a socket that was handed over cannot be served. Displays as one line with the remedy.
+/// The reason why an inherited socket cannot be served. Displays as one line with the remedy.
 #[derive(Debug)]
 pub(super) enum InheritedError {
-    Useless { number: usize, name: String, source: io::Error },
+    Unsupported { number: usize, name: String, source: io::Error },
     Unknown { name: String, services: String },
 }
 
 impl fmt::Display for InheritedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            InheritedError::Useless { number, name, source } => write!(
+            InheritedError::Unsupported { number, name, source } => write!(
                 f,
-                "socket {number} ({name:?}) of the service manager: {source}; give ListenStream= an address or a path, and \
-                 leave Accept= off"
+                "socket {number} ({name:?}) of the service manager: {source}; set ListenStream= to an address or a path, \
+                 and do not set Accept="
             ),
             InheritedError::Unknown { name, services } => write!(
                 f,
-                "the service manager has passed a socket named {name:?}, and there is no such service here; set \
+                "the service manager has passed a socket named {name:?}, but no service has this name; set \
                  FileDescriptorName= to one of {services}"
             ),
         }
@@ -98,11 +100,11 @@ impl fmt::Display for InheritedError {
 
 impl std::error::Error for InheritedError {}
 
-/// Tells the service manager, if there is one, that clients may come, and where.
+/// Reports to the service manager, if there is one, that the server is ready, and its addresses.
 pub(super) fn notify_ready(bound: &[Address]) {
     let addresses: Vec<_> = bound.iter().map(ToString::to_string).collect();
     let status = format!("listening on {}", addresses.join(", "));
     if let Err(error) = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]) {
-        log::warn!("the service manager was not told that this server is ready: {error}");
+        log::warn!("cannot report to the service manager that the server is ready: {error}");
     }
 }

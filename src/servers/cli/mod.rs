@@ -1,7 +1,8 @@
-//! What every server's command line has in common: the flags, the lines on standard output, the exit codes.
+//! The parts of a command line that all servers share: flags, lines on standard output, exit codes.
 //!
-//! Exit 0: asked to stop. 1: could not start, or died; one line says why. 2: usage. Standard output carries one line
-//! `listening on ADDRESS` a socket, and a program's own result where it has one; everything else goes to standard error.
+//! Exit code 0: the server was asked to stop. 1: it could not start or failed, and one line gives the reason. 2: the command
+//! line is wrong. Standard output carries one line `listening on ADDRESS` per socket, and the result of a program that has
+//! one. Everything else goes to standard error.
 
 mod args;
 mod data;
@@ -17,8 +18,8 @@ pub use data::DataArgs;
 pub use data::LineArgs;
 pub use report::{fail, log_level, start_log, usage_error};
 pub use run::main;
-pub(crate) use run::{COMMANDS_HINT, ServiceBinding, host, outlive_file_limit};
-pub use server::{Operator, Server, ServiceHost, ServiceSetup, StartError, line_limits};
+pub(crate) use run::{COMMANDS_HINT, ServiceBinding, exit_code, serve};
+pub use server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, line_limits};
 pub use value::{LimitOrOff, parse_count, parse_duration, parse_off, parse_rate, parse_size};
 
 #[cfg(test)]

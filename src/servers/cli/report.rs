@@ -1,4 +1,4 @@
-//! What a program says on standard error, and how it ends.
+//! The diagnostics of a program on standard error, and its exit code.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -11,19 +11,19 @@ use log::LevelFilter;
 use crate::console::descriptor::{Diagnostics, Output};
 use crate::state::stats::LOG_TARGET;
 
-/// Ends the process as a wrong command line does: the message, the usage, and code 2.
+/// Ends the process because of a wrong command line, with the message, the usage and exit code 2.
 pub fn usage_error<P: CommandFactory>(message: impl Display) -> ! {
     P::command().error(ErrorKind::ValueValidation, message).exit()
 }
 
-/// Says in one line why the program could not do its work. Returns code 1.
+/// Writes one line with the reason why the program failed. Returns exit code 1.
 pub fn fail<P: CommandFactory>(error: &impl Display) -> ExitCode {
-    // A closed standard error leaves the exit code, which says the same.
+    // If standard error is closed, the exit code still tells.
     let _ = writeln!(io::stderr(), "{}: {error}", P::command().get_name());
     ExitCode::FAILURE
 }
 
-/// How much is logged after so many `-v`: warnings, who comes and goes, details.
+/// Returns the log level for a number of `-v` flags: warnings, connections, details.
 #[must_use]
 pub fn log_level(verbose: u8) -> LevelFilter {
     match verbose {
@@ -33,14 +33,13 @@ pub fn log_level(verbose: u8) -> LevelFilter {
     }
 }
 
-/// Sends the log to standard error without ever waiting for whoever reads it. The environment variable `RUST_LOG` goes
-/// before the level.
+/// Sends the log to standard error, without ever blocking. The environment variable `RUST_LOG` takes precedence over `level`.
 pub fn start_log(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
-    // Figures are logged when somebody asks for them (SIGUSR1), so they are shown at any level.
+    // Statistics are logged on request only (SIGUSR1), so they are shown at any level.
     builder.filter_level(level).filter_module(LOG_TARGET, LevelFilter::Info).parse_default_env().format(
         |out, record| {
-            // What a peer sent may be part of the message, and a terminal may show it.
+            // A message may contain bytes of a peer, and a terminal may show it.
             let message = record.args().to_string();
             let time = out.timestamp();
             writeln!(out, "{time} {:<5} {}", record.level(), crate::sanitize(message.as_bytes()))
@@ -49,6 +48,6 @@ pub fn start_log(level: LevelFilter) {
     if let Ok(stderr) = Output::stderr() {
         builder.target(env_logger::Target::Pipe(Box::new(Diagnostics::new(stderr))));
     }
-    // A program that embeds this may have a logger of its own.
+    // Fails if the program has set a logger already, which is then kept.
     let _ = builder.try_init();
 }

@@ -1,152 +1,141 @@
-//! From a command line to a server that runs, and to its exit code.
+//! From a command line to a running server, and to its exit code.
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use log::LevelFilter;
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::SIGXFSZ;
 
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
 use super::inherited::{InheritedSockets, notify_ready};
-use super::report::{fail, log_level, start_log, usage_error};
-use super::server::{Operator, Server, ServiceHost, ServiceSetup, StartError};
-use crate::net::{Listener, SocketOptions, bind};
-use crate::{Address, ConsoleMode, Handler, Host, Limits, Reactor};
+use super::report::{fail, usage_error};
+use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError};
+use crate::net::{Listener, bind};
+use crate::{Address, ConsoleMode, Handler, Host, Operator, Reactor, ServiceId, ServiceOptions};
 
-/// Serves until asked to stop: what a server's `main` does.
+/// Runs a server until it is asked to stop. This is the `main` of a server.
 #[must_use]
 pub fn main<S: Server>() -> ExitCode {
     let args = S::parse();
     let shared = args.shared();
-    shared.process.start_log();
-    outlive_file_limit();
-    match args.start(StandaloneHost(shared)).and_then(|outcome| outcome) {
+    shared.process.prepare();
+    exit_code::<S>(args.start(StandaloneHost(shared)).and_then(|outcome| outcome))
+}
+
+/// Reports an error, with exit code 2 for a wrong command line and 1 for anything else.
+pub(crate) fn exit_code<S: clap::CommandFactory>(outcome: Result<(), StartError>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(StartError::Usage(message)) => usage_error::<S>(message),
         Err(StartError::Failure(message)) => fail::<S>(&message),
     }
 }
 
-/// A service with a reactor of its own.
+/// Hosts a service in a reactor of its own.
 struct StandaloneHost<'a>(&'a ServerArgs);
 
 impl ServiceHost for StandaloneHost<'_> {
     type Output = Result<(), StartError>;
 
-    fn host<H: Handler + 'static>(self, service: ServiceSetup<H>) -> Self::Output {
-        let (handler, service) = service.split();
-        host(&self.0.process, handler, &[ServiceBinding { name: None, listen: self.0.listen.clone(), service }])
+    fn host<H: Handler + 'static>(self, setup: ServiceSetup<H>) -> Self::Output {
+        let ServerArgs { listen, process } = self.0;
+        let (handler, setup) = setup.split();
+        let mut options = setup.options(listen);
+        options.limits = process.limits(&options.limits);
+        let binding = ServiceBinding::new(ServiceId::DEFAULT, None, listen.clone(), setup)?;
+        let reactor = Reactor::with_options(handler, options).map_err(|error| failure(&error))?;
+        serve(reactor, process, &[binding])
     }
 }
 
-/// A service whose handler is at its place already, and what it listens to.
+/// A service whose handler is in place, with the addresses to listen on.
 pub(crate) struct ServiceBinding {
-    /// What it is called, where there are several.
-    pub(crate) name: Option<String>,
-    pub(crate) listen: ListenArgs,
-    pub(crate) service: ServiceSetup<()>,
+    id: ServiceId,
+    /// The name of the service, if the reactor hosts several.
+    name: Option<String>,
+    listen: ListenArgs,
+    setup: ServiceSetup<()>,
 }
 
 impl ServiceBinding {
     /// # Errors
-    /// For datagrams that it has no use for.
-    pub(crate) fn check(&self) -> Result<(), StartError> {
-        match self.useless(self.listen.listen.iter()) {
-            Some(udp) => {
-                Err(StartError::usage(format!("{udp}: this server has no use for datagrams; give it without udp:")))
-            }
-            None => Ok(()),
+    /// If a UDP address is given to a service that does not answer datagrams.
+    pub(crate) fn new(
+        id: ServiceId,
+        name: Option<String>,
+        listen: ListenArgs,
+        setup: ServiceSetup<()>,
+    ) -> Result<Self, StartError> {
+        let binding = ServiceBinding { id, name, listen, setup };
+        match binding.unsupported(&binding.listen.listen) {
+            Some(udp) => Err(StartError::usage(format!("{udp}: this server does not support UDP; omit udp:"))),
+            None => Ok(binding),
         }
     }
 
-    fn useless<'a>(&self, mut addresses: impl Iterator<Item = &'a Address>) -> Option<&'a Address> {
-        addresses.find(|address| matches!(address, Address::Udp { .. }) && !self.service.has_datagrams)
+    /// The first UDP address, if the service does not answer datagrams.
+    fn unsupported<'a>(&self, addresses: &'a [Address]) -> Option<&'a Address> {
+        addresses.iter().find(|address| matches!(address, Address::Udp { .. }) && !self.setup.has_datagrams)
     }
 
-    /// Opens all that it is to listen to: what was handed over and what the flags name, or its own port on loopback.
-    fn listeners(
-        &self,
-        inherited: &mut InheritedSockets,
-        options: &SocketOptions,
-    ) -> Result<Vec<Listener>, Box<dyn Error>> {
-        let mut listeners = inherited.take(self.name.as_deref(), options)?;
+    /// Collects the inherited sockets, and binds the addresses of the flags. Without any of these, binds the default port on
+    /// loopback.
+    fn listeners(&self, inherited: &mut InheritedSockets) -> Result<Vec<Listener>, Box<dyn Error>> {
+        let options = self.listen.socket_options();
+        let mut listeners = inherited.take(self.name.as_deref(), &options)?;
         let locals = listeners.iter().map(Listener::local_addr).collect::<Result<Vec<_>, _>>()?;
-        if let Some(udp) = self.useless(locals.iter()) {
-            return Err(format!("{udp}: this server has no use for datagrams; give it ListenStream= instead").into());
+        if let Some(udp) = self.unsupported(&locals) {
+            return Err(format!("{udp}: this server does not support UDP; use ListenStream= instead").into());
         }
-        let own = Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.service.port };
-        let own = (listeners.is_empty() && self.listen.listen.is_empty()).then_some(&own);
-        for address in self.listen.listen.iter().chain(own) {
-            listeners.extend(bind(address, options)?);
+        let default = Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.setup.port };
+        let default = (listeners.is_empty() && self.listen.listen.is_empty()).then_some(&default);
+        for address in self.listen.listen.iter().chain(default) {
+            listeners.extend(bind(address, &options)?);
         }
         Ok(listeners)
     }
 }
 
-/// Binds every place, each a service of its own, and serves until asked to stop.
-///
-/// # Errors
-/// For datagrams without a use, and without the operator that a service needs; when an address cannot be bound; and as
-/// [`Reactor::run`].
-pub(crate) fn host<H: Handler>(process: &ProcessArgs, handler: H, places: &[ServiceBinding]) -> Result<(), StartError> {
-    places.iter().try_for_each(ServiceBinding::check)?;
-    console_use(process.stdin, operator(places)).map_err(StartError::Usage)?;
-    run(process, handler, places).map_err(|error| StartError::failure(with_remedy(&*error)))
-}
-
-fn run<H: Handler>(process: &ProcessArgs, handler: H, places: &[ServiceBinding]) -> Result<(), Box<dyn Error>> {
-    raise_descriptor_limit();
-    let mut limits = places.iter().map(|place| process.limits(&place.listen.limits(&place.service.limits)));
-    let mut reactor = Reactor::new(handler, limits.next().unwrap_or_default())?;
-    let (mut bound, mut inherited) = (Vec::new(), InheritedSockets::from_env());
-    for (index, place) in places.iter().enumerate() {
-        if index > 0 {
-            reactor.begin_service(limits.next().unwrap_or_default());
-        }
-        let options = place.listen.socket_options();
-        reactor.use_options(options.clone());
-        reactor.admit(place.listen.admission());
-        for listener in place.listeners(&mut inherited, &options)? {
-            bound.push(listener.local_addr()?);
-            reactor.listen(listener)?;
+impl<H> ServiceSetup<H> {
+    /// The options of this service, with the limits that flags have changed.
+    pub(crate) fn options(&self, listen: &ListenArgs) -> ServiceOptions {
+        ServiceOptions {
+            limits: listen.limits(&self.limits),
+            admission: listen.admission(),
+            sockets: listen.socket_options(),
         }
     }
-    inherited.expect_all_taken(&places.iter().filter_map(|place| place.name.as_deref()).collect::<Vec<_>>())?;
-    serve(reactor, process, (operator(places), &bound))
 }
 
-/// Whom these services need at standard input: whom the first needs that needs anybody.
-fn operator(places: &[ServiceBinding]) -> Operator {
-    let needed = places.iter().map(|place| place.service.operator).find(|operator| *operator != Operator::Optional);
-    needed.unwrap_or(Operator::Optional)
-}
-
-/// The system's text with what can be done about it, where nothing more is known than that.
-fn with_remedy(error: &(dyn Error + 'static)) -> String {
-    let errno = error.downcast_ref().and_then(Errno::from_io_error);
-    let remedy = if errno == Some(Errno::MFILE) { "; raise \"ulimit -n\"" } else { "" };
-    format!("{error}{remedy}")
-}
-
-/// Runs a reactor that listens already, until it has stopped.
+/// Listens for all services of a reactor, and serves until asked to stop.
 ///
 /// # Errors
-/// As [`Reactor::run`]; and without an operator where one is needed.
-fn serve<H: Handler>(
+/// If a service needs an operator and there is none, if an address cannot be bound, and the errors of [`Reactor::run`].
+pub(crate) fn serve<H: Handler>(
+    reactor: Reactor<H>,
+    process: &ProcessArgs,
+    bindings: &[ServiceBinding],
+) -> Result<(), StartError> {
+    let need = operator_need(bindings);
+    console_use(process.stdin, need).map_err(StartError::Usage)?;
+    run(reactor, process, bindings, need).map_err(|error| failure(&*error))
+}
+
+fn run<H: Handler>(
     mut reactor: Reactor<H>,
     process: &ProcessArgs,
-    (operator, bound): (Operator, &[Address]),
+    bindings: &[ServiceBinding],
+    need: OperatorNeed,
 ) -> Result<(), Box<dyn Error>> {
+    let bound = listen(&mut reactor, bindings)?;
     reactor.handle_signals()?;
-    let hint = open_console(process.stdin, operator, &mut reactor)?;
-    announce(bound);
-    notify_ready(bound);
+    let hint = open_console(&mut reactor, process.stdin, need)?;
+    announce(&bound);
+    notify_ready(&bound);
     if let Some(hint) = hint {
         let _ = writeln!(io::stderr(), "{hint}");
     }
@@ -154,43 +143,70 @@ fn serve<H: Handler>(
     Ok(())
 }
 
-/// Reads standard input. Returns what the operator is to be told, if somebody may be sitting at it.
-fn open_console<H: Handler>(
-    stdin: Stdin,
-    operator: Operator,
-    reactor: &mut Reactor<H>,
-) -> Result<Option<&'static str>, Box<dyn Error>> {
-    let Some((mode, hint)) = console_use(stdin, operator)? else { return Ok(None) };
-    let has_operator = reactor.open_console(mode)?;
-    if !has_operator && operator != Operator::Optional {
-        return Err("there is no operator at standard input; start it at a terminal, or give it a pipe".into());
+/// Returns the addresses of all listeners.
+fn listen<H: Handler>(reactor: &mut Reactor<H>, bindings: &[ServiceBinding]) -> Result<Vec<Address>, Box<dyn Error>> {
+    let (mut bound, mut inherited) = (Vec::new(), InheritedSockets::from_env());
+    for binding in bindings {
+        for listener in binding.listeners(&mut inherited)? {
+            bound.push(listener.local_addr()?);
+            reactor.listen(binding.id, listener)?;
+        }
     }
-    Ok(Some(hint).filter(|_| has_operator && io::stdin().is_terminal() && io::stderr().is_terminal()))
+    inherited.expect_all_taken(&bindings.iter().filter_map(|binding| binding.name.as_deref()).collect::<Vec<_>>())?;
+    Ok(bound)
 }
 
-/// What the operator is told where lines are commands.
+/// The operator requirement of the first service that has one.
+fn operator_need(bindings: &[ServiceBinding]) -> OperatorNeed {
+    let mut needs = bindings.iter().map(|binding| binding.setup.operator);
+    needs.find(|need| *need != OperatorNeed::Optional).unwrap_or(OperatorNeed::Optional)
+}
+
+/// Adds the remedy to an error of the system that is known by its number only.
+fn failure(error: &(dyn Error + 'static)) -> StartError {
+    let errno = error.downcast_ref().and_then(Errno::from_io_error);
+    let remedy = if errno == Some(Errno::MFILE) { "; raise \"ulimit -n\"" } else { "" };
+    StartError::failure(format!("{error}{remedy}"))
+}
+
+/// Starts to read standard input. Returns the hint for an operator at a terminal.
+fn open_console<H: Handler>(
+    reactor: &mut Reactor<H>,
+    stdin: Stdin,
+    need: OperatorNeed,
+) -> Result<Option<&'static str>, Box<dyn Error>> {
+    let Some((mode, hint)) = console_use(stdin, need)? else { return Ok(None) };
+    let operator = reactor.open_console(mode)?;
+    if operator == Operator::Absent && need != OperatorNeed::Optional {
+        return Err("there is no operator at standard input; start the server at a terminal or with a pipe".into());
+    }
+    let is_at_terminal = operator == Operator::Present && io::stdin().is_terminal() && io::stderr().is_terminal();
+    Ok(Some(hint).filter(|_| is_at_terminal))
+}
+
+/// The hint for an operator whose lines are commands.
 pub(crate) const COMMANDS_HINT: &str = "type help for commands, quit to stop";
 
-/// What the lines at standard input are, and what the operator is told of it; `None` when it is left alone.
+/// Returns the meaning of standard input and the hint for the operator, or `None` if standard input is not read.
 ///
 /// # Errors
-/// When it would leave a server without the operator that it needs.
-pub(crate) fn console_use(stdin: Stdin, operator: Operator) -> Result<Option<(ConsoleMode, &'static str)>, String> {
-    Ok(match (stdin, operator) {
-        (Stdin::Stop, Operator::Optional) => Some((ConsoleMode::Stop, "press Enter to stop")),
-        (Stdin::Commands, Operator::Optional) => Some((ConsoleMode::Commands, COMMANDS_HINT)),
-        (Stdin::Commands, Operator::Needed { hint }) => Some((ConsoleMode::Commands, hint)),
-        (Stdin::Ignore, Operator::Optional) => None,
-        (Stdin::Stop, Operator::Needed { .. }) => return Err(needs_operator("stop")),
-        (Stdin::Ignore, Operator::Needed { .. }) => return Err(needs_operator("ignore")),
+/// If a service needs an operator and `stdin` allows none.
+pub(crate) fn console_use(stdin: Stdin, need: OperatorNeed) -> Result<Option<(ConsoleMode, &'static str)>, String> {
+    Ok(match (stdin, need) {
+        (Stdin::Stop, OperatorNeed::Optional) => Some((ConsoleMode::Stop, "press Enter to stop")),
+        (Stdin::Commands, OperatorNeed::Optional) => Some((ConsoleMode::Commands, COMMANDS_HINT)),
+        (Stdin::Commands, OperatorNeed::Required { hint }) => Some((ConsoleMode::Commands, hint)),
+        (Stdin::Ignore, OperatorNeed::Optional) => None,
+        (Stdin::Stop, OperatorNeed::Required { .. }) => return Err(needs_operator("stop")),
+        (Stdin::Ignore, OperatorNeed::Required { .. }) => return Err(needs_operator("ignore")),
     })
 }
 
 fn needs_operator(mode: &str) -> String {
-    format!("--stdin {mode}: this server is nothing without its operator; give it --stdin commands")
+    format!("--stdin {mode}: this server needs an operator; use --stdin commands")
 }
 
-/// One flushed line a socket. A closed standard output does not keep a server from serving.
+/// Writes one line per socket. A server whose standard output is closed serves all the same.
 fn announce(bound: &[Address]) {
     let mut stdout = io::stdout();
     for address in bound {
@@ -198,43 +214,23 @@ fn announce(bound: &[Address]) {
     }
 }
 
-impl ProcessArgs {
-    /// Starts the log, as loud as asked for.
-    pub fn start_log(&self) {
-        start_log(if self.quiet { LevelFilter::Error } else { log_level(self.verbose) });
-    }
-
-    /// These limits, with those that flags have changed.
-    #[must_use]
-    pub fn limits(&self, limits: &Limits) -> Limits {
-        // A deadline beyond the end of time is never due.
-        Limits {
-            drain: self.drain.0.unwrap_or(Duration::MAX),
-            memory_limit: self.memory_limit.0,
-            slow_turn: self.slow_turn.0,
-            ..limits.clone()
-        }
-    }
-}
-
-/// A file that may not grow any further (`ulimit -f`) is an error to who writes to it, as a full disk is. Without this, the
-/// kernel's signal would end the process (setrlimit(2)).
-pub(crate) fn outlive_file_limit() {
-    // Nobody looks at the flag: it is there so that something is done.
+/// Makes a write beyond the file size limit (`ulimit -f`) fail as on a full disk. Without a handler, SIGXFSZ would end the
+/// process (setrlimit(2)).
+pub(super) fn ignore_file_size_signal() {
+    // The flag is never read. It exists only because it takes some action to replace the default one.
     if let Err(error) = signal_hook::flag::register(SIGXFSZ, Arc::default()) {
-        log::warn!("a data file at its limit would end the process: {error}");
+        log::warn!("a data file that reaches its size limit will end the process: {error}");
     }
 }
 
-/// Raises the soft limit of descriptors to the hard one: the soft one is 1,024 on most systems, for select(2)'s sake.
-fn raise_descriptor_limit() {
+/// Raises the soft limit of descriptors to the hard limit. Most systems set the soft limit to 1,024 because of select(2).
+pub(super) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
         return;
     }
-    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => log::debug!("descriptor limit raised from {:?} to {:?}", limit.current, limit.maximum),
-        Err(error) => log::warn!("descriptor limit stays {:?}: {error}", limit.current),
+    match setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        Ok(()) => log::debug!("raised the descriptor limit from {:?} to {:?}", limit.current, limit.maximum),
+        Err(error) => log::warn!("the descriptor limit stays at {:?}: {error}", limit.current),
     }
 }

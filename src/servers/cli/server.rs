@@ -1,4 +1,4 @@
-//! A server as a program: its command line, and what it makes of it.
+//! A server as a program: its command line, and the service that the command line describes.
 
 use std::fmt::Display;
 
@@ -7,115 +7,123 @@ use clap::Parser;
 use super::args::{DatagramArgs, ServerArgs};
 use crate::{Handler, Limits};
 
-/// The command line of a server. [`main`](super::main) runs it; `switchboard` hosts several in one loop.
+/// The command line of a server. [`main`](super::main) runs it alone, and `switchboard` hosts several in one loop.
 pub trait Server: Parser {
-    /// The flags that it has in common with every server.
+    /// Returns the flags that all servers have.
     fn shared(&self) -> &ServerArgs;
 
-    /// Makes what the flags ask for, and gives it to the host. Flags may decide which handler it is, so the host takes any.
+    /// Creates the service that the flags describe, and passes it to `host`. The flags may select the type of the handler, so
+    /// a host takes any.
     ///
     /// # Errors
-    /// When flags do not go together, or when something that the server needs cannot be had.
+    /// If flags exclude each other, or if a resource that the server needs is not available.
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError>;
 }
 
-/// What becomes of a service: it runs by itself, or beside others.
+/// The environment of a service: it runs alone, or beside others.
 pub trait ServiceHost {
-    /// What is left of it.
+    /// The result of hosting a service.
     type Output;
 
-    /// Takes it.
-    fn host<H: Handler + 'static>(self, service: ServiceSetup<H>) -> Self::Output;
+    /// Takes over a service.
+    fn host<H: Handler + 'static>(self, setup: ServiceSetup<H>) -> Self::Output;
 
-    /// Whether standard input is for other services, too, so that none may keep it waiting.
+    /// Whether other services read standard input, too, so that this one must not pause it.
     fn shares_console(&self) -> bool {
         false
     }
 }
 
-/// What is to be hosted, and how.
+/// A service, with its requirements and defaults.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ServiceSetup<H> {
-    /// What serves the clients.
+    /// The handler.
     pub handler: H,
-    /// The port on loopback where it listens unless told otherwise.
+    /// The default port, on loopback.
     pub port: u16,
     /// Whether it answers datagrams.
     pub has_datagrams: bool,
-    /// The limits that its own flags have changed.
+    /// The default limits, with those that flags of this server have changed.
     pub limits: Limits,
-    /// What it is without an operator at standard input.
-    pub operator: Operator,
+    /// Whether it needs an operator at standard input.
+    pub operator: OperatorNeed,
 }
 
-/// Whom a server needs at standard input.
+/// Whether a server needs an operator at standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
-    /// Somebody, or nobody.
+pub enum OperatorNeed {
+    /// The server runs with and without an operator.
     Optional,
-    /// It is nothing without one; at a terminal, it says this first.
-    Needed {
-        /// What there is to type.
+    /// The server does not start without an operator.
+    Required {
+        /// Shown to an operator at a terminal: the lines that can be typed.
         hint: &'static str,
     },
 }
 
 impl<H> ServiceSetup<H> {
-    /// Over connections only, with the default limits.
+    /// Creates a setup without datagrams, with default limits.
     pub fn new(port: u16, handler: H) -> Self {
-        ServiceSetup { handler, port, has_datagrams: false, limits: Limits::default(), operator: Operator::Optional }
+        ServiceSetup {
+            handler,
+            port,
+            has_datagrams: false,
+            limits: Limits::default(),
+            operator: OperatorNeed::Optional,
+        }
     }
 
-    /// Answers datagrams, too, as these flags say.
+    /// Answers datagrams, under the limits of these flags.
     #[must_use]
     pub fn with_datagrams(self, args: &DatagramArgs) -> Self {
         let limits = Limits { datagram_rate: args.datagram_rate.0, ..self.limits };
         ServiceSetup { has_datagrams: true, limits, ..self }
     }
 
-    /// The handler, and the rest.
-    pub(crate) fn split(self) -> (H, ServiceSetup<()>) {
-        let ServiceSetup { handler, port, has_datagrams, limits, operator } = self;
-        (handler, ServiceSetup { handler: (), port, has_datagrams, limits, operator })
-    }
-
-    /// With these limits.
+    /// Replaces the default limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         ServiceSetup { limits, ..self }
     }
+
+    /// Splits off the handler.
+    pub(crate) fn split(self) -> (H, ServiceSetup<()>) {
+        let ServiceSetup { handler, port, has_datagrams, limits, operator } = self;
+        (handler, ServiceSetup { handler: (), port, has_datagrams, limits, operator })
+    }
 }
 
-/// Why a server does not start.
+/// The reason why a server does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartError {
     /// The command line is wrong: exit code 2.
     Usage(String),
-    /// Something that it needs cannot be had: exit code 1.
+    /// A resource is not available, or the server failed: exit code 1.
     Failure(String),
 }
 
 impl StartError {
-    /// The command line is wrong.
+    /// Creates the error of a wrong command line.
     pub fn usage(message: impl Display) -> Self {
         StartError::Usage(message.to_string())
     }
 
-    /// The same, of this service among several.
+    /// Creates the error of a resource that is not available.
+    pub fn failure(message: impl Display) -> Self {
+        StartError::Failure(message.to_string())
+    }
+
+    /// Puts the name of a service before the message.
     pub(crate) fn within(self, name: &str) -> Self {
         match self {
             StartError::Usage(message) => StartError::Usage(format!("{name}: {message}")),
             StartError::Failure(message) => StartError::Failure(format!("{name}: {message}")),
         }
     }
-
-    /// Something that it needs cannot be had.
-    pub fn failure(message: impl Display) -> Self {
-        StartError::Failure(message.to_string())
-    }
 }
 
-/// The limits of a protocol of lines: the inbox has to hold the longest one and its end.
+/// Returns the limits of a line protocol. The inbox holds the longest line with its line end.
 #[must_use]
 pub fn line_limits(max_line: usize) -> Limits {
     let limits = Limits::default();

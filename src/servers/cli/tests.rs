@@ -82,7 +82,7 @@ fn networks_and_single_hosts_are_networks() {
     assert_eq!(args.listen.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1/32", "::1/128"]);
 }
 
-/// Hosts are judged as IPv4 wherever they come in, so a network in the mapped form would match nobody.
+/// Hosts are compared as IPv4 on every socket, so a network in the mapped form would match no host.
 #[test]
 fn a_mapped_network_is_the_ipv4_network_that_it_maps() {
     let args = parsed(&["--deny", "::ffff:127.0.0.1", "--deny", "::ffff:10.0.0.0/104", "--deny", "::ffff:0:0/96"])
@@ -96,15 +96,15 @@ fn a_mapped_network_is_the_ipv4_network_that_it_maps() {
 }
 
 #[test]
-fn a_server_that_needs_its_operator_has_one_mode_for_standard_input() {
-    let needed = Operator::Needed { hint: "say something" };
+fn a_server_that_needs_an_operator_reads_commands() {
+    let needed = OperatorNeed::Required { hint: "say something" };
     assert_eq!(console_use(Stdin::Commands, needed), Ok(Some((ConsoleMode::Commands, "say something"))));
     for (stdin, name) in [(Stdin::Stop, "stop"), (Stdin::Ignore, "ignore")] {
         let error = console_use(stdin, needed).expect_err(name);
         assert!(error.starts_with(&format!("--stdin {name}: ")) && error.ends_with("--stdin commands"), "{error}");
-        assert!(console_use(stdin, Operator::Optional).is_ok());
+        assert!(console_use(stdin, OperatorNeed::Optional).is_ok());
     }
-    assert_eq!(console_use(Stdin::Ignore, Operator::Optional), Ok(None));
+    assert_eq!(console_use(Stdin::Ignore, OperatorNeed::Optional), Ok(None));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn the_inbox_holds_the_longest_line() {
     assert_eq!(line_limits(usize::MAX).inbox, usize::MAX);
 }
 
-/// Without it, an answer in pieces waits up to 40 ms for the peer's delayed acknowledgement.
+/// Without it, a reply in pieces waits up to 40 ms for the delayed acknowledgement of the peer.
 #[test]
 fn accepted_connections_have_nodelay_unless_told_otherwise() {
     for (flags, wanted) in [(&[][..], true), (&["--nodelay", "true"], true), (&["--nodelay", "false"], false)] {

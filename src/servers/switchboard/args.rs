@@ -1,4 +1,4 @@
-//! Several services in one process and one loop: what inetd's internal services were.
+//! The command line of `switchboard`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,18 +6,18 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::plan::{ServiceSpec, from_toml, from_words};
-use crate::Services;
 use crate::servers::cli::{self, ProcessArgs, StartError};
+use crate::{Limits, Reactor, Services};
 
 /// Runs several servers in one process: one loop, one console, one log
 #[derive(Parser, Debug)]
 #[command(name = "switchboard", version, after_help = EXAMPLES)]
 pub struct Switchboard {
-    /// A server and where it listens; without =ADDR, at its own port on loopback. Several addresses are several words
+    /// A server and an address; without =ADDR, its default port on loopback. Repeat the name for more addresses
     #[arg(value_name = "NAME[=ADDR]", required_unless_present = "config", conflicts_with = "config")]
     pub services: Vec<String>,
 
-    /// Host what this TOML file says: a table for each service, its keys the flags of the server
+    /// Host the services of a TOML file: one table for each service, with the flags of its server as keys
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -29,47 +29,43 @@ pub struct Switchboard {
 const EXAMPLES: &str = "\
 Examples:
   switchboard echo=7000 uppercase=7001 chat=8888
-  switchboard echo=7000 echo=udp:7000            one service, two sockets
+  switchboard echo=7000 echo=udp:7000            one service on two addresses
   switchboard --config services.toml --stdin commands";
 
 impl Switchboard {
-    /// Hosts the services of the command line until asked to stop: what `main` does.
+    /// Hosts the services of the command line until asked to stop. This is the `main` of `switchboard`.
     #[must_use]
     pub fn main() -> ExitCode {
         let args = Switchboard::parse();
-        args.process.start_log();
-        cli::outlive_file_limit();
-        match args.run() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(StartError::Usage(message)) => cli::usage_error::<Switchboard>(message),
-            Err(StartError::Failure(message)) => cli::fail::<Switchboard>(&message),
-        }
+        args.process.prepare();
+        cli::exit_code::<Switchboard>(args.run())
     }
 
     fn run(&self) -> Result<(), StartError> {
-        let planned = match &self.config {
+        let specs = match &self.config {
             Some(path) => from_file(path)?,
             None => from_words(&self.services).map_err(StartError::usage)?,
         };
-        let mut services = Services::new();
-        let mut places = Vec::new();
-        for ServiceSpec { name, entry, words } in planned {
-            let place = (entry.add)(&mut services, &name, words);
-            places.push(place.map_err(|error| error.within(&name))?);
+        let limits = self.process.limits(&Limits::default());
+        let mut reactor = Reactor::new(Services::new(), limits).map_err(StartError::failure)?;
+        let mut bindings = Vec::new();
+        for ServiceSpec { name, entry, words } in specs {
+            let binding = (entry.add)(&mut reactor, &name, words);
+            bindings.push(binding.map_err(|error| error.within(&name))?);
         }
-        cli::host(&self.process, services, &places)
+        cli::serve(reactor, &self.process, &bindings)
     }
 }
 
 /// # Errors
-/// When it cannot be read, is no such file, or plans nothing.
+/// If the file cannot be read, is malformed, or has no service.
 fn from_file(path: &Path) -> Result<Vec<ServiceSpec>, StartError> {
-    let place = path.display();
+    let shown = path.display();
     let text =
-        std::fs::read_to_string(path).map_err(|error| StartError::failure(format!("cannot read {place}: {error}")))?;
-    let planned = from_toml(&text).map_err(|error| StartError::usage(format!("{place}: {error}")))?;
-    if planned.is_empty() {
-        return Err(StartError::usage(format!("{place}: there is no service in it; one is a table, as [echo]")));
+        std::fs::read_to_string(path).map_err(|error| StartError::failure(format!("cannot read {shown}: {error}")))?;
+    let specs = from_toml(&text).map_err(|error| StartError::usage(format!("{shown}: {error}")))?;
+    if specs.is_empty() {
+        return Err(StartError::usage(format!("{shown}: the file has no service; add a table such as [echo]")));
     }
-    Ok(planned)
+    Ok(specs)
 }

@@ -1,24 +1,25 @@
-//! The list of all servers, for whoever hosts several: by name, from the words of a command line each.
+//! The list of all servers, by name.
 
 use std::ffi::OsString;
 
 use clap::{Command, CommandFactory};
 
-use crate::Services;
-use crate::handler::Handler;
-use crate::servers::cli::{self, Operator, Server, ServiceBinding, ServiceHost, ServiceSetup, StartError};
+use crate::servers::cli::{
+    self, ListenArgs, OperatorNeed, Server, ServiceBinding, ServiceHost, ServiceSetup, StartError,
+};
+use crate::{Handler, Reactor, ServiceId, Services};
 
 /// Servers that a program built without the feature `full` may lack.
 const OPTIONAL: [&str; 4] = ["bank", "doctor", "phonebook", "sum"];
 
-/// A server of the family.
+/// A server that can be hosted.
 pub(super) struct CatalogEntry {
-    /// Its name among services: that of its program without `-server`.
+    /// The name of its program without `-server`.
     pub(super) name: &'static str,
-    /// Its command line.
+    /// Returns its command line.
     pub(super) command: fn() -> Command,
-    /// Makes it from the words of a command line, and adds it under a name.
-    pub(super) add: fn(&mut Services, &str, Vec<OsString>) -> Result<ServiceBinding, StartError>,
+    /// Creates it from the words of a command line, and adds it under a name.
+    pub(super) add: fn(&mut Reactor<Services>, &str, Vec<OsString>) -> Result<ServiceBinding, StartError>,
 }
 
 pub(super) const ALL: &[CatalogEntry] = &[
@@ -46,59 +47,62 @@ impl CatalogEntry {
         CatalogEntry { name, command: S::command, add: add::<S> }
     }
 
-    /// The server of this name.
+    /// Returns the server with this name.
     pub(super) fn find(name: &str) -> Option<&'static CatalogEntry> {
         ALL.iter().find(|entry| entry.name == name)
     }
 
-    /// Says why there is no server `name`; `hint` follows if no build has one.
+    /// Returns the message for the unknown server `name`. `hint` follows if no build has such a server.
     pub(super) fn missing(name: &str, hint: &str) -> String {
         if OPTIONAL.contains(&name) {
             return format!("this program was built without the server {name:?}; build it with --features full");
         }
-        format!("there is no server {name:?}; there are {}{hint}", Self::names())
+        format!("unknown server {name:?}; known servers: {}{hint}", Self::names())
     }
 
-    /// The names of all servers, for a message.
+    /// Returns the names of all servers, for a message.
     pub(super) fn names() -> String {
         ALL.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
     }
 }
 
-fn add<S: Server>(services: &mut Services, name: &str, words: Vec<OsString>) -> Result<ServiceBinding, StartError> {
+fn add<S: Server>(
+    reactor: &mut Reactor<Services>,
+    name: &str,
+    words: Vec<OsString>,
+) -> Result<ServiceBinding, StartError> {
     let server = S::try_parse_from(words).map_err(|error| StartError::usage(first_line(&error)))?;
-    let service = server.start(Table { services, name })?;
-    let place = ServiceBinding { name: Some(name.to_owned()), listen: server.shared().listen.clone(), service };
-    place.check()?;
-    Ok(place)
+    let listen = &server.shared().listen;
+    let (id, setup) = server.start(SharedHost { reactor, name, listen })?;
+    ServiceBinding::new(id, Some(name.to_owned()), listen.clone(), setup)
 }
 
-/// What is wrong, without the usage of a program that the user did not call.
+/// Returns the message of an error without the usage, which is that of a program that the user did not run.
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
-/// Puts a service into the table of several.
-struct Table<'a> {
-    services: &'a mut Services,
+/// Adds a service to a reactor that hosts several.
+struct SharedHost<'a> {
+    reactor: &'a mut Reactor<Services>,
     name: &'a str,
+    listen: &'a ListenArgs,
 }
 
-impl ServiceHost for Table<'_> {
-    type Output = ServiceSetup<()>;
+impl ServiceHost for SharedHost<'_> {
+    type Output = (ServiceId, ServiceSetup<()>);
 
-    fn host<H: Handler + 'static>(self, service: ServiceSetup<H>) -> ServiceSetup<()> {
-        let (handler, service) = service.split();
-        self.services.add(self.name, handler);
-        match service.operator {
-            // What there is to type begins with the name of the service.
-            Operator::Needed { .. } => {
-                ServiceSetup { operator: Operator::Needed { hint: cli::COMMANDS_HINT }, ..service }
-            }
-            Operator::Optional => service,
+    fn host<H: Handler + 'static>(self, setup: ServiceSetup<H>) -> Self::Output {
+        let (handler, mut setup) = setup.split();
+        let id = self.reactor.add_service(setup.options(self.listen));
+        self.reactor.handler_mut().add(id, self.name, handler);
+        if setup.operator != OperatorNeed::Optional {
+            // The hint of the server omits the name of the service, with which its lines begin here.
+            setup.operator = OperatorNeed::Required { hint: cli::COMMANDS_HINT };
         }
+        (id, setup)
     }
 
     fn shares_console(&self) -> bool {

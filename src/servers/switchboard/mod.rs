@@ -1,4 +1,4 @@
-//! Several services in one process and one loop: what inetd's internal services were.
+//! Several services in one process and one loop, like the internal services of inetd.
 
 mod args;
 mod catalog;

@@ -1,7 +1,7 @@
-//! What to host: from `NAME=ADDR` words, or from a file, to the words of each server's own command line.
+//! The services to host, from `NAME=ADDR` words or from a file.
 //!
-//! A file says what a command line says: its keys are the flags of the server, so there is one set of names, of checks
-//! and of messages.
+//! Both become the words of a command line for each server. The keys of a file are flags, so names, checks and messages
+//! exist once.
 
 use std::ffi::OsString;
 
@@ -10,13 +10,13 @@ use toml::{Table, Value};
 
 use super::catalog::CatalogEntry;
 
-/// A service that is to be hosted.
+/// A service to host.
 #[derive(Debug)]
 pub(super) struct ServiceSpec {
-    /// What the operator calls it.
+    /// The name by which the operator calls it.
     pub(super) name: String,
     pub(super) entry: &'static CatalogEntry,
-    /// Its command line, the name of the program first.
+    /// Its command line, beginning with the name of the program.
     pub(super) words: Vec<OsString>,
 }
 
@@ -26,10 +26,10 @@ impl std::fmt::Debug for CatalogEntry {
     }
 }
 
-/// Flags of the process, which a single service cannot have.
-const OF_THE_PROCESS: [&str; 6] = ["stdin", "drain", "memory-limit", "slow-turn", "verbose", "quiet"];
-/// Flags that are no settings.
-const NO_SETTINGS: [&str; 2] = ["help", "version"];
+/// Flags of the process, which are not settings of a service.
+const PROCESS_FLAGS: [&str; 6] = ["stdin", "drain", "memory-limit", "slow-turn", "verbose", "quiet"];
+/// Flags that are not settings.
+const OTHER_FLAGS: [&str; 2] = ["help", "version"];
 
 impl ServiceSpec {
     fn new(name: &str, entry: &'static CatalogEntry) -> Self {
@@ -37,40 +37,41 @@ impl ServiceSpec {
     }
 }
 
-/// From words as `echo=7000`, or `echo` for the server's own port. A name may come several times, with an address each.
+/// Reads words such as `echo=7000`, or `echo` for the default port. A name with several addresses is one service.
 ///
 /// # Errors
-/// With a sentence that names the word.
+/// A sentence that names the word.
 pub(super) fn from_words(words: &[String]) -> Result<Vec<ServiceSpec>, String> {
-    let mut planned: Vec<ServiceSpec> = Vec::new();
+    let mut specs: Vec<ServiceSpec> = Vec::new();
     for word in words {
         let (name, address) = word.split_once('=').map_or((&**word, None), |(name, address)| (name, Some(address)));
         let Some(entry) = CatalogEntry::find(name) else {
             return Err(format!("{word}: {}", CatalogEntry::missing(name, "")));
         };
-        let known = planned.iter().position(|service| service.name == name);
+        let known = specs.iter().position(|service| service.name == name);
         let index = known.unwrap_or_else(|| {
-            planned.push(ServiceSpec::new(name, entry));
-            planned.len() - 1
+            specs.push(ServiceSpec::new(name, entry));
+            specs.len() - 1
         });
-        planned[index].words.extend(address.map(|address| format!("--listen={address}").into()));
+        specs[index].words.extend(address.map(|address| format!("--listen={address}").into()));
     }
-    Ok(planned)
+    Ok(specs)
 }
 
-/// From the text of a TOML file: a table for each service, named for the server, or with its name at the key `server`.
+/// Reads the text of a TOML file, with one table for each service. The server is the name of the table, or the value of the
+/// key `server`.
 ///
 /// # Errors
-/// With a sentence that names the place.
+/// A sentence that names the table or the line.
 pub(super) fn from_toml(text: &str) -> Result<Vec<ServiceSpec>, String> {
-    let tables: Table = text.parse().map_err(|error: toml::de::Error| place(text, &error))?;
+    let tables: Table = text.parse().map_err(|error: toml::de::Error| with_position(text, &error))?;
     tables
         .into_iter()
         .map(|(name, value)| from_table(&name, value).map_err(|error| format!("[{name}]: {error}")))
         .collect()
 }
 
-fn place(text: &str, error: &toml::de::Error) -> String {
+fn with_position(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().map_or("", |span| &text[..span.start]);
     let (line, column) =
         (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count() + 1);
@@ -79,7 +80,7 @@ fn place(text: &str, error: &toml::de::Error) -> String {
 
 fn from_table(name: &str, value: Value) -> Result<ServiceSpec, String> {
     let Value::Table(mut settings) = value else {
-        return Err("a service is a table, as [echo]".into());
+        return Err("a service is a table such as [echo]".into());
     };
     let server = match settings.remove("server") {
         None => name.to_owned(),
@@ -87,29 +88,29 @@ fn from_table(name: &str, value: Value) -> Result<ServiceSpec, String> {
         Some(other) => return Err(format!("server = {other}: the name of a server is a string")),
     };
     let Some(entry) = CatalogEntry::find(&server) else {
-        return Err(CatalogEntry::missing(&server, "; another name needs server = ..."));
+        return Err(CatalogEntry::missing(&server, "; a table with another name needs the key server"));
     };
-    let mut planned = ServiceSpec::new(name, entry);
+    let mut spec = ServiceSpec::new(name, entry);
     let command = (entry.command)();
     for (key, value) in settings {
         let words = flag(&command, &key, value).map_err(|error| format!("{key}: {error}"))?;
-        planned.words.extend(words.into_iter().map(OsString::from));
+        spec.words.extend(words.into_iter().map(OsString::from));
     }
-    Ok(planned)
+    Ok(spec)
 }
 
-/// The words that a setting stands for.
+/// Converts a setting to the words of a command line.
 fn flag(command: &Command, key: &str, value: Value) -> Result<Vec<String>, String> {
-    if OF_THE_PROCESS.contains(&key) {
-        return Err(format!("it is one for all services; give --{key} on the command line"));
+    if PROCESS_FLAGS.contains(&key) {
+        return Err(format!("this is a setting of the process; use --{key} on the command line"));
     }
     let known = command.get_arguments().find(|arg| arg.get_long() == Some(key));
-    let Some(known) = known.filter(|_| !NO_SETTINGS.contains(&key)) else {
-        return Err(format!("there is no such setting; there are {}", settings(command)));
+    let Some(known) = known.filter(|_| !OTHER_FLAGS.contains(&key)) else {
+        return Err(format!("unknown setting; known settings: {}", settings(command)));
     };
     match (known.get_action(), value) {
         (ArgAction::SetTrue, Value::Boolean(is_on)) => Ok(is_on.then(|| format!("--{key}")).into_iter().collect()),
-        (ArgAction::SetTrue, other) => Err(format!("it is true or false, not {other}")),
+        (ArgAction::SetTrue, other) => Err(format!("the value must be true or false, not {other}")),
         (_, Value::Array(values)) => values.into_iter().map(|value| word(key, value)).collect(),
         (_, value) => Ok(vec![word(key, value)?]),
     }
@@ -126,7 +127,7 @@ fn word(key: &str, value: Value) -> Result<String, String> {
 
 fn settings(command: &Command) -> String {
     let longs = command.get_arguments().filter_map(|arg| arg.get_long());
-    let settings = longs.filter(|long| !OF_THE_PROCESS.contains(long) && !NO_SETTINGS.contains(long));
+    let settings = longs.filter(|long| !PROCESS_FLAGS.contains(long) && !OTHER_FLAGS.contains(long));
     settings.collect::<Vec<_>>().join(", ")
 }
 
@@ -134,12 +135,12 @@ fn settings(command: &Command) -> String {
 mod tests {
     use super::*;
 
-    fn described(planned: Result<Vec<ServiceSpec>, String>) -> Result<Vec<String>, String> {
+    fn described(specs: Result<Vec<ServiceSpec>, String>) -> Result<Vec<String>, String> {
         let line = |service: ServiceSpec| {
             let words = service.words.iter().map(|word| word.to_string_lossy().into_owned());
             format!("{}: {}", service.name, words.collect::<Vec<_>>().join(" "))
         };
-        planned.map(|planned| planned.into_iter().map(line).collect())
+        specs.map(|specs| specs.into_iter().map(line).collect())
     }
 
     fn words(words: &[&str]) -> Result<Vec<String>, String> {
@@ -148,8 +149,8 @@ mod tests {
 
     #[test]
     fn words_name_servers_and_addresses() {
-        let planned = words(&["echo=7000", "chat", "echo=udp:7000"]).expect("good words");
-        assert_eq!(planned, ["echo: echo-server --listen=7000 --listen=udp:7000", "chat: chat-server"]);
+        let specs = words(&["echo=7000", "chat", "echo=udp:7000"]).expect("good words");
+        assert_eq!(specs, ["echo: echo-server --listen=7000 --listen=udp:7000", "chat: chat-server"]);
         let error = words(&["ecko=7000"]).expect_err("no such server");
         assert!(error.contains("\"ecko\"") && error.contains(&CatalogEntry::names()), "{error}");
     }
@@ -180,16 +181,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_place() {
+    fn errors_name_the_table_or_the_line() {
         for (text, wanted) in [
             ("[echo\n", "line 1, column 6"),
-            ("echo = 5\n", "[echo]: a service is a table"),
-            ("[ecko]\n", &format!("[ecko]: there is no server \"ecko\"; there are {}", CatalogEntry::names())),
+            ("echo = 5\n", "[echo]: a service is a table such as [echo]"),
+            ("[ecko]\n", &format!("[ecko]: unknown server \"ecko\"; known servers: {}", CatalogEntry::names())),
             ("[x]\nserver = 5\n", "[x]: server = 5: the name of a server is a string"),
-            ("[echo]\nlissen = 5\n", "[echo]: lissen: there is no such setting; there are "),
-            ("[echo]\nhelp = true\n", "[echo]: help: there is no such setting"),
-            ("[echo]\nstdin = 'stop'\n", "[echo]: stdin: it is one for all services; give --stdin on the command line"),
-            ("[echo]\nreuse-port = 5\n", "[echo]: reuse-port: it is true or false, not 5"),
+            ("[echo]\nlissen = 5\n", "[echo]: lissen: unknown setting; known settings: "),
+            ("[echo]\nhelp = true\n", "[echo]: help: unknown setting"),
+            (
+                "[echo]\nstdin = 'stop'\n",
+                "[echo]: stdin: this is a setting of the process; use --stdin on the command line",
+            ),
+            ("[echo]\nreuse-port = 5\n", "[echo]: reuse-port: the value must be true or false, not 5"),
             ("[echo]\nlisten = [[1]]\n", "[echo]: listen: [1] is neither a string nor a number"),
         ] {
             let error = described(from_toml(text)).expect_err(text);

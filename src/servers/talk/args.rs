@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use clap::Parser;
 
-use crate::servers::cli::{LineArgs, Operator, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
+use crate::servers::cli::{LineArgs, OperatorNeed, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 use crate::servers::{Talk, TalkOptions, Unheard};
 
 /// Lets the operator at standard input talk with one client at a time, over TCP and Unix sockets
@@ -40,7 +40,7 @@ impl Server for TalkServer {
         let may_wait = !host.shares_console() && !io::stdin().is_terminal();
         let unheard = if may_wait { Unheard::Held } else { Unheard::Refused };
         let talk = Talk::room(TalkOptions { max_line: self.lines.max_line(), unheard });
-        let operator = Operator::Needed { hint: "type to talk; q ends a talk, quit stops the server" };
+        let operator = OperatorNeed::Required { hint: "type to talk; q ends a talk, quit stops the server" };
         let service = ServiceSetup::new(5000, talk).with_limits(self.lines.limits());
         Ok(host.host(ServiceSetup { operator, ..service }))
     }

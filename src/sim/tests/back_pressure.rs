@@ -242,9 +242,9 @@ fn replies_do_not_count_against_the_limit_of_others() {
     sim.send(peer, &vec![0; 60_000]);
     sim.run();
     let token = sim.handler().notes.tokens[0];
-    sim.dispatcher.call(0, |_, cx| cx.send(token, &[0; 16_000]));
+    sim.with_context(|_, cx| cx.send(token, &[0; 16_000]));
     assert_eq!((sim.ending(peer), sim.stats().queued), (None, 76_000));
-    sim.dispatcher.call(0, |_, cx| cx.send(token, &[0; 1]));
+    sim.with_context(|_, cx| cx.send(token, &[0; 1]));
     assert_eq!(sim.ending(peer), Some(Ending::Reset));
 }
 

@@ -104,7 +104,7 @@ fn a_closing_peer_that_takes_nothing_is_dropped() {
             sim.send(peer, b"l");
             sim.run();
             let token = sim.handler().notes.tokens[0];
-            sim.dispatcher.call(0, |_, cx| cx.close_other(token));
+            sim.with_context(|_, cx| cx.close_other(token));
         } else {
             sim.send(peer, b"b");
         }
@@ -198,7 +198,7 @@ fn a_session_is_closed_once_and_told_why() {
             let wires = &sim.peers[peer.0].1;
             wires.wires().peer_reset = true;
             let token = sim.dispatcher.handler.notes.tokens[0];
-            sim.dispatcher.call(0, |_, cx| cx.send(token, b"x"));
+            sim.with_context(|_, cx| cx.send(token, b"x"));
         }),
     ];
     for (why, die) in ways {
@@ -397,7 +397,7 @@ proptest! {
                 match deaths[who] {
                     Death::Close => sim.send(peers[who], b"c"),
                     Death::Abort => sim.send(peers[who], b"a"),
-                    Death::ByOther => sim.dispatcher.call(0, |_, cx| cx.close_other(token)),
+                    Death::ByOther => sim.with_context(|_, cx| cx.close_other(token)),
                     Death::Reset => sim.reset(peers[who]),
                     Death::End => sim.shut_down(peers[who]),
                 }

@@ -119,7 +119,7 @@ fn a_reset_is_found_in_every_phase_and_closes_once() {
                 // Reading is paused: somebody else closes it.
                 sim.run();
                 let token = sim.handler().notes.tokens[0];
-                sim.dispatcher.call(0, |_, cx| cx.close_other(token));
+                sim.with_context(|_, cx| cx.close_other(token));
             } else {
                 sim.send(peer, input);
             }

@@ -12,7 +12,7 @@ fn a_stale_token_hits_nobody_also_when_its_place_is_taken() {
     let new = sim.connect();
     let fresh = sim.handler().notes.tokens[1];
     assert_ne!(stale, fresh);
-    sim.dispatcher.call(0, |_, cx| {
+    sim.with_context(|_, cx| {
         cx.send(stale, b"not for you");
         cx.shut_down(stale);
         cx.close_other(stale);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::connection::ids::ServiceId;
 use crate::handler::services::Services;
 use crate::sanitize;
 use crate::servers::chat::tests::{Room, talk};
@@ -13,6 +14,7 @@ use crate::servers::chunking::{Step, play, steps, tight};
 use crate::servers::{Echo, text};
 use crate::sim::{Ending, Sim, assert_chunking_law};
 use crate::state::limits::Limits;
+use crate::state::service::ServiceOptions;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -346,13 +348,12 @@ fn a_stop_is_not_held_up_by_a_full_disk_but_tries_it_once_more() {
 #[test]
 fn among_several_services_the_log_is_that_of_its_room() {
     let paper = Paper::default();
-    let mut services = Services::new();
-    services.add("echo", Echo::bytes());
-    services.add("chat", Chat::room(with_log(&paper)));
-    let mut sim = Sim::new(services);
-    sim.begin_service(Limits::default());
+    let mut sim = Sim::new(Services::new());
+    let chat = sim.add_service(ServiceOptions::default());
+    sim.handler().add(ServiceId::DEFAULT, "echo", Echo::bytes());
+    sim.handler().add(chat, "chat", Chat::room(with_log(&paper)));
     paper.holds(3);
-    let (other, ann) = (sim.connect(), sim.connect_to(1));
+    let (other, ann) = (sim.connect(), sim.connect_to(chat));
     sim.send(ann, b"ann\nhello\n");
     sim.run();
     paper.holds(None);

@@ -1,0 +1,155 @@
+//! The listeners of a reactor: which connections and datagrams a turn takes from them.
+//!
+//! Invariant: a listener that may have more to give is asked again in the next turn, until the kernel says that it would
+//! block. Each listener has a budget per turn.
+
+use std::io;
+use std::time::Instant;
+
+use mio::Registry;
+
+use crate::connection::ids::{ListenerId, ServiceId};
+use crate::connection::{Connection, Phase};
+use crate::handler::Handler;
+use crate::net::Listener;
+use crate::reactor::acceptor::{Accepted, Acceptor, Pause};
+use crate::reactor::datagram::DatagramSocket;
+use crate::reactor::dispatcher::Dispatcher;
+
+/// The listeners of a reactor. The id of a listener is its position.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    entries: Vec<ListenerEntry>,
+    pause: Pause,
+}
+
+/// A listener and its service.
+#[derive(Debug)]
+struct ListenerEntry {
+    kind: ListenerKind,
+    service: ServiceId,
+}
+
+#[derive(Debug)]
+enum ListenerKind {
+    Streams(Acceptor),
+    Datagrams(DatagramSocket),
+}
+
+impl Listeners {
+    pub(crate) fn new() -> Self {
+        Listeners { entries: Vec::new(), pause: Pause::new() }
+    }
+
+    /// Takes over a listener and registers it. `token` gives the token for an id.
+    pub(crate) fn add(
+        &mut self,
+        listener: Listener,
+        service: ServiceId,
+        registry: &Registry,
+        token: impl Fn(ListenerId) -> mio::Token,
+    ) -> io::Result<ListenerId> {
+        let id = ListenerId(self.entries.len());
+        let mut kind = match listener {
+            Listener::Tcp(listener) => ListenerKind::Streams(Acceptor::tcp(listener)),
+            Listener::Unix(bound) => ListenerKind::Streams(Acceptor::unix(bound)),
+            Listener::Udp(socket) => ListenerKind::Datagrams(DatagramSocket::new(socket, id)?),
+        };
+        match &mut kind {
+            ListenerKind::Streams(acceptor) => acceptor.register(registry, token(id))?,
+            ListenerKind::Datagrams(socket) => socket.register(registry, token(id))?,
+        }
+        self.entries.push(ListenerEntry { kind, service });
+        Ok(id)
+    }
+
+    /// Notes an edge of a listener.
+    pub(crate) fn wake(&mut self, id: ListenerId) {
+        match self.entries.get_mut(id.0).map(|entry| &mut entry.kind) {
+            Some(ListenerKind::Streams(acceptor)) => acceptor.wake(),
+            Some(ListenerKind::Datagrams(socket)) => socket.wake(),
+            None => {}
+        }
+    }
+
+    /// Whether a listener has something to give without a new edge.
+    pub(crate) fn is_ready(&mut self, now: Instant) -> bool {
+        let is_paused = self.pause.is_on(now);
+        self.entries.iter().any(|entry| match &entry.kind {
+            ListenerKind::Streams(acceptor) => acceptor.may_accept() && !is_paused,
+            ListenerKind::Datagrams(socket) => socket.may_read(),
+        })
+    }
+
+    /// When accepting goes on after a lack of descriptors, if it is paused.
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
+        self.pause.until()
+    }
+
+    /// Ends the pause, because a descriptor was freed.
+    pub(crate) fn end_pause(&mut self) {
+        self.pause.end();
+    }
+
+    /// Closes all listeners.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// Accepts waiting connections, within the budget of each listener.
+    pub(crate) fn accept<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
+        let now = dispatcher.state.now;
+        for (number, ListenerEntry { kind, service }) in self.entries.iter_mut().enumerate() {
+            let ListenerKind::Streams(acceptor) = kind else { continue };
+            for _ in 0..dispatcher.state.limits.turn_accepts {
+                if !acceptor.may_accept() || self.pause.is_on(now) {
+                    break;
+                }
+                match acceptor.accept(&dispatcher.state.services[*service].sockets) {
+                    Accepted::Stream(stream, peer) => {
+                        let connection = Connection::new(stream, peer, Phase::Open, *service);
+                        admit(connection, ListenerId(number), dispatcher);
+                    }
+                    Accepted::Lost(error) => log::debug!("lost a connection before it was accepted: {error}"),
+                    Accepted::WouldBlock => break,
+                    Accepted::Exhausted(error) => {
+                        let until = now.checked_add(dispatcher.state.limits.accept_retry);
+                        self.pause.begin(now, until, &error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Receives and answers datagrams, within the budget of each socket.
+    pub(crate) fn receive<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
+        if !self.datagram_sockets().any(DatagramSocket::may_read) {
+            return;
+        }
+        let own_ports: Vec<u16> = self.datagram_sockets().map(DatagramSocket::port).collect();
+        for ListenerEntry { kind, service } in &mut self.entries {
+            if let ListenerKind::Datagrams(socket) = kind {
+                socket.serve(dispatcher, *service, &own_ports);
+            }
+        }
+    }
+
+    fn datagram_sockets(&self) -> impl Iterator<Item = &DatagramSocket> {
+        self.entries.iter().filter_map(|entry| match &entry.kind {
+            ListenerKind::Datagrams(socket) => Some(socket),
+            ListenerKind::Streams(_) => None,
+        })
+    }
+}
+
+/// Opens a session for a connection, or refuses and closes it.
+fn admit<H: Handler>(connection: Connection, listener: ListenerId, dispatcher: &mut Dispatcher<H>) {
+    let (peer, state) = (connection.peer, &mut dispatcher.state);
+    if let Some(refusal) = state.services[connection.service].refusal(peer) {
+        state.stats.note_refusal(refusal);
+        state.peer_log.refused(peer, refusal, state.now);
+    } else if let Err(error) = dispatcher.open(connection, listener) {
+        let state = &mut dispatcher.state;
+        state.peer_log.lost(peer, &error, state.now);
+    }
+}
