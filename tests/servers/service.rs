@@ -94,13 +94,13 @@ fn what_cannot_be_served_is_one_line_and_exit_code_1() {
         (
             // Their own ports may be in use on this machine, and that would be said first.
             refused("--fdname=chat", |launch| launch.args("echo=127.0.0.1:0 uppercase=127.0.0.1:0"), SWITCHBOARD),
-            "switchboard: the service manager has passed a socket named \"chat\", and there is no such service here; set \
+            "switchboard: the service manager has passed a socket named \"chat\", but no service has this name; set \
              FileDescriptorName= to one of echo, uppercase\n",
         ),
         (
             refused("-d", |launch| launch, Program::Chat.path()),
-            "chat-server: socket 1 (\"\") of the service manager: it is neither TCP, nor UDP, nor a Unix stream socket; give \
-             ListenStream= an address or a path, and leave Accept= off\n",
+            "chat-server: socket 1 (\"\") of the service manager: it is neither TCP, nor UDP, nor a Unix stream socket; set \
+             ListenStream= to an address or a path, and do not set Accept=\n",
         ),
     ] {
         assert_eq!(finished.code, Some(1), "{finished:?}");
@@ -115,8 +115,7 @@ fn datagrams_are_refused_by_a_server_without_a_use_for_them() {
     server.stderr.wait_for("Listening on");
     UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"hi", address)).expect("sent");
     assert_eq!(server.wait().code, Some(1));
-    let wanted =
-        format!("chat-server: udp:{address}: this server has no use for datagrams; give it ListenStream= instead");
+    let wanted = format!("chat-server: udp:{address}: this server does not support UDP; use ListenStream= instead");
     assert!(server.stderr.all().ends_with(format!("{wanted}\n").as_bytes()), "{}", server.stderr.text());
 }
 
@@ -135,7 +134,7 @@ fn readiness_is_told_when_clients_may_come() {
     Peer::connect(&address).echo("hello\n");
 
     let nobody = Program::Echo.launch().after("export NOTIFY_SOCKET=/nonexistent/notify").start();
-    nobody.stderr.wait_for("the service manager was not told that this server is ready");
+    nobody.stderr.wait_for("cannot report to the service manager that the server is ready");
     Peer::connect(&nobody.address()).echo("hello\n");
 }
 

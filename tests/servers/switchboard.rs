@@ -102,7 +102,7 @@ fn an_operator_can_talk_beside_other_services() {
 fn a_service_that_needs_an_operator_asks_for_one() {
     let finished = Launch::of(SWITCHBOARD).args("echo=127.0.0.1:0 talk=127.0.0.1:0").run();
     assert_eq!((finished.code, &*finished.stdout), (Some(2), ""), "{finished:?}");
-    assert!(finished.stderr.contains("give it --stdin commands"), "{finished:?}");
+    assert!(finished.stderr.contains("use --stdin commands"), "{finished:?}");
     let launch = Launch::of(SWITCHBOARD).args("echo=127.0.0.1:0 talk=127.0.0.1:0 --stdin commands");
     let finished = launch.input(Input::Null).run();
     assert_eq!((finished.code, &*finished.stdout), (Some(1), ""), "{finished:?}");
