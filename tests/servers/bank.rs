@@ -46,7 +46,7 @@ fn a_person_at_a_netcat_is_answered_line_by_line() {
         ("withdraw 7", "error insufficient funds: the balance is 5.00"),
         ("quit", "ok good bye"),
     ] {
-        ann.say(&format!("{line}\n"));
+        ann.say(format!("{line}\n"));
         shown.extend([answer, "\n"]);
         ann.stdout.shows(&shown);
     }

@@ -151,7 +151,7 @@ fn a_talk_goes_line_by_line_and_ends_with_a_farewell() {
             let line = if line == "Ann" { netcat } else { line };
             seen += &answer.replace("Ann", netcat);
             seen.push('\n');
-            tool.say(&format!("{line}\n"));
+            tool.say(format!("{line}\n"));
             tool.stdout.shows(&seen);
         }
         // The farewell closed the connection. What nc does about it is up to its input.

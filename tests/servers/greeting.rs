@@ -80,10 +80,10 @@ fn a_line_over_the_limit_is_told_and_not_logged() {
         let server = Program::Greeting.launch().args("--read-reply -v").args(flags).start();
         let port = server.port().to_string();
         let mut nc = tool(&["nc", "127.0.0.1", &port]);
-        nc.say(&format!("{}\n", "x".repeat(limit + 1)));
+        nc.say(format!("{}\n", "x".repeat(limit + 1)));
         let notice = format!("line too long: the limit is {limit} bytes\n");
         nc.stdout.shows(&notice);
-        nc.say(&format!("{}\n", "y".repeat(limit)));
+        nc.say(format!("{}\n", "y".repeat(limit)));
         nc.stdout.shows(&format!("{notice}{TEXT}"));
         server.stderr.wait_for("yyy\n");
         assert!(!server.stderr.text().contains("xxx"), "{}", server.stderr.text());

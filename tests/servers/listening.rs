@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
-use switchboard_harness::{Finished, Launch, PATIENCE, Stop, own_address, until};
+use switchboard_harness::{Finished, Launch, PATIENCE, Stop, own_address, skipped, until};
 
 /// Fails unless the server said why it cannot start in one line that has all of `words`.
 #[track_caller]
@@ -264,7 +264,7 @@ fn a_source_port_below_1024_is_never_answered() {
     let address = server.address();
     let target = address.strip_prefix("udp:").expect("the kind is printed");
     let Some(low) = (600..1024).rev().find_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok()) else {
-        println!("skipped: this user may not bind a port below 1024");
+        skipped("this user may not bind a port below 1024");
         return;
     };
     low.send_to(b"echo me for ever", target).expect("a datagram is sent");

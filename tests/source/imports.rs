@@ -45,7 +45,7 @@ fn src_has_few_entries_and_each_folder_its_place() {
 /// The names that a file imports though its folder may not.
 fn faults_of(path: &Path, source: &str, exports: &HashMap<String, String>) -> Vec<String> {
     let folder = path.iter().next().and_then(|name| name.to_str()).expect("a file in a folder");
-    let named = roots(&without_tests(tokens(source)), depth(path));
+    let named = roots(&without_tests(&tokens(source)), depth(path));
     let below = named.into_iter().filter(|name| !may_import(folder, exports.get(name).unwrap_or(name)));
     below.map(|name| format!("src/{} imports {name}", path.display())).collect()
 }
@@ -125,7 +125,7 @@ fn character_length(text: &str) -> usize {
 }
 
 /// Leaves out the items under `#[cfg(test)]`.
-fn without_tests(tokens: Vec<String>) -> Vec<String> {
+fn without_tests(tokens: &[String]) -> Vec<String> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
     let mut at = 0;
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     fn roots_of(source: &str, depth: usize) -> Vec<String> {
-        roots(&without_tests(tokens(source)), depth)
+        roots(&without_tests(&tokens(source)), depth)
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) fn summary(outcomes: &[&Outcome]) -> String {
             kinds.push(kind(name));
         }
     }
-    let columns: String = kinds.iter().map(|kind| format!(" ours/{kind} |")).collect();
+    let columns = kinds.iter().map(|kind| format!(" ours/{kind} |")).collect::<Vec<_>>().concat();
     let rule = "--:|".repeat(kinds.len());
     let mut text = format!(
         "| case | figure | ours | floor | ours/floor | floor/floor | CPU, ours/floor |{columns}\n\
@@ -39,7 +39,7 @@ pub(crate) fn summary(outcomes: &[&Outcome]) -> String {
             let name = outcome.names.iter().find(|name| contest::is_peer(name) && kind(name) == *other);
             middle(name.and_then(|name| outcome.ratio((OURS, name), 0)))
         }));
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        text.extend(["| ", &cells.join(" | "), " |\n"]);
     }
     text
 }

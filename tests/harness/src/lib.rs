@@ -12,6 +12,7 @@ mod host;
 mod launch;
 mod process;
 mod server;
+mod skip;
 mod wait;
 
 pub use capture::Capture;
@@ -20,4 +21,5 @@ pub use host::own_address;
 pub use launch::{Input, Launch};
 pub use process::{Ended, Process, allow_descriptors, kib};
 pub use server::{Exit, Finished, Server, Stop};
-pub use wait::{PATIENCE, alone, let_pass, until, until_some, within};
+pub use skip::skipped;
+pub use wait::{PATIENCE, alone, calmest, let_pass, until, until_some, within};

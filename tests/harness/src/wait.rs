@@ -41,6 +41,20 @@ pub fn let_pass(time: Duration) {
     }
 }
 
+/// Returns the first measurement below `limit`, or the least of five.
+///
+/// Another program may hold up one measurement, or several. One calm moment shows what the measured program can do.
+pub fn calmest(limit: Duration, measure: impl FnMut() -> Duration) -> Duration {
+    let mut least = Duration::MAX;
+    for time in std::iter::repeat_with(measure).take(5) {
+        least = least.min(time);
+        if least < limit {
+            break;
+        }
+    }
+    least
+}
+
 /// Locks out the other tests that measure time or open thousands of sockets.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());

@@ -13,7 +13,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use switchboard_harness::{Launch, Server, Stop};
+use switchboard_harness::{Launch, Server, Stop, skipped};
 use tempfile::TempDir;
 
 /// Fails unless the server ends at once with code 1 and one line that has these words.
@@ -226,8 +226,7 @@ impl SmallDisk {
                 return Some(SmallDisk { place, unshare });
             }
         }
-        // Past the test harness, which would keep it to itself.
-        let _ = writeln!(io::stderr(), "skipped: {test}: nothing may be mounted here, not even by unshare");
+        skipped(&format!("{test}: nothing may be mounted here, not even by unshare"));
         None
     }
 
