@@ -1,8 +1,8 @@
 //! Chargen: a pattern of printing characters that never ends (RFC 864).
 //!
-//! Invariants: what a peer receives is a beginning of one endless text, the same for every peer, whatever the peer
-//! sends. The text is made in whole rounds of the pattern, the next one only when the peer's queue has room, so a peer
-//! that reads slowly gets it slowly, and one that does not read costs bounded memory and no time. Keeps no state.
+//! Invariants: every peer receives the beginning of the same endless text, whatever it sends. The text is queued in whole
+//! rounds of the pattern, and the next round only when the peer's queue has room. So a peer that does not read costs bounded
+//! memory and no time. The handler has no state.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -17,10 +17,10 @@ use crate::connection::timer_id::TimerId;
 use crate::handler::Handler;
 use crate::handler::context::Context;
 
-/// Sends lines of 72 printing characters, each begun one character later than the one before, until the peer closes; as
-/// datagrams, answers with the first six (RFC 864). What a peer sends is thrown away.
+/// Sends lines of 72 printing characters until the peer closes (RFC 864).
 ///
-/// A peer that has ended only its own side goes on receiving.
+/// Each line begins one character later than the line before it. A datagram is answered with the first six lines. Input is
+/// discarded. A peer that has ended its own side still receives.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -39,15 +39,15 @@ pub struct Chargen;
 const FIRST: u8 = b' ';
 const CHARACTERS: usize = 95;
 
-/// The characters of a line, and with its CR and LF.
+/// The length of a line, without and with its CR and LF.
 const WIDTH: usize = 72;
 const LINE: usize = WIDTH + 2;
 
-/// What a datagram is answered with: as many whole lines as fit into the 512 characters that the RFC allows. It says
-/// a random number of characters, and nothing that needs one: a fixed number serves who asks just as well.
+/// The length of the answer to a datagram: as many whole lines as fit into the 512 characters that the RFC allows. The RFC
+/// asks for a random number of characters but gives no use for the randomness, so the number is fixed.
 const DATAGRAM: usize = 512 / LINE * LINE;
 
-/// One round of the pattern: after it comes its first line again.
+/// One round of the pattern. The first line follows the last.
 static ROUND: [u8; CHARACTERS * LINE] = round();
 
 const fn round() -> [u8; CHARACTERS * LINE] {
@@ -69,21 +69,21 @@ impl Handler for Chargen {
     type Session = ();
 
     fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {
-        go_on(cx);
+        refill(cx);
     }
 
     fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], _: &mut Context<'a>) -> usize {
         input.len()
     }
 
-    /// Who ends its side has nothing more to say, and may still want to read.
+    /// Keeps the connection: a peer that has ended its side may still read.
     fn eof(&mut self, (): &mut (), _: &mut Context<'_>) {}
 
     fn drained(&mut self, (): &mut (), cx: &mut Context<'_>) {
-        go_on(cx);
+        refill(cx);
     }
 
-    /// Fills the queue. [`Handler::drained`] follows, since it is left at the first time that there is no more room.
+    /// Fills the queue. [`Handler::drained`] follows, since the loop ends when the queue is full.
     fn timer(&mut self, (): &mut (), _: TimerId, cx: &mut Context<'_>) {
         while cx.is_writable() {
             cx.reply(&ROUND);
@@ -95,9 +95,11 @@ impl Handler for Chargen {
     }
 }
 
-/// Has the queue filled, by a timer that is due at once: a peer whose queue is full is not read, so between two times
-/// of filling it there has to be one for throwing away what it sent.
-fn go_on(cx: &mut Context<'_>) {
+/// Requests a refill of the queue by a timer that is due at once.
+///
+/// The queue is not refilled directly, because a peer with a full queue is not read: its input must be read and discarded
+/// between two refills.
+fn refill(cx: &mut Context<'_>) {
     cx.set_timer(Duration::ZERO);
 }
 

@@ -1,8 +1,7 @@
 //! Daytime: the date and the time of day as a line of text (RFC 867).
 //!
-//! Invariant: an answer is complete lines, each with CR and LF; what a peer sends is thrown away. Knows no time zones
-//! and no formats: how a time is written is a function that the handler is made with, so the crate's core needs no
-//! calendar.
+//! Invariant: an answer consists of complete lines, each ending in CR and LF; input is discarded. A function that is given
+//! to the handler writes the time, so the library needs no calendar and no time zones.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -16,7 +15,7 @@ use crate::connection::origin::{Origin, Source};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 
-/// Sends the date and time as a line, and closes; as a datagram, answers with it (RFC 867).
+/// Sends the date and time as a line and closes the connection; answers a datagram with the line (RFC 867).
 ///
 /// ```
 /// use std::time::{SystemTime, UNIX_EPOCH};
@@ -39,8 +38,9 @@ pub struct Daytime<F> {
 }
 
 impl<F: Fn(SystemTime) -> Option<String>> Daytime<F> {
-    /// Writes the time with this function, without a line end, and the farewell as a second line. `None` of the
-    /// function is for a time that cannot be written: the peer is then sent nothing.
+    /// Creates a handler that writes the time with `write` and sends `farewell` as a second line.
+    ///
+    /// `write` returns the text without a line end, or `None` for a time that cannot be written; the peer then gets nothing.
     pub fn new(write: F, farewell: Option<String>) -> Self {
         Daytime { write, farewell }
     }
@@ -48,7 +48,7 @@ impl<F: Fn(SystemTime) -> Option<String>> Daytime<F> {
     fn reply_lines(&self, cx: &mut Context<'_>) {
         let now = cx.system_time();
         let Some(date) = (self.write)(now) else {
-            return log::warn!("nothing is sent: the clock shows {now:?}, which is no date that can be written");
+            return log::warn!("no answer sent: the clock shows {now:?}, which cannot be written as a date");
         };
         for line in [Some(&date), self.farewell.as_ref()].into_iter().flatten() {
             cx.reply(line.as_bytes());

@@ -1,6 +1,6 @@
-//! Discard: what comes in is thrown away (RFC 863).
+//! Discard: input is thrown away (RFC 863).
 //!
-//! Invariant: nothing is ever answered and nothing is kept. A peer that ends its side is done, and is closed.
+//! Invariant: nothing is answered and nothing is stored. When the peer ends its side, the connection is closed.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -12,7 +12,7 @@ use crate::connection::origin::Origin;
 use crate::handler::Handler;
 use crate::handler::context::Context;
 
-/// Reads everything and answers nothing, over connections and as datagrams (RFC 863).
+/// Reads everything and answers nothing, over connections and in datagrams (RFC 863).
 ///
 /// ```
 /// use switchboard::servers::Discard;

@@ -1,4 +1,4 @@
-//! Echo: what comes in goes out (RFC 862, with two additions that work by lines).
+//! Echo: input is sent back (RFC 862), as a stream of bytes or line by line.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -11,21 +11,21 @@ use crate::framing::{Lines, MessageHandler};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 
-/// Sends every byte back unchanged, over connections and as datagrams (RFC 862).
+/// Sends every byte back unchanged, over connections and in datagrams (RFC 862).
 ///
-/// As a stream of bytes ([`Echo::bytes`]), or by lines with a prefix and a word that ends the conversation
-/// ([`Echo::lines`]).
+/// [`Echo::bytes`] works on a stream of bytes. [`Echo::lines`] works on lines, with a prefix for each answer and a word that
+/// ends the conversation.
 #[derive(Clone, Debug, Default)]
 pub struct Echo;
 
 impl Echo {
-    /// A byte stream: nothing is added, looked at or kept.
+    /// Echoes the stream of bytes. Nothing is added, parsed or stored.
     #[must_use]
     pub fn bytes() -> Echo {
         Echo
     }
 
-    /// Whole lines of at most `max_line` bytes: each is sent back after the prefix and ends in LF.
+    /// Echoes whole lines of at most `max_line` bytes. Each answer begins with the prefix and ends in LF.
     #[must_use]
     pub fn lines(options: EchoLines) -> Lines<EchoLines> {
         let max_line = options.max_line;
@@ -48,12 +48,12 @@ impl Handler for Echo {
     }
 }
 
-/// Echo by lines: what [`Echo::lines`] wraps.
+/// Echoes lines; the handler that [`Echo::lines`] wraps.
 #[derive(Clone, Debug)]
 pub struct EchoLines {
     /// Sent before each line.
     pub prefix: Vec<u8>,
-    /// A line that is exactly this, ASCII case ignored, ends the conversation and is not answered.
+    /// A line that equals this, ASCII case ignored, ends the conversation without an answer.
     pub quit_on: Option<Vec<u8>>,
     /// The longest line, in bytes.
     pub max_line: usize,
@@ -80,7 +80,7 @@ impl MessageHandler for EchoLines {
         }
     }
 
-    /// A datagram is a message of its own, with or without a line end, and is answered in kind.
+    /// Treats a datagram as one line. The answer has a line end if the datagram has one.
     fn datagram<'a>(&mut self, _: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
         let line = input.trim_ascii_end();
         if !self.is_quit(line) {

@@ -1,7 +1,7 @@
-//! Greeting: a text for whoever connects.
+//! Greeting: one text for each client.
 //!
-//! Invariant: every peer is sent the text once, as a line, and is then closed; one that is asked for a line first is
-//! sent it after that line, or at the end of its input. A peer's line goes nowhere but to the log, through [`sanitize`].
+//! Invariant: each peer receives the text once, as a line, and is then closed. If the peer has to send a line first, the text
+//! follows that line or the end of input. A peer's line is only logged, through [`sanitize`].
 
 #[cfg(feature = "cli")]
 mod args;
@@ -15,7 +15,7 @@ use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
 
-/// Sends a text as a line, and closes.
+/// Sends a text as a line and closes the connection.
 ///
 /// ```
 /// use switchboard::servers::Greeting;
@@ -34,13 +34,13 @@ pub struct Greeting {
 }
 
 impl Greeting {
-    /// The text, without a line end, goes out as soon as somebody connects. What a peer sends is thrown away.
+    /// Sends `text`, and a line end, as soon as a peer connects. Input is discarded.
     #[must_use]
     pub fn at_once(text: &str) -> Greeting {
         Greeting { line: format!("{text}\n").into_bytes() }
     }
 
-    /// The peer is to send a line of at most `max_line` bytes first. It is logged, at the level of information.
+    /// Waits for a line of at most `max_line` bytes before it sends `text`. The line is logged at the level `info`.
     #[must_use]
     pub fn after_line(text: &str, max_line: usize) -> Lines<LateGreeting> {
         Lines::new(LateGreeting { greeting: Greeting::at_once(text) }, max_line)
@@ -64,14 +64,14 @@ impl Handler for Greeting {
     }
 }
 
-/// A greeting that waits for a line: what [`Greeting::after_line`] wraps.
+/// A greeting that waits for a line; the handler that [`Greeting::after_line`] wraps.
 #[derive(Clone, Debug)]
 pub struct LateGreeting {
     greeting: Greeting,
 }
 
 impl MessageHandler for LateGreeting {
-    /// Who it is, for the log.
+    /// The address, for the log.
     type Session = Peer;
 
     fn open(&mut self, origin: &Origin, _: &mut Context<'_>) -> Peer {

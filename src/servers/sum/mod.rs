@@ -1,7 +1,7 @@
-//! Sum: each client sends one integer; when enough have come, their total is printed, and the next round begins.
+//! Sum: each client sends one integer; once enough have arrived, their total is printed and the next round begins.
 //!
-//! Invariants: a client has at most one number in the round, and it counts exactly while its connection is open; a round ends
-//! at the number that fills it, so no round is ever longer. Memory is bounded by the clients of a round times the longest line.
+//! Invariants: a client has at most one number in the round, which counts while its connection is open. A round ends with the
+//! number that completes it. Memory is bounded by the clients of a round times the longest line.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -23,14 +23,14 @@ use crate::servers::text::refuse_http;
 
 use number::{MOST_DIGITS, Refusal};
 
-/// What can be chosen about a sum server.
+/// The options of a sum server.
 #[derive(Clone, Copy, Debug)]
 pub struct SumOptions {
-    /// How many numbers make a round; 0 is taken for 1.
+    /// How many numbers make a round; 0 means 1.
     pub clients: usize,
-    /// Whether the total also goes to those who gave the numbers.
+    /// Whether the total is also sent to the clients of the round.
     pub reply: bool,
-    /// The longest line, in bytes, its end not counted. A longer one gets a notice and does not count.
+    /// The longest line, in bytes, without its end. A longer line gets a notice and does not count.
     pub max_line: usize,
 }
 
@@ -40,7 +40,7 @@ impl Default for SumOptions {
     }
 }
 
-/// Adds up what clients send: what [`Sum::rounds`] wraps.
+/// Adds up the integers of its clients; the handler that [`Sum::rounds`] wraps.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -56,18 +56,18 @@ impl Default for SumOptions {
 #[derive(Debug)]
 pub struct Sum {
     options: SumOptions,
-    /// The numbers of the round that fills, by who gave them.
+    /// The numbers of the current round, by client.
     numbers: SecondaryMap<Token, BigInt>,
 }
 
 impl Sum {
-    /// Round after round, by lines.
+    /// Creates a server that reads lines and adds up round after round.
     #[must_use]
     pub fn rounds(options: SumOptions) -> Lines<Sum> {
         Lines::new(Sum { options, numbers: SecondaryMap::new() }, options.max_line)
     }
 
-    /// How many numbers the round has that fills now.
+    /// How many numbers the current round has.
     #[must_use]
     pub fn numbers(&self) -> usize {
         self.numbers.len()
@@ -107,7 +107,7 @@ impl MessageHandler for Sum {
         cx.reply(format!("Your line is over {limit} bytes: send a shorter one.\n").as_bytes());
     }
 
-    /// The end of input is no leaving: `nc -N` ends its side first, and is to have its answer.
+    /// Keeps a client whose number counts: `nc -N` ends its side first and then waits for the answer.
     fn eof(&mut self, client: &mut Token, cx: &mut Context<'_>) {
         if !self.numbers.contains_key(*client) {
             cx.close();

@@ -1,15 +1,15 @@
-//! An integer as a client writes it: an optional sign and decimal digits, of any length up to a limit.
+//! An integer as a client writes it: an optional sign and decimal digits.
 //!
-//! Invariant: reading one takes a bounded time, whatever the line. Nothing but ASCII digits counts: no `_`, no `1e9`, no
-//! `0x10`, no digits of other scripts.
+//! Invariant: the number of digits is limited, so parsing takes bounded time for any line. Only ASCII digits count: no `_`, no
+//! `1e9`, no `0x10`, no digits of other scripts.
 
 use num_bigint::{BigInt, BigUint, Sign};
 
-/// The longest integer, in digits, leading zeros not counted. 16384: it takes under a millisecond to read and to print, and
-/// both take four times as long for twice the digits.
+/// The longest integer, in digits, without leading zeros. 16384 digits take less than a millisecond to parse and to print;
+/// twice the digits take four times as long.
 pub(super) const MOST_DIGITS: usize = 16_384;
 
-/// Why a line is not taken.
+/// Why a line is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// Not an integer in decimal digits.
@@ -18,7 +18,7 @@ pub(super) enum Refusal {
     TooManyDigits,
 }
 
-/// Reads a line. Blanks around the integer do not count.
+/// Parses a line. Blanks around the integer are ignored.
 pub(super) fn parse(line: &[u8]) -> Result<BigInt, Refusal> {
     let (sign, digits) = match line.trim_ascii() {
         [b'-', digits @ ..] => (Sign::Minus, digits),
@@ -32,7 +32,7 @@ pub(super) fn parse(line: &[u8]) -> Result<BigInt, Refusal> {
     if digits.len() > MOST_DIGITS {
         return Err(Refusal::TooManyDigits);
     }
-    // Without digits, all of them were zeros.
+    // An empty slice means that all digits were zeros.
     let magnitude = BigUint::parse_bytes(digits, 10).unwrap_or_default();
     Ok(BigInt::from_biguint(sign, magnitude))
 }

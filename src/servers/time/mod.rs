@@ -1,8 +1,8 @@
 //! Time: the seconds since 1900 as four bytes (RFC 868).
 //!
-//! Invariant: whatever the clock shows and whatever a peer sends, the answer is exactly four bytes. They cannot hold
-//! more than 136 years, so the number is modulo 2^32: it begins again at 0 on 7 February 2036, 06:28:16 UTC, and before
-//! 1900 it counts down from 2^32, as in the RFC's own example of 1858. Which 136 years are meant, the client has to know.
+//! Invariant: the answer is exactly four bytes, whatever the clock shows and whatever the peer sends. Four bytes hold 136
+//! years, so the number is modulo 2^32: it starts at 0 again on 7 February 2036, 06:28:16 UTC, and before 1900 it counts down
+//! from 2^32, as in the RFC's own example of 1858. The client must know which 136 years are meant.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -16,7 +16,8 @@ use crate::connection::origin::{Origin, Source};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 
-/// Sends the time of day as a 32-bit number, highest byte first, and closes; as a datagram, answers with it (RFC 868).
+/// Sends the time as a 32-bit number, highest byte first, and closes the connection; answers a datagram with the number
+/// (RFC 868).
 ///
 /// ```
 /// use switchboard::Sim;
@@ -30,7 +31,7 @@ use crate::handler::context::Context;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Time;
 
-/// Seconds from the beginning of 1900 to the beginning of 1970, both UTC: 70 years, 17 of them leap years.
+/// Seconds from the beginning of 1900 to the beginning of 1970, UTC: 70 years, 17 of which are leap years.
 const FROM_1900_TO_1970: u32 = (70 * 365 + 17) * 86_400;
 
 impl Handler for Time {
@@ -45,7 +46,7 @@ impl Handler for Time {
         input.len()
     }
 
-    /// The RFC has the question empty; what is in it does not matter.
+    /// Answers any datagram. The RFC expects an empty one.
     fn datagram<'a>(&mut self, _: &Source, _: &'a mut [u8], cx: &mut Context<'a>) {
         reply_time(cx);
     }
@@ -55,11 +56,11 @@ fn reply_time(cx: &mut Context<'_>) {
     cx.reply(&seconds(cx.system_time()).to_be_bytes());
 }
 
-/// Whole seconds since 1900 that are over at this time, modulo 2^32.
+/// Whole seconds from the beginning of 1900 to `at`, modulo 2^32.
 fn seconds(at: SystemTime) -> u32 {
     let since_1970 = match at.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => after.as_secs() as u32,
-        // A second that has begun is not over: before 1970, too, the number is rounded down.
+        // The number is rounded down before 1970, too.
         Err(before) => {
             let (whole, rest) = (before.duration().as_secs(), before.duration().subsec_nanos());
             (whole as u32).wrapping_add(u32::from(rest > 0)).wrapping_neg()

@@ -1,7 +1,7 @@
-//! Uppercase: what comes in goes out in capitals.
+//! Uppercase: input is sent back in capitals.
 //!
-//! Invariant: the answer does not depend on how the input was split. Keeps no state: the beginning of a UTF-8 sequence is
-//! left unused until the rest of it has come. Knows no languages: a Turkish `i` becomes `I`.
+//! Invariant: the answer does not depend on how the input was split. The handler has no state: an incomplete UTF-8 sequence
+//! stays in the inbox until its rest arrives. Languages are not considered: a Turkish `i` becomes `I`.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -13,7 +13,7 @@ use crate::connection::origin::{Origin, Source};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 
-/// Sends everything back in capitals, over connections and as datagrams.
+/// Sends everything back in capitals, over connections and in datagrams.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -36,23 +36,23 @@ enum Alphabet {
 }
 
 impl Uppercase {
-    /// `a` to `z` become `A` to `Z`; every other byte stays as it is, so the length does too.
+    /// Maps `a` to `z` to capitals. Every other byte is unchanged, and so is the length.
     #[must_use]
     pub fn ascii() -> Uppercase {
         Uppercase { alphabet: Alphabet::Ascii }
     }
 
-    /// Every character of UTF-8 becomes its capital by the Unicode standard (`ß` becomes `SS`); bytes that are not UTF-8
-    /// stay as they are. A character that is not complete is answered when it is, or when the peer has ended its side.
+    /// Maps every character to its capital by the Unicode standard (`ß` becomes `SS`). Bytes that are not UTF-8 are
+    /// unchanged. An incomplete character is answered when it is complete, or when the peer ends its side.
     #[must_use]
     pub fn unicode() -> Uppercase {
         Uppercase { alphabet: Alphabet::Unicode }
     }
 
-    /// Answers the input; returns how much of it was used.
+    /// Answers the input and returns how many bytes of it were used.
     ///
-    /// Does not look at [`Context::is_writable`]: the answer is at most three times as long as the input, so the one pause
-    /// that the reactor makes between callbacks bounds what is queued.
+    /// [`Context::is_writable`] is not checked: an answer is at most three times as long as its input, so the reactor's own
+    /// check between callbacks bounds the queue.
     fn answer<'a>(self, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
         if matches!(self.alphabet, Alphabet::Unicode) && !input.is_ascii() {
             return answer_unicode(input, cx);
@@ -73,7 +73,7 @@ impl Handler for Uppercase {
     }
 
     fn datagram<'a>(&mut self, _: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
-        // A datagram is complete: nothing follows it, which the context knows.
+        // The context reports the end of input, so an incomplete character is answered too.
         self.answer(input, cx);
     }
 }
@@ -101,7 +101,7 @@ fn reply_capitals(text: &str, cx: &mut Context<'_>) {
     }
 }
 
-/// Whether more bytes could make this a character.
+/// Whether more bytes could complete a character.
 fn is_incomplete(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
