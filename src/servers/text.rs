@@ -33,7 +33,7 @@ fn for_each_piece(text: &str, values: &[&str], mut append: impl FnMut(&[u8])) {
 }
 
 /// A count with its noun: `1 line`, `2 lines`.
-pub(super) fn count(count: impl Display, noun: &str) -> String {
+pub(super) fn counted(count: impl Display, noun: &str) -> String {
     let count = count.to_string();
     let plural = if count == "1" { "" } else { "s" };
     format!("{count} {noun}{plural}")
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn only_a_count_of_one_is_singular() {
-        let counts = [0_u64, 1, 2, 11].map(|number| count(number, "line"));
+        let counts = [0_u64, 1, 2, 11].map(|number| counted(number, "line"));
         assert_eq!(counts, ["0 lines", "1 line", "2 lines", "11 lines"]);
     }
 

@@ -28,7 +28,7 @@ use crate::state::throttle::Throttle;
 use crate::workers::storage::{Schema, Store, StoreError};
 use crate::workers::{Busy, Done, Workers};
 
-use crate::servers::text::{count, refuse_http, reply};
+use crate::servers::text::{counted, refuse_http, reply};
 use command::{Command, Request};
 use ledger::{Account, Found, Line, Moment, Outcome, Paid};
 use money::InterestRate;
@@ -193,9 +193,9 @@ impl MessageHandler for Bank {
     fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         match done.downcast::<Result<(InterestRate, Paid), StoreError>>().expect("only interest is a service job") {
             Ok((rate, Paid { total, accounts, full })) => {
-                let mut text = format!("interest of {rate}: {total} paid to {}", count(accounts, "account"));
+                let mut text = format!("interest of {rate}: {total} paid to {}", counted(accounts, "account"));
                 if full > 0 {
-                    text += &format!("; skipped {} whose balance would be too large", count(full, "account"));
+                    text += &format!("; skipped {} whose balance would be too large", counted(full, "account"));
                 }
                 cx.write_stderr(&text);
             }

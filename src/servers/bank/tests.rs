@@ -540,10 +540,10 @@ impl Model {
                 (total, accounts) = (total + interest, accounts + 1);
             }
         }
-        let paid = count(accounts, "account");
+        let paid = counted(accounts, "account");
         let mut told = format!("interest of {} %: {} paid to {paid}", shown(rate), shown(total));
         if full > 0 {
-            let skipped = count(full, "account");
+            let skipped = counted(full, "account");
             write!(told, "; skipped {skipped} whose balance would be too large").expect("room");
         }
         told + "\n"

@@ -1,8 +1,8 @@
-//! The log of a room: a line an event, appended by a worker.
+//! The log of a room: one line per event, appended by a worker.
 //!
-//! Invariants: lines are written whole, once and in order, one batch after another; while a batch is under way, or cannot be
-//! written, lines wait in memory of bounded size; what finds no room there is counted, and its place in the log says how
-//! much is missing. The room never waits. Does not open files: where the lines go is whatever it was given.
+//! Invariants: lines are written whole, once and in order, one batch after another. While a batch is being written or cannot
+//! be written, further lines wait in bounded memory. Events beyond that are counted, and a line in the log says how many are
+//! missing. The room never waits for the log.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,13 +16,15 @@ use crate::handler::context::Context;
 use crate::state::throttle::Throttle;
 use crate::workers::{Done, Worker, Workers};
 
+use crate::servers::text::counted;
+
 use super::event::Event;
 use super::local_time::LocalTime;
 
-/// Writes down what happens in a room, in a thread of its own. [`Record::with_log`](super::Record::with_log) takes it.
+/// Writes the events of a room in a thread of its own. Pass it to [`Record::with_log`](super::Record::with_log).
 ///
-/// What is not written when it is dropped is lost, and a warning says how many lines that were. A reactor that stops waits
-/// for them first.
+/// Lines that are not written when the log is dropped are lost, and a warning gives their number. A reactor that stops first
+/// waits until they are written.
 #[derive(Debug)]
 pub struct ChatLog {
     name: Box<str>,
@@ -30,38 +32,37 @@ pub struct ChatLog {
     stage: Stage,
     /// Lines for the next batch.
     waiting: Vec<u8>,
-    /// Events that found no room there since.
+    /// Events that were dropped since `waiting` was full.
     lost: u64,
-    /// When a batch that was refused is tried again.
+    /// The timer for the next attempt to write a refused batch.
     retry: Option<TimerId>,
     refusals: Throttle,
     losses: Throttle,
 }
 
-/// Where the batch is.
+/// The state of the current batch.
 enum Stage {
-    /// There is none; an empty buffer is kept for its memory.
+    /// There is no batch. The empty buffer is kept for reuse.
     Idle(Vec<u8>),
-    /// The worker has it: so many lines.
+    /// The worker has the batch, of this many lines.
     Out(usize),
-    /// This is what the worker could not write.
+    /// The worker could not write these bytes.
     Refused(Vec<u8>),
 }
 
-/// So many bytes wait at most, beside a batch of the same size: about ten thousand lines.
+/// Bytes that may wait, in addition to a batch of the same size. 1 MiB holds about ten thousand lines.
 const MOST_WAITING: usize = 1024 * 1024;
-/// The buffers are not kept beyond this, so that one busy hour does not stay in memory.
+/// Capacity of a buffer that is kept for reuse, so that one busy hour does not stay in memory.
 const KEPT_CAPACITY: usize = 64 * 1024;
-/// After which time a batch that was refused is tried again. 1 s: soon enough to miss nothing when a disk has room again, and
-/// too rarely to be work.
+/// Time between two attempts to write a refused batch. 1 s: soon after a disk has space again, at a negligible cost.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl ChatLog {
-    /// Writes to `out`, which may take its time; `name` is what warnings call it. An `out` that fails is tried again.
+    /// Creates a log that writes to `out`, which may block. A failed write is tried again. Warnings call it `name`.
     pub fn new(name: &str, out: impl Write + Send + 'static) -> Self {
         ChatLog {
             name: name.into(),
-            // Of one: the next batch is not handed over before this one is done.
+            // A queue of one is enough: the next batch follows the result of this one.
             workers: Workers::new("chat-log", 1, vec![Writer { out: Box::new(out) }]),
             stage: Stage::Idle(Vec::new()),
             waiting: Vec::new(),
@@ -72,23 +73,23 @@ impl ChatLog {
         }
     }
 
-    /// Writes an event down, now or later.
-    pub(super) fn note(&mut self, event: &Event<'_>, at: LocalTime, cx: &mut Context<'_>) {
+    /// Adds a line for an event, to be written now or later.
+    pub(super) fn add(&mut self, event: &Event<'_>, at: LocalTime, cx: &mut Context<'_>) {
         let length = self.waiting.len();
         event.write(at, &mut self.waiting);
-        // A line by itself is taken however long it is. Behind a loss there is nothing: the log has one place for it.
+        // A single line is accepted at any length. After a loss, nothing is: the log has one line for the gap.
         if self.lost > 0 || length > 0 && self.waiting.len() > MOST_WAITING {
             self.waiting.truncate(length);
             self.lost += 1;
             if let Some(count) = self.losses.note(cx.now()) {
-                let name = &self.name;
-                log::warn!("{name} takes too long: {count} events lost since the last such line ({length} bytes wait)");
+                let (name, lost) = (&self.name, counted(count, "event"));
+                log::warn!("{name} is too slow: {lost} lost since the last such line ({length} bytes wait)");
             }
         }
         self.send(at, cx);
     }
 
-    /// Gives the worker what waits, if it has nothing else to do.
+    /// Passes the waiting lines to the worker, if it is idle.
     fn send(&mut self, at: LocalTime, cx: &mut Context<'_>) {
         let Stage::Idle(spare) = &mut self.stage else { return };
         if self.waiting.is_empty() {
@@ -96,8 +97,8 @@ impl ChatLog {
         }
         let batch = std::mem::replace(&mut self.waiting, std::mem::take(spare));
         if self.lost > 0 {
-            // Writing to memory does not fail.
-            let _ = writeln!(self.waiting, "{at} lost {} events", std::mem::take(&mut self.lost));
+            // Writing to memory cannot fail.
+            let _ = writeln!(self.waiting, "{at} lost {}", counted(std::mem::take(&mut self.lost), "event"));
         }
         self.hand_over(batch, cx);
     }
@@ -108,7 +109,7 @@ impl ChatLog {
         debug_assert!(taken.is_ok(), "one batch at a time fits a queue of one");
     }
 
-    /// The worker is done with a batch.
+    /// Handles the result of a batch.
     pub(super) fn service_done(&mut self, done: Done, at: LocalTime, cx: &mut Context<'_>) {
         let Outcome { mut rest, result } = done.downcast().expect("the only job of this pool writes a batch");
         let Err(error) = result else {
@@ -117,25 +118,26 @@ impl ChatLog {
             return self.send(at, cx);
         };
         if let Some(count) = self.refusals.note(cx.now()) {
-            let (name, lines) = (&self.name, lines(&rest) + lines(&self.waiting));
-            let remedy = if error.kind() == ErrorKind::StorageFull { "make room on" } else { "look at" };
+            let (name, lines) = (&self.name, counted(lines(&rest) + lines(&self.waiting), "line"));
+            let attempts = counted(count, "attempt");
+            let remedy = if error.kind() == ErrorKind::StorageFull { "free some space on" } else { "check" };
             log::warn!(
                 "cannot write to {name}: {error}; {remedy} its disk \
-                 ({lines} lines wait, {count} tries since the last such line)"
+                 ({lines} waiting, {attempts} since the last such line)"
             );
         }
         self.stage = Stage::Refused(rest);
         self.retry = Some(cx.set_timer(RETRY));
     }
 
-    /// A timer is due.
+    /// Writes a refused batch again when its timer fires.
     pub(super) fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         if self.retry.take_if(|retry| *retry == timer).is_some() {
             self.try_again(cx);
         }
     }
 
-    /// Tries once more what could not be written.
+    /// Writes a refused batch again, if there is one.
     pub(super) fn try_again(&mut self, cx: &mut Context<'_>) {
         if let Stage::Refused(rest) = &mut self.stage {
             let rest = std::mem::take(rest);
@@ -146,15 +148,15 @@ impl ChatLog {
 
 impl Drop for ChatLog {
     fn drop(&mut self) {
-        // What is under way may still be written.
-        let (sure, batch) = match &self.stage {
+        // The worker may still write its batch.
+        let (up_to, batch) = match &self.stage {
             Stage::Idle(_) => ("", 0),
             Stage::Out(lines) => ("up to ", *lines),
             Stage::Refused(rest) => ("", lines(rest)),
         };
         let missing = batch as u64 + lines(&self.waiting) as u64 + self.lost;
         if missing > 0 {
-            log::warn!("{sure}{missing} lines were not written to {}", self.name);
+            log::warn!("{up_to}{} not written to {}", counted(missing, "line"), self.name);
         }
     }
 }
@@ -163,7 +165,7 @@ fn lines(text: &[u8]) -> usize {
     memchr_iter(b'\n', text).count()
 }
 
-/// The thread's side.
+/// The worker's side.
 struct Writer {
     out: Box<dyn Write + Send>,
 }
@@ -178,10 +180,10 @@ impl Worker for Writer {
     }
 }
 
-/// What has become of a batch.
+/// The result of a batch.
 #[derive(Debug)]
 struct Outcome {
-    /// What was not written; empty unless there was an error.
+    /// The bytes that were not written. Empty unless there was an error.
     rest: Vec<u8>,
     result: io::Result<()>,
 }

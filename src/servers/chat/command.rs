@@ -1,21 +1,21 @@
-//! What a member types: text, or one of a few commands.
+//! The lines of a member: text, or one of a few commands.
 //!
-//! Invariant: borrowed from the line and changes nothing. Does not know who is here.
+//! Invariant: a command borrows from its line and is independent of the state of the room.
 
-/// A line of a member, understood.
+/// A parsed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command<'a> {
-    /// To all others.
+    /// Text for the room.
     Say(&'a str),
-    /// `/me`: to all others.
+    /// `/me`: an action, for the room.
     Act(&'a str),
     /// `/who`
     Who,
     /// `/nick`
     Rename(&'a str),
     /// `/msg`
-    Tell {
-        /// The receiver, as typed.
+    Message {
+        /// The receiver's nickname, as typed.
         nick: &'a str,
         text: &'a str,
     },
@@ -25,9 +25,9 @@ pub(super) enum Command<'a> {
     Quit,
     /// An empty line.
     Nothing,
-    /// A command without what it needs: how it is written.
+    /// A command with a missing argument; holds its usage.
     Incomplete(&'static str),
-    /// No command has this name.
+    /// An unknown command; holds its name.
     Unknown(&'a str),
 }
 
@@ -50,14 +50,14 @@ impl Command<'_> {
             ("/nick", nick) => Command::Rename(nick),
             ("/msg", rest) => match split(rest) {
                 (_, "") => Command::Incomplete("/msg NICK TEXT"),
-                (nick, text) => Command::Tell { nick, text },
+                (nick, text) => Command::Message { nick, text },
             },
             (name, _) => Command::Unknown(name),
         }
     }
 }
 
-/// The first word, and what follows it without the space between and around.
+/// Splits off the first word. The rest is trimmed.
 fn split(text: &str) -> (&str, &str) {
     let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
     (word, rest.trim())
@@ -80,7 +80,7 @@ mod tests {
     fn commands_take_the_rest_of_the_line() {
         assert_eq!(Command::parse("/me  waves at  bob "), Command::Act("waves at  bob"));
         assert_eq!(Command::parse("/nick ann"), Command::Rename("ann"));
-        assert_eq!(Command::parse("/msg bob hi  there"), Command::Tell { nick: "bob", text: "hi  there" });
+        assert_eq!(Command::parse("/msg bob hi  there"), Command::Message { nick: "bob", text: "hi  there" });
         assert_eq!(Command::parse("/who is it"), Command::Who);
         assert_eq!(Command::parse("/quit"), Command::Quit);
         assert_eq!(Command::parse("/help"), Command::Help);

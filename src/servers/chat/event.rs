@@ -1,7 +1,7 @@
-//! What happens in the room, and in which words it is told: to members, later to a newcomer, and to the log.
+//! Events of the room, and their form for members and for the log.
 //!
-//! Invariants: each form is exactly one line, and holds no character that [`sanitize`] replaces; what one member says to
-//! another in private is no event, so it gets into no history and no log.
+//! Invariants: each form is exactly one line without any character that [`sanitize`] replaces. A private message is not an
+//! event, so it appears in no history and in no log.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use crate::servers::text::fill;
 use super::local_time::LocalTime;
 use super::texts;
 
-/// Something that happened. Nicknames are valid ones, and texts are clean.
+/// An event of the room. Its nicknames are valid, and its texts are sanitized.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event<'a> {
     Join { nick: &'a str },
@@ -23,12 +23,12 @@ pub(super) enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// Whether it is something that a member said or did: its author does not see it, and a newcomer does.
+    /// Whether a member said or did something. Its author does not receive such an event; the history has it.
     pub(super) fn is_talk(&self) -> bool {
         matches!(self, Event::Say { .. } | Event::Act { .. })
     }
 
-    /// Appends what members see of it.
+    /// Appends the form that members see.
     pub(super) fn show(&self, out: &mut Vec<u8>) {
         match *self {
             Event::Join { nick } => fill(out, texts::WELCOME, &[nick]),
@@ -39,9 +39,9 @@ impl Event<'_> {
         }
     }
 
-    /// Appends its line of the log.
+    /// Appends the form for the log.
     pub(super) fn write(&self, at: LocalTime, out: &mut Vec<u8>) {
-        // Writing to memory does not fail.
+        // Writing to memory cannot fail.
         let _ = match *self {
             Event::Join { nick } => writeln!(out, "{at} join {nick}"),
             Event::Leave { nick, why } => writeln!(out, "{at} leave {nick} {}", sanitize(why.to_string().as_bytes())),

@@ -1,7 +1,7 @@
-//! The last lines that were said in the room, for those who join later.
+//! The last lines that were said in the room, for newcomers.
 //!
-//! Invariant: what is kept is the end of what was said, without a gap: as much of it as fits both limits. It is written out
-//! when it is said, so that showing it costs no more than a copy.
+//! Invariant: the history holds the most recent lines without a gap, as many as both limits allow. Lines are formatted when
+//! they are added, so a replay only copies bytes.
 
 use std::collections::VecDeque;
 
@@ -12,41 +12,42 @@ use super::event::Event;
 use super::local_time::{LocalDate, LocalTime};
 use super::texts;
 
-/// The end of what was said.
+/// The most recent lines of the room.
 #[derive(Debug)]
 pub(super) struct History {
     lines: VecDeque<Past>,
-    /// Bytes of all lines, as long as they can be when they are shown.
+    /// Bytes of all lines, each counted with a date.
     bytes: usize,
     most_lines: usize,
     most_bytes: usize,
 }
 
-/// A line that was said.
+/// A line of the past.
 #[derive(Debug)]
 struct Past {
     date: LocalDate,
-    /// Behind the date, if that is shown.
+    /// The text that follows the date.
     text: Box<[u8]>,
 }
 
-/// A date and the space behind it.
+/// The length of a date and a space.
 const DATE_BYTES: usize = "2000-01-01 ".len();
 
 impl Past {
+    /// The length with a date.
     fn longest(&self) -> usize {
         DATE_BYTES + self.text.len()
     }
 }
 
 impl History {
-    /// So many lines at most, and so many bytes when they are shown.
+    /// Creates a history of at most `most_lines` lines that take at most `most_bytes` bytes in a replay.
     pub(super) fn new(most_lines: usize, most_bytes: usize) -> Self {
         History { lines: VecDeque::new(), bytes: 0, most_lines, most_bytes }
     }
 
-    /// Keeps what was said. Nothing else is kept: a crowd that comes and goes would leave no line of the talk.
-    pub(super) fn note(&mut self, event: &Event<'_>, at: LocalTime) {
+    /// Adds what was said or done. Other events are ignored: a crowd that comes and goes would displace the conversation.
+    pub(super) fn add(&mut self, event: &Event<'_>, at: LocalTime) {
         let time = format!("{:02}:{:02}", at.hour, at.minute);
         let mut text = Vec::new();
         match *event {
@@ -63,7 +64,7 @@ impl History {
         }
     }
 
-    /// Shows all of it to the peer of this callback; lines of another day than today with their date.
+    /// Replies with all lines. A line of another day than `today` has its date.
     pub(super) fn replay(&self, today: LocalDate, cx: &mut Context<'_>) {
         let mut shown = (today, String::new());
         for Past { date, text } in &self.lines {
@@ -97,10 +98,10 @@ mod tests {
     fn the_last_lines_are_kept() {
         let mut history = History::new(2, usize::MAX);
         for text in ["one", "two", "three"] {
-            history.note(&say(text), NOON);
+            history.add(&say(text), NOON);
         }
-        history.note(&Event::Join { nick: "bob" }, NOON);
-        history.note(&Event::Rename { old: "bob", nick: "rob" }, NOON);
+        history.add(&Event::Join { nick: "bob" }, NOON);
+        history.add(&Event::Rename { old: "bob", nick: "rob" }, NOON);
         assert_eq!(kept(&history), ["two", "three"]);
     }
 
@@ -109,14 +110,14 @@ mod tests {
         let line = "2000-01-01 12:00 ann: x\n".len();
         let mut history = History::new(usize::MAX, 3 * line);
         for text in ["1", "2", "3", "4"] {
-            history.note(&say(text), NOON);
+            history.add(&say(text), NOON);
         }
         assert_eq!((kept(&history), history.bytes), (vec!["2".into(), "3".into(), "4".into()], 3 * line));
-        history.note(&say("55"), NOON);
+        history.add(&say("55"), NOON);
         assert_eq!(kept(&history), ["4", "55"], "one byte more takes the place of a line");
-        history.note(&say(&"x".repeat(3 * line)), NOON);
+        history.add(&say(&"x".repeat(3 * line)), NOON);
         assert_eq!((kept(&history).len(), history.bytes), (0, 0), "what was before it is no end of the talk");
-        history.note(&say("6"), NOON);
+        history.add(&say("6"), NOON);
         assert_eq!(kept(&history), ["6"]);
     }
 }

@@ -1,11 +1,11 @@
-//! A time of day as people read it.
+//! Dates and times as people read them.
 //!
-//! Invariant: written, it is a time of RFC 3339. Knows no calendar and no time zones: who makes a room says how a time is
-//! to be read, so neither comes with the crate's core.
+//! Invariant: the `Display` form is that of RFC 3339. The creator of a room supplies the conversion from system time, so the
+//! library needs no calendar and no time zones.
 
 use std::fmt;
 
-/// A time in some zone, to the second. Its `Display` is that of RFC 3339: `2000-01-01T13:00:00+01:00`.
+/// A time in a zone, to the second. `Display` writes it as in RFC 3339: `2000-01-01T13:00:00+01:00`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalTime {
     /// The day.
@@ -14,13 +14,13 @@ pub struct LocalTime {
     pub hour: u8,
     /// 0 to 59.
     pub minute: u8,
-    /// 0 to 60, which is a leap second.
+    /// 0 to 60; 60 is a leap second.
     pub second: u8,
     /// Minutes east of UTC.
     pub offset: i16,
 }
 
-/// A day of the Gregorian calendar. Its `Display` is that of RFC 3339: `2000-01-01`.
+/// A day of the Gregorian calendar. `Display` writes it as in RFC 3339: `2000-01-01`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalDate {
     /// 0 to 9999.

@@ -1,7 +1,7 @@
-//! The file that the log of a room goes to.
+//! The file of a room's log.
 //!
-//! Invariants: only whole lines are ever in a file, however it was left by an earlier run or is moved away under our hands;
-//! a write does not wait for whoever reads. Bytes are handed to the system, and not forced onto the disk.
+//! Invariants: a file contains only whole lines, even if an earlier run left it torn or if it is renamed while in use. A write
+//! never waits for a reader. Bytes are handed to the system and not synced to the disk.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -11,28 +11,28 @@ use std::path::{Path, PathBuf};
 use memchr::memchr;
 use rustix::fs::OFlags;
 
-/// A file that is appended to. When its path no longer leads to it, as after `mv` or `rm`, the next line goes to a new file
-/// at that path.
+/// A file that is appended to. If its path no longer leads to it, as after `mv` or `rm`, the next line goes to a new file at
+/// that path.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
     file: File,
-    /// Device and number of the file.
+    /// The device and the inode number of the file.
     id: (u64, u64),
-    /// The last byte that was written ended no line.
+    /// Whether the last byte that was written is not a line end.
     is_within_line: bool,
 }
 
 impl LogFile {
-    /// Opens a file, or makes it, for its owner only.
+    /// Opens a file. If it is missing, it is created, readable by its owner only.
     ///
     /// # Errors
-    /// The system's; and for what is neither a file nor a character device.
+    /// Fails if the system refuses, or if `path` is neither a file nor a character device.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         if let Ok(found) = fs::metadata(path) {
             check(&found)?;
         }
-        // Without blocking: a pipe that came there meanwhile would wait for a reader, and a terminal may be held by Ctrl-S.
+        // Nonblocking: a pipe that appeared since the check would wait for a reader, and Ctrl-S may stop a terminal.
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600).custom_flags(flags.bits().cast_signed());
@@ -45,7 +45,7 @@ impl LogFile {
         Ok(LogFile { path: path.into(), file, id: id(&found), is_within_line: false })
     }
 
-    /// Whether another file, or none, is where this one was.
+    /// Whether the path leads to another file or to none.
     fn has_moved(&self) -> bool {
         fs::metadata(&self.path).map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |at| id(&at) != self.id)
     }
@@ -55,7 +55,7 @@ impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut end = bytes.len();
         if self.is_within_line {
-            // The rest of a line belongs where its beginning is.
+            // The rest of a line belongs to the file with its beginning.
             end = memchr(b'\n', bytes).map_or(end, |at| at + 1);
         } else if self.has_moved() {
             *self = LogFile::open(&self.path)?;
@@ -76,7 +76,7 @@ fn id(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// A pipe or a socket would hold up the end of the server when nobody reads it.
+/// Refuses a pipe and a socket, which would delay the end of the server if they are not read, and what holds no text.
 fn check(found: &Metadata) -> io::Result<()> {
     let kind = found.file_type();
     let name = match () {
@@ -89,11 +89,11 @@ fn check(found: &Metadata) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {name}")))
 }
 
-/// Whether the last line has no end: a full disk or the loss of power may have cut it off.
+/// Whether the last line has no end, as after a full disk or a power cut.
 fn is_torn(file: &File, found: &Metadata) -> io::Result<bool> {
     let mut last = [b'\n'];
     if let Some(at) = found.len().checked_sub(1).filter(|_| found.is_file()) {
-        // A shorter read means that somebody has just emptied it.
+        // A short read means that the file was just truncated.
         file.read_at(&mut last, at)?;
     }
     Ok(last != [b'\n'])

@@ -1,9 +1,8 @@
-//! Chat: one room, everybody in it has a nickname, and what one says the others see.
+//! Chat: one room whose members have nicknames and read what the others say.
 //!
-//! Invariants: a connection follows the room's feed exactly while it has a nickname; a nickname belongs to one open session;
-//! nothing that a member typed reaches another one, or a log, but through [`sanitize`] and behind a mark that no other text
-//! begins with (see the texts). A line costs one append to the feed, however many are here, and allocates nothing unless a
-//! record is kept.
+//! Invariants: a connection follows the room's feed exactly while it has a nickname. A nickname belongs to one open session.
+//! What a member types reaches others, and the log, only through [`sanitize`] and after a mark that begins no other text (see
+//! `texts`). A line costs one append to the feed, whatever the number of members, and allocates only if a record is kept.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -37,7 +36,7 @@ use crate::handler::sanitize::sanitize;
 use crate::state::rate::{Bucket, Rate};
 use crate::workers::Done;
 
-use crate::servers::text::{count, fill, fold, refuse_http, reply};
+use crate::servers::text::{counted, fill, fold, refuse_http, reply};
 use command::Command;
 use event::Event;
 
@@ -45,28 +44,28 @@ pub use chat_log::ChatLog;
 pub use local_time::{LocalDate, LocalTime};
 pub use record::Record;
 
-/// What can be chosen about a chat server.
+/// The options of a chat server.
 #[derive(Debug)]
 pub struct ChatOptions {
-    /// The longest line, in bytes, its end not counted. A longer one gets a notice and is not sent.
+    /// The longest line, in bytes, without its end. A longer line gets a notice and is not sent.
     pub max_line: usize,
-    /// How often a member may send a line. Who sends faster is not read for a while, and loses nothing.
+    /// How often a member may send a line. A faster member is not read for a while; no line is lost.
     pub rate: Option<Rate>,
     /// How long a newcomer may take to choose a nickname.
     pub handshake: Option<Duration>,
-    /// What is kept of what happens. Nothing unless given.
+    /// The record of the room. `None`: nothing is kept.
     pub record: Option<Record>,
 }
 
 impl Default for ChatOptions {
     fn default() -> Self {
-        // As fast as a person who pastes, and as many lines as are usually pasted.
+        // Enough for a person who pastes text.
         let rate = Rate { count: 20, per: Duration::from_secs(1), burst: 200 };
         ChatOptions { max_line: 4096, rate: Some(rate), handshake: Some(Duration::from_secs(30)), record: None }
     }
 }
 
-/// A chat room: what [`Chat::room`] wraps.
+/// A chat room; the handler that [`Chat::room`] wraps.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -81,43 +80,43 @@ impl Default for ChatOptions {
 #[derive(Debug, Default)]
 pub struct Chat {
     room: Option<FeedId>,
-    /// Who is here, by folded nickname.
+    /// The members, by folded nickname.
     members: HashMap<Arc<str>, Member>,
     rate: Option<Rate>,
     handshake: Option<Duration>,
     record: Option<Record>,
-    /// What is being said: kept for its memory.
+    /// A buffer for the text being sent, kept for reuse.
     text: Vec<u8>,
 }
 
-/// What the room knows of a member.
+/// A connection with a nickname.
 #[derive(Debug)]
 struct Member {
     token: Token,
     nick: Arc<str>,
 }
 
-/// What is kept for each connection.
+/// The state of a connection.
 #[derive(Debug)]
 pub struct ChatSession {
     token: Token,
-    /// As shown; `None` until one is chosen.
+    /// The nickname as shown. `None` until one is chosen.
     nick: Option<Arc<str>>,
-    /// Ends the time to choose one.
+    /// Fires if no nickname is chosen in time.
     handshake_timer: Option<TimerId>,
-    /// How much of the rate is used up.
+    /// How much of the rate is used.
     bucket: Bucket,
 }
 
 impl Chat {
-    /// An empty room, by lines.
+    /// Creates an empty room whose members send lines.
     #[must_use]
     pub fn room(options: ChatOptions) -> Lines<Chat> {
         let ChatOptions { max_line, rate, handshake, record } = options;
         Lines::new(Chat { rate, handshake, record, ..Chat::default() }, max_line)
     }
 
-    /// How many are in the room.
+    /// How many members are in the room.
     #[must_use]
     pub fn persons(&self) -> usize {
         self.members.len()
@@ -139,7 +138,7 @@ impl MessageHandler for Chat {
             Some(nick) => match Command::parse(&sanitize(line)) {
                 Command::Say(text) => self.announce(&Event::Say { nick, text }, cx),
                 Command::Act(text) => self.announce(&Event::Act { nick, text }, cx),
-                Command::Tell { nick: to, text } => self.tell(nick, (to, text), cx),
+                Command::Message { nick: to, text } => self.send_private(nick, to, text, cx),
                 Command::Rename(new) => self.rename(session, new, cx),
                 Command::Who => self.list(cx),
                 Command::Help => reply(texts::HELP, &[], cx),
@@ -168,17 +167,17 @@ impl MessageHandler for Chat {
     }
 
     fn closed(&mut self, session: ChatSession, why: &Closed, cx: &mut Context<'_>) {
-        // Without this, whoever connects and vanishes would be remembered for the whole time to choose a nickname.
+        // An armed timer would outlive a peer that connects and vanishes.
         if let Some(handshake_timer) = session.handshake_timer {
             cx.cancel(handshake_timer);
         }
         let Some(nick) = session.nick else { return };
         self.members.remove(&*fold(&nick));
-        log::info!("{nick} leaves the room: {why} ({})", count(self.members.len(), "person"));
+        log::info!("{nick} leaves the room: {why} ({})", counted(self.members.len(), "person"));
         let event = Event::Leave { nick: &nick, why };
         if matches!(why, Closed::Stopping) {
-            // When all leave at once there is nobody to tell, and telling everybody of everybody would be quadratic.
-            self.note(&event, cx);
+            // All members leave at once: notices would reach no one, and their number would be quadratic.
+            self.record(&event, cx);
         } else {
             self.announce(&event, cx);
         }
@@ -198,7 +197,7 @@ impl MessageHandler for Chat {
 }
 
 impl Chat {
-    /// A line of somebody without a nickname.
+    /// Handles a line of a connection without a nickname.
     fn enter(&mut self, session: &mut ChatSession, line: &[u8], cx: &mut Context<'_>) {
         if refuse_http(line, texts::NO_HTTP, cx) {
             return;
@@ -210,9 +209,9 @@ impl Chat {
             return reply(texts::PROMPT, &[], cx);
         };
         let persons = self.members.len();
-        log::info!("{nick} joins the room ({})", count(persons, "person"));
+        log::info!("{nick} joins the room ({})", counted(persons, "person"));
         let room = *self.room.get_or_insert_with(|| cx.create_feed());
-        // What was said until now is shown from the history, and what follows is the feed's: nothing is missing or twice.
+        // The history ends where the feed begins, so no line is missing or shown twice.
         if let Some(record) = &self.record {
             record.replay(cx);
         }
@@ -228,16 +227,16 @@ impl Chat {
         }
     }
 
-    /// Who sends faster than the rate allows is not read for a while.
+    /// Pauses the input of a member that sends faster than the rate.
     fn slow_down(&self, session: &mut ChatSession, cx: &mut Context<'_>) {
         if let Some(rate) = &self.rate {
             cx.pause_input(session.bucket.take(rate, cx.now()));
         }
     }
 
-    /// Gives a nickname to a connection, or tells it why not. The one that it had is still its own.
-    fn claim(&mut self, token: Token, wish: &[u8], cx: &mut Context<'_>) -> Option<Arc<str>> {
-        let Some(nick) = nickname::parse(wish).map(Arc::<str>::from) else {
+    /// Gives the requested nickname to a connection, or replies why not. A former nickname remains taken.
+    fn claim(&mut self, token: Token, request: &[u8], cx: &mut Context<'_>) -> Option<Arc<str>> {
+        let Some(nick) = nickname::parse(request).map(Arc::<str>::from) else {
             reply(texts::BAD_NICK, &[], cx);
             return None;
         };
@@ -246,14 +245,14 @@ impl Chat {
             reply(texts::TAKEN_NICK, &[&nick], cx);
             return None;
         }
-        // Most names are their own folded form, and one copy serves all who need it.
+        // Most nicknames equal their folded form and share one allocation with it.
         let key = if *folded == *nick { Arc::clone(&nick) } else { folded.into() };
         self.members.insert(key, Member { token, nick: Arc::clone(&nick) });
         Some(nick)
     }
 
-    fn rename(&mut self, session: &mut ChatSession, wish: &str, cx: &mut Context<'_>) {
-        let Some(new) = self.claim(session.token, wish.as_bytes(), cx) else { return };
+    fn rename(&mut self, session: &mut ChatSession, request: &str, cx: &mut Context<'_>) {
+        let Some(new) = self.claim(session.token, request.as_bytes(), cx) else { return };
         let Some(old) = session.nick.replace(Arc::clone(&new)) else { return };
         let former = fold(&old);
         if former != fold(&new) {
@@ -263,7 +262,7 @@ impl Chat {
         self.announce(&Event::Rename { old: &old, nick: &new }, cx);
     }
 
-    /// `/who`: the names in order, not case.
+    /// Handles `/who`. The order of names ignores case.
     fn list(&self, cx: &mut Context<'_>) {
         let mut members: Vec<_> = self.members.iter().collect();
         members.sort_unstable_by_key(|(folded, _)| *folded);
@@ -274,8 +273,8 @@ impl Chat {
         }
     }
 
-    /// A private message. Its sender sees what was sent.
-    fn tell(&mut self, from: &str, (to, text): (&str, &str), cx: &mut Context<'_>) {
+    /// Handles `/msg`. The sender receives a copy.
+    fn send_private(&mut self, from: &str, to: &str, text: &str, cx: &mut Context<'_>) {
         let Some(member) = self.members.get(&*fold(to)) else {
             return reply(texts::NOBODY, &[to], cx);
         };
@@ -285,7 +284,7 @@ impl Chat {
         cx.send(member.token, &self.text);
     }
 
-    /// To all; what one says, to all others.
+    /// Sends an event to all members, and records it. The author of what is said or done receives nothing.
     fn announce(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
         self.text.clear();
         event.show(&mut self.text);
@@ -294,13 +293,13 @@ impl Chat {
             Some(room) => cx.publish(room, &self.text),
             None => {}
         }
-        self.note(event, cx);
+        self.record(event, cx);
     }
 
-    /// Keeps what has happened, if anything is to be kept.
-    fn note(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
+    /// Adds an event to the record, if there is one.
+    fn record(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
         if let Some(record) = &mut self.record {
-            record.note(event, cx);
+            record.add(event, cx);
         }
     }
 }

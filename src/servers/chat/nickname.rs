@@ -1,17 +1,17 @@
-//! Nicknames: what may be one.
+//! The rules for nicknames.
 //!
-//! Invariant: a shown nickname is 1 to 32 visible letters, digits, `_`, `-` or `.`, in NFC; it holds no space, colon or
-//! sign that begins a text of the server. Which two are the same is [`fold`](crate::servers::text::fold)'s.
+//! Invariant: a nickname consists of 1 to 32 visible letters, digits, `_`, `-` or `.`, in NFC. So it contains no space, no
+//! colon and no sign that begins a text of the server. [`fold`](crate::servers::text::fold) decides which two are the same.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Longest nickname, in characters. 32: fits a terminal line with room for text.
+/// The longest nickname, in characters. 32 leave room for text on a line of a terminal.
 const MOST_CHARACTERS: usize = 32;
 
-/// A nickname in its shown form, or `None` when this cannot be one. Spaces around it are not part of it.
+/// Returns the nickname in the form in which it is shown, or `None` if it is invalid. Spaces around it are ignored.
 pub(super) fn parse(line: &[u8]) -> Option<Box<str>> {
     let line = std::str::from_utf8(line).ok()?.trim();
-    // NFC first: it turns some signs into others.
+    // NFC comes first, since it maps some characters to others.
     let mut nick = String::new();
     for (index, found) in line.nfc().enumerate() {
         if index == MOST_CHARACTERS || !is_allowed(found) {
@@ -23,7 +23,7 @@ pub(super) fn parse(line: &[u8]) -> Option<Box<str>> {
 }
 
 fn is_allowed(found: char) -> bool {
-    // Letters by the standard, but drawn as nothing: the Hangul fillers.
+    // The Hangul fillers: letters by the standard, but invisible.
     let is_invisible = matches!(found, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}');
     (found.is_alphanumeric() && !is_invisible) || matches!(found, '_' | '-' | '.')
 }

@@ -1,6 +1,6 @@
-//! What a room keeps of what happens in it: nothing, a history for those who join later, a log, or both.
+//! The record of a room: a history for newcomers, a log, or both.
 //!
-//! Invariant: what is kept is what all members could see. Every event passes here once, in the order in which it happened.
+//! Invariant: the record holds only what all members could see. It receives every event once, in order.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -15,13 +15,13 @@ use super::event::Event;
 use super::history::History;
 use super::local_time::LocalTime;
 
-/// What a room keeps of what happens in it.
+/// The events that a room keeps, as a history, as a log, or as both.
 ///
 /// ```
 /// use switchboard::Sim;
 /// use switchboard::servers::{Chat, ChatOptions, LocalDate, LocalTime, Record};
 ///
-/// // A clock that has stopped. A real one asks a library about its time zone.
+/// // A stopped clock. A real one uses a library for its time zone.
 /// let date = LocalDate { year: 2000, month: 1, day: 1 };
 /// let clock = move |_| LocalTime { date, hour: 13, minute: 0, second: 0, offset: 60 };
 /// let record = Record::new(clock).with_history(100, 64 * 1024);
@@ -40,49 +40,49 @@ pub struct Record {
 }
 
 impl Record {
-    /// One that keeps nothing yet, and reads the time of day with this clock: it decides upon the time zone.
+    /// Creates a record that keeps nothing yet. `clock` converts system time to local time.
     pub fn new(clock: impl Fn(SystemTime) -> LocalTime + Send + 'static) -> Self {
         Record { clock: Box::new(clock), history: None, log: None }
     }
 
-    /// Shows those who join the last lines that were said: no more than `lines`, and no more than `bytes` in all.
+    /// Shows each newcomer the last lines that were said: at most `lines` lines, of at most `bytes` bytes together.
     ///
-    /// All of it is replied at once, so `bytes` should be no more than [`Limits::high_mark`](crate::Limits::high_mark). Each line
-    /// takes less than a hundred bytes of memory beside these.
+    /// The history is sent at once, so `bytes` should not exceed [`Limits::high_mark`](crate::Limits::high_mark). Each line takes
+    /// up to a hundred bytes of memory in addition.
     #[must_use]
     pub fn with_history(self, lines: usize, bytes: usize) -> Self {
         Record { history: Some(History::new(lines, bytes)), ..self }
     }
 
-    /// Writes down what happens.
+    /// Writes every event to `log`.
     #[must_use]
     pub fn with_log(self, log: ChatLog) -> Self {
         Record { log: Some(log), ..self }
     }
 
-    /// Keeps an event.
-    pub(super) fn note(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
+    /// Adds an event.
+    pub(super) fn add(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
         let at = (self.clock)(cx.system_time());
         if let Some(history) = &mut self.history {
-            history.note(event, at);
+            history.add(event, at);
         }
         if let Some(log) = &mut self.log {
-            log.note(event, at, cx);
+            log.add(event, at, cx);
             if matches!(event, Event::Leave { why: Closed::Stopping, .. }) {
-                // There may be no other time.
+                // The timer for the next attempt may not run any more.
                 log.try_again(cx);
             }
         }
     }
 
-    /// Shows the peer of this callback what was said before it came.
+    /// Replies with the history.
     pub(super) fn replay(&self, cx: &mut Context<'_>) {
         if let Some(history) = &self.history {
             history.replay((self.clock)(cx.system_time()).date, cx);
         }
     }
 
-    /// A job of the log is done.
+    /// Handles a finished job of the log.
     pub(super) fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         let at = (self.clock)(cx.system_time());
         if let Some(log) = &mut self.log {
@@ -90,7 +90,7 @@ impl Record {
         }
     }
 
-    /// A timer of the log is due.
+    /// Handles a timer of the log.
     pub(super) fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         if let Some(log) = &mut self.log {
             log.service_timer(timer, cx);

@@ -1,64 +1,64 @@
-//! Everything that the server says, in one place: scripts rely on these texts, and the server's page lists them.
+//! All texts of the server. Scripts rely on them, and the server's page lists them.
 //!
-//! Names in braces stand for what [`fill`](crate::servers::text::fill) puts there. Invariant: what members write always comes behind a mark that no
-//! other text begins with, so none of it can be mistaken for another member's words or the server's. A line of the room
-//! has its first colon before its first space, and a space behind it, where a time of the history has a digit; `*` and `[`
-//! begin no nickname; no notice begins in any of these ways.
+//! [`fill`](crate::servers::text::fill) replaces names in braces. Invariant: the words of members always follow a mark that
+//! begins no other text, so they cannot be mistaken for the words of another member or of the server. In a line of the room,
+//! the first colon precedes the first space and is followed by a space (in a time of the history, by a digit). `*` and `[`
+//! begin no nickname. No notice begins in any of these ways.
 
-/// Asked when a connection opens, and again after a refusal. Without a line end, so that the answer is typed behind it.
+/// On connecting, and again after a refusal. Has no line end, so that the answer is typed on the same line.
 pub(super) const PROMPT: &str = "Enter your nickname: ";
-/// To all, the newcomer included.
+/// To all members, including the newcomer.
 pub(super) const WELCOME: &str = "Welcome {nick} to the room!\n";
 /// To the first newcomer.
 pub(super) const COUNT_ALONE: &str = "1 person is here.\n";
-/// To any other newcomer, who is counted.
+/// To any other newcomer. The count includes it.
 pub(super) const COUNT: &str = "{count} persons are here.\n";
-/// To all others.
+/// To all other members.
 pub(super) const LINE: &str = "{nick}: {text}\n";
-/// To all others.
+/// To all other members.
 pub(super) const ACTION: &str = "* {nick} {text}\n";
-/// To a newcomer, where a history is kept: what was said before. The time is `12:00`, or `2000-01-01 12:00` of another day.
+/// To a newcomer: a line of the history. The time is `12:00`, or `2000-01-01 12:00` for another day.
 pub(super) const PAST_LINE: &str = "{time} {nick}: {text}\n";
-/// To a newcomer, where a history is kept: what was done before.
+/// To a newcomer: an action of the history.
 pub(super) const PAST_ACTION: &str = "{time} * {nick} {text}\n";
 /// To the receiver of a private message.
 pub(super) const PRIVATE: &str = "[{nick}] {text}\n";
-/// To its sender. No nickname holds a space, so this is no private message.
+/// To the sender of a private message. A nickname contains no space, so this is no message from another member.
 pub(super) const PRIVATE_SENT: &str = "[to {nick}] {text}\n";
-/// To all.
+/// To all members.
 pub(super) const RENAMED: &str = "{old} is now known as {nick}.\n";
-/// To all who stay.
+/// To all remaining members.
 pub(super) const LEAVES: &str = "{nick} leaves the room!\n";
 /// `/who`, typed by the only member.
 pub(super) const WHO_ALONE: &str = "1 person is here: {nick}.\n";
 /// `/who`: the count, and the names in order.
 pub(super) const WHO: &str = "{count} persons are here: {nicks}.\n";
-/// To who says `/quit`.
+/// `/quit`.
 pub(super) const BYE: &str = "Good bye!\n";
 
-/// A nickname is refused.
+/// The nickname is invalid.
 pub(super) const BAD_NICK: &str = "A nickname is 1 to 32 letters, digits and any of _-. (please choose another one)\n";
-/// A nickname is refused: somebody has it, or one that differs only in case or form.
+/// Another member has this nickname, or one that differs only in case or form.
 pub(super) const TAKEN_NICK: &str = "The nickname {nick} is taken (please choose another one)\n";
-/// A nickname that a browser or a web client sends; the connection is closed.
+/// A web request in place of a nickname. The connection is closed.
 pub(super) const NO_HTTP: &str = "This is a chat server and does not speak HTTP.\n";
-/// No nickname was chosen in time, behind the prompt; the connection is closed.
+/// No nickname was chosen in time. The text follows the prompt, and the connection is closed.
 pub(super) const TOO_LATE: &str = "You took too long to choose a nickname.\n";
-/// A line over the limit. `{limit}` counts bytes.
+/// The line is longer than the limit, in bytes.
 pub(super) const TOO_LONG: &str = "Your line is over {limit} bytes and was not sent.\n";
-/// `/msg` to a nickname that nobody has.
+/// `/msg` to an unknown nickname.
 pub(super) const NOBODY: &str = "Nobody here is called {nick}\n";
-/// Neither a command nor text.
+/// An unknown command.
 pub(super) const UNKNOWN: &str = "There is no command {command} (type /help for a list)\n";
-/// A command without what it needs.
+/// A command with a missing argument.
 pub(super) const USAGE: &str = "This command needs more: {usage}\n";
 /// `/help`.
 pub(super) const HELP: &str = "\
-/who            who is here
-/me TEXT        tell all what you do
+/who            list the people in the room
+/me TEXT        say what you do
 /nick NICK      change your nickname
-/msg NICK TEXT  tell one person only
-/help           this list
+/msg NICK TEXT  send a private message
+/help           show this list
 /quit           leave
 //TEXT          say /TEXT
 ";
