@@ -88,7 +88,7 @@ impl ChatServer {
         if let Some(path) = &self.log {
             let name = path.display().to_string();
             let file = LogFile::open(path).map_err(|error| {
-                StartError::failure(format!("cannot log to {name}: {error}; give --log a writable file"))
+                StartError::failure(format!("cannot log to {name}: {error}; give --log a file that can be written to"))
             })?;
             record = record.with_log(ChatLog::new(&name, file));
         }

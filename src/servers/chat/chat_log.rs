@@ -120,7 +120,7 @@ impl ChatLog {
         if let Some(count) = self.refusals.note(cx.now()) {
             let (name, lines) = (&self.name, counted(lines(&rest) + lines(&self.waiting), "line"));
             let attempts = counted(count, "attempt");
-            let remedy = if error.kind() == ErrorKind::StorageFull { "free some space on" } else { "check" };
+            let remedy = if error.kind() == ErrorKind::StorageFull { "make room on" } else { "check" };
             log::warn!(
                 "cannot write to {name}: {error}; {remedy} its disk \
                  ({lines} waiting, {attempts} since the last such line)"
