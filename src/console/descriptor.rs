@@ -1,12 +1,12 @@
-//! Descriptors 0, 1 and 2, used by a single-threaded loop that must never wait for them.
+//! Descriptors 0, 1 and 2, for a single-threaded loop that must never wait for them.
 //!
-//! Invariant: `O_NONBLOCK` is never set on a descriptor that we were given. The flag lives in the open file
-//! description, which the shell and everything started from it share; whoever sets it breaks their terminal, also after
-//! our exit. So terminals and pipes are opened anew, with a description of their own; sockets are asked not to wait
-//! call by call; what allows neither is polled before each call.
+//! Invariant: `O_NONBLOCK` is never set on a descriptor that this process was given. The flag lives in the open file
+//! description, which the shell and its other children share; setting it breaks their terminal, even after this process
+//! has ended. Instead, terminals and pipes are reopened, which makes a description of their own; sockets are asked not
+//! to wait with each call; anything else is polled before each call.
 //!
-//! Deliberately not here: lines and operators (`console`), and any queue of output: what the system refuses is the
-//! caller's to keep, or in [`Diagnostics`] to drop and count.
+//! Deliberately not here: lines and operators ([`console`](crate::console)), and any queue of output. The caller keeps
+//! what the system refuses, or lets [`LossyWriter`] drop and count it.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -15,11 +15,11 @@ use mio::event::Source as _;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, major, minor};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, major, minor};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags};
 
-/// What a descriptor is, as far as reading and writing without waiting depends on it.
+/// The kind of a descriptor, which decides how to read and write it without waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A terminal, real or pseudo.
@@ -28,13 +28,13 @@ pub(crate) enum Kind {
     Pipe,
     /// A socket of any family.
     Socket,
-    /// A regular file: it never waits, and epoll(7) refuses it.
+    /// A regular file. It never waits, and epoll(7) refuses it.
     File,
-    /// `/dev/null`, which is also what a closed standard descriptor becomes when a Rust program starts.
+    /// `/dev/null`. The Rust runtime opens it in the place of a standard descriptor that is closed.
     Null,
-    /// A directory: it opens, but neither reads nor writes.
+    /// A directory. It opens, but can be neither read nor written.
     Directory,
-    /// Another device, or something without a file type (an eventfd, say).
+    /// Another device, or something without a file type, such as an eventfd.
     Other,
 }
 
@@ -43,7 +43,7 @@ impl Kind {
     ///
     /// # Errors
     ///
-    /// Those of fstat(2): the descriptor is closed.
+    /// Those of fstat(2), if `fd` is closed.
     pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let stat = fstat(fd)?;
         Ok(match FileType::from_raw_mode(stat.st_mode) {
@@ -58,27 +58,29 @@ impl Kind {
     }
 }
 
-/// Opens anew what `fd` refers to, for `access` (`RDONLY`, `WRONLY` or `RDWR`), so that `O_NONBLOCK` belongs to the
-/// result alone. Meant for pipes and terminals: a file opened anew has an offset of its own and would overwrite itself.
+/// Reopens what `fd` refers to, for `access` (`RDONLY`, `WRONLY` or `RDWR`), with an open file description of its own
+/// that has `O_NONBLOCK`.
+///
+/// Meant for pipes and terminals. A reopened file would have an offset of its own and overwrite itself.
 ///
 /// # Errors
 ///
 /// Those of open(2) on `/proc/self/fd/N`. `EACCES`: the pipe or terminal belongs to another user, as in a container or
-/// under `su`. `ENXIO`: a socket, or a FIFO without a reader. `ENOENT`: no `/proc`, or not ours. `EBADF`: `fd` itself
-/// was not opened for `access`.
+/// under `su`. `ENXIO`: `fd` is a socket, or a FIFO without a reader. `ENOENT`: there is no `/proc`, or it is not ours.
+/// `EBADF`: `fd` itself was not opened for `access`.
 pub(crate) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> {
     let granted = fcntl_getfl(fd)? & OFlags::RWMODE;
     if granted != OFlags::RDWR && granted != access {
         return Err(Errno::BADF.into());
     }
     let before = fstat(fd)?;
-    // Linux: the master of a pseudo-terminal is a terminal too, but opening it makes a new pair instead.
+    // Linux: the master of a pseudo-terminal is a terminal too, but opening it makes a new pair.
     if is_device(before.st_rdev, 5, 2) {
         return Err(Errno::NXIO.into());
     }
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let own = rustix::fs::open(path, flags, Mode::empty())?;
+    let own = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
     let after = fstat(&own)?;
     if (before.st_dev, before.st_ino) != (after.st_dev, after.st_ino) {
         return Err(Errno::NOENT.into());
@@ -86,57 +88,58 @@ pub(crate) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> 
     Ok(own)
 }
 
-/// Standard output or standard error as a destination that never waits.
+/// Standard output or standard error as a stream that never waits.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub(crate) struct OutputStream {
     descriptor: Descriptor,
 }
 
-impl Output {
-    /// Standard output.
+impl OutputStream {
+    /// Opens standard output.
     ///
     /// # Errors
     ///
-    /// See [`Output::from_fd`].
+    /// Those of [`OutputStream::from_fd`].
     pub(crate) fn stdout() -> io::Result<Self> {
         Self::from_fd(rustix::stdio::stdout())
     }
 
-    /// Standard error.
+    /// Opens standard error.
     ///
     /// # Errors
     ///
-    /// See [`Output::from_fd`].
+    /// Those of [`OutputStream::from_fd`].
     pub(crate) fn stderr() -> io::Result<Self> {
         Self::from_fd(rustix::stdio::stderr())
     }
 
-    /// Any other descriptor; it stays the caller's, unchanged, and may be closed.
+    /// Opens any descriptor for writing. The caller keeps `fd`, unchanged, and may close it.
     ///
     /// # Errors
     ///
-    /// `fd` is closed, or no descriptor is left for the copy.
+    /// If `fd` is closed, or no descriptor is left for the copy.
     pub(crate) fn from_fd(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let descriptor = Descriptor::open(fd, OFlags::WRONLY)?;
         Ok(Self { descriptor })
     }
 
-    /// Writes what the system takes at once, and returns how many bytes that was.
+    /// Writes what the system takes at once. Returns the number of bytes.
     ///
     /// # Errors
     ///
-    /// `WouldBlock`: full, or stopped by Ctrl-S; nothing was written, and [`Output::register`] tells when to go on.
-    /// `BrokenPipe`: nobody reads any more. Otherwise those of write(2).
+    /// `WouldBlock`: the stream is full, or stopped by Ctrl-S. Nothing was written, and an event follows if the stream
+    /// is registered ([`OutputStream::register`]). `BrokenPipe`: the reader is gone. Otherwise those of write(2).
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.descriptor.write(bytes)
     }
 
-    /// Asks for an event under `token` as soon as writing may go on after `WouldBlock`; a second call asks again. A
-    /// file never gives such an event, and never needs one: it does not answer `WouldBlock`.
+    /// Requests an event under `token` when the stream takes more after `WouldBlock`. A second call requests it again.
+    ///
+    /// A file causes no such event and needs none: it never returns `WouldBlock`.
     ///
     /// # Errors
     ///
-    /// Those of `epoll_ctl(2)`, apart from its refusal of files.
+    /// Those of epoll_ctl(2), except its refusal of files.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match self.descriptor.register(registry, token, Interest::WRITABLE) {
             Err(error) if is_unpollable(&error) => Ok(()),
@@ -145,29 +148,32 @@ impl Output {
     }
 }
 
-/// A log destination for `env_logger::Target::Pipe` that never delays the loop: a record that standard error cannot
-/// take now is dropped and counted, and the next one that it takes is preceded by the line `N log lines dropped`.
+/// A writer of log records and notices that never delays the loop.
 ///
-/// One call of `write` is one record. A record of which a part was taken is completed before anything else is written,
-/// so a line is never cut by another one of this destination. No call ever fails: a closed standard error must not end
-/// a server.
+/// A record that the stream cannot take now is dropped and counted. The next record that it takes is preceded by the
+/// line `N log lines dropped`.
+///
+/// One call of `write` is one record. If the stream took a part of a record, the rest of it is written before anything
+/// else, so that no other record of this writer cuts a line. No call returns an error: a closed standard error must not
+/// end a server.
 #[derive(Debug)]
-pub(crate) struct Diagnostics {
-    output: Output,
-    /// The part of the last record that is still to be written; holds at most one record and one notice.
+pub(crate) struct LossyWriter {
+    stream: OutputStream,
+    /// The part of the last record that is still to be written. Holds at most one record and one line about losses.
     rest: Vec<u8>,
+    /// Lines that were dropped since the last record was taken.
     dropped: usize,
 }
 
-impl Diagnostics {
-    /// Writes to `output`, as a rule [`Output::stderr`].
+impl LossyWriter {
+    /// A writer to `stream`.
     #[must_use]
-    pub(crate) fn new(output: Output) -> Self {
-        Self { output, rest: Vec::new(), dropped: 0 }
+    pub(crate) fn new(stream: OutputStream) -> Self {
+        Self { stream, rest: Vec::new(), dropped: 0 }
     }
 
-    /// Returns whether at least a part of `record` was taken; the whole of it follows then.
-    fn pass(&mut self, record: &[u8]) -> bool {
+    /// Writes `record`. Returns whether the stream took at least a part of it; the rest is then kept in `rest`.
+    fn write_record(&mut self, record: &[u8]) -> bool {
         if !self.send_rest() {
             return false;
         }
@@ -184,10 +190,10 @@ impl Diagnostics {
         true
     }
 
-    /// Returns whether nothing is left to send.
+    /// Writes the kept part of the last record. Returns whether nothing of it is left.
     fn send_rest(&mut self) -> bool {
         while !self.rest.is_empty() {
-            match self.output.write(&self.rest) {
+            match self.stream.write(&self.rest) {
                 Ok(0) | Err(_) => return false,
                 Ok(sent) => drop(self.rest.drain(..sent)),
             }
@@ -196,9 +202,9 @@ impl Diagnostics {
     }
 }
 
-impl io::Write for Diagnostics {
+impl io::Write for LossyWriter {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        if !record.is_empty() && !self.pass(record) {
+        if !record.is_empty() && !self.write_record(record) {
             let lines = memchr::memchr_iter(b'\n', record).count().max(1);
             self.dropped = self.dropped.saturating_add(lines);
         }
@@ -211,92 +217,99 @@ impl io::Write for Diagnostics {
     }
 }
 
-/// A descriptor of our own that refers to what another one refers to, and whose calls do not wait.
+/// A descriptor that refers to what another one refers to, and whose calls do not wait.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     fd: OwnedFd,
-    way: Way,
+    mode: Mode,
     registry: Option<Registry>,
 }
 
-/// How a call is kept from waiting.
+/// What keeps a call from waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Mode {
     /// The open file description is ours alone and has `O_NONBLOCK`.
-    Own,
+    Reopened,
     /// `MSG_DONTWAIT` with each call.
     Socket,
     /// Files do not wait. Offset and `O_APPEND` stay shared with the original, so `> log 2>&1` keeps its order.
     File,
-    /// Description shared and blocking: poll(2) before each call. See [`POLLED_WRITE`] for what that is worth.
+    /// The description is shared and blocking: poll(2) before each call. [`POLLED_WRITE`] says what that is worth.
     Polled,
 }
 
-/// The most that is written after poll(2) said "writable" on a blocking descriptor. POSIX lets a pipe say so when
-/// `PIPE_BUF` bytes fit, and `PIPE_BUF` is at least 512; more than that may wait for the reader. (Linux: 4096 for a
-/// pipe, but a terminal promises less.) If another process fills the space in between, the write waits all the same.
+/// The largest write, in bytes, after poll(2) has reported a blocking descriptor as writable.
+///
+/// POSIX lets poll(2) report a pipe as writable if `PIPE_BUF` bytes fit, and `PIPE_BUF` is at least 512; a larger write
+/// may wait for the reader. (Linux: 4096 for a pipe, but a terminal promises less.) If another process fills the space
+/// in between, the write waits nevertheless.
 const POLLED_WRITE: usize = 512;
 
 impl Descriptor {
-    /// Reads (`access` is `RDONLY`) or writes (`WRONLY`) what `original` refers to.
+    /// Opens what `original` refers to, for reading (`access` is `RDONLY`) or writing (`WRONLY`).
+    ///
+    /// # Errors
+    ///
+    /// If `original` is closed, or no descriptor is left for the copy.
     pub(crate) fn open(original: BorrowedFd<'_>, access: OFlags) -> io::Result<Self> {
         let reopened = match Kind::of(original)? {
-            Kind::Terminal | Kind::Pipe => reopen(original, access).map_or(Err(Way::Polled), Ok),
-            Kind::Socket => Err(Way::Socket),
-            Kind::File | Kind::Null | Kind::Directory => Err(Way::File),
-            Kind::Other => Err(Way::Polled),
+            Kind::Terminal | Kind::Pipe => reopen(original, access).map_or(Err(Mode::Polled), Ok),
+            Kind::Socket => Err(Mode::Socket),
+            Kind::File | Kind::Null | Kind::Directory => Err(Mode::File),
+            Kind::Other => Err(Mode::Polled),
         };
         match reopened {
-            Ok(fd) => Ok(Self { fd, way: Way::Own, registry: None }),
-            Err(way) => Self::copy(original, way),
+            Ok(fd) => Ok(Self { fd, mode: Mode::Reopened, registry: None }),
+            Err(mode) => Self::copy(original, mode),
         }
     }
 
-    fn copy(original: BorrowedFd<'_>, way: Way) -> io::Result<Self> {
+    fn copy(original: BorrowedFd<'_>, mode: Mode) -> io::Result<Self> {
         let fd = original.try_clone_to_owned()?;
-        Ok(Self { fd, way, registry: None })
+        Ok(Self { fd, mode, registry: None })
     }
 
-    /// As read(2), with `WouldBlock` instead of waiting.
+    /// Reads as read(2) does. Returns `WouldBlock` instead of waiting.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.way {
-            Way::Socket => {
+        match self.mode {
+            Mode::Socket => {
                 let result = retry_on_intr(|| rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT));
                 return Ok(result?.1);
             }
-            Way::Polled if !self.is_readable() => return Err(Errno::WOULDBLOCK.into()),
-            Way::Own | Way::File | Way::Polled => {}
+            Mode::Polled if !self.is_readable() => return Err(Errno::WOULDBLOCK.into()),
+            Mode::Reopened | Mode::File | Mode::Polled => {}
         }
         Ok(retry_on_intr(|| rustix::io::read(&self.fd, &mut *buffer))?)
     }
 
-    /// As write(2), with `WouldBlock` instead of waiting, and `BrokenPipe` without a signal.
+    /// Writes as write(2) does. Returns `WouldBlock` instead of waiting, and `BrokenPipe` without a signal.
     pub(crate) fn write(&self, mut bytes: &[u8]) -> io::Result<usize> {
-        match self.way {
-            Way::Socket => {
+        match self.mode {
+            Mode::Socket => {
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 return Ok(retry_on_intr(|| rustix::net::send(&self.fd, bytes, flags))?);
             }
-            Way::Polled if !self.answers(PollFlags::OUT) => return Err(Errno::WOULDBLOCK.into()),
-            Way::Polled => bytes = &bytes[..bytes.len().min(POLLED_WRITE)],
-            Way::Own | Way::File => {}
+            Mode::Polled if !self.answers(PollFlags::OUT) => return Err(Errno::WOULDBLOCK.into()),
+            Mode::Polled => bytes = &bytes[..bytes.len().min(POLLED_WRITE)],
+            Mode::Reopened | Mode::File => {}
         }
         Ok(retry_on_intr(|| rustix::io::write(&self.fd, bytes))?)
     }
 
-    /// Whether a read would find bytes, the end or an error now.
+    /// Whether a read would return bytes, the end or an error now.
     pub(crate) fn is_readable(&self) -> bool {
         self.answers(PollFlags::IN)
     }
 
-    /// An error or a hang-up is an answer too: the call that follows does not wait, it says which.
+    /// Whether poll(2) reports `flags`, an error or a hang-up. After the last two, a call returns at once and says
+    /// which.
     fn answers(&self, flags: PollFlags) -> bool {
         let mut fds = [PollFd::new(&self.fd, flags)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         rustix::event::poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
-    /// Registers, or registers again, which repeats the edge if there is something to tell.
+    /// Registers the descriptor. A second call registers it again, which repeats the edge if the descriptor is ready.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
         let fd = self.fd.as_raw_fd();
         if self.registry.is_some() {
@@ -310,7 +323,7 @@ impl Descriptor {
 
     pub(crate) fn deregister(&mut self) {
         if let Some(registry) = self.registry.take() {
-            // It fails only if the descriptor is not registered, which is what is wanted.
+            // It fails only if the descriptor is not registered.
             let _ = SourceFd(&self.fd.as_raw_fd()).deregister(&registry);
         }
     }
@@ -323,14 +336,16 @@ impl AsFd for Descriptor {
 }
 
 impl Drop for Descriptor {
-    /// Linux: epoll forgets a descriptor when its description is closed, and a copy shares that with the original,
-    /// which stays open. Without this, events for the dead copy would go on, and nobody could end them.
+    /// Deregisters the descriptor.
+    ///
+    /// Linux: epoll forgets a descriptor when its open file description is closed. A copy shares the description with
+    /// the original, which stays open, so events for a closed copy would continue and could not be stopped.
     fn drop(&mut self) {
         self.deregister();
     }
 }
 
-/// Whether epoll said that this is nothing to wait for (a file, a directory, `/dev/null`).
+/// Whether `error` is epoll's refusal of a file, a directory or `/dev/null`, for which waiting makes no sense.
 pub(crate) fn is_unpollable(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::PERM.raw_os_error())
 }

@@ -1,76 +1,80 @@
-//! The way to standard output and standard error for what a handler prints and tells.
+//! Standard output and standard error of a reactor.
 //!
-//! Invariants: the loop never waits for a terminal or a pipe. What is printed (a program's result) is queued until it
-//! can be written; what is told (to an operator) is dropped when it cannot. A terminal that shows both shows them in
-//! order, unless what is printed has to wait.
+//! Invariants: the loop never waits for a terminal or a pipe. Standard output carries a program's result, so it is
+//! queued until it can be written. Standard error carries notices for the operator, so they are dropped if they cannot
+//! be written. If a terminal shows both, their order is kept, unless standard output is blocked.
 
 use std::io::{self, ErrorKind, Write};
 
 use mio::Registry;
 
-use crate::console::descriptor::{Diagnostics, Output};
+use crate::console::descriptor::{LossyWriter, OutputStream};
 use crate::state::{State, Stop};
 
-/// Standard output and standard error of a reactor, opened on first use.
+/// The two output streams, each opened on first use.
 #[derive(Debug)]
-pub(crate) struct ConsoleOutput {
+pub(crate) struct StandardStreams {
     token: mio::Token,
     stdout: Stdout,
-    stderr: Option<Diagnostics>,
+    stderr: Option<LossyWriter>,
+    /// The last write to standard output returned `WouldBlock`.
     is_blocked: bool,
 }
 
 #[derive(Debug)]
 enum Stdout {
     Unused,
-    Open(Output),
-    /// Nobody reads it any more.
+    Open(OutputStream),
+    /// The reader of the pipe is gone.
     Closed,
 }
 
-impl ConsoleOutput {
+impl StandardStreams {
+    /// The streams of a loop that receives events for standard output under `token`.
     pub(crate) fn new(token: mio::Token) -> Self {
-        ConsoleOutput { token, stdout: Stdout::Unused, stderr: None, is_blocked: false }
+        StandardStreams { token, stdout: Stdout::Unused, stderr: None, is_blocked: false }
     }
 
-    /// An edge: standard output takes more.
+    /// Handles an event under the token: standard output may take more.
     pub(crate) fn wake(&mut self) {
         self.is_blocked = false;
     }
 
-    /// Whether somebody may still read standard output.
+    /// Whether standard output can still have a reader.
     pub(crate) fn is_open(&self) -> bool {
         !matches!(self.stdout, Stdout::Closed)
     }
 
-    /// Whether there is something to write that can be written.
+    /// Whether [`write`](Self::write) would write something.
     pub(crate) fn has_work(&self, state: &State) -> bool {
         !state.stderr.is_empty() || state.stdout.len() > 0 && !self.is_blocked
     }
 
-    /// Writes what waits, as far as that goes without waiting.
+    /// Writes queued output and notices, as far as possible without waiting.
+    ///
+    /// If the reader of standard output is gone, the reactor is asked to stop.
     ///
     /// # Errors
-    /// When standard output takes no more for another reason than that nobody reads it: the result is not whole.
+    /// Those of write(2) on standard output other than a broken pipe: the program's result is incomplete.
     pub(crate) fn write(&mut self, state: &mut State, registry: &Registry) -> io::Result<()> {
-        let waiting = state.stdout.len();
-        for note in std::mem::take(&mut state.stderr) {
-            self.print_until(waiting - note.after, state, registry)?;
-            self.write_stderr(&note.text);
+        let queued = state.stdout.len();
+        for notice in std::mem::take(&mut state.stderr) {
+            self.write_stdout_until(queued - notice.after, state, registry)?;
+            self.write_stderr(&notice.text);
         }
-        self.print_until(0, state, registry)
+        self.write_stdout_until(0, state, registry)
     }
 
-    /// Prints until no more than `rest` bytes are left, as far as that goes without waiting.
-    fn print_until(&mut self, rest: usize, state: &mut State, registry: &Registry) -> io::Result<()> {
+    /// Writes standard output until at most `rest` bytes are left, as far as possible without waiting.
+    fn write_stdout_until(&mut self, rest: usize, state: &mut State, registry: &Registry) -> io::Result<()> {
         if state.stdout.len() <= rest || self.is_blocked {
             return Ok(());
         }
-        if let Err(error) = self.print(rest, state, registry) {
+        if let Err(error) = self.write_stdout(rest, state, registry) {
             if error.kind() != ErrorKind::BrokenPipe {
                 return Err(io::Error::new(error.kind(), format!("standard output: {error}")));
             }
-            // A program whose result nobody wants any more is done; `head` ends its sources in this way.
+            // `head` ends its sources in this way: the program has done its work.
             log::debug!("standard output: {error}");
             self.stdout = Stdout::Closed;
             state.stop = state.stop.max(Stop::Requested);
@@ -82,16 +86,16 @@ impl ConsoleOutput {
         Ok(())
     }
 
-    fn print(&mut self, rest: usize, state: &mut State, registry: &Registry) -> io::Result<()> {
+    fn write_stdout(&mut self, rest: usize, state: &mut State, registry: &Registry) -> io::Result<()> {
         if matches!(self.stdout, Stdout::Unused) {
-            let mut output = Output::stdout()?;
-            output.register(registry, self.token)?;
-            self.stdout = Stdout::Open(output);
+            let mut stream = OutputStream::stdout()?;
+            stream.register(registry, self.token)?;
+            self.stdout = Stdout::Open(stream);
         }
-        let Stdout::Open(output) = &mut self.stdout else { return Ok(()) };
+        let Stdout::Open(stream) = &mut self.stdout else { return Ok(()) };
         while state.stdout.len() > rest {
             let count = state.stdout.len() - rest;
-            match output.write(&state.stdout.unsent()[..count]) {
+            match stream.write(&state.stdout.unsent()[..count]) {
                 Ok(count) => state.stdout.consume(count),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -106,10 +110,10 @@ impl ConsoleOutput {
 
     fn write_stderr(&mut self, text: &str) {
         if self.stderr.is_none() {
-            self.stderr = Output::stderr().ok().map(Diagnostics::new);
+            self.stderr = OutputStream::stderr().ok().map(LossyWriter::new);
         }
         if let Some(stderr) = &mut self.stderr {
-            // Diagnostics swallow their errors: a closed standard error never ends a server.
+            // A lossy writer returns no errors: a closed standard error never ends a server.
             let _ = stderr.write_all(text.as_bytes());
         }
     }

@@ -15,7 +15,7 @@ use super::*;
 
 const MAX_LINE: usize = 100;
 
-/// An [`Input`] that outlives the console.
+/// An owned [`Input`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Seen {
     Line(String),
@@ -35,7 +35,7 @@ fn see(input: Input<'_>) -> Seen {
     }
 }
 
-/// A loop that has a console only.
+/// A loop whose only source is a console.
 struct Loop {
     poll: Poll,
     console: Console,
@@ -48,7 +48,7 @@ impl Loop {
         Self { poll, console }
     }
 
-    /// As [`Loop::new`], when opening anew is refused.
+    /// A loop for a descriptor that cannot be reopened.
     fn polled(fd: &impl AsFd) -> Self {
         let poll = Poll::new().unwrap();
         let kind = Kind::of(fd.as_fd()).unwrap();
@@ -57,7 +57,7 @@ impl Loop {
         Self { poll, console: Console::new(descriptor, kind, MAX_LINE) }
     }
 
-    /// One turn: everything that the console has to say.
+    /// Runs one turn. Returns all inputs of it.
     fn turn(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
         while let Some(input) = self.console.next_input() {
@@ -66,7 +66,7 @@ impl Loop {
         seen
     }
 
-    /// Waits for an event and wakes the console.
+    /// Waits for an event, then wakes the console.
     fn wait(&mut self) {
         let mut events = Events::with_capacity(4);
         self.poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
@@ -74,7 +74,7 @@ impl Loop {
         self.console.wake();
     }
 
-    /// Turns until `count` inputs were seen; no more may have come.
+    /// Runs turns until `count` inputs have arrived. Fails if more have.
     fn expect(&mut self, count: usize) -> Vec<Seen> {
         let mut seen = Vec::new();
         loop {
@@ -139,7 +139,7 @@ fn is_blocking(fd: &impl AsFd) -> bool {
     !fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK)
 }
 
-/// The loops that read a pipe, opened anew and polled.
+/// Runs `test` with a pipe that was reopened, and with one that is polled.
 fn both(test: impl Fn(Loop, File)) {
     let (reader, writer) = pipe();
     test(Loop::new(&reader), writer);
@@ -205,7 +205,7 @@ fn a_megabyte_without_newline_is_one_notice_and_little_memory() {
 }
 
 #[test]
-fn a_turn_ends_with_its_budget_and_the_next_goes_on_without_an_event() {
+fn after_its_budget_a_turn_needs_no_event_to_continue() {
     let (reader, mut writer) = pipe();
     rustix::pipe::fcntl_setpipe_size(&reader, 2 * BUDGET).unwrap();
     writer.write_all(&b"123\n".repeat(BUDGET / 4 + 1)).unwrap();
@@ -299,7 +299,7 @@ fn a_file_shares_its_offset_with_the_original() {
 }
 
 #[test]
-fn nobody_is_at_null_directories_devices_empty_files_and_write_only_pipes() {
+fn null_directories_devices_and_empty_files_have_no_operator() {
     let poll = Poll::new().unwrap();
     for path in ["/dev/null", "/", "/dev/zero"] {
         assert!(open(&File::open(path).unwrap(), &poll).is_none(), "{path}");
@@ -357,14 +357,14 @@ fn a_drop_leaves_the_original_open_and_silent() {
     assert_eq!(rustix::io::read(&reader, &mut byte).unwrap(), 1);
 }
 
-/// Names the part of [`background_part`] that a process is to play.
+/// The environment variable under which [`background_part`] runs.
 const PART: &str = "CONSOLE_TEST_PART";
 
-/// What that process says when something may be typed.
+/// The line with which that process asks for input.
 const IN_BACKGROUND: &str = "in the background";
 
 #[test]
-fn in_the_background_nothing_is_read_until_we_are_in_front_again() {
+fn nothing_is_read_while_the_process_is_in_the_background() {
     let (mut master, slave) = pty();
     // A session of its own with the pty as controlling terminal. SIGTTOU is ignored so that the process may put itself
     // into the foreground again, as the shell's `fg` would.
@@ -430,7 +430,7 @@ fn background_part() {
     other.wait().unwrap();
 }
 
-/// What a model says of `input`: split whole, nothing incremental.
+/// The lines of `input` by a model that splits it as a whole.
 fn model(input: &[u8], max_line: usize) -> Vec<Option<Vec<u8>>> {
     let mut lines: Vec<&[u8]> = input.split(|&byte| byte == b'\n').collect();
     let last = lines.pop().filter(|last| !last.is_empty());

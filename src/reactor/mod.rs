@@ -23,7 +23,7 @@ use mio::{Events, Poll, Waker};
 use crate::connection::edge::Edge;
 use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::token::Token;
-use crate::console::output::ConsoleOutput;
+use crate::console::output::StandardStreams;
 use crate::console::{Console, Input};
 use crate::handler::Handler;
 use crate::net::{self, Address, Listener};
@@ -93,7 +93,7 @@ pub struct Reactor<H: Handler> {
     connector: Connector,
     console: Option<(Console, ConsoleMode)>,
     console_retry: Option<Instant>,
-    output: ConsoleOutput,
+    output: StandardStreams,
     signals: Option<Signals>,
     stopper: Stopper,
     stop_deadline: Option<Instant>,
@@ -132,7 +132,7 @@ impl<H: Handler> Reactor<H> {
             connector: Connector::default(),
             console: None,
             console_retry: None,
-            output: ConsoleOutput::new(STDOUT),
+            output: StandardStreams::new(STDOUT),
             signals: None,
             stopper,
             stop_deadline: None,

@@ -28,24 +28,24 @@ fn pty() -> (OwnedFd, OwnedFd) {
 }
 
 impl Descriptor {
-    /// The way that is left when opening anew is refused.
+    /// A descriptor that cannot be reopened.
     pub(crate) fn polled(fd: BorrowedFd<'_>) -> Self {
-        Self::copy(fd, Way::Polled).unwrap()
+        Self::copy(fd, Mode::Polled).unwrap()
     }
 }
 
-fn polled(fd: &OwnedFd) -> Output {
-    Output { descriptor: Descriptor::polled(fd.as_fd()) }
+fn polled(fd: &OwnedFd) -> OutputStream {
+    OutputStream { descriptor: Descriptor::polled(fd.as_fd()) }
 }
 
 fn is_blocking(fd: &impl AsFd) -> bool {
     !fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK)
 }
 
-/// Writes until the system refuses; returns how many bytes it took.
-fn fill(output: &mut Output) -> usize {
+/// Writes until the system refuses. Returns the number of bytes that it took.
+fn fill(output: &mut OutputStream) -> usize {
     let mut total = 0;
-    // A pipe refuses what does not fit whole, though less would: so byte by byte at the end.
+    // A pipe refuses a write that does not fit as a whole, so the end is filled byte by byte.
     for size in [1000, 1] {
         let refusal = loop {
             match output.write(&vec![b'x'; size]) {
@@ -58,8 +58,8 @@ fn fill(output: &mut Output) -> usize {
     total
 }
 
-/// Fills `output`, has `drain` make room for the given number of bytes, and expects the event that says so.
-fn expect_writable_after(output: &mut Output, drain: impl FnOnce(usize)) {
+/// Fills `output`, drains that many bytes with `drain`, and expects the event that reports the room.
+fn expect_writable_after(output: &mut OutputStream, drain: impl FnOnce(usize)) {
     let mut poll = Poll::new().unwrap();
     let mut events = Events::with_capacity(4);
     output.register(poll.registry(), TOKEN).unwrap();
@@ -67,14 +67,14 @@ fn expect_writable_after(output: &mut Output, drain: impl FnOnce(usize)) {
     loop {
         poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
         assert!(!events.is_empty(), "no event although there is room");
-        // The first event may still tell of the room before it was filled.
+        // The first event may be from before the pipe was filled.
         if output.write(b"again").is_ok() {
             return;
         }
     }
 }
 
-/// Reads what is there already, so that a missing byte is a failure and not a wait.
+/// Reads `count` bytes that must have arrived already: a missing byte is a failure, not a wait.
 fn take(reader: &OwnedFd, count: usize) -> Vec<u8> {
     let reader = Descriptor::open(reader.as_fd(), OFlags::RDONLY).unwrap();
     let mut bytes = vec![0; count];
@@ -107,7 +107,7 @@ fn kinds_are_told_apart() {
 }
 
 #[test]
-fn opening_anew_leaves_the_original_blocking() {
+fn reopening_leaves_the_original_blocking() {
     let (reader, writer) = small_pipe();
     let (_master, slave) = pty();
     for (fd, access) in
@@ -120,7 +120,7 @@ fn opening_anew_leaves_the_original_blocking() {
 }
 
 #[test]
-fn opening_anew_is_refused_where_it_would_be_something_else() {
+fn reopening_is_refused_if_it_would_open_something_else() {
     let (reader, _writer) = small_pipe();
     let (master, _slave) = pty();
     let (socket, _peer) = UnixStream::pair().unwrap();
@@ -133,7 +133,7 @@ fn opening_anew_is_refused_where_it_would_be_something_else() {
 #[test]
 fn full_pipe_refuses_and_tells_when_there_is_room() {
     let (reader, writer) = small_pipe();
-    for mut output in [Output::from_fd(writer.as_fd()).unwrap(), polled(&writer)] {
+    for mut output in [OutputStream::from_fd(writer.as_fd()).unwrap(), polled(&writer)] {
         expect_writable_after(&mut output, |count| drop(take(&reader, count)));
         assert_eq!(take(&reader, 5), b"again");
         assert!(is_blocking(&writer));
@@ -143,7 +143,7 @@ fn full_pipe_refuses_and_tells_when_there_is_room() {
 #[test]
 fn full_socket_refuses_and_tells_when_there_is_room() {
     let (socket, peer) = UnixStream::pair().unwrap();
-    let mut output = Output::from_fd(socket.as_fd()).unwrap();
+    let mut output = OutputStream::from_fd(socket.as_fd()).unwrap();
     let peer = OwnedFd::from(peer);
     expect_writable_after(&mut output, |count| drop(take(&peer, count)));
     assert!(is_blocking(&socket));
@@ -152,7 +152,7 @@ fn full_socket_refuses_and_tells_when_there_is_room() {
 #[test]
 fn stopped_terminal_refuses_and_tells_when_it_goes_on() {
     let (_master, slave) = pty();
-    for mut output in [Output::from_fd(slave.as_fd()).unwrap(), polled(&slave)] {
+    for mut output in [OutputStream::from_fd(slave.as_fd()).unwrap(), polled(&slave)] {
         tcflow(&slave, Action::OOff).unwrap();
         expect_writable_after(&mut output, |count| {
             assert_eq!(count, 0);
@@ -166,8 +166,11 @@ fn stopped_terminal_refuses_and_tells_when_it_goes_on() {
 fn closed_reader_is_a_broken_pipe() {
     let (reader, writer) = small_pipe();
     let (socket, peer) = UnixStream::pair().unwrap();
-    let mut outputs =
-        [Output::from_fd(writer.as_fd()).unwrap(), polled(&writer), Output::from_fd(socket.as_fd()).unwrap()];
+    let mut outputs = [
+        OutputStream::from_fd(writer.as_fd()).unwrap(),
+        polled(&writer),
+        OutputStream::from_fd(socket.as_fd()).unwrap(),
+    ];
     drop((reader, peer));
     for output in &mut outputs {
         assert_eq!(output.write(b"text").unwrap_err().kind(), ErrorKind::BrokenPipe);
@@ -186,7 +189,7 @@ fn files_and_null_are_always_writable() {
     let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
     let file = tempfile::tempfile().unwrap();
     for fd in [null.as_fd(), file.as_fd()] {
-        let mut output = Output::from_fd(fd).unwrap();
+        let mut output = OutputStream::from_fd(fd).unwrap();
         output.register(poll.registry(), TOKEN).unwrap();
         assert_eq!(output.write(&vec![b'x'; 100_000]).unwrap(), 100_000);
     }
@@ -200,8 +203,8 @@ fn shared_file_keeps_the_order_of_all_writers() {
         std::fs::write(&path, "before\n").unwrap();
         let mut file = OpenOptions::new().read(true).write(true).append(append).open(&path).unwrap();
         file.seek(std::io::SeekFrom::End(0)).unwrap();
-        let mut first = Output::from_fd(file.as_fd()).unwrap();
-        let mut second = Output::from_fd(file.as_fd()).unwrap();
+        let mut first = OutputStream::from_fd(file.as_fd()).unwrap();
+        let mut second = OutputStream::from_fd(file.as_fd()).unwrap();
         first.write(b"one\n").unwrap();
         second.write(b"two\n").unwrap();
         file.write_all(b"three\n").unwrap();
@@ -217,7 +220,7 @@ fn appended_file_goes_on_at_its_end_after_others_wrote() {
     let path = directory.path().join("log");
     let open = || OpenOptions::new().append(true).create(true).open(&path).unwrap();
     let (ours, mut other) = (open(), open());
-    let mut output = Output::from_fd(ours.as_fd()).unwrap();
+    let mut output = OutputStream::from_fd(ours.as_fd()).unwrap();
     output.write(b"one\n").unwrap();
     other.write_all(b"two\n").unwrap();
     output.write(b"three\n").unwrap();
@@ -227,18 +230,18 @@ fn appended_file_goes_on_at_its_end_after_others_wrote() {
 #[test]
 fn dropped_lines_are_counted_and_reported_once() {
     let (reader, writer) = small_pipe();
-    for output in [Output::from_fd(writer.as_fd()).unwrap(), polled(&writer)] {
-        let mut diagnostics = Diagnostics::new(output);
-        let mut filler = Output::from_fd(writer.as_fd()).unwrap();
-        diagnostics.write_all(b"first\n").unwrap();
+    for output in [OutputStream::from_fd(writer.as_fd()).unwrap(), polled(&writer)] {
+        let mut lossy = LossyWriter::new(output);
+        let mut filler = OutputStream::from_fd(writer.as_fd()).unwrap();
+        lossy.write_all(b"first\n").unwrap();
         let taken = fill(&mut filler);
         for _ in 0..3 {
-            diagnostics.write_all(b"lost\n").unwrap();
+            lossy.write_all(b"lost\n").unwrap();
         }
-        diagnostics.write_all(b"lost\nand lost\n").unwrap();
+        lossy.write_all(b"lost\nand lost\n").unwrap();
         take(&reader, b"first\n".len() + taken);
-        diagnostics.write_all(b"second\n").unwrap();
-        diagnostics.write_all(b"third\n").unwrap();
+        lossy.write_all(b"second\n").unwrap();
+        lossy.write_all(b"third\n").unwrap();
         let expected = b"5 log lines dropped\nsecond\nthird\n";
         assert_eq!(take(&reader, expected.len()), expected);
     }
@@ -247,19 +250,19 @@ fn dropped_lines_are_counted_and_reported_once() {
 #[test]
 fn record_that_was_cut_is_completed_before_the_next() {
     let (reader, writer) = small_pipe();
-    let mut diagnostics = Diagnostics::new(Output::from_fd(writer.as_fd()).unwrap());
+    let mut lossy = LossyWriter::new(OutputStream::from_fd(writer.as_fd()).unwrap());
     let long = [vec![b'l'; 10_000], b"\n".to_vec()].concat();
-    diagnostics.write_all(&long).unwrap();
-    diagnostics.write_all(b"lost\n").unwrap();
+    lossy.write_all(&long).unwrap();
+    lossy.write_all(b"lost\n").unwrap();
     let mut seen = Vec::new();
     while seen.len() < long.len() {
         let waiting = rustix::io::ioctl_fionread(&reader).unwrap() as usize;
         assert!(waiting > 0, "flush sent nothing");
         seen.extend(take(&reader, waiting));
-        diagnostics.flush().unwrap();
+        lossy.flush().unwrap();
     }
-    diagnostics.write_all(b"next\n").unwrap();
-    drop((diagnostics, writer));
+    lossy.write_all(b"next\n").unwrap();
+    drop((lossy, writer));
     assert!(seen == long, "the long record came changed");
     assert_eq!(rest_of(reader), "1 log lines dropped\nnext\n");
 }
@@ -267,13 +270,13 @@ fn record_that_was_cut_is_completed_before_the_next() {
 #[test]
 fn closed_standard_error_is_survived() {
     let (reader, writer) = small_pipe();
-    let mut diagnostics = Diagnostics::new(Output::from_fd(writer.as_fd()).unwrap());
+    let mut lossy = LossyWriter::new(OutputStream::from_fd(writer.as_fd()).unwrap());
     drop(reader);
     for _ in 0..1000 {
-        diagnostics.write_all(b"nobody reads this\n").unwrap();
+        lossy.write_all(b"this has no reader\n").unwrap();
     }
-    diagnostics.flush().unwrap();
-    assert_eq!((diagnostics.dropped, diagnostics.rest.len()), (1000, 0));
+    lossy.flush().unwrap();
+    assert_eq!((lossy.dropped, lossy.rest.len()), (1000, 0));
 }
 
 #[test]

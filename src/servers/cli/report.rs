@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use log::LevelFilter;
 
-use crate::console::descriptor::{Diagnostics, Output};
+use crate::console::descriptor::{LossyWriter, OutputStream};
 use crate::state::stats::LOG_TARGET;
 
 /// Ends the process because of a wrong command line, with the message, the usage and exit code 2.
@@ -45,8 +45,8 @@ pub fn start_log(level: LevelFilter) {
             writeln!(out, "{time} {:<5} {}", record.level(), crate::sanitize(message.as_bytes()))
         },
     );
-    if let Ok(stderr) = Output::stderr() {
-        builder.target(env_logger::Target::Pipe(Box::new(Diagnostics::new(stderr))));
+    if let Ok(stderr) = OutputStream::stderr() {
+        builder.target(env_logger::Target::Pipe(Box::new(LossyWriter::new(stderr))));
     }
     // Fails if the program has set a logger already, which is then kept.
     let _ = builder.try_init();
