@@ -1,24 +1,22 @@
 //! Records: messages that all have the same length.
 //!
-//! Invariant: a record is exactly as long as was said. There is nothing around it, so nothing can be malformed; only
-//! the end of the input can be wrong.
+//! Invariant: a record has exactly the given length. Nothing is around it, so no record is malformed; only the end of
+//! the input can be wrong.
 
 use super::MessageHandler;
 use super::framed::Framed;
 use super::framer::{Frame, Framer};
 
-/// Shows the handler within one record at a call of [`MessageHandler::message`]: so many bytes, whatever they are.
+/// A framing by records. A message is a record: a fixed number of bytes, of any value.
 ///
-/// A reply of this framing is as many bytes as the two sides have agreed on; there is nothing to add to it.
-///
-/// Bytes that are no whole record when the peer ends its side are not shown: [`MessageHandler::framing_failed`] is
-/// called, and the log has a warning. What else holds is said of [`Framed`].
+/// Replies need no framing, as long as the two sides agree on their length. If the input ends within a record, the
+/// handler receives [`MessageHandler::framing_failed`]. [`Framed`] lists what all framings have in common.
 ///
 /// ```
 /// use switchboard::framing::{Fixed, FramingError, MessageHandler};
 /// use switchboard::{Context, Origin, Sim};
 ///
-/// /// Adds up what it is sent: numbers of four bytes, in network byte order.
+/// /// Adds numbers of four bytes in network byte order.
 /// struct Sum;
 ///
 /// impl MessageHandler for Sum {
@@ -55,17 +53,18 @@ use super::framer::{Frame, Framer};
 pub type Fixed<H> = Framed<FixedFramer, H>;
 
 impl<H: MessageHandler> Fixed<H> {
-    /// Records of exactly `size` bytes. [`Limits::inbox`](crate::Limits::inbox) must not be smaller than that.
+    /// Passes records of exactly `size` bytes to `inner`. [`Limits::inbox`](crate::Limits::inbox) must be at least
+    /// `size`.
     ///
     /// # Panics
-    /// When `size` is zero: a stream would be endlessly many records.
+    /// If `size` is zero: any input would hold infinitely many records.
     pub fn new(inner: H, size: usize) -> Self {
         assert!(size > 0, "a record has at least one byte");
         Framed::with_framer(inner, FixedFramer { size })
     }
 }
 
-/// Finds records: what [`Fixed`] is made with.
+/// The framer of [`Fixed`].
 #[derive(Clone, Copy, Debug)]
 pub struct FixedFramer {
     size: usize,

@@ -1,8 +1,7 @@
-//! The wrapper that all framings share: it asks a framer where the next message is, and shows it to a handler.
+//! The wrapper that all framings share: it asks a framer for the next message and passes it to a handler.
 //!
-//! Invariant: the wrapped handler is shown each message once, whole, in order, however the stream was split. Here and
-//! only here is what a wrapper passes on to the handler within. Keeps no bytes: what is unread stays in the
-//! connection's inbox.
+//! Invariant: the handler receives each message once, whole and in order, however the stream was split. Keeps no bytes:
+//! unread input stays in the connection's inbox.
 
 use super::MessageHandler;
 use super::framer::{Frame, Framer};
@@ -13,31 +12,30 @@ use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::events::events;
 
-/// A handler behind a framing: each call of its [`MessageHandler::message`] is one message.
+/// A [`Handler`] made of a [`MessageHandler`] and a [`Framer`].
 ///
-/// What holds for every framing:
+/// Every framing has these properties:
 ///
-/// - The wrapped handler uses the whole message: what it returns from `data` is not looked at.
-/// - A message that is not whole yet waits in the connection's inbox, so [`Limits::inbox`](crate::Limits::inbox) must
-///   not be smaller than the longest message with what is around it. Where it is, a long message may end its connection
+/// - An incomplete message waits in the connection's inbox, so [`Limits::inbox`](crate::Limits::inbox) must have room
+///   for the longest message with its framing. Otherwise a long message can end its connection
 ///   ([`Closed::InboxFull`](crate::Closed::InboxFull)).
-/// - A message that is too long is discarded as it comes and takes no memory. [`MessageHandler::too_long`] is called
-///   once for it, and what follows it is understood again.
-/// - Where the input is malformed or ends within a message, [`MessageHandler::framing_failed`] is called, and the log
-///   has a warning with the peer and the figures (one each 10 s of a kind): what was cut off is lost data, whatever the
-///   handler does about it. An incomplete message is never shown. After malformed input the session is closed; after
-///   the end of input, [`MessageHandler::eof`] follows as always.
-/// - Messages wait while output to their sender is over the high mark, or a job of its session is under way
-///   ([`Context::may_continue`]).
-/// - Datagrams are messages already, and what is typed at the console is a line: both reach the handler as they are.
-/// - One framing is not put around another: within a message there is no more input to wait for.
+/// - A message over the framing's limit is discarded as it arrives and takes no memory. The handler receives
+///   [`MessageHandler::too_long`] once, and the next message is found again.
+/// - If the input is malformed, the handler receives [`MessageHandler::framing_failed`], and the connection is closed.
+/// - If the input ends within a message, the handler receives [`MessageHandler::framing_failed`], then
+///   [`MessageHandler::eof`]. The incomplete message is not passed on.
+/// - Both errors are logged as a warning with the peer and the figures, at most once in 10 s for each kind.
+/// - Messages wait while a job of their session runs, while the session's input is paused, and while the output to
+///   their sender is over the high mark ([`Context::may_continue`]).
+/// - Datagrams and lines of the console have boundaries of their own and are passed on as they are.
+/// - A framing cannot be put around another one: within a message, there is no more input to wait for.
 #[derive(Debug)]
 pub struct Framed<F, H> {
     inner: H,
     framer: F,
 }
 
-/// What [`Framed`] keeps for a connection: the session of the wrapped handler, and how far the framer has looked.
+/// The session of a [`Framed`] handler: the session of the handler within, and the state of the framer.
 #[derive(Debug)]
 pub struct FramedSession<S, P> {
     inner: S,
@@ -45,21 +43,22 @@ pub struct FramedSession<S, P> {
 }
 
 impl<F: Framer, H: MessageHandler> Framed<F, H> {
-    /// A handler behind a framing of one's own. The framings here have a `new`.
+    /// Puts `framer` around `inner`. The framings of this module have a `new` of their own.
     pub fn with_framer(inner: H, framer: F) -> Self {
         Framed { inner, framer }
     }
 
-    /// The wrapped handler.
+    /// The handler within.
     pub fn get_ref(&self) -> &H {
         &self.inner
     }
 
-    /// The input has ended after a message that was not whole.
+    /// Handles the end of input after `rest`, an incomplete message of `needed` bytes.
     fn end<'a>(
         &mut self,
         session: &mut FramedSession<H::Session, F::State>,
-        (rest, needed): (&'a mut [u8], Option<usize>),
+        rest: &'a mut [u8],
+        needed: Option<usize>,
         cx: &mut Context<'a>,
     ) {
         match self.framer.last(rest) {
@@ -99,7 +98,7 @@ impl<F: Framer, H: MessageHandler> Handler for Framed<F, H> {
                 Frame::Discard(used) => rest = &mut rest[used..],
                 Frame::Partial { .. } if !cx.is_eof() => break,
                 Frame::Partial { needed } => {
-                    self.end(session, (rest, needed), cx);
+                    self.end(session, rest, needed, cx);
                     return total;
                 }
                 Frame::Failed(error) => {

@@ -1,15 +1,15 @@
-//! What a way of framing decides: where the next message is, and whether the stream can still be followed.
+//! A way of framing: where the next message is, and whether the stream can still be followed.
 //!
-//! A framer calls nothing and keeps no bytes: it looks at what is unread and says what is at its beginning.
+//! A framer calls nothing and keeps no bytes: it looks at the unread input and says what is at its beginning.
 
 use std::ops::Range;
 
 use crate::connection::framing_error::FramingError;
 
-/// A way in which messages are separated on a stream. [`Framed`](super::Framed) does the rest of the work.
+/// A way of framing: finds the messages of a stream. [`Framed`](super::Framed) does everything else.
 ///
-/// For a framing that is not among the four, implement this. Messages that end in a zero byte, without a limit but that
-/// of the inbox:
+/// Implement it for a framing that this module does not have. This one finds messages that end in a zero byte, limited
+/// only by the inbox:
 ///
 /// ```
 /// use switchboard::framing::{Frame, Framed, Framer, MessageHandler};
@@ -28,7 +28,7 @@ use crate::connection::framing_error::FramingError;
 /// struct ZeroEnded;
 ///
 /// impl Framer for ZeroEnded {
-///     type State = usize; // how much of the unread input holds no zero byte
+///     type State = usize; // the number of unread bytes known to hold no zero byte
 ///
 ///     fn next(&self, searched: &mut usize, input: &[u8]) -> Frame {
 ///         match input[*searched..].iter().position(|&byte| byte == 0) {
@@ -53,53 +53,53 @@ use crate::connection::framing_error::FramingError;
 /// assert_chunking_law(|| Framed::with_framer(Show, ZeroEnded), b"one\0two\0thr");
 /// ```
 pub trait Framer {
-    /// What is kept for each connection: how far its unread input was searched, how much of it is to be discarded. A
-    /// new connection has the default.
+    /// The state of one connection, such as how far its unread input was searched. A new connection has the default.
     type State: Default;
 
-    /// Says what is at the beginning of the unread input, which is never empty.
+    /// Returns what is at the beginning of the unread input. `input` is never empty.
     ///
-    /// What is answered is done: the next call is shown what follows the bytes that were used. After [`Frame::Partial`]
-    /// it is shown the same bytes again, with those that have come since.
+    /// The bytes that a frame uses are not passed again. After [`Frame::Partial`], the same bytes are passed again,
+    /// followed by those that have arrived since.
     fn next(&self, state: &mut Self::State, input: &[u8]) -> Frame;
 
-    /// Whether the end of input completes a message that was [`Frame::Partial`] until then, and where it is in the
-    /// rest. It does not, unless overridden.
+    /// Returns the last message in `rest`, if the end of input completes it.
+    ///
+    /// Called at the end of input, after [`Frame::Partial`]. The default returns `None`: the message is incomplete.
     fn last(&self, _rest: &[u8]) -> Option<Range<usize>> {
         None
     }
 }
 
-/// What is at the beginning of the unread input. Bytes that are used are at least one.
+/// What is at the beginning of the unread input. A frame that uses bytes uses at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// A whole message.
     Message {
-        /// Where in the input it is.
+        /// The range of the message in the input.
         body: Range<usize>,
-        /// How many bytes it uses, with what is around it.
+        /// The bytes that the message and its framing use.
         used: usize,
     },
-    /// A message that is too long, or its beginning. The handler is told, once.
+    /// The beginning of a message that is too long. Returned once for such a message.
     TooLong {
         /// The limit, in bytes.
         limit: usize,
-        /// How many bytes are discarded now.
+        /// The bytes to discard now.
         used: usize,
     },
-    /// More of a message that is too long: so many bytes are discarded.
+    /// This number of bytes, which continue a message that is too long, is discarded.
     Discard(usize),
-    /// A message that is not whole yet. It stays in the connection's inbox.
+    /// An incomplete message, which stays in the connection's inbox.
     Partial {
-        /// How many bytes it will be, with what is around it, if that is known.
+        /// The bytes that the message and its framing will use, if that is known.
         needed: Option<usize>,
     },
-    /// The input breaks the rules, and where the next message begins cannot be known.
+    /// The input is malformed: the beginning of the next message cannot be known.
     Failed(FramingError),
 }
 
 impl Frame {
-    /// How many bytes it takes from the unread input.
+    /// The number of bytes that the frame uses.
     #[must_use]
     pub fn used(&self) -> usize {
         match *self {

@@ -1,7 +1,7 @@
-//! Length-prefixed messages: a length of 1, 2 or 4 bytes, then so many bytes.
+//! Length-prefixed messages: a length of 1, 2 or 4 bytes, then that number of bytes.
 //!
-//! Invariant: the stream stays in step, also behind a message that is too long: what it announced is discarded, and no
-//! more. Every length is a possible one, so nothing can be malformed; a peer that counts wrongly is not found out here.
+//! Invariant: after a message that is too long, the next one is found again, since exactly the announced number of
+//! bytes is discarded. Every length is possible, so no input is malformed; a peer that counts wrongly is not detected.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -9,19 +9,12 @@ use super::MessageHandler;
 use super::framed::Framed;
 use super::framer::{Frame, Framer};
 
-/// Shows the handler within one message at a call of [`MessageHandler::message`], without the length that goes before
-/// it.
+/// A framing by lengths. A message is preceded by its length, which does not count itself.
 ///
-/// The length counts the bytes that follow it, not itself. A message of no bytes is a message. Replies are framed with
-/// [`LengthPrefix::write`].
-///
-/// A message longer than the limit is discarded as it comes, whatever length was announced, and the next one is
-/// understood again; [`MessageHandler::too_long`] is called once for it, when its length has come. By default that
-/// answers with a line of text, which no peer of such a protocol can read: override it, with a message of the protocol
-/// or with [`Context::close`](crate::Context::close).
-///
-/// A message that the peer's end cuts off is not shown: [`MessageHandler::framing_failed`] is called, and the log has a
-/// warning. What else holds is said of [`Framed`].
+/// A message may have no bytes. Frame replies with [`LengthPrefix::write`]. [`MessageHandler::too_long`] is called when
+/// the length of a message over the limit has arrived. Its default replies with a line of text, which no peer of such a
+/// protocol can read: override it with a message of the protocol, or with [`Context::close`](crate::Context::close).
+/// [`Framed`] lists what all framings have in common.
 ///
 /// ```
 /// use switchboard::framing::{LengthPrefix, LengthPrefixed, MessageHandler};
@@ -55,9 +48,10 @@ use super::framer::{Frame, Framer};
 pub type LengthPrefixed<H> = Framed<LengthFramer, H>;
 
 impl<H: MessageHandler> LengthPrefixed<H> {
-    /// Messages of at most `max_message` bytes, the prefix not counted. A limit that is over what the prefix can say
-    /// limits nothing more. [`Limits::inbox`](crate::Limits::inbox) must not be smaller than the limit and the prefix
-    /// together.
+    /// Passes messages of at most `max_message` bytes, without their prefix, to `inner`.
+    ///
+    /// A limit over the largest length of the prefix has no effect. [`Limits::inbox`](crate::Limits::inbox) must be at
+    /// least the limit and the size of the prefix.
     pub fn new(inner: H, prefix: LengthPrefix, max_message: usize) -> Self {
         Framed::with_framer(inner, LengthFramer { prefix, max_message })
     }
@@ -66,16 +60,16 @@ impl<H: MessageHandler> LengthPrefixed<H> {
 /// The length before a message: an unsigned number in network byte order (big-endian).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LengthPrefix {
-    /// One byte: messages of up to 255 bytes.
+    /// One byte, for messages of up to 255 bytes.
     U8,
-    /// Two bytes: up to 65,535.
+    /// Two bytes, for messages of up to 65,535 bytes.
     U16,
-    /// Four bytes: up to 4,294,967,295.
+    /// Four bytes, for messages of up to 4,294,967,295 bytes.
     U32,
 }
 
 impl LengthPrefix {
-    /// How many bytes the prefix itself takes.
+    /// The size of the prefix itself, in bytes.
     #[must_use]
     pub const fn size(self) -> usize {
         match self {
@@ -85,11 +79,11 @@ impl LengthPrefix {
         }
     }
 
-    /// Writes a message with its length before it: to a [`Context`](crate::Context), or to a socket of a client.
+    /// Writes `message`, preceded by its length, to a [`Context`](crate::Context) or to the socket of a client.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a message that is too long for the prefix, of which nothing is written then; and
-    /// what the writer says, which a context never does.
+    /// [`ErrorKind::InvalidInput`] if the prefix cannot hold the length of `message`; nothing was written. Otherwise
+    /// the errors of `out`, of which a context has none.
     pub fn write(self, out: &mut (impl Write + ?Sized), message: &[u8]) -> io::Result<()> {
         let Some(length) = self.announce(message.len()) else {
             let text = format!(
@@ -104,7 +98,7 @@ impl LengthPrefix {
         out.write_all(message)
     }
 
-    /// A length as this prefix says it, if it can.
+    /// Returns `length` if this prefix can hold it.
     fn announce(self, length: usize) -> Option<u32> {
         u32::try_from(length).ok().filter(|&length| length <= self.longest())
     }
@@ -113,14 +107,14 @@ impl LengthPrefix {
         u32::MAX >> (32 - 8 * self.size())
     }
 
-    /// The length at the beginning of the input, if it is whole.
+    /// Reads the length at the beginning of `input`. Returns `None` if it is incomplete.
     fn read(self, input: &[u8]) -> Option<usize> {
         let bytes = input.get(..self.size())?;
         Some(bytes.iter().fold(0, |length, &byte| length * 256 + usize::from(byte)))
     }
 }
 
-/// Finds length-prefixed messages: what [`LengthPrefixed`] is made with.
+/// The framer of [`LengthPrefixed`].
 #[derive(Clone, Copy, Debug)]
 pub struct LengthFramer {
     prefix: LengthPrefix,
@@ -128,7 +122,7 @@ pub struct LengthFramer {
 }
 
 impl Framer for LengthFramer {
-    /// Bytes to come that belong to a message that is too long.
+    /// The bytes still to discard of a message that is too long.
     type State = usize;
 
     #[inline]
@@ -233,7 +227,7 @@ mod tests {
             (b"\x00\x01a\x00", "<a>{the input ended within a message, after 1 bytes of it}."),
             (b"\x00\x01a\x00\x02", "<a>{the input ended within a message, after 2 of its 4 bytes}."),
             (b"\x00\x01a\x00\x02b", "<a>{the input ended within a message, after 3 of its 4 bytes}."),
-            // It was told already that this one is not shown.
+            // `too_long` has reported this message already.
             (b"\x00\x01a\x00\x0atoo l", "<a>!9."),
         ];
         for (input, want) in cases {
@@ -242,9 +236,9 @@ mod tests {
         }
     }
 
-    /// The inbox has room for 16 bytes: whoever kept more would lose the connection.
+    /// The inbox has room for 16 bytes, so keeping more would end the connection.
     #[test]
-    fn what_is_too_long_takes_no_memory_and_the_next_message_is_understood() {
+    fn a_long_message_takes_no_memory_and_the_next_is_found() {
         const BODY: usize = 3 << 20;
         let limits = Limits { inbox: 16, ..Limits::default() };
         let mut sim = Sim::with_limits(LengthPrefixed::new(Show, LengthPrefix::U32, 8), limits);

@@ -1,7 +1,6 @@
 //! Lines: messages that end in LF or CRLF.
 //!
-//! Invariant: a line is shown without its end; a line over the limit is never held in memory and never shown. No byte
-//! is searched twice.
+//! Invariant: a line over the limit is never kept in memory and never passed on. No byte is searched twice.
 
 use std::ops::Range;
 
@@ -11,11 +10,10 @@ use super::MessageHandler;
 use super::framed::Framed;
 use super::framer::{Frame, Framer};
 
-/// Shows the handler within one line at a call of [`MessageHandler::message`], without its LF or CRLF.
+/// A framing by lines. A message is a line without its LF or CRLF.
 ///
-/// A last line without an end is a line when the peer ends its side, so no input is malformed or cut off. A line longer
-/// than the limit is discarded up to its end; [`MessageHandler::too_long`] is called once for it. What else holds is
-/// said of [`Framed`].
+/// A last line without a line end is a message, so no input is malformed or incomplete. A line over the limit is
+/// discarded up to its line end. [`Framed`] lists what all framings have in common.
 ///
 /// ```
 /// use switchboard::framing::{Lines, MessageHandler};
@@ -40,25 +38,26 @@ use super::framer::{Frame, Framer};
 pub type Lines<H> = Framed<LineFramer, H>;
 
 impl<H: MessageHandler> Lines<H> {
-    /// Lines of at most `max_line` bytes, their ends not counted. [`Limits::inbox`](crate::Limits::inbox) must not be
-    /// smaller than that and two bytes: CR and LF.
+    /// Passes lines of at most `max_line` bytes, without their line ends, to `inner`.
+    ///
+    /// [`Limits::inbox`](crate::Limits::inbox) must be at least `max_line` and two bytes for CR and LF.
     pub fn new(inner: H, max_line: usize) -> Self {
         Framed::with_framer(inner, LineFramer::new(max_line))
     }
 }
 
-/// Finds lines: what [`Lines`] is made with.
+/// The framer of [`Lines`].
 #[derive(Clone, Copy, Debug)]
 pub struct LineFramer {
     max_line: usize,
 }
 
-/// What is kept of the input of a connection by lines.
+/// The state of a [`LineFramer`] for one connection.
 #[derive(Debug, Default)]
 pub struct LineState {
-    /// Unread bytes that are known to hold no line end.
+    /// Unread bytes that are known to hold no LF.
     scanned: usize,
-    /// Within a line that is too long.
+    /// The input is within a line that is too long.
     discards: bool,
 }
 
@@ -83,25 +82,25 @@ impl Framer for LineFramer {
         }
     }
 
-    /// A CR at the very end is half of a line end that was cut off.
+    /// A CR at the very end is half of a line end that was cut off, so it does not belong to the line.
     fn last(&self, rest: &[u8]) -> Option<Range<usize>> {
         Some(0..without_cr(rest))
     }
 }
 
 impl LineFramer {
-    /// A framer of lines of at most `max_line` bytes, without their ends.
+    /// A framer of lines of at most `max_line` bytes, without their line ends.
     pub(crate) fn new(max_line: usize) -> Self {
         LineFramer { max_line }
     }
 
-    /// No line end in what is left: keeps the beginning of a line, up to the limit.
+    /// Keeps the beginning of a line, which has no LF yet, up to the limit.
     fn keep(self, state: &mut LineState, rest: &[u8]) -> Frame {
         state.scanned = 0;
         if state.discards {
             return Frame::Discard(rest.len());
         }
-        // One byte more may be the CR of a line that just fits.
+        // The last byte may be the CR of a line that just fits.
         if without_cr(rest) > self.max_line {
             state.discards = true;
             return Frame::TooLong { limit: self.max_line, used: rest.len() };
@@ -111,7 +110,7 @@ impl LineFramer {
     }
 }
 
-/// How long a line is without a CR at its end.
+/// The length of a line without a CR at its end.
 fn without_cr(line: &[u8]) -> usize {
     line.len() - usize::from(line.last() == Some(&b'\r'))
 }

@@ -1,18 +1,19 @@
-//! Messages out of a stream of bytes: handlers that wrap a handler and show it whole messages. No I/O.
+//! Messages out of a stream of bytes.
 //!
-//! TCP carries a stream of bytes and knows no messages: two writes may arrive as one read, and one write as several. A
-//! *framing* says where messages begin and end. There are four, each a type to put around a handler:
+//! TCP carries a stream of bytes, not messages: two writes may arrive as one read, and one write as several. A
+//! *framing* is a rule that says where a message ends. This module has four, each a type that wraps a
+//! [`MessageHandler`]:
 //!
-//! | framing | on the wire | a message may hold |
+//! | framing | on the wire | bytes of a message |
 //! |---|---|---|
-//! | [`Lines`] | `hello world!` and LF or CRLF | any byte but LF |
-//! | [`Netstrings`] | `12:hello world!,` | any byte |
-//! | [`LengthPrefixed`] | a length of 1, 2 or 4 bytes, then so many bytes | any byte |
-//! | [`Fixed`] | always the same number of bytes | any byte |
+//! | [`Lines`] | `hello world!` and LF or CRLF | any except LF |
+//! | [`Netstrings`] | `12:hello world!,` | any |
+//! | [`LengthPrefixed`] | a length of 1, 2 or 4 bytes, then that number of bytes | any |
+//! | [`Fixed`] | always the same number of bytes | any |
 //!
-//! They share one wrapper, [`Framed`], and differ in a [`Framer`], which only says where the next message is. What
-//! holds for all of them is written there. A handler frames its replies itself: with [`write_netstring`],
-//! [`LengthPrefix::write`], or a line end.
+//! All four are the wrapper [`Framed`], whose page lists their common properties, with a [`Framer`], which only finds
+//! the next message. A handler frames its own replies: with [`write_netstring`], [`LengthPrefix::write`], or a line
+//! end.
 
 mod fixed;
 mod framed;
@@ -33,12 +34,12 @@ use crate::connection::origin::Origin;
 use crate::handler::context::Context;
 use crate::handler::events::events;
 
-/// A protocol of whole messages: a handler behind a framing.
+/// A protocol of whole messages.
 ///
-/// [`Framed`] makes a [`Handler`](crate::Handler) of it. It differs from that trait in its input:
-/// [`message`](Self::message) is called once for each message, with all of it, and uses all of it.
-/// [`too_long`](Self::too_long) and [`framing_failed`](Self::framing_failed) report what is no message. All other
-/// events are those of [`Handler`](crate::Handler), in the same order.
+/// [`Framed`] makes a [`Handler`](crate::Handler) of it, which can then be hosted. The two traits differ only in their
+/// input: [`message`](Self::message) takes the place of `data`, and [`too_long`](Self::too_long) and
+/// [`framing_failed`](Self::framing_failed) report input that is not a message. All other methods have the same
+/// contract, and the calls for one connection have the same order.
 ///
 /// ```
 /// use switchboard::framing::{Lines, MessageHandler};
@@ -64,30 +65,36 @@ use crate::handler::events::events;
 /// assert_eq!(sim.received(peer), b"5\n6\n");
 /// ```
 pub trait MessageHandler {
-    /// What the handler keeps for each connection. The reactor stores it beside the socket.
+    /// The state that the handler keeps for each connection.
     type Session;
 
     /// A connection is open: a peer has connected, or a connection requested with [`Context::connect`] was made.
+    ///
+    /// Returns the session of the connection.
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session;
 
-    /// A whole message has arrived, given without what the framing puts around it.
+    /// A whole message has arrived. It is passed without its framing: a line without its line end, for example.
+    ///
+    /// The message is used when this returns: it is not passed again. To keep it, copy it. To send a part of it back
+    /// without a copy, call [`Context::reply_input`].
     fn message<'a>(&mut self, session: &mut Self::Session, message: &'a mut [u8], cx: &mut Context<'a>);
 
-    /// A message is longer than the framing's limit of `limit` bytes and is discarded.
+    /// A message is longer than `limit`, the limit of the framing in bytes, and is being discarded.
     ///
-    /// Called once for each such message, when its length is known. Replies with the line `line too long: the limit is
-    /// LIMIT bytes`, unless overridden. A handler whose replies are not lines overrides it.
+    /// Called once for each such message, before all of it has arrived. The default replies with the line `line too
+    /// long: the limit is LIMIT bytes`. A handler whose replies are not lines overrides it.
     #[allow(unused_variables, reason = "the documentation shows the names")]
     fn too_long(&mut self, session: &mut Self::Session, limit: usize, cx: &mut Context<'_>) {
         cx.reply(format!("line too long: the limit is {limit} bytes\n").as_bytes());
     }
 
-    /// The input is not a sequence of whole messages. The log has a warning already.
+    /// The input is not a sequence of whole messages. A warning has been logged.
     ///
-    /// - [`FramingError::Malformed`]: replies with a line that describes the error, unless overridden. The connection
-    ///   is closed when this call returns.
-    /// - [`FramingError::Truncated`]: replies nothing, unless overridden. [`eof`](Self::eof) follows, unless this call
-    ///   closes the connection. If earlier messages are worthless without the rest, the handler undoes them here.
+    /// - [`FramingError::Malformed`]: the next message cannot be found. The default replies with a line that describes
+    ///   the error. The connection is closed after this call.
+    /// - [`FramingError::Truncated`]: the input ended within a message. The default does nothing. [`eof`](Self::eof)
+    ///   follows, unless this call closes the connection. If the earlier messages are worthless without the rest, undo
+    ///   them here.
     #[allow(unused_variables, reason = "the documentation shows the names")]
     fn framing_failed(&mut self, session: &mut Self::Session, error: &FramingError, cx: &mut Context<'_>) {
         if let FramingError::Malformed { .. } = error {

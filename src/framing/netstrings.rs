@@ -1,8 +1,8 @@
-//! Netstrings: a length in decimal digits, a colon, so many bytes, and a comma.
+//! Netstrings: a length in decimal digits, a colon, that number of bytes, and a comma.
 //!
-//! As D. J. Bernstein's note [Netstrings](https://cr.yp.to/proto/netstrings.txt) (1997) has them: no leading zeros, and
-//! at most nine digits, as in the reader that it shows. Invariant: a netstring is shown when its comma has come, not
-//! before. Nothing is guessed: after a byte that cannot be, no other is looked at.
+//! As in D. J. Bernstein's note [Netstrings](https://cr.yp.to/proto/netstrings.txt) (1997): no leading zeros, and at
+//! most nine digits. Invariants: a netstring is passed on when its comma has arrived, not before; after an unexpected
+//! byte, no other byte is looked at.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -11,19 +11,15 @@ use super::framed::Framed;
 use super::framer::{Frame, Framer};
 use crate::connection::framing_error::FramingError;
 
-/// Shows the handler within one netstring at a call of [`MessageHandler::message`]: what is between its colon and its
-/// comma.
+/// A framing by netstrings. A message is the bytes between the colon and the comma.
 ///
-/// `0:,` is a message of no bytes. Replies are framed with [`write_netstring`].
+/// `0:,` is a message of no bytes. Frame replies with [`write_netstring`]. [`MessageHandler::too_long`] is called when
+/// the length of a message over the limit has arrived. Its default replies with a line of text, which is not a
+/// netstring: override it.
 ///
-/// A netstring longer than the limit is discarded as it comes, and the next one is understood again;
-/// [`MessageHandler::too_long`] is called once for it, when its length has come. By default that answers with a line of
-/// text, which is no netstring: override it.
-///
-/// Where something else than a netstring comes (no digit, a leading zero, a tenth digit, another byte than the comma),
-/// the rest cannot be understood: [`MessageHandler::framing_failed`] is called, which by default says in a line what is
-/// wrong and where, and the session is closed. It is also called for a netstring that the peer's end cuts off. Either
-/// is a warning in the log. What else holds is said of [`Framed`].
+/// Input that is not a netstring (no digit, a leading zero, a tenth digit, another byte than the comma) is malformed.
+/// It is reported by [`MessageHandler::framing_failed`], and the connection is closed. [`Framed`] lists what all
+/// framings have in common.
 ///
 /// ```
 /// use switchboard::framing::{MessageHandler, Netstrings, write_netstring};
@@ -59,22 +55,23 @@ use crate::connection::framing_error::FramingError;
 pub type Netstrings<H> = Framed<NetstringFramer, H>;
 
 impl<H: MessageHandler> Netstrings<H> {
-    /// Netstrings of at most `max_message` bytes, what is around them not counted. A limit over 999,999,999 limits
-    /// nothing more. [`Limits::inbox`](crate::Limits::inbox) must not be smaller than the limit and 11 bytes: nine
-    /// digits, colon and comma.
+    /// Passes netstrings with at most `max_message` bytes between colon and comma to `inner`.
+    ///
+    /// A limit over 999,999,999 has no effect. [`Limits::inbox`](crate::Limits::inbox) must be at least the limit and
+    /// 11 bytes, for nine digits, a colon and a comma.
     pub fn new(inner: H, max_message: usize) -> Self {
         Framed::with_framer(inner, NetstringFramer { max_message })
     }
 }
 
-/// Digits of the longest length: a netstring has at most 999,999,999 bytes.
+/// The most digits of a length. The longest netstring has 999,999,999 bytes.
 const MOST_DIGITS: usize = 9;
 
-/// Writes a message as a netstring: to a [`Context`](crate::Context), or to a socket of a client.
+/// Writes `message` as a netstring to a [`Context`](crate::Context) or to the socket of a client.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] for a message of more than 999,999,999 bytes, of which nothing is written then; and what
-/// the writer says, which a context never does.
+/// [`ErrorKind::InvalidInput`] if `message` has more than 999,999,999 bytes; nothing was written. Otherwise the errors
+/// of `out`, of which a context has none.
 pub fn write_netstring(out: &mut (impl Write + ?Sized), message: &[u8]) -> io::Result<()> {
     if message.len() > LONGEST {
         let text =
@@ -88,22 +85,22 @@ pub fn write_netstring(out: &mut (impl Write + ?Sized), message: &[u8]) -> io::R
 
 const LONGEST: usize = 10_usize.pow(MOST_DIGITS as u32) - 1;
 
-/// Finds netstrings: what [`Netstrings`] is made with.
+/// The framer of [`Netstrings`].
 #[derive(Clone, Copy, Debug)]
 pub struct NetstringFramer {
     max_message: usize,
 }
 
-/// What is kept of the input of a connection by netstrings.
+/// The state of a [`NetstringFramer`] for one connection.
 #[derive(Debug, Default)]
 pub struct NetstringState {
-    /// Bytes to come that belong to a netstring that is too long, its comma included.
+    /// The bytes still to discard of a netstring that is too long, with its comma.
     discards: usize,
-    /// Bytes used so far: where in the stream an error is.
+    /// The bytes of the stream used so far, for the offset of an error.
     offset: u64,
 }
 
-/// A byte that cannot be where it is: its place in the input, and what was expected there.
+/// An unexpected byte: its offset in the input, and the text for what was expected.
 type Unexpected = (usize, &'static str);
 
 impl Framer for NetstringFramer {
@@ -144,8 +141,8 @@ impl NetstringFramer {
 
 const COMMA: &str = "','";
 
-/// The length at the beginning of the input, and how many bytes it takes with its colon; none while these are not
-/// whole.
+/// Reads the length at the beginning of `input`. Returns it with the number of bytes that it takes, colon included, or
+/// `None` if it is incomplete.
 fn read_length(input: &[u8]) -> Result<Option<(usize, usize)>, Unexpected> {
     let mut length = 0;
     for (at, &byte) in input.iter().enumerate() {
@@ -160,7 +157,7 @@ fn read_length(input: &[u8]) -> Result<Option<(usize, usize)>, Unexpected> {
     Ok(None)
 }
 
-/// Discards what there is of a netstring that is too long. What comes last has to be its comma.
+/// Discards as much of a netstring that is too long as has arrived. Its last byte must be a comma.
 fn discard(discards: &mut usize, input: &[u8]) -> Result<Frame, Unexpected> {
     let used = match *discards {
         1 if input[0] != b',' => return Err((0, COMMA)),
@@ -223,9 +220,9 @@ mod tests {
         for (input, want) in cases {
             assert_eq!(shown(framed(), input.as_bytes()), format!("{{malformed input: expected {want}}}"));
             let later = format!("2:ok,{input}1:a,more of this");
-            let told = shown(framed(), later.as_bytes());
-            assert!(told.starts_with("<ok>{malformed input: expected "), "{told}");
-            assert!(!told.contains("<a>"), "{told}");
+            let reply = shown(framed(), later.as_bytes());
+            assert!(reply.starts_with("<ok>{malformed input: expected "), "{reply}");
+            assert!(!reply.contains("<a>"), "{reply}");
             assert_chunking_law(framed, later.as_bytes());
         }
     }
@@ -245,26 +242,26 @@ mod tests {
     }
 
     #[test]
-    fn by_default_the_peer_is_told_in_a_line() {
+    fn by_default_the_peer_receives_the_error_as_a_line() {
         struct Silent;
         impl MessageHandler for Silent {
             type Session = ();
             fn open(&mut self, _: &crate::Origin, _: &mut crate::Context<'_>) {}
             fn message<'a>(&mut self, (): &mut (), _: &'a mut [u8], _: &mut crate::Context<'a>) {}
         }
-        let told = shown(Netstrings::new(Silent, 12), b"5:hello,GET / HTTP/1.1\r\n");
-        assert_eq!(told, "malformed input: expected a digit at offset 8, found 'G'\n");
+        let reply = shown(Netstrings::new(Silent, 12), b"5:hello,GET / HTTP/1.1\r\n");
+        assert_eq!(reply, "malformed input: expected a digit at offset 8, found 'G'\n");
         assert_eq!(shown(Netstrings::new(Silent, 12), b"5:hello,5:cut"), "");
     }
 
     #[test]
-    fn an_incomplete_netstring_is_told_and_not_shown() {
+    fn an_incomplete_netstring_is_reported_and_not_passed_on() {
         let cases = [
             ("1:a,1", "<a>{the input ended within a message, after 1 bytes of it}."),
             ("1:a,10", "<a>{the input ended within a message, after 2 bytes of it}."),
             ("1:a,10:", "<a>{the input ended within a message, after 3 of its 14 bytes}."),
             ("1:a,10:abcdefghij", "<a>{the input ended within a message, after 13 of its 14 bytes}."),
-            // It was told already that these are not shown.
+            // `too_long` has reported these messages already.
             ("1:a,13:", "<a>!12."),
             ("1:a,13:hello, world!", "<a>!12."),
         ];
@@ -274,9 +271,9 @@ mod tests {
         }
     }
 
-    /// The inbox has room for 24 bytes: whoever kept more would lose the connection.
+    /// The inbox has room for 24 bytes, so keeping more would end the connection.
     #[test]
-    fn what_is_too_long_takes_no_memory_and_the_next_netstring_is_understood() {
+    fn a_long_netstring_takes_no_memory_and_the_next_is_found() {
         const BODY: usize = 3 << 20;
         let limits = Limits { inbox: 24, ..Limits::default() };
         let mut sim = Sim::with_limits(framed(), limits);

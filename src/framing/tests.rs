@@ -1,4 +1,4 @@
-//! What holds for every framing, and what the tests of each one share.
+//! Tests of what all framings have in common, and helpers for the tests of each one.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,8 +18,8 @@ use crate::sim::{Ending, Sim, SimPeer, assert_chunking_law};
 use crate::state::limits::Limits;
 use crate::workers::{Done, Workers};
 
-/// Replies what it is shown, in letters: `<MESSAGE>`, `!LIMIT` for one that is too long, `{ERROR}`, and `.` at the end.
-/// Pretends to use nothing.
+/// Replies with each call in letters: `<MESSAGE>`, `!LIMIT` for a message that is too long, `{ERROR}`, and `.` at the
+/// end.
 pub(super) struct Show;
 
 impl MessageHandler for Show {
@@ -45,19 +45,19 @@ impl MessageHandler for Show {
     }
 }
 
-/// What a peer is shown that sends all at once and ends its side. The server has ended in good order, too.
+/// The replies to a peer that sends `input` at once and ends its side. The server must end its side, too.
 pub(super) fn shown<H: Handler>(handler: H, input: &[u8]) -> String {
     let (received, ending) = whole(handler, input);
     assert_eq!(ending, Some(Ending::Eof));
     String::from_utf8(received).expect("replies in letters")
 }
 
-/// What a peer of a simulation was shown since the last look.
+/// The replies to a peer since the last call.
 pub(super) fn shown_by<H: Handler>(sim: &mut Sim<H>, peer: SimPeer) -> String {
     String::from_utf8(sim.received(peer)).expect("replies in letters")
 }
 
-/// Messages one after the other, as they are written.
+/// The messages as `write` encodes them, one after the other.
 pub(super) fn encoded<M: AsRef<[u8]>>(
     messages: &[M],
     write: impl Fn(&mut Vec<u8>, &[u8]) -> io::Result<()>,
@@ -69,7 +69,7 @@ pub(super) fn encoded<M: AsRef<[u8]>>(
     out
 }
 
-/// What is shown of messages when the limit is this one, with the end.
+/// The expected replies to `messages` with a limit of `limit` bytes, and the expected ending.
 pub(super) fn pending<M: AsRef<[u8]>>(messages: &[M], limit: usize) -> (Vec<u8>, Option<Ending>) {
     let show = |message: &[u8]| {
         if message.len() > limit { format!("!{limit}") } else { format!("<{}>", message.escape_ascii()) }
@@ -78,7 +78,7 @@ pub(super) fn pending<M: AsRef<[u8]>>(messages: &[M], limit: usize) -> (Vec<u8>,
     (format!("{}.", pending.collect::<Vec<_>>().concat()).into_bytes(), Some(Ending::Eof))
 }
 
-/// Replies what it is shown, and ends the session at a `#`. Has nothing to say of errors.
+/// Replies with each message, and closes after one with a `#`. Does not reply to errors.
 struct Quits;
 
 impl MessageHandler for Quits {
@@ -110,9 +110,9 @@ fn malformed_input_ends_the_session_whatever_the_handler_does() {
     assert_chunking_law(|| Netstrings::new(Quits, 9), b"1:a,broken1:b,");
 }
 
-/// Sends byte by byte what needs all of the inbox, or more than it.
+/// Sends a message that fills the inbox, or exceeds it, byte by byte.
 #[test]
-fn the_inbox_needs_room_for_the_longest_message_with_what_is_around_it() {
+fn the_inbox_needs_room_for_a_whole_framed_message() {
     fn check<H: Handler>(make: impl Fn() -> H, input: &[u8]) {
         for (inbox, is_served) in [(input.len(), true), (input.len() - 1, false)] {
             let mut sim = Sim::with_limits(make(), Limits { inbox, ..Limits::default() });
@@ -131,13 +131,13 @@ fn the_inbox_needs_room_for_the_longest_message_with_what_is_around_it() {
     check(|| Fixed::new(Show, 12), b"exactly 12 !");
 }
 
-/// Notes every call.
-struct Notes {
+/// Records every call.
+struct Recorder {
     calls: Vec<String>,
     workers: Workers<()>,
 }
 
-impl Notes {
+impl Recorder {
     fn offload(&self, what: &'static str, cx: &mut Context<'_>) {
         cx.offload(&self.workers, move |()| what).expect("room for a job");
     }
@@ -147,7 +147,7 @@ impl Notes {
     }
 }
 
-impl MessageHandler for Notes {
+impl MessageHandler for Recorder {
     type Session = char;
 
     fn open(&mut self, _: &Origin, cx: &mut Context<'_>) -> char {
@@ -155,7 +155,7 @@ impl MessageHandler for Notes {
         's'
     }
     fn message<'a>(&mut self, session: &mut char, message: &'a mut [u8], cx: &mut Context<'a>) {
-        self.calls.push(format!("{session} data {}", message.len()));
+        self.calls.push(format!("{session} message {}", message.len()));
         cx.reply(&vec![b'x'; 1000 * message.len()]);
         self.offload("work", cx);
     }
@@ -173,10 +173,10 @@ impl MessageHandler for Notes {
         self.calls.push(format!("{session} drained"));
     }
     fn timer(&mut self, session: &mut char, _: TimerId, _: &mut Context<'_>) {
-        self.calls.push(format!("{session} timeout"));
+        self.calls.push(format!("{session} timer"));
     }
     fn done(&mut self, session: &mut char, done: Done, _: &mut Context<'_>) {
-        self.calls.push(format!("{session} done: {}", Notes::take(done)));
+        self.calls.push(format!("{session} done: {}", Recorder::take(done)));
     }
     fn closed(&mut self, session: char, why: &Closed, _: &mut Context<'_>) {
         self.calls.push(format!("{session} closed: {why}"));
@@ -193,10 +193,10 @@ impl MessageHandler for Notes {
         self.calls.push("console end".to_string());
     }
     fn service_timer(&mut self, _: TimerId, _: &mut Context<'_>) {
-        self.calls.push("alarm".to_string());
+        self.calls.push("service timer".to_string());
     }
     fn service_done(&mut self, done: Done, _: &mut Context<'_>) {
-        self.calls.push(format!("finished: {}", Notes::take(done)));
+        self.calls.push(format!("service done: {}", Recorder::take(done)));
     }
     fn connect_failed(&mut self, to: &Address, error: &io::Error, _: &mut Context<'_>) {
         self.calls.push(format!("connect failed {to}: {error}"));
@@ -204,10 +204,10 @@ impl MessageHandler for Notes {
 }
 
 #[test]
-fn everything_is_passed_on_unchanged_but_data_by_messages() {
-    let notes = Notes { calls: Vec::new(), workers: Workers::new("notes", 10, vec![()]) };
+fn all_events_are_forwarded_and_input_becomes_messages() {
+    let recorder = Recorder { calls: Vec::new(), workers: Workers::new("recorder", 10, vec![()]) };
     let limits = Limits { max_queue: Some(4000), ..Limits::default() };
-    let mut sim = Sim::with_limits(Netstrings::new(notes, 3), limits);
+    let mut sim = Sim::with_limits(Netstrings::new(recorder, 3), limits);
     let peer = sim.connect();
     sim.stall(peer);
     sim.send(peer, b"3:abc,4:long,");
@@ -220,21 +220,21 @@ fn everything_is_passed_on_unchanged_but_data_by_messages() {
     sim.advance(Duration::from_secs(3));
     sim.send(peer, b"2:");
     sim.shut_down(peer);
-    let notes = &sim.handler().get_ref().calls;
+    let calls = &sim.handler().get_ref().calls;
     assert_eq!(
-        notes[..],
+        calls[..],
         [
-            "s data 3",
+            "s message 3",
             "s done: work",
             "s drained",
             "s too long 3",
             "console typed\\n",
-            "finished: chore",
+            "service done: chore",
             "console end",
             "datagram 127.0.0.1:5000 9",
             "connect failed 127.0.0.1:1: connection refused",
-            "s timeout",
-            "alarm",
+            "s timer",
+            "service timer",
             "s the input ended within a message, after 2 of its 5 bytes",
             "s eof",
             "s closed: done",
@@ -243,7 +243,7 @@ fn everything_is_passed_on_unchanged_but_data_by_messages() {
 }
 
 thread_local! {
-    /// What this thread has logged as a warning.
+    /// The warnings logged by this thread.
     static WARNINGS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -259,7 +259,7 @@ impl log::Log for Log {
     fn flush(&self) {}
 }
 
-/// The warnings of this thread while something is done.
+/// The warnings that this thread logs during `act`.
 fn warnings(act: impl FnOnce()) -> Vec<String> {
     static START: Once = Once::new();
     START.call_once(|| {
@@ -272,7 +272,7 @@ fn warnings(act: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn what_is_cut_off_or_malformed_is_logged_whatever_the_handler_does() {
+fn incomplete_and_malformed_input_is_always_logged() {
     let cut = warnings(|| drop(shown(Fixed::new(Quits, 3), b"abcde")));
     assert_eq!(cut, ["WARN 127.0.0.1:10000: the input ended within a message, after 2 of its 3 bytes"]);
     let malformed = warnings(|| drop(shown(Netstrings::new(Quits, 3), b"abc")));

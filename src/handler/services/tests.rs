@@ -19,7 +19,7 @@ impl Named {
         Named { name, workers: Workers::new(name, 10, vec![()]) }
     }
 
-    fn tell(&self, what: &str, cx: &mut Context<'_>) {
+    fn report(&self, what: &str, cx: &mut Context<'_>) {
         cx.write_stderr(&format!("{} {what}", self.name));
     }
 }
@@ -38,7 +38,7 @@ impl Handler for Named {
 
     fn closed(&mut self, session: String, _: &Closed, cx: &mut Context<'_>) {
         assert_eq!(session, self.name);
-        self.tell("closed", cx);
+        self.report("closed", cx);
         cx.set_timer(Duration::ZERO);
         cx.offload(&self.workers, |()| 7).expect("room");
         cx.connect("127.0.0.1:1".parse().expect("a literal"));
@@ -49,22 +49,22 @@ impl Handler for Named {
     }
 
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
-        self.tell(&format!("heard {:?}", String::from_utf8_lossy(line)), cx);
+        self.report(&format!("heard {:?}", String::from_utf8_lossy(line)), cx);
         cx.set_timer(Duration::ZERO);
     }
 
     fn console_end(&mut self, cx: &mut Context<'_>) {
-        self.tell("heard the end", cx);
+        self.report("heard the end", cx);
         cx.set_timer(Duration::ZERO);
     }
 
     fn service_timer(&mut self, _: TimerId, cx: &mut Context<'_>) {
-        self.tell("alarm", cx);
+        self.report("service timer", cx);
     }
 
     fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         let number: i32 = done.downcast().expect("a number");
-        self.tell(&format!("finished {number}"), cx);
+        self.report(&format!("service done {number}"), cx);
     }
 }
 
@@ -83,9 +83,9 @@ fn each_is_called_for_what_is_its_own() {
     let (to_ann, to_bob) = (sim.connect(), sim.connect_to(bob));
     assert_eq!((sim.received(to_ann), sim.received(to_bob)), (b"ann".to_vec(), b"bob".to_vec()));
     sim.shut_down(to_bob);
-    assert_eq!(sim.stderr(), "bob closed\nbob finished 7\nbob alarm\n");
+    assert_eq!(sim.stderr(), "bob closed\nbob service done 7\nbob service timer\n");
     sim.shut_down(to_ann);
-    assert_eq!(sim.stderr(), "ann closed\nann finished 7\nann alarm\n");
+    assert_eq!(sim.stderr(), "ann closed\nann service done 7\nann service timer\n");
 }
 
 #[test]
@@ -93,9 +93,9 @@ fn the_operator_speaks_to_one_or_to_all() {
     let (mut sim, bob) = two(Limits::default());
     let _peer = sim.connect_to(bob);
     sim.console(b"  bob  interest 2 ");
-    assert_eq!(sim.stderr(), "bob heard \"interest 2\"\nbob alarm\n");
+    assert_eq!(sim.stderr(), "bob heard \"interest 2\"\nbob service timer\n");
     sim.console(b"ann");
-    assert_eq!(sim.stderr(), "ann heard \"\"\nann alarm\n");
+    assert_eq!(sim.stderr(), "ann heard \"\"\nann service timer\n");
     sim.console(b"stats");
     let stats = sim.stderr();
     assert!(
@@ -116,7 +116,7 @@ fn the_end_of_the_console_reaches_every_handler() {
     let (mut sim, _) = two(Limits::default());
     sim.console_end();
     sim.run();
-    assert_eq!(sim.stderr(), "bob heard the end\nann heard the end\nbob alarm\nann alarm\n");
+    assert_eq!(sim.stderr(), "bob heard the end\nann heard the end\nbob service timer\nann service timer\n");
     assert!(!sim.is_stopped(), "neither of the two handlers stops at the end");
 }
 
