@@ -158,10 +158,10 @@ impl Connection {
         self.phase == Phase::Open
     }
 
-    /// Whether its handler may be shown input now: it is open, its output is not piled up, no job of it is under way, and it
-    /// does not rest.
+    /// Whether its handler may be shown input now: it is open, its output has drained and its handler knows, no job of it is
+    /// running, and its input is not paused.
     pub(crate) fn takes_input(&self) -> bool {
-        self.is_open() && !self.flags.intersects(Flags::PAUSED | Flags::WAITS)
+        self.is_open() && !self.flags.intersects(Flags::PAUSED | Flags::WAITS | Flags::TELL_DRAINED)
     }
 
     /// Whether it is for us, not for the peer, to go on.

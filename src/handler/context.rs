@@ -127,16 +127,15 @@ impl<'a> Context<'a> {
     ///
     /// A handler that then stops using its input is shown it again when the peer has read; one that produces output of
     /// its own goes on in [`Handler::drained`](crate::Handler::drained), which follows for certain.
-    pub fn is_writable(&mut self) -> bool {
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
         let ReplyTarget::Connection(token) = self.target else { return true };
         let (queued, high) = match self.state.connections.get(token) {
             Some(found) => (found.queued_own(), self.state.services[found.service].limits.high_mark()),
             None => (0, self.state.limits.high_mark()),
         };
-        let is_writable = queued + self.head.len() + self.state.scratch.len() <= high
-            && self.state.stdout.len() <= self.state.limits.high_mark();
-        self.state.held_back |= !is_writable;
-        is_writable
+        queued + self.head.len() + self.state.scratch.len() <= high
+            && self.state.stdout.len() <= self.state.limits.high_mark()
     }
 
     /// Whether the peer of this callback has ended its side, so that nothing will follow this input. True without a
@@ -165,7 +164,8 @@ impl<'a> Context<'a> {
     /// Whether the peer of this callback is to be answered further now: its session is open, its output is not piled
     /// up, no job of it is under way, and it does not [`rest`](Self::pause_input). What a handler does not use when
     /// this is false is shown to it again when it may go on, so a framer asks before each message.
-    pub fn may_continue(&mut self) -> bool {
+    #[must_use]
+    pub fn may_continue(&self) -> bool {
         self.is_writable() && self.is_open() && !self.state.waits(self.session())
     }
 
@@ -345,13 +345,22 @@ impl<'a> Context<'a> {
         self.state.abort(other, Closed::ByHandler);
     }
 
-    /// Tells a peer that nothing more will be sent (a half-close), once all is sent. Its input goes on; what is
-    /// replied, sent or published to it from now on is dropped, and it follows no feed any more.
-    pub fn shut_down(&mut self, token: Token) {
-        if self.target == ReplyTarget::Connection(token) {
+    /// Shuts down our side of the connection of this callback (a half-close) after its queued output was sent.
+    ///
+    /// Its input goes on. Output that is replied, sent or published to it after this call is dropped, and it follows no
+    /// feed any more.
+    pub fn shut_down(&mut self) {
+        if let ReplyTarget::Connection(token) = self.target {
+            self.shut_down_other(token);
+        }
+    }
+
+    /// Shuts down our side of another connection, as [`shut_down`](Self::shut_down) does.
+    pub fn shut_down_other(&mut self, other: Token) {
+        if self.target == ReplyTarget::Connection(other) {
             self.queue_replies();
         }
-        self.state.shut_down(token);
+        self.state.shut_down(other);
     }
 
     /// Stops the reactor: no more is accepted, every connection is sent what it is owed and closed.
@@ -440,6 +449,8 @@ impl<'a> Context<'a> {
         self.state.queue(token, &scratch, OutputSource::Own);
         scratch.clear();
         self.state.scratch = scratch;
+        // What comes next in this callback may flush the queue, after which it no longer shows that it was full.
+        self.state.pause_if_full(token, 0);
     }
 
     /// Ends the callback: the one write of its replies, and the end of the input's lifetime.
@@ -450,13 +461,14 @@ impl<'a> Context<'a> {
         let ReplyTarget::Connection(token) = self.target else {
             return state.scratch.clear();
         };
+        let replied = head.len() + state.scratch.len();
         let is_sent = if state.scratch.is_empty() {
             !head.is_empty() && state.write_now(token, head)
         } else {
             settle_copied(state, token, head)
         };
-        if !is_sent || state.is_held_back() {
-            state.pause_if_full(token);
+        if !is_sent || state.may_be_full(replied) {
+            state.pause_if_full(token, replied);
         }
     }
 

@@ -107,8 +107,6 @@ pub(crate) struct State {
     pub(crate) pools: Pools,
     /// Replies of the callback that runs, copied.
     pub(crate) scratch: Vec<u8>,
-    /// The callback that runs was told to hold back its output.
-    pub(crate) held_back: bool,
     /// Output for standard output.
     pub(crate) stdout: Outbox,
     /// The connections that wait until that has drained.
@@ -153,7 +151,6 @@ impl State {
             registry,
             pools: Pools::default(),
             scratch: Vec::new(),
-            held_back: false,
             stdout: Outbox::default(),
             stderr: Vec::new(),
             stdout_waiters: Vec::new(),
@@ -305,32 +302,34 @@ impl State {
         self.timers.set(deadline, due)
     }
 
-    /// Whether the callback that runs is to be the last one of its peer for now, whatever is queued for that.
+    /// Whether a callback with `replied` bytes of replies may have found its peer not writable, even if the kernel took them.
     #[inline]
-    pub(crate) fn is_held_back(&self) -> bool {
-        self.held_back || self.is_stdout_full()
+    pub(crate) fn may_be_full(&self, replied: usize) -> bool {
+        replied > self.services.lowest_high_mark || self.is_stdout_full()
     }
 
     fn is_stdout_full(&self) -> bool {
         self.stdout.len() > 0 && self.stdout.len() > self.limits.high_mark()
     }
 
-    /// Stops reading a peer whose own output, or the process's, has piled up.
-    pub(crate) fn pause_if_full(&mut self, token: Token) {
-        let held_back = std::mem::take(&mut self.held_back);
+    /// Stops reading a peer if its own output is above the high mark, or the standard output of the process is.
+    ///
+    /// `replied` is the number of bytes that the callback has replied with. They were above the high mark even if the kernel
+    /// took them since, and the handler may have seen that by [`Context::is_writable`](crate::Context::is_writable).
+    pub(crate) fn pause_if_full(&mut self, token: Token, replied: usize) {
         let printing = self.is_stdout_full();
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let own = connection.queued_own();
+        let own = connection.queued_own().max(replied);
         let is_full = own > 0 && own > self.services[connection.service].limits.high_mark();
-        if !(held_back || printing || is_full) || !connection.is_open() {
+        if !(printing || is_full) || !connection.is_open() {
             return;
         }
         connection.flags.insert(Flags::PAUSED);
         if printing {
             self.wait_for_stdout(token);
         }
-        // What was held back may have been written since: the flush finds that out and ends the pause. Not here, since the
-        // pause is what tells the dispatcher that the rest of this input is held back.
+        // Even if the kernel has taken everything, the pause tells the dispatcher that the handler may have left input unused.
+        // The next flush ends it.
         self.mark_dirty(token);
     }
 

@@ -82,11 +82,16 @@ impl Service {
 
 /// The services of a reactor. The first one always exists.
 #[derive(Debug)]
-pub(crate) struct ServiceTable(Vec<Service>);
+pub(crate) struct ServiceTable {
+    services: Vec<Service>,
+    /// The lowest [`Limits::high_mark`] of a service: output up to this is not above the high mark of any service.
+    pub(crate) lowest_high_mark: usize,
+}
 
 impl ServiceTable {
     pub(crate) fn new(first: ServiceOptions) -> Self {
-        ServiceTable(vec![Service::new(first)])
+        let lowest_high_mark = first.limits.high_mark();
+        ServiceTable { services: vec![Service::new(first)], lowest_high_mark }
     }
 
     /// Adds a service.
@@ -94,14 +99,15 @@ impl ServiceTable {
     /// # Panics
     /// If there are 65,536 services already.
     pub(crate) fn add(&mut self, options: ServiceOptions) -> ServiceId {
-        let id = ServiceId::from_index(self.0.len()).expect("a reactor has at most 65,536 services");
-        self.0.push(Service::new(options));
+        let id = ServiceId::from_index(self.services.len()).expect("a reactor has at most 65,536 services");
+        self.lowest_high_mark = self.lowest_high_mark.min(options.limits.high_mark());
+        self.services.push(Service::new(options));
         id
     }
 
     /// The service of an id that may belong to another reactor.
     pub(crate) fn get(&self, id: ServiceId) -> Option<&Service> {
-        self.0.get(id.index())
+        self.services.get(id.index())
     }
 }
 
@@ -109,12 +115,12 @@ impl Index<ServiceId> for ServiceTable {
     type Output = Service;
 
     fn index(&self, id: ServiceId) -> &Service {
-        &self.0[id.index()]
+        &self.services[id.index()]
     }
 }
 
 impl IndexMut<ServiceId> for ServiceTable {
     fn index_mut(&mut self, id: ServiceId) -> &mut Service {
-        &mut self.0[id.index()]
+        &mut self.services[id.index()]
     }
 }

@@ -114,7 +114,6 @@ struct Relay {
 struct Side {
     other: Option<Token>,
     early: Vec<u8>,
-    me: Token,
 }
 
 impl Handler for Relay {
@@ -132,7 +131,7 @@ impl Handler for Relay {
         if let Some(client) = other {
             cx.send(client, b"connected\n");
         }
-        Side { other, early: Vec::new(), me: origin.token }
+        Side { other, early: Vec::new() }
     }
 
     fn data<'a>(&mut self, side: &mut Side, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
@@ -147,7 +146,7 @@ impl Handler for Relay {
         if let Some(other) = side.other {
             cx.close_other(other);
         }
-        cx.shut_down(side.me);
+        cx.shut_down();
         cx.close();
     }
 

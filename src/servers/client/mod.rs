@@ -264,7 +264,7 @@ impl Client {
     fn shut_down(&mut self, token: Token, cx: &mut Context<'_>) {
         self.state = State::Lingering(token);
         self.moved = Some((cx.now(), cx.stats().bytes_out));
-        cx.shut_down(token);
+        cx.shut_down_other(token);
         cx.set_timer(self.options.linger);
     }
 

@@ -360,3 +360,49 @@ fn what_is_typed_waits_for_its_peer_however_long_that_takes() {
     sim.advance(MS);
     assert_eq!((sim.ending(slow), sim.timers()), (Some(Ending::Reset), 0));
 }
+
+/// Replies to one byte of input at a time with more than the high mark, then publishes enough to flush within the callback.
+#[derive(Default)]
+struct Publisher {
+    room: Option<FeedId>,
+    drained: usize,
+}
+
+impl Handler for Publisher {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {
+        let room = *self.room.get_or_insert_with(|| cx.create_feed());
+        cx.follow(room);
+    }
+
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        if input.is_empty() {
+            return 0;
+        }
+        cx.reply(&[b'r'; 5000]);
+        assert!(!cx.is_writable(), "above the high mark");
+        cx.publish(self.room.expect("made when a session opened"), &[b'p'; 5000]);
+        assert!(cx.is_writable(), "the publication has flushed the replies");
+        1
+    }
+
+    fn drained(&mut self, (): &mut (), _: &mut Context<'_>) {
+        self.drained += 1;
+    }
+}
+
+#[test]
+fn drained_follows_when_a_publication_flushed_the_replies() {
+    let limits = Limits { room_buffer: Some(8000), ..small() };
+    for ends_early in [false, true] {
+        let mut sim = Sim::with_limits(Publisher::default(), limits.clone());
+        let peer = sim.connect();
+        sim.send(peer, b"0123456789");
+        if ends_early {
+            sim.shut_down(peer);
+        }
+        assert_eq!(sim.received(peer).len(), 10 * 10_000, "all input is used, ends early: {ends_early}");
+        assert_eq!(sim.handler().drained, 10);
+    }
+}

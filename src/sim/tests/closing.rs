@@ -224,7 +224,7 @@ fn after_a_half_close_input_goes_on_and_output_is_dropped() {
             Call::Data(b"end") => {
                 cx.reply(b"last");
                 cx.publish(room, b" words");
-                cx.shut_down(notes.tokens[who]);
+                cx.shut_down_other(notes.tokens[who]);
                 cx.reply(b"too late");
             }
             Call::Data(_) => cx.reply(b"too late"),

@@ -236,7 +236,7 @@ fn half_closing(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<
     let room = notes.room(cx);
     match call {
         Call::Open | Call::Data(b"follow") => cx.follow(room),
-        Call::Data(b"end") => cx.shut_down(notes.tokens[who]),
+        Call::Data(b"end") => cx.shut_down_other(notes.tokens[who]),
         Call::Data(input) => cx.publish_others(room, input),
         _ => {}
     }

@@ -14,7 +14,7 @@ fn a_stale_token_hits_nobody_also_when_its_place_is_taken() {
     assert_ne!(stale, fresh);
     sim.with_context(|_, cx| {
         cx.send(stale, b"not for you");
-        cx.shut_down(stale);
+        cx.shut_down_other(stale);
         cx.close_other(stale);
     });
     assert_eq!((sim.received(new), sim.ending(new), sim.connections()), (Vec::new(), None, 1));

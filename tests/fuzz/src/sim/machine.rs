@@ -143,7 +143,7 @@ impl Machine {
                 account.cut();
             }),
             13 => self.other(size, |account| {
-                cx.shut_down(account.token);
+                cx.shut_down_other(account.token);
                 account.is_mute |= account.is_open();
             }),
             14 | 15 => self.set_timer(who, act, cx),
