@@ -6,7 +6,8 @@
 use std::ffi::OsString;
 
 use clap::{ArgAction, Command};
-use toml::{Table, Value};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::catalog::CatalogEntry;
 
@@ -64,11 +65,20 @@ pub(super) fn from_words(words: &[String]) -> Result<Vec<ServiceSpec>, String> {
 /// # Errors
 /// A sentence that names the table or the line.
 pub(super) fn from_toml(text: &str) -> Result<Vec<ServiceSpec>, String> {
-    let tables: Table = text.parse().map_err(|error: toml::de::Error| with_position(text, &error))?;
-    tables
+    let tables = DeTable::parse(text).map_err(|error| with_position(text, &error))?;
+    in_order(tables.into_inner())
         .into_iter()
-        .map(|(name, value)| from_table(&name, value).map_err(|error| format!("[{name}]: {error}")))
+        .map(|(name, value)| from_table(text, &name, value).map_err(|error| format!("[{name}]: {error}")))
         .collect()
+}
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+/// Returns the entries of a table in the order of the file.
+fn in_order(table: DeTable<'_>) -> Vec<(DeString<'_>, Value<'_>)> {
+    let mut entries: Vec<_> = table.into_iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries.into_iter().map(|(key, value)| (key.into_inner(), value)).collect()
 }
 
 fn with_position(text: &str, error: &toml::de::Error) -> String {
@@ -78,29 +88,31 @@ fn with_position(text: &str, error: &toml::de::Error) -> String {
     format!("line {line}, column {column}: {}", error.message().trim().replace('\n', ", "))
 }
 
-fn from_table(name: &str, value: Value) -> Result<ServiceSpec, String> {
-    let Value::Table(mut settings) = value else {
+fn from_table(text: &str, name: &str, value: Value<'_>) -> Result<ServiceSpec, String> {
+    let DeValue::Table(mut settings) = value.into_inner() else {
         return Err("a service is a table such as [echo]".into());
     };
     let server = match settings.remove("server") {
         None => name.to_owned(),
-        Some(Value::String(server)) => server,
-        Some(other) => return Err(format!("server = {other}: the name of a server is a string")),
+        Some(value) => match value.get_ref() {
+            DeValue::String(server) => server.clone().into_owned(),
+            _ => return Err(format!("server = {}: the name of a server is a string", &text[value.span()])),
+        },
     };
     let Some(entry) = CatalogEntry::find(&server) else {
         return Err(CatalogEntry::missing(&server, "; a table with another name needs the key server"));
     };
     let mut spec = ServiceSpec::new(name, entry);
     let command = (entry.command)();
-    for (key, value) in settings {
-        let words = flag(&command, &key, value).map_err(|error| format!("{key}: {error}"))?;
+    for (key, value) in in_order(settings) {
+        let words = flag(text, &command, &key, value).map_err(|error| format!("{key}: {error}"))?;
         spec.words.extend(words.into_iter().map(OsString::from));
     }
     Ok(spec)
 }
 
 /// Converts a setting to the words of a command line.
-fn flag(command: &Command, key: &str, value: Value) -> Result<Vec<String>, String> {
+fn flag(text: &str, command: &Command, key: &str, value: Value<'_>) -> Result<Vec<String>, String> {
     if PROCESS_FLAGS.contains(&key) {
         return Err(format!("this is a setting of the process; use --{key} on the command line"));
     }
@@ -108,19 +120,26 @@ fn flag(command: &Command, key: &str, value: Value) -> Result<Vec<String>, Strin
     let Some(known) = known.filter(|_| !OTHER_FLAGS.contains(&key)) else {
         return Err(format!("unknown setting; known settings: {}", settings(command)));
     };
-    match (known.get_action(), value) {
-        (ArgAction::SetTrue, Value::Boolean(is_on)) => Ok(is_on.then(|| format!("--{key}")).into_iter().collect()),
-        (ArgAction::SetTrue, other) => Err(format!("the value must be true or false, not {other}")),
-        (_, Value::Array(values)) => values.into_iter().map(|value| word(key, value)).collect(),
-        (_, value) => Ok(vec![word(key, value)?]),
+    let source = &text[value.span()];
+    match (known.get_action(), value.into_inner()) {
+        (ArgAction::SetTrue, DeValue::Boolean(is_on)) => Ok(is_on.then(|| format!("--{key}")).into_iter().collect()),
+        (ArgAction::SetTrue, _) => Err(format!("the value must be true or false, not {source}")),
+        (_, DeValue::Array(values)) => {
+            values.into_iter().map(|value| word(key, value.get_ref(), &text[value.span()])).collect()
+        }
+        (_, value) => Ok(vec![word(key, &value, source)?]),
     }
 }
 
-fn word(key: &str, value: Value) -> Result<String, String> {
+/// Converts a value, which the file writes as `source`.
+fn word(key: &str, value: &DeValue<'_>, source: &str) -> Result<String, String> {
     let text = match value {
-        Value::String(text) => text,
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => value.to_string(),
-        other => return Err(format!("{other} is neither a string nor a number")),
+        DeValue::String(text) => text.clone().into_owned(),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_err(|error| format!("{source}: {error}"))?
+            .to_string(),
+        DeValue::Float(_) | DeValue::Boolean(_) => source.to_owned(),
+        _ => return Err(format!("{source} is neither a string nor a number")),
     };
     Ok(format!("--{key}={text}"))
 }
@@ -170,12 +189,12 @@ mod tests {
     #[test]
     fn settings_are_flags() {
         let text = "[echo]\nlisten = ['7000', 'udp:7000']\nreuse-port = true\nnodelay = false\nmax-connections = 5\n\
-                    [shout]\nserver = 'uppercase'\nlisten = 7001\nunicode = false\n";
+                    [shout]\nserver = 'uppercase'\nlisten = 7_001\nbacklog = 0x10\nunicode = false\n";
         assert_eq!(
             described(from_toml(text)).expect("a good file"),
             [
                 "echo: echo-server --listen=7000 --listen=udp:7000 --reuse-port --nodelay=false --max-connections=5",
-                "shout: uppercase-server --listen=7001",
+                "shout: uppercase-server --listen=7001 --backlog=16",
             ]
         );
     }
