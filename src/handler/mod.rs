@@ -1,4 +1,6 @@
-//! The one trait that a server implements, and what its methods are told.
+//! The trait that a server implements, and what its methods may ask for.
+//!
+//! A handler is the only code of a server that knows its protocol, and the only code that knows no sockets.
 
 pub(crate) mod commands;
 pub(crate) mod context;
@@ -12,17 +14,44 @@ use crate::handler::events::events;
 
 /// A protocol: bytes and time in, bytes and requests out.
 ///
-/// A handler holds no socket and does no I/O: everything that it may ask for is in the [`Context`]. Requests take
-/// effect without running another method beneath the one that made them, so a handler needs no locks and no `RefCell`.
+/// A handler does no I/O. A [`Reactor`](crate::Reactor) calls it when something has happened, and it asks for
+/// everything else through its [`Context`]. For this reason, a [`Sim`](crate::Sim) can run the same handler without
+/// sockets.
 ///
-/// For each connection the calls come in this order: [`open`](Self::open), any number of [`data`](Self::data),
-/// [`drained`](Self::drained), [`timer`](Self::timer) and [`done`](Self::done), at most one [`eof`](Self::eof), and
-/// exactly one [`closed`](Self::closed), after which no call concerns it.
+/// A handler for whole messages, such as lines, implements [`MessageHandler`](crate::framing::MessageHandler) instead.
+///
+/// # Order of calls
+///
+/// One value of the handler serves all its connections. What it keeps for one of them is a [`Session`](Self::Session).
+/// The calls for one connection have this order:
+///
+/// ```text
+/// open   ( data | drained | timer | done )*   ( eof   ( drained | timer | done )* )?   closed
+/// ```
+///
+/// [`open`](Self::open) comes first and exactly once, [`closed`](Self::closed) last and exactly once. After
+/// [`eof`](Self::eof) there is no more [`data`](Self::data). The other methods belong to the service as a whole and may
+/// be called at any time.
+///
+/// # Concurrency
+///
+/// All methods run on the thread of the reactor, one at a time. A request takes effect at once, but no method is ever
+/// called from within another, so a handler needs neither locks nor a `RefCell`.
+///
+/// While a method runs, no other connection is served. Slow work belongs on a pool of threads: see
+/// [`Context::offload`].
+///
+/// # Errors
+///
+/// No method returns an error. A connection that fails ends with [`closed`](Self::closed), which receives the cause. A
+/// panic is not caught: it ends [`Reactor::run`](crate::Reactor::run).
+///
+/// # Examples
 ///
 /// ```
 /// use switchboard::{Context, Handler, Origin};
 ///
-/// /// Counts the bytes of each client and says so when the client is done.
+/// /// Replies with the number of bytes received, at the end of input.
 /// struct Count;
 ///
 /// impl Handler for Count {
@@ -50,18 +79,27 @@ use crate::handler::events::events;
 /// assert_eq!(sim.received(peer), b"5 bytes\n");
 /// ```
 pub trait Handler {
-    /// What the handler keeps for each connection; stored by the reactor beside the socket.
+    /// The state that the handler keeps for each connection. The reactor stores it.
     type Session;
 
-    /// A peer has connected, or a connection asked for by [`Context::connect`] has come about.
+    /// A connection is open: a peer has connected, or a connection requested with [`Context::connect`] was made.
+    ///
+    /// Returns the session of the connection.
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session;
 
-    /// Input has arrived. Returns how many bytes were used; the rest is kept and shown again, with what follows it.
+    /// Input has arrived. Returns the number of bytes of `input` that were used.
     ///
-    /// It is shown again when more has arrived, when output has drained after [`Context::is_writable`] was false, when
-    /// a job is [`done`](Self::done), and at the end of input ([`Context::is_eof`]). What is not used at the end of
-    /// input, while [`Context::may_continue`] is true, is dropped. A handler that uses nothing while
-    /// [`Limits::inbox`](crate::Limits::inbox) bytes wait loses the connection.
+    /// The handler may change `input` in place and send a part of it back without a copy, with
+    /// [`Context::reply_input`]. Unused bytes are kept and passed again, followed by newer input:
+    ///
+    /// - when more input arrives,
+    /// - when the queued output has fallen to the low mark, after [`Context::is_writable`] returned false,
+    /// - when a job of the session is [`done`](Self::done),
+    /// - at the end of input, when [`Context::is_eof`] is true.
+    ///
+    /// Bytes that are unused at the end of input, while [`Context::may_continue`] is true, are dropped. If the handler
+    /// uses nothing while [`Limits::inbox`](crate::Limits::inbox) bytes are kept, the connection is closed with
+    /// [`Closed::InboxFull`](crate::Closed::InboxFull).
     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize;
 
     events! { connection => declare }

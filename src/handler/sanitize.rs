@@ -1,15 +1,16 @@
-//! Text from strangers, made fit for a terminal or a log.
+//! Text from peers, made safe for a terminal or a log.
 //!
-//! Invariant: the result is UTF-8 without a character that moves a cursor, starts an escape sequence, turns the
-//! direction of writing or ends a line. Nothing is removed, so what was replaced can be seen. Does not judge look-alike
-//! letters.
+//! Invariant: the result is UTF-8 without a character that moves a cursor, starts an escape sequence, changes the
+//! direction of writing or ends a line. Nothing is removed, so a replaced character stays visible. Does not detect
+//! letters that look alike.
 
 use std::borrow::Cow;
 
-/// Replaces by U+FFFD whatever could deceive a reader or steer a terminal: control characters (C0 but tab, DEL, C1),
-/// bidirectional controls, line and paragraph separators, and bytes that are not UTF-8.
+/// Replaces characters that could deceive a reader or control a terminal with U+FFFD.
 ///
-/// Clean text is borrowed. A replaced character takes at most three bytes for each byte of the input.
+/// These are control characters (C0 except tab, DEL, C1), bidirectional controls, and line and paragraph separators.
+/// Bytes that are not UTF-8 are replaced, too. Clean text is borrowed. The result is at most three times as long as the
+/// input.
 ///
 /// ```
 /// use switchboard::sanitize;
@@ -26,13 +27,13 @@ pub fn sanitize(text: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Whether it is ASCII without control characters, as most lines are. Every byte is counted, so that the compiler can
-/// look at many at a time.
+/// Whether the text is ASCII without control characters, as most lines are. Counting every byte, rather than stopping
+/// at the first match, lets the compiler compare many bytes at a time.
 fn is_plain(text: &[u8]) -> bool {
     text.iter().filter(|&&byte| !matches!(byte, b'\t' | b' '..=b'~')).count() == 0
 }
 
-/// Whether a character may not reach a terminal or a log.
+/// Whether a character must not reach a terminal or a log.
 fn is_forbidden(found: char) -> bool {
     match found {
         '\t' | ' '..='~' => false,
@@ -43,7 +44,7 @@ fn is_forbidden(found: char) -> bool {
         | '\u{2066}'..='\u{2069}'
         | '\u{2028}'
         | '\u{2029}' => true,
-        // C0, DEL and C1; the last include NEL (U+0085), which some terminals take for a line end.
+        // C0, DEL and C1. NEL (U+0085) in C1 is a line end to some terminals.
         other => other.is_control(),
     }
 }
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_lose_their_teeth_and_stay_visible() {
+    fn escapes_become_harmless_and_stay_visible() {
         assert_eq!(sanitize(b"\x1b]0;title\x07"), "\u{FFFD}]0;title\u{FFFD}");
         assert_eq!(sanitize("a\u{202E}b\u{2028}c\u{85}d".as_bytes()), "a\u{FFFD}b\u{FFFD}c\u{FFFD}d");
         assert_eq!(sanitize(b"\xe2\x82"), "\u{FFFD}", "an incomplete sequence is one wrong character");

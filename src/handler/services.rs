@@ -1,8 +1,11 @@
-//! Several handlers in one reactor: each serves its own listeners, all share the loop, the console and the process.
+//! Several handlers in one reactor.
 //!
-//! Invariant: a handler is called only for what is its own: its connections, its datagrams, its timers, jobs and
-//! outbound connections, and the console lines that begin with its name. What it costs is one virtual call, and a box
-//! for each session that is not empty; a handler by itself needs neither.
+//! Each handler serves the connections of its own service; all share the loop, the console and the process. Invariant:
+//! a handler receives only its own events: its connections and datagrams, its timers, jobs and outbound connections,
+//! and the console lines that begin with its name.
+//!
+//! The cost is a virtual call for each event and a box for each session that is not of size zero. A single handler,
+//! hosted directly, has neither.
 
 use std::any::Any;
 use std::fmt;
@@ -11,14 +14,15 @@ use crate::connection::closed::Closed;
 use crate::connection::ids::ServiceId;
 use crate::connection::origin::Origin;
 use crate::handler::Handler;
-use crate::handler::commands as command;
+use crate::handler::commands;
 use crate::handler::context::Context;
 use crate::handler::events::events;
 
 /// Hosts several handlers in one [`Reactor`](crate::Reactor), one for each service.
 ///
-/// At the console, `NAME LINE` passes the line `LINE` to the handler with that name. `help`, `stats` and `quit` are for
-/// all.
+/// At the console, `NAME LINE` passes the line `LINE` to the handler with that name. The commands of all servers
+/// (`help`, `stats`, `who`, `kick`, `quit`) concern the reactor as a whole. The end of standard input reaches every
+/// handler.
 ///
 /// ```no_run
 /// use switchboard::net::bind;
@@ -69,8 +73,8 @@ impl Services {
 
     /// Adds the handler of a service. The operator calls it by `name`.
     ///
-    /// A service without a handler closes its connections. If a service gets a second handler, the second one serves the
-    /// connections that are opened after that.
+    /// A service without a handler closes its connections. If a service gets a second handler, the second one serves
+    /// the connections that are opened after that.
     pub fn add<H: Handler + 'static>(&mut self, service: ServiceId, name: &str, handler: H) {
         self.hosted.push(Hosted { service: Some(service), name: name.into(), handler: Box::new(Erased(handler)) });
     }
@@ -148,7 +152,7 @@ impl Handler for Services {
             cx.act_for(service);
             return self.get(service).console(rest.trim_ascii_start(), cx);
         }
-        command::run(line, cx);
+        commands::run(line, cx);
         match word {
             b"help" => cx.write_stderr(&format!("NAME LINE  the line LINE for one of: {}", self.names())),
             b"stats" => {
@@ -160,7 +164,7 @@ impl Handler for Services {
         }
     }
 
-    /// Reaches every handler, so that the reactor stops if one of them stops at the end of input.
+    /// Passes the end of input to every handler. The reactor stops if one of them stops it.
     fn console_end(&mut self, cx: &mut Context<'_>) {
         for Hosted { service, handler, .. } in &mut self.hosted {
             if let Some(service) = *service {
@@ -171,13 +175,12 @@ impl Handler for Services {
     }
 }
 
-/// A handler whose sessions are boxed, so that handlers with different sessions fit into one list.
+/// A handler with boxed sessions, so that handlers with different types of sessions fit into one list.
 struct Erased<H>(H);
 
-/// A handler with boxed sessions.
+/// Any handler in an [`Erased`].
 type DynHandler = dyn Handler<Session = Box<dyn Any>>;
 
-/// The invariant of [`Services`]: a session is passed only to the handler that made it.
 const OWN_SESSION: &str = "a session is passed to the handler that made it";
 
 impl<H: Handler<Session: 'static>> Handler for Erased<H> {

@@ -189,7 +189,7 @@ fn help_and_version_are_results_and_not_errors() {
 fn the_operator_sees_who_is_connected_and_closes_one() {
     let mut server = Program::Echo.launch().args("--stdin commands -v").start();
     server.say("who\n");
-    server.stderr.wait_for("nobody is connected\n");
+    server.stderr.wait_for("no connections\n");
     let [mut stays, mut goes] = [(); 2].map(|()| Peer::connect(&server.address()));
     stays.echo("one\n");
     goes.echo("two\n");
@@ -204,7 +204,7 @@ fn the_operator_sees_who_is_connected_and_closes_one() {
     server.stderr.wait_for("closed: by the operator");
     stays.echo("still here\n");
     server.say(format!("kick {number}\n"));
-    server.stderr.wait_for(&format!("nobody has the number {number:?}"));
+    server.stderr.wait_for(&format!("no connection has the number {number:?}"));
 }
 
 #[test]

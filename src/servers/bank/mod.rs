@@ -186,7 +186,7 @@ impl MessageHandler for Bank {
         match words[..] {
             ["interest", percent] => self.pay_interest(percent, cx),
             ["interest", ..] => cx.write_stderr("usage: interest PERCENT"),
-            _ => operator::run_beside(&OPERATOR, line, cx),
+            _ => operator::run_common(&OPERATOR, line, cx),
         }
     }
 

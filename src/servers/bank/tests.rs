@@ -282,9 +282,9 @@ fn the_operator_has_the_commands_of_every_server_too() {
     hall.sim.console(b"help");
     assert_eq!(
         hall.sim.stderr(),
-        "help              this list\n\
-         stats             connections, refused, bytes, queues, timers, turns, drops\n\
-         who               who is connected, by number\n\
+        "help              show this list\n\
+         stats             show connections, bytes, queues, timers, turns and drops\n\
+         who               list the connections by number\n\
          kick NUMBER       close a connection\n\
          interest PERCENT  pay interest to all accounts\n\
          quit              stop the server\n"
