@@ -1,36 +1,32 @@
-//! The doctor: a therapist that knows nothing, and gives back to its patients what they say.
+//! The doctor: a therapist after ELIZA, which understands nothing and turns what patients say into questions.
 //!
 //! The mechanism is that of J. Weizenbaum, "ELIZA, a computer program for the study of natural language communication
-//! between man and machine", Communications of the ACM 9(1), 1966; the script that is built in is our own. One line is
-//! answered in these steps:
+//! between man and machine", Communications of the ACM 9(1), 1966. The built-in script is our own. A line is answered in
+//! these steps:
 //!
 //! ```text
-//!  line ─▶ words, in clauses        punctuation and words such as "but" divide               (hearing)
-//!       ─▶ keywords of a clause     the first clause that has some, the highest rank first   (therapist)
-//!       ─▶ a rule that matches      "* my @family +" takes the clause apart: decomposition   (pattern)
-//!       ─▶ the next of its answers  "Why your {2}?", or goto another keyword: reassembly     (template)
-//!       ─▶ the parts, turned round  "hates me" becomes "hates you"                           (reflection)
+//!  line ─▶ words, in clauses        punctuation and words such as "but" divide clauses  (tokens, vocabulary)
+//!       ─▶ keywords of a clause     the first clause that has any, by descending rank   (therapist)
+//!       ─▶ a pattern that matches   "* my @family +" divides the clause into parts      (decomposition)
+//!       ─▶ the next answer          "Why your {2}?", or goto another keyword            (reassembly)
+//!       ─▶ the parts, reflected     "hates me" becomes "hates you"                      (reflection)
 //! ```
 //!
-//! If no rule matches, something said earlier is taken up, and if nothing is remembered, a default answer is given.
-//! Answers of a list come in turn, never by chance, so the same lines get the same answers.
+//! If no rule matches, the answer is a remembered sentence or else a default. The answers of a list come in turn and
+//! never by chance.
 //!
-//! Invariants: all that changes is in the [`Conversation`], which is plain data of bounded size; a [`Script`] that was
-//! parsed has no reference to what is not there. An answer is one line of at most [`MAX_ANSWER`] bytes, not empty, and
-//! without control characters, whatever the patient typed. The work for a line is bounded: words beyond [`MAX_WORDS`]
-//! are not heard, no rule is tried twice on a clause, and matching never goes back. So a line costs time linear in
-//! its length, and at most `MAX_WORDS * MAX_ELEMENTS` tries of rules and as many comparisons of words;
-//! [`MAX_ELEMENTS`] bounds the script. The built-in one takes under 0.1 ms for the worst lines of 4096 bytes that are
-//! known (`tests/bounds.rs`).
+//! Invariants: only the [`Conversation`] changes, and its size is bounded. Whatever the patient types, an answer is one
+//! line of 1 to [`MAX_ANSWER`] bytes without control characters. The work for a line is bounded: it is linear in the
+//! length, with at most `MAX_WORDS * MAX_ELEMENTS` tries of rules and as many comparisons of words, because no rule is
+//! tried twice on a clause, and matching never goes back. The therapist uses no I/O, clock or connection.
 //!
-//! There is no I/O in this, no clock and no connection. `Practice` (with the feature `storage`) is the handler that has a
-//! therapist talk with its clients. How to write a script is in `docs/doctor-script.md`.
+//! `Doctor` (feature `storage`) serves the therapist to clients. `docs/doctor-script.md` says how to write a script.
 //!
 //! ```
-//! use switchboard::servers::doctor::{Conversation, Script, Therapist};
+//! use switchboard::servers::doctor::{Conversation, Therapist};
 //!
-//! let therapist = Therapist::new(Script::built_in());
-//! let mut conversation = Conversation::new("Ann").expect("a name that can be seen");
+//! let therapist = Therapist::built_in();
+//! let mut conversation = Conversation::new("Ann").expect("a name with a letter");
 //! assert!(therapist.greet(&mut conversation).contains("Ann"));
 //! let answer = therapist.answer(&mut conversation, "Well, my sister hates me!");
 //! assert_eq!(answer.text, "Has your sister always been important to you?");
@@ -39,32 +35,29 @@
 
 #[cfg(all(feature = "cli", feature = "storage"))]
 mod args;
+mod conversation;
+mod decomposition;
+#[cfg(feature = "storage")]
+mod handler;
+mod reassembly;
+mod script;
+#[cfg(feature = "storage")]
+mod table;
+#[cfg(feature = "storage")]
+mod texts;
+mod therapist;
+mod tokens;
+mod vocabulary;
 
 #[cfg(all(feature = "cli", feature = "storage"))]
 pub use args::DoctorServer;
-
-mod compiler;
-mod conversation;
-mod error;
-mod hearing;
-mod pattern;
+pub use conversation::{Conversation, MAX_MEMORIES, MAX_NAME};
 #[cfg(feature = "storage")]
-mod practice;
-mod reflection;
-mod script;
-mod source;
-mod template;
-mod therapist;
-mod vocabulary;
-
-pub use conversation::{Conversation, MAX_MEMORIES, MAX_NAME, NoName};
-pub use error::ScriptError;
-pub use hearing::MAX_WORDS;
-#[cfg(feature = "storage")]
-pub use practice::{Practice, PracticeOptions, PracticeSession};
-pub use script::{MAX_ELEMENTS, Script};
-pub use template::MAX_ANSWER;
+pub use handler::{Doctor, DoctorSession};
+pub use reassembly::MAX_ANSWER;
+pub use script::{MAX_ELEMENTS, ScriptError};
 pub use therapist::{Answer, Therapist};
+pub use tokens::MAX_WORDS;
 
 #[cfg(test)]
 mod tests;

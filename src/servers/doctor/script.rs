@@ -1,125 +1,379 @@
-//! A script: everything that a therapist says, and when.
+//! The file format of scripts, and its compiler.
 //!
-//! Invariant: whatever a rule refers to is there, no goto leads back to where it came from, and no list is empty. A
-//! script never changes; what changes in a talk is in its [`Conversation`](super::Conversation).
+//! Invariant: compiled rules refer only to words, groups and keywords that exist, no goto leads in a circle, and no list
+//! is empty. The first fault ends the work; it is reported with its place and a remedy.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
 
-use super::compiler::compile;
-use super::conversation::Conversation;
-use super::error::{Fault, ScriptError};
-use super::hearing::Lexicon;
-use super::pattern::Pattern;
-use super::reflection::Reflection;
-use super::source::Rank;
-use super::template::Template;
-use super::vocabulary::WordId;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 
-/// How many elements all patterns of a script may have together, and all phrases of its `reflect`: with
-/// [`MAX_WORDS`](super::MAX_WORDS), the bound on the work that a line can cause. 4096: several times the built-in
-/// script's.
+use super::decomposition::{Element, Pattern};
+use super::reassembly::{Phrase, Template};
+use super::therapist::{Keyword, KeywordId, List, Reassembly, Rule, Therapist};
+use super::tokens::{Token, tokens};
+use super::vocabulary::{Entry, Vocabulary, WordId};
+
+/// The limit on the elements of all patterns together with the words of all keys of `reflect`. With
+/// [`MAX_WORDS`](super::MAX_WORDS), it bounds the work for a line. 4096 is several times what the built-in script needs.
 pub const MAX_ELEMENTS: usize = 4096;
 
-/// The rules of a therapist, read from TOML. How to write them is in `docs/doctor-script.md`.
-///
-/// ```
-/// use switchboard::servers::doctor::Script;
-///
-/// let error = Script::parse("ask_name = 'Who is there?'\ngreeting = []").expect_err("not complete");
-/// assert!(error.to_string().starts_with("line 2, column 12: an empty list: write at least one text"));
-/// ```
-#[derive(Debug)]
-pub struct Script {
-    pub(super) lexicon: Lexicon,
-    pub(super) reflection: Reflection,
-    pub(super) ask_name: Box<str>,
-    pub(super) greeting: List<Template>,
-    pub(super) welcome_back: Option<List<Template>>,
-    pub(super) farewell: List<Template>,
-    pub(super) default: List<Template>,
-    pub(super) silence: Option<List<Template>>,
-    pub(super) quit: Vec<Pattern>,
-    pub(super) keywords: Vec<Keyword>,
-    /// The keyword that a word belongs to.
-    pub(super) by_word: HashMap<WordId, KeywordId>,
-    /// How many lists there are, and so how many positions a conversation has.
-    pub(super) lists: usize,
+/// The highest rank of a keyword.
+const MAX_RANK: u8 = 100;
+
+/// The first fault of a script. Displays as one sentence with the place and the remedy: `line 12, column 3: ...`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptError {
+    /// The line of the fault, counted from 1.
+    pub line: usize,
+    /// The character of the fault in its line, counted from 1.
+    pub column: usize,
+    message: String,
 }
 
-/// The index of a keyword in its script.
-pub(super) type KeywordId = usize;
-
-/// Texts that are said in turn.
-#[derive(Debug)]
-pub(super) struct List<T> {
-    /// The index of its position in a conversation.
-    pub(super) id: usize,
-    /// Not empty.
-    pub(super) choices: Box<[T]>,
+/// A fault at a byte of the script.
+struct Fault {
+    at: usize,
+    message: String,
 }
 
-/// What is done about a word.
-#[derive(Debug)]
-pub(super) struct Keyword {
-    pub(super) rank: Rank,
-    pub(super) rules: Vec<Rule>,
+/// A text and its place.
+type Text = Spanned<String>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    ask_name: Text,
+    greeting: Texts,
+    welcome_back: Option<Texts>,
+    farewell: Texts,
+    default: Texts,
+    silence: Option<Texts>,
+    quit: Texts,
+    #[serde(default)]
+    breaks: Texts,
+    #[serde(default)]
+    plain: Texts,
+    #[serde(default)]
+    replace: BTreeMap<Text, Text>,
+    #[serde(default)]
+    reflect: BTreeMap<Text, Text>,
+    #[serde(default)]
+    synonyms: BTreeMap<Text, Texts>,
+    #[serde(default)]
+    keyword: Vec<KeywordSource>,
 }
 
-/// A pattern, and what is said when a clause matches it.
-#[derive(Debug)]
-pub(super) struct Rule {
-    pub(super) pattern: Pattern,
-    pub(super) answers: List<Choice>,
-    pub(super) remember: Option<List<Template>>,
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeywordSource {
+    words: Texts,
+    #[serde(default, deserialize_with = "rank")]
+    rank: u8,
+    rule: Vec<RuleSource>,
 }
 
-/// One of the answers of a rule.
-#[derive(Debug)]
-pub(super) enum Choice {
-    Say(Template),
-    /// The rules of this keyword answer.
-    Goto(KeywordId),
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleSource {
+    r#match: Text,
+    answers: Texts,
+    remember: Option<Texts>,
 }
 
-impl Script {
-    /// The script that comes with the crate, in English.
-    ///
-    /// # Panics
-    ///
-    /// Never: it is the same text for everybody, and a test parses it.
-    #[must_use]
-    pub fn built_in() -> Script {
-        Script::parse(include_str!("script.toml")).expect("the built-in script was tested")
+/// A list of texts; it is empty only if its key is missing.
+#[derive(Default, Deserialize)]
+#[serde(try_from = "Vec<Text>")]
+struct Texts(Vec<Text>);
+
+#[derive(Default)]
+struct Compiler<'a> {
+    keywords: &'a [KeywordSource],
+    vocabulary: Vocabulary,
+    groups: HashMap<&'a str, Arc<[WordId]>>,
+    /// The keywords that the gotos of each keyword lead to.
+    gotos: Vec<Vec<KeywordId>>,
+    lists: usize,
+    elements: usize,
+}
+
+/// Parses the bytes of a script.
+pub(super) fn parse(script: &[u8]) -> Result<Therapist, ScriptError> {
+    let text = std::str::from_utf8(script).map_err(|error| {
+        let message = "this is not UTF-8: save the file in that encoding".to_owned();
+        Fault { at: error.valid_up_to(), message }.locate(script)
+    })?;
+    let source = toml::from_str(text).map_err(Fault::from);
+    source.and_then(|source| compile(&source)).map_err(|fault| fault.locate(script))
+}
+
+fn compile(source: &Source) -> Result<Therapist, Fault> {
+    let (keywords, gotos) = (&*source.keyword, vec![Vec::new(); source.keyword.len()]);
+    let mut compiler = Compiler { keywords, gotos, ..Compiler::default() };
+    compiler.replacements(&source.replace)?;
+    for word in &source.breaks.0 {
+        let id = compiler.word(word.get_ref(), word)?;
+        compiler.vocabulary.entries[id].is_break = true;
+    }
+    for word in &source.plain.0 {
+        compiler.spoken_word(word.get_ref(), word)?;
+    }
+    for (name, words) in &source.synonyms {
+        let words = words.0.iter().map(|word| compiler.spoken_word(word.get_ref(), word));
+        let mut words = words.collect::<Result<Vec<_>, _>>()?;
+        words.sort_unstable();
+        compiler.groups.insert(name.get_ref(), words.into());
+    }
+    compiler.reflections(&source.reflect)?;
+    // All words first, because a goto can lead to a later keyword.
+    for (id, keyword) in keywords.iter().enumerate() {
+        compiler.keyword_words(id, keyword)?;
+    }
+    let keywords = keywords.iter().enumerate().map(|(id, keyword)| {
+        let rules = keyword.rule.iter().map(|rule| compiler.rule(id, rule)).collect::<Result<_, _>>()?;
+        Ok(Keyword { rank: keyword.rank, rules })
+    });
+    Ok(Therapist {
+        keywords: keywords.collect::<Result<_, Fault>>()?,
+        quit: source.quit.0.iter().map(|text| compiler.pattern(text)).collect::<Result<_, _>>()?,
+        ask_name: question(&source.ask_name)?,
+        greeting: compiler.templates(&source.greeting, 0)?,
+        welcome_back: source.welcome_back.as_ref().map(|texts| compiler.templates(texts, 0)).transpose()?,
+        farewell: compiler.templates(&source.farewell, 0)?,
+        default: compiler.templates(&source.default, 0)?,
+        silence: source.silence.as_ref().map(|texts| compiler.templates(texts, 0)).transpose()?,
+        lists: compiler.lists,
+        vocabulary: compiler.vocabulary,
+    })
+}
+
+impl Compiler<'_> {
+    /// Adds a word that a patient can type.
+    fn word(&mut self, word: &str, at: &Text) -> Result<WordId, Fault> {
+        let is_word = tokens(word).eq([Token::Word(word)]) && crate::sanitize(word.as_bytes()) == word;
+        let remedy = "remove spaces, punctuation and quotation marks";
+        ensure(is_word, at, format_args!("{word:?} is not a single word: {remedy}"))?;
+        let id = self.vocabulary.add(word);
+        let words = self.vocabulary.entries[id].replacement.iter().map(|&id| &*self.vocabulary.entries[id].spelling);
+        let words = words.collect::<Vec<_>>().join(" ");
+        let message = format_args!("{word:?} never occurs here, because [replace] makes it {words:?}: write that");
+        ensure(words.is_empty(), at, message).map(|()| id)
     }
 
-    /// Reads a script.
-    ///
-    /// # Errors
-    ///
-    /// The first fault that is found: a text that is not TOML, a key that is unknown, missing or written twice, a
-    /// reference to what is not there, or a rule that could never be used.
-    pub fn parse(text: &str) -> Result<Script, ScriptError> {
-        let source = toml::from_str(text).map_err(Fault::from);
-        source.and_then(compile).map_err(|fault| fault.locate(text))
+    /// Adds a word that can occur in a clause.
+    fn spoken_word(&mut self, word: &str, at: &Text) -> Result<WordId, Fault> {
+        let id = self.word(word, at)?;
+        let message = format_args!("{word:?} never occurs here, because it divides sentences: remove it from breaks");
+        ensure(!self.vocabulary.entries[id].is_break, at, message).map(|()| id)
     }
 
-    /// Reads a script from the bytes of a file.
-    ///
-    /// # Errors
-    ///
-    /// As with [`parse`](Self::parse); and where they are not UTF-8.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Script, ScriptError> {
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            Fault::new(before.len(), "this is not UTF-8: save the file in that encoding").locate(&before)
-        })?;
-        Script::parse(text)
+    fn replacements(&mut self, table: &BTreeMap<Text, Text>) -> Result<(), Fault> {
+        let mut keys = Vec::new();
+        for key in table.keys() {
+            let id = self.word(key.get_ref(), key)?;
+            let message = format_args!("{:?} is replaced twice: remove one of them", key.get_ref());
+            ensure(!keys.contains(&id), key, message)?;
+            keys.push(id);
+        }
+        for (&key, text) in keys.iter().zip(table.values()) {
+            let mut replacement = Vec::new();
+            for word in text.get_ref().split_whitespace() {
+                let is_key = self.vocabulary.find(word).is_some_and(|id| keys.contains(&id));
+                ensure(!is_key, text, format_args!("{word:?} is itself replaced: write what it is replaced by"))?;
+                replacement.push(self.word(word, text)?);
+            }
+            let message = "a word cannot be replaced by nothing: write at least one word";
+            ensure(!replacement.is_empty(), text, message)?;
+            self.vocabulary.entries[key].replacement = replacement;
+        }
+        Ok(())
+    }
+
+    fn reflections(&mut self, table: &BTreeMap<Text, Text>) -> Result<(), Fault> {
+        for (key, text) in table {
+            let (phrase, is_end) = split_end(key);
+            let words = phrase.split_whitespace().map(|word| self.spoken_word(word, key));
+            let words: Vec<_> = words.collect::<Result<_, Fault>>()?;
+            ensure(!words.is_empty(), key, "a phrase without a word: write at least one")?;
+            self.count_elements(words.len(), key)?;
+            // The text has to obey the rules of answers, because it becomes part of one.
+            template(text, 0)?;
+            let phrases = &mut self.vocabulary.entries[words[0]].reflections;
+            let is_known = phrases.iter().any(|phrase| phrase.words == words && phrase.is_end == is_end);
+            ensure(!is_known, key, format_args!("{:?} is reflected twice: remove one of them", key.get_ref()))?;
+            phrases.push(Phrase { words, is_end, text: text.get_ref().trim().to_owned() });
+            phrases.sort_by_key(|phrase| Reverse((phrase.words.len(), phrase.is_end)));
+        }
+        Ok(())
+    }
+
+    fn keyword_words(&mut self, id: KeywordId, source: &KeywordSource) -> Result<(), Fault> {
+        let message = "a keyword without a rule: add a [[keyword.rule]]";
+        ensure(!source.rule.is_empty(), &source.words.0[0], message)?;
+        for text in &source.words.0 {
+            let words = match text.get_ref().strip_prefix('@') {
+                Some(group) => self.group(group, text)?,
+                None => [self.spoken_word(text.get_ref(), text)?].into(),
+            };
+            for &word in &*words {
+                let Entry { spelling, keyword, .. } = &mut self.vocabulary.entries[word];
+                let message = format_args!("{spelling:?} is a keyword already: put its rules into one [[keyword]]");
+                ensure(keyword.replace(id).is_none(), text, message)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rule(&mut self, keyword: KeywordId, source: &RuleSource) -> Result<Rule, Fault> {
+        let pattern = self.pattern(&source.r#match)?;
+        let parts = pattern.parts();
+        let answers = source.answers.0.iter().map(|text| {
+            let (first, rest) = text.get_ref().trim().split_once(' ').unwrap_or((text.get_ref(), ""));
+            match first {
+                "goto" => Ok(Reassembly::Goto(self.goto(keyword, rest.trim(), text)?)),
+                _ => Ok(Reassembly::Say(template(text, parts)?)),
+            }
+        });
+        let answers = answers.collect::<Result<_, Fault>>()?;
+        let answers = self.list(answers);
+        let remember = source.remember.as_ref().map(|texts| self.templates(texts, parts)).transpose()?;
+        Ok(Rule { pattern, answers, remember })
+    }
+
+    /// Finds the keyword that a goto names by one of its words.
+    fn goto(&mut self, from: KeywordId, word: &str, at: &Text) -> Result<KeywordId, Fault> {
+        let id = self.vocabulary.find(word);
+        let to = id.and_then(|id| self.vocabulary.entries[id].keyword);
+        let message = format_args!("goto {word:?}: no [[keyword]] has this word; name one that is in its words");
+        let to = to.ok_or_else(|| Fault::new(at, message))?;
+        // A search of the gotos so far, depth first. This goto closes a circle if they lead back to its own keyword.
+        let (mut path, mut seen) = (vec![to], HashSet::new());
+        while let Some(&last) = path.last() {
+            if last == from {
+                let names = path.iter().chain([&to]).map(|&id| self.keywords[id].words.0[0].get_ref().as_str());
+                let names = names.collect::<Vec<_>>().join(", ");
+                let message = format_args!("goto leads in a circle: {names}; let one of them give an answer instead");
+                return Err(Fault::new(at, message));
+            }
+            match self.gotos[last].iter().find(|&&next| seen.insert(next)) {
+                Some(&next) => path.push(next),
+                None => _ = path.pop(),
+            }
+        }
+        self.gotos[from].push(to);
+        Ok(to)
+    }
+
+    fn pattern(&mut self, text: &Text) -> Result<Pattern, Fault> {
+        let (body, is_final) = split_end(text);
+        let elements = body.split_whitespace().map(|element| match (element, element.strip_prefix('@')) {
+            ("*", _) => Ok(Element::Gap(0)),
+            ("+", _) => Ok(Element::Gap(1)),
+            ("_", _) => Ok(Element::One),
+            (_, Some(group)) => Ok(Element::Group(self.group(group, text)?)),
+            (word, None) => Ok(Element::Word(self.spoken_word(word, text)?)),
+        });
+        let elements: Vec<_> = elements.collect::<Result<_, Fault>>()?;
+        ensure(!elements.is_empty(), text, "an empty pattern matches nothing: write * for any words")?;
+        self.count_elements(elements.len(), text)?;
+        Ok(Pattern { elements, is_final })
+    }
+
+    fn group(&self, name: &str, at: &Text) -> Result<Arc<[WordId]>, Fault> {
+        let message = format_args!("@{name}: there is no {name:?} in [synonyms]; add it, or name one that is there");
+        self.groups.get(name).cloned().ok_or_else(|| Fault::new(at, message))
+    }
+
+    fn count_elements(&mut self, count: usize, at: &Text) -> Result<(), Fault> {
+        self.elements += count;
+        let limit = format_args!("more than {MAX_ELEMENTS} words and signs");
+        let message = format_args!("the patterns up to this one have {limit}: use fewer rules");
+        ensure(self.elements <= MAX_ELEMENTS, at, message)
+    }
+
+    fn templates(&mut self, texts: &Texts, parts: usize) -> Result<List<Template>, Fault> {
+        let choices = texts.0.iter().map(|text| template(text, parts)).collect::<Result<_, Fault>>()?;
+        Ok(self.list(choices))
+    }
+
+    fn list<T>(&mut self, choices: Vec<T>) -> List<T> {
+        self.lists += 1;
+        List { id: self.lists - 1, choices }
     }
 }
 
-impl<T> List<T> {
-    /// What comes next in this conversation.
-    pub(super) fn next(&self, conversation: &mut Conversation) -> &T {
-        &self.choices[conversation.turn_to(self.id, self.choices.len())]
+/// Parses an answer to a pattern with this many parts.
+fn template(text: &Text, parts: usize) -> Result<Template, Fault> {
+    Template::parse(text.get_ref(), parts).map_err(|message| Fault::new(text, message))
+}
+
+/// The question for the name: a text without gaps.
+fn question(text: &Text) -> Result<String, Fault> {
+    template(text, 0)?;
+    let message = "{name} is not known yet when the question for it is asked: remove it";
+    ensure(!text.get_ref().contains('{'), text, message)?;
+    Ok(text.get_ref().trim().to_owned())
+}
+
+/// Removes the dot that stands for the end of the line, and returns whether it was there.
+fn split_end(text: &Text) -> (&str, bool) {
+    let text = text.get_ref().trim();
+    text.strip_suffix('.').map_or((text, false), |body| (body, true))
+}
+
+fn ensure(holds: bool, at: &Text, message: impl fmt::Display) -> Result<(), Fault> {
+    if holds { Ok(()) } else { Err(Fault::new(at, message)) }
+}
+
+impl Fault {
+    fn new(at: &Text, message: impl fmt::Display) -> Fault {
+        Fault { at: at.span().start, message: message.to_string() }
     }
+
+    /// Converts the byte into a line and a column of `script`, as an editor counts them.
+    fn locate(self, script: &[u8]) -> ScriptError {
+        let before = String::from_utf8_lossy(&script[..self.at.min(script.len())]);
+        let last = before.rsplit('\n').next().unwrap_or_default();
+        // A byte order mark is not a column.
+        let column = last.trim_start_matches('\u{FEFF}').chars().count() + 1;
+        ScriptError { line: before.matches('\n').count() + 1, column, message: self.message }
+    }
+}
+
+impl From<toml::de::Error> for Fault {
+    fn from(error: toml::de::Error) -> Fault {
+        let mut message = error.message().trim_end().replace('\n', "; ");
+        if message.ends_with("map, expected a sequence") {
+            message.push_str("; a table that can be repeated has double brackets, as in [[keyword]]");
+        } else if message.ends_with("expected a sequence") {
+            message.push_str("; a list stands in brackets, as in [\"one\", \"two\"]");
+        }
+        Fault { at: error.span().map_or(0, |span| span.start), message }
+    }
+}
+
+impl fmt::Display for ScriptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl std::error::Error for ScriptError {}
+
+impl TryFrom<Vec<Text>> for Texts {
+    type Error = &'static str;
+
+    fn try_from(texts: Vec<Text>) -> Result<Texts, &'static str> {
+        let error = "an empty list: write at least one text, as in [\"one\", \"two\"]";
+        if texts.is_empty() { Err(error) } else { Ok(Texts(texts)) }
+    }
+}
+
+fn rank<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let rank = u8::deserialize(deserializer).ok().filter(|rank| *rank <= MAX_RANK);
+    rank.ok_or_else(|| D::Error::custom(format_args!("a rank is a whole number from 0 to {MAX_RANK}")))
 }

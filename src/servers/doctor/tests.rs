@@ -1,7 +1,11 @@
 //! The whole engine: with small scripts, with the built-in one, and with whatever a patient may type.
 
 mod bounds;
+mod conversation;
+pub(super) mod decomposition;
 mod faults;
+mod reading;
+mod reassembly;
 mod replay;
 
 use super::*;
@@ -22,7 +26,13 @@ synonyms = { bye = ["bye", "cheers"], colour = ["red", "blue"] }
 
 /// A therapist with these rules.
 fn therapist(rules: &str) -> Therapist {
-    Therapist::new(Script::parse(&format!("{TOP}{rules}")).expect("a script"))
+    Therapist::parse(format!("{TOP}{rules}")).expect("a script")
+}
+
+/// A therapist with these entries and nothing else.
+fn script(entries: &str) -> Therapist {
+    let top = "ask_name = '?'\ngreeting = ['a']\nfarewell = ['a']\ndefault = ['a']\nquit = ['bye']\n";
+    Therapist::parse(format!("{top}{entries}")).expect("a script")
 }
 
 fn ann() -> Conversation {
@@ -145,7 +155,7 @@ fn a_talk_goes_on_from_where_it_was_stored() {
 #[test]
 fn a_talk_survives_a_change_of_the_script() {
     let mut conversation = ann();
-    let therapists = [Therapist::new(Script::built_in()), therapist(MEMORY), therapist("")];
+    let therapists = [Therapist::built_in(), therapist(MEMORY), therapist("")];
     for therapist in therapists.iter().chain(therapists.iter().rev()) {
         assert!(!therapist.greet(&mut conversation).is_empty());
         for line in ["my cat", "bye", "", "I hate my mother", "hm"] {
@@ -176,8 +186,8 @@ fn who_comes_back_is_greeted_otherwise() {
     assert_eq!(simple.greet(&mut conversation), "Hello Ann.");
     assert_eq!(simple.greet(&mut conversation), "Hello again, stranger.", "without welcome_back, the greetings go on");
     let full =
-        Script::parse(&TOP.replace("farewell", "welcome_back = ['Back, {name}?']\nsilence = ['...?']\nfarewell"));
-    let full = Therapist::new(full.expect("a script"));
+        Therapist::parse(&TOP.replace("farewell", "welcome_back = ['Back, {name}?']\nsilence = ['...?']\nfarewell"));
+    let full = full.expect("a script");
     assert_eq!(full.greet(&mut conversation), "Back, Ann?");
     assert_eq!(full.greet(&mut ann()), "Hello Ann.");
     assert_eq!(answers(&full, ["", "hm"]), ["...?", "Default one."]);

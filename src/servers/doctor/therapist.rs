@@ -1,125 +1,160 @@
-//! The therapist: applies a script to what a patient says.
+//! The therapist: applies the rules of a script to what a patient says.
 //!
-//! Invariant: no clause is offered twice to the same keyword, so work is bounded however keywords lead to each other. A
-//! therapist keeps nothing itself; one serves any number of conversations.
+//! Invariant: a clause is tried at most once with each keyword, which bounds the work however gotos lead from one to
+//! another. A therapist never changes and serves any number of conversations.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use super::conversation::Conversation;
-use super::hearing::{Clause, Heard};
-use super::script::{Choice, KeywordId, List, Script};
-use super::template::{Filling, Template};
+use super::decomposition::Pattern;
+use super::reassembly::Template;
+use super::script::{self, ScriptError};
+use super::vocabulary::{Clause, Vocabulary, clauses};
 
-/// Answers patients by the rules of a [`Script`].
+/// Answers patients by the rules of a script. `docs/doctor-script.md` describes the format of scripts.
 #[derive(Debug)]
 pub struct Therapist {
-    script: Script,
+    pub(super) vocabulary: Vocabulary,
+    pub(super) ask_name: String,
+    pub(super) greeting: List<Template>,
+    pub(super) welcome_back: Option<List<Template>>,
+    pub(super) farewell: List<Template>,
+    pub(super) default: List<Template>,
+    pub(super) silence: Option<List<Template>>,
+    pub(super) quit: Vec<Pattern>,
+    pub(super) keywords: Vec<Keyword>,
+    /// The number of lists, each of which has a position in a conversation.
+    pub(super) lists: usize,
 }
 
-/// What is said to a patient.
+/// The index of a keyword in its script.
+pub(super) type KeywordId = usize;
+
+#[derive(Debug)]
+pub(super) struct Keyword {
+    pub(super) rank: u8,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// A transformation rule.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) pattern: Pattern,
+    pub(super) answers: List<Reassembly>,
+    pub(super) remember: Option<List<Template>>,
+}
+
+/// A reassembly rule.
+#[derive(Debug)]
+pub(super) enum Reassembly {
+    Say(Template),
+    /// The rules of another keyword give the answer.
+    Goto(KeywordId),
+}
+
+/// Choices that are used in turn; there is at least one.
+#[derive(Debug)]
+pub(super) struct List<T> {
+    /// The index of its position in a conversation.
+    pub(super) id: usize,
+    pub(super) choices: Vec<T>,
+}
+
+/// The therapist's answer to a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// One line without its end, of at most [`MAX_ANSWER`](super::MAX_ANSWER) bytes and never empty.
+    /// One line without its end, of 1 to [`MAX_ANSWER`](super::MAX_ANSWER) bytes.
     pub text: String,
-    /// Whether the patient took leave, and this ends the talk.
+    /// Whether the patient said goodbye, which ends the conversation.
     pub is_farewell: bool,
 }
 
 impl Therapist {
-    /// A therapist with this script.
+    /// A therapist with the English script that comes with the crate.
     #[must_use]
-    pub fn new(script: Script) -> Therapist {
-        Therapist { script }
+    #[expect(clippy::missing_panics_doc, reason = "a test parses the script")]
+    pub fn built_in() -> Therapist {
+        Therapist::parse(include_str!("script.toml")).expect("the built-in script is tested")
     }
 
-    /// The question for the patient's name: what is said first of all, before there is a [`Conversation`].
+    /// Parses the text of a script.
+    ///
+    /// # Errors
+    ///
+    /// The first fault: bytes that are not UTF-8, text that is not TOML, a key that is unknown, missing or duplicate, a
+    /// reference to something that does not exist, or a rule that could never be used.
+    pub fn parse(script: impl AsRef<[u8]>) -> Result<Therapist, ScriptError> {
+        script::parse(script.as_ref())
+    }
+
+    /// The question for the patient's name, which comes before there is a [`Conversation`].
     #[must_use]
     pub fn ask_name(&self) -> &str {
-        &self.script.ask_name
+        &self.ask_name
     }
 
-    /// What is said when a patient has come; another text to one who comes back. Counts the visit.
+    /// Begins a visit and returns the greeting, which can be another one for a patient who comes back.
     pub fn greet(&self, conversation: &mut Conversation) -> String {
-        let script = &self.script;
-        let welcome = script.welcome_back.as_ref().filter(|_| conversation.visits() > 0);
-        conversation.fit(script.lists);
-        conversation.count_visit();
-        self.say(welcome.unwrap_or(&script.greeting), conversation)
+        let welcome_back = self.welcome_back.as_ref().filter(|_| conversation.visits() > 0);
+        conversation.begin_visit(self.lists);
+        say(welcome_back.unwrap_or(&self.greeting), &[], conversation)
     }
 
-    /// What is said to a line of the patient. The line should have gone through [`sanitize`](crate::sanitize):
-    /// letters are given back as they are, but for control characters, which divide words.
+    /// Answers a line of the patient. [`sanitize`](crate::sanitize) the line first: answers repeat its letters as they
+    /// are, except control characters, which divide words.
     pub fn answer(&self, conversation: &mut Conversation, line: &str) -> Answer {
-        let script = &self.script;
-        conversation.fit(script.lists);
-        conversation.count_line();
-        let heard = script.lexicon.hear(line);
-        if self.is_farewell(&heard) {
-            return Answer { text: self.say(&script.farewell, conversation), is_farewell: true };
-        }
-        let text = if heard.clauses().next().is_none() {
-            self.say(script.silence.as_ref().unwrap_or(&script.default), conversation)
-        } else if let Some(text) = heard.clauses().find_map(|clause| self.respond(clause, conversation)) {
-            text
+        conversation.begin_line(self.lists);
+        let words = self.vocabulary.read(line);
+        let clauses = clauses(&words);
+        // "Bye, and thanks" and "Well, bye" are goodbyes; "I said: bye, and left" is not.
+        let mut ends = clauses.first().into_iter().chain(clauses.last());
+        let is_farewell = ends.any(|&clause| self.quit.iter().any(|pattern| pattern.decompose(clause).is_some()));
+        let text = if is_farewell {
+            say(&self.farewell, &[], conversation)
+        } else if clauses.is_empty() {
+            say(self.silence.as_ref().unwrap_or(&self.default), &[], conversation)
         } else {
-            conversation.recall().unwrap_or_else(|| self.say(&script.default, conversation))
+            let transformed = clauses.iter().find_map(|&clause| self.transform(clause, conversation));
+            let text = transformed.or_else(|| conversation.recall());
+            text.unwrap_or_else(|| say(&self.default, &[], conversation))
         };
-        Answer { text, is_farewell: false }
+        Answer { text, is_farewell }
     }
 
-    /// Whether the first or the last clause of a line takes leave. "Bye, and thanks", and "well, bye", but not "I
-    /// said: bye, and left".
-    fn is_farewell(&self, heard: &Heard<'_>) -> bool {
-        let mut clauses = heard.clauses();
-        let ends = [clauses.next(), clauses.next_back()];
-        let mut ends = ends.into_iter().flatten();
-        ends.any(|clause| self.script.quit.iter().any(|pattern| pattern.take_apart(clause).is_some()))
-    }
-
-    /// What a rule says to a clause: of its keywords, the highest rank goes first, and of the same rank the first in
-    /// the clause.
-    fn respond(&self, clause: Clause<'_, '_>, conversation: &mut Conversation) -> Option<String> {
-        let script = &self.script;
-        let found = clause.words.iter().filter_map(|word| script.by_word.get(&word.id?).copied());
-        let mut keywords: Vec<KeywordId> = found.collect();
-        keywords.sort_by_key(|&keyword| std::cmp::Reverse(script.keywords[keyword].rank));
-        if keywords.is_empty() {
-            return None;
-        }
-        let mut offer = Offer { clause, tried: vec![false; script.keywords.len()] };
-        keywords.into_iter().find_map(|keyword| self.apply(keyword, &mut offer, conversation))
-    }
-
-    /// What a keyword says to a clause, or the one that it leads to. `None` if that has no rule for it, or was tried
-    /// before.
-    fn apply(&self, first: KeywordId, offer: &mut Offer<'_, '_>, conversation: &mut Conversation) -> Option<String> {
-        let (clause, mut keyword) = (offer.clause, first);
-        loop {
-            if std::mem::replace(&mut offer.tried[keyword], true) {
-                return None;
-            }
-            let rules = &self.script.keywords[keyword].rules;
-            let (rule, parts) = rules.iter().find_map(|rule| Some((rule, rule.pattern.take_apart(clause)?)))?;
-            let filling = Filling { words: clause.words, parts: &parts, reflection: &self.script.reflection };
-            if let Some(list) = &rule.remember {
-                let sentence = list.next(conversation).fill(&filling, conversation.name());
-                conversation.remember(sentence);
-            }
-            match rule.answers.next(conversation) {
-                Choice::Say(template) => return Some(template.fill(&filling, conversation.name())),
-                Choice::Goto(other) => keyword = *other,
+    /// Applies the first rule that matches. Keywords are tried by descending rank, and those of one rank in the order
+    /// of the clause.
+    fn transform(&self, clause: Clause<'_>, conversation: &mut Conversation) -> Option<String> {
+        let keywords = clause.words.iter().filter_map(|word| self.vocabulary.entries[word.id?].keyword);
+        let mut keywords: Vec<_> = keywords.collect();
+        keywords.sort_by_key(|&keyword| Reverse(self.keywords[keyword].rank));
+        let mut tried = HashSet::new();
+        for mut keyword in keywords {
+            while tried.insert(keyword) {
+                let mut rules = self.keywords[keyword].rules.iter();
+                let matching = rules.find_map(|rule| Some((rule, rule.pattern.decompose(clause)?)));
+                let Some((rule, parts)) = matching else { break };
+                let parts: Vec<_> = parts.into_iter().map(|part| self.vocabulary.reflect(part)).collect();
+                if let Some(sentences) = &rule.remember {
+                    let sentence = say(sentences, &parts, conversation);
+                    conversation.remember(sentence);
+                }
+                match rule.answers.next(conversation) {
+                    Reassembly::Say(template) => return Some(template.fill(&parts, conversation.name())),
+                    Reassembly::Goto(other) => keyword = *other,
+                }
             }
         }
-    }
-
-    /// The next text of a list that has no parts.
-    fn say(&self, list: &List<Template>, conversation: &mut Conversation) -> String {
-        let filling = Filling { words: &[], parts: &[], reflection: &self.script.reflection };
-        list.next(conversation).fill(&filling, conversation.name())
+        None
     }
 }
 
-/// A clause that is offered to keywords.
-struct Offer<'h, 'a> {
-    clause: Clause<'h, 'a>,
-    /// Which keywords had it.
-    tried: Vec<bool>,
+impl<T> List<T> {
+    fn next(&self, conversation: &mut Conversation) -> &T {
+        &self.choices[conversation.next_choice(self.id, self.choices.len())]
+    }
+}
+
+fn say(list: &List<Template>, parts: &[String], conversation: &mut Conversation) -> String {
+    list.next(conversation).fill(parts, conversation.name())
 }

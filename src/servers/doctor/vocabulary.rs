@@ -1,87 +1,113 @@
-//! The words that a script knows, each with a number.
+//! The words of a script, and what the script says about each of them.
 //!
-//! Invariant: two spellings that fold to the same text have the same number. Rules compare numbers, so the time for a
-//! comparison does not depend on what a patient typed.
+//! Invariant: spellings that fold to the same text have the same [`WordId`]. Rules compare ids, so the input does not
+//! affect the time for a comparison.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::{mem, slice};
 
-use unicode_normalization::UnicodeNormalization;
+use super::reassembly::Phrase;
+use super::therapist::KeywordId;
+use super::tokens::{MAX_WORDS, Token, fold, is_shouted, tokens};
 
-/// The number of a word in a [`Vocabulary`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct WordId(u32);
+/// The index of a word in its vocabulary.
+pub(super) type WordId = usize;
 
 /// All words of a script.
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary {
-    ids: HashMap<Box<str>, WordId>,
-    /// By number, as the script spelled them first.
-    spellings: Vec<Box<str>>,
+    /// By folded word.
+    ids: HashMap<String, WordId>,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// A word of the script.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    /// The spelling that the script used first.
+    pub(super) spelling: String,
+    /// The words read in place of this one, if there are any.
+    pub(super) replacement: Vec<WordId>,
+    /// Whether the word divides clauses as a comma does.
+    pub(super) is_break: bool,
+    pub(super) keyword: Option<KeywordId>,
+    /// Phrases that begin with this word: the longest first, then the one for the end of a part.
+    pub(super) reflections: Vec<Phrase>,
+}
+
+/// A word of a line.
+#[derive(Clone, Debug)]
+pub(super) struct Word<'a> {
+    /// `None` if the script does not have the word.
+    pub(super) id: Option<WordId>,
+    /// The spelling to use in an answer.
+    pub(super) text: Cow<'a, str>,
+    /// The number of its clause.
+    clause: usize,
+}
+
+/// The words of a line between two marks; there is at least one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clause<'a> {
+    pub(super) words: &'a [Word<'a>],
+    /// Whether no word follows in the line.
+    pub(super) is_last: bool,
 }
 
 impl Vocabulary {
-    /// The number of a word, which is known from now on.
+    /// The id of a word, which is added if it is new.
     pub(super) fn add(&mut self, word: &str) -> WordId {
-        let folded = fold(word);
-        if let Some(&id) = self.ids.get(&*folded) {
-            return id;
+        let (folded, new) = (fold(word).into_owned(), self.entries.len());
+        let id = *self.ids.entry(folded).or_insert(new);
+        if id == new {
+            self.entries.push(Entry { spelling: word.to_owned(), ..Entry::default() });
         }
-        let id = WordId(self.spellings.len() as u32);
-        self.spellings.push(word.into());
-        self.ids.insert(folded.into(), id);
         id
     }
 
-    /// The number of a word, if the script has it.
+    /// The id of a word, if the script has it.
     pub(super) fn find(&self, word: &str) -> Option<WordId> {
         self.ids.get(&*fold(word)).copied()
     }
 
-    /// The word as the script spells it.
-    pub(super) fn spelling(&self, id: WordId) -> &str {
-        &self.spellings[id.0 as usize]
-    }
-}
-
-/// The form in which words are compared: lower case, NFC, one kind of apostrophe.
-///
-/// NFC and not NFKC: the latter makes 18 characters of one, which is work that a patient could cause.
-fn fold(word: &str) -> Cow<'_, str> {
-    if word.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase() && byte != b'`') {
-        return Cow::Borrowed(word);
-    }
-    let plain = word.chars().map(|found| if is_apostrophe(found) { '\'' } else { found });
-    Cow::Owned(plain.flat_map(char::to_lowercase).nfc().collect())
-}
-
-/// Whether a character is typed for an apostrophe.
-pub(super) fn is_apostrophe(found: char) -> bool {
-    matches!(found, '\'' | '’' | '‘' | 'ʼ' | '´' | '`')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn case_composition_and_kind_of_apostrophe_make_no_other_word() {
-        let mut words = Vocabulary::default();
-        let don = words.add("don't");
-        for typed in ["DON'T", "Don’t", "don`t", "don´t", "donʼt"] {
-            assert_eq!(words.find(typed), Some(don), "{typed}");
+    /// The words of a line after replacement. A word that opens a sentence or stands in a line of capitals takes the
+    /// spelling of the script.
+    pub(super) fn read<'a>(&'a self, line: &'a str) -> Vec<Word<'a>> {
+        let is_shouted = is_shouted(line);
+        let (mut words, mut clause, mut opens_sentence) = (Vec::new(), 0, true);
+        for token in tokens(line) {
+            let Token::Word(typed) = token else {
+                clause += 1;
+                opens_sentence |= token == Token::Stop;
+                continue;
+            };
+            let room = MAX_WORDS - words.len();
+            let keeps_spelling = !is_shouted && !mem::take(&mut opens_sentence);
+            let Some(id) = self.find(typed) else {
+                let text = if is_shouted { typed.to_lowercase().into() } else { typed.into() };
+                words.extend((room > 0).then_some(Word { id: None, text, clause }));
+                continue;
+            };
+            let replacement = &*self.entries[id].replacement;
+            let ids = if replacement.is_empty() { slice::from_ref(&id) } else { replacement };
+            for &id in ids.iter().take(room) {
+                let Entry { spelling, is_break, .. } = &self.entries[id];
+                if *is_break {
+                    clause += 1;
+                    continue;
+                }
+                let text = if keeps_spelling && replacement.is_empty() { typed } else { spelling }.into();
+                words.push(Word { id: Some(id), text, clause });
+            }
         }
-        let mother = words.add("Mütter");
-        assert_eq!(words.find("MU\u{308}TTER"), Some(mother));
-        assert_eq!(words.find("mutter"), None);
-        assert_ne!(don, mother);
+        words
     }
+}
 
-    #[test]
-    fn a_word_is_spelled_as_it_was_first() {
-        let mut words = Vocabulary::default();
-        let id = words.add("I");
-        assert_eq!(words.add("i"), id);
-        assert_eq!(words.spelling(id), "I");
-    }
+/// Divides words into the clauses that they belong to.
+pub(super) fn clauses<'a>(words: &'a [Word<'a>]) -> Vec<Clause<'a>> {
+    let last = words.last().map(|word| word.clause);
+    let clauses = words.chunk_by(|word, next| word.clause == next.clause);
+    clauses.map(|words| Clause { words, is_last: words.last().map(|word| word.clause) == last }).collect()
 }

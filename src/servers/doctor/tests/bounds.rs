@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::super::pattern::tests::COMPARISONS;
+use super::decomposition::COMPARISONS;
 use super::*;
 
 /// With the script that is built in.
-static BUILT_IN: LazyLock<Therapist> = LazyLock::new(|| Therapist::new(Script::built_in()));
+static BUILT_IN: LazyLock<Therapist> = LazyLock::new(|| Therapist::built_in());
 
 /// The longest line that a server takes, unless told otherwise.
 const LINE: usize = 4096;
@@ -66,7 +66,7 @@ fn listen(therapist: &Therapist, conversation: &mut Conversation, line: &str) {
 
 #[test]
 fn a_line_costs_a_bounded_number_of_comparisons() {
-    let hard = Therapist::new(Script::parse(&hard_script()).expect("a script"));
+    let hard = Therapist::parse(hard_script()).expect("a script");
     let mut most = 0;
     for therapist in [&hard, &*BUILT_IN] {
         let mut conversation = ann();
@@ -85,14 +85,14 @@ fn a_line_costs_a_bounded_number_of_comparisons() {
 fn the_built_in_script_is_far_below_the_limit_of_a_script() {
     let rules = ", 'a b c d e f g h'".repeat(MAX_ELEMENTS / 16);
     let text = include_str!("../script.toml").replacen("\"quit\",", &format!("\"quit\"{rules},"), 1);
-    Script::parse(&text).expect("there is room for as much again as half of the limit");
+    Therapist::parse(&text).expect("there is room for as much again as half of the limit");
 }
 
 /// Prints the worst times; `cargo test --release --lib doctor::tests::bounds -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures, and shows nothing in a debug build"]
 fn the_slowest_line() {
-    let hard = Therapist::new(Script::parse(&hard_script()).expect("a script"));
+    let hard = Therapist::parse(hard_script()).expect("a script");
     for (name, therapist) in [("built-in", &*BUILT_IN), ("at the limit", &hard)] {
         let mut worst = (Duration::ZERO, String::new());
         for line in hard_lines() {
@@ -115,7 +115,7 @@ fn the_slowest_line() {
 proptest! {
     #[test]
     fn any_text_gets_a_short_answer_of_one_line(lines in prop::collection::vec(".*", 0..8), name in ".*") {
-        let mut conversation = Conversation::new(&name).unwrap_or_else(|NoName| ann());
+        let mut conversation = Conversation::new(&name).unwrap_or_else(ann);
         prop_assert!(BUILT_IN.greet(&mut conversation).len() <= MAX_ANSWER);
         for line in lines {
             listen(&BUILT_IN, &mut conversation, &line);
@@ -142,10 +142,10 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_reader_of_scripts_panic(text in ".*", rule in "[*+_@.{}a-c1-3 ]{0,12}", answer in "[{}a-c1-3 ]{0,12}") {
-        let _ = Script::parse(&text);
+        let _ = Therapist::parse(&text);
         let keyword = format!("keyword = [{{ words = ['a'], rule = [{{ match = '{rule}', answers = ['{answer}'] }}] }}]");
-        if let Ok(script) = Script::parse(&format!("{TOP}{keyword}")) {
-            listen(&Therapist::new(script), &mut ann(), "a b c a b c");
+        if let Ok(script) = Therapist::parse(&format!("{TOP}{keyword}")) {
+            listen(&script, &mut ann(), "a b c a b c");
         }
     }
 

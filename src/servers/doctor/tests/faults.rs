@@ -7,12 +7,9 @@ const SHORT: &str = "ask_name = '?'\ngreeting = ['a']\nfarewell = ['a']\ndefault
 
 #[track_caller]
 fn is_refused(script: &str, expected: &str) {
-    let error = Script::parse(script).expect_err(expected);
+    let error = Therapist::parse(script).expect_err(expected);
     assert_eq!(error.to_string(), expected);
-    assert_eq!(
-        format!("line {}, column {}", error.line(), error.column()),
-        expected.split_once(": ").expect("a place").0
-    );
+    assert_eq!(format!("line {}, column {}", error.line, error.column), expected.split_once(": ").expect("a place").0);
 }
 
 /// The short top with these lines added is refused.
@@ -29,15 +26,15 @@ fn rule(rule: &str, expected: &str) {
 
 #[test]
 fn the_short_script_is_none_of_them() {
-    Script::parse(SHORT).expect("a script");
-    Script::parse(&format!("\u{FEFF}{}", SHORT.replace('\n', "\r\n"))).expect("with a byte order mark and CRLF");
+    Therapist::parse(SHORT).expect("a script");
+    Therapist::parse(&format!("\u{FEFF}{}", SHORT.replace('\n', "\r\n"))).expect("with a byte order mark and CRLF");
 }
 
 #[test]
 fn what_has_not_the_form() {
     // The words for these are those of the TOML reader.
     for (lines, place) in [("[oops", "line 6, column 6: "), ("[x]\nbreaks = ['ä", "line 7, column 13: ")] {
-        let error = Script::parse(&format!("{SHORT}{lines}")).expect_err(lines).to_string();
+        let error = Therapist::parse(&format!("{SHORT}{lines}")).expect_err(lines).to_string();
         assert!(error.starts_with(place) && !error.contains('\n'), "{error}");
     }
     is_refused("", "line 1, column 1: missing field `ask_name`");
@@ -61,7 +58,7 @@ fn what_has_not_the_form() {
     adding("[replace]\na = 1", "line 7, column 5: invalid type: integer `1`, expected a string");
     adding(
         "[keyword]\nwords = ['a']",
-        "line 6, column 1: invalid type: map, expected a sequence; a table that may be repeated has double brackets, as in \
+        "line 6, column 1: invalid type: map, expected a sequence; a table that can be repeated has double brackets, as in \
          [[keyword]]",
     );
 }
@@ -75,7 +72,8 @@ fn lists() {
     is_refused(&SHORT.replace("['bye']", "[]"), &format!("line 5, column 8: {empty}"));
     adding(
         "plain = 'a'",
-        "line 6, column 9: invalid type: string \"a\", expected a list of texts, as in [\"one\", \"two\"]",
+        "line 6, column 9: invalid type: string \"a\", expected a sequence; a list stands in brackets, as in \
+         [\"one\", \"two\"]",
     );
     adding(
         "[[keyword]]\nwords = ['é', 'a']\nrule = []",
@@ -101,11 +99,11 @@ fn words() {
     }
     adding(
         "breaks = ['but']\nplain = ['ok', 'But']",
-        "line 7, column 16: \"But\" is never met here, since it divides sentences: remove it from breaks",
+        "line 7, column 16: \"But\" never occurs here, because it divides sentences: remove it from breaks",
     );
     adding(
         "plain = [\"Don't\"]\n[replace]\n\"don't\" = 'do not'",
-        "line 6, column 10: \"Don't\" is never met here, since [replace] makes it \"do not\": write that",
+        "line 6, column 10: \"Don't\" never occurs here, because [replace] makes it \"do not\": write that",
     );
     adding("[replace]\nDoc = 'x'\ndoc = 'y'", "line 8, column 1: \"doc\" is replaced twice: remove one of them");
     adding("[replace]\na = 'x b'\nb = 'y'", "line 7, column 5: \"b\" is itself replaced: write what it is replaced by");
@@ -151,10 +149,10 @@ fn patterns() {
         "line 5, column 9: @bye: there is no \"bye\" in [synonyms]; add it, or name one that is there",
     );
     let long = "a ".repeat(MAX_ELEMENTS);
-    Script::parse(&SHORT.replace("bye", &long[2..])).expect("just as many");
+    Therapist::parse(&SHORT.replace("bye", &long[2..])).expect("just as many");
     is_refused(
         &SHORT.replace("bye", &format!("a', '{long}")),
-        "line 5, column 14: here the patterns come to more than 4096 words and signs: use fewer rules",
+        "line 5, column 14: the patterns up to this one have more than 4096 words and signs: use fewer rules",
     );
 }
 
@@ -174,7 +172,7 @@ fn answers() {
     );
     is_refused(
         &SHORT.replace("'?'", "'You, {name}?'"),
-        "line 1, column 12: {name} is not known when it is asked for: remove it",
+        "line 1, column 12: {name} is not known yet when the question for it is asked: remove it",
     );
     is_refused(
         &SHORT.replace("'?'", "\"a\\u0007\""),
@@ -203,5 +201,5 @@ fn gotos() {
     );
     let straight: String = keywords.iter().filter(|keyword| !keyword.contains("goto b")).map(String::as_str).collect();
     let straight = straight.replace("goto d'", "x'");
-    Script::parse(&format!("{SHORT}{straight}")).expect("gotos that end");
+    Therapist::parse(&format!("{SHORT}{straight}")).expect("gotos that end");
 }

@@ -36,7 +36,7 @@ fn replay(place: &str, therapist: &Therapist, transcript: &str) {
 #[test]
 fn every_transcript_happens_as_it_is_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/doctor");
-    let therapist = Therapist::new(Script::built_in());
+    let therapist = Therapist::built_in();
     let mut count = 0;
     for entry in fs::read_dir(folder).expect("the transcripts") {
         let path = entry.expect("a readable directory").path();
@@ -59,10 +59,10 @@ fn blocks(language: &str) -> Vec<&'static str> {
 #[test]
 fn the_script_and_the_talk_on_the_page_are_right() {
     let (scripts, texts) = (blocks("toml"), blocks("text"));
-    let therapist = Therapist::new(Script::parse(scripts[0]).expect("the script on the page"));
+    let therapist = Therapist::parse(scripts[0]).expect("the script on the page");
     replay("docs/doctor-script.md", &therapist, texts[0]);
     let faulty = scripts[0].replacen("@plant", "@plants", 1);
-    let error = Script::parse(&faulty).expect_err("the page shows an error");
+    let error = Therapist::parse(&faulty).expect_err("the page shows an error");
     assert_eq!(format!("{error}\n"), texts[1]);
 }
 
@@ -73,7 +73,7 @@ fn the_page_explains_every_key_and_names_every_limit() {
     let probes = ["oops = 1".to_owned(), format!("{minimal}oops = 1"), format!("{minimal}[[keyword.rule]]\noops = 1")];
     let mut count = 0;
     for probe in probes {
-        let message = Script::parse(&probe).expect_err("an unknown key").to_string();
+        let message = Therapist::parse(&probe).expect_err("an unknown key").to_string();
         let (_, keys) = message.split_once("expected one of ").expect("a list of keys");
         for key in keys.split(", ") {
             let name = key.trim_matches('`');
@@ -84,7 +84,7 @@ fn the_page_explains_every_key_and_names_every_limit() {
     }
     assert_eq!(count, 13 + 3 + 3);
     let (_, limits) = PAGE.split_once("## Limits").expect("the heading");
-    for limit in [MAX_WORDS, MAX_ANSWER, super::super::reflection::MAX_PART, MAX_MEMORIES, MAX_NAME, MAX_ELEMENTS] {
+    for limit in [MAX_WORDS, MAX_ANSWER, super::super::reassembly::MAX_PART, MAX_MEMORIES, MAX_NAME, MAX_ELEMENTS] {
         let is_there =
             [format!("| {limit} |"), format!("| {limit};")].iter().any(|text| limits.contains(text.as_str()));
         assert!(is_there, "the limit {limit} is not on the page");

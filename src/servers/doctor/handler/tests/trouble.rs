@@ -130,14 +130,14 @@ fn when_too_many_wait_for_the_file_one_more_is_asked_to_try_again_and_a_save_has
     let mut sim = Sim::new(forgetful());
     let ann = patient(&mut sim, "Ann");
     sim.hold_jobs();
-    let waiting: Vec<_> = (0..=MOST_LOOK_UPS).map(|_| sim.connect()).collect();
+    let waiting: Vec<_> = (0..=MAX_LOOK_UPS).map(|_| sim.connect()).collect();
     for (number, &peer) in waiting.iter().enumerate() {
         sim.send(peer, format!("p{number}\n").as_bytes());
     }
-    let last = waiting[MOST_LOOK_UPS];
+    let last = waiting[MAX_LOOK_UPS];
     assert_eq!(hears(&mut sim, last), format!("{ASKED}{}{ASKED}", texts::BUSY));
     assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"));
-    assert_eq!(sim.handler().get_ref().patients.saving(), 1);
+    assert_eq!(sim.handler().get_ref().saving.len(), 1);
     sim.release_jobs();
     assert!(hears(&mut sim, waiting[0]).starts_with(&format!("{ASKED}Welcome, p0.")));
     assert!(ask(&mut sim, last, "late").starts_with("Welcome, late."));
@@ -149,7 +149,7 @@ fn memory_for_those_who_cannot_be_saved_is_bounded() {
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
     place.run(BREAK);
-    for number in 0..MOST_AWAY {
+    for number in 0..MAX_AWAY {
         let peer = sim.connect();
         sim.send(peer, format!("p{number}\nbye\n").as_bytes());
         sim.shut_down(peer);
@@ -165,7 +165,7 @@ fn memory_for_those_who_cannot_be_saved_is_bounded() {
     assert!(ask(&mut sim, late, "p7").starts_with(texts::NO_NOTES), "who is known, too");
     place.run(MEND);
     sim.advance(RETRY);
-    assert_eq!(place.text("SELECT count(*) || '' FROM patient"), (MOST_AWAY + 1).to_string());
+    assert_eq!(place.text("SELECT count(*) || '' FROM patient"), (MAX_AWAY + 1).to_string());
     let last = sim.connect();
     assert!(ask(&mut sim, last, "last").ends_with("Welcome, last. What is on your mind?\n"));
 }

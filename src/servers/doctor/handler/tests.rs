@@ -5,9 +5,8 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::patients::{MOST_AWAY, MOST_LOOK_UPS, RETRY};
 use super::*;
-use crate::servers::doctor::Script;
+use crate::framing::Lines;
 use crate::sim::{Ending, Sim, SimPeer};
 use crate::workers::storage::DataFile;
 
@@ -16,13 +15,13 @@ const GREETED: &str = "Welcome, Ann. What is on your mind?\n";
 const BACK: &str = "You are back, Ann. How have you been since then?\n";
 const BYE: &str = "Goodbye, Ann. The door is open whenever you like.\n";
 
-fn practice(file: &DataFile) -> Lines<Practice> {
-    let store = Store::open(file, &Practice::SCHEMA).expect("a good file");
-    Practice::of(Therapist::new(Script::built_in()), store, PracticeOptions::default())
+fn practice(file: &DataFile) -> Lines<Doctor> {
+    let store = Store::open(file, &Doctor::SCHEMA).expect("a good file");
+    Lines::new(Doctor::new(Therapist::built_in(), store), 4096)
 }
 
 /// A practice that keeps nothing.
-fn forgetful() -> Lines<Practice> {
+fn forgetful() -> Lines<Doctor> {
     practice(&DataFile::Memory)
 }
 
@@ -40,7 +39,7 @@ impl ServiceBinding {
         self.folder.path().join("doctor.db")
     }
 
-    fn open(&self) -> Sim<Lines<Practice>> {
+    fn open(&self) -> Sim<Lines<Doctor>> {
         Sim::new(practice(&DataFile::Path(self.path())))
     }
 
@@ -68,12 +67,12 @@ impl ServiceBinding {
     }
 }
 
-fn hears(sim: &mut Sim<Lines<Practice>>, peer: SimPeer) -> String {
+fn hears(sim: &mut Sim<Lines<Doctor>>, peer: SimPeer) -> String {
     String::from_utf8(sim.received(peer)).expect("the server sends UTF-8")
 }
 
 /// Who has come in and was greeted.
-fn patient(sim: &mut Sim<Lines<Practice>>, name: &str) -> SimPeer {
+fn patient(sim: &mut Sim<Lines<Doctor>>, name: &str) -> SimPeer {
     let peer = sim.connect();
     sim.send(peer, format!("{name}\n").as_bytes());
     assert!(hears(sim, peer).starts_with(ASKED));
@@ -81,7 +80,7 @@ fn patient(sim: &mut Sim<Lines<Practice>>, name: &str) -> SimPeer {
 }
 
 /// A line and its answer.
-fn ask(sim: &mut Sim<Lines<Practice>>, peer: SimPeer, line: &str) -> String {
+fn ask(sim: &mut Sim<Lines<Doctor>>, peer: SimPeer, line: &str) -> String {
     sim.send(peer, format!("{line}\n").as_bytes());
     hears(sim, peer)
 }
@@ -168,7 +167,7 @@ fn visits_are_noted_with_their_time() {
 }
 
 /// What is done to a practice and a patient.
-type Act = fn(&mut Sim<Lines<Practice>>, SimPeer);
+type Act = fn(&mut Sim<Lines<Doctor>>, SimPeer);
 
 #[test]
 fn however_a_visit_ends_all_that_was_answered_is_kept() {

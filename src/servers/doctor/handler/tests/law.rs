@@ -18,9 +18,9 @@ quit = ['bye']
 keyword = [{ words = ['my'], rule = [{ match = 'my +', answers = ['{1}?'], remember = ['Still {1}?'] }] }]
 ";
 
-fn small() -> Lines<Practice> {
-    let store = Store::open(&DataFile::Memory, &Practice::SCHEMA).expect("memory");
-    Practice::of(Therapist::new(Script::parse(SMALL).expect("a script")), store, PracticeOptions { max_line: 20 })
+fn small() -> Lines<Doctor> {
+    let store = Store::open(&DataFile::Memory, &Doctor::SCHEMA).expect("memory");
+    Lines::new(Doctor::new(Therapist::parse(SMALL).expect("a script"), store), 20)
 }
 
 #[test]
@@ -122,7 +122,7 @@ proptest! {
     #[test]
     fn the_answers_are_those_of_a_therapist_who_forgets_nothing(events in events()) {
         let place = ServiceBinding::new();
-        let therapist = Therapist::new(Script::built_in());
+        let therapist = Therapist::built_in();
         let mut wanted: HashMap<&str, Conversation> = HashMap::new();
         let mut sim = place.open();
         let mut here: Vec<(&str, SimPeer)> = Vec::new();

@@ -1,0 +1,334 @@
+//! The server: asks each patient for a name, lets the therapist answer, and keeps the conversation for the next visit.
+//!
+//! Invariants: all connections under one name share one conversation, so no connection undoes what another one said. An
+//! answer does not wait for the data file. At most one save is under way, and later changes go with the next one. A
+//! conversation stays in memory while it has sessions or unsaved changes. It overwrites only what it continues.
+//!
+//! There are no secrets here: a patient is recognised by the name alone. Input reaches the therapist and the log only
+//! through [`sanitize`].
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Display;
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::conversation::Conversation;
+use super::table::{self, Notes, Record};
+use super::texts;
+use super::therapist::Therapist;
+use crate::connection::closed::Closed;
+use crate::connection::origin::Origin;
+use crate::connection::timer_id::TimerId;
+use crate::framing::MessageHandler;
+use crate::handler::context::Context;
+use crate::handler::sanitize::sanitize;
+use crate::servers::text::{fold, refuse_http, reply};
+use crate::state::throttle::Throttle;
+use crate::workers::storage::{Schema, Store, StoreError};
+use crate::workers::{Busy, Done, Workers};
+
+/// Look-ups that can wait for the file: as many as clients come at once. Together they hold a few megabytes.
+const MAX_LOOK_UPS: usize = 8192;
+
+/// Patients who have left unsaved; at this number the file is in trouble, and no new patient is admitted. They hold a
+/// dozen megabytes after short visits, and 200 after the longest ones.
+const MAX_AWAY: usize = 10_000;
+
+/// The time from a failed save to the next one. A save waits as long for the lock of another program at most, so
+/// look-ups, which need no lock, have half of the worker's time.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A therapist who receives patients, to be put behind a line framing.
+///
+/// ```
+/// use switchboard::Sim;
+/// use switchboard::framing::Lines;
+/// use switchboard::servers::doctor::{Doctor, Therapist};
+/// use switchboard::workers::storage::{DataFile, Store};
+///
+/// let store = Store::open(&DataFile::Memory, &Doctor::SCHEMA)?;
+/// let mut sim = Sim::new(Lines::new(Doctor::new(Therapist::built_in(), store), 4096));
+/// let peer = sim.connect();
+/// assert_eq!(sim.received(peer), b"Good day. What is your name?\n");
+/// sim.send(peer, b"Ann\n");
+/// assert_eq!(sim.received(peer), b"Welcome, Ann. What is on your mind?\n");
+/// # Ok::<(), switchboard::workers::storage::OpenError>(())
+/// ```
+#[derive(Debug)]
+pub struct Doctor {
+    therapist: Therapist,
+    store: Workers<Store>,
+    /// By folded name.
+    patients: HashMap<Arc<str>, Patient>,
+    /// The number of patients with sessions.
+    here: usize,
+    /// Patients who have changed since the last save began.
+    unsaved: BTreeSet<Arc<str>>,
+    /// Patients of the save that is under way.
+    saving: BTreeSet<Arc<str>>,
+    /// Set after a failed save; the next one waits for it.
+    retry: Option<TimerId>,
+    /// Each waiting look-up holds a clone.
+    look_ups: Arc<()>,
+    failures: Throttle,
+}
+
+#[derive(Debug)]
+struct Patient {
+    record: Record,
+    /// The number of connections under this name.
+    sessions: usize,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct DoctorSession(Stage);
+
+#[derive(Debug)]
+enum Stage {
+    /// The patient was asked for a name.
+    Asked,
+    /// The name is looked up. The conversation begins if the patient is new.
+    LookingUp(Box<Conversation>),
+    /// The patient talks under this folded name.
+    Talking(Arc<str>),
+}
+
+impl Doctor {
+    /// The schema of the data file.
+    pub const SCHEMA: Schema = table::SCHEMA;
+
+    /// A doctor with this therapist, and with a data file that was opened with [`SCHEMA`](Self::SCHEMA).
+    #[must_use]
+    pub fn new(therapist: Therapist, store: Store) -> Doctor {
+        Doctor {
+            therapist,
+            // One place more than look-ups can take, so that a save is never refused.
+            store: Workers::new("doctor", MAX_LOOK_UPS + 1, vec![store]),
+            patients: HashMap::new(),
+            here: 0,
+            unsaved: BTreeSet::new(),
+            saving: BTreeSet::new(),
+            retry: None,
+            look_ups: Arc::default(),
+            failures: Throttle::new(),
+        }
+    }
+
+    /// Takes a line in place of a name.
+    fn receive_name(&mut self, session: &mut DoctorSession, line: &[u8], cx: &mut Context<'_>) {
+        if refuse_http(line, texts::NO_HTTP, cx) {
+            return;
+        }
+        let Some(conversation) = Conversation::new(&sanitize(line)) else {
+            reply(texts::BAD_NAME, &[], cx);
+            return say(&self.therapist.ask_name, cx);
+        };
+        let key = key_of(&conversation);
+        if self.patients.contains_key(&key) {
+            self.welcome(session, key, cx);
+        } else if self.look_up(key, cx).is_ok() {
+            session.0 = Stage::LookingUp(Box::new(conversation));
+        } else {
+            reply(texts::BUSY, &[], cx);
+            say(&self.therapist.ask_name, cx);
+        }
+    }
+
+    fn look_up(&self, key: Arc<str>, cx: &mut Context<'_>) -> Result<(), Busy> {
+        let away = self.patients.len() - self.here;
+        if Arc::strong_count(&self.look_ups) > MAX_LOOK_UPS || away >= MAX_AWAY {
+            return Err(Busy);
+        }
+        let waiting = Arc::clone(&self.look_ups);
+        cx.offload(&self.store, move |store| {
+            drop(waiting);
+            store.read(|db| table::find(db, &key))
+        })
+    }
+
+    /// Greets a patient who is in memory.
+    fn welcome(&mut self, session: &mut DoctorSession, key: Arc<str>, cx: &mut Context<'_>) {
+        let Some(patient) = self.patients.get_mut(&key) else { return };
+        if !patient.record.is_complete {
+            reply(texts::NO_NOTES, &[], cx);
+        }
+        self.here += usize::from(patient.sessions == 0);
+        patient.sessions += 1;
+        patient.record.visits.1 = seconds(cx.system_time());
+        let conversation = Arc::make_mut(&mut patient.record.conversation);
+        say(&self.therapist.greet(conversation), cx);
+        log::info!("{} is here, visit {} ({} patients)", conversation.name(), conversation.visits(), self.here);
+        session.0 = Stage::Talking(Arc::clone(&key));
+        self.unsaved.insert(key);
+        self.save(cx);
+    }
+
+    fn answer(&mut self, key: &Arc<str>, line: &[u8], cx: &mut Context<'_>) {
+        let Some(patient) = self.patients.get_mut(key) else { return };
+        let answer = self.therapist.answer(Arc::make_mut(&mut patient.record.conversation), &sanitize(line));
+        say(&answer.text, cx);
+        if answer.is_farewell {
+            cx.close();
+        }
+        self.unsaved.insert(Arc::clone(key));
+        self.save(cx);
+    }
+
+    /// Saves all changes, unless a save is under way or waits for a retry; the changes then go with the next one.
+    fn save(&mut self, cx: &mut Context<'_>) {
+        if self.unsaved.is_empty() || !self.saving.is_empty() || self.retry.is_some() {
+            return;
+        }
+        self.saving = mem::take(&mut self.unsaved);
+        let records = self.saving.iter().filter_map(|key| self.patients.get_key_value(key));
+        let records: Vec<_> = records.map(|(key, patient)| (Arc::clone(key), patient.record.clone())).collect();
+        let taken = cx.offload_detached(&self.store, move |store| store.write(|db| table::save(db, records)));
+        debug_assert!(taken.is_ok(), "look-ups leave a place for a save");
+    }
+
+    /// Joins a conversation with what the file has of earlier visits.
+    fn complete(&mut self, key: &Arc<str>, notes: Notes, cx: &mut Context<'_>) {
+        let Some(Patient { record, .. }) = self.patients.get_mut(key) else { return };
+        match notes {
+            Notes::Nothing => record.is_complete = true,
+            Notes::Found(earlier) => {
+                record.is_complete = true;
+                Arc::make_mut(&mut record.conversation).follow(earlier);
+                self.unsaved.insert(Arc::clone(key));
+            }
+            Notes::Unreadable(error) => {
+                let (name, error) = (record.conversation.name(), error.trim_end().replace('\n', "; "));
+                let problem = format!("the conversation of {name} in the data file cannot be read: {error}");
+                self.report(format_args!("{problem}; correct it, or delete the row, so that it can be saved"), cx);
+            }
+        }
+    }
+
+    /// Removes a patient from memory who has left and is saved.
+    fn forget_if_done(&mut self, key: &str) {
+        let is_here = self.patients.get(key).is_some_and(|patient| patient.sessions > 0);
+        if !is_here && !self.unsaved.contains(key) && !self.saving.contains(key) {
+            self.patients.remove(key);
+        }
+    }
+
+    fn report(&mut self, problem: impl Display, cx: &Context<'_>) {
+        if let Some(count) = self.failures.note(cx.now()) {
+            log::error!("doctor: {problem} (patients not saved: {}, failures: {count})", self.unsaved.len());
+        }
+    }
+}
+
+impl MessageHandler for Doctor {
+    type Session = DoctorSession;
+
+    fn open(&mut self, _: &Origin, cx: &mut Context<'_>) -> DoctorSession {
+        say(&self.therapist.ask_name, cx);
+        DoctorSession(Stage::Asked)
+    }
+
+    fn message<'a>(&mut self, session: &mut DoctorSession, line: &'a mut [u8], cx: &mut Context<'a>) {
+        match &session.0 {
+            Stage::Asked => self.receive_name(session, line, cx),
+            Stage::Talking(key) => self.answer(key, line, cx),
+            Stage::LookingUp(_) => debug_assert!(false, "input waits for the job of its session"),
+        }
+    }
+
+    fn too_long(&mut self, session: &mut DoctorSession, limit: usize, cx: &mut Context<'_>) {
+        reply(texts::TOO_LONG, &[&limit.to_string()], cx);
+        if let Stage::Asked = session.0 {
+            say(&self.therapist.ask_name, cx);
+        }
+    }
+
+    fn done(&mut self, session: &mut DoctorSession, done: Done, cx: &mut Context<'_>) {
+        let found = done.downcast::<Result<Notes, StoreError>>().expect("a session offloads look-ups only");
+        let Stage::LookingUp(conversation) = mem::replace(&mut session.0, Stage::Asked) else { return };
+        let key = key_of(&conversation);
+        // Another connection of the same name can have been faster.
+        if !self.patients.contains_key(&key) {
+            let now = seconds(cx.system_time());
+            let record = Record { conversation: Arc::from(conversation), visits: (now, now), is_complete: false };
+            self.patients.insert(Arc::clone(&key), Patient { record, sessions: 0 });
+            match found {
+                Ok(notes) => self.complete(&key, notes, cx),
+                Err(error) => self.report(error, cx),
+            }
+        }
+        self.welcome(session, key, cx);
+    }
+
+    fn closed(&mut self, session: DoctorSession, why: &Closed, cx: &mut Context<'_>) {
+        if let Stage::Talking(key) = session.0
+            && let Some(patient) = self.patients.get_mut(&key)
+        {
+            patient.sessions -= 1;
+            self.here -= usize::from(patient.sessions == 0);
+            log::info!("{} leaves: {why} ({} patients)", patient.record.conversation.name(), self.here);
+            self.forget_if_done(&key);
+        }
+        if let Closed::Stopping = why {
+            // There is no time for a retry.
+            self.retry = None;
+            self.save(cx);
+        }
+    }
+
+    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        if self.retry.take_if(|retry| *retry == timer).is_some() {
+            self.save(cx);
+        }
+    }
+
+    /// Takes the result of a save.
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
+        let saving = mem::take(&mut self.saving);
+        match done.downcast::<table::Saved>().expect("only saves are detached") {
+            Ok(saved) => {
+                for (key, notes) in saved {
+                    self.complete(&key, notes, cx);
+                    self.forget_if_done(&key);
+                }
+                self.save(cx);
+            }
+            Err(error) => {
+                self.unsaved.extend(saving);
+                self.report(error, cx);
+                self.retry = Some(cx.set_timer(RETRY));
+            }
+        }
+    }
+}
+
+impl Drop for Doctor {
+    fn drop(&mut self) {
+        let unsaved = self.unsaved.union(&self.saving).count();
+        if unsaved > 0 {
+            // A save that is under way can still succeed.
+            let up_to = if self.saving.is_empty() { "" } else { "up to " };
+            log::error!("doctor: the last words of {up_to}{unsaved} patients were not saved");
+        }
+    }
+}
+
+fn say(line: &str, cx: &mut Context<'_>) {
+    cx.reply(line.as_bytes());
+    cx.reply(b"\n");
+}
+
+/// The key of a patient in memory and in the file.
+fn key_of(conversation: &Conversation) -> Arc<str> {
+    fold(conversation.name()).into()
+}
+
+/// Seconds since 1970, UTC.
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! The table of patients in the data file. Each function is one job for a worker.
+//!
+//! Invariant: a conversation in the file is overwritten only by one that continues it.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::conversation::Conversation;
+use crate::workers::storage::{Schema, StoreError};
+
+/// Times are seconds since 1970, UTC. The conversation is TOML, which contains the name and the visits, too; their
+/// columns help a person who looks into the file. The application id is `SwDr`.
+pub(super) const SCHEMA: Schema = Schema {
+    application_id: 0x5377_4472,
+    migrations: &["CREATE TABLE patient (key TEXT PRIMARY KEY, name TEXT NOT NULL, visits INTEGER NOT NULL, \
+                   first_visit INTEGER NOT NULL, last_visit INTEGER NOT NULL, conversation TEXT NOT NULL) STRICT"],
+};
+
+/// A row of the table.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    /// Shared between the memory and a save that is under way.
+    pub(super) conversation: Arc<Conversation>,
+    /// The times of the first and the last visit that are in memory, in seconds since 1970.
+    pub(super) visits: (i64, i64),
+    /// Whether the conversation continues what the file has of earlier visits, if there is anything.
+    pub(super) is_complete: bool,
+}
+
+/// What the file has of earlier visits.
+#[derive(Debug)]
+pub(super) enum Notes {
+    Nothing,
+    Found(Conversation),
+    /// The row is not a conversation, for this reason.
+    Unreadable(String),
+}
+
+pub(super) fn find(db: &Connection, key: &str) -> Result<Notes, StoreError> {
+    let mut statement = db.prepare_cached("SELECT conversation FROM patient WHERE key = ?1")?;
+    let text: Option<String> = statement.query_row([key], |row| row.get(0)).optional()?;
+    Ok(match text.as_deref().map(toml::from_str) {
+        None => Notes::Nothing,
+        Some(Ok(conversation)) => Notes::Found(conversation),
+        Some(Err(error)) => Notes::Unreadable(error.message().to_owned()),
+    })
+}
+
+/// The notes that a record lacks, by key. They are returned in place of saving it.
+pub(super) type Saved = Result<Vec<(Arc<str>, Notes)>, StoreError>;
+
+/// Saves records under their keys, all or none.
+pub(super) fn save(db: &Connection, records: Vec<(Arc<str>, Record)>) -> Saved {
+    records.into_iter().map(|(key, record)| save_one(db, &key, &record).map(|notes| (key, notes))).collect()
+}
+
+fn save_one(db: &Connection, key: &str, record: &Record) -> Result<Notes, StoreError> {
+    let notes = if record.is_complete { Notes::Nothing } else { find(db, key)? };
+    if matches!(notes, Notes::Nothing) {
+        let Record { conversation, visits: (first, last), .. } = record;
+        let text =
+            toml::to_string(&**conversation).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        db.prepare_cached(
+            "INSERT INTO patient (key, name, visits, first_visit, last_visit, conversation) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO UPDATE SET name = excluded.name, \
+             visits = excluded.visits, first_visit = min(first_visit, excluded.first_visit), \
+             last_visit = excluded.last_visit, conversation = excluded.conversation",
+        )?
+        .execute((key, conversation.name(), conversation.visits(), first, last, text))?;
+    }
+    Ok(notes)
+}

@@ -1,0 +1,80 @@
+//! Conversations: their limits, turns and memories, and what is restored.
+
+use super::super::reassembly::MAX_ANSWER;
+use super::*;
+
+#[test]
+fn a_name_is_one_line_of_bounded_length() {
+    let name = |text: &str| Conversation::new(text).map(|conversation| conversation.name().to_owned());
+    assert_eq!(name("  Ann\t Lee\r\n").as_deref(), Some("Ann Lee"));
+    assert_eq!(name("Олег").as_deref(), Some("Олег"));
+    assert_eq!(name("a\u{202E}b").as_deref(), Some("a\u{FFFD}b"));
+    for nothing in ["", " \t", "\u{0}", "...", "\u{202E}"] {
+        assert_eq!(name(nothing), None, "{nothing:?}");
+    }
+    assert_eq!(name(&"x".repeat(1000)).map(|name| name.len()), Some(MAX_NAME));
+    assert_eq!(name(&format!("a{}", "ß".repeat(1000))).map(|name| name.len()), Some(MAX_NAME - 1));
+}
+
+#[test]
+fn lists_turn_round_each_by_itself() {
+    let mut conversation = Conversation::new("Ann").expect("a name");
+    conversation.begin_line(2);
+    let chosen: Vec<_> = (0..4).map(|_| conversation.next_choice(0, 3)).collect();
+    assert_eq!(chosen, [0, 1, 2, 0]);
+    assert_eq!(conversation.next_choice(1, 2), 0);
+}
+
+#[test]
+fn the_oldest_is_forgotten_and_the_newest_waits_a_line() {
+    let mut conversation = Conversation::new("Ann").expect("a name");
+    for number in 0..MAX_MEMORIES + 2 {
+        conversation.remember(number.to_string());
+        conversation.remember(number.to_string());
+    }
+    assert_eq!(conversation.memories().len(), MAX_MEMORIES);
+    conversation.begin_line(0);
+    assert_eq!(conversation.recall().as_deref(), Some("2"));
+    while conversation.recall().is_some() {}
+    assert_eq!(conversation.memories().collect::<Vec<_>>(), [(MAX_MEMORIES + 1).to_string()]);
+    conversation.begin_line(0);
+    assert!(conversation.recall().is_some());
+    assert_eq!(conversation.recall(), None);
+}
+
+#[cfg(feature = "storage")]
+#[test]
+fn what_was_said_earlier_is_taken_up_first_and_counts() {
+    let mut earlier = Conversation::new("Ann").expect("a name");
+    let mut later = Conversation::new("ANN").expect("a name");
+    for sentence in ["both", "old"] {
+        earlier.remember(sentence.to_owned());
+    }
+    for sentence in ["new", "both"] {
+        later.remember(sentence.to_owned());
+    }
+    (earlier.visits, later.visits, later.lines_since) = (2, 1, 5);
+    later.follow(earlier);
+    assert_eq!((later.name(), later.visits(), later.lines_since), ("Ann", 3, 5));
+    assert_eq!(later.memories().collect::<Vec<_>>(), ["both", "old", "new"]);
+
+    let mut full = Conversation::new("Ann").expect("a name");
+    (0..MAX_MEMORIES).for_each(|number| full.remember(number.to_string()));
+    later.follow(full);
+    assert_eq!(later.memories().len(), MAX_MEMORIES);
+    assert_eq!(later.memories().last(), Some("new"));
+}
+
+#[test]
+fn what_is_restored_keeps_to_the_bounds() {
+    let memories: Vec<_> = (0..100).map(|number| format!("{number} \\n{}", "ü".repeat(2000))).collect();
+    let stored = format!("name = 'Ann'\npositions = [7]\nmemories = {memories:?}").replace("\\\\n", "\\n");
+    let mut restored: Conversation = toml::from_str(&stored).expect("a conversation");
+    assert_eq!(restored.memories().len(), MAX_MEMORIES);
+    assert!(restored.memories().all(|memory| memory.len() <= MAX_ANSWER && !memory.contains('\n')));
+    assert!(restored.memories().next().is_some_and(|oldest| oldest.starts_with("84 ü")));
+    restored.begin_line(3);
+    assert_eq!(restored.next_choice(0, 4), 3, "a position beyond the list is brought into it");
+    let error = toml::from_str::<Conversation>("name = ''").expect_err("no name");
+    assert_eq!(error.message(), "a name needs at least one letter");
+}
