@@ -1,4 +1,4 @@
-//! The doctor as its patients meet it: netcats, whole talks, a crowd, a kill, a file that is held.
+//! The doctor from outside: netcats, whole conversations, a crowd, a kill, a locked file.
 
 use crate::support::peer::Peer;
 use crate::support::server::Program;
@@ -35,7 +35,7 @@ impl Office {
         self.place.path().join(name)
     }
 
-    /// Without a word about turns that a busy machine makes slow: tests look at the log.
+    /// Slow turns are not logged, because the tests look at the log.
     fn launch(&self) -> Launch {
         Program::Doctor.launch().args("--slow-turn off --data").arg(text(&self.path("doctor.db")))
     }
@@ -44,17 +44,17 @@ impl Office {
         self.launch().start()
     }
 
-    /// The file as another program opens it.
+    /// Opens the data file as another program.
     fn open(&self) -> Connection {
         Connection::open(self.path("doctor.db")).expect("a data file")
     }
 
-    /// What the file has of a patient.
+    /// The conversation of a patient in the file.
     fn kept(&self, key: &str) -> Option<String> {
         self.open().query_row("SELECT conversation FROM patient WHERE key = ?1", [key], |row| row.get(0)).ok()
     }
 
-    /// Waits until the file has this of a patient.
+    /// Waits until a patient's conversation in the file contains `words`.
     #[track_caller]
     fn keeps(&self, key: &str, words: &str) {
         until(&format!("{words:?} in the file"), || self.kept(key).is_some_and(|kept| kept.contains(words)));
@@ -62,10 +62,10 @@ impl Office {
 }
 
 fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of ours")
+    path.to_str().expect("a UTF-8 path")
 }
 
-/// Who has given a name. Returns the greeting, too.
+/// A peer that has given a name, and the greeting.
 #[track_caller]
 fn patient(server: &Server, name: &str) -> (Peer, String) {
     let mut peer = Peer::connect(&server.address());
@@ -74,7 +74,7 @@ fn patient(server: &Server, name: &str) -> (Peer, String) {
     (peer, greeting)
 }
 
-/// One line and its answer.
+/// Sends a line and returns its answer.
 #[track_caller]
 fn ask(peer: &mut Peer, line: &str) -> String {
     peer.send(format!("{line}\n"));
@@ -82,7 +82,7 @@ fn ask(peer: &mut Peer, line: &str) -> String {
 }
 
 #[test]
-fn every_netcat_is_received_over_tcp_and_at_a_path() {
+fn every_netcat_is_served_over_tcp_and_a_unix_path() {
     let office = Office::new();
     let path = office.path("socket");
     let server = office.launch().listen("127.0.0.1:0").listen(&format!("unix:{}", text(&path))).start();
@@ -110,7 +110,7 @@ fn every_netcat_is_received_over_tcp_and_at_a_path() {
     server.expect_manners();
 }
 
-/// A talk as it is written in a transcript: what the patient says, and all that is shown.
+/// The lines of the patient in a transcript, and everything that the server sends.
 fn transcript(path: &Path) -> (Vec<String>, String) {
     let all = fs::read_to_string(path).expect("a readable transcript");
     let lines = all.lines().filter(|line| !line.starts_with('#'));
@@ -120,13 +120,13 @@ fn transcript(path: &Path) -> (Vec<String>, String) {
 }
 
 #[test]
-fn every_transcript_happens_with_a_real_netcat() {
+fn every_transcript_is_replayed_by_netcat() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/doctor");
     let mut count = 0;
     for entry in fs::read_dir(folder).expect("the transcripts") {
         let path = entry.expect("a readable directory").path();
         let (said, shown) = transcript(&path);
-        // Each has a new patient in it.
+        // Each transcript begins with a new patient.
         let server = Program::Doctor.launch().args("--data :memory:").start();
         let port = server.port().to_string();
         let typed = said.join("\n") + "\n";
@@ -138,7 +138,7 @@ fn every_transcript_happens_with_a_real_netcat() {
 }
 
 #[test]
-fn a_talk_goes_line_by_line_and_ends_with_a_farewell() {
+fn a_talk_goes_line_by_line_until_the_farewell() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/doctor/visit.txt");
     let (said, shown) = transcript(&path);
     let server = Program::Doctor.launch().args("--data :memory:").start();
@@ -154,14 +154,14 @@ fn a_talk_goes_line_by_line_and_ends_with_a_farewell() {
             tool.say(format!("{line}\n"));
             tool.stdout.shows(&seen);
         }
-        // The farewell closed the connection. What nc does about it is up to its input.
+        // The farewell closed the connection. nc ends when its input ends, too.
         tool.hang_up();
         assert!(tool.wait().status.success());
     }
 }
 
 #[test]
-fn a_patient_is_remembered_by_the_next_server_and_two_at_once_are_one() {
+fn the_next_server_remembers_a_patient_with_two_connections() {
     let office = Office::new();
     let mut server = office.start();
     let (mut one, greeting) = patient(&server, "Ann");
@@ -184,7 +184,7 @@ fn a_patient_is_remembered_by_the_next_server_and_two_at_once_are_one() {
 }
 
 #[test]
-fn without_a_flag_patients_are_kept_in_the_users_data_directory() {
+fn the_default_data_file_is_in_the_users_data_directory() {
     let mut server = Program::Doctor.start();
     let file = server.data_home().join("switchboard/doctor.db");
     let (_, greeting) = patient(&server, "Ann");
@@ -195,7 +195,7 @@ fn without_a_flag_patients_are_kept_in_the_users_data_directory() {
 }
 
 #[test]
-fn a_switchboard_hosts_it_beside_others() {
+fn a_switchboard_hosts_the_doctor_beside_others() {
     let office = Office::new();
     let config = office.path("services.toml");
     let services = format!(
@@ -216,7 +216,7 @@ fn a_switchboard_hosts_it_beside_others() {
 }
 
 #[test]
-fn a_web_page_is_sent_away_at_the_name_and_speech_is_not() {
+fn a_web_request_is_refused_only_in_place_of_a_name() {
     let server = Program::Doctor.launch().args("--data :memory:").start();
     let port = server.port().to_string();
     let request = b"POST / HTTP/1.1\r\nHost: here\r\n\r\nAnn\r\nmy dog bites\r\n";
@@ -227,7 +227,7 @@ fn a_web_page_is_sent_away_at_the_name_and_speech_is_not() {
 }
 
 #[test]
-fn lines_over_the_limit_are_told_and_not_heard() {
+fn lines_over_the_limit_get_a_notice() {
     let server = Program::Doctor.launch().args("--data :memory: --max-line 30").start();
     let (mut ann, _) = patient(&server, "Ann");
     assert_eq!(ask(&mut ann, &format!("my dog {}", "x".repeat(30))), "Your line is over 30 bytes and was not heard.");
@@ -251,7 +251,7 @@ rule = [{ match = '* rose *', answers = ['Roses are work.'] }]
 ";
 
 #[test]
-fn a_script_of_ones_own_is_followed() {
+fn the_flag_script_replaces_the_script() {
     let office = Office::new();
     fs::write(office.path("garden.toml"), GARDENER).expect("room");
     let mut server = office.launch().arg("--script").arg(text(&office.path("garden.toml"))).start();
@@ -260,12 +260,12 @@ fn a_script_of_ones_own_is_followed() {
     let wanted = "Who is there?\nHello, Ann.\nRoses are work.\nAnd the garden?\nMind the gate, Ann.\n";
     assert_eq!(String::from_utf8_lossy(&heard), wanted);
     server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
-    // Another script goes on with the same patients.
+    // Another script continues with the same patients.
     assert_eq!(patient(&office.start(), "Ann").1, BACK);
 }
 
 #[test]
-fn a_script_with_a_fault_is_a_usage_error_with_its_place_and_leaves_no_file_behind() {
+fn a_fault_in_a_script_is_a_usage_error_with_its_place() {
     let office = Office::new();
     let file = office.path("garden.toml");
     for (script, place) in [
@@ -285,7 +285,7 @@ fn a_script_with_a_fault_is_a_usage_error_with_its_place_and_leaves_no_file_behi
 }
 
 #[test]
-fn what_cannot_be_read_or_kept_is_a_failure_in_one_line() {
+fn an_unusable_file_is_a_failure_in_one_line() {
     let office = Office::new();
     let missing = office.path("missing.toml");
     let folder = text(office.place.path());
@@ -309,7 +309,7 @@ fn what_cannot_be_read_or_kept_is_a_failure_in_one_line() {
 }
 
 #[test]
-fn what_the_file_has_outlives_a_kill() {
+fn saved_conversations_outlive_a_kill() {
     let office = Office::new();
     let server = office.start();
     let (mut ann, _) = patient(&server, "Ann");
@@ -323,7 +323,7 @@ fn what_the_file_has_outlives_a_kill() {
 }
 
 #[test]
-fn a_record_that_somebody_has_spoilt_is_named_in_the_log_and_left_alone() {
+fn a_damaged_row_is_logged_and_left_alone() {
     let office = Office::new();
     let mut server = office.start();
     let (mut ann, _) = patient(&server, "Ann");
@@ -343,18 +343,18 @@ fn a_record_that_somebody_has_spoilt_is_named_in_the_log_and_left_alone() {
     assert_eq!(server.stderr.text().lines().count(), 1, "{}", server.stderr.text());
 }
 
-/// The numbers of the boxes that are remembered of a patient.
+/// The numbers of the boxes that a patient's memories mention.
 fn boxes(kept: &str) -> Vec<usize> {
     let conversation: Conversation = toml::from_str(kept).expect("a whole conversation");
     let numbers = conversation.memories().map(|memory| {
-        let (_, after) = memory.split_once("box ").expect("all were of boxes");
+        let (_, after) = memory.split_once("box ").expect("a memory of a box");
         after.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
     });
     numbers.collect()
 }
 
 #[test]
-fn a_kill_in_the_midst_of_traffic_leaves_every_patient_whole() {
+fn a_kill_under_traffic_leaves_every_conversation_whole() {
     const CLIENTS: usize = 20;
     let office = Office::new();
     for round in 0..3 {
@@ -386,14 +386,14 @@ fn a_kill_in_the_midst_of_traffic_leaves_every_patient_whole() {
         for (client, said) in said.into_iter().enumerate() {
             let boxes = boxes(&office.kept(&format!("r{round} c{client}")).expect("a patient"));
             assert!(boxes.windows(2).all(|pair| pair[1] == pair[0] + 1), "{boxes:?}");
-            // What was said last may be missing, and what has not been answered may be there.
+            // The last lines can be missing, and a line without an answer can be there.
             assert!(boxes.last().is_some_and(|&last| last <= said + 1), "{boxes:?} of {said}");
         }
     }
 }
 
 #[test]
-fn a_crowd_that_is_cut_off_by_a_stop_is_kept_whole() {
+fn a_stop_saves_a_whole_crowd() {
     const CROWD: usize = 500;
     let _alone = alone();
     let office = Office::new();
@@ -414,16 +414,16 @@ fn a_crowd_that_is_cut_off_by_a_stop_is_kept_whole() {
     }
 }
 
-/// Another program holds the lock, which is what a disk that does not answer looks like to whoever writes.
+/// Another program holds the lock. For a save this is the same as a disk that does not respond.
 #[test]
-fn while_the_file_is_held_all_are_served_and_then_all_is_kept() {
+fn a_locked_file_delays_no_answer_and_loses_none() {
     let _alone = alone();
     let office = Office::new();
     let server = office.start();
     let (mut ann, _) = patient(&server, "Ann");
     office.keeps("ann", "visits = 1");
     let other = office.open();
-    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     let started = Instant::now();
     for number in 0..100 {
         assert!(ask(&mut ann, &format!("my box {number} is red")).contains(&format!("box {number} is red")));
@@ -444,25 +444,25 @@ fn while_the_file_is_held_all_are_served_and_then_all_is_kept() {
 }
 
 #[test]
-fn a_stop_waits_for_a_held_file_no_longer_than_the_drain_time_and_says_what_is_lost() {
+fn a_stop_waits_for_a_locked_file_and_logs_what_is_lost() {
     let office = Office::new();
     let mut server = office.launch().args("--drain 200ms").start();
     let (mut ann, _) = patient(&server, "Ann");
     office.keeps("ann", "visits = 1");
     let other = office.open();
-    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     ask(&mut ann, "My garden is a desert.");
-    // A job under way is waited for, for a second at most.
+    // The server waits at most a second for the job that is under way.
     server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(2));
     server.expect_manners();
-    server.stderr.wait_for("doctor: what up to 1 patients have said last was not saved");
+    server.stderr.wait_for("doctor: the last words of up to 1 patient were not saved");
     drop(other);
     assert_eq!(patient(&office.start(), "Ann").1, BACK);
 }
 
-/// `ulimit -f` needs no rights. To SQLite, a file at that limit is a disk that fails to write.
+/// `ulimit -f` needs no privileges. For SQLite, a file at that limit is a disk that fails to write.
 #[test]
-fn a_file_at_its_limit_loses_nothing_when_there_is_room_again() {
+fn a_full_disk_loses_nothing_once_there_is_room() {
     const MOST: usize = 2000;
     let office = Office::new();
     let server = office.launch().after("ulimit -S -f 64").start();

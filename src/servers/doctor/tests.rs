@@ -59,7 +59,7 @@ fn the_highest_rank_answers_and_of_equals_the_first() {
 }
 
 #[test]
-fn the_first_rule_that_fits_answers_then_the_next_keyword_then_the_next_clause() {
+fn rules_are_tried_in_order_then_keywords_then_clauses() {
     let rules = r#"
         [[keyword]]
         words = ["my"]
@@ -75,7 +75,7 @@ fn the_first_rule_that_fits_answers_then_the_next_keyword_then_the_next_clause()
 }
 
 #[test]
-fn a_goto_asks_another_keyword_and_gives_up_where_that_has_no_rule() {
+fn a_goto_needs_a_matching_rule_of_the_other_keyword() {
     let rules = r#"
         [[keyword]]
         words = ["a"]
@@ -115,7 +115,7 @@ const MEMORY: &str = r#"
 "#;
 
 #[test]
-fn what_is_remembered_is_said_when_no_rule_fits_and_not_at_once() {
+fn a_memory_is_said_later_when_no_rule_fits() {
     let therapist = therapist(MEMORY);
     let heard = answers(&therapist, ["my cat saw me", "hm", "hm", "hm", "my cat", "my dog", "my dog", "hm", "", "hm"]);
     let expected = [
@@ -165,7 +165,7 @@ fn a_talk_survives_a_change_of_the_script() {
 }
 
 #[test]
-fn leave_is_taken_in_the_first_or_last_clause() {
+fn a_goodbye_is_in_the_first_or_last_clause() {
     let therapist = therapist("");
     let mut conversation = ann();
     let mut is_farewell = |line| therapist.answer(&mut conversation, line).is_farewell;
@@ -179,7 +179,7 @@ fn leave_is_taken_in_the_first_or_last_clause() {
 }
 
 #[test]
-fn who_comes_back_is_greeted_otherwise() {
+fn a_second_visit_gets_another_greeting() {
     let mut conversation = ann();
     let simple = therapist("");
     assert_eq!(simple.ask_name(), "Name?");

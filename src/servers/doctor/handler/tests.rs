@@ -86,7 +86,7 @@ fn ask(sim: &mut Sim<Lines<Doctor>>, peer: SimPeer, line: &str) -> String {
 }
 
 #[test]
-fn a_patient_is_asked_for_a_name_heard_and_dismissed() {
+fn a_patient_gives_a_name_talks_and_says_goodbye() {
     let mut sim = Sim::new(forgetful());
     let peer = sim.connect();
     assert_eq!(hears(&mut sim, peer), ASKED);
@@ -97,7 +97,7 @@ fn a_patient_is_asked_for_a_name_heard_and_dismissed() {
 }
 
 #[test]
-fn what_is_no_name_is_asked_for_again() {
+fn a_line_without_a_name_is_asked_for_again() {
     let mut sim = Sim::new(forgetful());
     let peer = sim.connect();
     assert_eq!(hears(&mut sim, peer), ASKED);
@@ -125,7 +125,7 @@ fn a_web_page_does_not_become_a_patient() {
 }
 
 #[test]
-fn who_comes_back_is_known_by_any_form_of_the_name() {
+fn a_patient_is_known_by_any_form_of_the_name() {
     let place = ServiceBinding::new();
     assert_eq!(place.visit("Ann\nMy garden is a desert.\nbye\n").lines().nth(1), Some(GREETED.trim_end()));
     for name in ["Ann", "ANN", "  ann", "ＡＮＮ"] {
@@ -141,7 +141,7 @@ fn who_comes_back_is_known_by_any_form_of_the_name() {
 }
 
 #[test]
-fn what_was_said_at_one_visit_is_taken_up_at_the_next() {
+fn a_sentence_of_one_visit_is_taken_up_at_the_next() {
     let place = ServiceBinding::new();
     place.visit("Ann\nMy garden is a desert.\nbye\n");
     let seen = place.visit("Ann\nHm.\n");
@@ -170,7 +170,7 @@ fn visits_are_noted_with_their_time() {
 type Act = fn(&mut Sim<Lines<Doctor>>, SimPeer);
 
 #[test]
-fn however_a_visit_ends_all_that_was_answered_is_kept() {
+fn every_end_of_a_visit_keeps_all_that_was_answered() {
     let ends: [Act; 5] =
         [|sim, peer| drop(ask(sim, peer, "Goodbye.")), Sim::shut_down, Sim::reset, |sim, _| sim.stop(), |_, _| ()];
     for (number, end) in ends.into_iter().enumerate() {
@@ -206,7 +206,7 @@ fn two_connections_of_one_name_are_one_patient() {
 }
 
 #[test]
-fn two_who_give_one_name_while_the_file_is_slow_are_one_patient() {
+fn two_look_ups_of_one_name_give_one_patient() {
     let place = ServiceBinding::new();
     place.visit("Ann\nMy garden is a desert.\n");
     let mut sim = place.open();
@@ -242,7 +242,7 @@ fn an_answer_waits_for_no_file() {
 }
 
 #[test]
-fn who_comes_back_before_everything_is_saved_finds_it_all() {
+fn a_patient_who_returns_before_the_save_finds_everything() {
     let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
@@ -260,7 +260,7 @@ fn who_comes_back_before_everything_is_saved_finds_it_all() {
 }
 
 #[test]
-fn who_is_still_looked_up_when_the_server_ends_was_not_here() {
+fn a_stop_during_a_look_up_leaves_no_patient() {
     let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = sim.connect();
@@ -276,7 +276,7 @@ fn who_is_still_looked_up_when_the_server_ends_was_not_here() {
 }
 
 #[test]
-fn nothing_that_steers_a_terminal_is_given_back_or_kept() {
+fn terminal_controls_are_neither_repeated_nor_kept() {
     let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = sim.connect();

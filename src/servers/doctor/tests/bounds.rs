@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn words_that_the_script_knows_do_no_harm(
+    fn words_of_the_script_get_bounded_answers(
         words in prop::collection::vec(
             prop::sample::select(vec![
                 "I", "you", "my", "me", "mother", "am", "not", "sad", "if", "because", "don't", "why", "is", "like", "want",
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_reader_of_scripts_panic(text in ".*", rule in "[*+_@.{}a-c1-3 ]{0,12}", answer in "[{}a-c1-3 ]{0,12}") {
+    fn no_text_makes_the_compiler_panic(text in ".*", rule in "[*+_@.{}a-c1-3 ]{0,12}", answer in "[{}a-c1-3 ]{0,12}") {
         let _ = Therapist::parse(&text);
         let keyword = format!("keyword = [{{ words = ['a'], rule = [{{ match = '{rule}', answers = ['{answer}'] }}] }}]");
         if let Ok(script) = Therapist::parse(&format!("{TOP}{keyword}")) {
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_a_store_holds_is_brought_into_bounds(
+    fn restoring_any_data_keeps_the_bounds(
         positions: Vec<u32>,
         memories in prop::collection::vec(".*", 0..40),
         visits: u32,

@@ -44,7 +44,7 @@ fn the_oldest_is_forgotten_and_the_newest_waits_a_line() {
 
 #[cfg(feature = "storage")]
 #[test]
-fn what_was_said_earlier_is_taken_up_first_and_counts() {
+fn an_earlier_conversation_comes_first() {
     let mut earlier = Conversation::new("Ann").expect("a name");
     let mut later = Conversation::new("ANN").expect("a name");
     for sentence in ["both", "old"] {
@@ -66,7 +66,7 @@ fn what_was_said_earlier_is_taken_up_first_and_counts() {
 }
 
 #[test]
-fn what_is_restored_keeps_to_the_bounds() {
+fn a_restored_conversation_keeps_the_limits() {
     let memories: Vec<_> = (0..100).map(|number| format!("{number} \\n{}", "ü".repeat(2000))).collect();
     let stored = format!("name = 'Ann'\npositions = [7]\nmemories = {memories:?}").replace("\\\\n", "\\n");
     let mut restored: Conversation = toml::from_str(&stored).expect("a conversation");

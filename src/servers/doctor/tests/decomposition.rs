@@ -41,7 +41,7 @@ fn words_match_themselves_in_order() {
 }
 
 #[test]
-fn gaps_take_what_they_may() {
+fn gaps_take_as_few_words_as_possible() {
     assert_eq!(parts("*", "x y").as_deref(), Some("[x y]"));
     assert_eq!(parts("* a *", "a").as_deref(), Some("[][]"));
     assert_eq!(parts("* a *", "x a y a z").as_deref(), Some("[x][y a z]"));
@@ -70,7 +70,7 @@ fn a_dot_is_the_end_of_the_line() {
 }
 
 #[test]
-fn nothing_makes_it_go_back() {
+fn matching_never_goes_back() {
     let line = "a ".repeat(256);
     for text in ["* a * a * a * a * a * a * a b", "* a a a a a a a b * a", "+ a + a + a + a + a + a + b", "* b * b *"] {
         let therapist = quits_by(text);

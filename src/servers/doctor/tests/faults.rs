@@ -25,13 +25,13 @@ fn rule(rule: &str, expected: &str) {
 }
 
 #[test]
-fn the_short_script_is_none_of_them() {
+fn the_short_script_has_no_fault() {
     Therapist::parse(SHORT).expect("a script");
     Therapist::parse(&format!("\u{FEFF}{}", SHORT.replace('\n', "\r\n"))).expect("with a byte order mark and CRLF");
 }
 
 #[test]
-fn what_has_not_the_form() {
+fn form() {
     // The words for these are those of the TOML reader.
     for (lines, place) in [("[oops", "line 6, column 6: "), ("[x]\nbreaks = ['ä", "line 7, column 13: ")] {
         let error = Therapist::parse(&format!("{SHORT}{lines}")).expect_err(lines).to_string();

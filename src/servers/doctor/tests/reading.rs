@@ -55,7 +55,7 @@ fn words_are_replaced_before_anything_else() {
 }
 
 #[test]
-fn a_known_word_loses_its_first_capital_and_a_name_keeps_it() {
+fn a_known_word_loses_its_first_capital_and_a_name_does_not() {
     assert_eq!(read("My Anna. My Bob, My Eve"), "my Anna | my Bob | My Eve");
     assert_eq!(read("Anna is my sister"), "Anna is my sister");
 }
@@ -87,7 +87,7 @@ fn words_beyond_the_limit_are_ignored() {
 }
 
 #[test]
-fn case_composition_and_kind_of_apostrophe_make_no_other_word() {
+fn case_composition_and_apostrophes_do_not_matter() {
     let mut words = Vocabulary::default();
     let don = words.add("don't");
     for typed in ["DON'T", "Don’t", "don`t", "don´t", "donʼt"] {

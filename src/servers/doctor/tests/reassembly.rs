@@ -30,7 +30,7 @@ fn a_part_that_opens_a_sentence_gets_a_capital() {
 }
 
 #[test]
-fn what_cannot_be_filled_is_refused_with_a_remedy() {
+fn a_wrong_template_is_refused_with_a_remedy() {
     for (text, parts, remedy) in [
         ("", 1, "an answer needs text outside of its braces: add some"),
         (" {1} ", 1, "an answer needs text outside of its braces: add some"),
@@ -49,7 +49,7 @@ fn what_cannot_be_filled_is_refused_with_a_remedy() {
 }
 
 #[test]
-fn what_could_become_too_long_is_refused() {
+fn a_template_that_can_become_too_long_is_refused() {
     let text = "x".repeat(MAX_ANSWER);
     Template::parse(&text, 0).expect("exactly the limit");
     let error = Template::parse(&format!("{text}y"), 0).expect_err("a byte more");
@@ -69,7 +69,7 @@ fn reflected(line: &str) -> String {
 }
 
 #[test]
-fn persons_are_turned_once() {
+fn no_word_is_reflected_twice() {
     assert_eq!(reflected("I know my Anna"), "you know your Anna");
     assert_eq!(reflected("you know that i know that you know"), "I know that you know that I know");
 }
@@ -83,7 +83,7 @@ fn the_longest_phrase_goes_first_and_the_end_is_special() {
 }
 
 #[test]
-fn long_parts_are_cut_at_words_and_long_words_at_characters() {
+fn long_parts_are_cut_at_words_and_words_at_characters() {
     let long = reflected(&"ähnlich ".repeat(200));
     assert!(long.len() <= MAX_PART && long.len() > MAX_PART - 20, "{}", long.len());
     assert!(long.ends_with("ähnlich…"), "{long}");

@@ -34,7 +34,7 @@ fn replay(place: &str, therapist: &Therapist, transcript: &str) {
 }
 
 #[test]
-fn every_transcript_happens_as_it_is_written() {
+fn every_transcript_is_replayed_word_by_word() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/doctor");
     let therapist = Therapist::built_in();
     let mut count = 0;
@@ -57,7 +57,7 @@ fn blocks(language: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_script_and_the_talk_on_the_page_are_right() {
+fn the_page_shows_a_working_script_and_talk() {
     let (scripts, texts) = (blocks("toml"), blocks("text"));
     let therapist = Therapist::parse(scripts[0]).expect("the script on the page");
     replay("docs/doctor-script.md", &therapist, texts[0]);

@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_typed_every_answer_is_a_clean_line(talk in talk()) {
+    fn any_input_gets_clean_lines(talk in talk()) {
         let mut sim = Sim::with_limits(forgetful(), tight());
         let peer = sim.connect();
         let seen = play(&mut sim, peer, &talk, &[Step::LimitWrites(3)]);
@@ -120,7 +120,7 @@ proptest! {
 
     /// Several at once, under few names, with a slow file, and with processes that end without a word.
     #[test]
-    fn the_answers_are_those_of_a_therapist_who_forgets_nothing(events in events()) {
+    fn answers_are_those_of_a_therapist_with_perfect_memory(events in events()) {
         let place = ServiceBinding::new();
         let therapist = Therapist::built_in();
         let mut wanted: HashMap<&str, Conversation> = HashMap::new();

@@ -8,7 +8,7 @@ const BREAK: &str = "ALTER TABLE patient RENAME TO away";
 const MEND: &str = "ALTER TABLE away RENAME TO patient";
 
 #[test]
-fn what_cannot_be_saved_now_is_saved_later() {
+fn a_failed_save_is_tried_again() {
     let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
@@ -32,7 +32,7 @@ fn what_cannot_be_saved_now_is_saved_later() {
 }
 
 #[test]
-fn when_the_file_cannot_be_read_the_history_is_joined_later() {
+fn notes_that_cannot_be_read_yet_are_joined_later() {
     let place = ServiceBinding::new();
     place.visit("Ann\nMy garden is a desert.\n");
     let mut sim = place.open();
@@ -54,7 +54,7 @@ fn when_the_file_cannot_be_read_the_history_is_joined_later() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_left_alone_until_it_is_corrected() {
+fn a_damaged_row_is_left_alone_until_it_is_corrected() {
     let place = ServiceBinding::new();
     place.visit("Ann\nMy garden is a desert.\n");
     place.run("UPDATE patient SET conversation = 'oops ' || conversation");
@@ -75,7 +75,7 @@ fn a_record_that_cannot_be_read_is_left_alone_until_it_is_corrected() {
 }
 
 #[test]
-fn what_can_never_be_saved_is_not_kept_in_memory() {
+fn a_damaged_row_keeps_no_memory_after_the_visit() {
     let place = ServiceBinding::new();
     place.visit("Ann\n");
     place.run("UPDATE patient SET conversation = 'name = \"\"'");
@@ -109,7 +109,7 @@ fn a_stop_tries_once_more_and_waits_for_no_retry() {
 }
 
 #[test]
-fn a_stop_waits_for_what_is_being_saved_and_for_what_came_meanwhile() {
+fn a_stop_waits_for_the_save_and_for_later_changes() {
     let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
@@ -125,7 +125,7 @@ fn a_stop_waits_for_what_is_being_saved_and_for_what_came_meanwhile() {
 }
 
 #[test]
-fn when_too_many_wait_for_the_file_one_more_is_asked_to_try_again_and_a_save_has_its_place() {
+fn too_many_look_ups_are_refused_and_leave_room_for_a_save() {
     assert_eq!(texts::BUSY, format!("{Busy}\n"));
     let mut sim = Sim::new(forgetful());
     let ann = patient(&mut sim, "Ann");
@@ -144,7 +144,7 @@ fn when_too_many_wait_for_the_file_one_more_is_asked_to_try_again_and_a_save_has
 }
 
 #[test]
-fn memory_for_those_who_cannot_be_saved_is_bounded() {
+fn memory_for_unsaved_patients_is_bounded() {
     let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
