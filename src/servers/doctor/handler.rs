@@ -23,7 +23,7 @@ use crate::connection::timer_id::TimerId;
 use crate::framing::MessageHandler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
-use crate::servers::text::{count, fold, refuse_http, reply};
+use crate::servers::text::{counted, fold, refuse_http, reply};
 use crate::state::throttle::Throttle;
 use crate::workers::storage::{Schema, Store, StoreError};
 use crate::workers::{Busy, Done, Workers};
@@ -159,7 +159,7 @@ impl Doctor {
         patient.record.visits.1 = seconds(cx.system_time());
         let conversation = Arc::make_mut(&mut patient.record.conversation);
         say(&self.therapist.greet(conversation), cx);
-        let (name, visit, here) = (conversation.name(), conversation.visits(), count(self.here, "patient"));
+        let (name, visit, here) = (conversation.name(), conversation.visits(), counted(self.here, "patient"));
         log::info!("{name} is here, visit {visit} ({here})");
         session.0 = Stage::Talking(Arc::clone(&key));
         self.unsaved.insert(key);
@@ -268,7 +268,7 @@ impl MessageHandler for Doctor {
         {
             patient.sessions -= 1;
             self.here -= usize::from(patient.sessions == 0);
-            let (name, here) = (patient.record.conversation.name(), count(self.here, "patient"));
+            let (name, here) = (patient.record.conversation.name(), counted(self.here, "patient"));
             log::info!("{name} leaves: {why} ({here})");
             self.forget_if_done(&key);
         }
@@ -311,7 +311,7 @@ impl Drop for Doctor {
         if unsaved > 0 {
             // A save that is under way can still succeed.
             let up_to = if self.saving.is_empty() { "" } else { "up to " };
-            log::error!("doctor: the last words of {up_to}{} were not saved", count(unsaved, "patient"));
+            log::error!("doctor: the last words of {up_to}{} were not saved", counted(unsaved, "patient"));
         }
     }
 }
