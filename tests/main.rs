@@ -1,9 +1,10 @@
 //! The crate from outside. `loopback` runs the reactor in this process; `servers` takes the servers and the client as
-//! their users meet them: the real binaries, spawned on free ports, driven by real netcats, terminals and signals; `docs`
-//! does what the pages say. One target, so that everything links once.
+//! their users meet them: the real binaries, spawned on free ports, driven by real netcats, terminals and signals;
+//! `docs` does what the pages say. One target, so that everything links once.
 //!
-//! Invariant: no test waits for a length of time in the hope that something has happened by then. A wait has a condition
-//! and a deadline; a length of time appears only where it is itself what is measured (idle time, a throttled reader).
+//! Invariant: no test waits for a length of time in the hope that something has happened by then. A wait has a
+//! condition and a deadline; a length of time appears only where it is itself what is measured (idle time, a throttled
+//! reader).
 
 mod loopback;
 
@@ -61,5 +62,8 @@ mod docs {
 
 /// How the source is laid out.
 mod source {
+    mod english;
+    mod files;
     mod imports;
+    mod names;
 }

@@ -1,8 +1,8 @@
 //! The sessions that the pages show, read as instructions: what is typed where, and what is to be seen then.
 //!
-//! A session is a fenced block marked `console`. In a block for one terminal, a line that begins with `$ ` is typed to the
-//! shell and every other line is what it shows. In a block for several, each line names its terminal: `ann$ ` types to
-//! ann's shell, `ann> ` types to the program that runs there, and `ann| ` is what her terminal shows.
+//! A session is a fenced block marked `console`. In a block for one terminal, a line that begins with `$ ` is typed to
+//! the shell and every other line is what it shows. In a block for several, each line names its terminal: `ann$ ` types
+//! to ann's shell, `ann> ` types to the program that runs there, and `ann| ` is what her terminal shows.
 
 use std::fs;
 use std::path::{Path, PathBuf};

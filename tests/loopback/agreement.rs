@@ -1,8 +1,8 @@
 //! The same script on a simulation and on loopback gives every peer the same bytes.
 //!
 //! The simulation runs first and says after each step how much each peer has received; on loopback each step waits for
-//! just that much, so nothing sleeps and nothing races. At the end every peer has ended its side, and what came until EOF
-//! is compared: a byte too many anywhere would be found there.
+//! just that much, so nothing sleeps and nothing races. At the end every peer has ended its side, and what came until
+//! EOF is compared: a byte too many anywhere would be found there.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -158,7 +158,7 @@ impl Handler for Relay {
 }
 
 #[test]
-fn what_is_asked_for_before_the_first_turn_needs_no_further_event() {
+fn a_request_before_the_first_turn_needs_no_event() {
     let mut reactor = Reactor::new(Echo::bytes(), Limits::default()).expect("a poll");
     reactor.with_context(|_, cx| {
         cx.write_stderr("told before the first turn");

@@ -131,7 +131,7 @@ fn a_thousand_transfers_at_once_move_money_and_make_none() {
 
 /// By the processor time of the server, which does not depend on what else this machine does.
 #[test]
-fn a_name_that_nobody_has_takes_as_long_as_a_wrong_pin() {
+fn an_unknown_name_takes_as_long_as_a_wrong_pin() {
     let server = Program::Bank.launch().args("--lock off").start();
     let mut peer = opened(&server, "ann");
     ask(&mut peer, "LOGOUT");
@@ -149,7 +149,7 @@ fn a_name_that_nobody_has_takes_as_long_as_a_wrong_pin() {
 }
 
 #[test]
-fn a_flood_of_logins_is_told_to_wait_and_delays_nobody_else() {
+fn a_flood_of_logins_is_told_to_wait_and_delays_no_deposit() {
     let _alone = alone();
     let server = Program::Bank.start();
     let mut ann = opened(&server, "ann");
@@ -251,7 +251,7 @@ fn beside_other_services_it_is_the_same_bank() {
 }
 
 #[test]
-fn while_another_program_holds_the_file_a_deposit_waits_or_is_refused_and_is_never_half_done() {
+fn a_deposit_to_a_locked_file_waits_or_is_refused_as_a_whole() {
     let vault = Vault::new();
     let server = vault.launch().start();
     let mut ann = opened(&server, "ann");

@@ -1,11 +1,11 @@
 //! The bank under kill -9: whatever was acknowledged is in the books exactly once, and the books are balanced.
 //!
-//! A round begins with a start of the server on the file that the last round left, and an independent script compares that
-//! file with every line that any client ever received. Then ten sessions of five accounts log in, and each sends all of its
-//! requests in one write: they are under way from then on, since the server has them, or the kernel has them for it. So few
-//! sessions, since each login costs a hash on purpose; so many requests, since what counts is what the kill finds half done:
-//! batches of up to ten transactions, one a session, with hundreds of requests behind them. Beside them an account is
-//! opened, and interest is paid. At a moment that the seed chooses the server is killed.
+//! A round begins with a start of the server on the file that the last round left, and an independent script compares
+//! that file with every line that any client ever received. Then ten sessions of five accounts log in, and each sends
+//! all of its requests in one write: they are under way from then on, since the server has them, or the kernel has them
+//! for it. So few sessions, since each login costs a hash on purpose; so many requests, since what counts is what the
+//! kill finds half done: batches of up to ten transactions, one a session, with hundreds of requests behind them.
+//! Beside them an account is opened, and interest is paid. At a moment that the seed chooses the server is killed.
 
 use crate::support::bank::{Transcript, Vault, opened};
 use crate::support::data::Random;

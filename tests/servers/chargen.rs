@@ -94,7 +94,7 @@ fn what_a_reader_gets_is_the_pattern_however_much_it_is() {
 }
 
 #[test]
-fn who_reads_nothing_costs_bounded_memory_no_time_and_nobody_else() {
+fn clients_that_read_nothing_cost_bounded_memory_and_no_time() {
     let _alone = alone();
     let server = Program::Chargen.start();
     assert_eq!(Peer::connect(&server.address()).line(), FIRST_LINE);
@@ -124,7 +124,7 @@ fn what_is_made_in_advance_has_the_limit_that_is_asked_for() {
 }
 
 #[test]
-fn fast_readers_do_not_delay_who_comes_after_them() {
+fn fast_readers_do_not_delay_later_clients() {
     let _alone = alone();
     let server = Program::Chargen.start();
     let address = server.address();
@@ -160,7 +160,7 @@ fn what_a_reader_sends_is_thrown_away() {
 }
 
 #[test]
-fn who_ends_its_side_goes_on_reading_until_it_closes() {
+fn a_half_closed_client_reads_on_until_it_closes() {
     let mut server = Program::Chargen.launch().args("--stdin commands").start();
     let mut peer = Peer::connect(&server.address());
     peer.finish();
@@ -186,7 +186,7 @@ fn a_stop_ends_the_text_with_a_whole_line() {
 }
 
 #[test]
-fn who_reads_is_not_idle_and_who_does_not_is() {
+fn a_client_that_reads_is_not_idle() {
     let server = Program::Chargen.launch().args("-v --idle-timeout 700ms").start();
     let stuck = Peer::connect_narrow(&server.address(), 4096);
     let reader = Peer::connect(&server.address());

@@ -217,7 +217,7 @@ fn delay(from: &mut Peer, to: &mut Peer) -> Duration {
 }
 
 #[test]
-fn a_member_that_never_reads_delays_nobody_and_is_closed_with_a_reason() {
+fn a_stuck_member_delays_no_other_and_is_closed_with_a_reason() {
     let _alone = alone();
     let server = Program::Chat.launch().args("--room-buffer 262144 --send-buffer 16384 --rate off").start();
     let (mut ann, mut bob) = (join(&server, "ann"), join(&server, "bob"));
@@ -252,7 +252,7 @@ fn burst(server: &Server, count: usize) -> Vec<Peer> {
 }
 
 #[test]
-fn five_hundred_who_join_in_one_burst_are_all_welcomed() {
+fn five_hundred_newcomers_in_one_burst_are_all_welcomed() {
     let _alone = alone();
     allow_descriptors(2000, u64::MAX).expect("a limit that is high enough");
     let server = Program::Chat.start();
@@ -345,7 +345,7 @@ fn a_flood_is_read_slowly_and_the_room_hears_all_of_it() {
 }
 
 #[test]
-fn who_chooses_no_nickname_in_time_is_told_so() {
+fn a_client_without_a_nickname_is_closed_with_a_reason() {
     let server = Program::Chat.launch().args("--handshake-timeout 200ms").start();
     let mut slow = Peer::connect(&server.address());
     assert_eq!(slow.rest().expect("an orderly end"), b"Enter your nickname: You took too long to choose a nickname.\n");

@@ -154,7 +154,10 @@ fn nothing_in_the_log_can_steer_a_terminal_or_forge_a_line() {
     let (_place, path) = place();
     let mut server = logging_to(&path).start();
     let mut ann = join(&server, "ann");
-    ann.send(b"\x1b]0;title\x07\x1b[31m\x9b\xe2\x80\xae\xe2\x80\xa8 \xff\r2026-11-21T14:03:07+01:00 say bob forged\n/me \x08\tend\n");
+    ann.send(
+        b"\x1b]0;title\x07\x1b[31m\x9b\xe2\x80\xae\xe2\x80\xa8 \xff\r\
+          2026-11-21T14:03:07+01:00 say bob forged\n/me \x08\tend\n",
+    );
     ann.send("/quit\n");
     ann.line_where(|line| line == "Good bye!");
     server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(1));
@@ -189,7 +192,7 @@ fn a_full_disk_is_one_warning_with_figures_and_the_chat_goes_on() {
 }
 
 #[test]
-fn a_log_that_is_not_taken_delays_nobody_and_misses_nothing() {
+fn a_stalled_log_delays_no_member_and_misses_nothing() {
     // A terminal takes a few thousand bytes, and then none until somebody reads.
     let terminal = Terminal::open();
     let path = terminal.path();
@@ -248,7 +251,7 @@ fn a_server_that_is_started_again_appends() {
 }
 
 #[test]
-fn what_cannot_be_a_log_is_one_line_and_exit_code_1() {
+fn an_unusable_log_is_one_line_and_exit_code_1() {
     let (place, path) = place();
     let pipe = place.path().join("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is installed");
@@ -282,7 +285,7 @@ fn a_wrong_number_is_usage_and_a_wrong_time_zone_is_said() {
 }
 
 #[test]
-fn without_a_history_or_a_log_there_is_no_thread_and_no_look_at_the_time_zone() {
+fn without_history_and_log_there_is_no_thread() {
     let server = Program::Chat.launch().after("export TZ=Nowhere/Here").args("--history off").start();
     let _ann = join(&server, "ann");
     assert_eq!(server.threads(), 1);

@@ -250,7 +250,7 @@ fn silence() -> (Socket, Vec<Socket>, String) {
 }
 
 #[test]
-fn it_waits_no_longer_than_asked_for_a_server_that_does_not_answer() {
+fn it_waits_for_a_silent_server_no_longer_than_asked() {
     let (_listener, _queue, address) = silence();
     let mut client = client("--retry 500ms", &address).spawn();
     let exit = client.wait();

@@ -145,7 +145,7 @@ fn the_date_is_in_the_time_zone_of_the_environment_or_in_utc() {
 }
 
 #[test]
-fn a_time_zone_that_is_none_is_one_clear_line_unless_none_is_needed() {
+fn an_unknown_time_zone_is_one_clear_line_if_it_is_needed() {
     let launch = || Program::Daytime.launch().after("export TZ=Nowhere/Land");
     let finished = launch().listen("127.0.0.1:0").run();
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{finished:?}");
@@ -175,7 +175,7 @@ fn a_format_that_cannot_be_written_is_found_at_the_start() {
 }
 
 #[test]
-fn who_talks_before_listening_gets_the_answer_and_an_orderly_end() {
+fn unread_input_does_not_turn_the_answer_into_a_reset() {
     for program in [Program::Daytime, Program::Time, Program::Greeting] {
         let server = program.start();
         let mut peer = Peer::connect(&server.address());

@@ -39,14 +39,14 @@ fn stops_in_a_second(program: Program) {
             peer.expect_eof();
         }
         server.expect_manners();
-        // The server closed first, so each connection lingers in TIME_WAIT, of which Linux keeps a limited number; other
-        // tests need some. A reset takes it back.
+        // The server closed first, so each connection lingers in TIME_WAIT, of which Linux keeps a limited number;
+        // other tests need some. A reset takes it back.
         peers.into_iter().for_each(Peer::reset);
     }
 }
 
 #[test]
-fn a_terminal_at_its_end_stops_five_thousand_clients_in_a_second() {
+fn the_end_of_a_terminal_stops_five_thousand_clients() {
     let _alone = alone();
     allow_descriptors(CROWD as u64 + 500, u64::MAX).expect("a limit that is high enough");
     let mut terminal = Terminal::open();

@@ -75,7 +75,7 @@ fn the_waiting_are_served_when_the_accepted_leave() {
 }
 
 #[test]
-fn too_few_descriptors_to_start_with_are_one_line_with_the_remedy() {
+fn too_few_descriptors_to_start_are_one_line_with_the_remedy() {
     for limit in 5..=12 {
         let launch = Program::Echo.launch().after(&format!("ulimit -n {limit}")).args("-l 127.0.0.1:0");
         let finished = launch.input(Input::Null).args("-l 127.0.0.1:0 -l 127.0.0.1:0 -l 127.0.0.1:0").run();

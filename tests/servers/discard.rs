@@ -28,7 +28,7 @@ fn whatever_a_netcat_sends_has_no_answer_and_costs_no_memory() {
 }
 
 #[test]
-fn who_ends_its_side_is_closed() {
+fn a_half_closed_client_is_closed() {
     let server = Program::Discard.start();
     let mut peer = Peer::connect(&server.address());
     peer.send("nothing comes back");

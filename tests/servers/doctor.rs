@@ -98,7 +98,8 @@ fn every_netcat_is_served_over_tcp_and_a_unix_path() {
         let talk = format!("Nr. {number}\r\nMy garden is a desert.\nbye");
         let heard = String::from_utf8(pass_through(words, talk.as_bytes())).expect("text");
         let wanted = format!(
-            "{ASKED}\nWelcome, Nr. {number}. What is on your mind?\nWhat does it mean to you: your garden is a desert?\n\
+            "{ASKED}\nWelcome, Nr. {number}. What is on your mind?\n\
+             What does it mean to you: your garden is a desert?\n\
              Goodbye, Nr. {number}. The door is open whenever you like.\n"
         );
         assert_eq!(heard, wanted, "{words:?}");

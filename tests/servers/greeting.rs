@@ -33,7 +33,7 @@ fn the_text_is_as_chosen() {
 }
 
 #[test]
-fn with_read_reply_a_line_comes_first_and_is_logged_with_its_author() {
+fn with_read_reply_the_line_comes_first_and_is_logged() {
     let server = Program::Greeting.launch().args("--read-reply -v").start();
     let mut patient = Peer::connect(&server.address());
     patient.send("I am");
@@ -49,7 +49,7 @@ fn with_read_reply_a_line_comes_first_and_is_logged_with_its_author() {
 }
 
 #[test]
-fn a_line_is_logged_only_when_asked_for_and_never_steers_a_terminal() {
+fn a_logged_line_is_optional_and_sanitized() {
     let quiet = Program::Greeting.launch().args("--read-reply --slow-turn off").start();
     let server = Program::Greeting.launch().args("--read-reply -v").start();
     for server in [&quiet, &server] {
@@ -63,7 +63,7 @@ fn a_line_is_logged_only_when_asked_for_and_never_steers_a_terminal() {
 }
 
 #[test]
-fn who_has_nothing_to_say_is_greeted_at_the_end() {
+fn a_client_without_a_line_is_greeted_at_its_end() {
     let server = Program::Greeting.launch().args("--read-reply -v").start();
     let port = server.port().to_string();
     for input in [&b""[..], b"no line end"] {
@@ -95,7 +95,7 @@ fn a_line_over_the_limit_is_told_and_not_logged() {
 }
 
 #[test]
-fn a_limit_for_a_line_that_nobody_waits_for_is_a_usage_error() {
+fn max_line_without_read_reply_is_a_usage_error() {
     let finished = Program::Greeting.launch().args("--max-line 10").run();
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{finished:?}");
     assert!(finished.stderr.contains("--max-line") && finished.stderr.contains("--read-reply"), "{finished:?}");

@@ -168,7 +168,7 @@ fn member(server: &Server, nickname: &str) -> Peer {
 }
 
 #[test]
-fn a_line_of_exactly_the_longest_length_passes_and_no_longer_one() {
+fn a_line_of_the_longest_length_passes_and_no_longer_one() {
     let server = Program::Chat.launch().args("--max-line 10").start();
     let mut ann = member(&server, "ann");
     let mut bob = member(&server, "bob");
@@ -288,7 +288,7 @@ fn a_flag_without_a_meaning_is_absent() {
 }
 
 #[test]
-fn each_host_gets_so_many_datagrams_answered_and_the_others_are_counted() {
+fn datagrams_over_the_rate_are_dropped_and_counted() {
     let mut server =
         Program::Echo.launch().args("--datagram-rate 1/1h --stdin commands").listen("udp:127.0.0.1:0").start();
     let address = server.address();
@@ -312,7 +312,7 @@ fn each_host_gets_so_many_datagrams_answered_and_the_others_are_counted() {
 }
 
 #[test]
-fn a_datagram_that_the_kernel_does_not_take_is_dropped_and_counted() {
+fn a_datagram_refused_by_the_kernel_is_dropped_and_counted() {
     let mut server = Program::Echo.launch().args("--reply-prefix > --stdin commands").listen("udp:127.0.0.1:0").start();
     let address = server.address();
     let address = address.strip_prefix("udp:").expect("a UDP address");
@@ -347,7 +347,7 @@ fn a_crowd_that_is_refused_fills_no_disk() {
 }
 
 #[test]
-fn members_who_are_closed_by_a_limit_are_one_line_until_all_are_asked_for() {
+fn members_closed_by_a_limit_are_one_line_without_verbosity() {
     for (flag, lines) in [("", 1), ("-v", 20)] {
         let start = Instant::now();
         let server =

@@ -104,7 +104,7 @@ fn every_netcat_gets_its_answers_over_tcp_and_at_a_path() {
 }
 
 #[test]
-fn a_thousand_commands_in_one_write_get_a_thousand_answers_in_order() {
+fn a_thousand_commands_in_one_write_are_answered_in_order() {
     let book = Book::new();
     let server = book.start();
     let talk = (0..250).map(|n| format!("ADD n{n} {n}\nADD N{n} 1\nCHANGE n{n} 7\nFIND n{n}\n"));
@@ -123,7 +123,7 @@ fn a_thousand_commands_in_one_write_get_a_thousand_answers_in_order() {
 }
 
 #[test]
-fn without_a_flag_the_book_is_in_the_users_data_directory_and_the_users_own() {
+fn the_book_is_in_the_users_data_directory_by_default() {
     let mut server = Program::Phonebook.start();
     let file = server.data_home().join("switchboard/phonebook.db");
     assert_eq!(ask(&mut Peer::connect(&server.address()), "ADD ann 1"), "Added: \"ann\" \"1\"");
@@ -143,7 +143,7 @@ fn a_book_that_is_kept_nowhere_touches_no_file() {
 
 /// What was answered before a kill is there after it, whatever else was under way.
 #[test]
-fn a_kill_in_the_midst_of_traffic_loses_nothing_that_was_answered() {
+fn a_kill_loses_nothing_that_was_answered() {
     const CLIENTS: usize = 20;
     let book = Book::new();
     let mut known = Vec::new();
@@ -184,7 +184,7 @@ fn a_kill_in_the_midst_of_traffic_loses_nothing_that_was_answered() {
 }
 
 #[test]
-fn of_two_who_add_one_name_at_once_one_wins_and_both_are_told_the_truth() {
+fn of_two_adds_at_once_one_wins_and_both_answers_are_true() {
     let book = Book::new();
     let server = book.start();
     let (mut one, mut two) = (Peer::connect(&server.address()), Peer::connect(&server.address()));
@@ -268,7 +268,7 @@ fn long_lists_leave_the_others_their_turn() {
 
 /// Another program holds the lock, which is what a disk that does not answer looks like to whoever writes.
 #[test]
-fn while_the_file_is_held_nobody_waits_who_does_not_need_it() {
+fn a_locked_file_delays_only_the_clients_that_need_it() {
     const CROWD: usize = 200;
     let _alone = alone();
     let book = Book::new();

@@ -73,7 +73,7 @@ fn outputs_whose_readers_have_gone_do_not_end_it() {
 }
 
 #[test]
-fn a_full_pipe_of_diagnostics_delays_nobody() {
+fn a_full_pipe_of_diagnostics_delays_no_client() {
     let _alone = alone();
     let place = TempDir::new().expect("room");
     let address = unix_address(&place);
@@ -98,7 +98,7 @@ fn a_full_pipe_of_diagnostics_delays_nobody() {
 }
 
 #[test]
-fn standard_output_has_only_addresses_and_standard_error_the_rest() {
+fn standard_output_has_only_addresses() {
     for program in Program::ALL {
         let mut server = program.launch().args("-vv --stdin commands").start();
         Peer::connect(&server.address()).send("hi\n");
@@ -186,7 +186,7 @@ fn help_and_version_are_results_and_not_errors() {
 }
 
 #[test]
-fn the_operator_sees_who_is_connected_and_closes_one() {
+fn the_operator_lists_the_clients_and_closes_one() {
     let mut server = Program::Echo.launch().args("--stdin commands -v").start();
     server.say("who\n");
     server.stderr.wait_for("no connections\n");

@@ -26,7 +26,7 @@ fn connect(server: &Server, address: &str) -> Peer {
 }
 
 #[test]
-fn a_socket_that_is_handed_over_is_served_in_place_of_the_own_port() {
+fn an_inherited_socket_replaces_the_default_port() {
     let directory = TempDir::new().expect("room");
     let path = directory.path().join("socket");
     let address = format!("unix:{}", path.display());
@@ -89,7 +89,7 @@ fn refused(sockets: &str, launch: impl FnOnce(Launch) -> Launch, program: &'stat
 }
 
 #[test]
-fn what_cannot_be_served_is_one_line_and_exit_code_1() {
+fn an_unusable_socket_is_one_line_and_exit_code_1() {
     for (finished, wanted) in [
         (
             // Their own ports may be in use on this machine, and that would be said first.
@@ -99,8 +99,8 @@ fn what_cannot_be_served_is_one_line_and_exit_code_1() {
         ),
         (
             refused("-d", |launch| launch, Program::Chat.path()),
-            "chat-server: socket 1 (\"\") of the service manager: it is neither TCP, nor UDP, nor a Unix stream socket; set \
-             ListenStream= to an address or a path, and do not set Accept=\n",
+            "chat-server: socket 1 (\"\") of the service manager: it is neither TCP, nor UDP, nor a Unix \
+             stream socket; set ListenStream= to an address or a path, and do not set Accept=\n",
         ),
     ] {
         assert_eq!(finished.code, Some(1), "{finished:?}");

@@ -1,9 +1,9 @@
 //! A soak: two hundred clients of all manners at a time, for as long as one likes, and nothing of them is left behind.
 //!
-//! The house opens for a round; clients come and go, each of a manner that a seeded generator chooses. Then it closes, all
-//! leave, and at rest the server has to be what it was when nobody had come yet: in descriptors, threads, connections, timers
-//! and bytes kept exactly, in memory but for an allowance. The first round warms it up: after it begins what memory is
-//! compared with.
+//! The house opens for a round; clients come and go, each of a manner that a seeded generator chooses. Then it closes,
+//! all leave, and at rest the server has to be what it was when nobody had come yet: in descriptors, threads,
+//! connections, timers and bytes kept exactly, in memory but for an allowance. The first round warms it up: after it
+//! begins what memory is compared with.
 
 mod hall;
 mod manners;
@@ -36,9 +36,9 @@ struct Plan {
 }
 
 impl Plan {
-    /// A server keeps buffers for their next use: up to 64 of each kind, of up to 64 KiB. A minute of these clients fills as
-    /// much of that as they ever will; what changes after it is which pages the allocator could give back. In a short soak
-    /// there is no minute for warming up, and the buffers are allowed for.
+    /// A server keeps buffers for their next use: up to 64 of each kind, of up to 64 KiB. A minute of these clients
+    /// fills as much of that as they ever will; what changes after it is which pages the allocator could give back. In
+    /// a short soak there is no minute for warming up, and the buffers are allowed for.
     fn of(seconds: u64) -> Self {
         assert!(seconds >= 20, "SOAK_SECONDS={seconds}: it takes at least 20 to drop somebody");
         let (warm_up, allowance) = if seconds < 180 { (10, 4 << 20) } else { (60, 1 << 20) };
@@ -164,8 +164,8 @@ impl House {
         });
     }
 
-    /// The server when all have left. After them come a few guests, who are served at once, see that nobody and nothing else
-    /// is there, and go, too. So many `descriptors` are open when nobody is connected.
+    /// The server when all have left. After them come a few guests, who are served at once, see that nobody and nothing
+    /// else is there, and go, too. So many `descriptors` are open when nobody is connected.
     fn rest(&mut self, descriptors: usize) -> Rest {
         self.wait_until_empty(descriptors);
         let asked = Instant::now();
@@ -207,7 +207,8 @@ impl House {
             }
             let since = *empty_since.get_or_insert_with(Instant::now);
             let held = ["timers", "queued", "in feeds"].map(|name| figures[name]);
-            // Less than the time to choose a nickname, or a timer that was left behind would be taken for one that is needed.
+            // Less than the time to choose a nickname, or a timer that was left behind would be taken for one that is
+            // needed.
             assert!(held == [0; 3] || since.elapsed() < Duration::from_secs(2), "left behind: {figures:?}");
             held == [0; 3]
         });
@@ -248,7 +249,8 @@ fn figures(server: &mut Server) -> Figures {
 fn say_how_it_goes(server: &mut Server, hall: &Hall, opened: Instant) {
     let (figures, tally) = (figures(server), hall.tally());
     println!(
-        "{:>5} s: {} connections, {} bytes checked; open {}, memory {} KiB, descriptors {}, timers {}, in feeds {}, queued {}",
+        "{:>5} s: {} connections, {} bytes checked; open {}, memory {} KiB, descriptors {}, timers {}, \
+         in feeds {}, queued {}",
         opened.elapsed().as_secs(),
         tally.connections,
         tally.checked,

@@ -34,7 +34,7 @@ fn expect_idle_service(server: &mut Server) {
 }
 
 #[test]
-fn every_server_stops_by_every_way_with_nobody_connected() {
+fn every_server_stops_by_every_way_without_clients() {
     for program in Program::ALL {
         for stop in Stop::ALL {
             let mut server = program.start();
@@ -185,7 +185,7 @@ fn connected_peers_see_an_orderly_end() {
 }
 
 #[test]
-fn nobody_new_is_accepted_after_the_stop() {
+fn no_client_is_accepted_after_the_stop() {
     let mut server = Program::Echo.launch().args("--drain 30s").start();
     let address = server.address();
     let mut owed = Peer::connect_narrow(&address, 4096);

@@ -48,7 +48,7 @@ fn a_netcat_and_another_one_are_added() {
 }
 
 #[test]
-fn who_closes_its_side_first_counts_and_has_the_total() {
+fn a_half_closed_client_counts_and_gets_the_total() {
     let place = TempDir::new().expect("room");
     let path = place.path().join("sum.sock").display().to_string();
     let unix = format!("unix:{path}");
@@ -160,7 +160,7 @@ fn a_web_page_adds_nothing() {
 }
 
 #[test]
-fn endless_digits_delay_nobody() {
+fn endless_digits_delay_no_other_client() {
     let _alone = alone();
     let server = Program::Sum.launch().args("--max-line off --clients 1").start();
     let mut long = Peer::connect(&server.address());
@@ -192,7 +192,7 @@ fn a_round_that_cannot_be_full_is_a_usage_error() {
 }
 
 #[test]
-fn who_reads_one_total_and_goes_ends_the_server() {
+fn the_end_of_the_reader_of_totals_ends_the_server() {
     let mut command = Command::new(Program::Sum.path());
     command.args(["--clients", "1", "--listen", "127.0.0.1:0"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().expect("our own binary");

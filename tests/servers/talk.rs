@@ -65,7 +65,7 @@ fn at_terminal(place: &TempDir) -> (Server, Terminal, String) {
 }
 
 #[test]
-fn an_operator_at_a_terminal_talks_with_netcats_one_after_the_other() {
+fn an_operator_talks_with_netcats_one_after_the_other() {
     let place = TempDir::new().expect("room");
     let (mut server, mut terminal, address) = at_terminal(&place);
     let path = address.trim_start_matches("unix:");
@@ -147,7 +147,7 @@ fn a_netcat_that_closes_its_side_first_is_heard() {
 }
 
 #[test]
-fn the_queue_moves_on_and_everybody_in_it_is_told() {
+fn the_queue_moves_on_and_each_client_is_told() {
     let mut server = Program::Talk.launch().args("--slow-turn off").start();
     let mut ann = guest(&server);
     let mut bob = waiting(&server, 1);
@@ -247,7 +247,7 @@ fn every_way_to_stop_ends_the_talk_and_the_queue_in_good_order() {
 }
 
 #[test]
-fn lines_of_a_file_wait_for_whoever_comes() {
+fn lines_of_a_file_wait_for_the_next_guest() {
     let mut server = Program::Talk.launch().input(file_with("one\ntwo\nq\nthree\nq\nq\nfour")).start();
     let mut ann = guest(&server);
     ann.expect(format!("one\ntwo\n{BYE}"));
@@ -309,7 +309,7 @@ fn a_guest_that_is_silent_for_too_long_makes_room() {
 }
 
 #[test]
-fn an_operator_who_does_not_read_holds_up_the_guest_and_nobody_else() {
+fn an_operator_that_does_not_read_delays_only_the_guest() {
     let _alone = alone();
     let place = TempDir::new().expect("room");
     let address = format!("unix:{}", place.path().join("talk").display());
@@ -333,7 +333,7 @@ fn an_operator_who_does_not_read_holds_up_the_guest_and_nobody_else() {
 }
 
 #[test]
-fn nothing_that_could_steer_the_terminal_of_the_operator_gets_there() {
+fn the_terminal_of_the_operator_cannot_be_steered() {
     let server = Program::Talk.start();
     let mut ann = guest(&server);
     ann.send("\u{1b}]0;title\u{7}\u{9b}31m \u{202e}\u{2028}\u{85}\r end\n");
@@ -360,7 +360,7 @@ fn a_long_line_and_a_web_page_are_answered_and_not_shown() {
 }
 
 #[test]
-fn five_hundred_leave_the_queue_at_once_and_the_last_one_is_told_once() {
+fn five_hundred_departures_at_once_are_one_message() {
     let _alone = alone();
     let mut server = Program::Talk.start();
     let mut ann = guest(&server);

@@ -38,7 +38,7 @@ fn the_terminal_is_as_it_was_while_running_and_after() {
 }
 
 #[test]
-fn a_pipe_stays_blocking_for_those_who_share_it() {
+fn a_shared_pipe_stays_blocking() {
     let server = Program::Echo.start();
     Peer::connect(&server.address()).echo("the loop has turned");
     assert_eq!(server.file_flags(0) & OFlags::NONBLOCK.bits(), 0);
@@ -120,7 +120,7 @@ fn a_terminal_is_told_how_to_stop() {
 }
 
 #[test]
-fn a_terminal_that_is_held_delays_nobody() {
+fn a_held_terminal_delays_no_client() {
     let mut terminal = Terminal::open();
     let launch = Program::Echo.launch().args("-vv").input(Input::Terminal(terminal.slave()));
     let mut server = launch.redirected("2>&0").start();

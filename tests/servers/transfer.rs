@@ -13,8 +13,8 @@ const VOLUME: usize = 50_000_000;
 /// How much the server may grow while megabytes pass through it.
 const GROWTH: usize = 4 << 20;
 
-/// Returns the bytes that wait in the kernel at the IPv4 socket on port `local` with the peer port `remote`: (to be sent,
-/// to be read).
+/// Returns the bytes that wait in the kernel at the IPv4 socket on port `local` with the peer port `remote`: (to be
+/// sent, to be read).
 fn waiting_bytes(local: u16, remote: u16) -> Option<(usize, usize)> {
     let table = fs::read_to_string("/proc/net/tcp").expect("Linux lists its sockets");
     let (local, remote) = (format!(":{local:04X}"), format!(":{remote:04X}"));
@@ -124,7 +124,7 @@ fn a_netcat_that_closes_its_side_first_gets_its_answer() {
 }
 
 #[test]
-fn all_bytes_and_then_the_end_reach_a_narrow_reader_whose_last_input_is_unread() {
+fn a_narrow_reader_gets_all_bytes_despite_unread_input() {
     let server = Program::Echo.launch().args("--quit-on q").start();
     let mut peer = Peer::connect_narrow(&server.address(), 4096);
     let lines = lines(2000, 50);
@@ -137,7 +137,7 @@ fn all_bytes_and_then_the_end_reach_a_narrow_reader_whose_last_input_is_unread()
 }
 
 #[test]
-fn all_bytes_and_then_the_end_reach_a_narrow_reader_when_the_server_stops() {
+fn a_narrow_reader_gets_all_bytes_when_the_server_stops() {
     for stop in [Stop::Line, Stop::Terminate] {
         let mut server = Program::Echo.start();
         let mut peer = Peer::connect_narrow(&server.address(), 4096);

@@ -99,7 +99,7 @@ fn what_is_not_a_socket_is_never_removed() {
 }
 
 #[test]
-fn a_socket_of_somebody_else_at_our_path_is_left_alone_at_the_end() {
+fn a_foreign_socket_at_our_path_is_left_alone() {
     let place = Place::new();
     let mut server = place.launch(Program::Echo).start();
     fs::remove_file(&place.path).expect("a file of ours");

@@ -1,7 +1,7 @@
 //! The folders of `src` stand in one order, and a folder imports only from those above it.
 //!
-//! Looks at paths only (`use`, `crate::...`, `super::...`), in code that is not compiled for tests alone. Macros that make
-//! paths would be missed; there are none.
+//! Looks at paths only (`use`, `crate::...`, `super::...`), in code that is not compiled for tests alone. Macros that
+//! make paths would be missed; there are none.
 
 use std::collections::HashMap;
 use std::fs;

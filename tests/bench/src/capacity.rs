@@ -90,7 +90,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} clients served; limit: {}; {:.0} clients/s, {:.1} KiB a client and {:.1} KiB of the kernel, {} processes, {} threads",
+            "{} clients served; limit: {}; {:.0} clients/s, {:.1} KiB a client and {:.1} KiB of the kernel, \
+             {} processes, {} threads",
             self.served,
             self.end,
             self.connects_per_second,
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_closed_is_not_served() {
+    fn a_closed_client_is_not_served() {
         assert_eq!(capacity(in_background(threads_up_to(2)), 10), (2, End::Closed));
     }
 

@@ -64,7 +64,8 @@ impl Options {
 /// Measures all and prints the tables.
 ///
 /// # Errors
-/// A server could not be started, or failed under the load. The tables show the cases that were over; nothing is written.
+/// A server could not be started, or failed under the load. The tables show the cases that were over; nothing is
+/// written.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     let (asked, millis) = if options.quick { (1, 150) } else { (options.pairs, options.millis) };
     progress::warn_of_noise()?;

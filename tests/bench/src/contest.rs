@@ -1,7 +1,8 @@
 //! Who competes in a case, and one round of it.
 //!
-//! A machine's speed drifts by more than what is to be seen, but little within a round; so a round's figures are only ever
-//! compared with each other. Contestants change places from round to round, because who comes first may have an advantage.
+//! A machine's speed drifts by more than what is to be seen, but little within a round; so a round's figures are only
+//! ever compared with each other. Contestants change places from round to round, because who comes first may have an
+//! advantage.
 
 use std::io::{self, ErrorKind};
 

@@ -76,8 +76,8 @@ impl Counter {
                     format!("--callgrind-out-file={report}"),
                 ]
             }
-            // strace(1): told to write to a file, it ignores SIGTERM without -I. Killed, it would leave the server behind:
-            // setpriv, of util-linux as taskset is, ties the two.
+            // strace(1): told to write to a file, it ignores SIGTERM without -I. Killed, it would leave the server
+            // behind: setpriv, of util-linux as taskset is, ties the two.
             Counter::SystemCalls => {
                 let words =
                     ["strace", "-c", "-f", "-I", "2", "-o", &report.to_string(), "setpriv", "--pdeathsig", "KILL"];
@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn the_total_of_strace_is_found_with_errors_and_without() {
-        let head = "% time     seconds  usecs/call     calls    errors syscall\n------ ----------- ----------- --------- --------- ----------------\n";
+        let head = "% time     seconds  usecs/call     calls    errors syscall\n\
+                    ------ ----------- ----------- --------- --------- ----------------\n";
         let row = " 61.02    0.000902           0      1003           write\n";
         assert_eq!(
             system_calls(&format!("{head}{row}100.00    0.001478           0      2117         5 total\n")),

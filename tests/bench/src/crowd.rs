@@ -187,17 +187,17 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_in_vain_is_not_counted() {
+    fn a_client_that_waits_in_vain_is_not_counted() {
         assert_eq!(served(in_background(pool_of(2)), 5), 2);
     }
 
     #[test]
-    fn who_is_closed_is_not_counted() {
+    fn a_closed_client_is_not_counted() {
         assert_eq!(served(in_background(threads_up_to(3)), 5), 3);
     }
 
     #[test]
-    fn everybody_is_counted_once() {
+    fn each_client_is_counted_once() {
         assert_eq!(served(in_background(threads_up_to(5)), 5), 5);
     }
 }

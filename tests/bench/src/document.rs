@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tables_say_who_the_peers_are_and_what_is_left_out() {
+    fn the_tables_name_the_peers_and_what_is_left_out() {
         let text = document(&[drifting()]).tables();
         assert!(text.contains("\nThe peers: A Server 1.2.\n"), "{text}");
         assert!(text.contains("\n- redis is left out: redis-server is not installed\n"), "{text}");

@@ -1,7 +1,9 @@
-//! Publishers and members in one room: how many deliveries a second, each publication being delivered once to each member.
+//! Publishers and members in one room: how many deliveries a second, each publication being delivered once to each
+//! member.
 //!
-//! A delivery is one [`MARK`] read at a member; every publication holds exactly one, so nothing else that is sent may hold any.
-//! Members that are closed, or never join, end the run with an error. The publishers' own deliveries are read and not counted.
+//! A delivery is one [`MARK`] read at a member; every publication holds exactly one, so nothing else that is sent may
+//! hold any. Members that are closed, or never join, end the run with an error. The publishers' own deliveries are read
+//! and not counted.
 
 use std::fmt;
 use std::io;
@@ -26,7 +28,8 @@ const JOINING: Duration = Duration::from_secs(20);
 /// So many enter before what they hear of each other is read.
 const ENTERING: usize = 100;
 
-/// Who is in the room, and what is said. In the texts `\r` and `\n` are the control characters, `{n}` the speaker's number.
+/// Who is in the room, and what is said. In the texts `\r` and `\n` are the control characters, `{n}` the speaker's
+/// number.
 #[derive(Args)]
 pub(crate) struct Plan {
     /// Server to load
@@ -215,8 +218,8 @@ impl Room {
     }
 
     /// Has a connection send what it has to send first, and that before a greeting comes: Linux delays the
-    /// acknowledgements of a socket that sends shortly after it has received, for as long as it then hears much and says
-    /// nothing. That would be work for a server that greets, and for no floor.
+    /// acknowledgements of a socket that sends shortly after it has received, for as long as it then hears much and
+    /// says nothing. That would be work for a server that greets, and for no floor.
     fn enter(&mut self, plan: &Plan, nth: usize) -> io::Result<()> {
         let text = match self.members.get(nth) {
             Some(_) => &plan.join,
@@ -230,8 +233,8 @@ impl Room {
         Ok(())
     }
 
-    /// Publishes probes until each member has seen one: a server may admit a publisher before a member that came earlier.
-    /// Returns how many it took.
+    /// Publishes probes until each member has seen one: a server may admit a publisher before a member that came
+    /// earlier. Returns how many it took.
     fn join(&mut self) -> io::Result<u64> {
         let (limit, mut probe_at) = (Instant::now() + JOINING, Instant::now());
         let mut probes = 0;

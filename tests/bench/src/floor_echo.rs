@@ -1,7 +1,7 @@
 //! The least that an echo server can do: the figure that no server on this system can beat by much.
 //!
-//! Level-triggered epoll, one buffer for all, one read and one write a message, and memory only for what the kernel refused.
-//! It has no limits, no timers, no log and no way to stop: it is a yardstick, not a server to run.
+//! Level-triggered epoll, one buffer for all, one read and one write a message, and memory only for what the kernel
+//! refused. It has no limits, no timers, no log and no way to stop: it is a yardstick, not a server to run.
 
 use std::io;
 use std::net::TcpStream;

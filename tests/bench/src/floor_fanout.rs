@@ -1,7 +1,7 @@
 //! The least that a room can do: one log that all members share, a cursor a member, one write a member a turn.
 //!
-//! Every byte that anyone sends goes to every member, its sender too. No names, no lines, no queue: a member that falls a
-//! whole log behind is dropped. It is a yardstick, not a server to run.
+//! Every byte that anyone sends goes to every member, its sender too. No names, no lines, no queue: a member that falls
+//! a whole log behind is dropped. It is a yardstick, not a server to run.
 
 use std::io;
 use std::net::TcpStream;

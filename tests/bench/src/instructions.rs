@@ -1,7 +1,7 @@
 //! The instructions that our servers take for a message, as a guard against getting slower unnoticed.
 //!
-//! Times differ from machine to machine and from minute to minute; these do so by one or two in a hundred, so a limit on
-//! them can be a part of CI. They do not see the kernel, the caches, or a wait.
+//! Times differ from machine to machine and from minute to minute; these do so by one or two in a hundred, so a limit
+//! on them can be a part of CI. They do not see the kernel, the caches, or a wait.
 
 use std::io;
 use std::ops::Range;

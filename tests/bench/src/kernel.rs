@@ -154,7 +154,8 @@ pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddrV4, patience: Dur
 pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
     let mut clock = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointers are to live values that the calls fill in. The first returns its error, it does not set errno.
+    // SAFETY: the pointers are to live values that the calls fill in. The first returns its error, it does not set
+    // errno.
     let error = unsafe { libc::clock_getcpuclockid(pid as libc::pid_t, &raw mut clock) };
     if error != 0 {
         return Err(io::Error::from_raw_os_error(error));
@@ -184,7 +185,8 @@ pub(crate) fn fork() -> io::Result<Forked> {
     let is_alone = IS_ALONE.get_or_init(|| fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1));
     assert!(is_alone, "a process with threads must not fork");
     let parent = std::process::id() as libc::pid_t;
-    // SAFETY: there is one thread, so the child is a whole copy: nothing is held, or half done, by a thread that it lacks.
+    // SAFETY: there is one thread, so the child is a whole copy: nothing is held, or half done, by a thread that it
+    // lacks.
     if check(unsafe { libc::fork() })? != 0 {
         return Ok(Forked::Parent);
     }

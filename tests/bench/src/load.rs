@@ -1,8 +1,8 @@
 //! A closed loop: each connection keeps a batch of messages in flight, and sends the next when the whole batch is back.
 //!
-//! Every byte of every reply is checked; the first that differs, and the first connection that the server closes, end the run.
-//! One thread, level-triggered epoll. It measures after a warm-up, or sends a given number of messages and measures
-//! nothing. It does not model users who pause.
+//! Every byte of every reply is checked; the first that differs, and the first connection that the server closes, end
+//! the run. One thread, level-triggered epoll. It measures after a warm-up, or sends a given number of messages and
+//! measures nothing. It does not model users who pause.
 
 use std::fmt;
 use std::io;

@@ -17,11 +17,11 @@
 //! | [`contest`], [`compare`], [`outcome`] | who competes in which order, and what was found |
 //! | [`counter`], [`instructions`] | what a server executes for each message, and whether that is too much |
 //! | [`survey`] | the same for the blocking servers and the readiness loop |
-//! | [`stats`], [`table`], [`charts`], [`plot`], [`document`] | medians of ratios within rounds, and how they are shown |
+//! | [`stats`], [`table`], [`charts`], [`plot`], [`document`] | medians of ratios within rounds, and their display |
 //! | [`progress`] | what is said while it goes on |
 //!
-//! `docs/performance.md` explains the method, and `docs/io-models.md` the blocking servers. Times are not
-//! judged: there is no threshold and no exit code for "slow". Only [`instructions`], which are the same on a busy machine, can be.
+//! `docs/performance.md` explains the method, and `docs/io-models.md` the blocking servers. Times are not judged: there
+//! is no threshold and no exit code for "slow". Only [`instructions`], which are the same on a busy machine, can be.
 
 mod capacity;
 mod cases;

@@ -70,7 +70,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn who_failed_once_or_did_not_compete_has_no_figure() {
+    fn a_contestant_that_failed_or_was_absent_has_no_figure() {
         assert!(drifting().spread("peer", 0).is_none());
         assert!(drifting().ratio((OURS, "nobody"), 0).is_none());
     }

@@ -23,8 +23,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `command` (program and arguments) and waits for its first line, `listening on 127.0.0.1:PORT`. A command with
-    /// [`PORT`] in it gets a free port instead, and is waited for until it listens there.
+    /// Starts `command` (program and arguments) and waits for its first line, `listening on 127.0.0.1:PORT`. A command
+    /// with [`PORT`] in it gets a free port instead, and is waited for until it listens there.
     ///
     /// # Errors
     /// It could not be started, or did not listen in time.
@@ -87,7 +87,8 @@ fn await_listener(process: &mut switchboard_harness::Server, port: u16) -> io::R
     listens.unwrap_or_else(|| Err(io::Error::other(format!("it does not listen within {PATIENCE:?}"))))
 }
 
-/// Whether a socket listens on that port of 127.0.0.1. It does not connect: a server may end when its first client does.
+/// Whether a socket listens on that port of 127.0.0.1. It does not connect: a server may end when its first client
+/// does.
 fn is_listening(port: u16) -> io::Result<bool> {
     // proc(5): local address and port, remote ones, and the state, in hexadecimal; 0A is LISTEN.
     let wanted = format!(" {:08X}:{port:04X} 00000000:0000 0A ", u32::from_le_bytes(Ipv4Addr::LOCALHOST.octets()));

@@ -1,7 +1,7 @@
 //! The five ways to build the uppercase server, under the same loads, in interleaved rounds.
 //!
-//! As in [`crate::contest`], a round's figures are only ever compared with each other: each way is divided by the readiness
-//! loop of its own round. Who comes first changes from round to round.
+//! As in [`crate::contest`], a round's figures are only ever compared with each other: each way is divided by the
+//! readiness loop of its own round. Who comes first changes from round to round.
 
 mod report;
 

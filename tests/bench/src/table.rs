@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_peer_has_its_columns_and_rows_have_as_many_cells_as_the_head() {
+    fn every_row_has_as_many_cells_as_the_head() {
         let (first, mut second, mut alone) = (drifting(), drifting(), drifting());
         second.names[2] = "another";
         alone.names.truncate(2);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_to_compare_with_is_no_table() {
+    fn without_a_peer_there_is_no_table() {
         let mut alone = drifting();
         alone.names.truncate(2);
         assert!(peers(&[&alone]).is_none());

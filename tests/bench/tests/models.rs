@@ -77,7 +77,7 @@ impl Client {
 }
 
 #[test]
-fn everybody_serves_one_client_after_the_other() {
+fn each_model_serves_one_client_after_the_other() {
     for model in ALL {
         let server = Server::start(model);
         for _ in 0..20 {
@@ -166,7 +166,7 @@ fn a_pool_of_two_has_the_third_wait() {
 }
 
 #[test]
-fn who_neither_speaks_nor_reads_holds_up_nobody_where_each_has_a_process_or_a_thread() {
+fn a_stuck_client_delays_only_its_process_or_thread() {
     for model in [PROCESSES, THREADS] {
         let server = Server::start(model);
         let mut silent: Vec<Client> = (0..20).map(|_| client(&server)).collect();
@@ -179,7 +179,7 @@ fn who_neither_speaks_nor_reads_holds_up_nobody_where_each_has_a_process_or_a_th
 }
 
 #[test]
-fn who_does_not_read_takes_one_place_of_a_pool() {
+fn a_client_that_does_not_read_takes_one_place_of_a_pool() {
     let server = Server::start(POOL_OF_TWO);
     let mut stalled = client(&server);
     stalled.stall();
@@ -189,7 +189,7 @@ fn who_does_not_read_takes_one_place_of_a_pool() {
 }
 
 #[test]
-fn beyond_the_guard_a_client_is_closed_and_a_place_that_is_left_is_taken_again() {
+fn a_client_over_the_guard_is_closed_until_a_place_is_free() {
     for model in [PROCESSES, THREADS] {
         let server = Server::start(&[model, &["--most", "2"]].concat());
         let (mut first, mut second) = (client(&server), client(&server));

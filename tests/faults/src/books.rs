@@ -1,7 +1,7 @@
 //! The books of the polite clients, kept on a thread of its own: what was said, what was heard, and how long it took.
 //!
-//! Times come with the events, so that however long the books take, nobody is measured late. Events come in the order in
-//! which they happened: a line is owed before it can be heard.
+//! Times come with the events, so that however long the books take, nobody is measured late. Events come in the order
+//! in which they happened: a line is owed before it can be heard.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -154,8 +154,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// The report of two members of a room, of whom the second says a line in each of these phases and the first hears all
-    /// but the last `lost` of them, 7 microseconds later.
+    /// The report of two members of a room, of whom the second says a line in each of these phases and the first hears
+    /// all but the last `lost` of them, 7 microseconds later.
     fn report(phases: &[Phase], lost: usize) -> Report {
         let books = Books::open(Kind::Chat, 2);
         let now = Instant::now();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_closed_is_told_and_what_it_is_owed_is_lost() {
+    fn a_closed_client_is_reported_and_its_lines_count_as_lost() {
         let books = Books::open(Kind::Chat, 2);
         books.note(Event::Closed(0, "a reset".into()));
         books.note(Event::Said(1, Phase::Fault, Instant::now()));

@@ -27,7 +27,8 @@ impl Bound {
     }
 }
 
-/// What a server may need more for any load at all: pages of buffers, tables and pools that are touched for the first time.
+/// What a server may need more for any load at all: pages of buffers, tables and pools that are touched for the first
+/// time.
 pub(crate) const ALLOWANCE: u64 = MIB;
 
 /// One connection with a session, timers, and the beginning of a line.

@@ -1,8 +1,8 @@
-//! What a polite client hears: every line of its stream is one that it is owed, or in a chat one of another's that keeps to
-//! the form.
+//! What a polite client hears: every line of its stream is one that it is owed, or in a chat one of another's that
+//! keeps to the form.
 //!
-//! Invariant: no byte of the stream goes unjudged, but those of a line whose end has not come when the hearing ends; what
-//! was owed of that one is counted as lost.
+//! Invariant: no byte of the stream goes unjudged, but those of a line whose end has not come when the hearing ends;
+//! what was owed of that one is counted as lost.
 
 use crate::kind::Kind;
 use crate::ledger::{Ledger, Tally};
@@ -97,7 +97,8 @@ impl Hearing {
     }
 }
 
-/// Whether a character may reach no terminal: controls but tab, what turns the direction of writing, separators of lines.
+/// Whether a character may reach no terminal: controls but tab, what turns the direction of writing, separators of
+/// lines.
 pub(crate) fn steers(found: char) -> bool {
     let bidi = matches!(found, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     bidi || matches!(found, '\u{2028}' | '\u{2029}') || (found.is_control() && found != '\t')

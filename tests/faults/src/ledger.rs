@@ -1,7 +1,7 @@
 //! Who is owed what: the books that one hearer keeps of one speaker, and the sum of many.
 //!
-//! Invariant: every owed byte is heard once, in order, or counted as lost; every heard byte that is not the next one owed,
-//! or one behind a gap, is counted as wrong. Knows lines only: who cuts them out of the stream is another part.
+//! Invariant: every owed byte is heard once, in order, or counted as lost; every heard byte that is not the next one
+//! owed, or one behind a gap, is counted as wrong. Knows lines only: who cuts them out of the stream is another part.
 
 use crate::kind::Kind;
 use crate::speech;

@@ -1,19 +1,19 @@
 //! Mistreats the servers, and checks what their polite clients get meanwhile.
 //!
-//! Each trial is a real server, twenty polite clients, and one fault. The polite check every byte that they are owed and
-//! measure how long it takes, before the fault and during it. In reading order:
+//! Each trial is a real server, twenty polite clients, and one fault. The polite check every byte that they are owed
+//! and measure how long it takes, before the fault and during it. In reading order:
 //!
 //! | module | what |
 //! |---|---|
 //! | [`kind`], [`speech`] | the servers, what the polite say, and what they are owed for it |
-//! | [`ledger`], [`hearing`], [`books`], [`polite`] | what one is owed, what it hears, the books, and the crowd with its clock |
+//! | [`ledger`], [`hearing`], [`books`], [`polite`] | expected and received lines, the books, the crowd |
 //! | [`server`], [`process`] | a server as a child process; its memory and descriptors |
 //! | [`scene`], [`fault`], [`faults`] | where a fault takes place, what one is, and all of them |
 //! | [`dial`], [`sink`], [`talker`] | the clients of the faults |
 //! | [`trial`], [`row`], [`table`] | one fault at one server, the judgement, and how it is shown |
 //!
-//! Invariant: everything is bounded in count and in time, stays on loopback, and ends with this program: servers have a pipe
-//! of ours as their standard input, and other children are ended by their ids.
+//! Invariant: everything is bounded in count and in time, stays on loopback, and ends with this program: servers have a
+//! pipe of ours as their standard input, and other children are ended by their ids.
 
 mod books;
 mod dial;

@@ -1,8 +1,8 @@
 //! The polite clients: each says a line at a fixed pace, and checks every byte that it is owed.
 //!
-//! All on one thread, so that it is one clock that measures; what they hear is judged on another one. A line is said when its
-//! time has come, whether or not the last one was answered: a server that stands still for half a second is seen in every
-//! line of that half second, not in one.
+//! All on one thread, so that it is one clock that measures; what they hear is judged on another one. A line is said
+//! when its time has come, whether or not the last one was answered: a server that stands still for half a second is
+//! seen in every line of that half second, not in one.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;

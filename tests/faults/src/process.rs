@@ -7,7 +7,8 @@ use std::process::Command;
 use rustix::process::{getpriority_process, setpriority_process};
 use rustix::thread::gettid;
 
-/// Whether this process, and so what it starts, goes before all that is not scheduled so (`SCHED_FIFO` or `SCHED_RR`, sched(7)).
+/// Whether this process, and so what it starts, goes before all that is not scheduled so (`SCHED_FIFO` or `SCHED_RR`,
+/// sched(7)).
 pub(crate) fn goes_first() -> bool {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // Field 41; the name in field 2 may hold spaces.
@@ -15,7 +16,8 @@ pub(crate) fn goes_first() -> bool {
     matches!(policy, Some("1" | "2"))
 }
 
-/// Lets the calling thread go before all others of this process, if that one goes first: among those, niceness is nothing.
+/// Lets the calling thread go before all others of this process, if that one goes first: among those, niceness is
+/// nothing.
 pub(crate) fn go_before_others() -> io::Result<()> {
     if !goes_first() {
         return Ok(());

@@ -91,7 +91,8 @@ impl Scene<'_> {
         Span { begun, end: begun + length }
     }
 
-    /// The quiet time goes on for as long, with those who are here now: what they cost by being here is no part of the fault.
+    /// The quiet time goes on for as long, with those who are here now: what they cost by being here is no part of the
+    /// fault.
     pub(crate) fn stay_quiet(&self, length: Duration) {
         self.polite.begin(Phase::Quiet);
         thread::sleep(length);
@@ -114,7 +115,8 @@ impl Scene<'_> {
         knocking.into_iter().map(|stream| dial::welcomed(stream, self.kind)).collect()
     }
 
-    /// Waits until the server has so many descriptors beyond those of the polite and its own. Returns whether it did so.
+    /// Waits until the server has so many descriptors beyond those of the polite and its own. Returns whether it did
+    /// so.
     pub(crate) fn has_descriptors(&self, beyond: usize) -> io::Result<bool> {
         settles(self.server, self.descriptors + beyond)
     }

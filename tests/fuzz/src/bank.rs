@@ -25,7 +25,8 @@ LOGOUT                speak for no account
 HELP                  this list
 QUIT                  close the connection";
 
-/// Plays the bytes as a script. The first one chooses how long a line may be, and the second one how long wrong PINs lock.
+/// Plays the bytes as a script. The first one chooses how long a line may be, and the second one how long wrong PINs
+/// lock.
 pub fn run(bytes: &[u8]) {
     let mut bytes = Unstructured::new(bytes);
     let (Ok(max_line), Ok(lock)) = (bytes.arbitrary::<u8>(), bytes.arbitrary::<u8>()) else { return };

@@ -1,5 +1,5 @@
-//! A chat room of several members who type anything. One of them only listens, and reads everything: from what it sees it has
-//! to know, after each step, who is here, and nobody can speak as another or as the server.
+//! A chat room of several members who type anything. One of them only listens, and reads everything: from what it sees
+//! it has to know, after each step, who is here, and nobody can speak as another or as the server.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use crate::show;
 
 /// So many can come, beside the listener.
 const MOST_MEMBERS: usize = 6;
-/// By then the slowest member is shown the last line of the longest script, and the most patient room has lost its patience.
+/// By then the slowest member is shown the last line of the longest script, and the most patient room has lost its
+/// patience.
 const LONGEST_REST: Duration = Duration::from_secs(3600);
 const LISTENER: &str = "listener";
 const PROMPT: &str = "Enter your nickname: ";

@@ -1,7 +1,7 @@
 //! The doctor: any bytes as a script, and any lines to a therapist with that script or the built-in one.
 //!
-//! A script is either refused with an error that any terminal can show, or its therapist answers everything: with one line
-//! of bounded length that is not empty, the same answer to the same lines, and a bounded memory.
+//! A script is either refused with an error that any terminal can show, or its therapist answers everything: with one
+//! line of bounded length that is not empty, the same answer to the same lines, and a bounded memory.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,8 @@ use crate::show;
 /// Parsed once for all inputs.
 static BUILT_IN: LazyLock<Therapist> = LazyLock::new(Therapist::built_in);
 
-/// The input is a script, or nothing for the built-in one, then a name, and then lines, with a zero byte between each two.
+/// The input is a script, or nothing for the built-in one, then a name, and then lines, with a zero byte between each
+/// two.
 pub fn run(bytes: &[u8]) {
     let (script, talk) = bytes.split_at(bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len()));
     let mut lines = talk.split(|&byte| byte == 0).skip(1).map(sanitize);

@@ -1,5 +1,5 @@
-//! The four framings, on any bytes: a handler is shown what a plain reading of the format says, however the bytes are split
-//! and however slowly the replies are read; and what the writers write is read back.
+//! The four framings, on any bytes: a handler is shown what a plain reading of the format says, however the bytes are
+//! split and however slowly the replies are read; and what the writers write is read back.
 //!
 //! The inbox has just the room that the framings ask for, so a framing that kept more would lose its connection.
 

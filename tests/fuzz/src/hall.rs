@@ -1,7 +1,7 @@
 //! A server of lines with several clients, against a model: a plain form of the server that is one function of a line.
 //!
-//! After each step everybody has been told what the model says, to the byte. Where lines meet, since the workers are slow, they
-//! have to be answered as in some order of them. Knows neither what is served nor how it is kept.
+//! After each step everybody has been told what the model says, to the byte. Where lines meet, since the workers are
+//! slow, they have to be answered as in some order of them. Knows neither what is served nor how it is kept.
 
 use std::iter::zip;
 use std::time::{Duration, UNIX_EPOCH};
@@ -62,7 +62,8 @@ pub(crate) trait Model: Clone + PartialEq {
     /// What has to be true at any time of the model itself: since the server says the same, it is true of that, too.
     fn check(&self) {}
 
-    /// Whether others may be served while this line is carried out, and it is as if they had been served before or after it.
+    /// Whether others may be served while this line is carried out, and it is as if they had been served before or
+    /// after it.
     fn is_one_job(&self, _line: &[u8]) -> bool {
         true
     }

@@ -1,9 +1,9 @@
 //! What fuzzers do with their bytes: one plain function a target, which panics when it has found something.
 //!
-//! A target makes a script of the bytes, plays it to the code under test, and compares what happens with a model, or with
-//! what is promised. It runs under libFuzzer (`fuzz_targets`, and `run` beside this crate), and each build of the tests
-//! replays the inputs that are kept in `corpus`. Invariant: what a target does depends on its bytes alone, so a finding can
-//! be repeated. Opens no socket, starts no thread and reads no clock.
+//! A target makes a script of the bytes, plays it to the code under test, and compares what happens with a model, or
+//! with what is promised. It runs under libFuzzer (`fuzz_targets`, and `run` beside this crate), and each build of the
+//! tests replays the inputs that are kept in `corpus`. Invariant: what a target does depends on its bytes alone, so a
+//! finding can be repeated. Opens no socket, starts no thread and reads no clock.
 
 use std::fmt::Debug;
 use std::sync::LazyLock;
@@ -31,8 +31,8 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-/// All targets. A new one needs a module, a line here, a program in `fuzz_targets` and Cargo.toml, and a folder in `corpus`;
-/// and where what it tests is a feature, that feature here, too.
+/// All targets. A new one needs a module, a line here, a program in `fuzz_targets` and Cargo.toml, and a folder in
+/// `corpus`; and where what it tests is a feature, that feature here, too.
 pub const TARGETS: &[Target] = &[
     Target { name: "address", run: address::run },
     #[cfg(feature = "bank")]

@@ -1,4 +1,5 @@
-//! A phone book, against a map: any lines of several clients, in a book that is empty or larger than a page of a listing.
+//! A phone book, against a map: any lines of several clients, in a book that is empty or larger than a page of a
+//! listing.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -43,8 +44,8 @@ fn fill(store: &mut Store, book: &mut Book) {
     book.entries = Rc::new(entries);
 }
 
-/// What is in the book: names and numbers in quotes, as they are shown, by names as they are compared. Copied when it is
-/// written to.
+/// What is in the book: names and numbers in quotes, as they are shown, by names as they are compared. Copied when it
+/// is written to.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Book {
     entries: Rc<BTreeMap<String, (String, String)>>,

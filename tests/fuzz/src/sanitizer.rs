@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use switchboard::sanitize;
 
-/// What may not reach a terminal, as numbers: C0 but tab, DEL and C1, bidirectional controls, separators of lines and paragraphs.
+/// What may not reach a terminal, as numbers: C0 but tab, DEL and C1, bidirectional controls, separators of lines and
+/// paragraphs.
 const FORBIDDEN: [std::ops::RangeInclusive<u32>; 7] =
     [0x00..=0x08, 0x0A..=0x1F, 0x7F..=0x9F, 0x61C..=0x61C, 0x200E..=0x200F, 0x2028..=0x202E, 0x2066..=0x2069];
 

@@ -1,9 +1,9 @@
-//! Scripts for a [`Sim`]: peers that come, speak, read slowly and go, time that passes, an operator, workers that are slow,
-//! and a handler that does all that it may. What the handler did is in its books; the reactor is held to them.
+//! Scripts for a [`Sim`]: peers that come, speak, read slowly and go, time that passes, an operator, workers that are
+//! slow, and a handler that does all that it may. What the handler did is in its books; the reactor is held to them.
 //!
-//! Whoever reads has received exactly what it is owed, whenever the reactor has nothing left to do. Whoever does not has
-//! received the beginning of it. All that was sent is used, in order. Timers fire at their time, jobs come home, sessions
-//! end once and for a reason that is true, figures add up. In the end nothing is left.
+//! Whoever reads has received exactly what it is owed, whenever the reactor has nothing left to do. Whoever does not
+//! has received the beginning of it. All that was sent is used, in order. Timers fire at their time, jobs come home,
+//! sessions end once and for a reason that is true, figures add up. In the end nothing is left.
 
 mod account;
 mod machine;
@@ -55,8 +55,8 @@ struct Peer {
 
 /// A simulation, and all that is known of it from outside. A peer has the number of its account.
 ///
-/// Steps do not look at the handler but by [`Sim::start`]: everything else has the simulation run, and what several steps
-/// do is to come in one turn now and then.
+/// Steps do not look at the handler but by [`Sim::start`]: everything else has the simulation run, and what several
+/// steps do is to come in one turn now and then.
 struct World {
     sim: Sim<Machine>,
     limits: Limits,

@@ -86,7 +86,8 @@ impl Capture {
 
     /// Waits for the end of the output, and returns all of it.
     ///
-    /// After a process has ended, its output may still wait in a pipe: only the end of the output shows that all is here.
+    /// After a process has ended, its output may still wait in a pipe: only the end of the output shows that all is
+    /// here.
     #[track_caller]
     pub fn all(&self) -> Vec<u8> {
         until_some("the end of an output", || self.has_ended().then(|| self.bytes()))

@@ -75,7 +75,7 @@ fn damage(path: &Path) {
 }
 
 #[test]
-fn a_book_that_another_program_writes_is_refused_at_the_start_only_if_it_must_be_changed() {
+fn a_locked_book_is_refused_only_if_it_must_be_changed() {
     let book = Book::new();
     book.make();
     let other = book.open();
@@ -109,7 +109,7 @@ fn a_book_that_may_not_be_written_is_refused() {
 }
 
 #[test]
-fn a_lock_that_outlasts_all_patience_is_an_answer_and_one_line_in_the_log() {
+fn a_lasting_lock_is_an_answer_and_one_line_in_the_log() {
     let book = Book::new();
     let server = book.start();
     let mut peer = Peer::connect(&server.address());
@@ -129,7 +129,7 @@ fn a_lock_that_outlasts_all_patience_is_an_answer_and_one_line_in_the_log() {
 }
 
 #[test]
-fn a_book_that_is_damaged_while_it_is_open_does_not_end_the_server() {
+fn a_book_damaged_while_open_does_not_end_the_server() {
     let book = Book::new();
     book.fill(100_000);
     let server = book.start();
@@ -249,7 +249,7 @@ impl SmallDisk {
 }
 
 #[test]
-fn a_full_disk_refuses_and_keeps_all_that_was_answered_and_goes_on_when_there_is_room() {
+fn a_full_disk_keeps_what_was_answered_and_recovers() {
     let Some(disk) = SmallDisk::new("a full disk") else { return };
     let mut server = disk.launch("").start();
     let mut peer = Peer::connect(&server.address());

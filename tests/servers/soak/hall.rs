@@ -1,6 +1,7 @@
 //! What all clients share: where the services are, the bell that calls everybody home, and the counters.
 //!
-//! Invariant: once the hall is closed, every client leaves by itself within seconds; it closes when a client fails, too.
+//! Invariant: once the hall is closed, every client leaves by itself within seconds; it closes when a client fails,
+//! too.
 
 use crate::support::data::{Random, noise};
 use crate::support::peer::Peer;
@@ -114,7 +115,8 @@ impl Visit<'_> {
         self.connect_tuned(service, |_| Ok(()))
     }
 
-    /// With a receive buffer of so many bytes. For those who do not mean to read: the kernel would take megabytes for them.
+    /// With a receive buffer of so many bytes. For those who do not mean to read: the kernel would take megabytes for
+    /// them.
     #[track_caller]
     pub(super) fn connect_narrow(&self, service: &str, bytes: usize) -> Peer {
         self.connect_tuned(service, |socket| socket.set_recv_buffer_size(bytes))

@@ -1,7 +1,8 @@
 //! How clients behave, polite and otherwise: one function a manner, from its connection to its end.
 //!
-//! Invariants: a polite client knows every byte that it is owed, and fails if it gets another; whoever stays for longer leaves
-//! when the hall closes. A manner is paced by what it waits for and by [`Visit::pause`], so that all together are light.
+//! Invariants: a polite client knows every byte that it is owed, and fails if it gets another; whoever stays for longer
+//! leaves when the hall closes. A manner is paced by what it waits for and by [`Visit::pause`], so that all together
+//! are light.
 
 use super::hall::Visit;
 use super::member::Member;

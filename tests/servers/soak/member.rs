@@ -1,8 +1,8 @@
 //! A member of the chat who checks every line that the room shows.
 //!
-//! What polite members say carries its number and a checksum. So whoever hears it can tell that no character was changed, and
-//! that of each speaker nothing is missing, twice or out of order. Names of the polite begin with `p` and a digit; what others
-//! say is only held to the forms of the server's page.
+//! What polite members say carries its number and a checksum. So whoever hears it can tell that no character was
+//! changed, and that of each speaker nothing is missing, twice or out of order. Names of the polite begin with `p` and
+//! a digit; what others say is only held to the forms of the server's page.
 
 use super::hall::Visit;
 use crate::support::peer::Peer;

@@ -100,7 +100,8 @@ impl Survey {
     fn capacity_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\n| capacity | clients served | gives up, because | clients/s | KiB a client | KiB a client, kernel | processes | threads |"
+            "\n| capacity | clients served | gives up, because | clients/s | KiB a client | KiB a client, kernel \
+             | processes | threads |"
         )?;
         writeln!(f, "|---|--:|---|--:|--:|--:|--:|--:|")?;
         for (name, reports) in self.names.iter().zip(&self.capacities) {
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_is_hollow_where_somebody_is_not_served() {
+    fn a_point_is_hollow_where_a_client_is_not_served() {
         let charts = survey().charts();
         let fills: Vec<Fill> = charts[0].lines.iter().map(|line| line.points[0].fill).collect();
         assert!(fills == [Fill::Hollow, Fill::Solid]);

@@ -1,5 +1,5 @@
-//! A server with 40 descriptors, and more clients than fit: those who came before are served as always, those who wait are
-//! served when others leave.
+//! A server with 40 descriptors, and more clients than fit: those who came before are served as always, those who wait
+//! are served when others leave.
 
 use std::io::{self, Write};
 use std::time::Duration;

@@ -14,7 +14,8 @@ use crate::speech;
 const THREADS: u64 = 10;
 const PER_SECOND: u32 = 20;
 
-/// A title, colours, a cleared screen, a bell; C1 as a byte and as a character; DEL, NUL, a return; a direction, a separator.
+/// A title, colours, a cleared screen, a bell; C1 as a byte and as a character; DEL, NUL, a return; a direction, a
+/// separator.
 const STEERING: [&[u8]; 12] = [
     b"\x1b]0;mine\x07",
     b"\x1b[31;1m",

@@ -1,7 +1,7 @@
 //! A flood of datagrams from two hundred hosts, beside polite clients over TCP and one over UDP.
 //!
-//! UDP may lose, so what the polite one misses is counted by itself; it has to be accounted for by what the kernel says it
-//! dropped at the server's socket.
+//! UDP may lose, so what the polite one misses is counted by itself; it has to be accounted for by what the kernel says
+//! it dropped at the server's socket.
 
 use std::fs;
 use std::io::{self, ErrorKind};

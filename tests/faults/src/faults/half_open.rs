@@ -1,7 +1,7 @@
 //! Peers that close their side only, before or behind what they say, and peers of which nothing is heard any more.
 //!
-//! The first are owed every answer and then an orderly end. The last say half a line and then nothing; on loopback a peer
-//! that vanished can only be shown as one that is silent, and it is the idle time that ends it.
+//! The first are owed every answer and then an orderly end. The last say half a line and then nothing; on loopback a
+//! peer that vanished can only be shown as one that is silent, and it is the idle time that ends it.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,7 +1,7 @@
 //! A storm of signals: SIGCONT a thousand times a second, every tenth right behind a SIGSTOP.
 //!
-//! Linux throws SIGCONT away where it would change nothing; behind a SIGSTOP it interrupts the poll (EINTR, signal(7)), as
-//! Ctrl-Z and `fg` do.
+//! Linux throws SIGCONT away where it would change nothing; behind a SIGSTOP it interrupts the poll (EINTR, signal(7)),
+//! as Ctrl-Z and `fg` do.
 
 use std::io;
 

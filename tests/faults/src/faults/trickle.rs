@@ -59,7 +59,8 @@ impl Fault for Trickle {
     }
 }
 
-/// A byte of each in turn, evenly over the seconds; a quarter of them begin at each byte of the line. Returns how many bytes were sent.
+/// A byte of each in turn, evenly over the seconds; a quarter of them begin at each byte of the line. Returns how many
+/// bytes were sent.
 fn trickle(streams: &[TcpStream], span: Span) -> io::Result<u64> {
     let mut sent = 0;
     while span.paced(sent, COUNT as u32) {

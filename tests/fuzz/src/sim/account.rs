@@ -80,8 +80,8 @@ impl Account {
         matches!(self.life, Life::Open)
     }
 
-    /// It asked to be shown no input for a while. While it rests that is passed over; in the moment in which a rest ends
-    /// it may be, since what else is due then is told before or after.
+    /// It asked to be shown no input for a while. While it rests that is passed over; in the moment in which a rest
+    /// ends it may be, since what else is due then is told before or after.
     pub(super) fn rest(&mut self, now: Instant, until: Instant) {
         if self.may_rest_until.is_none_or(|old| old < now) {
             self.rests_until = Some(until);

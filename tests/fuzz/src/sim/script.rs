@@ -1,5 +1,5 @@
-//! How bytes become a script. One byte says what a step is, those behind it how much; so a fuzzer that changes, moves or
-//! doubles a few bytes changes, moves or doubles a few steps.
+//! How bytes become a script. One byte says what a step is, those behind it how much; so a fuzzer that changes, moves
+//! or doubles a few bytes changes, moves or doubles a few steps.
 
 use std::time::Duration;
 
