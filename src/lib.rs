@@ -1,19 +1,26 @@
-//! Small network servers on one thread: a hand-rolled reactor on [`mio`](https://docs.rs/mio), and the family of servers that
-//! it hosts, from echo and daytime to a chat, a phone book and a bank.
+//! Small network servers on one thread: a single-threaded reactor on [`mio`](https://docs.rs/mio), and the servers that it
+//! hosts, from echo and daytime to a chat, a phone book and a bank.
 //!
-//! You write a [`Handler`]: bytes and time in, bytes and requests out. The [`Reactor`] does what is hard to get right: partial
-//! writes, slow readers, idle peers, half-closed connections, descriptors that run out, stopping without losing an answer. A
-//! handler knows no socket, so a [`Sim`] can test it without one.
+//! You write a [`Handler`]: bytes and time go in, bytes and requests come out. The [`Reactor`] does what is hard to get
+//! right: partial writes, slow readers, idle peers, half-closed connections, a lack of descriptors, and a stop that loses no
+//! reply. A handler has no socket, so a [`Sim`] tests it with bytes and a virtual clock.
 //!
-//! # A server in fifteen lines
+//! A library needs none of the default features:
 //!
+//! ```toml
+//! [dependencies]
+//! switchboard = { version = "0.1", default-features = false }
 //! ```
-//! use switchboard::{Context, Handler, Origin, Sim};
+//!
+//! # A server
+//!
+//! ```no_run
+//! use switchboard::{ConsoleMode, Context, Handler, Limits, Origin, Reactor};
 //!
 //! struct Echo;
 //!
 //! impl Handler for Echo {
-//!     type Session = (); // what is remembered of each client: nothing
+//!     type Session = (); // what the handler keeps for each client: nothing
 //!
 //!     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
 //!
@@ -23,34 +30,47 @@
 //!     }
 //! }
 //!
-//! let mut sim = Sim::new(Echo);
-//! let peer = sim.connect();
-//! sim.send(peer, b"hello");
-//! assert_eq!(sim.received(peer), b"hello");
-//! ```
-//!
-//! On the network, the same handler is hosted by a reactor:
-//!
-//! ```no_run
-//! use switchboard::servers::Echo;
-//! use switchboard::{Limits, Reactor};
-//!
 //! fn main() -> std::io::Result<()> {
-//!     let mut reactor = Reactor::new(Echo::bytes(), Limits::default())?;
-//!     reactor.bind("127.0.0.1:50000")?;
-//!     reactor.handle_signals()?; // Ctrl-C stops it
+//!     let mut reactor = Reactor::new(Echo, Limits::default())?;
+//!     reactor.bind("127.0.0.1:7000")?;
+//!     reactor.open_console(ConsoleMode::Stop)?; // Enter stops it
+//!     reactor.handle_signals()?; // so do Ctrl-C and SIGTERM
 //!     reactor.run()?;
 //!     Ok(())
 //! }
 //! ```
 //!
+//! Its test needs no network:
+//!
+//! ```
+//! # use switchboard::{Context, Handler, Origin};
+//! # struct Echo;
+//! # impl Handler for Echo {
+//! #     type Session = ();
+//! #     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+//! #     fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+//! #         cx.reply_input(input);
+//! #         input.len()
+//! #     }
+//! # }
+//! use switchboard::Sim;
+//!
+//! let mut sim = Sim::new(Echo);
+//! let client = sim.connect();
+//! sim.send(client, b"hello");
+//! assert_eq!(sim.received(client), b"hello");
+//! ```
+//!
+//! A protocol of lines or other messages implements [`framing::MessageHandler`] instead, and stands behind a framing such as
+//! [`framing::Lines`].
+//!
 //! # The flow
 //!
 //! ```text
-//!  the kernel -- edge --> Reactor::turn            listener? Acceptor -- new --> Connection
+//!  the kernel -- event --> Reactor::turn           listener? Acceptor -- new --> Connection
 //!                           | token                                   (admission, limits)
 //!                           v
-//!                         Dispatcher --> read into the ONE shared buffer (behind the Inbox, if there is one)
+//!                         Dispatcher --> read into the ONE shared buffer (or behind the rest in the Inbox)
 //!                                          |
 //!                                          v
 //!                         framing? --> Handler::data(session, &mut bytes, cx)
@@ -59,29 +79,30 @@
 //!                          one write now -refused-> Outbox      State (at once; no handler runs beneath another)
 //!                                                                  |
 //!              flush every dirty Outbox and Feed follower  <-------+
-//!              bury closed connections, call Handler::closed       (in turn, until both have nothing to do)
+//!              reap closed connections, call Handler::closed       (in turn, until both have nothing to do)
 //!                           |
 //!                           v
 //!                       poll again
 //! ```
 //!
-//! The modules below stand in the order of this flow, so the list of them is also the order in which to read them.
-//!
 //! # What it is not
 //!
-//! There is no async and no unsafe code in this crate, and no thread beside yours but for the [`Workers`] that a handler asks for. It is tested on Linux, and only there.
-//! Everything that a peer can make grow has an entry in [`Limits`].
+//! - There is no async and no unsafe code in this crate. The only threads beside yours are the [`Workers`] that a handler
+//!   asks for.
+//! - Linux is the tested system.
+//! - Nothing that a peer can make grow is without an entry in [`Limits`].
 //!
 //! # Features
 //!
-//! A library needs none of them: `switchboard = { version = "0.1", default-features = false }`.
-//!
 //! - `cli` (default): `servers::cli`, the command lines of the servers.
 //! - `sum` (default): `servers::Sum`, which adds integers of any length.
-//! - `full`: everything below and above.
-//! - `storage`: `workers::storage`, data files, and [`servers::Phonebook`]. Compiles SQLite, so it needs a C compiler.
-//! - `bank`: `servers::Bank`; brings `storage`.
-//! - `doctor`: `servers::doctor`, a therapist after ELIZA; its server also needs `storage`.
+//! - `storage`: `workers::storage`, data files, and `servers::Phonebook`. Compiles SQLite, so it needs a C compiler.
+//! - `bank`: `servers::Bank`. Includes `storage`.
+//! - `doctor`: `servers::doctor`, a therapist after ELIZA. Its server also needs `storage`.
+//! - `full`: all of them.
+
+// docs.rs marks what needs a feature.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod net;
 pub mod workers;
@@ -115,7 +136,7 @@ pub use state::service::ServiceOptions;
 pub use state::stats::Stats;
 pub use workers::{Busy, Done, Worker, Workers};
 
-// The code on these pages is compiled and run with the other examples.
+// The tests of the documentation compile and run the code on these pages.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
