@@ -1,4 +1,4 @@
-//! A client: lines from standard input to a server, answers to standard output, in one loop.
+//! A line client: sends lines from standard input to a server, and writes its replies to standard output.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -9,9 +9,9 @@ use switchboard::servers::cli::{self, LimitOrOff, parse_duration, parse_off};
 use switchboard::servers::{Client, ClientOptions};
 use switchboard::{Address, ConsoleMode, Limits, Reactor};
 
-/// Sends lines to a server and shows its answers as they come
+/// Sends lines to a server and shows its replies
 ///
-/// A blank line, or the end of input, ends our side; what still comes is shown until the server ends too.
+/// A blank line, or the end of input, shuts down our side. Replies are shown until the server closes.
 #[derive(Parser, Debug)]
 #[command(name = "line-client", version, after_help = EXAMPLES)]
 struct Args {
@@ -19,19 +19,19 @@ struct Args {
     #[arg(value_name = "ADDR", help = ADDRESS)]
     address: Address,
 
-    /// After our side has ended: how long to wait while nothing moves
+    /// Time to wait without progress after our side was shut down
     #[arg(long, value_name = "DUR|off", default_value = "5s", value_parser = parse_off(parse_duration))]
     linger: LimitOrOff<Duration>,
 
-    /// Keep trying to connect for this long
+    /// Time during which failed attempts to connect are repeated
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     retry: Option<Duration>,
 
-    /// Shown at a terminal where a line may be typed
+    /// Prompt for each line, at a terminal
     #[arg(long, value_name = "TEXT", default_value = "% ")]
     prompt: String,
 
-    /// Say more on standard error
+    /// Log more to standard error: -v for connections, -vv for details
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
@@ -53,20 +53,17 @@ fn main() -> ExitCode {
     outcome.map_or(ExitCode::SUCCESS, |failure| cli::fail::<Args>(&failure))
 }
 
-/// Talks until one side has ended. Returns what went wrong, if something did.
+/// Runs until one side has closed. Returns the reason of a failure.
 fn run(args: Args) -> io::Result<Option<String>> {
     let is_conversation = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let options = ClientOptions {
-        linger: args.linger.0.unwrap_or(Duration::MAX),
-        retry: args.retry,
-        prompt: if is_conversation { args.prompt } else { String::new() },
-    };
-    let limits = Limits {
-        drain: options.linger,
-        // A line of a file may be long.
-        console_line: 16 << 20,
-        ..Limits::default()
-    };
+    let mut options = ClientOptions::default();
+    options.linger = args.linger.0.unwrap_or(Duration::MAX);
+    options.retry = args.retry;
+    options.prompt = if is_conversation { args.prompt } else { String::new() };
+    let mut limits = Limits::default();
+    limits.drain = options.linger;
+    // A line of a file may be long.
+    limits.console_line = 16 << 20;
     let mut reactor = Reactor::new(Client::new(args.address, options), limits)?;
     reactor.with_context(Client::start);
     reactor.open_console(ConsoleMode::Input)?;

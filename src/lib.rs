@@ -64,6 +64,15 @@
 //! A protocol of lines or other messages implements [`framing::MessageHandler`] instead, and stands behind a framing such as
 //! [`framing::Lines`].
 //!
+//! # Concepts
+//!
+//! - A **connection** is the reactor's side of a peer, and a **session** is the handler's side. [`Token`] names both.
+//! - A **service** is a group of listeners with limits, admission and socket options in common. [`ServiceId`] names it.
+//! - A **feed** is one stream of bytes that many connections follow. Publishing to it costs one copy, see
+//!   [`Context::publish`].
+//! - A **framing** splits the input of a connection into messages, see [`framing`].
+//! - A **worker** is a thread for slow work, see [`Context::offload`].
+//!
 //! # The flow
 //!
 //! ```text
@@ -79,7 +88,7 @@
 //!                          one write now -refused-> Outbox      State (at once; no handler runs beneath another)
 //!                                                                  |
 //!              flush every dirty Outbox and Feed follower  <-------+
-//!              reap closed connections, call Handler::closed       (in turn, until both have nothing to do)
+//!              reap closed connections, call Handler::closed       (in turn, until neither has work left)
 //!                           |
 //!                           v
 //!                       poll again
@@ -89,8 +98,8 @@
 //!
 //! - There is no async and no unsafe code in this crate. The only threads beside yours are the [`Workers`] that a handler
 //!   asks for.
-//! - Linux is the tested system.
-//! - Nothing that a peer can make grow is without an entry in [`Limits`].
+//! - Linux on targets with 64-bit pointers is the tested system.
+//! - Everything that a peer can make grow is bounded by a field of [`Limits`].
 //!
 //! # Features
 //!
@@ -103,6 +112,9 @@
 
 // docs.rs marks what needs a feature.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("switchboard needs a target with 64-bit pointers: the poll reports a connection by a token of 64 bits");
 
 pub mod net;
 pub mod workers;

@@ -131,7 +131,11 @@ fn a_message_and_its_answer_allocate_nothing() {
 #[test]
 fn a_line_to_a_room_allocates_nothing() {
     let _alone = alone();
-    let room = || Chat::room(ChatOptions { rate: None, ..ChatOptions::default() });
+    let room = || {
+        let mut options = ChatOptions::default();
+        options.rate = None;
+        Chat::room(options)
+    };
     with_server(room, |address| {
         let mut members: Vec<TcpStream> = (0..20).map(|_| client(address)).collect();
         for (number, member) in members.iter_mut().enumerate() {

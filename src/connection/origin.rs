@@ -9,6 +9,7 @@ use crate::net::Address;
 
 /// Where a connection comes from.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Origin {
     /// The name of the connection, for [`Context::send`](crate::Context::send) and its like.
     pub token: Token,
@@ -30,6 +31,7 @@ pub enum Via {
 
 /// Where a datagram comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Source {
     /// Who sent it, or claims to have: a UDP source address can be forged.
     pub address: SocketAddr,
@@ -39,6 +41,7 @@ pub struct Source {
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Peer {
     /// A host and port.
     Inet(SocketAddr),

@@ -276,7 +276,7 @@ fn parse_host(text: &str) -> Result<Host, AddressError> {
     }
 }
 
-/// Whether inet_aton(3), which getaddrinfo(3) consults first, reads this label as a number.
+/// Whether `inet_aton(3)`, which getaddrinfo(3) consults first, reads this label as a number.
 ///
 /// It accepts `127.1` and `0x7f.1` as addresses, so a typing error would silently name another machine.
 fn is_number(label: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Sockets that were opened by another program, such as a service manager (sd_listen_fds(3)).
+//! Sockets that were opened by another program, such as a service manager (`sd_listen_fds(3)`).
 //!
 //! Invariant: an adopted [`Listener`] listens already, or is a bound UDP socket. Its address, its backlog and the file of a
 //! Unix path remain the responsibility of the program that opened it.

@@ -89,7 +89,7 @@ pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>,
         }
         Address::Tcp { .. } | Address::Udp { .. } => {
             let targets = address.resolve().map_err(|source| error(Stage::Resolve, source))?;
-            let mut make = maker(address, options.clone(), targets.len());
+            let mut make = maker(address, options, targets.len());
             let bound = bind_each(&targets, &mut make).map_err(|(at, source)| error(Stage::Socket(at), source))?;
             for (at, missing) in bound.missing {
                 log::warn!("not listening on {at}: {missing}; listening on the other addresses of {address}");
@@ -101,8 +101,8 @@ pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>,
     Ok(listeners)
 }
 
-fn maker(address: &Address, options: SocketOptions, targets: usize) -> impl FnMut(SocketAddr) -> io::Result<Listener> {
-    let options = SocketOptions { only_v6: options.only_v6 || targets > 1, ..options };
+fn maker(address: &Address, options: &SocketOptions, targets: usize) -> impl FnMut(SocketAddr) -> io::Result<Listener> {
+    let options = SocketOptions { only_v6: options.only_v6 || targets > 1, ..options.clone() };
     let is_udp = matches!(address, Address::Udp { .. });
     move |at| {
         if is_udp { options.bind_udp(at).map(Listener::Udp) } else { options.listen_tcp(at).map(Listener::Tcp) }

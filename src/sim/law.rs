@@ -45,7 +45,9 @@ struct Transcript {
 ///
 /// assert_chunking_law(Echo::bytes, b"any bytes");
 ///
-/// let options = EchoLines { prefix: b"> ".to_vec(), quit_on: None, max_line: 10 };
+/// let mut options = EchoLines::default();
+/// options.prefix = b"> ".to_vec();
+/// options.max_line = 10;
 /// assert_chunking_law(|| Echo::lines(options.clone()), b"one\ntwo\r\na line that is too long\nend");
 /// ```
 ///

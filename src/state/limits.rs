@@ -14,6 +14,7 @@ const MIB: usize = 1024 * KIB;
 ///
 /// Sizes are in bytes. Make one with [`Limits::default`] and change the fields that matter.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Limits {
     /// Size of the one buffer that every read goes through. 64 KiB: what Linux hands over in one call at full speed.
     pub read_buffer: usize,

@@ -92,7 +92,11 @@ fn agree<H: Handler>(make: impl Fn() -> H + std::marker::Send + 'static, steps: 
 }
 
 fn echo_lines() -> impl Handler {
-    Echo::lines(EchoLines { prefix: b"You Send: ".to_vec(), quit_on: Some(b"q".to_vec()), max_line: 20 })
+    let mut options = EchoLines::default();
+    options.prefix = b"You Send: ".to_vec();
+    options.quit_on = Some(b"q".to_vec());
+    options.max_line = 20;
+    Echo::lines(options)
 }
 
 #[test]

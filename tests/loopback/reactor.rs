@@ -67,7 +67,8 @@ fn an_address_that_cannot_be_bound_is_an_error_with_the_remedy() {
 
 #[test]
 fn another_thread_stops_it_and_the_second_wish_does_not_wait() {
-    let limits = Limits { drain: Duration::from_secs(60), ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.drain = Duration::from_secs(60);
     let running = Running::with_limits(Echo::bytes, &["127.0.0.1:0"], limits);
     let mut client = TcpStream::connect(running.address()).expect("the reactor accepts");
     // Owed more than the kernel's buffers hold, and never read: the first wish alone would wait for a minute.

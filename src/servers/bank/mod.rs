@@ -36,6 +36,7 @@ use pin::{Cost, Hash, Pin};
 
 /// What can be chosen about a bank.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct BankOptions {
     /// The longest line, in bytes, its end not counted. A longer one gets a notice and is not carried out.
     pub max_line: usize,

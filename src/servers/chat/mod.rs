@@ -46,6 +46,7 @@ pub use record::Record;
 
 /// The options of a chat server.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ChatOptions {
     /// The longest line, in bytes, without its end. A longer line gets a notice and is not sent.
     pub max_line: usize,

@@ -34,15 +34,15 @@ pub struct ListenArgs {
     #[arg(long, value_name = "N", default_value_t = 1024, help_heading = "Sockets")]
     pub backlog: u32,
 
-    /// Bind a port whose old connections have not expired (SO_REUSEADDR)
+    /// Bind a port whose old connections have not expired
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true, help_heading = "Sockets")]
     pub reuse_address: bool,
 
-    /// Share the port with other processes that set this flag (SO_REUSEPORT)
+    /// Share the port with other processes that set this flag
     #[arg(long, help_heading = "Sockets")]
     pub reuse_port: bool,
 
-    /// Send small replies at once (TCP_NODELAY)
+    /// Send small replies at once
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true, help_heading = "Sockets")]
     pub nodelay: bool,
 

@@ -1,4 +1,4 @@
-//! The protocols of a service manager: passing sockets (sd_listen_fds(3)) and reporting readiness (sd_notify(3)).
+//! The protocols of a service manager: passing sockets (`sd_listen_fds(3)`) and reporting readiness (`sd_notify(3)`).
 //!
 //! Invariant: every inherited socket is served. Otherwise the server does not start, and the error names the socket.
 

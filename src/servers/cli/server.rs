@@ -96,6 +96,7 @@ impl<H> ServiceSetup<H> {
 
 /// The reason why a server does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StartError {
     /// The command line is wrong: exit code 2.
     Usage(String),

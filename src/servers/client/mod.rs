@@ -23,6 +23,7 @@ const MOST_EARLY: usize = 64 * 1024;
 
 /// What can be chosen about a client.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClientOptions {
     /// After the end of the input: how long nothing may come, while of what was typed nothing more is taken, before the client
     /// stops. A peer that ends its side ends the client before that; over UDP there is no other end.

@@ -50,6 +50,7 @@ impl Handler for Echo {
 
 /// Echoes lines; the handler that [`Echo::lines`] wraps.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct EchoLines {
     /// Sent before each line.
     pub prefix: Vec<u8>,
@@ -57,6 +58,12 @@ pub struct EchoLines {
     pub quit_on: Option<Vec<u8>>,
     /// The longest line, in bytes.
     pub max_line: usize,
+}
+
+impl Default for EchoLines {
+    fn default() -> Self {
+        EchoLines { prefix: Vec::new(), quit_on: None, max_line: 4096 }
+    }
 }
 
 impl EchoLines {

@@ -31,6 +31,7 @@ use texts::quoted;
 
 /// What can be chosen about a phone book.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct PhonebookOptions {
     /// The longest line, in bytes, its end not counted. A longer one gets a notice.
     pub max_line: usize,

@@ -25,6 +25,7 @@ use number::{MOST_DIGITS, Refusal};
 
 /// The options of a sum server.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct SumOptions {
     /// How many numbers make a round; 0 means 1.
     pub clients: usize,
@@ -46,7 +47,9 @@ impl Default for SumOptions {
 /// use switchboard::Sim;
 /// use switchboard::servers::{Sum, SumOptions};
 ///
-/// let mut sim = Sim::new(Sum::rounds(SumOptions { reply: true, ..SumOptions::default() }));
+/// let mut options = SumOptions::default();
+/// options.reply = true;
+/// let mut sim = Sim::new(Sum::rounds(options));
 /// let (ann, bob) = (sim.connect(), sim.connect());
 /// sim.send(ann, b"40\n");
 /// sim.send(bob, b"2\n");

@@ -19,8 +19,11 @@ pub(super) struct CatalogEntry {
     /// Returns its command line.
     pub(super) command: fn() -> Command,
     /// Creates it from the words of a command line, and adds it under a name.
-    pub(super) add: fn(&mut Reactor<Services>, &str, Vec<OsString>) -> Result<ServiceBinding, StartError>,
+    pub(super) add: Add,
 }
+
+/// Adds a server to a reactor: its name, then the words of its command line.
+type Add = fn(&mut Reactor<Services>, &str, Vec<OsString>) -> Result<ServiceBinding, StartError>;
 
 pub(super) const ALL: &[CatalogEntry] = &[
     #[cfg(feature = "bank")]

@@ -31,6 +31,7 @@ const PLACES_AFTER: Duration = Duration::from_millis(100);
 
 /// What can be chosen about a talk server.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct TalkOptions {
     /// The longest line, in bytes, its end not counted. A longer one gets a notice and is not shown.
     pub max_line: usize,

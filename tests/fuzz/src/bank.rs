@@ -31,7 +31,9 @@ pub fn run(bytes: &[u8]) {
     let mut bytes = Unstructured::new(bytes);
     let (Ok(max_line), Ok(lock)) = (bytes.arbitrary::<u8>(), bytes.arbitrary::<u8>()) else { return };
     let max_line = if max_line == 0 { BankOptions::default().max_line } else { max_line.into() };
-    let options = BankOptions { max_line, lock: Duration::from_secs(lock.into()) };
+    let mut options = BankOptions::default();
+    options.max_line = max_line;
+    options.lock = Duration::from_secs(lock.into());
     let store = Store::open(&DataFile::Memory, &Bank::SCHEMA).expect("memory");
     let books = Books { lock: 1000 * i64::from(lock), ..Books::default() };
     Hall::new(Bank::with_cheap_pins(store, options), max_line, books).play(bytes);

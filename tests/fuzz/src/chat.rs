@@ -102,14 +102,13 @@ impl Frame {
     fn limits(self) -> (ChatOptions, Limits) {
         let or = |small: u8, default| if small == 0 { default } else { 8 * usize::from(small) };
         let rate = Rate { count: self.rate.into(), per: Duration::from_secs(1), burst: self.rate.into() };
-        let options = ChatOptions {
-            max_line: or(self.max_line, 4096),
-            rate: Some(rate).filter(|rate| rate.count > 0),
-            handshake: Some(Duration::from_secs(self.handshake.into())).filter(|patience| !patience.is_zero()),
-            ..ChatOptions::default()
-        };
-        let max_queue = Some(or(self.max_queue, 1 << 20));
-        let limits = Limits { max_queue, room_buffer: Some(or(self.room_buffer, 1 << 22)), ..Limits::default() };
+        let mut options = ChatOptions::default();
+        options.max_line = or(self.max_line, 4096);
+        options.rate = Some(rate).filter(|rate| rate.count > 0);
+        options.handshake = Some(Duration::from_secs(self.handshake.into())).filter(|handshake| !handshake.is_zero());
+        let mut limits = Limits::default();
+        limits.max_queue = Some(or(self.max_queue, 1 << 20));
+        limits.room_buffer = Some(or(self.room_buffer, 1 << 22));
         (options, limits)
     }
 }

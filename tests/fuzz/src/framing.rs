@@ -68,9 +68,12 @@ pub fn run(bytes: &[u8]) {
 
 fn check(script: &Script<'_>, input: &[u8], want: &[Told]) {
     let Script { framing, read, .. } = *script;
-    let max_queue = Some(if script.is_slow { 64 } else { 1 << 20 });
-    let limits = Limits { inbox: framing.inbox(), read_buffer: usize::from(read) + 1, max_queue, ..Limits::default() };
-    let whole = Limits { read_buffer: 4096, ..limits.clone() };
+    let mut whole = Limits::default();
+    whole.inbox = framing.inbox();
+    whole.read_buffer = 4096;
+    whole.max_queue = Some(if script.is_slow { 64 } else { 1 << 20 });
+    let mut limits = whole.clone();
+    limits.read_buffer = usize::from(read) + 1;
     for (limits, pieces, is_slow) in [
         (whole, &[][..], false),
         (limits.clone(), &vec![1; input.len()], false),

@@ -31,7 +31,9 @@ pub fn run(bytes: &[u8]) {
     if size >= 240 {
         fill(&mut store, &mut book);
     }
-    Hall::new(Phonebook::book(store, PhonebookOptions { max_line }), max_line, book).play(bytes);
+    let mut options = PhonebookOptions::default();
+    options.max_line = max_line;
+    Hall::new(Phonebook::book(store, options), max_line, book).play(bytes);
 }
 
 /// Puts a crowd into an empty book.

@@ -86,7 +86,9 @@ struct Host<H: Handler> {
 
 impl<H: Handler> Host<H> {
     fn new(handler: H) -> Host<H> {
-        let mut sim = Sim::with_limits(handler, Limits { read_buffer: BUFFER, ..Limits::default() });
+        let mut limits = Limits::default();
+        limits.read_buffer = BUFFER;
+        let mut sim = Sim::with_limits(handler, limits);
         let peer = sim.connect();
         Host { sim, peer }
     }

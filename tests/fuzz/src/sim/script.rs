@@ -91,25 +91,23 @@ impl Frame {
         let or = |small: u8, default: usize| if small == 0 { default } else { small.into() };
         let most = |small: u8| (small > 0).then(|| 16 * usize::from(small));
         let tenths = |count: u8| Duration::from_millis(100 * u64::from(count));
-        let default = Limits::default();
-        Limits {
-            // Not the default, which takes longer to clear than a script to play.
-            read_buffer: or(self.read_buffer, 1024),
-            turn_input: or(self.turn_input, default.turn_input),
-            turn_output: or(self.turn_output, default.turn_output),
-            turn_jobs: or(self.turn_jobs, default.turn_jobs),
-            // Room for an act, or a handler that waits for the rest of one would lose its connection.
-            inbox: or(self.inbox, default.inbox).max(super::ACT),
-            max_queue: most(self.max_queue),
-            queue_time: (self.queue_time > 0).then(|| tenths(self.queue_time)),
-            memory_limit: most(self.memory_limit),
-            room_buffer: most(self.room_buffer),
-            idle_timeout: (self.idle_timeout > 0).then(|| tenths(self.idle_timeout)),
-            // With none, what a peer sent before it was closed may turn the close into a reset.
-            linger: tenths(self.linger.max(1)),
-            flush_stall: if self.flush_stall == 0 { default.flush_stall } else { tenths(self.flush_stall) },
-            drain: if self.drain == 0 { default.drain } else { tenths(self.drain) },
-            ..default
-        }
+        let mut limits = Limits::default();
+        // Not the default, which takes longer to clear than a script to play.
+        limits.read_buffer = or(self.read_buffer, 1024);
+        limits.turn_input = or(self.turn_input, limits.turn_input);
+        limits.turn_output = or(self.turn_output, limits.turn_output);
+        limits.turn_jobs = or(self.turn_jobs, limits.turn_jobs);
+        // Room for an act, or a handler that waits for the rest of one would lose its connection.
+        limits.inbox = or(self.inbox, limits.inbox).max(super::ACT);
+        limits.max_queue = most(self.max_queue);
+        limits.queue_time = (self.queue_time > 0).then(|| tenths(self.queue_time));
+        limits.memory_limit = most(self.memory_limit);
+        limits.room_buffer = most(self.room_buffer);
+        limits.idle_timeout = (self.idle_timeout > 0).then(|| tenths(self.idle_timeout));
+        // With none, what a peer sent before it was closed may turn the close into a reset.
+        limits.linger = tenths(self.linger.max(1));
+        limits.flush_stall = if self.flush_stall == 0 { limits.flush_stall } else { tenths(self.flush_stall) };
+        limits.drain = if self.drain == 0 { limits.drain } else { tenths(self.drain) };
+        limits
     }
 }
