@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_buffer_does_not_grow_while_it_is_drained_as_fast_as_it_is_filled() {
+    fn the_buffer_does_not_grow_if_it_is_drained_as_fast() {
         let mut outbox = Outbox::default();
         outbox.push(&[0; 1000]);
         for _ in 0..10_000 {

@@ -135,7 +135,7 @@ fn as_many_jobs_run_at_a_time_as_there_are_workers() {
 }
 
 #[test]
-fn the_end_of_a_pool_waits_for_the_job_under_way_and_closes_its_worker() {
+fn the_end_of_a_pool_waits_for_the_job_under_way() {
     struct Closing(mpsc::Sender<&'static str>);
     impl Worker for Closing {
         type Output<T: Send + 'static> = T;

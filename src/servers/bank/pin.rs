@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn nobodys_hash_is_well_formed_costs_the_same_and_matches_nothing() {
+    fn the_hash_of_no_account_costs_the_same_and_never_matches() {
         for cost in [Cost::least(), Cost::default()] {
             let (nobody, somebody) = (cost.hash_of_nobody(), cost.hash(&pin("1234")).expect("randomness"));
             let shape = |hash: &Hash| {

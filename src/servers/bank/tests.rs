@@ -153,7 +153,7 @@ fn three_wrong_pins_lock_and_the_right_one_is_told_for_how_long() {
 }
 
 #[test]
-fn a_name_that_nobody_has_is_answered_as_one_that_somebody_has() {
+fn an_unknown_name_is_answered_like_a_known_one() {
     let (mut hall, _) = Hall::of(["ann"]);
     let mut answers = |name: &str| {
         let peer = hall.sim.connect();
@@ -187,7 +187,7 @@ fn a_lock_outlives_the_server() {
 
 /// All look before the first is judged, and still no more than three learn anything.
 #[test]
-fn many_who_guess_at_once_learn_no_more_than_one_who_guesses_in_turn() {
+fn parallel_guesses_learn_no_more_than_guesses_in_turn() {
     let (mut hall, _) = Hall::of(["ann"]);
     let peers: Vec<_> = (0..10).map(|_| hall.sim.connect()).collect();
     hall.sim.hold_jobs();
@@ -203,7 +203,7 @@ fn many_who_guess_at_once_learn_no_more_than_one_who_guesses_in_turn() {
 }
 
 #[test]
-fn a_flood_of_pins_is_answered_busy_and_holds_nobody_up() {
+fn a_flood_of_pins_is_answered_busy_and_delays_no_other_client() {
     let (mut hall, [ann]) = Hall::of(["ann"]);
     let peers: Vec<_> = (0..MOST_PINS + 3).map(|_| hall.sim.connect()).collect();
     hall.sim.hold_jobs();

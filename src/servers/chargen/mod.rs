@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_read_costs_nothing_more() {
+    fn a_client_that_does_not_read_costs_nothing_more() {
         let (mut sim, peer) = stalled(Limits::default());
         let queued = sim.stats().queued;
         sim.advance(Duration::from_secs(3600));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn who_ends_its_side_goes_on_receiving_until_it_is_gone() {
+    fn a_half_closed_client_receives_until_it_is_gone() {
         let (mut sim, peer) = stalled(Limits::default());
         sim.shut_down(peer);
         for _ in 0..10 {

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_copied_and_emptied_goes_on_from_its_beginning() {
+    fn a_log_that_was_copied_and_emptied_restarts_at_its_beginning() {
         let (_place, path, mut log) = log();
         log.write_all(b"one\n").expect("room");
         File::create(&path).expect("ours");

@@ -139,7 +139,7 @@ fn a_nickname_is_free_again_when_its_owner_has_left() {
 }
 
 #[test]
-fn nobody_without_a_nickname_hears_the_room_or_is_missed() {
+fn a_client_without_a_nickname_does_not_hear_the_room() {
     let (mut room, [ann, bob]) = Room::of(["ann", "bob"]);
     let lurker = room.sim.connect();
     room.says(ann, "secret");
@@ -165,7 +165,7 @@ fn a_web_request_at_the_prompt_closes_with_one_line() {
 }
 
 #[test]
-fn who_quits_before_having_a_name_leaves_silently() {
+fn a_client_without_a_name_quits_silently() {
     let (mut room, [ann]) = Room::of(["ann"]);
     let shy = room.join("/quit");
     assert_eq!(room.sees(shy), "Enter your nickname: Good bye!\n");
@@ -299,7 +299,7 @@ fn fifteen_hundred_vanish_at_once_and_the_room_goes_on() {
 }
 
 #[test]
-fn a_server_that_stops_tells_nobody_of_everybody() {
+fn a_server_that_stops_announces_no_departures() {
     let (mut room, peers) = Room::of(["ann", "bob", "eve"]);
     room.sim.stop();
     for peer in peers {
@@ -312,7 +312,7 @@ fn a_server_that_stops_tells_nobody_of_everybody() {
 }
 
 #[test]
-fn nothing_is_left_behind_by_those_who_came_and_went() {
+fn nothing_is_left_behind_by_former_members() {
     let (mut room, [ann]) = Room::of(["ann"]);
     for round in 0..100 {
         let guest = room.join("guest");
@@ -400,7 +400,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_can_speak_as_another_or_as_the_server(talk in talk()) {
+    fn a_member_cannot_speak_as_another_or_as_the_server(talk in talk()) {
         let mut room = Room::new();
         let (bob, mal) = (room.join("bob"), room.join("mal"));
         room.sees(bob);
@@ -420,7 +420,7 @@ proptest! {
 }
 
 #[test]
-fn who_sends_faster_than_the_rate_is_read_more_slowly_and_loses_nothing() {
+fn a_member_over_the_rate_is_read_slowly_and_loses_nothing() {
     let rate = Rate { count: 10, per: Duration::from_secs(1), burst: 5 };
     let mut sim = Sim::new(Chat::room(ChatOptions { rate: Some(rate), ..ChatOptions::default() }));
     let [fast, hears] = [(); 2].map(|()| sim.connect());
@@ -459,7 +459,7 @@ fn a_newcomer_that_leaves_takes_its_timer_along() {
 }
 
 #[test]
-fn a_newcomer_has_so_long_to_choose_a_nickname_and_a_member_stays() {
+fn only_a_newcomer_has_a_handshake_timeout() {
     let time = Duration::from_secs(30);
     let mut sim = Sim::new(Chat::room(ChatOptions { handshake: Some(time), ..ChatOptions::default() }));
     let [slow, member] = [(); 2].map(|()| sim.connect());

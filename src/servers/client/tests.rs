@@ -58,7 +58,7 @@ fn lines_typed_before_the_connection_is_up_are_sent_in_order() {
 }
 
 #[test]
-fn input_that_ended_before_the_connection_is_up_is_sent_and_ended() {
+fn input_that_ends_before_the_connection_is_up_is_sent() {
     let mut sim = client(ClientOptions::default());
     sim.console(b"one");
     sim.console_end();
@@ -72,7 +72,7 @@ fn input_that_ended_before_the_connection_is_up_is_sent_and_ended() {
 }
 
 #[test]
-fn a_blank_line_or_the_end_of_input_ends_our_side_and_shows_what_still_comes() {
+fn answers_after_the_end_of_input_are_shown() {
     for blank in [Some(&b""[..]), Some(b" \t"), None] {
         let (mut sim, server) = connected();
         sim.console(b"hello");
@@ -190,7 +190,7 @@ fn with_a_retry_it_tries_every_100_ms_until_the_time_is_over() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_waited_for_no_longer_than_one_that_refuses() {
+fn silence_and_refusal_have_the_same_connect_timeout() {
     let mut sim = client(ClientOptions { retry: Some(SECOND), ..ClientOptions::default() });
     refuse(&mut sim);
     sim.advance(RETRY_EVERY);

@@ -146,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everybody_is_greeted_once(input: Vec<u8>, steps in steps()) {
+        fn each_client_is_greeted_once(input: Vec<u8>, steps in steps()) {
             let greeting = Greeting::at_once("hello");
             prop_assert_eq!(in_pieces(greeting, &input, &steps), (ONCE.to_vec(), Some(Ending::Eof)));
             let expected = whole(late(), &input);

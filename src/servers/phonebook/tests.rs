@@ -59,7 +59,7 @@ fn an_entry_is_added_found_changed_and_removed() {
 }
 
 #[test]
-fn what_is_there_is_not_added_and_what_is_not_there_is_not_changed_or_removed() {
+fn add_needs_a_new_name_and_change_and_remove_a_known_one() {
     assert_eq!(
         answers("ADD Ann 1\nADD ANN 2\nADD ＡＮＮ 3\nFIND ann\nCHANGE Bob 4\nREMOVE Bob\nFIND Bob\nLIST\n"),
         "Added: \"Ann\" \"1\"\nExists: \"Ann\" \"1\"\nExists: \"Ann\" \"1\"\n\"Ann\" \"1\"\n\
@@ -120,7 +120,7 @@ fn a_web_page_does_not_get_to_write_into_the_book() {
 }
 
 #[test]
-fn a_thousand_commands_in_one_piece_get_a_thousand_answers_in_order() {
+fn a_thousand_commands_in_one_piece_are_answered_in_order() {
     let script = joined((0..500).map(|n| format!("ADD n{n} {n}\nFIND N{n}\n")));
     let wanted = joined((0..500).map(|n| format!("Added: \"n{n}\" \"{n}\"\n\"n{n}\" \"{n}\"\n")));
     assert_eq!(answers(&script), wanted);
@@ -128,7 +128,7 @@ fn a_thousand_commands_in_one_piece_get_a_thousand_answers_in_order() {
 }
 
 #[test]
-fn of_two_who_add_one_name_one_wins_and_both_are_told_the_truth() {
+fn of_two_adds_of_one_name_one_wins_and_both_answers_are_true() {
     let mut sim = Sim::new(empty());
     let (ann, bob) = (sim.connect(), sim.connect());
     sim.hold_jobs();
@@ -232,7 +232,7 @@ fn between_the_pages_of_a_listing_others_have_their_turn() {
 }
 
 #[test]
-fn who_vanishes_within_a_listing_leaves_nothing_behind() {
+fn a_client_that_vanishes_within_a_listing_leaves_nothing() {
     let mut sim = Sim::with_limits(filled(2000), Limits { max_queue: Some(64), ..Limits::default() });
     for leave in [Sim::reset, Sim::shut_down] {
         let peer = sim.connect();

@@ -49,7 +49,7 @@ impl Server {
 }
 
 #[test]
-fn two_numbers_make_a_total_and_the_clients_are_closed_without_a_word() {
+fn two_numbers_make_a_total_and_end_both_connections() {
     let mut server = Server::of(2);
     let ann = server.client("40");
     assert_eq!((server.printed(), server.0.ending(ann)), (String::new(), None), "the round is not full");
@@ -72,7 +72,7 @@ fn with_reply_all_of_the_round_get_the_total() {
 }
 
 #[test]
-fn rounds_follow_one_another_and_who_has_not_spoken_waits() {
+fn a_client_without_a_number_waits_for_the_next_round() {
     let mut server = Server::replying(2);
     let early = server.0.connect();
     for round in 1..=100 {
@@ -97,7 +97,7 @@ fn one_client_may_be_a_round() {
 }
 
 #[test]
-fn who_leaves_takes_the_number_along_and_who_only_ends_its_side_does_not() {
+fn a_number_leaves_with_its_client_but_not_at_a_half_close() {
     let mut server = Server::replying(3);
     let gone = server.client("1000");
     let patient = server.client("1");
@@ -113,7 +113,7 @@ fn who_leaves_takes_the_number_along_and_who_only_ends_its_side_does_not() {
 }
 
 #[test]
-fn who_is_idle_too_long_takes_the_number_along() {
+fn a_number_leaves_with_an_idle_client() {
     let limits = Limits { idle_timeout: Some(Duration::from_secs(60)), ..Limits::default() };
     let mut server = Server(Sim::with_limits(Sum::rounds(SumOptions::default()), limits));
     let silent = server.client("1000");
@@ -125,7 +125,7 @@ fn who_is_idle_too_long_takes_the_number_along() {
 }
 
 #[test]
-fn who_ends_without_a_number_is_let_go() {
+fn a_client_that_ends_without_a_number_is_closed() {
     let mut server = Server::of(2);
     let peer = server.client("nothing");
     server.sees(peer);
@@ -207,7 +207,7 @@ fn a_stop_ends_the_round_without_a_total() {
 }
 
 #[test]
-fn who_does_not_read_the_total_delays_no_round() {
+fn a_client_that_does_not_read_the_total_delays_no_round() {
     let mut server = Server::replying(2);
     let stuck = server.client("1");
     server.0.stall(stuck);

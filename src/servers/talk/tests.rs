@@ -108,7 +108,7 @@ fn only_a_line_that_is_nothing_but_q_ends_the_talk() {
 }
 
 #[test]
-fn several_lines_at_once_meet_the_one_who_has_the_turn_by_then() {
+fn each_of_several_lines_goes_to_the_current_guest() {
     let (mut room, [ann, bob]) = Room::of();
     room.operator("to ann");
     room.operator("q");
@@ -142,7 +142,7 @@ fn the_others_wait_in_a_queue_and_are_told_their_place() {
 }
 
 #[test]
-fn many_who_leave_at_once_are_one_change_for_the_others() {
+fn many_departures_at_once_are_one_change_for_the_queue() {
     let mut room = Room::new();
     let _ann = room.0.connect();
     let crowd: Vec<_> = (0..1500).map(|_| room.0.connect()).collect();
@@ -175,7 +175,7 @@ fn what_is_typed_before_the_turn_is_shown_in_the_turn() {
 }
 
 #[test]
-fn only_so_much_is_kept_and_who_types_more_is_told() {
+fn only_a_limited_amount_is_kept_for_a_waiting_client() {
     let (mut room, [_ann, bob]) = Room::of();
     let line = "x".repeat(4095);
     for _ in 0..MOST_KEPT / 4096 - 1 {
@@ -207,7 +207,7 @@ fn a_client_that_ends_its_side_first_is_heard() {
 }
 
 #[test]
-fn who_ends_its_side_in_the_queue_is_heard_in_its_turn_if_it_has_said_something() {
+fn a_half_closed_client_with_kept_lines_has_its_turn() {
     let (mut room, [ann, bob, eve, joe, sue]) = Room::of();
     room.0.send(bob, b"hi\nbye");
     room.0.send(joe, b"and I");
@@ -230,7 +230,7 @@ fn who_ends_its_side_in_the_queue_is_heard_in_its_turn_if_it_has_said_something(
 }
 
 #[test]
-fn who_leaves_the_queue_takes_along_what_it_has_said() {
+fn the_lines_of_a_client_leave_the_queue_with_it() {
     let (mut room, [_ann, bob, eve]) = Room::of();
     room.says(bob, "never mind\nq\nreally");
     assert_eq!((room.sees(bob), room.0.ending(bob)), (format!("{KEPT}{BYE}"), Some(Ending::Eof)));
@@ -242,7 +242,7 @@ fn who_leaves_the_queue_takes_along_what_it_has_said() {
 }
 
 #[test]
-fn what_is_typed_to_nobody_is_not_sent_to_somebody_else() {
+fn a_line_typed_without_a_guest_is_not_sent_later() {
     let (mut room, [ann]) = Room::of();
     room.says(ann, "q");
     room.0.stderr();
@@ -255,7 +255,7 @@ fn what_is_typed_to_nobody_is_not_sent_to_somebody_else() {
 }
 
 #[test]
-fn what_a_program_says_to_nobody_is_for_whoever_comes() {
+fn a_line_of_a_program_waits_for_the_next_guest() {
     let mut room = Room::holding();
     room.operator("one");
     assert_eq!(room.0.stderr(), format!("{HELD}\n"));
@@ -294,7 +294,7 @@ fn quit_and_the_end_of_input_stop_without_a_word_on_each() {
 }
 
 #[test]
-fn what_was_read_before_a_stop_is_shown_if_it_was_said_in_the_turn() {
+fn lines_of_the_guest_read_before_a_stop_are_shown() {
     let limits = Limits { max_queue: Some(4000), ..Limits::default() };
     let mut room = Room::with_limits(limits);
     let (ann, bob, _eve) = (room.0.connect(), room.0.connect(), room.0.connect());
@@ -311,7 +311,7 @@ fn what_was_read_before_a_stop_is_shown_if_it_was_said_in_the_turn() {
 }
 
 #[test]
-fn a_guest_that_vanishes_or_is_silent_for_too_long_makes_room_for_the_next() {
+fn a_guest_that_vanishes_or_is_idle_makes_room() {
     let limits = Limits { idle_timeout: Some(Duration::from_secs(60)), ..Limits::default() };
     let mut room = Room::with_limits(limits);
     let (ann, bob) = (room.0.connect(), room.0.connect());
@@ -327,7 +327,7 @@ fn a_guest_that_vanishes_or_is_silent_for_too_long_makes_room_for_the_next() {
 }
 
 #[test]
-fn what_could_steer_the_terminal_is_replaced_and_the_operator_is_sent_as_typed() {
+fn only_the_input_of_guests_is_sanitized() {
     let (mut room, [ann]) = Room::of();
     room.0.send(ann, b"\x1b[2J\xff \xc3\xbc\tq\rz\n");
     assert_eq!(room.printed(), "127.0.0.1:10000: \u{FFFD}[2J\u{FFFD} ü\tq\u{FFFD}z\n");
@@ -384,7 +384,7 @@ fn a_web_page_does_not_get_to_speak() {
 }
 
 #[test]
-fn nothing_is_left_behind_by_those_who_came_and_went() {
+fn nothing_is_left_behind_by_former_members() {
     let mut room = Room::new();
     for _ in 0..100 {
         let (ann, bob, eve) = (room.0.connect(), room.0.connect(), room.0.connect());
@@ -445,7 +445,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_can_speak_as_another(script in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn a_member_cannot_speak_as_another(script in proptest::collection::vec(any::<u8>(), 0..200)) {
         let (mut room, [ann]) = Room::of();
         room.0.send(ann, &script);
         for line in room.printed().lines() {

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_is_answered_whole_even_if_it_ends_within_a_character() {
+    fn a_datagram_that_ends_within_a_character_is_answered_whole() {
         let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
         let mut unicode = Sim::new(Uppercase::unicode());
         assert_eq!(unicode.datagram(from, b"\xc3\xa9x\xc3"), Some(b"\xc3\x89X\xc3".to_vec()));
@@ -215,7 +215,7 @@ mod tests {
         }
 
         #[test]
-        fn text_becomes_what_the_standard_library_says_of_its_characters(text: String) {
+        fn text_becomes_what_the_standard_library_makes_of_it(text: String) {
             let expected: String = text.chars().flat_map(char::to_uppercase).collect();
             prop_assert_eq!(whole(Uppercase::unicode(), text.as_bytes()).0, expected.into_bytes());
         }

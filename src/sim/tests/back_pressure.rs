@@ -35,7 +35,7 @@ fn a_stalled_peer_is_not_read_and_gets_every_byte_later() {
 }
 
 #[test]
-fn own_output_pauses_over_the_high_mark_and_resumes_at_the_low_mark() {
+fn own_output_pauses_at_the_high_mark_until_the_low_mark() {
     let mut sim = Sim::with_limits(scene(echo), small());
     let peer = sim.connect();
     sim.stall(peer);
@@ -148,7 +148,7 @@ fn a_reading_member_is_not_closed_for_one_large_send() {
 }
 
 #[test]
-fn a_member_that_reads_again_is_not_closed_before_its_edge_is_seen() {
+fn a_member_that_reads_again_is_not_closed_before_its_edge() {
     let mut sim = Sim::with_limits(scene(to_one), small());
     let (talker, slow) = (sim.connect(), sim.connect());
     sim.stall(slow);
@@ -222,7 +222,7 @@ fn a_reading_member_is_never_closed_for_a_burst_in_every_turn() {
 }
 
 #[test]
-fn a_follower_that_reads_again_is_not_closed_before_its_edge_is_seen() {
+fn a_follower_that_reads_again_is_not_closed_before_its_edge() {
     let mut sim = Sim::with_limits(scene(flood), Limits { room_buffer: Some(50_000), ..Limits::default() });
     let (talker, slow) = (sim.connect(), sim.connect());
     sim.stall(slow);
@@ -249,7 +249,7 @@ fn replies_do_not_count_against_the_limit_of_others() {
 }
 
 #[test]
-fn who_takes_nothing_of_what_others_have_for_it_is_closed_on_time() {
+fn a_peer_that_takes_no_output_of_others_is_closed_on_time() {
     for room in [false, true] {
         let mut sim = Sim::new(scene(if room { flood } else { to_one }));
         let (talker, stuck) = (sim.connect(), sim.connect());
@@ -283,7 +283,7 @@ fn a_byte_taken_in_time_begins_the_time_anew() {
 }
 
 #[test]
-fn who_does_not_read_answers_to_itself_is_not_closed_for_it() {
+fn a_peer_is_not_closed_for_unread_answers_to_itself() {
     let limits = Limits { idle_timeout: Some(1000 * SECOND), ..Limits::default() };
     let mut sim = Sim::with_limits(scene(echo), limits);
     let peer = sim.connect();
@@ -305,7 +305,7 @@ fn to_all(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
 }
 
 #[test]
-fn over_the_memory_of_all_the_greediest_goes_first_and_no_more_than_have_to() {
+fn over_the_memory_limit_only_the_greediest_are_closed() {
     let limits = Limits { memory_limit: Some(10_000), queue_time: None, ..Limits::default() };
     let mut sim = Sim::with_limits(scene(to_all), limits);
     let talker = sim.connect();
@@ -326,7 +326,7 @@ fn over_the_memory_of_all_the_greediest_goes_first_and_no_more_than_have_to() {
 }
 
 #[test]
-fn a_room_counts_for_the_memory_of_all_and_is_forgotten_with_whoever_held_it() {
+fn a_feed_counts_for_the_memory_limit_until_its_reader_goes() {
     let limits = Limits { memory_limit: Some(10_000), ..Limits::default() };
     let mut sim = Sim::with_limits(scene(flood), limits);
     let (talker, stuck, reader) = (sim.connect(), sim.connect(), sim.connect());

@@ -41,7 +41,7 @@ fn close_sends_all_that_is_owed_before_the_end() {
 }
 
 #[test]
-fn what_a_peer_sends_after_the_close_does_not_turn_the_end_into_a_reset() {
+fn input_after_the_close_does_not_cause_a_reset() {
     let mut sim = Sim::new(scene(obey));
     let peer = sim.connect();
     sim.send(peer, b"c");
@@ -58,7 +58,7 @@ fn what_a_peer_sends_after_the_close_does_not_turn_the_end_into_a_reset() {
 }
 
 #[test]
-fn what_was_unread_at_the_close_does_not_turn_the_end_into_a_reset() {
+fn unread_input_at_the_close_does_not_cause_a_reset() {
     let mut sim = Sim::new(scene(|_, _, call, cx| {
         if matches!(call, Call::Data(_)) {
             cx.close();
@@ -118,7 +118,7 @@ fn a_closing_peer_that_takes_nothing_is_dropped() {
 }
 
 #[test]
-fn a_closing_peer_is_not_kept_by_what_it_sends_but_by_what_it_takes() {
+fn a_closing_peer_is_kept_only_by_what_it_takes() {
     for takes in [0, 1] {
         let mut sim = Sim::new(scene(obey));
         let peer = sim.connect();
@@ -313,7 +313,7 @@ fn closing_others_from_closed_goes_through_all_of_them_once() {
 }
 
 #[test]
-fn closing_while_the_feed_is_walked_harms_nobody() {
+fn closing_while_the_feed_is_walked_is_harmless() {
     // Every third member is stalled and found too far behind in the walk; each that is closed closes its neighbour.
     let limits = Limits { room_buffer: Some(1000), ..Limits::default() };
     let mut sim = Sim::with_limits(
@@ -375,7 +375,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn in_every_order_and_way_of_closing_those_who_stay_get_everything(
+    fn the_rest_get_everything_in_every_order_of_closing(
         order in Just((0..8_usize).collect::<Vec<_>>()).prop_shuffle(),
         deaths in proptest::collection::vec(death(), 8),
         batches in proptest::collection::vec(1..4_usize, 8),

@@ -27,7 +27,7 @@ where
 }
 
 #[test]
-fn two_hundred_talkers_of_short_lines_stay_within_the_memory_of_the_room() {
+fn short_lines_stay_within_the_memory_of_the_room() {
     let mut most = 0;
     // Three of them listen: what all would receive is 10 GB, and the log is the same.
     let mut sim = Sim::new(scene(|notes, who, call, cx| {
@@ -84,7 +84,7 @@ fn the_log_goes_as_soon_as_the_slowest_member_has_caught_up() {
 }
 
 #[test]
-fn a_line_to_a_thousand_stalled_members_allocates_nothing_for_any_of_them() {
+fn a_line_to_a_thousand_stalled_members_allocates_nothing() {
     let mut sim = Sim::new(scene(chat));
     let talker = sim.connect();
     let crowd: Vec<_> = (0..1000).map(|_| sim.connect()).collect();
@@ -105,7 +105,7 @@ fn a_line_to_a_thousand_stalled_members_allocates_nothing_for_any_of_them() {
 }
 
 #[test]
-fn a_lingering_member_neither_holds_the_log_nor_is_dropped_for_being_behind() {
+fn a_lingering_member_does_not_hold_the_log() {
     let limits = Limits { room_buffer: Some(100_000), ..Limits::default() };
     let mut sim = Sim::with_limits(
         scene(
@@ -129,7 +129,7 @@ fn a_lingering_member_neither_holds_the_log_nor_is_dropped_for_being_behind() {
 }
 
 #[test]
-fn a_closing_member_gets_what_was_published_before_and_the_log_waits_for_it() {
+fn a_closing_member_gets_what_was_published_before() {
     let mut sim = Sim::new(scene(
         |notes, who, call, cx| {
             if let Call::Data(b"bye") = call { cx.close() } else { chat(notes, who, call, cx) }
@@ -152,7 +152,7 @@ fn a_closing_member_gets_what_was_published_before_and_the_log_waits_for_it() {
 }
 
 #[test]
-fn what_is_published_after_the_close_is_not_for_the_one_that_closed() {
+fn a_closed_member_gets_nothing_that_is_published_later() {
     let mut sim = Sim::new(scene(|notes, _, call, cx| {
         let room = notes.room(cx);
         match call {
@@ -174,7 +174,7 @@ fn what_is_published_after_the_close_is_not_for_the_one_that_closed() {
 }
 
 #[test]
-fn a_talker_that_falls_behind_by_its_own_words_may_still_leave_the_room() {
+fn a_talker_behind_by_its_own_words_can_leave_the_room() {
     // It is dropped in the middle of its own callback, its place in the log is forgotten, and then it asks to unfollow.
     for asks in 0..3 {
         let limits = Limits { room_buffer: Some(1000), ..Limits::default() };
@@ -243,7 +243,7 @@ fn half_closing(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<
 }
 
 #[test]
-fn a_half_closed_follower_costs_the_room_nothing_and_is_not_closed_for_what_it_does_not_get() {
+fn a_half_closed_follower_costs_nothing_and_stays() {
     let limits = Limits { room_buffer: Some(1000), ..Limits::default() };
     let mut sim = Sim::with_limits(scene(half_closing), limits);
     let (stays, ends) = (sim.connect(), sim.connect());
@@ -263,7 +263,7 @@ fn a_half_closed_follower_costs_the_room_nothing_and_is_not_closed_for_what_it_d
 }
 
 #[test]
-fn after_a_half_close_neither_talking_nor_following_brings_anything() {
+fn a_half_closed_peer_gets_nothing_from_a_feed() {
     let mut sim = Sim::new(scene(half_closing));
     let (stays, ends) = (sim.connect(), sim.connect());
     for input in ["end", "one", "follow", "two"] {
@@ -295,7 +295,7 @@ fn what_was_owed_before_following_comes_first() {
 }
 
 #[test]
-fn a_room_that_nobody_follows_remembers_nothing() {
+fn a_feed_without_followers_remembers_nothing() {
     let mut sim = Sim::new(scene(hear_others_only));
     let peer = sim.connect();
     sim.send(peer, &vec![b'x'; 60_000]);
@@ -314,7 +314,7 @@ fn hear_others_only(notes: &mut Notes, _: usize, call: Call<'_>, cx: &mut Contex
 }
 
 #[test]
-fn who_is_told_everything_holds_no_room_for_what_differs() {
+fn a_follower_of_the_whole_feed_holds_no_pieces_of_its_own() {
     use crate::servers::{Chat, ChatOptions};
     let mut sim = Sim::new(Chat::room(ChatOptions::default()));
     let peers: Vec<_> = (0..200).map(|_| sim.connect()).collect();

@@ -161,7 +161,7 @@ fn a_result_for_a_session_that_is_over_is_dropped_and_counted() {
 }
 
 #[test]
-fn who_waits_for_a_worker_is_not_idle() {
+fn a_connection_that_waits_for_a_worker_is_not_idle() {
     let limits = Limits { idle_timeout: Some(SECOND), ..Limits::default() };
     let mut sim = Sim::with_limits(Slow::lines(), limits);
     let peer = sim.connect();

@@ -150,7 +150,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn everybody_receives_exactly_what_was_meant_for_it_in_order(
+    fn each_peer_receives_exactly_its_output_in_order(
         steps in proptest::collection::vec(step(), 1..30),
         room_buffer in prop_oneof![Just(None), Just(Some(100_000))],
         tiny_flush in any::<bool>(),

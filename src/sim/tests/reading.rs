@@ -156,7 +156,7 @@ fn a_full_inbox_of_which_nothing_is_used_closes() {
 }
 
 #[test]
-fn an_empty_datagram_is_answered_by_an_empty_one_and_silence_by_nothing() {
+fn an_empty_datagram_is_answered_by_an_empty_one() {
     let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
     assert_eq!(Sim::new(Echo::bytes()).datagram(from, b""), Some(Vec::new()));
     assert_eq!(Sim::new(Echo::bytes()).datagram(from, b"x"), Some(b"x".to_vec()));

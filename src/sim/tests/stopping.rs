@@ -52,7 +52,7 @@ fn what_arrives_with_the_wish_is_answered() {
 }
 
 #[test]
-fn who_is_still_sending_does_not_get_a_reset() {
+fn a_peer_that_is_still_sending_does_not_get_a_reset() {
     let mut sim = Sim::new(Echo::bytes());
     let peer = sim.connect();
     sim.send(peer, b"before");
@@ -136,7 +136,7 @@ fn a_second_wish_ends_at_once() {
 }
 
 #[test]
-fn nobody_is_let_in_afterwards() {
+fn no_client_is_accepted_afterwards() {
     let mut sim = Sim::new(scene(echo));
     sim.stop();
     sim.run();
@@ -219,7 +219,7 @@ fn holding_back() -> (Sim<Lines<Wide>>, SimPeer) {
 }
 
 #[test]
-fn lines_that_were_read_and_held_back_are_answered_before_the_end() {
+fn lines_that_were_held_back_are_answered_before_the_end() {
     let (mut sim, peer) = holding_back();
     sim.stop();
     assert!(!sim.is_stopped());
@@ -234,7 +234,7 @@ fn lines_that_were_read_and_held_back_are_answered_before_the_end() {
 }
 
 #[test]
-fn lines_that_were_held_back_are_answered_also_when_the_peer_reads_again_just_at_the_stop() {
+fn a_peer_that_reads_again_at_the_stop_is_answered() {
     let (mut sim, peer) = holding_back();
     sim.resume(peer);
     sim.stop();

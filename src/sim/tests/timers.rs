@@ -39,7 +39,7 @@ fn timers_fire_in_order_each_at_its_own_time() {
 }
 
 #[test]
-fn a_cancelled_timer_does_not_fire_and_cancelling_again_is_nothing() {
+fn a_cancelled_timer_does_not_fire() {
     let mut sim = Sim::new(scene(|_, _, call, cx| {
         if let Call::Open = call {
             let (first, second) = (cx.set_timer(SECOND), cx.set_timer(SECOND));
@@ -159,7 +159,7 @@ fn a_chain_of_timers_of_no_time_comes_to_its_end_at_once() {
 }
 
 #[test]
-fn an_alarm_belongs_to_nobody() {
+fn a_service_timer_belongs_to_no_connection() {
     let mut sim = Sim::new(scene(|notes, _, call, cx| match call {
         Call::Open => {
             let room = notes.room(cx);
@@ -187,7 +187,7 @@ fn idle(seconds: u32) -> Limits {
 }
 
 #[test]
-fn an_idle_connection_is_closed_on_time_and_a_busy_one_outlives_it() {
+fn an_idle_connection_is_closed_on_time_and_a_busy_one_stays() {
     let mut sim = Sim::with_limits(scene(|_, _, _, _| {}), idle(10));
     let (busy, quiet) = (sim.connect(), sim.connect());
     for _ in 0..9 {
@@ -207,7 +207,7 @@ fn an_idle_connection_is_closed_on_time_and_a_busy_one_outlives_it() {
 }
 
 #[test]
-fn who_takes_what_is_sent_to_it_is_not_idle() {
+fn a_peer_that_takes_output_is_not_idle() {
     // By reply, by send, and by a feed: a peer that listens is alive, whichever way the bytes go.
     for way in 0..3 {
         let mut sim = Sim::with_limits(
@@ -251,7 +251,7 @@ impl MessageHandler for Slowly {
 }
 
 #[test]
-fn who_rests_is_not_read_and_loses_nothing() {
+fn a_paused_peer_is_not_read_and_loses_nothing() {
     let limits = Limits { idle_timeout: Some(SECOND / 2), ..Limits::default() };
     let mut sim = Sim::with_limits(Lines::new(Slowly, 10), limits);
     let peer = sim.connect();

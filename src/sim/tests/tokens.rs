@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_stale_token_hits_nobody_also_when_its_place_is_taken() {
+fn a_stale_token_is_harmless_when_its_slot_is_reused() {
     let mut sim = Sim::new(scene(|_, _, _, _| {}));
     let old = sim.connect();
     let stale = sim.handler().notes.tokens[0];

@@ -83,7 +83,7 @@ fn of_a_batch_a_job_that_fails_is_undone_alone() {
 
 /// A limit on pages is to SQLite what a full disk is, and undoes the whole transaction in the same way.
 #[test]
-fn a_full_file_undoes_the_batch_and_says_so_and_goes_on_when_there_is_room() {
+fn a_full_file_undoes_the_batch_until_there_is_room() {
     let (_place, file) = place();
     let mut store = open(&file);
     add(&mut store, "before").expect("room");
@@ -108,7 +108,7 @@ fn a_full_file_undoes_the_batch_and_says_so_and_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn while_another_program_writes_reading_goes_on_and_writing_says_why_not() {
+fn a_foreign_lock_fails_writes_but_not_reads() {
     let (_place, file) = place();
     let mut store = open(&file);
     add(&mut store, "one").expect("room");
@@ -143,7 +143,7 @@ fn a_batch_waits_for_the_lock_of_another_program_once() {
 }
 
 #[test]
-fn versions_are_reached_from_any_earlier_one_and_not_from_a_later_one() {
+fn each_earlier_version_is_migrated_and_a_later_one_refused() {
     let (_place, file) = place();
     let first = Schema { migrations: &NOTES.migrations[..1], ..NOTES };
     let mut old = Store::open(&file, &first).expect("a new file");

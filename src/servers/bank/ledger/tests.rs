@@ -136,7 +136,7 @@ fn history_is_the_last_rows_in_order_seen_from_the_account() {
 }
 
 #[test]
-fn interest_goes_to_all_who_are_due_some_and_is_summed_up() {
+fn interest_goes_to_each_account_that_is_due_some() {
     let mut store = books(&[("ann", 1000), ("bob", 39), ("eve", 0), ("max", i64::MAX), ("sue", 101)]);
     let rate = InterestRate::parse("2.5").expect("a rate");
     let mut total = Total::default();
@@ -168,7 +168,7 @@ fn is_free(store: &mut Store, name: &str, now: i64) -> bool {
 }
 
 #[test]
-fn three_wrong_pins_lock_a_name_until_the_time_is_over_whoever_has_it() {
+fn three_wrong_pins_lock_a_name_for_a_time() {
     for name in ["ann", "nobody"] {
         let mut store = books(&[("Ann", 0)]);
         assert_eq!([1, 2, 3].map(|now| wrong(&mut store, name, now)), [Ok(false), Ok(false), Ok(true)], "{name}");
@@ -197,7 +197,7 @@ fn the_right_pin_ends_the_count_but_not_a_lock() {
 }
 
 #[test]
-fn a_wrong_pin_counts_for_the_time_of_a_lock_and_leaves_nothing_behind() {
+fn a_wrong_pin_counts_only_for_the_time_of_a_lock() {
     let mut store = books(&[]);
     for n in 0..50 {
         assert_eq!(wrong(&mut store, "ann", n * LOCK), Ok(false), "the one before counts no longer");
@@ -209,7 +209,7 @@ fn a_wrong_pin_counts_for_the_time_of_a_lock_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_makes_a_lock_no_longer_than_its_time() {
+fn a_clock_set_back_does_not_lengthen_a_lock() {
     let mut store = books(&[]);
     for _ in 0..3 {
         wrong(&mut store, "ann", 1_000_000_000).expect("free");

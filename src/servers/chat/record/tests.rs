@@ -110,7 +110,7 @@ fn a_newcomer_is_shown_the_last_lines_with_their_times() {
 }
 
 #[test]
-fn the_talk_of_another_day_has_its_date_and_outlives_those_who_said_it() {
+fn history_of_another_day_shows_its_date() {
     let mut room = Room::with(with_history(10), Limits::default());
     let ann = room.join("12");
     room.says(ann, "00 bob: I am no line of the past");
@@ -135,7 +135,7 @@ fn long(number: usize, bytes: usize) -> String {
 }
 
 #[test]
-fn a_history_of_ten_megabytes_is_cut_to_what_may_be_queued_and_a_slow_newcomer_misses_nothing_after_it() {
+fn a_long_history_is_cut_to_the_queue_limit() {
     let limits = Limits { room_buffer: Some(64 << 20), ..Limits::default() };
     let high = limits.high_mark();
     let mut room = Room::with(with_history(1_000_000), limits);
@@ -179,7 +179,7 @@ fn a_history_of_ten_megabytes_is_cut_to_what_may_be_queued_and_a_slow_newcomer_m
 }
 
 #[test]
-fn five_hundred_who_join_at_once_are_shown_the_same() {
+fn five_hundred_newcomers_see_the_same_history() {
     let mut room = Room::with(with_history(100), Limits::default());
     let ann = room.join("ann");
     for number in 0..200 {
@@ -234,7 +234,7 @@ fn escape_sequences_and_line_ends_are_not_in_the_log() {
 }
 
 #[test]
-fn a_slow_disk_delays_nobody_and_the_stop_waits_for_it() {
+fn a_slow_disk_delays_only_the_stop() {
     let (mut room, paper) = logged_room();
     room.sim.hold_jobs();
     let (ann, bob) = (room.join("ann"), room.join("bob"));
@@ -260,7 +260,7 @@ fn a_slow_disk_delays_nobody_and_the_stop_waits_for_it() {
 }
 
 #[test]
-fn a_full_disk_is_tried_again_and_then_nothing_is_missing_or_twice() {
+fn a_full_disk_is_retried_without_loss_or_repetition() {
     let (mut room, paper) = logged_room();
     let ann = room.join("ann");
     room.sim.run();
@@ -416,7 +416,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_split_slow_reader_or_slow_disk_changes_what_is_seen_or_written(talk in talk(), steps in steps(), held: bool) {
+    fn splits_and_slowness_change_neither_the_view_nor_the_log(talk in talk(), steps in steps(), held: bool) {
         let script = [b"mal\n", &talk[..]].concat();
         let limits = Limits { max_queue: Some(16_384), ..tight() };
         let expected = transcript(&script, &[], (Limits::default(), false));

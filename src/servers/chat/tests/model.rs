@@ -253,7 +253,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn everybody_receives_what_a_plain_room_would_send(script in deeds()) {
+    fn each_member_receives_what_a_plain_room_would_send(script in deeds()) {
         let (mut room, mut both) = (Room::new(), Both::default());
         for (who, deed) in script {
             let who = match who {

@@ -242,7 +242,7 @@ fn an_answer_waits_for_no_file() {
 }
 
 #[test]
-fn a_patient_who_returns_before_the_save_finds_everything() {
+fn a_return_before_the_save_finds_everything() {
     let place = ServiceBinding::new();
     let mut sim = place.open();
     let ann = patient(&mut sim, "Ann");
