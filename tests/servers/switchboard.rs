@@ -78,7 +78,7 @@ fn an_operator_can_talk_beside_other_services() {
     let (mut server, at) = start(words, 3);
     // From a pipe, too: what waited for a client of this service would keep the others' commands waiting.
     server.say("talk is anybody here?\n");
-    server.stderr.wait_for("nobody is here: that was not sent");
+    server.stderr.wait_for("no client is here: that was not sent");
     let mut ann = Peer::connect(&at[0]);
     ann.expect("Welcome to my chat room!\n");
     let mut rest: Vec<Peer> = (1..=2).map(|_| Peer::connect(&at[0])).collect();

@@ -88,7 +88,7 @@ fn an_operator_talks_with_netcats_one_after_the_other() {
     terminal.screen.wait_for("unix: my turn\r\nthe talk with unix is over (0 waiting)\r\n");
 
     terminal.type_in("is anybody here?\n");
-    terminal.screen.wait_for("nobody is here: that was not sent (quit stops the server)\r\n");
+    terminal.screen.wait_for("no client is here: that was not sent (quit stops the server)\r\n");
     let eve = tool(&["nc", "-N", "-U", path]);
     eve.stdout.shows(GREETING);
     let asked = Instant::now();

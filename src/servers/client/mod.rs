@@ -1,8 +1,8 @@
-//! A line client: what is typed goes to a server, what the server sends is shown.
+//! A line client: typed lines are sent to a server, and the server's output is shown.
 //!
-//! Invariants: typed lines leave in order, also those typed before the connection was up; what the peer sends is shown
-//! unchanged; the reactor stops exactly once, and then [`Client::failure`] says whether something went wrong. Knows neither
-//! terminals nor exit codes.
+//! Invariants: lines are sent in order, including those typed before the connection was established. The peer's output is
+//! shown unchanged. The reactor stops exactly once; after that, [`Client::failure`] reports any failure. Terminals and exit
+//! codes are handled by the program.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -14,23 +14,26 @@ use crate::connection::token::Token;
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::net::Address;
+use crate::servers::text::counted;
 
-/// How long to wait between two attempts to connect. 100 ms: unnoticed by a person, and no load for the host.
+/// Time between two attempts to connect. 100 ms: too short for a person to notice, and no load for the host.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
-/// What is typed before the connection is up waits at its source beyond this. 64 KiB: more than anybody types meanwhile.
+/// Bytes of early lines above which standard input is paused. 64 KiB: more than a person types before the connection is
+/// established.
 const MOST_EARLY: usize = 64 * 1024;
 
-/// What can be chosen about a client.
+/// The options of a client.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// After the end of the input: how long nothing may come, while of what was typed nothing more is taken, before the client
-    /// stops. A peer that ends its side ends the client before that; over UDP there is no other end.
+    /// How long the client waits, after the end of its input, while no byte moves in either direction. If the peer ends its
+    /// side, the client stops earlier; over UDP, a peer has no other end.
     pub linger: Duration,
-    /// How long to try to connect, also to a peer that does not answer at all. `None`: once, for as long as the system does.
+    /// How long to try to connect, including to a peer that does not answer. `None`: one attempt, for as long as the system
+    /// takes.
     pub retry: Option<Duration>,
-    /// Shown where a line may be typed. Empty: nothing is shown; right unless a person types and reads at one terminal.
+    /// The prompt for each line. It should be empty unless standard input and output are a terminal.
     pub prompt: String,
 }
 
@@ -42,8 +45,8 @@ impl Default for ClientOptions {
 
 /// Connects standard input and output to a server: each line typed is sent with an LF, over UDP as one datagram.
 ///
-/// A blank line or the end of input shuts down our side; what still comes is shown until the peer ends too, or nothing has
-/// moved for [`ClientOptions::linger`].
+/// A blank line or the end of input shuts down the client's side. The peer's output is then shown until the peer ends its
+/// side, or until no byte has moved for [`ClientOptions::linger`].
 ///
 /// ```
 /// use switchboard::servers::{Client, ClientOptions};
@@ -63,16 +66,16 @@ pub struct Client {
     to: Address,
     options: ClientOptions,
     state: State,
-    /// Lines typed before the connection was up, each with its LF.
+    /// Lines typed before the connection was established, each with an LF.
     early: Vec<u8>,
-    /// Nothing more is to be sent.
+    /// Whether the input has ended.
     input_ended: bool,
-    /// The cursor stands behind a prompt.
+    /// Whether the cursor is behind a prompt.
     is_prompted: bool,
     retry_until: Option<Instant>,
-    /// Ends the attempt that is on its way.
-    give_up: Option<TimerId>,
-    /// When something last moved, and how many bytes had gone out when that was looked at; once the input has ended.
+    /// The timer that ends the current attempt.
+    attempt_timer: Option<TimerId>,
+    /// Once the input has ended: when a byte last moved, and how many bytes had been sent by then.
     moved: Option<(Instant, u64)>,
     failure: Option<String>,
 }
@@ -83,13 +86,13 @@ enum State {
     /// Between two attempts to connect.
     Waiting,
     Open(Token),
-    /// Our side is shut down.
+    /// The client's side is shut down.
     Lingering(Token),
     Over,
 }
 
 impl Client {
-    /// A client of the server at this address. [`start`](Self::start) it.
+    /// Creates a client of the server at address `to`. Call [`start`](Self::start) next.
     #[must_use]
     pub fn new(to: Address, options: ClientOptions) -> Client {
         Client {
@@ -100,19 +103,19 @@ impl Client {
             input_ended: false,
             is_prompted: false,
             retry_until: None,
-            give_up: None,
+            attempt_timer: None,
             moved: None,
             failure: None,
         }
     }
 
-    /// Asks for the connection: for [`Reactor::with_context`](crate::Reactor::with_context).
+    /// Requests the connection. Pass this to [`Reactor::with_context`](crate::Reactor::with_context).
     pub fn start(&mut self, cx: &mut Context<'_>) {
         self.retry_until = self.options.retry.map(|retry| cx.now() + retry.min(LONGEST_RETRY));
         self.connect(cx);
     }
 
-    /// What went wrong, in one line without its end; `None` when nothing did. For when the reactor has stopped.
+    /// The failure, as one line without its end; `None` if there was none. Valid after the reactor has stopped.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
@@ -124,7 +127,7 @@ impl Handler for Client {
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
         self.state = State::Open(origin.token);
-        self.cancel_give_up(cx);
+        self.cancel_attempt_timer(cx);
         cx.resume_console();
         for line in std::mem::take(&mut self.early).split_inclusive(|&byte| byte == b'\n') {
             cx.send(origin.token, line);
@@ -136,7 +139,7 @@ impl Handler for Client {
         }
     }
 
-    /// Uses everything: the reactor itself stops reading while standard output takes no more.
+    /// Uses all input: the reactor itself stops reading while standard output is blocked.
     fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
         if let Some((at, _)) = &mut self.moved {
             *at = cx.now();
@@ -196,7 +199,7 @@ impl Handler for Client {
         match self.state {
             State::Waiting => self.connect(cx),
             State::Connecting => self.give_up(cx),
-            State::Lingering(token) => self.look_for_movement(token, cx),
+            State::Lingering(token) => self.check_movement(token, cx),
             State::Open(_) | State::Over => {}
         }
     }
@@ -206,7 +209,7 @@ impl Handler for Client {
     }
 
     fn connect_failed(&mut self, _: &Address, error: &io::Error, cx: &mut Context<'_>) {
-        self.cancel_give_up(cx);
+        self.cancel_attempt_timer(cx);
         self.state = State::Waiting;
         if let Some(until) = self.retry_until {
             let left = until.saturating_duration_since(cx.now());
@@ -227,23 +230,23 @@ impl Handler for Client {
     }
 }
 
-/// A deadline beyond this could not be represented everywhere. 30 years.
+/// The longest time of attempts. 30 years: a later deadline is not representable on every system.
 const LONGEST_RETRY: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 impl Client {
-    /// Makes an attempt. The system gives it minutes; it ends when our own time does, if that is limited.
+    /// Starts an attempt. The system would take minutes; `retry` may end it earlier.
     fn connect(&mut self, cx: &mut Context<'_>) {
         self.state = State::Connecting;
         cx.connect(self.to.clone());
         if let Some(until) = self.retry_until {
             let left = until.saturating_duration_since(cx.now());
-            self.give_up = Some(cx.set_timer(left.max(RETRY_EVERY)));
+            self.attempt_timer = Some(cx.set_timer(left.max(RETRY_EVERY)));
         }
     }
 
-    /// The attempt is over, one way or the other.
-    fn cancel_give_up(&mut self, cx: &mut Context<'_>) {
-        if let Some(timer) = self.give_up.take() {
+    /// Cancels the timer of the attempt that has succeeded or failed.
+    fn cancel_attempt_timer(&mut self, cx: &mut Context<'_>) {
+        if let Some(timer) = self.attempt_timer.take() {
             cx.cancel(timer);
         }
     }
@@ -269,11 +272,11 @@ impl Client {
         cx.set_timer(self.options.linger);
     }
 
-    /// Stops when nothing has moved for the time to linger; else looks again when that could be.
-    fn look_for_movement(&mut self, token: Token, cx: &mut Context<'_>) {
+    /// Stops if no byte has moved for the time to linger, or sets a timer for the next check.
+    fn check_movement(&mut self, token: Token, cx: &mut Context<'_>) {
         let Some((at, bytes_out)) = &mut self.moved else { return };
         let stats = cx.stats();
-        // While our own output is not taken, the peer is not read, and its silence says nothing.
+        // The peer is not read while standard output is blocked, so its silence has no meaning then.
         if stats.queued > 0 && stats.bytes_out != *bytes_out || stats.unprinted > 0 {
             (*at, *bytes_out) = (cx.now(), stats.bytes_out);
         }
@@ -283,8 +286,8 @@ impl Client {
             return;
         }
         if stats.queued > 0 {
-            self.fail(format!("{} has not taken the last {} bytes", self.to, stats.queued), cx);
-            // A close would go on offering them.
+            self.fail(format!("{} has not taken the last {}", self.to, counted(stats.queued, "byte")), cx);
+            // A plain close would still offer them.
             cx.abort_other(token);
         }
         self.state = State::Over;
@@ -304,7 +307,7 @@ impl Client {
         }
     }
 
-    /// Blanks out a prompt behind which nothing was typed, so that what the peer sends begins its line.
+    /// Erases a prompt without input behind it, so that the peer's output begins its line.
     fn hide_prompt(&mut self, cx: &mut Context<'_>) {
         if std::mem::take(&mut self.is_prompted) {
             let width = self.options.prompt.chars().count();

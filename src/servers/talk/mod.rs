@@ -1,8 +1,8 @@
-//! Talk: the operator at standard input and one client at a time; the others wait in a queue.
+//! Talk: the operator at standard input and one client at a time; the other clients wait in a queue.
 //!
-//! Invariants: while anybody is connected, somebody has the turn; turns come in the order of connecting; what is said is shown
-//! once, in order, whether it was typed in the turn or before it; nothing that a client typed reaches the operator but through
-//! [`sanitize`], behind the client's name. A client that waits holds at most [`MOST_KEPT`] bytes.
+//! Invariants: if any client is connected, one has the turn. Turns follow the order of connecting. Each line of a client is
+//! shown once and in order, whether it was typed in the turn or before it. A client's words reach the operator only through
+//! [`sanitize`], after the client's name. A waiting client's lines take at most [`MOST_KEPT`] bytes.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -22,20 +22,20 @@ use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
 use crate::servers::text::refuse_http;
 
-/// Typed before its turn, a client's lines are kept up to this many bytes. 16 KiB: four of the longest lines, by default.
+/// Bytes of a client's lines that are kept until its turn. 16 KiB hold four lines of the default limit.
 const MOST_KEPT: usize = 16 * 1024;
 
-/// How long after somebody has left the others are told their new places. 100 ms: when many leave at once, each of the
-/// others is told once.
-const PLACES_AFTER: Duration = Duration::from_millis(100);
+/// Delay before waiting clients receive their new positions. 100 ms: if many clients leave at once, each of the others gets
+/// one notice.
+const POSITIONS_AFTER: Duration = Duration::from_millis(100);
 
-/// What can be chosen about a talk server.
+/// The options of a talk server.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TalkOptions {
-    /// The longest line, in bytes, its end not counted. A longer one gets a notice and is not shown.
+    /// The longest line, in bytes, without its end. A longer line gets a notice and is not shown.
     pub max_line: usize,
-    /// What becomes of lines that the operator types while nobody is there.
+    /// What happens to a line that the operator types while no client is connected.
     pub unheard: Unheard,
 }
 
@@ -45,16 +45,16 @@ impl Default for TalkOptions {
     }
 }
 
-/// What becomes of a line that the operator types while nobody is there.
+/// What happens to a line that the operator types while no client is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unheard {
-    /// The operator is told that it was not sent: for a person, whose words were meant for somebody else.
+    /// It is refused with a notice. For a person, whose words may be meant for the client that has just left.
     Refused,
-    /// It is for whoever comes next, and what follows it is not read before that: for a program.
+    /// It is held for the next client, and no further line is read until then. For a program or a file.
     Held,
 }
 
-/// A talk between the operator and one client after the other: what [`Talk::room`] wraps.
+/// A talk between the operator and one client after the other; the handler that [`Talk::room`] wraps.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -70,15 +70,15 @@ pub enum Unheard {
 #[derive(Debug)]
 pub struct Talk {
     options: TalkOptions,
-    /// Who has the turn.
+    /// The client that has the turn.
     guest: Option<Guest>,
-    /// Who waits, by ticket. Empty when nobody has the turn.
+    /// The waiting clients, by ticket. Empty if no client has the turn.
     queue: BTreeMap<u64, Waiting>,
     next_ticket: u64,
-    /// What the operator typed for whoever comes next.
+    /// The line that the operator typed for the next client.
     held: Vec<u8>,
-    /// Places have changed, and are told then.
-    places_due: Option<TimerId>,
+    /// The timer for notices of new positions, if positions have changed.
+    positions_timer: Option<TimerId>,
 }
 
 #[derive(Debug)]
@@ -91,14 +91,14 @@ struct Guest {
 #[derive(Debug)]
 struct Waiting {
     guest: Guest,
-    /// As it was told.
-    place: usize,
-    /// Its lines so far, each with an LF.
+    /// The position in the last notice.
+    position: usize,
+    /// The lines so far, each with an LF.
     kept: Vec<u8>,
     has_ended: bool,
 }
 
-/// What is kept for each connection.
+/// The state of a connection.
 #[derive(Debug)]
 pub struct TalkSession {
     ticket: u64,
@@ -107,23 +107,29 @@ pub struct TalkSession {
 
 const GREETING: &str = "Welcome to my chat room!\n";
 const KEPT: &str = "It is not your turn yet. What you type is kept until then.\n";
-const NOT_KEPT: &str = "It is not your turn yet, and you have typed much. This line was not kept.\n";
+const NOT_KEPT: &str = "It is not your turn yet, and you have typed too much. This line was not kept.\n";
 const BYE: &str = "Good bye!\n";
 const NO_HTTP: &str = "This is a chat server and does not speak HTTP.\n";
-const NOBODY: &str = "nobody is here: that was not sent (quit stops the server)";
-const HELD: &str = "nobody is here: that is for whoever comes next";
-const NO_TALK: &str = "nobody is here: there is no talk to end (quit stops the server)";
+const NOT_SENT: &str = "no client is here: that was not sent (quit stops the server)";
+const HELD: &str = "no client is here: that is for the next one";
+const NO_TALK: &str = "no client is here: there is no talk to end (quit stops the server)";
 
 impl Talk {
-    /// Nobody is here yet. By lines.
+    /// Creates a server whose clients send lines.
     #[must_use]
     pub fn room(options: TalkOptions) -> Lines<Talk> {
-        let talk =
-            Talk { options, guest: None, queue: BTreeMap::new(), next_ticket: 0, held: Vec::new(), places_due: None };
+        let talk = Talk {
+            options,
+            guest: None,
+            queue: BTreeMap::new(),
+            next_ticket: 0,
+            held: Vec::new(),
+            positions_timer: None,
+        };
         Lines::new(talk, options.max_line)
     }
 
-    /// How many wait for their turn.
+    /// How many clients wait for their turn.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.len()
@@ -164,7 +170,7 @@ impl MessageHandler for Talk {
 
     fn eof(&mut self, session: &mut TalkSession, cx: &mut Context<'_>) {
         match self.queue.get_mut(&session.ticket) {
-            // It has something to say, and may be there still: `nc -N` is, until it is closed.
+            // Its lines are shown in its turn. The client may still be there: `nc -N` waits until it is closed.
             Some(waiting) if !waiting.kept.is_empty() => waiting.has_ended = true,
             _ => {
                 cx.close();
@@ -175,16 +181,16 @@ impl MessageHandler for Talk {
 
     fn closed(&mut self, session: TalkSession, why: &Closed, cx: &mut Context<'_>) {
         match why {
-            // Nobody's turn comes any more. To tell of each would be long, and is no news.
+            // No further turn begins, and a notice for each client would tell the operator nothing.
             Closed::Stopping => {
                 self.queue.clear();
                 self.guest.take_if(|guest| guest.ticket == session.ticket);
             }
             _ => self.leave(session.ticket, &format!(": {why}"), cx),
         }
-        // Here, where every change of places ends up: a timer set in a session's own callback would go with it.
-        if !self.queue.is_empty() && self.places_due.is_none() {
-            self.places_due = Some(cx.set_timer(PLACES_AFTER));
+        // Every change of positions ends here. A timer that is set in another callback would belong to that session.
+        if !self.queue.is_empty() && self.positions_timer.is_none() {
+            self.positions_timer = Some(cx.set_timer(POSITIONS_AFTER));
         }
     }
 
@@ -202,23 +208,23 @@ impl MessageHandler for Talk {
                 cx.send(guest.token, b"\n");
             }
             None if is_quit(line) => cx.write_stderr(NO_TALK),
-            None => self.typed_to_nobody(line, cx),
+            None => self.say_without_client(line, cx),
         }
     }
 
     fn service_timer(&mut self, _: TimerId, cx: &mut Context<'_>) {
-        self.places_due = None;
-        for (waiting, place) in self.queue.values_mut().zip(1..) {
-            if waiting.place != place {
-                waiting.place = place;
-                cx.send(waiting.guest.token, place_text(place).as_bytes());
+        self.positions_timer = None;
+        for (waiting, position) in self.queue.values_mut().zip(1..) {
+            if waiting.position != position {
+                waiting.position = position;
+                cx.send(waiting.guest.token, position_text(position).as_bytes());
             }
         }
     }
 }
 
 impl Talk {
-    /// Gives somebody the turn.
+    /// Gives a client the turn.
     fn welcome(&mut self, guest: Guest, cx: &mut Context<'_>) {
         cx.write_stderr(&format!("talking to {} ({} waiting)", guest.name, self.queue.len()));
         cx.send(guest.token, GREETING.as_bytes());
@@ -230,14 +236,14 @@ impl Talk {
     }
 
     fn queue_up(&mut self, guest: Guest, cx: &mut Context<'_>) {
-        let place = self.queue.len() + 1;
-        cx.write_stderr(&format!("{} waits ({place} waiting)", guest.name));
-        cx.send(guest.token, place_text(place).as_bytes());
-        let waiting = Waiting { place, kept: Vec::new(), has_ended: false, guest };
+        let position = self.queue.len() + 1;
+        cx.write_stderr(&format!("{} waits ({position} waiting)", guest.name));
+        cx.send(guest.token, position_text(position).as_bytes());
+        let waiting = Waiting { position, kept: Vec::new(), has_ended: false, guest };
         self.queue.insert(waiting.guest.ticket, waiting);
     }
 
-    /// Closes somebody's connection with a last word.
+    /// Sends a client a last line and closes its connection.
     fn dismiss(&mut self, ticket: u64, word: &str, cx: &mut Context<'_>) {
         let guest = self.guest.as_ref().filter(|guest| guest.ticket == ticket);
         let Some(guest) = guest.or_else(|| self.queue.get(&ticket).map(|waiting| &waiting.guest)) else { return };
@@ -246,21 +252,22 @@ impl Talk {
         self.leave(ticket, "", cx);
     }
 
-    /// Takes somebody off, wherever that is. Once is enough; more does no harm.
+    /// Removes a client that has the turn or waits. Has no effect on a client that was removed before.
     fn leave(&mut self, ticket: u64, reason: &str, cx: &mut Context<'_>) {
         if let Some(guest) = self.guest.take_if(|guest| guest.ticket == ticket) {
-            self.tell_over(&guest, reason, cx);
+            self.report_end(&guest, reason, cx);
             self.next_turn(cx);
         } else if let Some(Waiting { guest, .. }) = self.queue.remove(&ticket) {
             cx.write_stderr(&format!("{} has left the queue{reason} ({} waiting)", guest.name, self.queue.len()));
         }
     }
 
-    fn tell_over(&self, guest: &Guest, reason: &str, cx: &mut Context<'_>) {
+    fn report_end(&self, guest: &Guest, reason: &str, cx: &mut Context<'_>) {
         cx.write_stderr(&format!("the talk with {} is over{reason} ({} waiting)", guest.name, self.queue.len()));
     }
 
-    /// The turn goes to who has waited longest. One that has ended meanwhile is heard, and the turn goes on.
+    /// Gives the turn to the client that has waited longest. If it has ended its side, its lines are shown and the turn moves
+    /// on.
     fn next_turn(&mut self, cx: &mut Context<'_>) {
         while let Some((_, waiting)) = self.queue.pop_first() {
             let Waiting { guest, kept, has_ended, .. } = waiting;
@@ -276,14 +283,14 @@ impl Talk {
             }
             cx.close_other(token);
             if let Some(guest) = self.guest.take() {
-                self.tell_over(&guest, "", cx);
+                self.report_end(&guest, "", cx);
             }
         }
     }
 
-    fn typed_to_nobody(&mut self, line: &[u8], cx: &mut Context<'_>) {
+    fn say_without_client(&mut self, line: &[u8], cx: &mut Context<'_>) {
         match self.options.unheard {
-            Unheard::Refused => cx.write_stderr(NOBODY),
+            Unheard::Refused => cx.write_stderr(NOT_SENT),
             Unheard::Held => {
                 cx.write_stderr(HELD);
                 self.held.extend_from_slice(line);
@@ -295,14 +302,14 @@ impl Talk {
 }
 
 impl Guest {
-    /// Shows the operator what it says.
+    /// Shows a line of the client to the operator.
     fn show(&self, line: &[u8], cx: &mut Context<'_>) {
         cx.write_stdout(format!("{}: {}\n", self.name, sanitize(line)).as_bytes());
     }
 }
 
 impl Waiting {
-    /// Keeps a line until its turn comes. Returns what the client is to be told.
+    /// Keeps a line until the client's turn. Returns the notice for the client, which may be empty.
     fn keep(&mut self, line: &[u8]) -> &'static str {
         if self.kept.len() + line.len() >= MOST_KEPT {
             return NOT_KEPT;
@@ -314,13 +321,13 @@ impl Waiting {
     }
 }
 
-/// Whether a line ends the talk, on either side.
+/// Whether a line ends the talk. Holds for the operator and for clients.
 fn is_quit(line: &[u8]) -> bool {
     line.eq_ignore_ascii_case(b"q")
 }
 
-fn place_text(place: usize) -> String {
-    format!("You are number {place} in the queue.\n")
+fn position_text(position: usize) -> String {
+    format!("You are number {position} in the queue.\n")
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ impl Room {
 
     /// Lets the time pass after which places are told.
     fn pause(&mut self) {
-        self.0.advance(PLACES_AFTER);
+        self.0.advance(POSITIONS_AFTER);
     }
 }
 
@@ -246,7 +246,7 @@ fn a_line_typed_without_a_guest_is_not_sent_later() {
     let (mut room, [ann]) = Room::of();
     room.says(ann, "q");
     room.0.stderr();
-    for (line, answer) in [("a secret", NOBODY), ("", NOBODY), ("q", NO_TALK)] {
+    for (line, answer) in [("a secret", NOT_SENT), ("", NOT_SENT), ("q", NO_TALK)] {
         room.operator(line);
         assert_eq!(room.0.stderr(), format!("{answer}\n"));
     }
@@ -404,7 +404,7 @@ fn every_text_is_on_the_page_of_the_server() {
     let page = include_str!("../../../docs/talk-server.md");
     let place = "You are number {place} in the queue.";
     let long = "Your line is over {limit} bytes and was not sent.";
-    for text in [GREETING, place, KEPT, NOT_KEPT, long, BYE, NO_HTTP, NOBODY, HELD, NO_TALK] {
+    for text in [GREETING, place, KEPT, NOT_KEPT, long, BYE, NO_HTTP, NOT_SENT, HELD, NO_TALK] {
         assert!(page.contains(&format!("`{}`", text.trim_end())), "docs/talk-server.md lacks {text:?}");
     }
 }
