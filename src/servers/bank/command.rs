@@ -1,13 +1,13 @@
-//! What a client types.
+//! The lines of a client.
 //!
-//! Invariant: borrowed from the line and changes nothing; what is wrong with a line is found here, before any account is
-//! looked at. Repeats nothing of a line that is not a well-formed name: a PIN may stand anywhere in it.
+//! Invariant: a command borrows from its line. Every mistake in a line is found here, before any account is read. An error
+//! repeats nothing of the line except a valid name, because any other part may be a PIN.
 
 use super::money::Money;
 use super::pin::Pin;
 use super::texts;
 
-/// A line, understood.
+/// A parsed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command<'a> {
     Open {
@@ -18,36 +18,36 @@ pub(super) enum Command<'a> {
         name: &'a str,
         pin: Pin,
     },
-    /// For the account of the session.
+    /// A request for the account of the session.
     Request(Request),
     Logout,
     Help,
     Quit,
     /// An empty line.
     Nothing,
-    /// A wrong line: the text that says so, and what fills it.
+    /// A wrong line: the text of the error and its values.
     Wrong(&'static str, &'static [&'static str]),
 }
 
-/// What is asked of an account.
+/// A request for an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Balance,
     Deposit(Money),
     Withdraw(Money),
-    /// To the account of this name.
+    /// A transfer to the account with this name.
     Transfer(Box<str>, Money),
-    /// The last so many entries.
+    /// The last entries, up to this number.
     History(u32),
 }
 
-/// How many entries `HISTORY` lists.
+/// How many entries `HISTORY` lists by default.
 const HISTORY: u32 = 10;
-/// The most that it lists: what one answer may be long.
+/// The most entries that `HISTORY` lists, which bounds the length of an answer.
 const MOST_HISTORY: u32 = 1000;
 
 impl Command<'_> {
-    /// Reads a line. Words are parted by spaces or tabs, and the first is a command in any case of letters.
+    /// Parses a line. Spaces and tabs separate words. The first word is the command, in upper or lower case.
     pub(super) fn parse(line: &[u8]) -> Command<'_> {
         let Ok(line) = std::str::from_utf8(line) else { return UNKNOWN };
         let words: Vec<&str> = line.split([' ', '\t']).filter(|word| !word.is_empty()).take(MOST_WORDS + 1).collect();
@@ -82,7 +82,7 @@ impl Command<'_> {
 
 const UNKNOWN: Command<'static> = Command::Wrong(texts::UNKNOWN, &[]);
 
-/// No command has more; what stands behind them is not looked at.
+/// The most words of a command. Further words are not read.
 const MOST_WORDS: usize = 3;
 
 fn with_pin<'a>(name: &'a str, pin: &str, make: impl FnOnce(&'a str, Pin) -> Command<'a>) -> Command<'a> {
@@ -106,8 +106,10 @@ fn history(text: &str) -> Command<'static> {
     }
 }
 
-/// A letter, then up to 31 letters, digits and any of `_-.`. ASCII only, where no two names look alike in most founts. Not a
-/// digit first: a PIN that is typed in the place of the name is not taken for one, and is neither kept nor logged.
+/// Whether a name is a letter, followed by up to 31 letters, digits and any of `_-.`.
+///
+/// Names are ASCII, because names of other scripts may look alike. A name does not begin with a digit, so a PIN that is typed
+/// in its place is not accepted as a name, and is neither stored nor logged.
 fn is_name(text: &str) -> bool {
     text.len() <= 32
         && text.starts_with(|first: char| first.is_ascii_alphabetic())

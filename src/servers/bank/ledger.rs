@@ -1,9 +1,8 @@
-//! The books: accounts, the journal, and the count of wrong PINs, as tables of SQLite.
+//! The ledger: accounts, the journal, and the counts of wrong PINs, as tables of SQLite.
 //!
-//! Invariants, kept by the tables themselves: a balance changes with a row of the journal and in no other way; a balance is
-//! never negative; a row of the journal is never changed or removed. So each balance is the sum of what the journal says was
-//! paid to the account, less what it says was paid from it. Knows no sessions and no clock: the time is an argument, in
-//! milliseconds since 1970 (UTC).
+//! Invariants, enforced by the tables: a balance changes only with a new row of the journal. A balance is never negative. A row
+//! of the journal is never changed or removed. So each balance is the sum of the payments to the account, minus the payments
+//! from it. Times are arguments, in milliseconds since 1970 (UTC).
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use super::money::{InterestRate, Money, Total};
 use super::pin::Hash;
 use crate::workers::storage::{Schema, StoreError};
 
-/// What the bank keeps in its file.
+/// The schema of the data file. The application id is `Bank`.
 pub(super) const SCHEMA: Schema = Schema { application_id: 0x4261_6E6B, migrations: &[TABLES] };
 
 const TABLES: &str = "
@@ -26,7 +25,7 @@ CREATE TABLE account (
     opened INTEGER NOT NULL
 ) STRICT;
 
--- Who paid whom. A deposit and interest come from outside of the accounts (no payer), a withdrawal goes there (no receiver).
+-- All payments. A deposit and interest have no payer, a withdrawal has no receiver.
 CREATE TABLE journal (
     entry INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -48,7 +47,7 @@ END;
 CREATE TRIGGER journal_stays BEFORE UPDATE ON journal BEGIN SELECT RAISE(ABORT, 'the journal is only added to'); END;
 CREATE TRIGGER journal_is_kept BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'the journal is only added to'); END;
 
--- Wrong PINs in a row, by name: also for names that nobody has, so that they cannot be told from the others.
+-- Wrong PINs in a row, by name. Unknown names count too, so that they cannot be told from known ones.
 CREATE TABLE attempt (
     name TEXT PRIMARY KEY COLLATE NOCASE,
     failures INTEGER NOT NULL,
@@ -57,67 +56,67 @@ CREATE TABLE attempt (
 CREATE INDEX attempt_last ON attempt (last);
 ";
 
-/// Wrong PINs in a row that lock a name.
+/// The number of wrong PINs in a row that locks a name.
 const MOST_FAILURES: u32 = 3;
 
-/// An account, as a session knows it.
+/// The account of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) id: i64,
-    /// As it was opened.
+    /// The name in the form in which the account was opened.
     pub(super) name: Box<str>,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Opened(Box<str>),
-    /// Somebody has the name.
+    /// The name is taken.
     Taken(Box<str>),
     LoggedIn(Account),
-    /// No such account, or another PIN; and whether the name is locked from now on.
+    /// No such account, or a wrong PIN; and whether the name is locked from now on.
     Wrong {
         name: Box<str>,
         locks: bool,
     },
-    /// For so long.
+    /// The name is locked for this long.
     Locked(Duration),
     Balance(Money),
     Booked {
         entry: i64,
         balance: Money,
     },
-    /// The balance, which is too small.
+    /// The balance is too small.
     Short(Money),
-    /// A balance would be too large.
+    /// A balance would exceed the maximum.
     Full,
-    /// There is no account of this name to pay to.
+    /// No account has the receiver's name.
     Nobody(Box<str>),
     /// A transfer from an account to itself.
     Oneself,
-    History(Vec<Line>),
+    History(Vec<HistoryRow>),
 }
 
-/// A row of the journal, seen from one account.
+/// A row of the journal, from the view of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct HistoryRow {
     pub(super) entry: i64,
     /// In UTC, to the second (RFC 3339).
     pub(super) time: String,
     pub(super) kind: String,
-    /// Paid by the account, not to it.
+    /// Whether the account paid.
     pub(super) is_out: bool,
     pub(super) amount: Money,
     /// The other account of a transfer.
     pub(super) other: Option<String>,
 }
 
-/// When a request was made, and how wrong PINs count then.
+/// The time of a request, and how long wrong PINs count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     /// Milliseconds since 1970 (UTC).
     pub(super) now: i64,
-    /// How long a name is locked, and how long a wrong PIN counts; in milliseconds.
+    /// How long a name is locked and a wrong PIN counts, in milliseconds.
     pub(super) lock: i64,
 }
 
@@ -129,16 +128,16 @@ pub(super) fn open(db: &Connection, name: &str, pin: &Hash, now: i64) -> Result<
     Ok(if count == 1 { Outcome::Opened(name.into()) } else { Outcome::Taken(name.into()) })
 }
 
-/// What a login begins with.
+/// The result of the look-up that begins a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// For so long, whether the account exists or not.
+    /// The name is locked for this long, whether the account exists or not.
     Locked(Duration),
-    /// The account, if it exists, and what its PIN is to be compared with.
+    /// The account, if it exists, and the hash of its PIN.
     Free(Option<(Account, Hash)>),
 }
 
-/// Looks for the account of this name.
+/// Looks up the account with this name.
 pub(super) fn find(db: &Connection, name: &str, moment: Moment) -> Result<Found, StoreError> {
     if let Some(time) = locked_for(db, name, moment)? {
         return Ok(Found::Locked(time));
@@ -148,8 +147,8 @@ pub(super) fn find(db: &Connection, name: &str, moment: Moment) -> Result<Found,
     Ok(Found::Free(found.optional()?))
 }
 
-/// Ends a login with the right PIN, unless wrong ones have locked the name meanwhile: sessions that try many PINs at once
-/// learn no more than one that tries them in turn.
+/// Ends a login with the right PIN, unless wrong PINs have locked the name in the meantime. So sessions that try PINs at the
+/// same time learn no more than a session that tries them in turn.
 pub(super) fn admit(db: &Connection, account: Account, moment: Moment) -> Result<Outcome, StoreError> {
     if let Some(time) = locked_for(db, &account.name, moment)? {
         return Ok(Outcome::Locked(time));
@@ -158,13 +157,13 @@ pub(super) fn admit(db: &Connection, account: Account, moment: Moment) -> Result
     Ok(Outcome::LoggedIn(account))
 }
 
-/// Ends a login with a wrong PIN, or with a name that nobody has.
+/// Ends a login with a wrong PIN or an unknown name.
 pub(super) fn refuse(db: &Connection, name: &str, moment: Moment) -> Result<Outcome, StoreError> {
     if let Some(time) = locked_for(db, name, moment)? {
         return Ok(Outcome::Locked(time));
     }
     let Moment { now, lock } = moment;
-    // What counts no longer goes, so the table is no larger than what was tried within the time of a lock.
+    // Expired rows are deleted, which bounds the table by the attempts within the time of a lock.
     db.prepare_cached("DELETE FROM attempt WHERE last <= ?1")?.execute([now.saturating_sub(lock)])?;
     let mut count = db.prepare_cached(
         "INSERT INTO attempt (name, failures, last) VALUES (?1, 1, ?2)
@@ -174,9 +173,9 @@ pub(super) fn refuse(db: &Connection, name: &str, moment: Moment) -> Result<Outc
     Ok(Outcome::Wrong { name: name.into(), locks: failures >= MOST_FAILURES && lock > 0 })
 }
 
-/// How long a name is still locked.
+/// Returns how long a name is still locked, if it is.
 fn locked_for(db: &Connection, name: &str, Moment { now, lock }: Moment) -> Result<Option<Duration>, StoreError> {
-    // The clock may have been set back: the lock then lasts from now on, and not until that time comes again.
+    // If the clock was set back, the lock lasts from now on instead of until the former time.
     let mut clamp = db.prepare_cached("UPDATE attempt SET last = ?2 WHERE name = ?1 AND last > ?2")?;
     clamp.execute(params![name, now])?;
     let mut select = db.prepare_cached("SELECT last FROM attempt WHERE name = ?1 AND failures >= ?2")?;
@@ -185,76 +184,80 @@ fn locked_for(db: &Connection, name: &str, Moment { now, lock }: Moment) -> Resu
     Ok(u64::try_from(left).ok().filter(|&left| left > 0).map(Duration::from_millis))
 }
 
-/// Does what is asked of an account.
+/// Carries out a request for an account.
 pub(super) fn carry_out(db: &Connection, id: i64, request: &Request, now: i64) -> Result<Outcome, StoreError> {
     match request {
         Request::Balance => Ok(Outcome::Balance(balance(db, id)?)),
         Request::Deposit(amount) => deposit(db, id, *amount, now),
         Request::Withdraw(amount) => withdraw(db, id, *amount, now),
-        Request::Transfer(to, amount) => transfer(db, (id, to), *amount, now),
+        Request::Transfer(to, amount) => transfer(db, id, to, *amount, now),
         Request::History(count) => history(db, id, *count),
     }
 }
 
-/// The balance of an account.
+/// Returns the balance of an account.
 fn balance(db: &Connection, id: i64) -> Result<Money, StoreError> {
     let mut select = db.prepare_cached("SELECT balance FROM account WHERE id = ?1")?;
     Ok(select.query_row([id], |row| money(row, 0))?)
 }
 
-/// Pays in.
+/// Pays an amount in.
 fn deposit(db: &Connection, id: i64, amount: Money, now: i64) -> Result<Outcome, StoreError> {
     if balance(db, id)?.plus(amount).is_none() {
         return Ok(Outcome::Full);
     }
-    let entry = book(db, ("deposit", now), (None, Some(id)), amount)?;
+    let entry = book(db, now, &Payment { kind: "deposit", payer: None, receiver: Some(id), amount })?;
     Ok(Outcome::Booked { entry, balance: balance(db, id)? })
 }
 
-/// Pays out.
+/// Pays an amount out.
 fn withdraw(db: &Connection, id: i64, amount: Money, now: i64) -> Result<Outcome, StoreError> {
-    let held = balance(db, id)?;
-    if held.minus(amount).is_none() {
-        return Ok(Outcome::Short(held));
+    let available = balance(db, id)?;
+    if available.minus(amount).is_none() {
+        return Ok(Outcome::Short(available));
     }
-    let entry = book(db, ("withdrawal", now), (Some(id), None), amount)?;
+    let entry = book(db, now, &Payment { kind: "withdrawal", payer: Some(id), receiver: None, amount })?;
     Ok(Outcome::Booked { entry, balance: balance(db, id)? })
 }
 
-/// Pays to another account.
-fn transfer(db: &Connection, (id, to): (i64, &str), amount: Money, now: i64) -> Result<Outcome, StoreError> {
+/// Pays an amount to another account.
+fn transfer(db: &Connection, id: i64, to: &str, amount: Money, now: i64) -> Result<Outcome, StoreError> {
     let mut select = db.prepare_cached("SELECT id, balance FROM account WHERE name = ?1")?;
     let found = select.query_row([to], |row| Ok((row.get::<_, i64>(0)?, money(row, 1)?))).optional()?;
     let Some((receiver, has)) = found else { return Ok(Outcome::Nobody(to.into())) };
     if receiver == id {
         return Ok(Outcome::Oneself);
     }
-    let held = balance(db, id)?;
-    if held.minus(amount).is_none() {
-        return Ok(Outcome::Short(held));
+    let available = balance(db, id)?;
+    if available.minus(amount).is_none() {
+        return Ok(Outcome::Short(available));
     }
     if has.plus(amount).is_none() {
         return Ok(Outcome::Full);
     }
-    let entry = book(db, ("transfer", now), (Some(id), Some(receiver)), amount)?;
+    let entry = book(db, now, &Payment { kind: "transfer", payer: Some(id), receiver: Some(receiver), amount })?;
     Ok(Outcome::Booked { entry, balance: balance(db, id)? })
 }
 
-/// Writes a row of the journal, which changes the balances. Returns its number.
-fn book(
-    db: &Connection,
-    (kind, now): (&str, i64),
-    (payer, receiver): (Option<i64>, Option<i64>),
+/// A payment, for a row of the journal.
+struct Payment {
+    kind: &'static str,
+    payer: Option<i64>,
+    receiver: Option<i64>,
     amount: Money,
-) -> Result<i64, StoreError> {
+}
+
+/// Writes a row of the journal, which changes the balances. Returns the number of the row.
+fn book(db: &Connection, now: i64, payment: &Payment) -> Result<i64, StoreError> {
+    let Payment { kind, payer, receiver, amount } = payment;
     let mut insert =
         db.prepare_cached("INSERT INTO journal (at, kind, payer, receiver, amount) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     Ok(insert.insert(params![now, kind, payer, receiver, amount.minor()])?)
 }
 
-/// The last `count` rows of the journal that concern an account, the oldest first.
+/// Lists the last `count` rows of the journal for an account, the oldest first.
 fn history(db: &Connection, id: i64, count: u32) -> Result<Outcome, StoreError> {
-    // Each of the two is read along its index, and no further than wanted.
+    // Each inner query reads at most `count` rows along its index.
     let mut select = db.prepare_cached(
         "SELECT entry, ifnull(strftime('%Y-%m-%dT%H:%M:%SZ', at / 1000, 'unixepoch'), '-'), kind, payer IS ?1, amount,
                 (SELECT name FROM account WHERE id = iif(payer IS ?1, receiver, payer))
@@ -265,7 +268,7 @@ fn history(db: &Connection, id: i64, count: u32) -> Result<Outcome, StoreError> 
          ORDER BY entry",
     )?;
     let lines = select.query_map(params![id, count], |row| {
-        Ok(Line {
+        Ok(HistoryRow {
             entry: row.get(0)?,
             time: row.get(1)?,
             kind: row.get(2)?,
@@ -277,20 +280,20 @@ fn history(db: &Connection, id: i64, count: u32) -> Result<Outcome, StoreError> 
     Ok(Outcome::History(lines.collect::<Result<_, _>>()?))
 }
 
-/// What came of paying interest.
+/// The result of an interest payment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Paid {
     pub(super) total: Total,
-    /// Accounts that got some.
+    /// The number of accounts that received interest.
     pub(super) accounts: usize,
-    /// Accounts that got none, since their balances would have been too large.
+    /// The number of accounts that were skipped because their balance would be too large.
     pub(super) full: usize,
 }
 
-/// Pays interest to all accounts. Nothing to those whose interest is less than a minor unit.
+/// Pays interest to all accounts whose interest is at least one minor unit.
 pub(super) fn pay_interest(db: &Connection, rate: InterestRate, now: i64) -> Result<Paid, StoreError> {
     let mut select = db.prepare_cached("SELECT id, balance FROM account WHERE balance > 0 ORDER BY id")?;
-    // All of them before the first is changed.
+    // All accounts are read before the first one changes.
     let accounts: Vec<(i64, Money)> =
         select.query_map([], |row| Ok((row.get(0)?, money(row, 1)?)))?.collect::<Result<_, _>>()?;
     let mut paid = Paid::default();
@@ -303,7 +306,7 @@ pub(super) fn pay_interest(db: &Connection, rate: InterestRate, now: i64) -> Res
             paid.full += 1;
             continue;
         }
-        book(db, ("interest", now), (None, Some(id)), interest)?;
+        book(db, now, &Payment { kind: "interest", payer: None, receiver: Some(id), amount: interest })?;
         paid.total.add(interest);
         paid.accounts += 1;
     }

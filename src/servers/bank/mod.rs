@@ -1,8 +1,8 @@
-//! A bank: accounts with a PIN and a balance, and a journal of who paid whom.
+//! A bank: accounts with a PIN and a balance, and a journal of all payments.
 //!
-//! Invariants: an answer is sent when what it says is on the disk, never before; an account changes by one worker in
-//! transactions, so sessions may share it; a PIN reaches the threads that hash it and nobody else. Money that comes in or
-//! goes out is only counted: anybody may deposit. Says nothing by itself: every line that is not empty has one answer.
+//! Invariants: an answer is sent after its change is on the disk. One worker changes accounts, in transactions, so sessions may
+//! share an account. Only the threads that hash PINs see them. Each nonempty line has one answer, and nothing else is sent.
+//! Deposits and withdrawals are only recorded: any client may deposit.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -30,17 +30,17 @@ use crate::workers::{Busy, Done, Workers};
 
 use crate::servers::text::{counted, refuse_http, reply};
 use command::{Command, Request};
-use ledger::{Account, Found, Line, Moment, Outcome, Paid};
+use ledger::{Account, Found, HistoryRow, Moment, Outcome, Paid};
 use money::InterestRate;
 use pin::{Cost, Hash, Pin};
 
-/// What can be chosen about a bank.
+/// The options of a bank.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct BankOptions {
-    /// The longest line, in bytes, its end not counted. A longer one gets a notice and is not carried out.
+    /// The longest line, in bytes, without its end. A longer line gets a notice and is not carried out.
     pub max_line: usize,
-    /// How long three wrong PINs in a row lock a name, and how long a wrong PIN counts. Zero locks nothing.
+    /// How long three wrong PINs in a row lock a name, and how long a wrong PIN counts. Zero disables locks.
     pub lock: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Default for BankOptions {
     }
 }
 
-/// A bank: what [`Bank::lines`] wraps.
+/// A bank; the handler that [`Bank::lines`] wraps.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -70,58 +70,66 @@ pub struct Bank {
     hashers: Workers<()>,
     cost: Cost,
     lock: Duration,
-    /// Lines of the log that a client could have written without end.
+    /// Limits for log lines that a client can cause at any rate.
     locks: Throttle,
     failures: Throttle,
 }
 
 /// Threads that hash PINs.
 const HASHERS: usize = 2;
-/// PINs that may wait for them: the last waits for less than a second.
+/// PINs that may wait for a hasher. The last one waits for less than a second.
 const MOST_PINS: usize = 64;
 /// Requests that may wait for the data file.
 const MOST_REQUESTS: usize = 4096;
 
-/// What is kept for each connection.
+/// The state of a connection.
 #[derive(Debug)]
 pub struct BankSession {
     peer: Peer,
-    /// Whom it speaks for.
+    /// The account that is logged in.
     account: Option<Account>,
     step: Step,
 }
 
-/// What a worker is doing for a session, and what is to be known when it is done.
+/// The job that runs for a session, with the data for its next step.
 #[derive(Debug, Default)]
 enum Step {
     #[default]
     Nothing,
-    /// `OPEN`: the PIN is being hashed. Then the account is opened.
+    /// `OPEN`: the PIN is being hashed. The account is opened next.
     Hash { name: Box<str> },
-    /// `LOGIN`: the account is being looked for. Then the PIN is compared.
-    Find { name: Box<str>, pin: Pin },
-    /// `LOGIN`: the PIN is being compared. Then the login is decided.
+    /// `LOGIN`: the account is being looked up. The PIN is compared next.
+    Find(Login),
+    /// `LOGIN`: the PIN is being compared. The login is decided next.
     Compare { name: Box<str>, account: Option<Account> },
-    /// The last step of `OPEN` and `LOGIN`, and the only one of all others.
+    /// The last step of `OPEN` and `LOGIN`, and the only step of all other requests.
     Book,
 }
 
-/// What the operator may type beside the commands of every server.
+/// A name and a PIN to log in with.
+#[derive(Debug)]
+struct Login {
+    name: Box<str>,
+    pin: Pin,
+}
+
+/// The operator's commands, in addition to those of every server.
 const OPERATOR: [operator::CommandHelp; 1] =
     [operator::CommandHelp { usage: "interest PERCENT", what: "pay interest to all accounts" }];
 
 impl Bank {
-    /// What a bank keeps in its data file.
+    /// The schema of the data file.
     pub const SCHEMA: Schema = ledger::SCHEMA;
 
-    /// A bank with these books, by lines.
+    /// Creates a bank from an open file with this [`SCHEMA`](Self::SCHEMA). Its clients send lines.
     #[must_use]
     pub fn lines(store: Store, options: BankOptions) -> Lines<Bank> {
         Bank::with_cost(store, options, Cost::default())
     }
 
-    /// As [`lines`](Self::lines), but a PIN is hashed at the least cost that the algorithm allows: for simulations that log in
-    /// a thousand times a second. Who has the data file of such a bank has its PINs, too.
+    /// Creates a bank whose PINs are hashed at the lowest cost that the algorithm allows.
+    ///
+    /// For simulations that log in a thousand times a second: PINs are easily recovered from the data file of such a bank.
     #[must_use]
     pub fn with_cheap_pins(store: Store, options: BankOptions) -> Lines<Bank> {
         Bank::with_cost(store, options, Cost::least())
@@ -146,7 +154,7 @@ impl MessageHandler for Bank {
         if session.account.is_some() || !refuse_http(line, texts::NO_HTTP, cx) {
             self.obey(session, Command::parse(line), cx);
         }
-        // A PIN may have stood in it, and the buffer is kept.
+        // The line may contain a PIN, and the buffer is reused.
         line.fill(0);
     }
 
@@ -156,20 +164,18 @@ impl MessageHandler for Bank {
 
     fn done(&mut self, session: &mut BankSession, done: Done, cx: &mut Context<'_>) {
         match std::mem::take(&mut session.step) {
-            Step::Nothing => unreachable!("a job was given away with a step"),
+            Step::Nothing => unreachable!("each job is started with a step"),
             Step::Hash { name } => {
                 match done.downcast::<Result<Hash, String>>().expect("Hash offloads the hash of a PIN") {
-                    Ok(hash) => self.open_account(session, (name, hash), cx),
+                    Ok(hash) => self.open_account(session, name, hash, cx),
                     Err(trouble) => reply(texts::TROUBLE, &[&trouble], cx),
                 }
             }
-            Step::Find { name, pin } => {
-                match done.downcast::<Result<Found, StoreError>>().expect("Find offloads a look-up") {
-                    Ok(Found::Free(found)) => self.compare(session, (name, pin), found, cx),
-                    Ok(Found::Locked(time)) => self.conclude(session, Outcome::Locked(time), cx),
-                    Err(error) => self.fail(&error, cx),
-                }
-            }
+            Step::Find(login) => match done.downcast::<Result<Found, StoreError>>().expect("Find offloads a look-up") {
+                Ok(Found::Free(found)) => self.compare(session, login, found, cx),
+                Ok(Found::Locked(time)) => self.conclude(session, Outcome::Locked(time), cx),
+                Err(error) => self.fail(&error, cx),
+            },
             Step::Compare { name, account } => {
                 let is_right = done.downcast::<bool>().expect("Compare offloads a comparison");
                 self.decide(session, name, account.filter(|_| is_right), cx);
@@ -227,7 +233,7 @@ impl Bank {
                 let (moment, wanted) = (self.moment(cx), Box::<str>::from(name));
                 let job = move |db: &Connection| ledger::find(db, &wanted, moment);
                 let taken = cx.offload(&self.store, move |store| store.write(job));
-                session.expect(Step::Find { name: name.into(), pin }, taken, cx);
+                session.expect(Step::Find(Login { name: name.into(), pin }), taken, cx);
             }
             (Command::Login { .. }, Some(account)) => reply(texts::LOG_OUT, &[&account.name], cx),
             (_, None) => reply(texts::LOG_IN, &[], cx),
@@ -239,47 +245,58 @@ impl Bank {
                 let (id, now) = (account.id, self.moment(cx).now);
                 let only_reads = matches!(request, Request::Balance | Request::History(_));
                 let job = move |db: &Connection| ledger::carry_out(db, id, &request, now);
-                let taken =
-                    cx.offload(&self.store, move |store| if only_reads { store.read(job) } else { store.write(job) });
-                session.expect(Step::Book, taken, cx);
+                if only_reads {
+                    let taken = cx.offload(&self.store, move |store| store.read(job));
+                    session.expect(Step::Book, taken, cx);
+                } else {
+                    self.book(session, job, cx);
+                }
             }
         }
     }
 
-    /// `OPEN`: the PIN is hashed.
-    fn open_account(&self, session: &mut BankSession, (name, hash): (Box<str>, Hash), cx: &mut Context<'_>) {
+    /// Continues `OPEN` with the hash of the PIN.
+    fn open_account(&self, session: &mut BankSession, name: Box<str>, hash: Hash, cx: &mut Context<'_>) {
         let now = self.moment(cx).now;
-        let job = move |db: &Connection| ledger::open(db, &name, &hash, now);
-        let taken = cx.offload(&self.store, move |store| store.write(job));
-        session.expect(Step::Book, taken, cx);
+        self.book(session, move |db| ledger::open(db, &name, &hash, now), cx);
     }
 
-    /// `LOGIN`: the account was looked for. A name that nobody has costs as much as one that somebody has.
+    /// Continues `LOGIN` with the account, if there is one. An unknown name costs as much as a known one.
     fn compare(
         &self,
         session: &mut BankSession,
-        (name, pin): (Box<str>, Pin),
+        Login { name, pin }: Login,
         found: Option<(Account, Hash)>,
         cx: &mut Context<'_>,
     ) {
         let (account, hash) =
-            found.map_or_else(|| (None, self.cost.hash_of_nobody()), |(account, hash)| (Some(account), hash));
+            found.map_or_else(|| (None, self.cost.unmatchable_hash()), |(account, hash)| (Some(account), hash));
         let taken = cx.offload(&self.hashers, move |()| hash.matches(&pin));
         session.expect(Step::Compare { name, account }, taken, cx);
     }
 
-    /// `LOGIN`: the PIN was compared. `account` is whose PIN it was.
+    /// Continues `LOGIN` with the account, if the PIN is right.
     fn decide(&self, session: &mut BankSession, name: Box<str>, account: Option<Account>, cx: &mut Context<'_>) {
         let moment = self.moment(cx);
         let job = move |db: &Connection| match account {
             Some(account) => ledger::admit(db, account, moment),
             None => ledger::refuse(db, &name, moment),
         };
+        self.book(session, job, cx);
+    }
+
+    /// Starts the last step of a request, as a transaction.
+    fn book(
+        &self,
+        session: &mut BankSession,
+        job: impl FnOnce(&Connection) -> Result<Outcome, StoreError> + Send + 'static,
+        cx: &mut Context<'_>,
+    ) {
         let taken = cx.offload(&self.store, move |store| store.write(job));
         session.expect(Step::Book, taken, cx);
     }
 
-    /// Tells a client what came of its command.
+    /// Replies with the outcome of a request.
     fn conclude(&mut self, session: &mut BankSession, outcome: Outcome, cx: &mut Context<'_>) {
         let peer = session.peer;
         match outcome {
@@ -298,8 +315,8 @@ impl Bank {
                 if locks && let Some(count) = self.locks.note(cx.now()) {
                     let time = self.lock;
                     log::warn!(
-                        "{name} is locked for {time:?} after 3 wrong PINs, the last from {peer} ({count} locked since the last \
-                         such line)"
+                        "{name} is locked for {time:?} after 3 wrong PINs, the last from {peer} \
+                         ({count} locked since the last such line)"
                     );
                 }
                 reply(texts::WRONG, &[], cx);
@@ -316,22 +333,22 @@ impl Bank {
             Outcome::Full => reply(texts::FULL, &[], cx),
             Outcome::Nobody(name) => reply(texts::NOBODY, &[&name], cx),
             Outcome::Oneself => reply(texts::SELF, &[], cx),
-            Outcome::History(lines) => list(&lines, cx),
+            Outcome::History(rows) => list(&rows, cx),
         }
     }
 
-    /// The data file refuses.
+    /// Reports trouble with the data file.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
         if let Some(count) = self.failures.note(cx.now()) {
-            log::error!("the data file: {error} ({count} requests refused since the last such line)");
+            log::error!("data file: {error} ({} failed since the last such line)", counted(count, "request"));
         }
         reply(texts::TROUBLE, &[&error.to_string()], cx);
     }
 
-    /// The operator wants interest to be paid.
+    /// Handles `interest` of the operator.
     fn pay_interest(&self, percent: &str, cx: &mut Context<'_>) {
         let Some(rate) = InterestRate::parse(percent) else {
-            return cx.write_stderr("interest is a percentage as 2, 2.5 or 2.50: more than 0, at most 100");
+            return cx.write_stderr("interest is a percentage such as 2, 2.5 or 2.50: more than 0, at most 100");
         };
         let now = self.moment(cx).now;
         let job = move |db: &Connection| Ok((rate, ledger::pay_interest(db, rate, now)?));
@@ -340,7 +357,7 @@ impl Bank {
         }
     }
 
-    /// The time of day, as the books have it. Before 1970 it is 1970.
+    /// Returns the current time, in the form of the journal. A time before 1970 becomes the beginning of 1970.
     fn moment(&self, cx: &Context<'_>) -> Moment {
         let now = cx.system_time().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
@@ -349,7 +366,7 @@ impl Bank {
 }
 
 impl BankSession {
-    /// A job was given to a worker: notes what is to be done with its result, or says that it was not taken.
+    /// Sets the step that handles the result of a job. If the job was not taken, replies that the bank is busy.
     fn expect(&mut self, step: Step, taken: Result<(), Busy>, cx: &mut Context<'_>) {
         match taken {
             Ok(()) => self.step = step,
@@ -358,14 +375,14 @@ impl BankSession {
     }
 }
 
-fn list(lines: &[Line], cx: &mut Context<'_>) {
-    reply(texts::LINES, &[&lines.len().to_string()], cx);
-    for line in lines {
-        let sign = if line.is_out { '-' } else { '+' };
-        let (entry, amount) = (line.entry.to_string(), format!("{sign}{}", line.amount));
-        match &line.other {
-            Some(other) => reply(texts::ENTRY_WITH, &[&entry, &line.time, &line.kind, &amount, other], cx),
-            None => reply(texts::ENTRY, &[&entry, &line.time, &line.kind, &amount], cx),
+fn list(rows: &[HistoryRow], cx: &mut Context<'_>) {
+    reply(texts::LINES, &[&rows.len().to_string()], cx);
+    for row in rows {
+        let sign = if row.is_out { '-' } else { '+' };
+        let (entry, amount) = (row.entry.to_string(), format!("{sign}{}", row.amount));
+        match &row.other {
+            Some(other) => reply(texts::ENTRY_WITH, &[&entry, &row.time, &row.kind, &amount, other], cx),
+            None => reply(texts::ENTRY, &[&entry, &row.time, &row.kind, &amount], cx),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Money: a whole number of minor units (cents), never a fraction of one.
+//! Money: a whole number of minor units (cents).
 //!
-//! Invariant: never negative, and never beyond what an `i64` holds; what would go beyond is `None`. No currency, no rates
-//! between currencies, no floating point.
+//! Invariant: an amount is never negative and fits an `i64`. An operation whose result would not fit returns `None`. There are
+//! no currencies and no floating point.
 
 use std::fmt;
 
@@ -17,8 +17,10 @@ impl Money {
     #[cfg(test)]
     pub(super) const MOST: Money = Money(i64::MAX);
 
-    /// Reads `12`, `12.5` or `12.50`: digits, then at most a point with one or two digits. Nothing else: no sign, no space,
-    /// no exponent, no separator. `None` also for zero, and for what is too much.
+    /// Parses `12`, `12.5` or `12.50`: digits, optionally followed by a point and one or two digits.
+    ///
+    /// Returns `None` for any other text (a sign, a space, an exponent, a separator), for zero and for an amount that is too
+    /// large.
     pub(super) fn parse_amount(text: &str) -> Option<Money> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let cents = match fraction.as_bytes() {
@@ -34,22 +36,22 @@ impl Money {
         Some(Money(minor)).filter(|&amount| amount > Money(0))
     }
 
-    /// So many minor units; `None` for a debt.
+    /// Creates an amount from minor units. Returns `None` for a negative number.
     pub(super) fn of_minor(minor: i64) -> Option<Money> {
         (minor >= 0).then_some(Money(minor))
     }
 
-    /// In minor units.
+    /// Returns the amount in minor units.
     pub(super) fn minor(self) -> i64 {
         self.0
     }
 
-    /// The sum, if it can be held.
+    /// Adds two amounts. Returns `None` if the sum is too large.
     pub(super) fn plus(self, other: Money) -> Option<Money> {
         self.0.checked_add(other.0).map(Money)
     }
 
-    /// What is left, if there is enough.
+    /// Subtracts an amount. Returns `None` if the result would be negative.
     pub(super) fn minus(self, other: Money) -> Option<Money> {
         self.0.checked_sub(other.0).and_then(Money::of_minor)
     }
@@ -65,12 +67,12 @@ impl fmt::Display for Money {
     }
 }
 
-/// A sum over accounts, which may be more than one of them can hold. In minor units.
+/// A sum over accounts, in minor units. May exceed the largest balance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Total(i128);
 
 impl Total {
-    /// Counts one more. As many accounts as there can be do not fill it.
+    /// Adds an amount. The sum over all possible accounts does not overflow.
     pub(super) fn add(&mut self, amount: Money) {
         self.0 += i128::from(amount.0);
     }
@@ -83,7 +85,7 @@ impl fmt::Display for Total {
     }
 }
 
-/// A rate of interest, in hundredths of a percent.
+/// An interest rate, in hundredths of a percent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct InterestRate(i64);
 
@@ -91,14 +93,14 @@ pub(super) struct InterestRate(i64);
 const WHOLE: i64 = 100 * SCALE;
 
 impl InterestRate {
-    /// Reads a percentage, written as an amount is: more than 0, at most 100, at most two decimals.
+    /// Parses a percentage in the form of an amount: more than 0, at most 100, at most two decimals.
     pub(super) fn parse(text: &str) -> Option<InterestRate> {
         Money::parse_amount(text).map(|percent| InterestRate(percent.0)).filter(|rate| rate.0 <= WHOLE)
     }
 
-    /// The interest on a balance, rounded down to a whole minor unit.
+    /// Returns the interest on a balance, rounded down to a whole minor unit.
     pub(super) fn of(self, balance: Money) -> Money {
-        // Wide enough for the product; the quotient is at most the balance.
+        // An `i128` holds the product, and the quotient is at most the balance.
         let interest = i128::from(balance.0) * i128::from(self.0) / i128::from(WHOLE);
         Money(i64::try_from(interest).unwrap_or(i64::MAX))
     }

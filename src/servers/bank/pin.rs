@@ -1,7 +1,7 @@
-//! PINs: what a client proves with that an account is its own.
+//! PINs and their hashes.
 //!
-//! Invariant: a PIN can be hashed and compared, and nothing else: it has no `Display`, and its `Debug` hides it. Knows no
-//! account and no lock: how many PINs may be tried is decided where wrong ones are counted.
+//! Invariant: a PIN can only be hashed and compared. It has no `Display`, and its `Debug` hides it. The number of attempts is
+//! limited by the ledger.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 
-/// 4 to 12 digits, in clear.
+/// A PIN in clear: 4 to 12 digits.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Pin(Box<[u8]>);
 
 impl Pin {
-    /// Reads a PIN. `None` for anything but 4 to 12 digits.
+    /// Parses a PIN. Returns `None` unless it is 4 to 12 digits.
     pub(super) fn parse(text: &str) -> Option<Pin> {
         let is_pin = (4..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         is_pin.then(|| Pin(text.as_bytes().into()))
@@ -27,8 +27,8 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// The hash of a PIN with its salt and its cost, as a PHC string (`$argon2id$v=19$m=...`). Who has it can try PINs out at
-/// leisure, so its `Debug` hides it, too.
+/// The hash of a PIN with its salt and its cost, as a PHC string (`$argon2id$v=19$m=...`). A known hash allows any number of
+/// attempts offline, so its `Debug` hides it too.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Hash(pub(super) Box<str>);
 
@@ -39,45 +39,45 @@ impl fmt::Debug for Hash {
 }
 
 impl Hash {
-    /// Whether this is the hash of the PIN. Takes as long as making it did. A damaged one is the hash of no PIN.
+    /// Whether this is the hash of `pin`. Takes as long as hashing. A damaged hash matches no PIN.
     pub(super) fn matches(&self, pin: &Pin) -> bool {
         let Ok(hash) = PasswordHash::new(&self.0) else { return false };
-        // The algorithm and its cost are those of the hash.
+        // The algorithm and its cost are read from the hash.
         Argon2::default().verify_password(&pin.0, &hash).is_ok()
     }
 }
 
-/// What a hash costs (Argon2id, RFC 9106).
+/// The cost of a hash (Argon2id, RFC 9106).
 #[derive(Clone, Debug)]
 pub(super) struct Cost(Params);
 
 impl Default for Cost {
-    /// 19 MiB, two passes, one lane: the first choice of OWASP's Password Storage Cheat Sheet.
+    /// Returns the first choice of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
     fn default() -> Self {
         Cost(Params::default())
     }
 }
 
 impl Cost {
-    /// As little as the algorithm allows: for simulations, where PINs protect nothing.
+    /// Returns the lowest cost that the algorithm allows. For simulations, where PINs protect nothing.
     pub(super) fn least() -> Self {
         Cost(Params::new(Params::MIN_M_COST, 1, 1, None).expect("the least that is allowed"))
     }
 
-    /// The hash of a PIN, with a salt from the operating system.
+    /// Hashes a PIN, with a salt from the operating system.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// Fails if the operating system provides no randomness.
     pub(super) fn hash(&self, pin: &Pin) -> Result<Hash, String> {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.0.clone());
         let hash = argon2.hash_password(&pin.0).map_err(|error| format!("the PIN could not be hashed: {error}"))?;
         Ok(Hash(hash.to_string().into()))
     }
 
-    /// The hash of nobody's PIN, which costs as much to compare with as one of this cost: for names that nobody has.
-    pub(super) fn hash_of_nobody(&self) -> Hash {
+    /// Returns a hash of this cost that matches no PIN. For unknown names, whose login must cost as much as any other.
+    pub(super) fn unmatchable_hash(&self) -> Hash {
         let (memory, passes, lanes) = (self.0.m_cost(), self.0.t_cost(), self.0.p_cost());
-        // A salt of 16 and a hash of 32 bytes, all zero: no input is known that has this hash.
+        // A salt of 16 and a hash of 32 zero bytes. No input with this hash is known.
         let (salt, hash) = ("A".repeat(22), "A".repeat(43));
         Hash(format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}").into())
     }
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_hash_of_no_account_costs_the_same_and_never_matches() {
         for cost in [Cost::least(), Cost::default()] {
-            let (nobody, somebody) = (cost.hash_of_nobody(), cost.hash(&pin("1234")).expect("randomness"));
+            let (nobody, somebody) = (cost.unmatchable_hash(), cost.hash(&pin("1234")).expect("randomness"));
             let shape = |hash: &Hash| {
                 let parsed = PasswordHash::new(&hash.0).expect("well-formed");
                 let (salt, output) = (parsed.salt.expect("a salt"), parsed.hash.expect("a hash"));

@@ -98,7 +98,7 @@ fn every_refusal_is_one_line_and_the_client_stays() {
         ("OPEN bob 123", "error a PIN is 4 to 12 digits"),
         ("WITHDRAW 5.01", "error insufficient funds: the balance is 5.00"),
         ("TRANSFER max 0.01", "error a balance cannot be more than 92233720368547758.07"),
-        ("TRANSFER Ann 1", "error a transfer needs another account than your own"),
+        ("TRANSFER Ann 1", "error a transfer needs an account other than your own"),
         ("TRANSFER bob 1", "error no account is called bob"),
         ("DEPOSIT -1", "error an amount is 12, 12.5 or 12.50: more than 0, at most 92233720368547758.07"),
         ("HISTORY 0", "error HISTORY takes a number from 1 to 1000"),
@@ -242,7 +242,7 @@ fn a_pin_is_shown_nowhere() {
     }
     let pin = Pin::parse("9173").expect("a good PIN");
     let account = Some(Account { id: 1, name: "ann".into() });
-    let step = Step::Find { name: "ann".into(), pin };
+    let step = Step::Find(Login { name: "ann".into(), pin });
     let session = BankSession { peer: Peer::Unix, account, step };
     let shown = format!("{session:?} {:?}", Command::parse(b"LOGIN ann 9173"));
     assert!(shown.contains("Login") && !shown.contains("9173"), "{shown}");
@@ -268,7 +268,7 @@ fn the_operator_pays_interest() {
         hall.sim.console(line.as_bytes());
         assert_eq!(
             hall.sim.stderr(),
-            "interest is a percentage as 2, 2.5 or 2.50: more than 0, at most 100\n",
+            "interest is a percentage such as 2, 2.5 or 2.50: more than 0, at most 100\n",
             "{line}"
         );
     }
@@ -455,7 +455,7 @@ impl Model {
             (["DEPOSIT", amount], Some(own)) => self.book("deposit", (None, Some(own.clone())), amount, &own),
             (["WITHDRAW", amount], Some(own)) => self.book("withdrawal", (Some(own.clone()), None), amount, &own),
             (["TRANSFER", to, amount], Some(own)) => match to.to_lowercase() {
-                to if to == own => "error a transfer needs another account than your own\n".into(),
+                to if to == own => "error a transfer needs an account other than your own\n".into(),
                 lower if !self.accounts.contains_key(&lower) => format!("error no account is called {to}\n"),
                 to => self.book("transfer", (Some(own.clone()), Some(to)), amount, &own),
             },

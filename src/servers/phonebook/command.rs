@@ -1,20 +1,20 @@
-//! What a client types: one command a line, its words apart by spaces, a word with spaces in quotes.
+//! The lines of a client: one command per line. Spaces separate words; a word with spaces is quoted.
 //!
-//! Invariant: a command that is returned has all that it needs, in the form in which it is kept. Does not know what is in
-//! the book.
+//! Invariant: a parsed command is complete, and its values have the form in which they are stored. Parsing is independent of
+//! the contents of the book.
 
 use std::borrow::Cow;
 
 use super::entry::{Name, parse_number, parse_prefix};
 
-/// A line, understood.
+/// A parsed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Find(Name),
     Add(Name, Box<str>),
     Change(Name, Box<str>),
     Remove(Name),
-    /// The beginning of the keys that are asked for.
+    /// The prefix of the requested keys.
     List(Box<str>),
     Help,
     Quit,
@@ -22,12 +22,12 @@ pub(super) enum Command {
     Nothing,
 }
 
-/// Why a line is no command.
+/// Why a line is not a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mistake {
-    /// No command has this name.
+    /// An unknown command; holds its name.
     Unknown(Box<str>),
-    /// Too few words, or too many: how it is written.
+    /// The wrong number of words; holds the usage.
     Usage(&'static str),
     Quotes,
     Name,
@@ -67,7 +67,7 @@ fn parse_entry(name: &str, number: &str, make: fn(Name, Box<str>) -> Command) ->
     Ok(make(parse_name(name)?, parse_number(number).ok_or(Mistake::Number)?))
 }
 
-/// The words of a line, without their quotes. `None` when quotes do not match.
+/// Splits a line into words, without their quotes. Returns `None` if the quotes do not match.
 fn words(line: &str) -> Option<Vec<Cow<'_, str>>> {
     let mut words = Vec::new();
     let mut rest = line.trim_matches(BLANKS);
@@ -82,16 +82,16 @@ fn words(line: &str) -> Option<Vec<Cow<'_, str>>> {
     Some(words)
 }
 
-/// What is between words. Other spaces of Unicode are part of a word.
+/// The separators of words. Other spaces of Unicode are part of a word.
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// A word up to the next blank, and what follows it. A quote in its midst would be a slip: `"Ann"Smith`.
+/// Splits off a word that ends at the next blank. A quote within it is a mistake, as in `Ann"Smith`.
 fn bare_word(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let (word, after) = text.split_at(text.find(BLANKS).unwrap_or(text.len()));
     (!word.contains('"')).then_some((Cow::Borrowed(word), after))
 }
 
-/// A word up to its closing quote, and what follows that: nothing, or a blank.
+/// Splits off a word that ends at its closing quote. The end of the line or a blank must follow.
 fn quoted_word(inside: &str) -> Option<(Cow<'_, str>, &str)> {
     let mut word = String::new();
     let mut found = inside.chars();

@@ -1,20 +1,20 @@
-//! What may stand in the book: names and numbers, and which names are the same.
+//! The rules for names and numbers, and for the equality of names.
 //!
-//! Invariant: what is here is shown as it was written, but for the spaces around it; it is one line of text, and bounded.
+//! Invariant: a name or number is one line of text of bounded length, as it was typed, without the spaces around it.
 
 use crate::handler::sanitize::sanitize;
 use crate::servers::text::fold;
 
-/// Longest name, in characters. 64: room for a full name and a remark, and a page of a listing stays small.
+/// The longest name, in characters. 64 hold a full name and a remark, and a page of a listing stays small.
 const MOST_OF_NAME: usize = 64;
-/// Longest number, in characters. ITU-T E.164 has 15 digits; the rest is for spaces, signs and an extension.
+/// The longest number, in characters. ITU-T E.164 allows 15 digits; the rest is for spaces, signs and an extension.
 const MOST_OF_NUMBER: usize = 40;
 
-/// A name, as written and as compared.
+/// A name, as shown and as compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) shown: Box<str>,
-    /// Two names with the same key are one: case, width, composition and the amount of space make no difference.
+    /// The form for comparison, which ignores case, width, composition and the amount of space.
     pub(super) key: Box<str>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Entry {
 }
 
 impl Name {
-    /// `None` when this cannot be a name.
+    /// Parses a name. Returns `None` if it is invalid.
     pub(super) fn parse(text: &str) -> Option<Name> {
         let text = text.trim();
         let key = words(&fold(text)).into_boxed_str();
@@ -34,7 +34,7 @@ impl Name {
     }
 }
 
-/// The beginning of keys, from the beginning of a name. A space at its end counts.
+/// Returns the prefix of keys for the prefix of a name. A space at its end counts. Returns `None` if it is invalid.
 pub(super) fn parse_prefix(text: &str) -> Option<Box<str>> {
     let folded = fold(text.trim_start());
     let mut key = words(&folded);
@@ -44,7 +44,7 @@ pub(super) fn parse_prefix(text: &str) -> Option<Box<str>> {
     is_name(text).then(|| key.into_boxed_str())
 }
 
-/// `None` when this cannot be a number.
+/// Parses a number. Returns `None` if it is invalid.
 pub(super) fn parse_number(text: &str) -> Option<Box<str>> {
     let text = text.trim();
     let is_sign = |found: char| found.is_ascii_digit() || " +-()./*#".contains(found);
@@ -58,12 +58,12 @@ pub(super) fn parse_number(text: &str) -> Option<Box<str>> {
     is_number.then(|| text.into())
 }
 
-/// Whether this is short enough, and can be shown as it is.
+/// Whether a name is short enough and contains nothing that [`sanitize`] would replace.
 fn is_name(text: &str) -> bool {
     text.chars().count() <= MOST_OF_NAME && !text.contains('\t') && sanitize(text.as_bytes()) == text
 }
 
-/// One space wherever there is any.
+/// Replaces each run of spaces by one space.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,8 +1,8 @@
-//! A phone book: one for all clients, kept in a data file. Names and numbers, a command a line, an answer a line.
+//! A phone book for all clients, kept in a data file: one command per line, one answer per line.
 //!
-//! Invariants: an answer that tells of a change is sent when the change is on the disk; the answers of a client come in the
-//! order of its commands; what somebody wrote is shown through [`quoted`] or [`sanitize`]. A listing is fetched page by page,
-//! each a job of its own, and no further than its client reads: it holds neither the file nor memory, however long it is.
+//! Invariants: a change is answered after it is on the disk. A client's answers have the order of its commands. The words of
+//! clients are shown through [`quoted`] or [`sanitize`]. A listing is fetched page by page, each page by a job of its own and
+//! only as fast as the client reads, so a long listing blocks neither the file nor memory.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -23,17 +23,17 @@ use crate::state::throttle::Throttles;
 use crate::workers::storage::{Schema, Store, StoreError, Trouble};
 use crate::workers::{Done, Workers};
 
-use crate::servers::text::{refuse_http, reply};
+use crate::servers::text::{counted, refuse_http, reply};
 use command::{Command, Mistake};
 use entry::Entry;
 use table::{Outcome, Page};
 use texts::quoted;
 
-/// What can be chosen about a phone book.
+/// The options of a phone book.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct PhonebookOptions {
-    /// The longest line, in bytes, its end not counted. A longer one gets a notice.
+    /// The longest line, in bytes, without its end. A longer line gets a notice.
     pub max_line: usize,
 }
 
@@ -43,7 +43,7 @@ impl Default for PhonebookOptions {
     }
 }
 
-/// A phone book: what [`Phonebook::book`] wraps.
+/// A phone book; the handler that [`Phonebook::book`] wraps.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -60,37 +60,36 @@ impl Default for PhonebookOptions {
 #[derive(Debug)]
 pub struct Phonebook {
     store: Workers<Store>,
-    /// Which kinds of trouble with the file were logged.
+    /// The kinds of trouble with the file that were logged.
     troubles: Throttles<Trouble>,
 }
 
-/// What is kept for each connection.
+/// The state of a connection.
 #[derive(Debug)]
 pub struct PhonebookSession {
     listing: Option<Listing>,
 }
 
-/// A listing that is not at its end.
+/// An unfinished listing.
 #[derive(Debug)]
 struct Listing {
     prefix: Box<str>,
-    /// The key where the next page begins.
+    /// The first key of the next page.
     next: Box<str>,
     /// Entries sent so far.
     count: u64,
-    /// The client has to read before the next page is fetched.
+    /// Whether the next page waits until the client has read.
     waits: bool,
 }
 
-/// Jobs that may wait for the file. 8192: as many clients can wait for a slow disk, each with one command, and together
-/// they hold a few megabytes.
+/// Jobs that may wait for the file. 8192: one command of each of as many clients, which take a few megabytes.
 const WAITING: usize = 8192;
 
 impl Phonebook {
-    /// The table that a phone book keeps in its file.
+    /// The schema of the data file.
     pub const SCHEMA: Schema = table::SCHEMA;
 
-    /// The book in an open file of this [`SCHEMA`](Self::SCHEMA), by lines.
+    /// Creates a phone book from an open file with this [`SCHEMA`](Self::SCHEMA). Its clients send lines.
     #[must_use]
     pub fn book(store: Store, options: PhonebookOptions) -> Lines<Phonebook> {
         let store = Workers::new("phonebook", WAITING, vec![store]);
@@ -176,7 +175,7 @@ impl Phonebook {
         }
     }
 
-    /// Asks for the next page of a listing.
+    /// Requests the next page of a listing.
     fn fetch(&mut self, session: &mut PhonebookSession, cx: &mut Context<'_>) {
         let Some(listing) = &session.listing else { return };
         let (prefix, start) = (listing.prefix.clone(), listing.next.clone());
@@ -186,7 +185,7 @@ impl Phonebook {
         }
     }
 
-    /// Sends a page of a listing, and asks for the next one if the client keeps up.
+    /// Sends a page of a listing, and requests the next one if the client keeps up.
     fn show(&mut self, session: &mut PhonebookSession, page: Page, cx: &mut Context<'_>) {
         let Some(listing) = &mut session.listing else { return };
         listing.count += page.entries.len() as u64;
@@ -205,11 +204,11 @@ impl Phonebook {
         }
     }
 
-    /// The file is in trouble: the client is told that, the operator what.
+    /// Reports trouble with the file. The client is told of the failure, and the log gets the reason.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
         reply(texts::FAILED, &[], cx);
         if let Some(count) = self.troubles.note(error.trouble(), cx.now()) {
-            log::error!("phone book: {error} (commands that failed: {count})");
+            log::error!("phone book: {error} ({} failed since the last such line)", counted(count, "command"));
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The book as a table of the data file.
+//! The table of entries in the data file.
 //!
-//! Invariant: no two entries have the same key. Each function is one job: it holds the file no longer than for one entry, or
-//! for one page of a listing.
+//! Invariant: no two entries have the same key. Each function is one job, which uses the file for one entry or for one page of
+//! a listing.
 
 use rusqlite::{Connection, OptionalExtension};
 
 use super::entry::{Entry, Name};
 use crate::workers::storage::{Schema, StoreError};
 
-/// `SwPb`. The order of keys is that of their bytes, which for UTF-8 is that of code points.
+/// The application id is `SwPb`. Keys are ordered by their bytes, which in UTF-8 is the order of code points.
 pub(super) const SCHEMA: Schema = Schema {
     application_id: 0x5377_5062,
     migrations: &[
@@ -16,29 +16,29 @@ pub(super) const SCHEMA: Schema = Schema {
     ],
 };
 
-/// Entries fetched at a time for a listing. 256: a tenth of a millisecond of others' time, and never more than 100 KB.
+/// Entries per page of a listing. 256 entries delay other jobs by a tenth of a millisecond and take at most 100 KB.
 pub(super) const PAGE: u32 = 256;
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Found(Entry),
-    /// Nobody has this name.
+    /// No entry has this name.
     NotFound(Name),
     Added(Entry),
-    /// Somebody has this name.
+    /// This entry already has the name.
     Exists(Entry),
-    /// With the former number.
+    /// The entry and its former number.
     Changed(Entry, Box<str>),
     Removed(Entry),
     Page(Page),
 }
 
-/// A part of a listing.
+/// A page of a listing.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) entries: Vec<Entry>,
-    /// The key where the next one begins.
+    /// The first key of the next page.
     pub(super) next: Option<Box<str>>,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn remove(db: &Connection, name: Name) -> Result<Outcome, StoreError>
     Ok(Outcome::Removed(entry))
 }
 
-/// The entries from the key `start` on that begin with `prefix`, in order, up to [`PAGE`].
+/// Lists up to [`PAGE`] entries in order, from the key `start` on, whose keys begin with `prefix`.
 pub(super) fn list(db: &Connection, prefix: &str, start: &str) -> Result<Outcome, StoreError> {
     let mut statement =
         db.prepare_cached("SELECT key, name, number FROM entry WHERE key >= ?1 ORDER BY key LIMIT ?2")?;

@@ -1,55 +1,55 @@
-//! Everything that the server says, in one place: scripts rely on these texts, and the server's page lists them.
+//! All texts of the server. Scripts rely on them, and the server's page lists them.
 //!
-//! Names in braces stand for what [`fill`](crate::servers::text::fill) puts there. Invariant: a line that begins with a
-//! quote is an entry, and no other line begins so; what clients wrote stands within quotes, by [`quoted`], but for the word
-//! of an unknown command.
+//! [`fill`](crate::servers::text::fill) replaces names in braces. Invariant: a line that begins with a quote is an entry, and
+//! no other line begins with one. The words of clients are quoted, by [`quoted`]; the only exception is the word of an unknown
+//! command.
 
 use crate::handler::sanitize::sanitize;
 
-/// An entry: to `FIND`, and each line of a `LIST`. As it is written behind `ADD`.
+/// `FIND`, and each entry of a `LIST`. `ADD` takes an entry in the same form.
 pub(super) const ENTRY: &str = "\"{name}\" \"{number}\"\n";
-/// The end of a listing, with the number of entries above it.
+/// The last line of a `LIST`, with the number of entries.
 pub(super) const TOTAL: &str = "Total: {count}\n";
-/// To `ADD`.
+/// `ADD`.
 pub(super) const ADDED: &str = "Added: \"{name}\" \"{number}\"\n";
-/// To `ADD`, when the name is there: the entry that has it.
+/// `ADD` of a name that exists: its entry.
 pub(super) const EXISTS: &str = "Exists: \"{name}\" \"{number}\"\n";
-/// To `CHANGE`.
+/// `CHANGE`.
 pub(super) const CHANGED: &str = "Changed: \"{name}\" \"{number}\" (was \"{former}\")\n";
-/// To `REMOVE`: the entry that was there.
+/// `REMOVE`: the former entry.
 pub(super) const REMOVED: &str = "Removed: \"{name}\" \"{number}\"\n";
-/// To `FIND`, `CHANGE` and `REMOVE`.
+/// `FIND`, `CHANGE` and `REMOVE` of an unknown name.
 pub(super) const NOT_FOUND: &str = "Not found: \"{name}\"\n";
-/// To `HELP`: one line, so that every command has one.
+/// `HELP`. One line, as for other commands.
 pub(super) const HELP: &str = "Commands: FIND name, ADD name number, CHANGE name number, REMOVE name, LIST prefix, LIST, \
 HELP, QUIT (quote what has spaces: \"Ann Smith\")\n";
-/// To `QUIT`.
+/// `QUIT`.
 pub(super) const BYE: &str = "Good bye!\n";
 
-/// The first word is no command.
+/// An unknown command.
 pub(super) const UNKNOWN: &str = "Unknown command: {word} (HELP lists them)\n";
-/// A command with too few words, or too many.
+/// A command with the wrong number of words.
 pub(super) const USAGE: &str = "Usage: {usage} (quote what has spaces: \"Ann Smith\")\n";
 /// Quotes that do not match.
 pub(super) const BAD_QUOTES: &str =
     "Bad quotes: write \"Ann Smith\", and within quotes \\\" for a quote and \\\\ for a backslash\n";
-/// A name that cannot be one.
+/// An invalid name.
 pub(super) const BAD_NAME: &str = "Bad name: a name has 1 to 64 characters, and no control characters\n";
-/// A number that cannot be one.
+/// An invalid number.
 pub(super) const BAD_NUMBER: &str =
     "Bad number: a number has 1 to 40 of 0-9, spaces, + - ( ) . / * #, x and ext, and a digit among them\n";
-/// A line that is no text.
+/// A line that is not UTF-8.
 pub(super) const NOT_UTF8: &str = "Bad line: it is not UTF-8\n";
-/// A line over the limit. `{limit}` counts bytes.
+/// The line is longer than the limit, in bytes.
 pub(super) const TOO_LONG: &str = "Bad line: it is over {limit} bytes\n";
-/// A web request; the connection is closed.
+/// A web request. The connection is closed.
 pub(super) const NO_HTTP: &str = "This is a phone book and does not speak HTTP.\n";
-/// So many wait for the data file that no more may. The words of [`Busy`](crate::Busy).
+/// Too many commands wait for the data file. The text is that of [`Busy`](crate::Busy).
 pub(super) const BUSY: &str = "busy, try again\n";
-/// The data file is in trouble. The log says which.
+/// The data file failed. The log has the reason.
 pub(super) const FAILED: &str = "Failed: the phone book is out of order, try again later\n";
 
-/// A value for a place within quotes: made harmless, and with what the quotes would take for their own escaped.
+/// Returns a value for use within quotes: sanitized, with quotes and backslashes escaped.
 pub(super) fn quoted(value: &str) -> String {
     let clean = sanitize(value.as_bytes());
     let mut text = String::with_capacity(clean.len());

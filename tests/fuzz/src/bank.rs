@@ -15,14 +15,14 @@ const METHODS: [&str; 9] = ["GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "
 const HELP: &str = "\
 ok lines 10
 OPEN name PIN         open an account; a PIN is 4 to 12 digits
-LOGIN name PIN        speak for an account from now on
-BALANCE               what is in it
+LOGIN name PIN        log in to an account
+BALANCE               show the balance
 DEPOSIT amount        pay in: 12 or 12.50
 WITHDRAW amount       pay out
 TRANSFER name amount  pay to another account
-HISTORY [n]           the last n entries, 10 unless said
-LOGOUT                speak for no account
-HELP                  this list
+HISTORY [n]           show the last n entries, 10 by default
+LOGOUT                log out
+HELP                  show this list
 QUIT                  close the connection";
 
 /// Plays the bytes as a script. The first one chooses how long a line may be, and the second one how long wrong PINs
@@ -140,7 +140,7 @@ impl Model for Books {
         match (words.next(), words.next()) {
             (Some(percent), None) => match cents(percent) {
                 Some(rate @ 1..=10_000) => self.pay_interest(rate),
-                _ => "interest is a percentage as 2, 2.5 or 2.50: more than 0, at most 100\n".into(),
+                _ => "interest is a percentage such as 2, 2.5 or 2.50: more than 0, at most 100\n".into(),
             },
             _ => "usage: interest PERCENT\n".into(),
         }
@@ -260,7 +260,7 @@ impl Books {
             ("WITHDRAW", &[amount], Some(own)) => self.book("withdrawal", (Some(own), None), amount),
             ("TRANSFER", &[name, amount], Some(own)) => match self.number(name) {
                 None => format!("error no account is called {name}"),
-                Some(other) if other == own => "error a transfer needs another account than your own".into(),
+                Some(other) if other == own => "error a transfer needs an account other than your own".into(),
                 Some(other) => self.book("transfer", (Some(own), Some(other)), amount),
             },
             other => panic!("{other:?} is a line with which something is wrong"),

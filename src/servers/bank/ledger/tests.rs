@@ -53,7 +53,7 @@ fn money_moves_and_the_journal_says_so() {
     let mut store = books(&[("ann", 1000), ("bob", 0)]);
     let five = money(500);
     let booked = |entry, minor| Ok(Outcome::Booked { entry, balance: money(minor) });
-    assert_eq!(store.write(|db| transfer(db, (1, "BOB"), five, 0)), booked(2, 500));
+    assert_eq!(store.write(|db| transfer(db, 1, "BOB", five, 0)), booked(2, 500));
     assert_eq!(store.write(|db| withdraw(db, 2, money(499), 0)), booked(3, 1));
     assert_eq!(store.write(|db| deposit(db, 2, money(1), 0)), booked(4, 2));
     for id in [1, 2] {
@@ -66,11 +66,11 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     let mut store = books(&[("ann", 1000), ("bob", i64::MAX)]);
     let short = Ok(Outcome::Short(money(1000)));
     assert_eq!(store.write(|db| withdraw(db, 1, money(1001), 0)), short);
-    assert_eq!(store.write(|db| transfer(db, (1, "bob"), money(1001), 0)), short);
-    assert_eq!(store.write(|db| transfer(db, (1, "bob"), money(1), 0)), Ok(Outcome::Full));
+    assert_eq!(store.write(|db| transfer(db, 1, "bob", money(1001), 0)), short);
+    assert_eq!(store.write(|db| transfer(db, 1, "bob", money(1), 0)), Ok(Outcome::Full));
     assert_eq!(store.write(|db| deposit(db, 2, money(1), 0)), Ok(Outcome::Full));
-    assert_eq!(store.write(|db| transfer(db, (1, "Ann"), money(1), 0)), Ok(Outcome::Oneself));
-    assert_eq!(store.write(|db| transfer(db, (1, "eve"), money(1), 0)), Ok(Outcome::Nobody("eve".into())));
+    assert_eq!(store.write(|db| transfer(db, 1, "Ann", money(1), 0)), Ok(Outcome::Oneself));
+    assert_eq!(store.write(|db| transfer(db, 1, "eve", money(1), 0)), Ok(Outcome::Nobody("eve".into())));
     let rows: i64 =
         store.read(|db| Ok(db.query_row("SELECT count(*) FROM journal", [], |row| row.get(0))?)).expect("a count");
     assert_eq!((rows, held(&mut store, 1), held(&mut store, 2)), (2, money(1000), Money::MOST));
@@ -109,14 +109,14 @@ fn history_is_the_last_rows_in_order_seen_from_the_account() {
     let mut store = books(&[("ann", 1000), ("bob", 0), ("eve", 0)]);
     let noon = 946_728_000_999;
     for (to, cents) in [("bob", 1), ("eve", 2), ("bob", 3)] {
-        store.write(|db| transfer(db, (1, to), money(cents), noon)).expect("room");
+        store.write(|db| transfer(db, 1, to, money(cents), noon)).expect("room");
     }
     store.write(|db| withdraw(db, 2, money(2), noon)).expect("room");
     let history = |store: &mut Store, id, count| match store.read(|db| history(db, id, count)) {
         Ok(Outcome::History(lines)) => lines,
         other => panic!("{other:?}"),
     };
-    let line = |entry, kind: &str, is_out, cents, other: Option<&str>| Line {
+    let line = |entry, kind: &str, is_out, cents, other: Option<&str>| HistoryRow {
         entry,
         time: "2000-01-01T12:00:00Z".into(),
         kind: kind.into(),
@@ -242,7 +242,7 @@ proptest! {
             let outcome = store.write(|db| match kind {
                 0 => deposit(db, id, amount, 0),
                 1 => withdraw(db, id, amount, 0),
-                2 => transfer(db, (id, &format!("n{other}")), amount, 0),
+                2 => transfer(db, id, &format!("n{other}"), amount, 0),
                 _ => pay_interest(db, InterestRate::parse("1").expect("a rate"), 0).map(|_| Outcome::Balance(amount)),
             });
             prop_assert!(outcome.is_ok(), "{outcome:?}");
