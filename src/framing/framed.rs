@@ -68,7 +68,7 @@ impl<F: Framer, H: MessageHandler> Framed<F, H> {
     }
 
     fn fail(&mut self, session: &mut FramedSession<H::Session, F::State>, error: FramingError, cx: &mut Context<'_>) {
-        cx.note_framing(&error);
+        cx.log_framing_error(&error);
         self.inner.framing_failed(&mut session.inner, &error, cx);
     }
 }

@@ -417,7 +417,7 @@ impl<H: Handler> Dispatcher<H> {
     /// Calls the handler outside of any connection, for a service.
     pub(crate) fn call(&mut self, service: ServiceId, call: impl FnOnce(&mut H, &mut Context<'_>)) {
         self.state.current_service = service;
-        let mut cx = Context::of_nobody(&mut self.state);
+        let mut cx = Context::of_service(&mut self.state);
         call(&mut self.handler, &mut cx);
         cx.settle();
     }

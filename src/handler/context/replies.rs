@@ -1,0 +1,88 @@
+//! How the replies of a callback are sent.
+//!
+//! The first reply may be a slice of the input, which is not copied; all others are copied to one buffer. When the
+//! callback has returned, both are written with one system call.
+
+use std::io;
+
+use super::{Context, ReplyTarget};
+use crate::connection::token::Token;
+use crate::state::{OutputSource, State};
+
+/// The capacity that the buffer of replies retains, in bytes. A single large reply does not stay in memory.
+const SCRATCH_RETAINED: usize = 64 * 1024;
+
+impl Context<'_> {
+    /// Moves the replies made so far to the queue, so that what follows is sent after them.
+    pub(super) fn queue_replies(&mut self) {
+        let ReplyTarget::Connection(token) = self.target else { return };
+        if self.head.is_empty() && self.state.scratch.is_empty() {
+            return;
+        }
+        self.state.queue(token, std::mem::take(&mut self.head), OutputSource::Own);
+        let mut scratch = std::mem::take(&mut self.state.scratch);
+        self.state.queue(token, &scratch, OutputSource::Own);
+        scratch.clear();
+        self.state.scratch = scratch;
+        // What comes next in this callback may flush the queue, after which it no longer shows that it was full.
+        self.state.pause_if_full(token, 0);
+    }
+
+    /// Ends a callback: writes its replies. The lifetime of the input ends here.
+    #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
+    #[inline(always)]
+    pub(crate) fn settle(self) {
+        let (state, head) = (self.state, self.head);
+        let ReplyTarget::Connection(token) = self.target else {
+            return state.scratch.clear();
+        };
+        let replied = head.len() + state.scratch.len();
+        let is_sent = if state.scratch.is_empty() {
+            !head.is_empty() && state.write_now(token, head)
+        } else {
+            settle_copied(state, token, head)
+        };
+        if !is_sent || state.may_be_full(replied) {
+            state.pause_if_full(token, replied);
+        }
+    }
+
+    /// Ends the callback of a datagram: passes its replies to `send` as one datagram, if there was a reply.
+    pub(crate) fn answer(self, send: impl FnOnce(&[u8])) {
+        let scratch = &mut self.state.scratch;
+        match (self.head, scratch.is_empty()) {
+            _ if !self.has_replied => {}
+            ([], _) => send(scratch),
+            (head, true) => send(head),
+            (head, false) => send(&[head, scratch].concat()),
+        }
+        scratch.clear();
+    }
+}
+
+/// Writes replies of which some were copied. Returns whether everything was sent.
+fn settle_copied(state: &mut State, token: Token, head: &[u8]) -> bool {
+    let mut scratch = std::mem::take(&mut state.scratch);
+    let is_sent = if head.is_empty() {
+        state.write_now(token, &scratch)
+    } else {
+        state.write_both_now(token, [head, &scratch]);
+        false
+    };
+    scratch.clear();
+    scratch.shrink_to(SCRATCH_RETAINED);
+    state.scratch = scratch;
+    is_sent
+}
+
+/// Writing to a context replies ([`Context::reply`]). It never fails.
+impl io::Write for Context<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.reply(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
