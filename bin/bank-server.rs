@@ -1,4 +1,4 @@
-//! Bank: accounts with PINs, balances, and a journal on the disk.
+//! Bank: accounts with PINs and balances, kept in a data file.
 
 use std::process::ExitCode;
 

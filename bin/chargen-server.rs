@@ -1,4 +1,4 @@
-//! Chargen: a pattern of printing characters that never ends (RFC 864).
+//! Chargen: an endless pattern of printing characters (RFC 864).
 
 use std::process::ExitCode;
 

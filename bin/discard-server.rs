@@ -1,4 +1,4 @@
-//! Discard: nothing comes back (RFC 863).
+//! Discard: reads everything and sends nothing (RFC 863).
 
 use std::process::ExitCode;
 

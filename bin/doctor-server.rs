@@ -1,4 +1,4 @@
-//! Doctor: a therapist who gives back what patients say, and remembers them.
+//! Doctor: a therapist after ELIZA that remembers returning patients.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Greeting: a text for whoever connects.
+//! Greeting: sends a text to each client and closes.
 
 use std::process::ExitCode;
 

@@ -1,9 +1,9 @@
-//! Small network servers on one thread: a single-threaded reactor on [`mio`](https://docs.rs/mio), and the servers that it
-//! hosts, from echo and daytime to a chat, a phone book and a bank.
+//! Small network servers on one thread: a single-threaded reactor on [`mio`](https://docs.rs/mio), and the servers that
+//! it hosts, from echo and daytime to a chat, a phone book and a bank.
 //!
 //! You write a [`Handler`]: bytes and time go in, bytes and requests come out. The [`Reactor`] does what is hard to get
-//! right: partial writes, slow readers, idle peers, half-closed connections, a lack of descriptors, and a stop that loses no
-//! reply. A handler has no socket, so a [`Sim`] tests it with bytes and a virtual clock.
+//! right: partial writes, slow readers, idle peers, half-closed connections, a lack of descriptors, and a stop that
+//! loses no reply. A handler has no socket, so a [`Sim`] tests it with bytes and a virtual clock.
 //!
 //! A library needs none of the default features:
 //!
@@ -61,8 +61,8 @@
 //! assert_eq!(sim.received(client), b"hello");
 //! ```
 //!
-//! A protocol of lines or other messages implements [`framing::MessageHandler`] instead, and stands behind a framing such as
-//! [`framing::Lines`].
+//! A protocol of lines or other messages implements [`framing::MessageHandler`] instead, and stands behind a framing
+//! such as [`framing::Lines`].
 //!
 //! # Concepts
 //!

@@ -2,9 +2,9 @@
 //!
 //! Invariant: a parsed [`Address`] displays as text that parses to the same address.
 //!
-//! Parsing makes no system call, so a malformed address is found before any name is looked up. [`Address::resolve`] looks
-//! names up, and may block while a name server answers. Abstract Unix addresses (with a leading NUL byte) and IPv6 zones
-//! (`%eth0`) have no syntax here.
+//! Parsing makes no system call, so a malformed address is found before any name is looked up. [`Address::resolve`]
+//! looks names up, and may block while a name server answers. Abstract Unix addresses (with a leading NUL byte) and
+//! IPv6 zones (`%eth0`) have no syntax here.
 
 use std::fmt;
 use std::io;
@@ -287,8 +287,8 @@ fn is_number(label: &str) -> bool {
     }
 }
 
-/// Whether this is a label of a host name (RFC 1123, section 2.1). Underscores are allowed, because names of containers use
-/// them.
+/// Whether this is a label of a host name (RFC 1123, section 2.1). Underscores are allowed, because names of containers
+/// use them.
 fn is_label(label: &str) -> bool {
     (1..=MAX_LABEL).contains(&label.len())
         && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')

@@ -1,7 +1,7 @@
 //! Sockets that were opened by another program, such as a service manager (`sd_listen_fds(3)`).
 //!
-//! Invariant: an adopted [`Listener`] listens already, or is a bound UDP socket. Its address, its backlog and the file of a
-//! Unix path remain the responsibility of the program that opened it.
+//! Invariant: an adopted [`Listener`] listens already, or is a bound UDP socket. Its address, its backlog and the file
+//! of a Unix path remain the responsibility of the program that opened it.
 
 use std::io;
 use std::net::{TcpListener, UdpSocket};
@@ -18,8 +18,8 @@ impl SocketOptions {
     /// Sets the options that a bound socket can still take: `nonblocking`, `nodelay`, `keepalive` and the buffer sizes.
     ///
     /// # Errors
-    /// `InvalidInput` with the reason for a stream socket that does not listen, and for any socket other than TCP, UDP or a
-    /// Unix stream. The errors of getsockopt(2) and setsockopt(2), also for a descriptor that is not a socket.
+    /// `InvalidInput` with the reason for a stream socket that does not listen, and for any socket other than TCP, UDP
+    /// or a Unix stream. The errors of getsockopt(2) and setsockopt(2), also for a descriptor that is not a socket.
     pub fn adopt(&self, socket: impl Into<OwnedFd>) -> io::Result<Listener> {
         let socket = Socket::from(socket.into());
         let (domain, kind) = (socket.domain()?, socket.r#type()?);

@@ -73,13 +73,14 @@ impl AsFd for Listener {
 
 /// Listens on every socket address of `address`, with one socket for each.
 ///
-/// If `address` has port 0, the system picks one port for all of them. If there are several socket addresses, IPv6 sockets
-/// get `IPV6_V6ONLY` regardless of the options, because otherwise they would occupy the port of the IPv4 sockets. A socket
-/// address of a family that this machine lacks is skipped with a warning. If the kernel lowers the backlog, each listener
-/// logs a warning.
+/// If `address` has port 0, the system picks one port for all of them. If there are several socket addresses, IPv6
+/// sockets get `IPV6_V6ONLY` regardless of the options, because otherwise they would occupy the port of the IPv4
+/// sockets. A socket address of a family that this machine lacks is skipped with a warning. If the kernel lowers the
+/// backlog, each listener logs a warning.
 ///
 /// # Errors
-/// If a name has no address, if one of the socket addresses cannot be bound, or if this machine lacks all their families.
+/// If a name has no address, if one of the socket addresses cannot be bound, or if this machine lacks all their
+/// families.
 pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>, BindError> {
     let error = |stage, source| BindError { address: address.clone(), stage, source };
     let listeners = match address {
@@ -128,8 +129,8 @@ struct Bound {
     missing: Vec<(SocketAddr, io::Error)>,
 }
 
-/// Number of attempts to find one port for all socket addresses. A port that is free in one family is rarely taken in the
-/// other.
+/// Number of attempts to find one port for all socket addresses. A port that is free in one family is rarely taken in
+/// the other.
 const PORT_TRIES: u32 = 16;
 
 type Make<'a> = &'a mut dyn FnMut(SocketAddr) -> io::Result<Listener>;
@@ -174,8 +175,8 @@ fn bind_once(targets: &[SocketAddr], make: Make<'_>) -> Result<Bound, (SocketAdd
 
 /// Whether the error says that this machine lacks the family of an address.
 ///
-/// If Linux was booted without IPv6, socket(2) fails with EAFNOSUPPORT. With the sysctl `disable_ipv6`, the family exists
-/// without any address: `::` can be bound, and `::1` fails with EADDRNOTAVAIL.
+/// If Linux was booted without IPv6, socket(2) fails with EAFNOSUPPORT. With the sysctl `disable_ipv6`, the family
+/// exists without any address: `::` can be bound, and `::1` fails with EADDRNOTAVAIL.
 fn is_missing_family(at: SocketAddr, error: &io::Error) -> bool {
     match Errno::from_io_error(error) {
         Some(Errno::AFNOSUPPORT) => true,

@@ -8,8 +8,8 @@ use ipnet::{IpNet, Ipv4Net};
 
 /// A range of IP addresses: `192.0.2.0/24`, `2001:db8::/32`, or a single address.
 ///
-/// IPv4 addresses that reach an IPv6 socket in their mapped form are compared as IPv4. For the same reason, a range within
-/// `::ffff:0:0/96` is stored as the IPv4 range that it maps (RFC 4291, section 2.5.5.2).
+/// IPv4 addresses that reach an IPv6 socket in their mapped form are compared as IPv4. For the same reason, a range
+/// within `::ffff:0:0/96` is stored as the IPv4 range that it maps (RFC 4291, section 2.5.5.2).
 ///
 /// ```
 /// use switchboard::net::Network;

@@ -34,40 +34,43 @@ use crate::net::MAX_UNIX_PATH;
 #[expect(clippy::struct_excessive_bools, reason = "each is the value of one socket option")]
 #[non_exhaustive]
 pub struct SocketOptions {
-    /// `SO_REUSEADDR` of TCP listeners, socket(7). Default: true, so that a restart does not wait for old connections in
-    /// TIME-WAIT. On Linux it does not let two listeners share a port.
+    /// `SO_REUSEADDR` of TCP listeners, socket(7). Default: true, so that a restart does not wait for old connections
+    /// in TIME-WAIT. On Linux it does not let two listeners share a port.
     ///
-    /// UDP sockets never get it. They have no TIME-WAIT, and on Linux it would let a second program bind the same port and
-    /// receive the datagrams.
+    /// UDP sockets never get it. They have no TIME-WAIT, and on Linux it would let a second program bind the same port
+    /// and receive the datagrams.
     pub reuse_address: bool,
-    /// `SO_REUSEPORT`, socket(7). Default: false, because a second copy that was started by mistake would silently get a
-    /// share of the connections. If true, several processes of one user share a port, and the kernel spreads the load.
+    /// `SO_REUSEPORT`, socket(7). Default: false, because a second copy that was started by mistake would silently get
+    /// a share of the connections. If true, several processes of one user share a port, and the kernel spreads the
+    /// load.
     pub reuse_port: bool,
-    /// Connections that may wait to be accepted, listen(2). Default: 1024, for clients that all reconnect after a restart.
-    /// Linux silently lowers it to `net.core.somaxconn`, see [`somaxconn_clip`].
+    /// Connections that may wait to be accepted, listen(2). Default: 1024, for clients that all reconnect after a
+    /// restart. Linux silently lowers it to `net.core.somaxconn`, see [`somaxconn_clip`].
     pub backlog: u32,
     /// `O_NONBLOCK`, fcntl(2). Default: true. [`Reactor::listen`](crate::Reactor::listen) refuses a blocking listener.
     pub nonblocking: bool,
-    /// `TCP_NODELAY`, tcp(7). Default: true. Without it, the last part of a reply waits for the delayed acknowledgement of
-    /// the peer, about 40 ms on Linux.
+    /// `TCP_NODELAY`, tcp(7). Default: true. Without it, the last part of a reply waits for the delayed acknowledgement
+    /// of the peer, about 40 ms on Linux.
     pub nodelay: bool,
-    /// `SO_KEEPALIVE`, socket(7), with `TCP_KEEPIDLE` and `TCP_KEEPINTVL`, tcp(7): the silence before the first probe, and
-    /// the time between probes. Default: none, because an idle timeout covers most needs without probes.
+    /// `SO_KEEPALIVE`, socket(7), with `TCP_KEEPIDLE` and `TCP_KEEPINTVL`, tcp(7): the silence before the first probe,
+    /// and the time between probes. Default: none, because an idle timeout covers most needs without probes.
     ///
     /// From 1 s to 32,767 s, rounded up to whole seconds. The system decides how many probes must fail
     /// (`net.ipv4.tcp_keepalive_probes`, 9).
     pub keepalive: Option<Duration>,
-    /// `SO_RCVBUF`, socket(7), in bytes. Default: none, because the system adapts its own size to each connection, but never
-    /// changes a size that was set. Linux doubles the value for its bookkeeping and lowers it to `net.core.rmem_max`.
+    /// `SO_RCVBUF`, socket(7), in bytes. Default: none, because the system adapts its own size to each connection, but
+    /// never changes a size that was set. Linux doubles the value for its bookkeeping and lowers it to
+    /// `net.core.rmem_max`.
     pub recv_buffer: Option<usize>,
-    /// `SO_SNDBUF`, socket(7), in bytes. Default: none, because the system adapts its own size to each connection, but never
-    /// changes a size that was set. Linux doubles the value for its bookkeeping and lowers it to `net.core.wmem_max`.
+    /// `SO_SNDBUF`, socket(7), in bytes. Default: none, because the system adapts its own size to each connection, but
+    /// never changes a size that was set. Linux doubles the value for its bookkeeping and lowers it to
+    /// `net.core.wmem_max`.
     pub send_buffer: Option<usize>,
-    /// `IPV6_V6ONLY`, ipv6(7). Default: true. IPv4 and IPv6 then have a socket each, and addresses in logs and rules never
-    /// have the form `::ffff:1.2.3.4`.
+    /// `IPV6_V6ONLY`, ipv6(7). Default: true. IPv4 and IPv6 then have a socket each, and addresses in logs and rules
+    /// never have the form `::ffff:1.2.3.4`.
     pub only_v6: bool,
-    /// `SO_BROADCAST` of UDP sockets, socket(7). Default: false, which protects against sending to a whole network because of
-    /// a wrong address.
+    /// `SO_BROADCAST` of UDP sockets, socket(7). Default: false, which protects against sending to a whole network
+    /// because of a wrong address.
     pub broadcast: bool,
 }
 
@@ -108,12 +111,13 @@ impl SocketOptions {
 
     /// Creates a Unix stream listener at `path`, with mode 0660 regardless of the umask.
     ///
-    /// A socket without a listener is replaced. Anything else at `path` is left alone. Copies of this program that start at
-    /// the same moment serialize on a lock, flock(2), of the directory: one of them listens, and the others are refused.
+    /// A socket without a listener is replaced. Anything else at `path` is left alone. Copies of this program that
+    /// start at the same moment serialize on a lock, flock(2), of the directory: one of them listens, and the others
+    /// are refused.
     ///
     /// # Errors
-    /// `AddrInUse` if another program listens there, `AlreadyExists` if the file there is not a socket, `InvalidInput` if
-    /// `path` is longer than [`MAX_UNIX_PATH`], and the errors of socket(2), bind(2), chmod(2) and listen(2).
+    /// `AddrInUse` if another program listens there, `AlreadyExists` if the file there is not a socket, `InvalidInput`
+    /// if `path` is longer than [`MAX_UNIX_PATH`], and the errors of socket(2), bind(2), chmod(2) and listen(2).
     pub fn listen_unix(&self, path: &Path) -> io::Result<UnixBound> {
         unix::listen(self, path)
     }
@@ -130,8 +134,8 @@ impl SocketOptions {
 
     /// Creates a TCP stream and begins to connect it to `to`.
     ///
-    /// A blocking stream is connected when this returns. A non-blocking stream becomes writable later, and `take_error` then
-    /// tells whether it is connected.
+    /// A blocking stream is connected when this returns. A non-blocking stream becomes writable later, and `take_error`
+    /// then tells whether it is connected.
     ///
     /// # Errors
     /// The errors of socket(2) and setsockopt(2), and those of connect(2) that are known immediately.

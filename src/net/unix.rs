@@ -2,8 +2,8 @@
 //!
 //! Invariant: the only files ever removed are sockets without a listener, and the file of our own listener.
 //!
-//! The lock on the directory excludes other copies of this code only. A foreign program that creates or removes files there
-//! at the same instant is not excluded.
+//! The lock on the directory excludes other copies of this code only. A foreign program that creates or removes files
+//! there at the same instant is not excluded.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -69,8 +69,8 @@ impl AsFd for UnixBound {
 
 /// Removes the file of a listener when dropped, if it is still the file that the listener created.
 ///
-/// Drop the guard before the listener. While the listener is open, its inode number is not reused, and no other copy of this
-/// program takes the path for a dead one.
+/// Drop the guard before the listener. While the listener is open, its inode number is not reused, and no other copy of
+/// this program takes the path for a dead one.
 #[derive(Debug)]
 pub struct PathGuard {
     /// Absolute, because the process may change its working directory.
@@ -137,15 +137,15 @@ fn remove_dead(path: &Path, address: &SockAddr) -> io::Result<()> {
     }
 }
 
-/// Number of attempts to get a lock that another process holds, and the time between them. One second in total is many times
-/// what a start needs.
+/// Number of attempts to get a lock that another process holds, and the time between them. One second in total is many
+/// times what a start needs.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Excludes other copies of this program that start now, until the returned file is dropped.
 ///
-/// The directory itself is locked, so no lock file stays behind. Returns `None` if the directory cannot be read or another
-/// program keeps the lock. The start continues without the lock then.
+/// The directory itself is locked, so no lock file stays behind. Returns `None` if the directory cannot be read or
+/// another program keeps the lock. The start continues without the lock then.
 fn lock_directory(path: &Path) -> Option<File> {
     let directory = File::open(path.parent()?).ok()?;
     for attempt in 0..LOCK_TRIES {

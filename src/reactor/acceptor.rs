@@ -1,7 +1,7 @@
 //! Stream listeners: accepting connections, and pausing while the process has no descriptors left.
 //!
-//! Invariant: an edge is remembered until accept(2) says that it would block. No waiting connection is forgotten when the
-//! budget of a turn or the descriptors are used up.
+//! Invariant: an edge is remembered until accept(2) says that it would block. No waiting connection is forgotten when
+//! the budget of a turn or the descriptors are used up.
 
 use std::io;
 use std::net::TcpListener;
@@ -114,7 +114,7 @@ impl Pause {
         if let Some(count) = self.throttle.note(now) {
             log::warn!(
                 "accepting is paused: {error}; waiting connections are accepted when others close; raise \"ulimit -n\" \
-                 for more descriptors ({count} pauses since the last such line)"
+                 for more descriptors ({count} since the last such line)"
             );
         }
     }

@@ -1,7 +1,7 @@
 //! Outbound connections: from the address in a request of a handler to a stream or an error.
 //!
-//! Invariant: every request ends in exactly one `open` or one `connect_failed`, unless the reactor stops first. The socket
-//! addresses of a name are tried one after the other.
+//! Invariant: every request ends in exactly one `open` or one `connect_failed`, unless the reactor stops first. The
+//! socket addresses of a name are tried one after the other.
 
 use std::collections::HashMap;
 use std::io;

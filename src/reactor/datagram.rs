@@ -1,8 +1,8 @@
 //! UDP sockets that listen: one datagram in, at most one out.
 //!
 //! Invariant: a datagram that may be the answer of another server is never answered, so two servers cannot be made to
-//! answer each other for ever (CVE-2024-2169). These are datagrams from ports below 1024, where services have their ports,
-//! and from ports of this reactor.
+//! answer each other for ever (CVE-2024-2169). These are datagrams from ports below 1024, where services have their
+//! ports, and from ports of this reactor.
 //!
 //! Datagrams are not queued. If the kernel refuses one, it is dropped and counted.
 
@@ -108,8 +108,8 @@ fn may_be_server(from: SocketAddr, own_ports: &[u16]) -> bool {
 #[derive(Debug, Default)]
 struct Sources(HashMap<HostKey, Bucket>);
 
-/// Number of hosts that are remembered. When it is exceeded, all are forgotten, and each host gets a new burst. This bounds
-/// memory, since sources can be forged.
+/// Number of hosts that are remembered. When it is exceeded, all are forgotten, and each host gets a new burst. This
+/// bounds memory, since sources can be forged.
 const SOURCES: usize = 4096;
 
 impl Sources {

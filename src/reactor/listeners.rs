@@ -1,7 +1,7 @@
 //! The listeners of a reactor: which connections and datagrams a turn takes from them.
 //!
-//! Invariant: a listener that may have more to give is asked again in the next turn, until the kernel says that it would
-//! block. Each listener has a budget per turn.
+//! Invariant: a listener that may have more to give is asked again in the next turn, until the kernel says that it
+//! would block. Each listener has a budget per turn.
 
 use std::io;
 use std::time::Instant;

@@ -3,8 +3,8 @@
 //! The reactor owns the poll, the listeners, the console and the ways to be stopped. Everything between an edge and the
 //! handler belongs to the dispatcher.
 //!
-//! Invariants: [`Reactor::turn`] waits in the poll only. If a source has work without a new edge, the next poll returns at
-//! once. An interrupted poll is an empty turn.
+//! Invariants: [`Reactor::turn`] waits in the poll only. If a source has work without a new edge, the next poll returns
+//! at once. An interrupted poll is an empty turn.
 
 mod acceptor;
 mod connector;
@@ -37,7 +37,8 @@ use crate::state::results::Jobs;
 use crate::state::service::ServiceOptions;
 use crate::state::{State, Stop};
 
-// The sources of the reactor itself. Listeners have the tokens from `FIRST_LISTENER` on, connections those from 2^32 on.
+// The sources of the reactor itself. Listeners have the tokens from `FIRST_LISTENER` on, connections those from 2^32
+// on.
 const WAKER: mio::Token = mio::Token(0);
 const SIGNALS: mio::Token = mio::Token(1);
 const CONSOLE: mio::Token = mio::Token(2);
@@ -55,8 +56,8 @@ pub enum ConsoleMode {
     Stop,
     /// Lines are commands and go to [`Handler::console`]. The end of input goes to [`Handler::console_end`].
     Commands,
-    /// Lines are the input of the program and go to [`Handler::console`]. The end of input goes to [`Handler::console_end`],
-    /// even if there is no input to read at all.
+    /// Lines are the input of the program and go to [`Handler::console`]. The end of input goes to
+    /// [`Handler::console_end`], even if there is no input to read at all.
     Input,
 }
 
@@ -83,8 +84,8 @@ pub enum Operator {
 /// ```
 ///
 /// A service is a group of listeners with limits of its own. A reactor has one service from the start,
-/// [`ServiceId::DEFAULT`], and [`add_service`](Self::add_service) adds more. To give each service a handler of its own, host
-/// [`Services`](crate::Services).
+/// [`ServiceId::DEFAULT`], and [`add_service`](Self::add_service) adds more. To give each service a handler of its own,
+/// host [`Services`](crate::Services).
 pub struct Reactor<H: Handler> {
     poll: Poll,
     events: Events,
@@ -111,9 +112,9 @@ impl<H: Handler> Reactor<H> {
 
     /// Creates a reactor for `handler`, without listeners. Its service [`ServiceId::DEFAULT`] has these options.
     ///
-    /// The limits that concern the process as a whole are taken from these options, never from those of another service.
-    /// They are the budgets of a turn, `memory_limit`, `linger`, `flush_stall`, `drain`, `slow_turn`, `accept_retry` and
-    /// `console_line`.
+    /// The limits that concern the process as a whole are taken from these options, never from those of another
+    /// service. They are the budgets of a turn, `memory_limit`, `linger`, `flush_stall`, `drain`, `slow_turn`,
+    /// `accept_retry` and `console_line`.
     ///
     /// # Errors
     /// If the kernel has no descriptor for the poll.
@@ -148,8 +149,8 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.state.services.add(options)
     }
 
-    /// Listens on `address` for the service [`ServiceId::DEFAULT`]. Returns the real addresses, with the ports that the system
-    /// picked.
+    /// Listens on `address` for the service [`ServiceId::DEFAULT`]. Returns the real addresses, with the ports that the
+    /// system picked.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `address` is malformed. Otherwise, the kind of the error of
@@ -168,8 +169,8 @@ impl<H: Handler> Reactor<H> {
     /// Serves the peers of a listener, under the options of `service`.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, or if the listener is blocking. The
-    /// error of the poll if it refuses the listener.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, or if the listener is
+    /// blocking. The error of the poll if it refuses the listener.
     pub fn listen(&mut self, service: ServiceId, listener: Listener) -> io::Result<ListenerId> {
         if self.dispatcher.state.services.get(service).is_none() {
             return Err(invalid("this reactor has no such service; use an id that its add_service has returned"));
@@ -199,8 +200,8 @@ impl<H: Handler> Reactor<H> {
         Ok(Operator::Absent)
     }
 
-    /// Stops at SIGTERM, SIGINT and SIGHUP. SIGHUP is left alone if the process was started with it ignored, as nohup(1) does.
-    /// SIGUSR1 logs the [`Stats`](crate::Stats).
+    /// Stops at SIGTERM, SIGINT and SIGHUP. SIGHUP is left alone if the process was started with it ignored, as
+    /// nohup(1) does. SIGUSR1 logs the [`Stats`](crate::Stats).
     ///
     /// # Errors
     /// If the system refuses a signal handler, or the poll refuses its source.
@@ -220,7 +221,8 @@ impl<H: Handler> Reactor<H> {
         &mut self.dispatcher.handler
     }
 
-    /// Calls the handler outside of any connection, for [`ServiceId::DEFAULT`]: for example to connect, or to set a timer.
+    /// Calls the handler outside of any connection, for [`ServiceId::DEFAULT`]: for example to connect, or to set a
+    /// timer.
     pub fn with_context(&mut self, call: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
         self.dispatcher.call(ServiceId::DEFAULT, call);
     }
@@ -228,9 +230,9 @@ impl<H: Handler> Reactor<H> {
     /// Runs until stopped, and returns the handler.
     ///
     /// # Errors
-    /// If the poll fails, which is a bug or a lack of memory. If standard output cannot be written, for example because the
-    /// disk is full; a closed standard output stops the reactor without an error. If a worker panics, because its results are
-    /// lost. No action of a peer is an error here.
+    /// If the poll fails, which is a bug or a lack of memory. If standard output cannot be written, for example because
+    /// the disk is full; a closed standard output stops the reactor without an error. If a worker panics, because its
+    /// results are lost. No action of a peer is an error here.
     pub fn run(mut self) -> io::Result<H> {
         while self.turn()? {}
         Ok(self.dispatcher.handler)
@@ -412,8 +414,8 @@ fn invalid(text: &str) -> io::Error {
 
 fn edge(event: &mio::event::Event) -> Edge {
     Edge {
-        // Linux reports a refused datagram as an error without a direction. Both directions are marked, so that a paused
-        // reader does not hide it.
+        // Linux reports a refused datagram as an error without a direction. Both directions are marked, so that a
+        // paused reader does not hide it.
         readable: event.is_readable() || event.is_error(),
         writable: event.is_writable() || event.is_error(),
         read_closed: event.is_read_closed(),

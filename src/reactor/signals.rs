@@ -90,8 +90,8 @@ pub(crate) struct Signalled {
     pub(crate) wants_stats: bool,
 }
 
-/// Whether the process was started with a signal ignored, according to `/proc/self/status` (proc(5)). False without such a
-/// file.
+/// Whether the process was started with a signal ignored, according to `/proc/self/status` (proc(5)). False without
+/// such a file.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_set(&status).is_some_and(|set| set & (1 << (signal - 1)) != 0)

@@ -1,6 +1,6 @@
-//! The length of a turn, and what made it long.
+//! The duration of turns, and the work of those that are slow.
 //!
-//! While a turn lasts nobody else is served, so a long one is the first thing to know about a server that feels slow.
+//! All other connections wait during a turn, so a slow turn is the first thing to look for when a server feels slow.
 
 use std::time::{Duration, Instant};
 
@@ -19,23 +19,21 @@ impl TurnClock {
         TurnClock { before: Stats::default(), slow: Throttle::new() }
     }
 
-    /// A turn begins.
+    /// Notes the figures at the start of a turn.
     pub(crate) fn begin(&mut self, stats: &Stats) {
         self.before = *stats;
     }
 
-    /// It has ended, after so long: notes that, and says what ran if it took longer than `limit`.
+    /// Counts a turn that took the time `took`. Logs its work if that is longer than `limit`.
     pub(crate) fn end(&mut self, stats: &mut Stats, took: Duration, limit: Option<Duration>) {
         stats.turns += 1;
         stats.longest_turn = stats.longest_turn.max(took);
-        if limit.is_none_or(|limit| took <= limit) {
-            return;
-        }
+        let Some(limit) = limit.filter(|&limit| took > limit) else { return };
         if let Some(count) = self.slow.note(Instant::now()) {
             let before = &self.before;
             log::warn!(
-                "everybody waited for {took:.0?}: a turn with {} clients accepted, {} bytes received and {} sent, {} results of \
-                 workers, {} timers (--slow-turn; {count} such turns since the last such line)",
+                "slow turn: {took:.0?}, limit {limit:?} (--slow-turn), with {} connections accepted, {} bytes received, \
+                 {} bytes sent, {} results of workers and {} timers ({count} since the last such line)",
                 stats.accepted - before.accepted,
                 stats.bytes_in - before.bytes_in,
                 stats.bytes_out - before.bytes_out,

@@ -31,8 +31,8 @@ pub struct ServiceOptions {
     pub limits: Limits,
     /// The hosts that it admits.
     pub admission: Admission,
-    /// The options of the sockets that the reactor creates for it: outbound connections, and connections accepted from a Unix
-    /// listener. [`Reactor::bind`](crate::Reactor::bind) uses them for listeners, too.
+    /// The options of the sockets that the reactor creates for it: outbound connections, and connections accepted from
+    /// a Unix listener. [`Reactor::bind`](crate::Reactor::bind) uses them for listeners, too.
     pub sockets: SocketOptions,
 }
 

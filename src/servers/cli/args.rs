@@ -82,8 +82,8 @@ pub struct ListenArgs {
     #[arg(long, value_name = "CIDR", help_heading = "Limits")]
     pub deny: Vec<Network>,
 
-    /// Cap on output from other clients that is queued for a client; above it, the client is closed. A client that leaves a
-    /// quarter of it unread in replies to its own input is read no further
+    /// Cap on output from other clients that is queued for a client; above it, the client is closed. A client that
+    /// leaves a quarter of it unread in replies to its own input is read no further
     #[arg(long, value_name = "BYTES|off", default_value = "1MiB", value_parser = parse_off(parse_size),
         help_heading = "Limits")]
     pub max_queue: LimitOrOff<usize>,
@@ -134,8 +134,8 @@ pub struct ProcessArgs {
     pub quiet: bool,
 }
 
-const LISTEN: &str = "Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT, unix:PATH, \
-    or udp: before one of the first four; with port 0, the system picks one";
+const LISTEN: &str = "Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT, \
+    unix:PATH, or udp: before one of the first four; with port 0, the system picks one";
 
 /// The meaning of standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -86,8 +86,8 @@ impl fmt::Display for InheritedError {
         match self {
             InheritedError::Unsupported { number, name, source } => write!(
                 f,
-                "socket {number} ({name:?}) of the service manager: {source}; set ListenStream= to an address or a path, \
-                 and do not set Accept="
+                "socket {number} ({name:?}) of the service manager: {source}; set ListenStream= to an address or a \
+                 path, and do not set Accept="
             ),
             InheritedError::Unknown { name, services } => write!(
                 f,

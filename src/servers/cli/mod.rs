@@ -1,8 +1,8 @@
 //! The parts of a command line that all servers share: flags, lines on standard output, exit codes.
 //!
-//! Exit code 0: the server was asked to stop. 1: it could not start or failed, and one line gives the reason. 2: the command
-//! line is wrong. Standard output carries one line `listening on ADDRESS` per socket, and the result of a program that has
-//! one. Everything else goes to standard error.
+//! Exit code 0: the server was asked to stop. 1: it could not start or failed, and one line gives the reason. 2: the
+//! command line is wrong. Standard output carries one line `listening on ADDRESS` per socket, and the result of a
+//! program that has one. Everything else goes to standard error.
 
 mod args;
 mod data;

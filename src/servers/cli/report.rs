@@ -33,7 +33,8 @@ pub fn log_level(verbose: u8) -> LevelFilter {
     }
 }
 
-/// Sends the log to standard error, without ever blocking. The environment variable `RUST_LOG` takes precedence over `level`.
+/// Sends the log to standard error, without ever blocking. The environment variable `RUST_LOG` takes precedence over
+/// `level`.
 pub fn start_log(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
     // Statistics are logged on request only (SIGUSR1), so they are shown at any level.

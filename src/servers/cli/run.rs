@@ -82,8 +82,8 @@ impl ServiceBinding {
         addresses.iter().find(|address| matches!(address, Address::Udp { .. }) && !self.setup.has_datagrams)
     }
 
-    /// Collects the inherited sockets, and binds the addresses of the flags. Without any of these, binds the default port on
-    /// loopback.
+    /// Collects the inherited sockets, and binds the addresses of the flags. Without any of these, binds the default
+    /// port on loopback.
     fn listeners(&self, inherited: &mut InheritedSockets) -> Result<Vec<Listener>, Box<dyn Error>> {
         let options = self.listen.socket_options();
         let mut listeners = inherited.take(self.name.as_deref(), &options)?;
@@ -214,8 +214,8 @@ fn announce(bound: &[Address]) {
     }
 }
 
-/// Makes a write beyond the file size limit (`ulimit -f`) fail as on a full disk. Without a handler, SIGXFSZ would end the
-/// process (setrlimit(2)).
+/// Makes a write beyond the file size limit (`ulimit -f`) fail as on a full disk. Without a handler, SIGXFSZ would end
+/// the process (setrlimit(2)).
 pub(super) fn ignore_file_size_signal() {
     // The flag is never read. It exists only because it takes some action to replace the default one.
     if let Err(error) = signal_hook::flag::register(SIGXFSZ, Arc::default()) {
@@ -223,7 +223,8 @@ pub(super) fn ignore_file_size_signal() {
     }
 }
 
-/// Raises the soft limit of descriptors to the hard limit. Most systems set the soft limit to 1,024 because of select(2).
+/// Raises the soft limit of descriptors to the hard limit. Most systems set the soft limit to 1,024 because of
+/// select(2).
 pub(super) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {

@@ -12,8 +12,8 @@ pub trait Server: Parser {
     /// Returns the flags that all servers have.
     fn shared(&self) -> &ServerArgs;
 
-    /// Creates the service that the flags describe, and passes it to `host`. The flags may select the type of the handler, so
-    /// a host takes any.
+    /// Creates the service that the flags describe, and passes it to `host`. The flags may select the type of the
+    /// handler, so a host takes any.
     ///
     /// # Errors
     /// If flags exclude each other, or if a resource that the server needs is not available.

@@ -59,8 +59,8 @@ pub(super) fn from_words(words: &[String]) -> Result<Vec<ServiceSpec>, String> {
     Ok(specs)
 }
 
-/// Reads the text of a TOML file, with one table for each service. The server is the name of the table, or the value of the
-/// key `server`.
+/// Reads the text of a TOML file, with one table for each service. The server is the name of the table, or the value of
+/// the key `server`.
 ///
 /// # Errors
 /// A sentence that names the table or the line.
