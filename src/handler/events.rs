@@ -1,10 +1,16 @@
 //! The events that [`Handler`] and [`MessageHandler`] have in common, listed once.
 //!
-//! Both traits declare every event from this list, and each wrapper of a handler forwards every event from it, so that
-//! a new event is added here and nowhere else. An entry is a trait method with its default; a semicolon stands before
-//! `cx`.
+//! Both traits declare the events from this list, and each wrapper of a handler forwards them from it, so that a new
+//! event is added here and nowhere else. An entry is a trait method with its default; a semicolon stands before `cx`.
 //!
-//! Deliberately not here: `open`, the input (`data`, `message`), and what only a framing calls.
+//! ```text
+//! events! { connection => declare }
+//! events! { connection => forward(self, session, cx) to INNER_HANDLER, INNER_SESSION }
+//! events! { service => forward(self, cx) to INNER_HANDLER }
+//! ```
+//!
+//! Deliberately not here: `open`, the input (`data`, `message`), and what only a framing calls. A wrapper writes
+//! `closed` itself, since it takes its session apart.
 //!
 //! [`Handler`]: crate::Handler
 //! [`MessageHandler`]: crate::framing::MessageHandler
@@ -16,7 +22,7 @@ macro_rules! events {
         $crate::handler::events::$action! { $($arguments)*;
             /// The peer has ended its side of the connection, and all of its input was used.
             ///
-            /// Closes the connection, unless overridden.
+            /// The default closes the connection.
             fn eof(&mut self, session: &mut Self::Session; cx: &mut Context<'_>) {
                 cx.close();
             }
@@ -32,18 +38,18 @@ macro_rules! events {
 
             /// The job that this session passed to [`Context::offload`](crate::Context::offload) is done.
             ///
-            /// Input that arrived while the job ran is shown after this call.
+            /// Its result is `done`. Input that arrived while the job ran is passed after this call.
             fn done(&mut self, session: &mut Self::Session, done: $crate::Done; cx: &mut Context<'_>) {}
         }
     };
     // The end of a session.
     (closing => $action:ident $($arguments:tt)*) => {
         $crate::handler::events::$action! { $($arguments)*;
-            /// The session has ended. This is the last call for its connection.
+            /// The session has ended because of `cause`. This is the last call for its connection.
             ///
             /// Output that was queued before [`Context::close`](crate::Context::close) is still sent. Replies are
             /// dropped here; the handler may send to other connections and publish to feeds.
-            fn closed(&mut self, session: Self::Session, why: &$crate::Closed; cx: &mut Context<'_>) {}
+            fn closed(&mut self, session: Self::Session, cause: &$crate::Closed; cx: &mut Context<'_>) {}
         }
     };
     // What happens to the service as a whole.
@@ -71,15 +77,15 @@ macro_rules! events {
             /// A line has arrived at standard input, given without its line end.
             ///
             /// Called only if the console is open for commands or for input
-            /// ([`Reactor::open_console`](crate::Reactor::open_console)). Obeys `help`, `stats`, `who`, `kick` and
-            /// `quit`, unless overridden.
+            /// ([`Reactor::open_console`](crate::Reactor::open_console)). The default obeys the commands `help`,
+            /// `stats`, `who`, `kick` and `quit`.
             fn console(&mut self, line: &[u8]; cx: &mut Context<'_>) {
                 $crate::handler::commands::run(line, cx);
             }
 
             /// Standard input has ended.
             ///
-            /// Called under the same condition as [`console`](Self::console). Stops the reactor, unless overridden.
+            /// Called only if the console is open for commands or for input. The default stops the reactor.
             fn console_end(&mut self; cx: &mut Context<'_>) {
                 cx.stop();
             }

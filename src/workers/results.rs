@@ -1,4 +1,4 @@
-//! Where the threads of a pool leave what their jobs returned.
+//! The queue on which the threads of a pool deliver results to the loop.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,11 +7,11 @@ use mio::Waker;
 
 use crate::workers::Done;
 
-/// Where threads leave results. Shared with them.
+/// The results that threads have delivered and the loop has not taken.
 #[derive(Debug, Default)]
 pub(crate) struct ResultQueue {
     arrived: Mutex<Arrived>,
-    /// None in a simulation, which needs no waking.
+    /// `None` in a simulation, which has no loop to wake.
     waker: Option<Arc<Waker>>,
 }
 
@@ -26,22 +26,22 @@ impl ResultQueue {
         ResultQueue { waker, ..ResultQueue::default() }
     }
 
-    /// Leaves results, and wakes the loop.
+    /// Delivers results and wakes the loop.
     pub(crate) fn send(&self, results: Vec<(u64, Done)>) {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner).results.extend(results);
         self.wake();
     }
 
-    /// Results will be missing for ever.
+    /// Reports that a thread has failed, so that some results will never be delivered.
     pub(crate) fn fail(&self, why: String) {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(why);
         self.wake();
     }
 
-    /// Appends the results that have arrived, each with the word of its job, to `results`.
+    /// Appends the delivered results to `results`, each with the user data of its job.
     ///
     /// # Errors
-    /// When results will be missing for ever.
+    /// If a thread has failed: the text given to [`fail`](Self::fail).
     pub(crate) fn take(&self, results: &mut impl Extend<(u64, Done)>) -> io::Result<()> {
         let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         results.extend(arrived.results.drain(..));
@@ -54,7 +54,7 @@ impl ResultQueue {
     }
 
     fn wake(&self) {
-        // It fails when the system has no memory, or when the reactor is gone: then nobody waits.
+        // It fails if the system is out of memory, or if the reactor is gone and needs no results.
         if let Some(Err(error)) = self.waker.as_ref().map(|waker| waker.wake()) {
             log::debug!("the loop was not woken: {error}");
         }

@@ -1,11 +1,11 @@
-//! Storage: a data file that one worker writes (SQLite).
+//! A data file that one worker writes (SQLite).
 //!
-//! Invariants: what a job wrote is on the disk before its result goes home (write-ahead log, `synchronous=FULL`, one
-//! commit for all jobs that wait); a job that fails has written nothing. Waits for no lock but when it writes, and then
-//! for two seconds at most. The state are the servers' own.
+//! Invariants: what a job wrote is on the disk before its result is delivered (write-ahead log, `synchronous=FULL`, one
+//! commit for all queued jobs); a job that fails has written nothing. Only a write waits for a lock, for at most two
+//! seconds. Deliberately not here: tables and statements, which belong to each server.
 //!
-//! See <https://www.sqlite.org/wal.html> for the log, and <https://www.sqlite.org/lang_savepoint.html> for what keeps
-//! the jobs of a batch apart.
+//! See <https://www.sqlite.org/wal.html> for the write-ahead log, and <https://www.sqlite.org/lang_savepoint.html> for
+//! how the jobs of a batch are kept apart.
 
 mod error;
 
@@ -23,21 +23,22 @@ pub use error::{OpenError, StoreError, Trouble};
 
 use crate::workers::Worker;
 
-/// Where data is kept.
+/// Where a server keeps its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataFile {
-    /// Nowhere: it is gone with the process.
+    /// In memory. The data is lost at the end of the process.
     Memory,
-    /// In a file, and two beside it while it is open (`-wal`, `-shm`).
+    /// In a file. While it is open, SQLite keeps two more beside it (`-wal`, `-shm`).
     Path(PathBuf),
 }
 
 impl DataFile {
-    /// The file of this name in the user's data directory (by the XDG Base Directory Specification,
-    /// `~/.local/share/switchboard`), which is made if it is missing.
+    /// The file `name.db` in the user's data directory, which is created if it is missing.
+    ///
+    /// The directory is that of the XDG Base Directory Specification: `~/.local/share/switchboard`.
     ///
     /// # Errors
-    /// When there is no home, or the directory cannot be made.
+    /// If there is no home directory, or the data directory cannot be created.
     pub fn of_user(name: &str) -> Result<Self, OpenError> {
         let Some(places) = ProjectDirs::from("", "", "switchboard") else {
             return Err(OpenError::new(Path::new(name), "there is no home directory for it; name a file with --data"));
@@ -53,19 +54,19 @@ impl DataFile {
 }
 
 impl From<OsString> for DataFile {
-    /// `:memory:`, or a path.
+    /// `:memory:` is [`DataFile::Memory`]. Any other text is a path.
     fn from(text: OsString) -> Self {
         if text == ":memory:" { DataFile::Memory } else { DataFile::Path(text.into()) }
     }
 }
 
-/// What a server keeps in its file.
+/// The tables of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Schema {
-    /// Tells the files of one server from those of others (`PRAGMA application_id`).
+    /// Distinguishes the files of one server from those of others (`PRAGMA application_id`).
     pub application_id: i32,
-    /// Statements that make the state, from each version to the next. A file knows how many were carried out (`PRAGMA
-    /// user_version`): append, and never change one that was released.
+    /// The statements that lead from each version of the tables to the next. A file stores the number of those that it
+    /// has run (`PRAGMA user_version`), so append new ones and never change a released one.
     pub migrations: &'static [&'static str],
 }
 
@@ -73,24 +74,24 @@ pub struct Schema {
 #[derive(Debug)]
 pub struct Store {
     db: Connection,
-    /// A transaction was begun in this batch.
+    /// The batch has begun a transaction.
     has_begun: bool,
-    /// Why none could be begun. It is not tried again within the batch, or each of its jobs would wait for the lock
-    /// anew.
+    /// Why the batch could not begin a transaction. Trying again would make each job of it wait for the lock.
     refusal: Option<StoreError>,
 }
 
-/// How long a write waits for another program that holds the file's lock.
+/// How long a write waits if another program holds the lock of the file.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 impl Store {
-    /// Opens a data file, makes it if it is missing, checks that it is whole, and brings it to the schema's version.
+    /// Opens a data file, creates it if it is missing, checks its integrity, and migrates it to the version of
+    /// `schema`.
     ///
-    /// The check reads all of the file: about a second for a gigabyte.
+    /// The check reads the whole file: about a second for a gigabyte.
     ///
     /// # Errors
-    /// With the path, what is wrong, and what can be done: the file cannot be read or written, is damaged, belongs to
-    /// another program or a newer version, or is locked.
+    /// With the path, the cause and the remedy, if the file cannot be read or written, is damaged, is locked, or
+    /// belongs to another program or a newer version.
     pub fn open(file: &DataFile, schema: &Schema) -> Result<Self, OpenError> {
         match file {
             DataFile::Memory => Connection::open_in_memory()
@@ -106,25 +107,25 @@ impl Store {
         }
     }
 
-    /// Looks something up. Waits for nobody.
+    /// Runs a job that only reads. It waits for no lock.
     ///
     /// # Errors
-    /// The job's own, and those of the file.
+    /// Those of `job`.
     pub fn read<T>(&mut self, job: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         job(&self.db)
     }
 
-    /// Changes something. On an error nothing is changed.
+    /// Runs a job that writes. If it fails, nothing is changed.
     ///
     /// # Errors
-    /// The job's own, and those of the file.
+    /// Those of `job` and of the transaction: the file is locked, full, read-only or damaged.
     pub fn write<T>(&mut self, job: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.begin_once()?;
         self.check()?;
         self.run("SAVEPOINT job")?;
         let result = job(&self.db);
         if self.check().is_err() {
-            // A failure of the disk has undone the whole transaction: there is no savepoint any more.
+            // SQLite has rolled back the whole transaction, with its savepoints: the disk is full or has failed.
             return result.and(Err(StoreError::undone()));
         }
         if result.is_err() {
@@ -147,8 +148,8 @@ impl Store {
         begun
     }
 
-    /// Moves what the log holds to its place in the file, so that the log begins anew: on a disk without room it may be
-    /// the log that takes it, a thousand pages by default. Waits for nobody; where it fails, the log stays as it is.
+    /// Moves the content of the write-ahead log to the file, so that the log begins again. On a full disk, the log may
+    /// be what fills it: it has a thousand pages by default. Waits for no lock. If it fails, the log stays as it is.
     fn shorten_log(&self) {
         if let Err(error) = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             log::debug!("the log of the data file was not shortened: {error}");
@@ -160,7 +161,7 @@ impl Store {
         Ok(())
     }
 
-    /// The transaction of this batch is still there: SQLite undoes all of it when the disk is full or fails.
+    /// Checks that the transaction of this batch still exists. SQLite rolls it back if the disk is full or fails.
     fn check(&self) -> Result<(), StoreError> {
         if self.db.is_autocommit() { Err(StoreError::undone()) } else { Ok(()) }
     }
@@ -170,7 +171,7 @@ impl Worker for Store {
     type Output<T: Send + 'static> = Result<T, StoreError>;
     type Error = StoreError;
 
-    /// As many share the cost of one commit: two flushes of the disk.
+    /// A commit costs two flushes of the disk, which up to 256 jobs share.
     const BATCH: usize = 256;
 
     fn commit(&mut self) -> Result<(), StoreError> {
@@ -181,7 +182,7 @@ impl Worker for Store {
         let committed = self.check().and_then(|()| self.run("COMMIT"));
         if committed.is_err() {
             if !self.db.is_autocommit() {
-                // What matters is the first error; the next batch begins anew in any case.
+                // The first error is the one to report, and the next batch begins a new transaction in any case.
                 let _ = self.run("ROLLBACK");
             }
             self.shorten_log();
@@ -194,7 +195,7 @@ impl Worker for Store {
     }
 }
 
-/// Makes a missing file, for its owner only: SQLite would let everybody read it.
+/// Creates a missing file that only its owner can read. SQLite would let all users read it.
 fn create(path: &Path) -> io::Result<()> {
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -202,9 +203,10 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Checks the file, sets its pragmas, and migrates it.
 fn prepare(mut db: Connection, schema: &Schema) -> Result<Store, StoreError> {
     db.busy_timeout(LOCK_WAIT)?;
-    // The first look at the file: this is where one that is no database is found out.
+    // The first access to the file: it fails if the file is not a database.
     let (id, version): (i32, u32) = db.query_row(
         "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version",
         [],
@@ -234,7 +236,7 @@ fn prepare(mut db: Connection, schema: &Schema) -> Result<Store, StoreError> {
     Ok(Store { db, has_begun: false, refusal: None })
 }
 
-/// Carries out what is missing, all or nothing.
+/// Runs the `missing` migrations in one transaction.
 fn migrate(db: &mut Connection, schema: &Schema, missing: &[&str]) -> Result<(), StoreError> {
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     for migration in missing {

@@ -2,7 +2,7 @@ use super::*;
 use std::sync::mpsc;
 use std::time::Instant;
 
-/// A worker that notes what happens to it, and fails where it is told to.
+/// A worker that records its calls, and fails as its flags say.
 #[derive(Default)]
 struct Ledger {
     events: Vec<String>,
@@ -92,7 +92,7 @@ fn a_full_queue_is_busy() {
     assert_eq!(taken(&home).len(), 2);
 }
 
-/// Waits for this many results of real threads.
+/// Waits for `count` results of real threads.
 fn wait_for(home: &ResultQueue, count: usize) -> Vec<(u64, Done)> {
     let mut finished = Vec::new();
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -122,7 +122,7 @@ fn as_many_jobs_run_at_a_time_as_there_are_workers() {
     let workers = Workers::new("pair", 10, vec![(), ()]);
     let home = Arc::new(ResultQueue::default());
     let ((to_first, at_first), (to_second, at_second)) = (mpsc::channel(), mpsc::channel());
-    // Each waits for the other, so they only end when they run side by side.
+    // Each job waits for the other, so both end only if they run at the same time.
     let first = move |(): &mut ()| (to_second.send(()).is_ok(), at_first.recv().is_ok());
     let second = move |(): &mut ()| (to_first.send(()).is_ok(), at_second.recv().is_ok());
     workers.submit(Job::new(0, first)).expect("room");

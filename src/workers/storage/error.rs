@@ -1,4 +1,4 @@
-//! What can go wrong with a data file, in words for an operator.
+//! What can go wrong with a data file, in words for the operator.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-/// Why a job came to nothing. What it was to change is unchanged.
+/// Why a job failed. It has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError {
     trouble: Trouble,
@@ -17,19 +17,19 @@ pub struct StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trouble {
-    /// No room is left for it.
+    /// The disk has no room for the file.
     Full,
-    /// Another program holds its lock.
+    /// Another program holds the lock of the file.
     Locked,
-    /// It cannot be written to.
+    /// The file cannot be written to.
     ReadOnly,
-    /// Its content is no longer whole, or it is no database at all.
+    /// The content of the file is damaged, or the file is not a database.
     Damaged,
-    /// It is another program's, or a newer version's.
+    /// The file belongs to another program or to a newer version.
     Foreign,
     /// The disk failed.
     Failed,
-    /// A statement is wrong, which is a bug.
+    /// A statement is wrong: a bug of the server.
     Bug,
 }
 
@@ -38,12 +38,12 @@ impl StoreError {
         StoreError { trouble, text: text.into() }
     }
 
-    /// The transaction was undone by an earlier failure.
+    /// The error of a job whose transaction was rolled back because of an earlier failure.
     pub(super) fn undone() -> Self {
         StoreError::new(Trouble::Failed, "the disk is full or has failed; nothing was changed")
     }
 
-    /// What kind of trouble it is.
+    /// The kind of trouble.
     #[must_use]
     pub fn trouble(&self) -> Trouble {
         self.trouble
@@ -79,7 +79,7 @@ impl fmt::Display for StoreError {
 
 impl Error for StoreError {}
 
-/// Why a data file could not be opened: its path, what is wrong, and what can be done.
+/// Why a data file could not be opened: its path, the cause and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenError {
     path: PathBuf,

@@ -81,7 +81,7 @@ fn of_a_batch_a_job_that_fails_is_undone_alone() {
     assert_eq!(notes(&mut store), ["one", "two"]);
 }
 
-/// A limit on pages is to SQLite what a full disk is, and undoes the whole transaction in the same way.
+/// SQLite treats a limit on pages like a full disk: it rolls back the whole transaction.
 #[test]
 fn a_full_file_undoes_the_batch_until_there_is_room() {
     let (_place, file) = place();
@@ -115,7 +115,7 @@ fn a_foreign_lock_fails_writes_but_not_reads() {
     store.commit().expect("room");
     store.db.busy_timeout(Duration::from_millis(1)).expect("a number");
     let other = Connection::open(path(&file)).expect("a second handle");
-    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     assert_eq!(notes(&mut store), ["one"]);
     assert_eq!(add(&mut store, "two").expect_err("locked").trouble(), Trouble::Locked);
     store.commit().expect("nothing was begun");
@@ -125,14 +125,14 @@ fn a_foreign_lock_fails_writes_but_not_reads() {
     assert_eq!(notes(&mut store), ["one", "two"]);
 }
 
-/// Otherwise 200 jobs would wait for two seconds each, and whoever reads in the same batch for all of them.
+/// Otherwise 200 jobs would wait for two seconds each, and a read in the same batch for all of them.
 #[test]
 fn a_batch_waits_for_the_lock_of_another_program_once() {
     let (_place, file) = place();
     let mut store = open(&file);
     store.db.busy_timeout(Duration::from_millis(1)).expect("a number");
     let other = Connection::open(path(&file)).expect("a second handle");
-    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     assert_eq!(add(&mut store, "one").expect_err("locked").trouble(), Trouble::Locked);
     other.execute_batch("ROLLBACK").expect("it was begun");
     assert_eq!(add(&mut store, "two").expect_err("not tried again").trouble(), Trouble::Locked);
