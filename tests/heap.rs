@@ -59,7 +59,7 @@ fn with_server<H: Handler>(make: impl FnOnce() -> H + Send, act: impl FnOnce(&st
         let server = scope.spawn(move || {
             let mut reactor = Reactor::new(make(), Limits::default()).expect("a poll");
             let address = reactor.bind("127.0.0.1:0").expect("a free port")[0].to_string();
-            tell.send((address, reactor.stopper())).expect("somebody waits");
+            tell.send((address, reactor.stopper())).expect("the test waits");
             reactor.run().expect("an orderly end");
         });
         let (address, stopper) = told.recv().expect("the server starts");
@@ -75,7 +75,7 @@ fn an_allocation_is_seen() {
     assert_eq!(allocations(10, || drop(std::hint::black_box(vec![1_u8]))), 10);
 }
 
-/// Of so many counts the least is taken: what tells of the tests allocates, too, when one of them has ended.
+/// The least of this many counts is taken: the test harness also allocates when a test has ended.
 const TRIES: usize = 3;
 
 /// The allocations of `rounds` calls, after as many that warm up.
@@ -159,7 +159,7 @@ fn a_line_to_a_room_allocates_nothing() {
     });
 }
 
-/// With one more the tables are as full as they get before they double: no room in them stands for nobody.
+/// With one more the tables are as full as they get before they double: each room in them has a client.
 const SILENT: usize = 254;
 
 /// What a server keeps for each of [`SILENT`] clients that have said what they enter with, in bytes.

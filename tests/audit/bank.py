@@ -7,7 +7,7 @@ DATA is the data file. TRANSCRIPT has a line for each request, in the order in w
 
     SESSION <tab> ACCOUNT <tab> REQUEST <tab> ANSWER
 
-ACCOUNT is whom the session spoke for. The ANSWER is empty where none came. PINs are left out of OPEN. The operator is the
+ACCOUNT is the account of the session. The ANSWER is empty where none came. PINs are left out of OPEN. The operator is the
 session `operator`. Amounts that are paid in, out and over have to differ from one another: they are how requests are told
 apart.
 

@@ -58,7 +58,7 @@ pub(crate) fn replace(text: &str, ports: &Ports) -> String {
     result
 }
 
-/// A port that nobody listens on, another one at each call.
+/// A port without a listener, another one at each call.
 fn free() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Runs of the tests at the same time begin far enough from one another.

@@ -37,7 +37,7 @@ impl Stage {
         self.place.path().join("home")
     }
 
-    /// Where the programs are to be looked for first.
+    /// Where the shell looks for programs first.
     pub(crate) fn path(&self) -> String {
         format!("{}:{}", self.place.path().join("bin").display(), binaries().display())
     }

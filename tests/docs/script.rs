@@ -1,4 +1,4 @@
-//! The sessions that the pages show, read as instructions: what is typed where, and what is to be seen then.
+//! The sessions that the pages show, read as instructions: what is typed where, and what is shown then.
 //!
 //! A session is a fenced block marked `console`. In a block for one terminal, a line that begins with `$ ` is typed to
 //! the shell and every other line is what it shows. In a block for several, each line names its terminal: `ann$ ` types

@@ -61,6 +61,6 @@ fn a_worker_that_panics_ends_the_run_with_a_sentence() {
     let address = reactor.bind("127.0.0.1:0").expect("a free port")[0].resolve().expect("an IP address")[0];
     let mut client = TcpStream::connect(address).expect("within the backlog");
     client.write_all(b"panic\n").expect("connected");
-    let error = reactor.run().map(drop).expect_err("nobody would get an answer any more");
+    let error = reactor.run().map(drop).expect_err("no job would be answered any more");
     assert!(error.to_string().contains("a worker of shout has panicked"), "{error}");
 }

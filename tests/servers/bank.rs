@@ -259,7 +259,7 @@ fn a_deposit_to_a_locked_file_waits_or_is_refused_as_a_whole() {
     let own = ("1", "ann");
     assert_eq!(transcript.ask(&mut ann, own, "DEPOSIT 1"), "ok entry 1 balance 1.00");
     let other = Connection::open(vault.file()).expect("a second handle");
-    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     let answer = transcript.ask(&mut ann, own, "DEPOSIT 2");
     assert!(answer.starts_with("error ") && answer.contains("another program is using it"), "{answer}");
     assert_eq!(ask(&mut ann, "BALANCE"), "ok balance 1.00", "reading goes on");

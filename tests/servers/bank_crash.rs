@@ -21,7 +21,7 @@ const SESSIONS: usize = 10;
 const ACCOUNTS: usize = 5;
 /// Requests of a session in a round: more than a server carries out before it is killed.
 const REQUESTS: usize = 60;
-/// Requests that are to be under way at the kill.
+/// The least number of requests under way at the kill.
 const IN_FLIGHT: usize = 200;
 
 /// A session, the requests that it sends, and what it hears.

@@ -1,4 +1,4 @@
-//! Chargen: as much as a client reads, no more than that in memory, and everybody else in the meantime.
+//! Chargen: as much text as a client reads, little of it in memory, and no delay for the others.
 
 use crate::support::data::assert_same;
 use crate::support::peer::Peer;
@@ -17,10 +17,10 @@ const FIRST_LINE: &str = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRST
 /// The longest that a client waits for its first line beside others.
 const PROMPT: Duration = Duration::from_millis(500);
 
-/// The pattern repeats after so many bytes: 95 lines of 72 characters, CR and LF.
+/// The bytes after which the pattern repeats: 95 lines of 72 characters, CR and LF.
 const ROUND: usize = 95 * 74;
 
-/// The first bytes of what everybody receives, found as RFC 864 describes it.
+/// The first bytes of the text, built as RFC 864 describes it.
 fn text(length: usize) -> Vec<u8> {
     let ring: Vec<u8> = (b' '..=b'~').collect();
     let line = |number: usize| (number..number + 72).map(|at| ring[at % 95]).chain(*b"\r\n").collect::<Vec<_>>();
@@ -104,7 +104,7 @@ fn clients_that_read_nothing_cost_bounded_memory_and_no_time() {
     let slowest = slowest_first_line(&server.address());
     assert!(slowest < PROMPT, "a client waited {slowest:?}");
     let used = server.cpu_during(Duration::from_secs(1));
-    assert!(used <= Duration::from_millis(10), "{used:?} in a second in which nobody reads");
+    assert!(used <= Duration::from_millis(10), "{used:?} in a second without a reader");
     let growth = server.peak_resident().saturating_sub(before);
     // A quarter of --max-queue each, in a buffer that has grown by doubling; and what a write takes.
     assert!(growth < count * (512 << 10) + (2 << 20), "grown by {growth} bytes");

@@ -193,7 +193,7 @@ fn a_full_disk_is_one_warning_with_figures_and_the_chat_goes_on() {
 
 #[test]
 fn a_stalled_log_delays_no_member_and_misses_nothing() {
-    // A terminal takes a few thousand bytes, and then none until somebody reads.
+    // A terminal takes a few thousand bytes, and then none until it is read.
     let terminal = Terminal::open();
     let path = terminal.path();
     terminal.hold_output();
@@ -268,7 +268,7 @@ fn an_unusable_log_is_one_line_and_exit_code_1() {
         let begin = format!("chat-server: cannot log to {}: {wanted}", path.display());
         assert!(finished.stderr.starts_with(&begin) && finished.stderr.contains("give --log a file"), "{finished:?}");
     }
-    assert!(start.elapsed() < Duration::from_secs(10), "a pipe that nobody reads is not waited for");
+    assert!(start.elapsed() < Duration::from_secs(10), "a pipe without a reader is not waited for");
 }
 
 #[test]

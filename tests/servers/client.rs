@@ -232,7 +232,7 @@ fn an_output_that_cannot_be_written_is_a_failure() {
     assert!(text.contains("standard output") && text.lines().count() == 1, "{text:?}");
 }
 
-/// A listener that accepts nobody and has no room left: whoever connects hears nothing at all.
+/// A listener that accepts no connection and has no room left: a client hears nothing at all.
 fn silence() -> (Socket, Vec<Socket>, String) {
     let tcp = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let listener = tcp();

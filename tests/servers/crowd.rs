@@ -14,7 +14,7 @@ fn crowd(program: Program, address: &str) -> Vec<Peer> {
     while peers.len() < CROWD {
         let mut burst: Vec<_> = (0..500).map(|_| Peer::connect(address)).collect();
         for peer in &mut burst {
-            // In the chat nobody gives a name: 5,000 welcomes to 5,000 members would be another test.
+            // In the chat no client gives a name: 5,000 welcomes to 5,000 members would be another test.
             if program != Program::Chat {
                 peer.send("hi\n");
             }

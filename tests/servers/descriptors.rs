@@ -1,4 +1,4 @@
-//! More clients than descriptors: the accepted are served, the others wait their turn, and nobody spins.
+//! More clients than descriptors: the accepted are served, the others wait, and the server does not spin.
 
 use crate::support::peer::Peer;
 use crate::support::server::Program;

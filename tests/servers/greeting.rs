@@ -1,4 +1,4 @@
-//! Greeting: a text for whoever connects, at once or after a line.
+//! Greeting: a text for each client, at once or after a line.
 
 use crate::support::peer::Peer;
 use crate::support::server::Program;
@@ -39,7 +39,7 @@ fn with_read_reply_the_line_comes_first_and_is_logged() {
     patient.send("I am");
     let port = server.port().to_string();
     assert_eq!(String::from_utf8_lossy(&pass_through(&["nc", "-N", "127.0.0.1", &port], b"first\r\n")), TEXT);
-    // Who came later has been served, so whatever was for us would be here.
+    // A later client has been served, so a greeting for this one would be here.
     assert!(!patient.hears_within(Duration::from_millis(1)), "greeted before the line");
     patient.send(" here\nand more\n");
     patient.expect(TEXT);

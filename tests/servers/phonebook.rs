@@ -50,7 +50,7 @@ impl Book {
     fn fill(&self, count: usize) {
         self.make();
         let mut other = self.open();
-        let transaction = other.transaction().expect("nobody else writes");
+        let transaction = other.transaction().expect("no other writer");
         let mut insert = transaction.prepare("INSERT INTO entry VALUES (?1, ?2, ?3)").expect("a table");
         for number in 0..count {
             let name = format!("name {number:06}");
@@ -266,7 +266,7 @@ fn long_lists_leave_the_others_their_turn() {
     assert!(found >= 40, "only {found} entries were found beside four lists");
 }
 
-/// Another program holds the lock, which is what a disk that does not answer looks like to whoever writes.
+/// Another program holds the lock, which a writer cannot tell from a disk that does not answer.
 #[test]
 fn a_locked_file_delays_only_the_clients_that_need_it() {
     const CROWD: usize = 200;
@@ -274,7 +274,7 @@ fn a_locked_file_delays_only_the_clients_that_need_it() {
     let book = Book::new();
     let server = book.start();
     let other = book.open();
-    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     let mut held: Vec<_> = (0..CROWD).map(|_| Peer::connect(&server.address())).collect();
     for (number, peer) in held.iter_mut().enumerate() {
         peer.send(if number % 2 == 0 { format!("ADD n{number} 1\n") } else { format!("FIND n{}\n", number - 1) });
@@ -319,7 +319,7 @@ fn a_stop_waits_for_a_held_file_no_longer_than_the_drain_time() {
     let book = Book::new();
     let mut server = book.launch().args("--drain 200ms").start();
     let other = book.open();
-    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     let mut peer = Peer::connect(&server.address());
     peer.send("ADD ann 1\n");
     assert_eq!(ask(&mut Peer::connect(&server.address()), "QUIT"), "Good bye!");

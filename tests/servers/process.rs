@@ -33,7 +33,7 @@ fn one_thread_and_no_idle_time() {
     drop(peers);
 }
 
-/// A listening socket that can be reached although nobody tells its address.
+/// The address of a listening socket that is known before it is printed.
 fn unix_address(place: &TempDir) -> String {
     format!("unix:{}", place.path().join("socket").display())
 }
@@ -80,7 +80,7 @@ fn a_full_pipe_of_diagnostics_delays_no_client() {
     let mut command = Command::new(Program::Echo.path());
     command.args(["-vv", "--listen", &address]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("our own binary");
-    // Nobody reads it: after 64 KiB it is full (pipe(7)).
+    // Without a reader it is full after 64 KiB (pipe(7)).
     let unread = child.stderr.take();
     let wait = || {
         let start = Instant::now();

@@ -73,7 +73,7 @@ fn a_switchboard_finds_its_services_by_their_names() {
     Peer::connect(&format!("unix:{}", path("two"))).echo("hello\n");
 }
 
-/// What a program says that cannot use what it was given. The manager starts it when somebody connects.
+/// The end of a program that cannot use its inherited socket. The manager starts it at the first connection.
 fn refused(sockets: &str, launch: impl FnOnce(Launch) -> Launch, program: &'static str) -> Finished {
     let directory = TempDir::new().expect("room");
     let path = directory.path().join("socket");
@@ -92,7 +92,7 @@ fn refused(sockets: &str, launch: impl FnOnce(Launch) -> Launch, program: &'stat
 fn an_unusable_socket_is_one_line_and_exit_code_1() {
     for (finished, wanted) in [
         (
-            // Their own ports may be in use on this machine, and that would be said first.
+            // Their default ports may be in use on this machine, which would be reported first.
             refused("--fdname=chat", |launch| launch.args("echo=127.0.0.1:0 uppercase=127.0.0.1:0"), SWITCHBOARD),
             "switchboard: the service manager has passed a socket named \"chat\", but no service has this name; set \
              FileDescriptorName= to one of echo, uppercase\n",
@@ -133,9 +133,9 @@ fn readiness_is_told_when_clients_may_come() {
     assert_eq!(String::from_utf8_lossy(&told[..length]), format!("READY=1\nSTATUS=listening on {address}\n"));
     Peer::connect(&address).echo("hello\n");
 
-    let nobody = Program::Echo.launch().after("export NOTIFY_SOCKET=/nonexistent/notify").start();
-    nobody.stderr.wait_for("cannot report to the service manager that the server is ready");
-    Peer::connect(&nobody.address()).echo("hello\n");
+    let unheard = Program::Echo.launch().after("export NOTIFY_SOCKET=/nonexistent/notify").start();
+    unheard.stderr.wait_for("cannot report to the service manager that the server is ready");
+    Peer::connect(&unheard.address()).echo("hello\n");
 }
 
 /// Copies the unit of the docs with the program that was built here; nothing else is changed.

@@ -40,7 +40,7 @@ impl Plan {
     /// fills as much of that as they ever will; what changes after it is which pages the allocator could give back. In
     /// a short soak there is no minute for warming up, and the buffers are allowed for.
     fn of(seconds: u64) -> Self {
-        assert!(seconds >= 20, "SOAK_SECONDS={seconds}: it takes at least 20 to drop somebody");
+        assert!(seconds >= 20, "SOAK_SECONDS={seconds}: it takes at least 20 to drop a client");
         let (warm_up, allowance) = if seconds < 180 { (10, 4 << 20) } else { (60, 1 << 20) };
         let served = seconds - warm_up;
         let rounds = served.div_ceil(ROUND.as_secs()) as u32;
@@ -119,7 +119,7 @@ struct House {
     _place: TempDir,
 }
 
-/// A server that nobody is connected to.
+/// A server without connections.
 #[derive(Debug)]
 struct Rest {
     descriptors: usize,
@@ -164,8 +164,8 @@ impl House {
         });
     }
 
-    /// The server when all have left. After them come a few guests, who are served at once, see that nobody and nothing
-    /// else is there, and go, too. So many `descriptors` are open when nobody is connected.
+    /// Measures the server after all clients have left. A few guests come, are served at once, find nothing left
+    /// behind, and go. `descriptors` are open without connections.
     fn rest(&mut self, descriptors: usize) -> Rest {
         self.wait_until_empty(descriptors);
         let asked = Instant::now();
@@ -195,9 +195,9 @@ impl House {
         rest
     }
 
-    /// Waits until all connections have ended. With them goes all that was kept for them, but for a moment of resting.
+    /// Waits until all connections have ended, and all that was kept for them is gone.
     fn wait_until_empty(&mut self, descriptors: usize) {
-        // Who is closed last lingers, and so does the descriptor: only when that is gone is it worth asking.
+        // The connection that is closed last lingers with its descriptor. Only when that is gone is it worth asking.
         until("the descriptors that there were", || self.server.descriptors() <= descriptors);
         let mut empty_since = None;
         until("no connections", || {
@@ -280,7 +280,7 @@ fn check_log(text: &str, elapsed: Duration) {
     }
 }
 
-/// Who waits for a partner gets the sum of two numbers, and so does the printer.
+/// Each printed total is the sum of two numbers.
 fn check_totals(stdout: &str) {
     for total in stdout.lines().skip(NAMES.len()) {
         assert!(total.parse::<i64>().is_ok_and(|total| total > UNIT && total % UNIT == 0), "printed: {total:?}");
@@ -310,10 +310,10 @@ fn two_hundred_clients_of_all_manners_leave_nothing_behind() {
     let tally = house.hall.tally();
     println!("{tally:#?}");
     for manner in MANNERS {
-        assert!(tally.visits.contains_key(manner.name), "nobody was there who {}", manner.name);
+        assert!(tally.visits.contains_key(manner.name), "no client was there that {}", manner.name);
     }
-    assert!(tally.dropped > 0, "nobody was dropped who does not read");
-    assert!(tally.timed_out > 0, "nobody was closed who says nothing");
+    assert!(tally.dropped > 0, "no client was dropped for not reading");
+    assert!(tally.timed_out > 0, "no client was closed for its silence");
     house.server.say("quit\n");
     house.server.wait().expect_clean_within(Duration::from_secs(2));
     check_log(&house.server.stderr.all_text(), house.opened.elapsed());

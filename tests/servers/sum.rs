@@ -1,4 +1,4 @@
-//! The sum server: what its clients send, what it prints, and what becomes of a round that somebody leaves.
+//! The sum server: what its clients send, what it prints, and a round that a client leaves.
 
 use crate::support::peer::Peer;
 use crate::support::server::Program;

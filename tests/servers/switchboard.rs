@@ -117,7 +117,7 @@ fn when_one_address_cannot_be_had_nothing_is_served() {
     assert!(finished.stderr.starts_with(&format!("switchboard: cannot listen on {}", at[0])), "{finished:?}");
 }
 
-/// What the slowest of a hundred takes, of so many round trips.
+/// The 99th percentile of `trips` round trips.
 fn p99(peer: &mut Peer, trips: usize) -> Duration {
     let mut times: Vec<Duration> = (0..trips)
         .map(|_| {
@@ -144,7 +144,7 @@ fn a_phone_book_with_a_stalled_disk_delays_no_echo() {
 
     // Another program in the middle of a transaction: SQLite waits for it, as for a disk that does not answer.
     let other = rusqlite::Connection::open(&book).expect("the file is there");
-    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     let mut clients: Vec<Peer> = (0..200).map(|_| Peer::connect(&at[1])).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         client.send(format!("ADD name{number} {number}\n"));

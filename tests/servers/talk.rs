@@ -193,7 +193,7 @@ fn what_is_typed_in_the_queue_is_shown_in_the_turn() {
     eve.send("three");
     eve.finish();
     eve.expect("It is not your turn yet. What you type is kept until then.\n");
-    // Who ends its side and has said nothing does not wait for a turn.
+    // A client that ends its side without a word does not wait for a turn.
     let mut joe = waiting(&server, 3);
     joe.finish();
     joe.expect_eof();
@@ -326,7 +326,7 @@ fn an_operator_that_does_not_read_delays_only_the_guest() {
     input.write_all(b"q\n").expect("it reads its input");
     ann.expect(BYE);
     bob.expect(GREETING);
-    // Nobody reads what it has to show any more: there is nothing left to do for it.
+    // Its output has no reader any more: there is nothing left to do for it.
     drop(child.stdout.take());
     let status = until_some("the end", || child.try_wait().expect("our own child"));
     assert_eq!(status.code(), Some(0));

@@ -125,7 +125,7 @@ fn a_held_terminal_delays_no_client() {
     let launch = Program::Echo.launch().args("-vv").input(Input::Terminal(terminal.slave()));
     let mut server = launch.redirected("2>&0").start();
     Peer::connect(&server.address()).echo("before");
-    // Ctrl-S: whoever writes to the terminal now waits for Ctrl-Q.
+    // Ctrl-S: a write to the terminal now waits for Ctrl-Q.
     terminal.type_in("\x13");
     for _ in 0..2000 {
         Peer::connect(&server.address()).echo("while held");

@@ -171,7 +171,7 @@ impl Peer {
         Ok(all)
     }
 
-    /// The same, never more than `step` bytes at a time: a reader with a small buffer.
+    /// Reads all bytes up to the orderly end, at most `step` at a time: a reader with a small buffer.
     pub(crate) fn rest_in_steps(&mut self, step: usize) -> io::Result<Vec<u8>> {
         let mut all = std::mem::take(&mut self.unread);
         let mut buffer = vec![0; step];

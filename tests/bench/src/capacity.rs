@@ -25,7 +25,7 @@ const RESERVE: u64 = 2 << 30;
 /// How often that is looked at, in clients.
 const STEP: usize = 100;
 
-/// Who comes.
+/// The clients.
 #[derive(Args)]
 pub(crate) struct Plan {
     /// Server to fill; it answers in capitals
@@ -53,7 +53,7 @@ pub(crate) struct Report {
     pub(crate) threads: usize,
 }
 
-/// Why nobody else came.
+/// Why no further client came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// All that were asked for are served.
@@ -190,7 +190,7 @@ mod tests {
     use crate::models::tests::{in_background, pool_of, threads_up_to};
 
     fn capacity(target: SocketAddrV4, most: u64) -> (usize, End) {
-        let report = run(&Plan { target, pid: std::process::id(), most }).expect("somebody is served");
+        let report = run(&Plan { target, pid: std::process::id(), most }).expect("a client is served");
         (report.served, report.end)
     }
 

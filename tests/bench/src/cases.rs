@@ -15,7 +15,7 @@ pub(crate) enum Service {
 pub(crate) enum Case {
     /// Messages of `size` bytes there and back, `depth` of them under way on each connection.
     Reply { handler: Handler, connections: u64, size: u64, depth: u64 },
-    /// One room, with so many publications under way.
+    /// One room, with `window` publications under way.
     Room { members: u64, window: u64 },
     /// Connections that come, ask once and go.
     Connect,
@@ -23,7 +23,7 @@ pub(crate) enum Case {
     Idle { service: Service, connections: u64 },
     /// One that asks among many that say nothing, against the same among few.
     Active { among: u64 },
-    /// From SIGTERM to the end, with so many connected.
+    /// From SIGTERM to the end, with this many connections.
     Stop { service: Service, connections: u64 },
     /// What the kernel is asked for, for a message.
     SystemCalls,
@@ -41,10 +41,10 @@ pub(crate) enum Chapter {
     Counts,
 }
 
-/// Who takes part in a case beside our server.
+/// The contestants of a case beside our server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
-    /// Nobody.
+    /// None.
     Ours,
     /// The floor.
     Floor,
@@ -156,7 +156,7 @@ impl Case {
         }
     }
 
-    /// How many rounds there are, when so many are asked for.
+    /// The number of rounds if `asked` are asked for.
     pub(crate) fn rounds(self, asked: u64) -> u64 {
         match self {
             Case::SystemCalls | Case::Instructions { .. } => asked.min(ROUNDS_OF_COUNTING),

@@ -15,7 +15,7 @@ use crate::process::CpuMeter;
 /// How many come at once.
 const HANDFUL: usize = 50;
 
-/// To whom, and for how long.
+/// The target, and the time.
 pub(crate) struct Plan {
     pub(crate) target: SocketAddrV4,
     pub(crate) millis: u64,

@@ -1,8 +1,8 @@
-//! Who competes in a case, and one round of it.
+//! The contestants of a case, and one round of it.
 //!
-//! A machine's speed drifts by more than what is to be seen, but little within a round; so a round's figures are only
-//! ever compared with each other. Contestants change places from round to round, because who comes first may have an
-//! advantage.
+//! A machine's speed drifts by more than the differences of interest, but little within a round; so a round's figures
+//! are only ever compared with each other. Contestants change places from round to round, because who comes first may
+//! have an advantage.
 
 use std::io::{self, ErrorKind};
 
@@ -10,7 +10,7 @@ use crate::cases::Case;
 use crate::measure;
 use crate::speech::Speech;
 
-/// The names that have a meaning to the tables. Whoever else competes is a peer.
+/// The names that have a meaning to the tables. Any other contestant is a peer.
 pub(crate) const OURS: &str = "ours";
 pub(crate) const FLOOR: &str = "floor";
 pub(crate) const FLOOR_AGAIN: &str = "floor again";
@@ -44,7 +44,7 @@ impl Contest {
         Contest { case, contestants, withdrawn: Vec::new() }
     }
 
-    /// Measures everybody once.
+    /// Measures each contestant once.
     ///
     /// # Errors
     /// Ours or the floor failed. Of a peer that does, it is said on stderr why.

@@ -1,7 +1,7 @@
-//! A closed loop among clients of whom some may wait in vain: how the rest fare, and how many the rest are.
+//! A closed loop of clients, some of which may wait in vain: how many are served, and how well.
 //!
-//! [`crate::load`] ends the run at the first connection that is closed. Here a server may refuse, close or starve whom
-//! it will; that is counted, and bounded in time. A byte that differs still ends the run.
+//! [`crate::load`] ends the run at the first connection that is closed. Here a server may refuse, close or starve
+//! clients; that is counted, and bounded in time. A byte that differs still ends the run.
 
 use std::io;
 use std::net::SocketAddrV4;
@@ -20,10 +20,10 @@ pub(crate) const SIZE: usize = 64;
 /// How long one connection may take to be taken up. The first that takes longer is the last that is tried.
 const DIALLING: Duration = Duration::from_secs(2);
 
-/// When nobody has been served for the first time for this long, those who still wait are taken to wait in vain.
+/// If no further client is served for this long, the clients that still wait are taken to wait in vain.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// Who comes, and for how long.
+/// The clients, and the time.
 pub(crate) struct Plan {
     pub(crate) target: SocketAddrV4,
     /// The server's process.
@@ -53,7 +53,7 @@ pub(crate) struct Report {
 /// Runs the load to its end, and waits until the server's children have ended, too.
 ///
 /// # Errors
-/// Nobody was served, or a reply differs.
+/// No client was served, or a reply differs.
 pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let measured = Duration::from_millis(plan.millis);
     let mut crowd = Crowd::connect(plan)?;
@@ -68,7 +68,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     let spent = family.cpu_time().saturating_sub(cpu).as_secs_f64();
     let intrusion = intrusion.cores(&family)?;
     if crowd.served == 0 {
-        return Err(io::Error::other(format!("nobody was answered within {SETTLING:?} and {measured:?}")));
+        return Err(io::Error::other(format!("no client was answered within {SETTLING:?} and {measured:?}")));
     }
     crowd.samples.sort_unstable();
     let messages = crowd.samples.len() as f64;
@@ -95,7 +95,7 @@ struct Crowd {
     /// Nanoseconds that each message took; more than 4 s counts as 4 s.
     samples: Vec<u32>,
     served: usize,
-    /// When somebody was served for the first time, last.
+    /// The last time that a client was served for the first time.
     newest: Instant,
 }
 
@@ -117,7 +117,7 @@ impl Crowd {
             newest: Instant::now(),
         };
         for nth in 0..plan.connections {
-            // The backlog is full, and nobody takes from it: whoever comes later fares no better.
+            // The backlog is full, and the server takes nothing from it: later clients fare no better.
             let Ok(stream) = dial::dial_within(plan.target, nth, DIALLING) else { break };
             crowd.members.push(Some(Member { peer: Peer::new(stream, &crowd.epoll, nth)?, is_served: false }));
         }
@@ -132,7 +132,7 @@ impl Crowd {
         Ok(crowd)
     }
 
-    /// Goes on until everybody has been served, or has been closed, or waits in vain.
+    /// Goes on until each client has been served, has been closed, or waits in vain.
     fn settle(&mut self) -> io::Result<()> {
         let step = Duration::from_millis(20);
         while self.members.iter().flatten().any(|member| !member.is_served) && self.newest.elapsed() < SETTLING {
@@ -183,7 +183,7 @@ mod tests {
 
     fn served(target: SocketAddrV4, connections: usize) -> usize {
         let plan = Plan { target, pid: std::process::id(), connections, millis: 50 };
-        run(&plan).expect("somebody is served").served
+        run(&plan).expect("a client is served").served
     }
 
     #[test]

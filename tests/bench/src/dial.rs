@@ -22,7 +22,7 @@ const PER_SOURCE: usize = 10_000;
 /// backlog was full.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The plan that its command line stands for when it says nothing but whom to load.
+/// The plan of a command line with nothing but the target.
 pub(crate) fn plan_for<P: Args>(target: SocketAddrV4) -> P {
     let command = P::augment_args(Command::new("plan"));
     let matches = command.get_matches_from(["plan", &target.to_string()]);
@@ -42,7 +42,7 @@ pub(crate) fn dial(target: SocketAddrV4, nth: usize) -> io::Result<TcpStream> {
     dial_within(target, nth, PATIENCE)
 }
 
-/// The same, with another patience than [`PATIENCE`].
+/// As [`dial`], with another patience than [`PATIENCE`].
 pub(crate) fn dial_within(target: SocketAddrV4, nth: usize, patience: Duration) -> io::Result<TcpStream> {
     let source = Ipv4Addr::new(127, 0, 0, 2 + (nth / PER_SOURCE) as u8);
     let stream = kernel::connect_from(source, target, patience)

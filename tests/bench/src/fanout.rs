@@ -25,11 +25,11 @@ const PROBE: u8 = b'#';
 /// How long all members may take to join.
 const JOINING: Duration = Duration::from_secs(20);
 
-/// So many enter before what they hear of each other is read.
+/// The members that enter before what they hear of each other is read.
 const ENTERING: usize = 100;
 
-/// Who is in the room, and what is said. In the texts `\r` and `\n` are the control characters, `{n}` the speaker's
-/// number.
+/// The members of the room, and what they say. In the texts `\r` and `\n` are the control characters, `{n}` the
+/// speaker's number.
 #[derive(Args)]
 pub(crate) struct Plan {
     /// Server to load
@@ -43,7 +43,7 @@ pub(crate) struct Plan {
     /// Bytes in a publication, without prefix and suffix
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=64 << 10))]
     pub(crate) size: u64,
-    /// Publications that may be under way: so many times the members, in deliveries
+    /// Publications that may be under way: this many times the members, in deliveries
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) window: u64,
     /// Milliseconds to measure, after a fifth of it to warm up
@@ -67,7 +67,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// What the command line asks for when it says nothing but whom to load.
+    /// The plan of a command line with nothing but the target.
     pub(crate) fn to(target: SocketAddrV4) -> Plan {
         dial::plan_for(target)
     }
@@ -155,7 +155,7 @@ pub(crate) struct Room {
     next: usize,
     window: u64,
     published: u64,
-    /// After so many publications it is enough.
+    /// The publications after which it is enough.
     most: u64,
     deliveries: u64,
     bytes: u64,
@@ -176,7 +176,7 @@ struct Publisher {
 }
 
 impl Room {
-    /// A room in which everybody has joined, and nothing is on its way any more.
+    /// A room that all members have joined, with nothing on its way any more.
     ///
     /// # Errors
     /// As [`run`].
@@ -226,7 +226,7 @@ impl Room {
             None => plan.publisher_join.as_ref().unwrap_or(&plan.join),
         };
         kernel::write(stream_of(&self.members, &self.publishers, nth), &expand(text, nth))?;
-        // Who joined hears who joins: unread, that would fill the queues of the server, and the kernel's.
+        // Each member hears the later ones join: unread, that would fill the queues of the server and the kernel.
         if nth.is_multiple_of(ENTERING) {
             while self.read(Duration::ZERO)? > 0 {}
         }

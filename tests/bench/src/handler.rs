@@ -12,7 +12,7 @@ pub(crate) enum Handler {
 }
 
 impl Handler {
-    /// Turns what was received into what is to be answered.
+    /// Turns what was received into the answer.
     pub(crate) fn apply(self, bytes: &mut [u8]) {
         if self == Handler::Upper {
             bytes.make_ascii_uppercase();

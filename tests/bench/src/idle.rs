@@ -20,7 +20,7 @@ const REQUEST: &[u8] = b"is anyone awake?\n";
 /// How long one reply may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many connections to open, and to whom.
+/// The connections to open, and their target.
 #[derive(Args)]
 pub(crate) struct Plan {
     /// Server to load
@@ -126,7 +126,7 @@ fn exchange(stream: &mut TcpStream, handler: Handler) -> io::Result<Duration> {
     exchange_within(stream, handler, PATIENCE)
 }
 
-/// The same, with another patience.
+/// As [`exchange`], with another patience.
 pub(crate) fn exchange_within(stream: &mut TcpStream, handler: Handler, patience: Duration) -> io::Result<Duration> {
     let begin = Instant::now();
     ask(stream)?;

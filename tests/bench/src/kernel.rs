@@ -1,6 +1,6 @@
 //! The system calls that `std` does not offer, each behind a safe function: the only unsafe code of the project.
 //!
-//! Linux only. It adds no policy: no retries but for EINTR, no buffers, no state beyond the descriptors.
+//! Linux only. It adds no policy: no retries except after EINTR, no buffers, no state beyond the descriptors.
 #![allow(unsafe_code)]
 
 use std::fs;
@@ -27,7 +27,7 @@ pub(crate) struct Epoll(OwnedFd);
 
 impl Epoll {
     pub(crate) fn new() -> io::Result<Epoll> {
-        // SAFETY: takes no pointer; the descriptor that it returns is owned by nobody else.
+        // SAFETY: takes no pointer; the descriptor that it returns has no other owner.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         Ok(Epoll(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
@@ -117,7 +117,7 @@ pub(crate) fn listen(port: u16, backlog: c_int) -> io::Result<TcpListener> {
 /// The next waiting connection, non-blocking and without Nagle's delay.
 pub(crate) fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: accept4 allows null where the peer's address is not wanted; the new descriptor is owned by nobody else.
+    // SAFETY: accept4 allows null where the peer's address is not wanted; the new descriptor has no other owner.
     let fd = check(unsafe { libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) })?;
     let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
     stream.set_nodelay(true)?;
@@ -127,7 +127,7 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
 /// A blocking connection from a chosen source address, which resets instead of leaving `TIME_WAIT` behind when it is
 /// dropped. Fails when the target has not answered for as long as `patience`.
 pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddrV4, patience: Duration) -> io::Result<TcpStream> {
-    // SAFETY: takes no pointer; the new descriptor is owned by nobody else.
+    // SAFETY: takes no pointer; the new descriptor has no other owner.
     let fd = check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     let reset = libc::linger { l_onoff: 1, l_linger: 0 };

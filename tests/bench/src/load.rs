@@ -18,7 +18,7 @@ use crate::kernel::{self, Epoll, Events, READABLE, Ready, WRITABLE};
 use crate::process::CpuMeter;
 use crate::stats;
 
-/// What to send, to whom, for how long.
+/// The messages, the target, and the time.
 #[derive(Args)]
 pub(crate) struct Plan {
     /// Server to load
@@ -44,7 +44,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// What the command line asks for when it says nothing but whom to load.
+    /// The plan of a command line with nothing but the target.
     pub(crate) fn to(target: SocketAddrV4) -> Plan {
         dial::plan_for(target)
     }
@@ -95,7 +95,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     })
 }
 
-/// Sends exactly so many messages, whole batches of them, however long that takes.
+/// Sends exactly `count` messages in whole batches, however long that takes.
 ///
 /// # Errors
 /// A connection failed or was closed, a reply differs, or none came for [`dial::PATIENCE`].
@@ -185,7 +185,7 @@ impl Load {
         Ok(())
     }
 
-    /// Waits for somebody who is ready, for a moment, and serves all who are.
+    /// Waits a moment for connections that are ready, and serves them.
     fn step(&mut self, events: &mut Events) -> io::Result<()> {
         self.epoll.wait(events, Some(Duration::from_millis(50)))?;
         events.iter().try_for_each(|ready| self.turn(&ready))

@@ -10,7 +10,7 @@
 //! | [`models`] | blocking servers, as they are built without a readiness loop |
 //! | [`ours`], [`peers`] | the commands of our servers and the floors, and of other people's |
 //! | [`dial`], [`load`], [`connect`], [`fanout`], [`idle`] | the clients: each bounded in count and time |
-//! | [`crowd`], [`capacity`] | clients of whom some may wait in vain, and how many do not |
+//! | [`crowd`], [`capacity`] | clients, some of which may wait in vain, and how many do not |
 //! | [`handler`], [`speech`] | what a server does to bytes, and how a room is spoken to |
 //! | [`server`], [`process`] | a server as a child process, pinned to its core; its CPU time and memory |
 //! | [`cases`], [`measure`] | what is measured, and how a contestant is given it |

@@ -68,7 +68,7 @@ pub(crate) fn once(case: Case, contestant: &Contestant, millis: u64) -> io::Resu
     }
 }
 
-/// Bytes a member, where nobody says anything.
+/// Bytes a member, in a silent room.
 fn memory_in_room(contestant: &Contestant, members: u64) -> io::Result<f64> {
     let server = Server::start(&contestant.command)?;
     // Served before the first look, so that the pages of the code are in. Their names are not those of the many.
@@ -81,7 +81,7 @@ fn memory_in_room(contestant: &Contestant, members: u64) -> io::Result<f64> {
     Ok(server.process().resident_exact()?.saturating_sub(before) as f64 / members as f64)
 }
 
-/// Milliseconds from SIGTERM to the end, with so many connected.
+/// Milliseconds from SIGTERM to the end, with this many connections.
 fn time_to_stop(contestant: &Contestant, service: Service, connections: u64) -> io::Result<f64> {
     let server = Server::start(&contestant.command)?;
     let (mut crowd, mut room) = (Vec::new(), None);
@@ -100,7 +100,7 @@ fn time_to_stop(contestant: &Contestant, service: Service, connections: u64) -> 
     Ok(took.as_secs_f64() * 1e3)
 }
 
-/// So many connections in one room, one of which has published.
+/// A room of `connections`, one of which has published.
 fn assemble(server: &Server, contestant: &Contestant, connections: u64) -> io::Result<Room> {
     let plan = fanout::Plan { members: connections - 1, publishers: 1, ..fanout::Plan::to(server.address) };
     Room::assemble(&contestant.speech.used_in(plan))

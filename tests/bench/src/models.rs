@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_millis(10);
 /// How to serve.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Who waits for which client
+    /// What waits for which client
     #[arg(value_enum)]
     model: Model,
     /// Port on 127.0.0.1; 0 picks one

@@ -34,7 +34,7 @@ pub(crate) fn replying(handler: Handler) -> io::Result<Vec<String>> {
     })
 }
 
-/// Our room, in which nobody is slowed down.
+/// Our room, without a limit of the rate.
 pub(crate) fn room() -> io::Result<Vec<String>> {
     Ok([beside("chat-server")?, ["--rate", "off"].map(str::to_owned).to_vec()].concat())
 }

@@ -9,7 +9,7 @@ use crate::stats::Spread;
 /// The rounds of one case.
 pub(crate) struct Outcome {
     pub(crate) case: Case,
-    /// Who competed, in the order of the figures of a round.
+    /// The contestants, in the order of the figures of a round.
     pub(crate) names: Vec<&'static str>,
     pub(crate) rounds: Vec<Round>,
 }

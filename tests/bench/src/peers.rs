@@ -1,4 +1,4 @@
-//! Servers of other people that do the same, where they are installed: what they are started with.
+//! The commands of other servers that do the same, where they are installed.
 
 use std::env;
 use std::io;
@@ -44,7 +44,7 @@ pub(crate) fn of(case: Case) -> io::Result<Vec<Contestant>> {
             if is_installed("redis-server") {
                 // Without its protection, which would refuse all of loopback but 127.0.0.1.
                 let listen = ["redis-server", "--port", PORT, "--bind", "127.0.0.1", "--protected-mode", "no"];
-                // Nothing on disk, and nobody is cut off for being slow: the load is bounded by its window.
+                // Nothing on disk, and no slow client is cut off: the load is bounded by its window.
                 let rest = ["--save", "", "--appendonly", "no", "--client-output-buffer-limit", "pubsub 0 0 0"];
                 peers.push(peer("redis", &[&listen[..], &rest].concat(), Speech::Redis));
             }

@@ -170,7 +170,7 @@ fn draw_legend(chart: &Chart, area: &DrawingArea<SVGBackend<'_>, Shift>) -> io::
     Ok(())
 }
 
-/// The mark of the line number `nth`, so many pixels to the right of its place.
+/// The mark of the line number `nth`, shifted to the right of its place.
 fn mark(nth: usize, right: i32, style: ShapeStyle) -> Polygon<(i32, i32)> {
     Polygon::new(form(nth).iter().map(|(x, y)| (x + right, *y)).collect::<Vec<_>>(), style)
 }

@@ -64,7 +64,7 @@ fn ours(server: &Family) -> io::Result<Duration> {
     Ok(server.cpu_time() + kernel::cpu_time(std::process::id())?)
 }
 
-/// How long cores 0 and 1 have been at work, for whomever, or for another machine on the same host.
+/// The time that cores 0 and 1 were at work, for any program or another machine on the same host.
 fn busy() -> io::Result<Duration> {
     let text = fs::read_to_string("/proc/stat")?;
     let cores = text.lines().filter(|line| line.starts_with("cpu0 ") || line.starts_with("cpu1 "));

@@ -29,7 +29,7 @@ impl Speech {
         };
         (plan.join, plan.prefix, plan.suffix) = (join.into(), prefix.into(), suffix.into());
         if self == Speech::Redis {
-            // Who has subscribed may not publish.
+            // A subscriber may not publish.
             plan.publisher_join = Some(String::new());
         }
         plan

@@ -65,7 +65,7 @@ pub(crate) fn floors(outcomes: &[&Outcome]) -> String {
     text
 }
 
-/// Ours against the peers. None if nobody competes with us.
+/// Ours against the peers. Empty without a peer.
 pub(crate) fn peers(outcomes: &[&Outcome]) -> Option<String> {
     let mut names: Vec<&str> = Vec::new();
     for name in outcomes.iter().flat_map(|outcome| &outcome.names).filter(|name| contest::is_peer(name)) {

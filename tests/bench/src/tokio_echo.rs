@@ -34,8 +34,8 @@ async fn accept(port: u16) -> io::Result<()> {
     }
 }
 
-/// A connection that fails has nobody left to tell. The buffer is not filled with zeros first: its pages would count as
-/// memory of connections that say nothing.
+/// A connection that fails has no client left to tell. The buffer is not filled with zeros first: its pages would count
+/// as memory of connections that say nothing.
 async fn answer(mut stream: TcpStream) {
     let mut buffer = Vec::with_capacity(64 * 1024);
     while let Ok(1..) = stream.read_buf(&mut buffer).await {

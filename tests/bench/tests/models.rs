@@ -1,4 +1,4 @@
-//! The blocking servers, as programs with real clients: what each serves, and whom it keeps waiting.
+//! The blocking servers, as programs with real clients: what each serves, and which clients wait.
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use support::Server;
 use switchboard_harness::{PATIENCE, Process, until};
 
-/// Round trips by which a test shows that somebody else had the time to be answered.
+/// Round trips by which a test shows that another client had the time to be answered.
 const MEANWHILE: usize = 200;
 
 const ALL: [&[&str]; 4] = [ONE, PROCESSES, THREADS, POOL_OF_TWO];
@@ -68,7 +68,7 @@ impl Client {
         rest
     }
 
-    /// Sends until the server takes no more, and reads nothing: whoever serves this client waits to write, now or soon.
+    /// Sends until the server takes no more, and reads nothing: the server of this client waits to write, now or soon.
     fn stall(&mut self) {
         self.0.set_write_timeout(Some(Duration::from_millis(200))).expect("a time-out");
         let piece = vec![b'x'; 64 << 10];
@@ -134,7 +134,7 @@ fn a_client_that_vanishes_does_no_harm() {
     }
 }
 
-/// The first is answered, so it has its place; whoever `waits` has none until the first has gone.
+/// The first is answered, so it has its place; the client `waits` has none until the first has gone.
 #[track_caller]
 fn shows_that_it_waits(first: Client, others: &mut [Client], mut waits: Client) {
     waits.send(b"me too\n");

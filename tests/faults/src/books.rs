@@ -1,6 +1,6 @@
 //! The books of the polite clients, kept on a thread of its own: what was said, what was heard, and how long it took.
 //!
-//! Times come with the events, so that however long the books take, nobody is measured late. Events come in the order
+//! Times come with the events, so that the time that the books take is not measured. Events come in the order
 //! in which they happened: a line is owed before it can be heard.
 
 use std::collections::BTreeMap;
@@ -38,9 +38,9 @@ pub(crate) struct Report {
     /// How long a line took, in microseconds, for each line and each who was owed it: sorted.
     pub(crate) quiet: Vec<u32>,
     pub(crate) during: Vec<u32>,
-    /// Lines heard that nobody polite had said.
+    /// Lines heard that no polite client had said.
     pub(crate) others: u64,
-    /// Who was closed, and how.
+    /// The closed clients, and how each was closed.
     pub(crate) closed: Vec<String>,
 }
 

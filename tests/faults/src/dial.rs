@@ -33,7 +33,7 @@ pub(crate) fn dial(target: SocketAddr, window: Window) -> io::Result<TcpStream> 
     Ok(TcpStream::from(socket))
 }
 
-/// The same, who has said a nickname where nicknames are chosen, and has not yet been welcomed.
+/// Connects and sends a nickname where nicknames are chosen, without waiting for the welcome.
 pub(crate) fn knock((target, kind): (SocketAddr, Kind), name: &str, window: Window) -> io::Result<TcpStream> {
     let mut stream = dial(target, window)?;
     if kind == Kind::Chat {

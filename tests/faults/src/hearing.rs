@@ -21,7 +21,7 @@ pub(crate) struct Hearing {
     /// The beginning of a line.
     unread: Vec<u8>,
     pub(crate) tally: Tally,
-    /// How many lines were heard that nobody polite had said.
+    /// The number of lines heard that no polite client had said.
     pub(crate) others: u64,
 }
 
@@ -84,7 +84,7 @@ impl Hearing {
         if let Some(speaker) = speaker {
             let tally = &mut self.tally;
             let Some(ledger) = self.ledgers.get_mut(speaker).filter(|_| self.kind.owes(self.me, speaker)) else {
-                tally.wrong(line.len() + 1, || format!("nobody who is owed to us said {text:?}"));
+                tally.wrong(line.len() + 1, || format!("no client that this one listens to said {text:?}"));
                 return None;
             };
             return ledger.hear(text, tally).map(|number| (speaker, number));
@@ -104,7 +104,7 @@ pub(crate) fn steers(found: char) -> bool {
     bidi || matches!(found, '\u{2028}' | '\u{2029}') || (found.is_control() && found != '\t')
 }
 
-/// Who of the polite says this, if one does.
+/// The polite client that says this line, if one does.
 fn polite_speaker(text: &str) -> Option<usize> {
     let (name, _) = text.split_once(": ")?;
     name.strip_prefix(POLITE)?.parse().ok()

@@ -1,4 +1,4 @@
-//! Who is owed what: the books that one hearer keeps of one speaker, and the sum of many.
+//! The bytes that one hearer expects from one speaker, and the sum of many such ledgers.
 //!
 //! Invariant: every owed byte is heard once, in order, or counted as lost; every heard byte that is not the next one
 //! owed, or one behind a gap, is counted as wrong. Knows lines only: who cuts them out of the stream is another part.

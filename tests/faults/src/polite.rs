@@ -27,7 +27,7 @@ pub(crate) const CROWD: usize = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
-    /// Not measured: somebody comes or goes. The bytes are checked all the same.
+    /// Not measured, because clients come or go. The bytes are still checked.
     Between = 0,
     /// Before the fault.
     Quiet = 1,

@@ -70,7 +70,7 @@ impl Span {
         thread::sleep(self.end.saturating_duration_since(Instant::now()));
     }
 
-    /// Waits until it is time for event `nth` of so many a second. Returns whether the fault is still on.
+    /// Waits for the time of event `nth` at `per_second` events. Returns whether the fault is still on.
     pub(crate) fn paced(self, nth: u64, per_second: u32) -> bool {
         let due = self.begun + Duration::from_secs(1) * nth as u32 / per_second;
         thread::sleep(due.min(self.end).saturating_duration_since(Instant::now()));
@@ -103,19 +103,19 @@ impl Scene<'_> {
         self.server.address
     }
 
-    /// One who abuses the server, and has a nickname where nicknames are chosen.
+    /// Enters an abusive client, with a nickname where nicknames are chosen.
     pub(crate) fn enter(&self, name: &str, window: Window) -> io::Result<TcpStream> {
         dial::welcomed(dial::knock((self.target(), self.kind), name, window)?, self.kind)
     }
 
-    /// The same, `count` times at once.
+    /// Enters `count` clients at once.
     pub(crate) fn enter_all(&self, name: &str, count: usize, window: Window) -> io::Result<Vec<TcpStream>> {
         let knock = |nth| dial::knock((self.target(), self.kind), &format!("{name}{nth}"), window);
         let knocking = (0..count).map(knock).collect::<io::Result<Vec<_>>>()?;
         knocking.into_iter().map(|stream| dial::welcomed(stream, self.kind)).collect()
     }
 
-    /// Waits until the server has so many descriptors beyond those of the polite and its own. Returns whether it did
+    /// Waits until the server has `beyond` descriptors more than before the fault. Returns whether it did
     /// so.
     pub(crate) fn has_descriptors(&self, beyond: usize) -> io::Result<bool> {
         settles(self.server, self.descriptors + beyond)
@@ -136,7 +136,7 @@ pub(crate) fn on_threads(count: u64, act: impl Fn(u64) -> io::Result<u64> + Sync
     })
 }
 
-/// Waits until a server has exactly so many descriptors, and returns whether it did so in time.
+/// Waits until a server has exactly `descriptors` open. Returns whether that came in time.
 pub(crate) fn settles(server: &Server, descriptors: usize) -> io::Result<bool> {
     let since = Instant::now();
     while server.process().descriptors()? != descriptors {

@@ -1,4 +1,4 @@
-//! A server that is to be mistreated.
+//! The server under attack.
 //!
 //! Its standard input is a pipe of this process, so it also stops if this process ends without having dropped it.
 

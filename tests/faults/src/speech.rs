@@ -1,7 +1,7 @@
 //! What polite clients say.
 //!
-//! Invariant: a line follows from who speaks and from its number, so whoever hears it can make it anew and compare. All
-//! of it is text that no server may change (but for capitals): no control characters, and nothing that is a command.
+//! Invariant: a line follows from its speaker and its number, so each hearer can make it anew and compare. All
+//! of it is text that no server may change (except to capitals): no control characters, and nothing that is a command.
 
 /// How many digits the number of a line has.
 const DIGITS: usize = 6;

@@ -27,7 +27,7 @@ pub(crate) struct Setting<'a> {
 /// How long all is left to settle before it is measured.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// So many lines of the server's log are shown.
+/// The lines of the server's log that are shown.
 const LOG_LINES: usize = 4;
 
 /// Does it, and judges it.
@@ -96,7 +96,7 @@ fn watch(fault: &dyn Fault, (kind, server): (Kind, &Server), setting: Setting<'_
     })
 }
 
-/// The log of a server may hold nothing that steers a terminal, whoever made it log.
+/// The log of a server may hold nothing that steers a terminal, whatever a client sent.
 fn judge_log(row: &mut Row, log: &str) {
     if let Some(found) = log.chars().find(|found| *found != '\n' && hearing::steers(*found)) {
         row.broken.push(format!("the server's log has U+{:04X}", u32::from(found)));

@@ -173,7 +173,7 @@ impl Model for Books {
     }
 }
 
-/// What is wrong with a line, whoever says it.
+/// What is wrong with a line, for any client.
 fn wrong(verb: &str, rest: &[&str]) -> Option<String> {
     let bad_name = || "error a name is a letter, then up to 31 of A-Z, a-z, 0-9 and _-.".to_owned();
     let bad_amount = || "error an amount is 12, 12.5 or 12.50: more than 0, at most 92233720368547758.07".to_owned();
@@ -327,7 +327,7 @@ impl Books {
             return "error a balance cannot be more than 92233720368547758.07".into();
         }
         self.pay(kind, (from, to), cents);
-        let own = from.or(to).expect("somebody");
+        let own = from.or(to).expect("a payer or a receiver");
         format!("ok entry {} balance {}", self.entries, shown(self.accounts[own].balance))
     }
 
@@ -346,7 +346,7 @@ impl Books {
         self.paid_out += if to.is_none() { cents } else { 0 };
     }
 
-    /// So many hundredths of a percent to everybody, rounded down.
+    /// Hundredths of a percent to each account, rounded down.
     fn pay_interest(&mut self, rate: i128) -> String {
         let (mut total, mut paid, mut full) = (0, 0, 0);
         for number in 0..self.accounts.len() {

@@ -1,5 +1,5 @@
 //! A chat room of several members who type anything. One of them only listens, and reads everything: from what it sees
-//! it has to know, after each step, who is here, and nobody can speak as another or as the server.
+//! it has to know, after each step, which members are here, and no member can speak as another or as the server.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use switchboard::{Limits, Rate, Sim, SimPeer, sanitize};
 
 use crate::show;
 
-/// So many can come, beside the listener.
+/// The most members beside the listener.
 const MOST_MEMBERS: usize = 6;
 /// By then the slowest member is shown the last line of the longest script, and the most patient room has lost its
 /// patience.
@@ -201,7 +201,7 @@ impl Room {
         }
     }
 
-    /// Reads what everybody has received.
+    /// Reads what each member has received.
     fn look(&mut self) {
         let seen = String::from_utf8(self.sim.received(self.listener)).expect("the server sends UTF-8");
         for line in seen.split_inclusive('\n') {
@@ -221,7 +221,7 @@ impl Room {
         }
     }
 
-    /// A line that the listener sees, who has asked nothing: it is the talk of somebody who is here, or a notice.
+    /// A line at the listener, which has asked nothing: the talk of a present member, or a notice.
     fn hear(&mut self, line: &str) {
         if let Some((nick, _)) = line.split_once(' ').filter(|(_, rest)| *rest == "leaves the room!") {
             assert!(self.present.remove(nick), "{nick} was not here");
@@ -257,7 +257,7 @@ impl Room {
     }
 }
 
-/// Who says this, if it is what a member says.
+/// The speaker, if a member said this.
 fn speaker(line: &str) -> Option<&str> {
     if let Some(action) = line.strip_prefix("* ") {
         return action.split_once(' ').map(|(nick, _)| nick);

@@ -1,6 +1,6 @@
 //! A server of lines with several clients, against a model: a plain form of the server that is one function of a line.
 //!
-//! After each step everybody has been told what the model says, to the byte. Where lines meet, since the workers are
+//! After each step every client has received what the model says, to the byte. Where lines meet, since the workers are
 //! slow, they have to be answered as in some order of them. Knows neither what is served nor how it is kept.
 
 use std::iter::zip;
@@ -19,9 +19,9 @@ mod listing;
 use input::{Input, Told};
 use listing::Listing;
 
-/// So many can come.
+/// The most clients of one script.
 const MOST_CLIENTS: usize = 8;
-/// So many lines can meet.
+/// The most lines that can meet.
 const MEETING: usize = 3;
 /// The orders in which lines can be carried out; of fewer lines, those of them that there are.
 const ORDERS: [[usize; MEETING]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
@@ -113,7 +113,7 @@ enum Step<'a> {
     Meet([(u8, Line<'a>); MEETING], Fate),
     /// Asks for a listing, and says and reads nothing until it has caught up.
     Stall(u8, u8),
-    /// A client that has stalled reads so many lines, or so.
+    /// The approximate number of lines that a stalled client reads.
     Allow(u8, u8),
     CatchUp(u8),
     ShutDown(u8),
@@ -184,7 +184,7 @@ impl Client {
 }
 
 impl<H: MessageHandler, M: Model> Hall<H, M> {
-    /// A server with lines of so many bytes, nobody in it yet.
+    /// A server with this limit of a line, without clients.
     pub(crate) fn new(server: Lines<H>, max_line: usize, model: M) -> Self {
         Hall { sim: Sim::new(server), max_line, clients: Vec::new(), models: vec![model], watched: Vec::new() }
     }
@@ -221,7 +221,7 @@ impl<H: MessageHandler, M: Model> Hall<H, M> {
                 self.sim.limit_writes(self.clients[number].handle, (*count).into());
             }
             Step::Wait(time) => {
-                // Who reads nothing for long is not waited for.
+                // A client that reads nothing for long is not waited for.
                 (0..self.clients.len()).for_each(|number| self.catch_up(number));
                 self.sim.advance(*time);
                 self.models.iter_mut().for_each(|model| model.wait(*time));
@@ -288,7 +288,7 @@ impl<H: MessageHandler, M: Model> Hall<H, M> {
         self.models.iter_mut().for_each(|model| model.leave(number));
     }
 
-    /// What a client has received is what it is to be told of these lines.
+    /// What a client has received is the answer to these lines.
     fn hear(&mut self, number: usize, lines: &[Told]) {
         let heard = self.received(number);
         let mut wanted = Vec::new();
@@ -315,7 +315,7 @@ impl<H: MessageHandler, M: Model> Hall<H, M> {
         (text, self.sim.ending(handle))
     }
 
-    /// Nobody is served before all have spoken.
+    /// No line is answered before all clients have spoken.
     fn meet(&mut self, lines: &[(u8, Line<'_>)], fate: Fate) {
         self.sim.hold_jobs();
         let mut told: Vec<(usize, Vec<Told>)> = Vec::new();
@@ -400,7 +400,7 @@ impl<H: MessageHandler, M: Model> Hall<H, M> {
         assert!(!self.models.is_empty(), "the operator was told {told:?}, not {wanted:?}");
     }
 
-    /// Everybody goes, somebody comes who looks at all that is there, and the server stops.
+    /// All clients go, one comes and looks at everything, and the server stops.
     fn end(mut self) {
         for number in 0..self.clients.len() {
             self.shut_down(number);
@@ -421,7 +421,7 @@ impl<H: MessageHandler, M: Model> Hall<H, M> {
 
 /// What may be the case after these have been carried out in any order, and answered so.
 fn after_meeting<M: Model>(model: &M, met: &[(usize, &[Told], &Heard)], lost: Option<usize>) -> Vec<M> {
-    // What was asked by somebody who vanished has been done or not, and who heard what is not known.
+    // A request of a client that vanished was carried out or not, and what it heard is not known.
     let fates = if lost.is_some() { &[true, false][..] } else { &[true] };
     let mut found: Vec<M> = Vec::new();
     for (order, is_done) in ORDERS.iter().flat_map(|order| fates.iter().map(move |is_done| (order, is_done))) {

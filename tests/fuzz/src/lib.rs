@@ -47,7 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sim", run: sim::run },
 ];
 
-/// Shows a step of a script where the environment variable `SHOW` is set: for whoever looks at one input.
+/// Shows a step of a script where the environment variable `SHOW` is set, to look at one input.
 fn show(step: &dyn Debug) {
     static IS_ON: LazyLock<bool> = LazyLock::new(|| std::env::var_os("SHOW").is_some());
     if *IS_ON {

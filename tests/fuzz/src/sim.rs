@@ -1,7 +1,7 @@
 //! Scripts for a [`Sim`]: peers that come, speak, read slowly and go, time that passes, an operator, workers that are
 //! slow, and a handler that does all that it may. What the handler did is in its books; the reactor is held to them.
 //!
-//! Whoever reads has received exactly what it is owed, whenever the reactor has nothing left to do. Whoever does not
+//! A peer that reads has received exactly its output, whenever the reactor has nothing left to do. A peer that does not
 //! has received the beginning of it. All that was sent is used, in order. Timers fire at their time, jobs come home,
 //! sessions end once and for a reason that is true, figures add up. In the end nothing is left.
 
@@ -30,7 +30,7 @@ pub fn run(bytes: &[u8]) {
     world.end();
 }
 
-/// So many peers can come.
+/// The most peers of one script.
 const MOST_PEERS: usize = 8;
 
 /// The peer's side of a connection.
@@ -239,7 +239,7 @@ impl World {
             self.stopping_for += time;
         }
         if self.stopping_for >= self.limits.drain {
-            // Whoever waited for a job until then was dropped.
+            // A peer that still waited for a job was dropped.
             self.lower_hopes();
         }
     }
@@ -269,7 +269,7 @@ impl World {
         self.sim.stop();
     }
 
-    /// Lets the reactor do all that there is to do, and compares everybody with the books.
+    /// Lets the reactor finish its work, and compares every peer with the books.
     fn look(&mut self) {
         loop {
             let printed = self.sim.stdout();
@@ -304,7 +304,7 @@ impl World {
         let machine = self.sim.handler();
         assert_eq!((&self.printed, &self.told), (&machine.printed, &machine.told));
         assert!(machine.alarms.values().all(|&(deadline, _)| deadline > now), "an alarm is late");
-        assert!(machine.chores == 0 || self.holds_jobs, "a job of nobody has not come home");
+        assert!(machine.chores == 0 || self.holds_jobs, "a job without a peer has not come home");
         self.check_figures();
     }
 
@@ -329,7 +329,7 @@ impl World {
         }
     }
 
-    /// Everybody reads and goes, the server stops, and all that was set comes due.
+    /// Each peer reads and goes, the server stops, and all timers come due.
     fn end(mut self) {
         self.take(&Step::ReleaseJobs);
         for number in 0..self.peers.len() {
@@ -346,7 +346,7 @@ impl World {
             self.shut_down(number as u8);
         }
         self.look();
-        assert!(self.sim.is_stopped(), "all have read everything and gone, so nobody is waited for");
+        assert!(self.sim.is_stopped(), "all have read everything and gone: no peer is left to wait for");
         self.answer(true);
         let machine = self.sim.handler();
         assert!(machine.accounts.iter().all(|account| matches!(account.life, Life::Over { .. })));
@@ -360,7 +360,7 @@ impl World {
 }
 
 impl Peer {
-    /// What was received is what is owed, or the beginning of it.
+    /// What was received is the output of the books, or the beginning of it.
     fn check_output(&self, account: &Account, ending: Option<Ending>) {
         let (received, owed) = (&self.received, &account.owed);
         assert!(owed.starts_with(received), "received what was not sent: {received:?} of {owed:?}");

@@ -79,14 +79,14 @@ fn a_locked_book_is_refused_only_if_it_must_be_changed() {
     let book = Book::new();
     book.make();
     let other = book.open();
-    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     let server = book.start();
     assert_eq!(ask(&mut Peer::connect(&server.address()), "FIND ann"), "Not found: \"ann\"");
     drop((server, other));
 
     let book = Book::new();
     let other = book.open();
-    other.execute_batch("BEGIN EXCLUSIVE").expect("nobody writes");
+    other.execute_batch("BEGIN EXCLUSIVE").expect("no other writer");
     expect_refusal(book.launch(), &["book.db", "locked", "stop that program"]);
 }
 
@@ -97,7 +97,8 @@ fn a_book_that_may_not_be_written_is_refused() {
     let folder = book.place.path();
     fs::set_permissions(book.path(), Permissions::from_mode(0o444)).expect("a file of ours");
     fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("a directory of ours");
-    // The superuser may write everything, so it becomes somebody else, who may not be able to reach the original.
+    // The superuser may write everything. So the server runs as another user, which may be unable to reach the
+    // original.
     let launch = if geteuid().is_root() {
         let program = folder.join("phonebook-server");
         fs::copy(Program::Phonebook.path(), &program).expect("room");
@@ -115,7 +116,7 @@ fn a_lasting_lock_is_an_answer_and_one_line_in_the_log() {
     let mut peer = Peer::connect(&server.address());
     assert_eq!(ask(&mut peer, "ADD ann 1"), "Added: \"ann\" \"1\"");
     let other = book.open();
-    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     for command in ["ADD bob 2", "CHANGE ann 3"] {
         assert_eq!(ask(&mut peer, command), "Failed: the phone book is out of order, try again later");
         assert_eq!(ask(&mut peer, "FIND ann"), "\"ann\" \"1\"", "reading needs no lock");
@@ -208,14 +209,14 @@ fn a_limit_that_only_the_log_has_met_is_not_the_end_of_the_book() {
     }
 }
 
-/// A directory that is a disk of one megabyte, but for this process and those that it starts.
+/// A directory that is a disk of one megabyte for the server alone.
 struct SmallDisk {
     place: TempDir,
     unshare: &'static str,
 }
 
 impl SmallDisk {
-    /// `None`, and a word about it, where this machine lets nobody mount.
+    /// `None`, and a word about it, where nothing can be mounted.
     fn new(test: &str) -> Option<Self> {
         let place = TempDir::new().expect("room for a directory");
         for unshare in ["--mount", "--mount --user --map-root-user"] {

@@ -1,4 +1,4 @@
-//! What all clients share: where the services are, the bell that calls everybody home, and the counters.
+//! What all clients share: the addresses of the services, the bell that calls them home, and the counters.
 //!
 //! Invariant: once the hall is closed, every client leaves by itself within seconds; it closes when a client fails,
 //! too.
@@ -72,7 +72,7 @@ impl Hall {
         *open
     }
 
-    /// A number that nobody else has.
+    /// A number that no other client has.
     pub(super) fn serial(&self) -> u64 {
         self.serials.fetch_add(1, Ordering::Relaxed)
     }
@@ -90,7 +90,7 @@ impl Hall {
     }
 }
 
-/// Closes the hall when its owner panics, so that nobody waits for those who would stay.
+/// Closes the hall when its owner panics, so that the test does not wait for the other clients.
 pub(super) struct Closing<'a>(pub(super) &'a Hall);
 
 impl Drop for Closing<'_> {
@@ -115,8 +115,7 @@ impl Visit<'_> {
         self.connect_tuned(service, |_| Ok(()))
     }
 
-    /// With a receive buffer of so many bytes. For those who do not mean to read: the kernel would take megabytes for
-    /// them.
+    /// With a receive buffer of `bytes`, for clients that do not read: the kernel would take megabytes for them.
     #[track_caller]
     pub(super) fn connect_narrow(&self, service: &str, bytes: usize) -> Peer {
         self.connect_tuned(service, |socket| socket.set_recv_buffer_size(bytes))
@@ -137,7 +136,7 @@ impl Visit<'_> {
         choices[self.random.below(choices.len() as u64) as usize]
     }
 
-    /// Does nothing for a while, which is at most so many milliseconds. Returns whether the hall is open.
+    /// Pauses for a random time up to `most` milliseconds. Returns whether the hall is open.
     pub(super) fn pause(&mut self, most: u64) -> bool {
         let time = Duration::from_millis(self.between(most / 4, most));
         self.hall.pause(time)

@@ -1,6 +1,6 @@
 //! How clients behave, polite and otherwise: one function a manner, from its connection to its end.
 //!
-//! Invariants: a polite client knows every byte that it is owed, and fails if it gets another; whoever stays for longer
+//! Invariants: a polite client knows every byte that it must get, and fails on another; a client that stays for longer
 //! leaves when the hall closes. A manner is paced by what it waits for and by [`Visit::pause`], so that all together
 //! are light.
 
@@ -126,7 +126,7 @@ fn add(visit: &mut Visit<'_>) {
 #[track_caller]
 fn hear_total(visit: &Visit<'_>, mut peer: Peer, number: i64) {
     if !hears_while_open(visit, &mut peer) {
-        // Whoever merely closes is still counted, and waited for.
+        // A client that merely closes is still counted and waited for.
         return peer.reset();
     }
     let line = peer.line();
@@ -146,7 +146,7 @@ fn chat(visit: &mut Visit<'_>) {
                 member.say(visit, length);
             }
             5..=6 => member.whisper(visit),
-            // Somebody pastes.
+            // A pasted text.
             7 => (0..visit.between(2, 12)).for_each(|_| member.say(visit, 1500)),
             8 => member.ask_who(visit),
             _ => {}
@@ -260,7 +260,7 @@ fn send_datagrams(visit: &mut Visit<'_>) {
             _ => pattern(0, 6 * 74),
         });
         let is_answered = (0..5).any(|_| {
-            // Refused: an answer to what an earlier socket on this port has asked has met nobody.
+            // Refused: an answer to what an earlier socket on this port has asked has met no socket.
             let sent = socket.send(question.as_bytes());
             sent.is_ok() && hears_answer(visit, &socket, &known)
         });

@@ -1,6 +1,6 @@
 //! A member of the chat who checks every line that the room shows.
 //!
-//! What polite members say carries its number and a checksum. So whoever hears it can tell that no character was
+//! What polite members say carries its number and a checksum. So each hearer can tell that no character was
 //! changed, and that of each speaker nothing is missing, twice or out of order. Names of the polite begin with `p` and
 //! a digit; what others say is only held to the forms of the server's page.
 
@@ -95,7 +95,7 @@ impl Member {
         let expected = if names.len() == 1 { "1 person is".into() } else { format!("{} persons are", names.len()) };
         assert!(count == expected && names.contains(&&*self.nick), "{}: {list:?}", self.nick);
         for known in self.heard.keys() {
-            assert!(names.contains(&&**known), "{}: nobody saw {known} leave: {list:?}", self.nick);
+            assert!(names.contains(&&**known), "{}: {known} left unseen: {list:?}", self.nick);
         }
     }
 

@@ -1,8 +1,8 @@
 //! One client, served by a handler to its end with read(2) and write(2) that wait.
 //!
 //! A [`Sim`] hosts the handler: it is a reactor without a poll, so what is read goes in, and what comes out is written.
-//! The handler cannot tell that there is no loop. Time stands still and nobody else is there, so this is no host for a
-//! protocol that speaks without being spoken to: a chat, or anything with timers.
+//! The handler cannot tell that there is no loop. Time stands still and there is no other client, so this is no host
+//! for a protocol that speaks without being spoken to: a chat, or anything with timers.
 
 use std::hint::black_box;
 use std::io::{self, ErrorKind, Read, Write};
@@ -24,7 +24,7 @@ const HOSTS: usize = 2000;
 
 /// Serves one client until its end. That of the connection by an error is one, too.
 pub(crate) fn serve(mut stream: TcpStream) {
-    // Nobody is left to be told: the client is gone.
+    // The client is gone: there is none to tell.
     stream.set_nodelay(true).and_then(|()| converse(Uppercase::ascii(), &mut stream)).ok();
 }
 

@@ -1,7 +1,7 @@
 //! One client after the other: the first server of every course.
 //!
-//! It waits in two places, for a client and for its bytes, and in the second nobody else is served. The next client is
-//! connected all the same, because the kernel does that, and waits in the backlog without knowing why.
+//! It waits in two places, for a client and for its bytes, and in the second no other client is served. The next client
+//! is still connected by the kernel, and waits in the backlog.
 
 use std::net::TcpListener;
 

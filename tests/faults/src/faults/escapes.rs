@@ -86,7 +86,7 @@ fn enter(scene: &Scene<'_>, name: &str) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Says it, and reads what comes back; where that is the same, it is.
+/// Sends a line and reads what comes back, which of an echo is the line itself.
 fn say(stream: &mut TcpStream, words: &[u8], kind: Kind) -> io::Result<()> {
     stream.write_all(words)?;
     if kind == Kind::Chat {

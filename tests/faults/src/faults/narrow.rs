@@ -94,7 +94,7 @@ impl Reader {
     }
 }
 
-/// A room in which somebody talks all the time; in the end the readers hear the last word. Returns the lines said.
+/// A room in which one member talks all the time, to the last word of which the readers listen. Returns the lines said.
 fn hear(scene: &Scene<'_>, readers: &mut [Reader], span: Span) -> io::Result<u64> {
     readers.iter().try_for_each(|reader| reader.stream.set_nonblocking(true))?;
     let talking = std::thread::scope(|scope| {

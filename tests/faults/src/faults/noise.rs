@@ -60,7 +60,7 @@ impl Fault for Noise {
 /// Sends noise, and reads what comes back. Returns whether there is room for more.
 fn make(stream: &mut TcpStream, noise: &[u8], kind: Kind) -> io::Result<bool> {
     if kind == Kind::Chat {
-        // Who says more than the rate allows is read no further: then this is full, and it is enough.
+        // A client over the rate is read no further: then the socket is full, which is enough.
         stream.set_nonblocking(true)?;
         let is_taken = matches!(stream.write(noise), Ok(count) if count == noise.len());
         discard(stream)?;

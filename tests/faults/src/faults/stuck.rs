@@ -1,7 +1,7 @@
 //! Clients that never read, while there is always something for them.
 //!
-//! Whoever asks and does not read is read no further, and is never closed for it; a member that does not read what
-//! others say is closed with a reason.
+//! A client that asks and does not read is read no further, and is never closed for it; a member that does not read
+//! what others say is closed with a reason.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;

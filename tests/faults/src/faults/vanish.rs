@@ -1,6 +1,6 @@
 //! Fifteen hundred clients vanish at once, by a reset each: in a chat, members of the room.
 //!
-//! Quiet is measured with them in the room, too: there a line is a write to each, whether or not somebody vanishes.
+//! Quiet is measured with them in the room, too: there a line is a write to each, with and without the fault.
 
 use std::io;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Fault for Vanish {
     }
 
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
-        // Who has come reads while the next ones come, so that nobody is closed for not reading.
+        // The first clients read while the next ones connect: a client that does not read would be closed.
         let batch = |nth| scene.enter_all(&format!("gone{nth}-"), BATCH, Window::Usual).map(Sink::of);
         let sinks = (0..COUNT / BATCH).map(batch).collect::<io::Result<Vec<_>>>()?;
         scene.stay_quiet(LASTS);

@@ -3,7 +3,7 @@
 use super::{Framing, Told};
 
 impl Framing {
-    /// What a handler is to be told of this input, with its end.
+    /// The messages that a handler gets of this input, with its end.
     pub(super) fn plain(self, input: &[u8]) -> Vec<Told> {
         let mut told = Vec::new();
         let mut at = 0;
@@ -43,7 +43,7 @@ impl Framing {
         (self.whole(text.strip_suffix(b"\r").unwrap_or(text)), line.len())
     }
 
-    /// Up to nine digits without leading zeros, a colon, so many bytes, a comma.
+    /// Up to nine digits without leading zeros, a colon, as many bytes as they say, a comma.
     fn netstring(self, input: &[u8]) -> (Told, usize) {
         let most = if input[0] == b'0' { 1 } else { 9 };
         let digits = input.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
@@ -66,7 +66,7 @@ impl Framing {
         }
     }
 
-    /// A length in so many bytes, then so many bytes.
+    /// A length of `size` bytes, then as many bytes as it says.
     fn prefixed(self, size: usize, input: &[u8]) -> (Told, usize) {
         let Some(prefix) = input.get(..size) else {
             return (Told::Truncated { received: input.len(), needed: None }, input.len());
@@ -75,7 +75,7 @@ impl Framing {
         self.sized(size, length, input)
     }
 
-    /// So many bytes from `start` on.
+    /// The `length` bytes from `start` on.
     fn sized(self, start: usize, length: usize, input: &[u8]) -> (Told, usize) {
         let end = start + length;
         if length > self.longest() {

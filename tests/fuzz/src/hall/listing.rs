@@ -25,7 +25,7 @@ impl Listing {
         Listing { line, text: Vec::new(), always, ever }
     }
 
-    /// Who asks now would be told this.
+    /// A listing that is asked for now has this.
     pub(super) fn watch(&mut self, answer: &str) {
         let names: BTreeSet<&str> = entries(answer).map(name).collect();
         self.always.retain(|name| names.contains(&**name));

@@ -48,13 +48,13 @@ pub(super) struct Account {
     pub(super) is_mute: bool,
     /// Its peer's side has ended, and it was told so.
     pub(super) has_ended: bool,
-    /// What is to be done when the job that is under way is done.
+    /// What follows the job under way.
     pub(super) job: Option<Act>,
     /// Until when it is shown no input for certain, and until when perhaps.
     rests_until: Option<Instant>,
     may_rest_until: Option<Instant>,
     pub(super) timers: BTreeMap<TimerId, (Instant, Act)>,
-    /// What is to be done when it is over.
+    /// What follows its end.
     pub(super) last_will: Act,
 }
 

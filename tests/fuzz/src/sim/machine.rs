@@ -15,7 +15,7 @@ use super::account::Account;
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Act {
     pub(super) code: u8,
-    /// How much, how long, or to whom.
+    /// An amount, a time, or a peer.
     pub(super) argument: u8,
     /// What is to follow: the code of what a timer or a job does.
     pub(super) then: u8,
@@ -101,7 +101,7 @@ impl Machine {
         self.feeds = (0..FEEDS).map(|_| cx.create_feed()).collect();
     }
 
-    /// Does one thing, for a session or for nobody, and enters it into the books.
+    /// Does one thing, for a session or for none, and enters it into the books.
     fn act(&mut self, who: Option<usize>, act: Act, cx: &mut Context<'_>) {
         if self.acts_left == 0 {
             return;
@@ -288,7 +288,7 @@ impl Machine {
         }
     }
 
-    /// A job that returns what is to be done then.
+    /// A job that returns what to do then.
     fn job(&self, act: Act) -> impl FnOnce(&mut ()) -> Act + Send + 'static {
         let done = Arc::clone(&self.done);
         move |()| {
@@ -374,7 +374,7 @@ impl Handler for Machine {
         let account = &mut self.accounts[who];
         account.end(copy(why));
         let last_will = account.last_will;
-        // When all end at once, some are told of it before the others: what is sent to these is for nobody.
+        // When all end at once, some are told of it before the others: what is sent to these goes nowhere.
         if !matches!(why, Closed::Stopping) {
             self.act(None, last_will, cx);
         }
