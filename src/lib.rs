@@ -104,7 +104,7 @@
 //! # Features
 //!
 //! - `cli` (default): `servers::cli`, the command lines of the servers.
-//! - `sum` (default): `servers::Sum`, which adds integers of any length.
+//! - `sum`: `servers::Sum`, which adds integers of any length.
 //! - `storage`: `workers::storage`, data files, and `servers::Phonebook`. Compiles SQLite, so it needs a C compiler.
 //! - `bank`: `servers::Bank`. Includes `storage`.
 //! - `doctor`: `servers::doctor`, a therapist after ELIZA. Its server also needs `storage`.
