@@ -23,7 +23,7 @@ pub enum Closed {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The peer fell a whole feed behind ([`Limits::room_buffer`](crate::Limits::room_buffer)).
+    /// The peer fell a whole feed behind ([`Limits::feed_buffer`](crate::Limits::feed_buffer)).
     FeedBehind {
         /// Bytes that were kept for the peer.
         behind: usize,

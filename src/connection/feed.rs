@@ -1,13 +1,15 @@
-//! One stream that many connections follow: an append-only log, and a cursor a follower.
+//! A feed: one stream of bytes that many connections follow.
 //!
-//! Publishing is one append, however many follow. At the end of the turn each follower is written all that is new to it,
-//! straight from the log. What differs for one follower (own messages that it skips, private replies in between) is a
-//! [`Splice`] at an offset of the log, so the order of everything that it sees is exact.
+//! A feed is an append-only log with one cursor for each follower. Publishing is one append, whatever the number of
+//! followers. At the end of the turn each follower is written what is new to it, straight from the log. A follower may
+//! differ from the log: it skips messages of its own, and it gets private replies in between. Each difference is a
+//! [`Splice`] at an offset of the log, so the order of all that a follower receives is exact.
 //!
-//! Invariants: `base <= cursor <= end` for every follower; the splices of a follower are in order of offset, none lies
-//! before its cursor, and the lengths of its own pieces add up to its outbox. A follower and the follower_ref of its connection
-//! name each other. Offsets count from the feed's birth and never
-//! wrap. Does no I/O and closes nobody: who falls too far behind is found when the feed is flushed.
+//! Invariants: `base <= cursor <= end` for every follower; the splices of a follower are in order of offset, and none is
+//! before its cursor; the lengths of its [`Own`](SpliceKind::Own) splices add up to its outbox; a follower and the
+//! [`FollowerRef`] of its connection name each other. Offsets count from the first byte ever published and never wrap.
+//!
+//! Does no I/O and closes no connection: a follower that is too far behind is found when the feed is flushed.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -19,28 +21,28 @@ use crate::connection::token::Token;
 
 /// Names a feed of one reactor. Made by [`Context::create_feed`](crate::Context::create_feed).
 ///
-/// To another reactor it means another feed, or none: then whoever uses it panics.
+/// In another reactor it names another feed or none, and its use may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FeedId(
-    /// One more than its index: so an optional one takes no more room, and every connection has one.
+    /// The index plus one, so that an `Option<FeedId>` takes no more room. Every connection has one.
     NonZeroU32,
 );
 
-/// So many followers a feed has room for, once it had as many. 64: a small room whose members come and go allocates nothing.
+/// Follower capacity retained when a feed shrinks. 64: members who join and leave a small room allocate nothing.
 const KEPT_FOLLOWERS: usize = 64;
 
-/// The buffer that an idle feed keeps; a larger one is given back when everybody has caught up.
+/// Buffer capacity in bytes retained when every follower has caught up.
 const KEPT_CAPACITY: usize = 64 * 1024;
 
-/// The feeds of one reactor. None of them ever goes.
+/// The feeds of one reactor. A feed is never removed.
 #[derive(Debug, Default)]
 pub(crate) struct Feeds(Vec<Feed>);
 
 impl Feeds {
-    /// Takes in a feed for good.
+    /// Adds a feed.
     ///
     /// # Panics
-    /// At four billion feeds.
+    /// If there are four billion feeds.
     pub(crate) fn insert(&mut self, feed: Feed) -> FeedId {
         self.0.push(feed);
         FeedId(u32::try_from(self.0.len()).ok().and_then(NonZeroU32::new).expect("fewer feeds than that"))
@@ -50,7 +52,7 @@ impl Feeds {
         self.0.iter()
     }
 
-    /// Bytes that are kept in all of them.
+    /// Bytes kept in all feeds.
     pub(crate) fn bytes(&self) -> usize {
         self.iter().map(|feed| feed.log.len()).sum()
     }
@@ -70,16 +72,17 @@ impl IndexMut<FeedId> for Feeds {
     }
 }
 
-/// The log of one feed and who follows it.
+/// The log of one feed, and its followers.
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
-    /// The service whose limits apply.
+    /// The service that created the feed, whose limits apply to it.
     pub(crate) service: ServiceId,
     pub(crate) log: Log,
-    /// Everything before this offset was offered to every follower.
+    /// Offset up to which every follower was offered the log.
     pub(crate) flushed: u64,
-    /// Side by side in memory, since each publication goes through all of them.
+    /// Contiguous in memory, since each flush visits all of them.
     pub(crate) followers: Vec<Follower>,
+    /// On the list of dirty feeds.
     pub(crate) is_dirty: bool,
 }
 
@@ -94,7 +97,7 @@ impl Feed {
         (self.log.end() - self.flushed) as usize
     }
 
-    /// Takes a follower out; the last one takes its position. Gives memory back when many have left.
+    /// Removes a follower and moves the last one to its position. Frees memory when many have left.
     pub(crate) fn remove(&mut self, position: usize) -> Follower {
         let follower = self.followers.swap_remove(position);
         if self.followers.len() < self.followers.capacity() / 4 {
@@ -104,7 +107,7 @@ impl Feed {
     }
 }
 
-/// What was published and is still needed.
+/// Published bytes that a follower still needs.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     bytes: Vec<u8>,
@@ -118,18 +121,18 @@ impl Log {
         self.base + self.bytes.len() as u64
     }
 
-    /// Bytes that are kept for those who have not been sent them.
+    /// The number of bytes kept.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Bytes for which it keeps memory.
+    /// Capacity of the buffer, in bytes.
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Whether everybody has everything.
+    /// Whether every follower has received everything.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -141,20 +144,20 @@ impl Log {
     /// The published bytes between two offsets.
     ///
     /// # Panics
-    /// When the range is not within `base..end`: a follower's cursor was trimmed away, which is a bug.
+    /// If the range is not within `base..end`. Then the log was trimmed beyond a follower's cursor, which is a bug.
     pub(crate) fn slice(&self, range: Range<u64>) -> &[u8] {
         &self.bytes[(range.start - self.base) as usize..(range.end - self.base) as usize]
     }
 
-    /// Forgets what everybody has: all before `slowest`, the lowest cursor.
+    /// Drops the bytes before `slowest`, the lowest cursor of all followers.
     pub(crate) fn trim(&mut self, slowest: u64) {
-        debug_assert!((self.base..=self.end()).contains(&slowest), "cursor outside of the feed");
+        debug_assert!((self.base..=self.end()).contains(&slowest), "a cursor outside of the log");
         let passed = (slowest - self.base) as usize;
         if passed == self.bytes.len() {
             self.bytes.clear();
             self.bytes.shrink_to(KEPT_CAPACITY);
         } else if passed > self.bytes.len() / 2 {
-            // Fewer bytes are moved than are forgotten, so each published byte is moved at most once.
+            // Fewer bytes are moved than dropped, so each published byte is moved at most once.
             self.bytes.drain(..passed);
         } else {
             return;
@@ -163,7 +166,7 @@ impl Log {
     }
 }
 
-/// Where a connection finds its follower: it changes when another one leaves.
+/// Where a connection finds its follower. The position changes when another follower leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FollowerRef {
     pub(crate) feed: FeedId,
@@ -171,7 +174,7 @@ pub(crate) struct FollowerRef {
     pub(crate) position: u32,
 }
 
-/// A place in a follower's view of the log where it differs from what everybody gets.
+/// A difference between the log and what one follower receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Splice {
     at: u64,
@@ -180,36 +183,34 @@ struct Splice {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SpliceKind {
-    /// This many bytes of the log, from `at` on, are not for this follower: it published them itself.
+    /// This number of bytes of the log, from `at` on, are not sent to the follower, which published them itself.
     Skip(u32),
-    /// This many bytes of the follower's outbox come before the byte at `at`.
+    /// This number of bytes of the follower's outbox are sent before the byte at `at`.
     Own(u32),
 }
 
-/// One piece of what a follower is to receive next.
+/// A piece of what a follower receives next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
-    /// These offsets of the log.
+    /// Offsets of the log.
     Feed(Range<u64>),
-    /// These indices of the unsent outbox.
+    /// Indices of the unsent outbox.
     Own(Range<usize>),
 }
 
-/// Where one connection stands in the feed that it follows.
+/// The position of one connection in the feed that it follows.
 #[derive(Debug)]
 pub(crate) struct Follower {
     pub(crate) token: Token,
-    /// Next byte of the log that this follower has not been sent.
+    /// Offset of the next byte to be sent.
     pub(crate) cursor: u64,
-    /// A connection that is being closed gets no more than this; [`u64::MAX`] before.
+    /// Offset at which the follower ends. [`u64::MAX`] until its connection is being closed.
     until: u64,
-    /// See [`Connection::stalled_since`](crate::connection::Connection::stalled_since).
-    pub(crate) stalled_since: u64,
-    /// Lent from a pool while there are any: most followers have none most of the time.
+    /// Borrowed from a pool while there are splices. Most followers have none most of the time.
     splices: Option<Box<Splices>>,
 }
 
-/// The places in which one follower's view of the log differs, in order.
+/// The splices of one follower, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Splices(VecDeque<Splice>);
 
@@ -218,29 +219,34 @@ impl Splices {
         self.0.clear();
     }
 
-    /// Bytes for which memory is kept.
+    /// Capacity in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.0.capacity() * size_of::<Splice>()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_capacity(splices: usize) -> Self {
+        Splices(VecDeque::with_capacity(splices))
     }
 }
 
 impl Follower {
-    /// Follows from `cursor` on.
+    /// A follower that receives the log from `cursor` on.
     pub(crate) fn new(token: Token, cursor: u64) -> Self {
-        Follower { token, cursor, until: u64::MAX, stalled_since: 0, splices: None }
+        Follower { token, cursor, until: u64::MAX, splices: None }
     }
 
-    /// Lends it room for splices, if it has none.
+    /// Lends a box for splices, if there is none.
     pub(crate) fn lend(&mut self, splices: impl FnOnce() -> Box<Splices>) {
         self.splices.get_or_insert_with(splices);
     }
 
-    /// Gives back what was lent, when there are no splices any more.
+    /// Gives the box back, if it is empty.
     pub(crate) fn give_back(&mut self) -> Option<Box<Splices>> {
         self.splices.take_if(|splices| splices.0.is_empty())
     }
 
-    /// Gives back what was lent, whatever it holds.
+    /// The box, whatever it holds.
     pub(crate) fn into_splices(self) -> Option<Box<Splices>> {
         self.splices
     }
@@ -249,7 +255,7 @@ impl Follower {
         self.splices.as_ref().is_some_and(|splices| !splices.0.is_empty())
     }
 
-    /// The one range that is next, when nothing is spliced into it.
+    /// The range of the log that is next, if there are no splices.
     #[inline]
     pub(crate) fn plain(&self, feed_end: u64) -> Option<Range<u64>> {
         self.splices.is_none().then(|| self.cursor..self.end(feed_end))
@@ -259,7 +265,7 @@ impl Follower {
         &mut self.splices.get_or_insert_default().0
     }
 
-    /// Notes that the next `length` bytes published from `at` on are this follower's own and not to be sent to it.
+    /// Skips the `length` bytes that are published next, at `at`.
     pub(crate) fn splice_skip(&mut self, at: u64, length: usize) {
         if length == 0 {
             return;
@@ -275,58 +281,58 @@ impl Follower {
         }
     }
 
-    /// Notes that `length` more bytes of the outbox belong before the byte at `at`.
+    /// Sends `length` more bytes of the outbox before the byte at `at`.
     pub(crate) fn splice_own(&mut self, at: u64, length: usize) {
         if length == 0 {
             return;
         }
         let splices = self.splices_mut();
-        if let Some(Splice { at: place, kind: SpliceKind::Own(owed) }) = splices.back_mut()
-            && *place == at
-            && let Some(sum) = owed.checked_add(length as u32)
+        if let Some(Splice { at: last, kind: SpliceKind::Own(own) }) = splices.back_mut()
+            && *last == at
+            && let Some(sum) = own.checked_add(length as u32)
         {
-            *owed = sum;
+            *own = sum;
         } else {
             splices.push_back(Splice { at, kind: SpliceKind::Own(length as u32) });
         }
     }
 
-    /// From now on nothing published after `end` is for this follower.
+    /// Ends the follower at `end`: what is published after it is not sent.
     pub(crate) fn finish_at(&mut self, end: u64) {
         self.until = self.until.min(end);
     }
 
-    /// The offset up to which this follower reads, in a feed that reaches to `feed_end`.
+    /// The offset up to which the follower is sent the log, which ends at `feed_end`.
     fn end(&self, feed_end: u64) -> u64 {
         self.until.min(feed_end)
     }
 
-    /// Whether nothing is left to send to this follower.
+    /// Whether nothing is left to send.
     pub(crate) fn is_caught_up(&self, feed_end: u64) -> bool {
         self.cursor >= self.end(feed_end) && !self.has_splices()
     }
 
-    /// Bytes of the feed that are still to be sent to this follower, those that it skips not counted.
+    /// The number of bytes of the log still to be sent. Skipped bytes do not count.
     pub(crate) fn unsent_feed(&self, feed_end: u64) -> usize {
         let length = |segment| if let Segment::Feed(range) = segment { (range.end - range.start) as usize } else { 0 };
         self.segments(feed_end).map(length).sum()
     }
 
-    /// Memory that the splices of this follower hold, in bytes.
+    /// Size of the splices, in bytes.
     pub(crate) fn splice_bytes(&self) -> usize {
         self.splices.as_ref().map_or(0, |splices| splices.0.len() * size_of::<Splice>())
     }
 
-    /// What to send next, in order.
+    /// The pieces to be sent, in order.
     pub(crate) fn segments(&self, feed_end: u64) -> impl Iterator<Item = Segment> + '_ {
         let end = self.end(feed_end);
         let mut splices = self.splices.iter().flat_map(|splices| &splices.0).peekable();
         let (mut at, mut own) = (self.cursor, 0);
         std::iter::from_fn(move || {
             loop {
-                let upto = splices.peek().map_or(end, |splice| splice.at);
-                if at < upto {
-                    return Some(Segment::Feed(std::mem::replace(&mut at, upto)..upto));
+                let next = splices.peek().map_or(end, |splice| splice.at);
+                if at < next {
+                    return Some(Segment::Feed(std::mem::replace(&mut at, next)..next));
                 }
                 match splices.next()?.kind {
                     SpliceKind::Skip(length) => at += u64::from(length),
@@ -340,7 +346,7 @@ impl Follower {
         })
     }
 
-    /// Notes that the kernel took the next `count` bytes of the segments; the own ones leave the outbox.
+    /// Advances by `count` bytes of the segments, which the kernel has taken. Those of the outbox are removed there.
     pub(crate) fn advance(&mut self, mut count: usize, mut outbox: Option<&mut Outbox>) {
         let mut splices = self.splices.as_deref_mut().map(|splices| &mut splices.0);
         while let Some(splice) = splices.as_mut().and_then(|splices| splices.front_mut()) {
@@ -371,7 +377,7 @@ impl Follower {
         self.cursor += count as u64;
     }
 
-    /// Bytes for which the splices keep memory.
+    /// Capacity of the splices, in bytes.
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.splices.as_ref().map_or(0, |splices| splices.capacity())

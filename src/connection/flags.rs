@@ -1,31 +1,33 @@
-//! What is known of the kernel's side of a connection, and which lists it is on: one bit each.
+//! The state of a connection that fits in one bit each.
 //!
-//! Most connections have none of them set most of the time, which is one comparison to find out.
+//! Most connections have no flag set most of the time, which one comparison finds out.
+
+use mio::Interest;
 
 bitflags::bitflags! {
-    /// The facts of one connection.
+    /// The flags of one connection.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub(crate) struct Flags: u16 {
-        /// The kernel may have input for us: there was an edge, and no read has met `WouldBlock` since.
+        /// The kernel may have input: there was an edge, and no read has met `WouldBlock` since.
         const MAY_READ = 1;
-        /// A short read does not prove that there is no more: read to `WouldBlock`.
+        /// A short read does not prove that the socket is empty: read until `WouldBlock`.
         const DRAIN_FULLY = 1 << 1;
         /// The peer has shut down its side.
         const EOF = 1 << 2;
-        /// Too much is queued: not read until it has drained.
-        const PAUSED = 1 << 3;
-        /// The pause is over, and the handler is to be told.
-        const TELL_DRAINED = 1 << 4;
-        /// A worker has a job of this session: nothing more is read or shown until it is done.
+        /// Output is over the high mark: the peer is not read until its output has drained.
+        const OUTPUT_FULL = 1 << 3;
+        /// Output has drained: call [`Handler::drained`](crate::Handler::drained).
+        const NOTIFY_DRAINED = 1 << 4;
+        /// A worker has a job of this session: no input is read or delivered until it is done.
         const HAS_JOB = 1 << 5;
-        /// The handler wants no input for a while: nothing more is read or shown until then.
+        /// The handler has paused the input: none is read or delivered until the pause ends.
         const INPUT_PAUSED = 1 << 6;
-        /// What the handler did not use is to be shown to it again.
-        const SHOW_AGAIN = 1 << 7;
-        /// The handler was told of the end of input.
-        const EOF_TOLD = 1 << 8;
-        /// The kernel refused output: wait for a writable edge.
-        const BLOCKED = 1 << 9;
+        /// Deliver the unused input again.
+        const REDELIVER = 1 << 7;
+        /// [`Handler::eof`](crate::Handler::eof) was called.
+        const EOF_DELIVERED = 1 << 8;
+        /// The kernel has refused output: wait for a writable edge.
+        const WRITE_BLOCKED = 1 << 9;
         /// Writable edges are registered.
         const WRITABLE_ARMED = 1 << 10;
         /// Shut down our side once the outbox is empty, and go on reading.
@@ -35,10 +37,10 @@ bitflags::bitflags! {
         /// On the dirty list.
         const DIRTY = 1 << 13;
 
-        /// It is for us, not for the peer, to go on.
-        const WAITS = Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits();
-        /// The handler is to be called before more is read.
-        const OWES_HANDLER = Self::TELL_DRAINED.bits() | Self::SHOW_AGAIN.bits();
+        /// The input is suspended for a reason of our own: the peer waits for us.
+        const SUSPENDED = Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits();
+        /// The handler is called before more is read.
+        const CALL_FIRST = Self::NOTIFY_DRAINED.bits() | Self::REDELIVER.bits();
     }
 }
 
@@ -55,5 +57,12 @@ impl Flags {
         let was_set = self.intersects(flag);
         self.insert(flag);
         was_set
+    }
+
+    /// The edges to be registered for.
+    pub(crate) fn interest(self) -> Interest {
+        // PRIORITY, since urgent data cuts a read short and would look like the end of what there is (Linux, tcp(7)).
+        let interest = Interest::READABLE | Interest::PRIORITY;
+        if self.contains(Flags::WRITABLE_ARMED) { interest | Interest::WRITABLE } else { interest }
     }
 }

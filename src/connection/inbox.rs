@@ -1,9 +1,7 @@
-//! What a connection has received and its handler has not used yet.
-//!
-//! Invariant: `bytes` is exactly the unused input, oldest first. Exists only while there is such a remainder; the bound
-//! on its size ([`Limits::inbox`](crate::Limits::inbox)) is kept by who fills it.
+//! Unused input: what a connection has received and its handler has not used yet.
 
-/// The unread remainder of one connection's input.
+/// The unused input of one connection, oldest byte first. Its size is bounded by
+/// [`Limits::inbox`](crate::Limits::inbox) where it is filled.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     bytes: Vec<u8>,
@@ -22,20 +20,12 @@ impl Inbox {
         self.bytes.len()
     }
 
-    /// Forgets the oldest `count` bytes: those that the handler used.
+    /// Removes the oldest `count` bytes, which the handler has used.
     ///
     /// # Panics
-    /// When `count` is more than there is, which is a bug of the caller.
+    /// If there are fewer than `count` bytes, which is a bug of the caller.
     pub(crate) fn consume(&mut self, count: usize) {
         self.bytes.drain(..count);
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-    }
-
-    pub(crate) fn capacity(&self) -> usize {
-        self.bytes.capacity()
     }
 }
 
@@ -44,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_what_was_not_consumed_in_order() {
+    fn keeps_unused_bytes_in_order() {
         let mut inbox = Inbox::default();
         inbox.push(b"abc");
         inbox.push(b"def");
@@ -52,9 +42,6 @@ mod tests {
         assert_eq!((inbox.bytes_mut().to_vec(), inbox.len()), (b"cdef".to_vec(), 4));
         inbox.consume(4);
         assert_eq!(inbox.len(), 0);
-        assert!(inbox.capacity() >= 6, "the buffer is kept for the next use");
-        inbox.push(b"x");
-        inbox.clear();
-        assert_eq!(inbox.len(), 0);
+        assert!(inbox.bytes.capacity() >= 6, "the buffer is kept while more input follows");
     }
 }

@@ -1,4 +1,4 @@
-//! The reactor's side of one peer: its stream, what is unread, what is unsent, and where it stands in its life.
+//! The reactor's side of one peer: its stream, its unused input, its pending output, and its phase.
 //!
 //! ```text
 //!  Connecting --> Open --close--> Flushing --all taken, write side shut--> Lingering --EOF or 1 s--> Dead
@@ -6,9 +6,8 @@
 //!       +-----------+-----------------+------- reset, abort, limit ------------+---------------------^
 //! ```
 //!
-//! Invariants: a session exists exactly while the phase is `Open` (and until `closed` was called for it); an idle
-//! connection holds no inbox and no outbox; a follower_ref always names a follower of this connection. Decides nothing about
-//! other connections.
+//! Invariants: a session exists while the phase is `Open`, and until `closed` was called for it; an idle connection has no
+//! inbox and no outbox; a follower reference names a follower of this connection. Decides nothing about other connections.
 
 pub(crate) mod closed;
 pub(crate) mod edge;
@@ -37,16 +36,16 @@ use crate::connection::outbox::Outbox;
 use crate::connection::stream::Stream;
 use crate::connection::timer_id::TimerId;
 
-/// Where a connection stands in its life.
+/// The phases of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Outbound, and not established yet.
     Connecting,
-    /// Serving.
+    /// There is a session.
     Open,
-    /// The session is over; what is owed is being sent, what arrives is discarded.
+    /// The session is over. Pending output is sent, input is discarded.
     Flushing,
-    /// All is sent and our side shut down; what arrives is discarded until the peer ends too.
+    /// All output is sent and our side is shut down. Input is discarded until the peer ends its side, too.
     Lingering,
     /// To be removed at the end of this turn.
     Dead,
@@ -57,13 +56,15 @@ pub(crate) enum Phase {
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(crate) peer: Peer,
+    /// Unused input. Boxed, since most connections have none most of the time.
     pub(crate) inbox: Option<Box<Inbox>>,
+    /// Pending output, that of a feed not included.
     pub(crate) outbox: Option<Box<Outbox>>,
-    /// Where its follower is, while it follows a feed.
+    /// The position in the feed that is followed.
     pub(crate) follower_ref: Option<FollowerRef>,
-    /// The one deadline of the reactor's own: idle while open, stall while flushing, end of lingering.
+    /// The reactor's own timer: idle timeout while open, stall timeout while flushing, end of lingering.
     pub(crate) deadline: Option<TimerId>,
-    /// When bytes last moved, in nanoseconds after the origin of time. Kept only for the deadline.
+    /// When bytes last moved, in nanoseconds of the reactor's clock.
     pub(crate) last_active: u64,
     /// The service whose limits apply.
     pub(crate) service: ServiceId,
@@ -71,20 +72,20 @@ pub(crate) struct Connection {
     pub(crate) flags: Flags,
 }
 
-/// How far a flush came.
+/// How a flush ended.
 #[derive(Debug)]
 pub(crate) enum Flush {
     /// Nothing is left.
     Done,
     /// The kernel takes no more for now.
     Refused,
-    /// The budget is used up, and there is more.
+    /// The budget is used up, and more is left.
     Budget,
-    /// The transport is broken.
+    /// The transport has failed.
     Failed(io::Error),
 }
 
-/// Pieces handed to the kernel in one call. 32: two for each of sixteen splices, and well under the limit of 1024.
+/// Pieces in one vectored write. 32: two for each of sixteen splices, well under Linux's limit of 1024.
 const PIECES: usize = 32;
 
 impl Connection {
@@ -103,80 +104,71 @@ impl Connection {
         }
     }
 
-    /// The host at the other end, if it has one.
+    /// The host of the peer. A peer of a Unix socket has none.
     pub(crate) fn host(&self) -> Option<IpAddr> {
         if let Peer::Inet(address) = self.peer { Some(address.ip()) } else { None }
     }
 
-    /// Unsent bytes of its own queue, feed not counted.
+    /// The number of unsent bytes in the outbox.
     pub(crate) fn queued(&self) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.len())
     }
 
-    /// Of these, the bytes that the peer's own input caused: what it is not read for. What others queued must not count, or
-    /// two programs that each send before they read would wait for each other for ever.
+    /// The number of unsent bytes in the outbox that the peer's own input caused. While there are many, the peer is not read.
+    ///
+    /// Output of others does not count: two programs that each send before they read would wait for each other for ever.
     pub(crate) fn queued_own(&self) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.len() - outbox.others())
     }
 
-    /// The feed that it follows, and where it stands in it.
+    /// The feed that is followed, and the position in it.
     fn follower<'a>(&self, feeds: &'a Feeds) -> Option<(&'a Feed, &'a Follower)> {
         let follower_ref = self.follower_ref?;
         let feed = &feeds[follower_ref.feed];
         Some((feed, &feed.followers[follower_ref.position as usize]))
     }
 
-    /// The same, to change it: with the end of what was published.
+    /// The end of the feed that is followed, and the position in it.
     pub(crate) fn follower_mut<'a>(&self, feeds: &'a mut Feeds) -> Option<(u64, &'a mut Follower)> {
         let follower_ref = self.follower_ref?;
         let feed = &mut feeds[follower_ref.feed];
         Some((feed.log.end(), &mut feed.followers[follower_ref.position as usize]))
     }
 
-    /// Since when the kernel has taken nothing though others have output for this peer, in nanoseconds after the origin of
-    /// time; 0 while it takes. Kept with its follower, or else in its outbox: one of them is there whenever it is asked
-    /// for.
-    pub(crate) fn stalled_since<'a>(&'a mut self, feeds: &'a mut Feeds) -> Option<&'a mut u64> {
-        match self.follower_mut(feeds) {
-            Some((_, follower)) => Some(&mut follower.stalled_since),
-            None => self.outbox.as_mut().map(|outbox| &mut outbox.stalled_since),
-        }
-    }
-
-    /// Whether others, the console left out, have anything for this peer that is unsent.
+    /// Whether output of others, the console left out, is pending.
     pub(crate) fn has_output_from_others(&self, feeds: &Feeds) -> bool {
         self.outbox.as_ref().is_some_and(|outbox| outbox.has_others()) || self.pending(feeds) > self.queued()
     }
 
-    /// Unsent bytes that others have caused, in its own queue (at most so many) and in its feed.
+    /// The number of pending bytes that others have caused: at most those in the outbox, and all of the feed.
     pub(crate) fn pending_from_others(&self, feeds: &Feeds) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.others()) + self.pending(feeds) - self.queued()
     }
 
-    /// Whether this peer still has a session to talk to.
+    /// Whether there is a session.
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
 
-    /// Whether its handler may be shown input now: it is open, its output has drained and its handler knows, no job of it is
-    /// running, and its input is not paused.
+    /// Whether input may be delivered now: there is a session, its output has drained and its handler knows, and its input is
+    /// not suspended.
     pub(crate) fn takes_input(&self) -> bool {
-        self.is_open() && !self.flags.intersects(Flags::PAUSED | Flags::WAITS | Flags::TELL_DRAINED)
+        self.is_open() && !self.flags.intersects(Flags::OUTPUT_FULL | Flags::NOTIFY_DRAINED | Flags::SUSPENDED)
     }
 
-    /// Whether it is for us, not for the peer, to go on.
-    pub(crate) fn waits(&self) -> bool {
-        self.flags.intersects(Flags::WAITS)
+    /// Whether the input is suspended for a reason of our own: the peer waits for us.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.flags.intersects(Flags::SUSPENDED)
     }
 
-    /// Whether input was read that its session will answer when output has drained, or when a job is done.
-    pub(crate) fn holds_back(&self) -> bool {
-        let has_held = self.flags.intersects(Flags::PAUSED | Flags::OWES_HANDLER) && self.inbox.is_some();
-        self.is_open() && (self.flags.contains(Flags::HAS_JOB) || has_held)
+    /// Whether the session has a job under way, or unused input that it will answer when its output has drained.
+    pub(crate) fn has_unanswered_input(&self) -> bool {
+        let has_unused = self.flags.intersects(Flags::OUTPUT_FULL | Flags::CALL_FIRST) && self.inbox.is_some();
+        self.is_open() && (self.flags.contains(Flags::HAS_JOB) || has_unused)
     }
 
-    /// Writes what is queued, in order, until all is taken, the kernel refuses, or `budget` bytes went out. Returns how
-    /// many went, and how it ended.
+    /// Writes pending output in order until nothing is left, the kernel refuses, or `budget` bytes are sent. Returns the
+    /// number of bytes sent.
     pub(crate) fn flush(&mut self, feeds: &mut Feeds, budget: usize) -> (usize, Flush) {
         let mut sent = 0;
         loop {
@@ -193,7 +185,7 @@ impl Connection {
         }
     }
 
-    /// One write of all that is queued; `Ok(0)` when nothing is.
+    /// Writes all pending output in one call. Returns 0 if there is none.
     fn write_once(&mut self, feeds: &mut Feeds) -> io::Result<usize> {
         let unsent = self.outbox.as_ref().map_or(&[][..], |outbox| outbox.unsent());
         let Some(follower_ref) = self.follower_ref else {
@@ -208,7 +200,7 @@ impl Connection {
         };
         let Feed { log, followers, .. } = &mut feeds[follower_ref.feed];
         let follower = &mut followers[follower_ref.position as usize];
-        // Most writes by far, and no room for pieces is needed.
+        // Nearly every write of a feed is one range, for which no array of pieces is needed.
         if let Some(range) = follower.plain(log.end()) {
             let count = if range.is_empty() { 0 } else { self.stream.write(log.slice(range))? };
             follower.cursor += count as u64;
@@ -232,20 +224,20 @@ impl Connection {
         Ok(count)
     }
 
-    /// Whether a reply may be written past the queue: there is none, and the kernel has not refused.
+    /// Whether a reply may be written at once: no output is pending before it, and the kernel has not refused any.
     #[inline]
     pub(crate) fn may_write(&self, feeds: &Feeds) -> bool {
-        let owes_nothing = self.outbox.is_none() && self.follower_ref.is_none() || self.is_flushed(feeds);
-        self.is_open() && !self.flags.intersects(Flags::BLOCKED | Flags::SHUT_DOWN) && owes_nothing
+        let has_nothing_before = self.outbox.is_none() && self.follower_ref.is_none() || self.is_flushed(feeds);
+        self.is_open() && !self.flags.intersects(Flags::WRITE_BLOCKED | Flags::SHUT_DOWN) && has_nothing_before
     }
 
-    /// Whether nothing is owed to this peer.
+    /// Whether no output is pending.
     pub(crate) fn is_flushed(&self, feeds: &Feeds) -> bool {
-        let has_all = |(feed, follower): (&Feed, &Follower)| follower.is_caught_up(feed.log.end());
-        self.queued() == 0 && self.follower(feeds).is_none_or(has_all)
+        let is_caught_up = |(feed, follower): (&Feed, &Follower)| follower.is_caught_up(feed.log.end());
+        self.queued() == 0 && self.follower(feeds).is_none_or(is_caught_up)
     }
 
-    /// Bytes owed to this peer, feed included.
+    /// The number of pending bytes, in the outbox and in the feed.
     pub(crate) fn pending(&self, feeds: &Feeds) -> usize {
         let behind = self.follower(feeds).map_or(0, |(feed, follower)| follower.unsent_feed(feed.log.end()));
         self.queued() + behind

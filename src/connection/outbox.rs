@@ -1,24 +1,24 @@
-//! What a connection is owed and the kernel has not taken yet.
-//!
-//! Invariant: `bytes[start..]` is exactly the unsent output, oldest first; `others` is at most its length and counts what
-//! *others* queued, which is what the hard limit bounds. Exists only while something is unsent. Does no I/O.
+//! Pending output: what was queued for a connection and the kernel has not taken yet.
 
-/// The unsent output of one connection.
+/// The pending output of one connection, or of standard output.
+///
+/// Invariants: `bytes[start..]` is the unsent output, oldest byte first; `others` is at most its length. It counts the bytes
+/// that others have queued, which the limit [`max_queue`](crate::Limits::max_queue) is about.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
     start: usize,
     others: usize,
-    /// How far the last byte reaches that somebody other than the console queued: it is that which a peer may be late for.
-    others_reach: usize,
-    /// See [`Connection::stalled_since`](crate::connection::Connection::stalled_since).
-    pub(crate) stalled_since: u64,
+    /// Unsent bytes up to and including the last one that others, the console left out, have queued. A peer is closed for
+    /// not taking these in time.
+    others_end: usize,
 }
 
 impl Outbox {
     /// Queues output that the peer's own input caused.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        // Moving the rest to the front costs no more than the bytes already sent, so each byte is moved at most once.
+        // The unsent bytes are moved to the front when no more of them are left than were sent. So each byte is moved at
+        // most once.
         if self.start >= self.len() {
             self.bytes.drain(..self.start);
             self.start = 0;
@@ -26,13 +26,13 @@ impl Outbox {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Queues output that another connection or an alarm caused.
+    /// Queues output that another connection, a timer or a worker caused.
     pub(crate) fn push_others(&mut self, bytes: &[u8]) {
         self.push_console(bytes);
-        self.others_reach = self.len();
+        self.others_end = self.len();
     }
 
-    /// Queues output that the console caused.
+    /// Queues output that the operator caused.
     pub(crate) fn push_console(&mut self, bytes: &[u8]) {
         self.push(bytes);
         self.others += bytes.len();
@@ -43,29 +43,30 @@ impl Outbox {
         &self.bytes[self.start..]
     }
 
+    /// The number of unsent bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
 
-    /// How many of the unsent bytes others queued, at most.
+    /// The most unsent bytes that others, the console included, can have queued: sent bytes count as the peer's own first.
     pub(crate) fn others(&self) -> usize {
         self.others
     }
 
-    /// Whether anything is unsent that others queued, the console left out.
+    /// Whether there are unsent bytes that others have queued, the console left out.
     pub(crate) fn has_others(&self) -> bool {
-        self.others_reach > 0
+        self.others_end > 0
     }
 
-    /// Forgets the oldest `count` bytes: the kernel took them.
+    /// Removes the oldest `count` bytes, which the kernel has taken.
     ///
     /// # Panics
-    /// When `count` is more than there is, which is a bug of the caller.
+    /// If there are fewer than `count` bytes, which is a bug of the caller.
     pub(crate) fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "consumed {count} of {} bytes", self.len());
         self.start += count;
         self.others = self.others.min(self.len());
-        self.others_reach = self.others_reach.saturating_sub(count);
+        self.others_end = self.others_end.saturating_sub(count);
         if self.start == self.bytes.len() {
             self.clear();
         }
@@ -75,12 +76,7 @@ impl Outbox {
         self.bytes.clear();
         self.start = 0;
         self.others = 0;
-        self.others_reach = 0;
-        self.stalled_since = 0;
-    }
-
-    pub(crate) fn capacity(&self) -> usize {
-        self.bytes.capacity()
+        self.others_end = 0;
     }
 }
 
@@ -90,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn counts_what_others_queued_and_never_more_than_is_left() {
+    fn the_count_of_others_is_at_most_what_is_left() {
         let mut outbox = Outbox::default();
         outbox.push(b"own");
         outbox.push_others(b"others");
@@ -104,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_how_long_others_than_the_console_have_something_in_it() {
+    fn output_of_the_console_does_not_count_as_others() {
         let mut outbox = Outbox::default();
         outbox.push_console(b"typed");
         assert_eq!((outbox.others(), outbox.has_others()), (5, false));
@@ -136,11 +132,11 @@ mod tests {
             outbox.consume(100);
         }
         assert_eq!(outbox.len(), 1000);
-        assert!(outbox.capacity() <= 8000, "{}", outbox.capacity());
+        assert!(outbox.bytes.capacity() <= 8000, "{}", outbox.bytes.capacity());
     }
 
     #[test]
-    fn bytes_are_moved_only_when_no_more_are_left_than_were_sent() {
+    fn bytes_move_only_when_no_more_are_left_than_sent() {
         let mut outbox = Outbox::default();
         outbox.push(&[0; 10]);
         outbox.consume(4);

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Write};
 use mio::Registry;
 
 use crate::console::descriptor::{LossyWriter, OutputStream};
-use crate::state::{State, Stop};
+use crate::state::State;
 
 /// The two output streams, each opened on first use.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl StandardStreams {
 
     /// Whether [`write`](Self::write) would write something.
     pub(crate) fn has_work(&self, state: &State) -> bool {
-        !state.stderr.is_empty() || state.stdout.len() > 0 && !self.is_blocked
+        !state.operator.stderr.is_empty() || state.operator.stdout.len() > 0 && !self.is_blocked
     }
 
     /// Writes queued output and notices, as far as possible without waiting.
@@ -57,8 +57,8 @@ impl StandardStreams {
     /// # Errors
     /// Those of write(2) on standard output other than a broken pipe: the program's result is incomplete.
     pub(crate) fn write(&mut self, state: &mut State, registry: &Registry) -> io::Result<()> {
-        let queued = state.stdout.len();
-        for notice in std::mem::take(&mut state.stderr) {
+        let queued = state.operator.stdout.len();
+        for notice in std::mem::take(&mut state.operator.stderr) {
             self.write_stdout_until(queued - notice.after, state, registry)?;
             self.write_stderr(&notice.text);
         }
@@ -67,7 +67,7 @@ impl StandardStreams {
 
     /// Writes standard output until at most `rest` bytes are left, as far as possible without waiting.
     fn write_stdout_until(&mut self, rest: usize, state: &mut State, registry: &Registry) -> io::Result<()> {
-        if state.stdout.len() <= rest || self.is_blocked {
+        if state.operator.stdout.len() <= rest || self.is_blocked {
             return Ok(());
         }
         if let Err(error) = self.write_stdout(rest, state, registry) {
@@ -77,10 +77,10 @@ impl StandardStreams {
             // `head` ends its sources in this way: the program has done its work.
             log::debug!("standard output: {error}");
             self.stdout = Stdout::Closed;
-            state.stop = state.stop.max(Stop::Requested);
+            state.stop.request();
         }
         if !self.is_open() {
-            state.stdout.clear();
+            state.operator.stdout.clear();
         }
         state.stdout_drained();
         Ok(())
@@ -93,10 +93,10 @@ impl StandardStreams {
             self.stdout = Stdout::Open(stream);
         }
         let Stdout::Open(stream) = &mut self.stdout else { return Ok(()) };
-        while state.stdout.len() > rest {
-            let count = state.stdout.len() - rest;
-            match stream.write(&state.stdout.unsent()[..count]) {
-                Ok(count) => state.stdout.consume(count),
+        while state.operator.stdout.len() > rest {
+            let count = state.operator.stdout.len() - rest;
+            match stream.write(&state.operator.stdout.unsent()[..count]) {
+                Ok(count) => state.operator.stdout.consume(count),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.is_blocked = true;

@@ -17,10 +17,9 @@ use crate::connection::ids::ServiceId;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
 use crate::net::Address;
-use crate::state::operator::Notice;
 use crate::state::results::Recipient;
 use crate::state::stats::Stats;
-use crate::state::{OutputSource, State, Stop, TimerTarget};
+use crate::state::{OutputSource, State, TimerTarget};
 use crate::workers::{Busy, Job, Worker, Workers};
 
 /// The handle through which a [`Handler`](crate::Handler) sends, closes, publishes, and asks for time, work and
@@ -130,7 +129,7 @@ impl<'a> Context<'a> {
         if self.target == ReplyTarget::Console
             && self.state.connections.get(to).is_some_and(|found| found.queued() > self.state.limits_of(to).high_mark())
         {
-            self.state.console_waits_for = Some(to);
+            self.state.operator.console_waits_for = Some(to);
         }
     }
 
@@ -208,7 +207,7 @@ impl<'a> Context<'a> {
             None => (0, self.state.limits.high_mark()),
         };
         queued + self.head.len() + self.state.scratch.len() <= high
-            && self.state.stdout.len() <= self.state.limits.high_mark()
+            && self.state.operator.stdout.len() <= self.state.limits.high_mark()
     }
 
     /// Whether the peer of this connection has ended its side: no input follows the present one. True without a
@@ -239,7 +238,7 @@ impl<'a> Context<'a> {
     /// uses its input message by message asks before each one. Unused input is passed again when this is true.
     #[must_use]
     pub fn may_continue(&self) -> bool {
-        self.is_writable() && self.is_open() && !self.state.waits(self.session())
+        self.is_writable() && self.is_open() && !self.state.is_suspended(self.session())
     }
 
     /// Passes no input of this connection to the handler for the duration `time`.
@@ -257,12 +256,12 @@ impl<'a> Context<'a> {
     /// Stops reading the console, until [`resume_console`](Self::resume_console): for a handler that could only queue
     /// the lines.
     pub fn pause_console(&mut self) {
-        self.state.is_console_paused_by_handler = true;
+        self.state.operator.is_console_paused = true;
     }
 
     /// Reads the console again after [`pause_console`](Self::pause_console).
     pub fn resume_console(&mut self) {
-        self.state.is_console_paused_by_handler = false;
+        self.state.operator.is_console_paused = false;
     }
 
     /// Sets a timer, which expires once, no earlier than `after` from [`now`](Self::now).
@@ -275,7 +274,7 @@ impl<'a> Context<'a> {
             ReplyTarget::Connection(token) => TimerTarget::Session(token),
             _ => TimerTarget::Service(self.state.current_service),
         };
-        let deadline = self.state.now.checked_add(after).unwrap_or(self.state.now + NEVER);
+        let deadline = self.state.clock.now().checked_add(after).unwrap_or(self.state.clock.now() + NEVER);
         self.state.set_timer(deadline, due)
     }
 
@@ -287,13 +286,13 @@ impl<'a> Context<'a> {
     /// The time of this turn of the loop. It is the same during a whole callback.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.state.now
+        self.state.clock.now()
     }
 
     /// The time of day, to show to people or to send in a protocol. It may jump: to act later, use a timer.
     #[must_use]
     pub fn system_time(&self) -> SystemTime {
-        self.state.system_time()
+        self.state.clock.system_time()
     }
 
     /// Runs `job` on a thread of the pool `workers`.
@@ -345,7 +344,7 @@ impl<'a> Context<'a> {
     /// addresses.
     pub fn connect(&mut self, to: Address) {
         let service = self.service();
-        self.state.pending_connects.push((to, service));
+        self.state.work.pending_connects.push((to, service));
     }
 
     /// Closes this connection after its queued output was sent.
@@ -399,7 +398,7 @@ impl<'a> Context<'a> {
     /// Stops the reactor. It accepts no more, closes every connection after its queued output was sent, and waits for
     /// that no longer than [`Limits::drain`](crate::Limits::drain).
     pub fn stop(&mut self) {
-        self.state.stop = self.state.stop.max(Stop::Requested);
+        self.state.stop.request();
     }
 
     /// Writes `bytes` to standard output: the result of a program.
@@ -407,20 +406,13 @@ impl<'a> Context<'a> {
     /// They are queued until the reader takes them. While more than [`Limits::high_mark`](crate::Limits::high_mark)
     /// bytes are queued, no connection is [writable](Self::is_writable).
     pub fn write_stdout(&mut self, bytes: &[u8]) {
-        self.state.stdout.push(bytes);
+        self.state.operator.stdout.push(bytes);
     }
 
     /// Writes a line to standard error: a notice for the operator. It is dropped if standard error does not take it at
     /// once.
     pub fn write_stderr(&mut self, line: &str) {
-        let after = self.state.stdout.len();
-        match self.state.stderr.last_mut() {
-            Some(notice) if notice.after == after => {
-                notice.text.push_str(line);
-                notice.text.push('\n');
-            }
-            _ => self.state.stderr.push(Notice { text: format!("{line}\n"), after }),
-        }
+        self.state.operator.write_stderr(line);
     }
 
     /// The statistics of this reactor. Costs a look at every connection.
@@ -434,7 +426,7 @@ impl<'a> Context<'a> {
         if let ReplyTarget::Connection(token) = self.target
             && let Some(connection) = self.state.connections.get(token)
         {
-            self.state.peer_log.framing(connection.peer, error, self.state.now);
+            self.state.peer_log.framing(connection.peer, error, self.state.clock.now());
         }
     }
 

@@ -17,7 +17,7 @@ use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
 use crate::net::{Address, SocketOptions};
 use crate::reactor::dispatcher::Dispatcher;
-use crate::state::Stop;
+use crate::state::stop::Stop;
 
 /// The outbound connections that are not established yet.
 #[derive(Debug, Default)]
@@ -55,13 +55,13 @@ impl Connector {
     pub(crate) fn work<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
         if dispatcher.state.stop >= Stop::Draining {
             // A stopping reactor neither starts nor finishes attempts.
-            dispatcher.state.pending_connects.clear();
+            dispatcher.state.work.pending_connects.clear();
             return self.attempts.clear();
         }
         for token in std::mem::take(&mut self.ready) {
             self.advance(token, dispatcher);
         }
-        for (to, service) in std::mem::take(&mut dispatcher.state.pending_connects) {
+        for (to, service) in std::mem::take(&mut dispatcher.state.work.pending_connects) {
             match targets(&to) {
                 Ok(rest) => self.attempt(Attempt { to, service, rest }, None, dispatcher),
                 Err(error) => dispatcher.call(service, |handler, cx| handler.connect_failed(&to, &error, cx)),

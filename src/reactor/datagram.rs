@@ -121,12 +121,12 @@ impl Sources {
         }
         let Some(rate) = &service.limits.datagram_rate else { return true };
         if self.0.len() >= SOURCES {
-            self.0.retain(|_, bucket| !bucket.is_full(state.now));
+            self.0.retain(|_, bucket| !bucket.is_full(state.clock.now()));
             if self.0.len() >= SOURCES {
                 self.0.clear();
             }
         }
-        self.0.entry(HostKey::of(host)).or_default().try_take(rate, state.now)
+        self.0.entry(HostKey::of(host)).or_default().try_take(rate, state.clock.now())
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
         let mut answered =
             |state: &State, number| (0..100).filter(|_| sources.admit(host(number), state, SERVICE)).count();
         assert_eq!((answered(&state, 1), answered(&state, 2)), (20, 20));
-        state.set_now(state.now + Duration::from_secs(1));
+        state.clock.set_now(state.clock.now() + Duration::from_secs(1));
         assert_eq!(answered(&state, 1), 10);
         for number in 0..3 * SOURCES as u32 {
             sources.admit(host(number), &state, SERVICE);

@@ -98,7 +98,7 @@ impl Listeners {
 
     /// Accepts waiting connections, within the budget of each listener.
     pub(crate) fn accept<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
-        let now = dispatcher.state.now;
+        let now = dispatcher.state.clock.now();
         for (number, ListenerEntry { kind, service }) in self.entries.iter_mut().enumerate() {
             let ListenerKind::Streams(acceptor) = kind else { continue };
             for _ in 0..dispatcher.state.limits.turn_accepts {
@@ -147,9 +147,9 @@ fn admit<H: Handler>(connection: Connection, listener: ListenerId, dispatcher: &
     let (peer, state) = (connection.peer, &mut dispatcher.state);
     if let Some(refusal) = state.services[connection.service].refusal(peer) {
         state.stats.note_refusal(refusal);
-        state.peer_log.refused(peer, refusal, state.now);
+        state.peer_log.refused(peer, refusal, state.clock.now());
     } else if let Err(error) = dispatcher.open(connection, listener) {
         let state = &mut dispatcher.state;
-        state.peer_log.lost(peer, &error, state.now);
+        state.peer_log.lost(peer, &error, state.clock.now());
     }
 }

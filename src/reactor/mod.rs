@@ -10,6 +10,7 @@ mod acceptor;
 mod connector;
 mod datagram;
 pub(crate) mod dispatcher;
+mod input;
 mod listeners;
 pub(crate) mod signals;
 mod turn;
@@ -32,10 +33,11 @@ use crate::reactor::dispatcher::Dispatcher;
 use crate::reactor::listeners::Listeners;
 use crate::reactor::signals::{Signalled, Signals, Stopper};
 use crate::reactor::turn::TurnClock;
+use crate::state::State;
 use crate::state::limits::Limits;
 use crate::state::results::Jobs;
 use crate::state::service::ServiceOptions;
-use crate::state::{State, Stop};
+use crate::state::stop::Stop;
 
 // The sources of the reactor itself. Listeners have the tokens from `FIRST_LISTENER` on, connections those from 2^32
 // on.
@@ -97,7 +99,6 @@ pub struct Reactor<H: Handler> {
     output: StandardStreams,
     signals: Option<Signals>,
     stopper: Stopper,
-    stop_deadline: Option<Instant>,
     clock: TurnClock,
 }
 
@@ -136,7 +137,6 @@ impl<H: Handler> Reactor<H> {
             output: StandardStreams::new(STDOUT),
             signals: None,
             stopper,
-            stop_deadline: None,
             clock: TurnClock::new(),
         })
     }
@@ -249,12 +249,10 @@ impl<H: Handler> Reactor<H> {
             result => result?,
         }
         let start = Instant::now();
-        self.dispatcher.state.set_now(start);
+        self.dispatcher.state.clock.set_now(start);
         self.clock.begin(&self.dispatcher.state.stats);
         self.take_events();
-        self.dispatcher.work_ready();
-        self.dispatcher.take_results()?;
-        self.dispatcher.run_timers();
+        self.dispatcher.work()?;
         self.read_console();
         self.connector.work(&mut self.dispatcher);
         let reaped = self.dispatcher.flush_and_reap();
@@ -265,7 +263,8 @@ impl<H: Handler> Reactor<H> {
         self.listeners.accept(&mut self.dispatcher);
         self.listeners.receive(&mut self.dispatcher);
         self.dispatcher.flush_and_reap();
-        self.step_stop();
+        let requests = self.stop_requests();
+        self.dispatcher.step_stop(requests);
         self.output.write(&mut self.dispatcher.state, self.poll.registry())?;
         let state = &mut self.dispatcher.state;
         self.clock.end(&mut state.stats, start.elapsed(), state.limits.slow_turn);
@@ -276,17 +275,17 @@ impl<H: Handler> Reactor<H> {
     fn timeout(&mut self) -> Option<Duration> {
         let state = &mut self.dispatcher.state;
         let is_console_paused = state.is_console_paused();
-        let has_listener = self.listeners.is_ready(state.now);
+        let has_listener = self.listeners.is_ready(state.clock.now());
         let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !is_console_paused;
-        let has_requests = !state.pending_connects.is_empty()
+        let has_requests = !state.work.pending_connects.is_empty()
             || state.jobs.has_results()
             || state.stop == Stop::Requested
             || self.output.has_work(state);
-        if !state.ready.is_empty() || has_requests || has_listener || has_console {
+        if !state.work.ready.is_empty() || has_requests || has_listener || has_console {
             return Some(Duration::ZERO);
         }
         let deadlines =
-            [state.timers.next_deadline(), self.listeners.paused_until(), self.console_retry, self.stop_deadline];
+            [state.timers.next_deadline(), self.listeners.paused_until(), self.console_retry, state.drain_deadline];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
@@ -309,7 +308,7 @@ impl<H: Handler> Reactor<H> {
                 STDOUT => self.output.wake(),
                 mio::Token(number) if number >> 32 == 0 => self.listeners.wake(ListenerId(number - FIRST_LISTENER)),
                 mio::Token(number) => {
-                    let token = Token::from(slotmap::KeyData::from_ffi(number as u64));
+                    let token = Token::from_bits(number as u64);
                     self.dispatcher.edge(token, edge(event));
                     self.connector.wake(token);
                 }
@@ -319,7 +318,7 @@ impl<H: Handler> Reactor<H> {
 
     /// Passes the lines of the operator to the handler, unless the console is paused.
     fn read_console(&mut self) {
-        let now = self.dispatcher.state.now;
+        let now = self.dispatcher.state.clock.now();
         let Some((console, mode)) = &mut self.console else { return };
         if self.console_retry.is_some_and(|at| at <= now) {
             self.console_retry = None;
@@ -352,59 +351,28 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    /// Advances a requested stop by one step.
-    fn step_stop(&mut self) {
+    /// Returns the number of requests to stop since the last turn. The first one closes the listeners and the console.
+    fn stop_requests(&mut self) -> usize {
         let Signalled { stops, hang_ups, wants_stats } = self.signals.as_mut().map(Signals::take).unwrap_or_default();
-        let state = &mut self.dispatcher.state;
+        let state = &self.dispatcher.state;
         if wants_stats {
             state.stats().log();
         }
         // A terminal that closes ends the input and sends SIGHUP, in either order. Both are one request.
         let hang_ups = if state.stop == Stop::Running { hang_ups.min(1) } else { 0 };
-        state.stop = match (state.stop, self.stopper.take() + stops + hang_ups) {
-            (stop, 0) => stop,
-            (Stop::Running | Stop::Requested, 1) => Stop::Requested,
-            _ => Stop::Now,
-        };
-        match state.stop {
-            Stop::Running => {}
-            Stop::Requested => {
-                self.stop_deadline = state.now.checked_add(state.limits.drain);
-                self.listeners.clear();
-                self.console = None;
-                self.dispatcher.begin_stop();
-                self.dispatcher.flush_and_reap();
-            }
-            Stop::Draining => {
-                // The deadline is for connections only. Standard output is waited for without limit.
-                if self.stop_deadline.take_if(|deadline| *deadline <= state.now).is_some() {
-                    self.end_now();
-                }
-            }
-            Stop::Now => self.end_now(),
+        let requests = self.stopper.take() + stops + hang_ups;
+        if state.stop.after(requests) > Stop::Running {
+            self.listeners.clear();
+            self.console = None;
         }
+        requests
     }
 
-    /// Whether draining has finished or was cut short.
+    /// Whether draining has finished or was cut short. Standard output is waited for, except after a second request.
     fn has_stopped(&self) -> bool {
         let state = &self.dispatcher.state;
-        match state.stop {
-            Stop::Running | Stop::Requested => false,
-            Stop::Draining => {
-                let is_output_done = state.stdout.len() == 0 || !self.output.is_open();
-                state.connections.is_empty() && state.jobs.is_idle() && is_output_done
-            }
-            Stop::Now => true,
-        }
-    }
-
-    /// Drops the remaining connections.
-    fn end_now(&mut self) {
-        self.listeners.clear();
-        let (connections, bytes) = self.dispatcher.drop_all();
-        if bytes > 0 {
-            log::warn!("stopped with {bytes} bytes not delivered to {connections} connections");
-        }
+        let is_output_done = state.operator.stdout.len() == 0 || !self.output.is_open();
+        state.has_stopped() && (is_output_done || state.stop == Stop::Now)
     }
 }
 

@@ -32,10 +32,11 @@ use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
 use crate::net::Address;
 use crate::reactor::dispatcher::Dispatcher;
+use crate::state::State;
 use crate::state::limits::Limits;
 use crate::state::service::ServiceOptions;
 use crate::state::stats::Stats;
-use crate::state::{State, Stop};
+use crate::state::stop::Stop;
 
 pub use crate::connection::pipe::Ending;
 use crate::connection::pipe::{PeerEnd, pipe};
@@ -57,9 +58,8 @@ pub struct Sim<H: Handler> {
     peers: Vec<(Token, PeerEnd)>,
     /// Peers to which something was done, in that order.
     touched: Vec<SimPeer>,
-    stop_deadline: Option<Instant>,
-    /// Workers are slow for now.
-    holds_jobs: bool,
+    /// Requests to stop since the last turn.
+    stop_requests: usize,
 }
 
 impl<H: Handler> Sim<H> {
@@ -72,14 +72,8 @@ impl<H: Handler> Sim<H> {
     pub fn with_limits(handler: H, limits: Limits) -> Self {
         let options = ServiceOptions { limits, ..ServiceOptions::default() };
         let mut state = State::new(options, None, Instant::now());
-        state.system_time_at_origin = Some(SystemTime::UNIX_EPOCH + SYSTEM_TIME_AT_START);
-        Sim {
-            dispatcher: Dispatcher::new(handler, state),
-            peers: Vec::new(),
-            touched: Vec::new(),
-            stop_deadline: None,
-            holds_jobs: false,
-        }
+        state.clock.simulate_system_time(SystemTime::UNIX_EPOCH + SYSTEM_TIME_AT_START);
+        Sim { dispatcher: Dispatcher::new(handler, state), peers: Vec::new(), touched: Vec::new(), stop_requests: 0 }
     }
 
     /// Calls the handler outside of any connection, as [`Reactor::with_context`](crate::Reactor::with_context) does.
@@ -121,7 +115,7 @@ impl<H: Handler> Sim<H> {
 
     fn new_peer(&mut self) -> (SimPeer, Stream) {
         let (end, server) = pipe();
-        self.peers.push((Token::default(), end));
+        self.peers.push((Token::none(), end));
         (SimPeer(self.peers.len() - 1), Stream::Simulated(server))
     }
 
@@ -199,40 +193,33 @@ impl<H: Handler> Sim<H> {
     /// Lets time pass. Every timer on the way fires at its own time.
     pub fn advance(&mut self, duration: Duration) {
         self.run();
-        let until = self.dispatcher.state.now + duration;
+        let until = self.dispatcher.state.clock.now() + duration;
         loop {
-            let timers = self.dispatcher.state.timers.next_deadline();
-            let next = [timers, self.stop_deadline].into_iter().flatten().min();
-            match next.filter(|&at| at <= until) {
-                Some(at) => self.dispatcher.state.set_now(at.max(self.dispatcher.state.now)),
-                None => break,
-            }
-            if self.stop_deadline.is_some_and(|at| at <= self.dispatcher.state.now) {
-                self.stop_deadline = None;
-                self.dispatcher.drop_all();
-            }
+            let state = &mut self.dispatcher.state;
+            let next = [state.timers.next_deadline(), state.drain_deadline].into_iter().flatten().min();
+            let Some(at) = next.filter(|&at| at <= until) else { break };
+            state.clock.set_now(at.max(state.clock.now()));
             self.turn();
             self.run();
         }
-        self.dispatcher.state.set_now(until);
+        self.dispatcher.state.clock.set_now(until);
     }
 
     /// Workers finish nothing from now on. Without this, a job is done in the turn that it was offloaded in.
     pub fn hold_jobs(&mut self) {
         self.run();
-        self.holds_jobs = true;
+        self.dispatcher.state.jobs.hold(true);
     }
 
     /// Workers finish what they have, and go on.
     pub fn release_jobs(&mut self) {
-        self.holds_jobs = false;
+        self.dispatcher.state.jobs.hold(false);
     }
 
     /// Sets the time of day. It then passes with [`advance`](Self::advance); a simulation begins at noon of 1 January 2000, UTC.
     pub fn set_system_time(&mut self, time: SystemTime) {
         self.run();
-        let passed = Duration::from_nanos(self.dispatcher.state.nanos());
-        self.dispatcher.state.system_time_at_origin = time.checked_sub(passed).or(Some(time));
+        self.dispatcher.state.clock.simulate_system_time(time);
     }
 
     /// The operator types a line.
@@ -250,14 +237,14 @@ impl<H: Handler> Sim<H> {
     /// What the operator was told since the last look.
     pub fn stderr(&mut self) -> String {
         self.run();
-        self.dispatcher.state.stderr.drain(..).map(|note| note.text).collect()
+        self.dispatcher.state.operator.stderr.drain(..).map(|note| note.text).collect()
     }
 
     /// What was written to standard output since the last look.
     pub fn stdout(&mut self) -> Vec<u8> {
         self.run();
-        let printed = self.dispatcher.state.stdout.unsent().to_vec();
-        self.dispatcher.state.stdout.clear();
+        let printed = self.dispatcher.state.operator.stdout.unsent().to_vec();
+        self.dispatcher.state.operator.stdout.clear();
         self.dispatcher.state.stdout_drained();
         self.run();
         printed
@@ -277,7 +264,7 @@ impl<H: Handler> Sim<H> {
     /// The addresses that the handler asked to be connected to, since the last look.
     pub fn pending_connects(&mut self) -> Vec<Address> {
         self.run();
-        std::mem::take(&mut self.dispatcher.state.pending_connects).into_iter().map(|(to, _)| to).collect()
+        std::mem::take(&mut self.dispatcher.state.work.pending_connects).into_iter().map(|(to, _)| to).collect()
     }
 
     /// An outbound connection comes about.
@@ -299,15 +286,13 @@ impl<H: Handler> Sim<H> {
 
     /// Asks the server to stop, as a signal would: the first wish drains, the second ends at once.
     pub fn stop(&mut self) {
-        let stop = &mut self.dispatcher.state.stop;
-        *stop = if *stop == Stop::Running { Stop::Requested } else { Stop::Now };
+        self.stop_requests += 1;
     }
 
     /// Whether the server has stopped: asked to, and no connection or job left.
     pub fn is_stopped(&mut self) -> bool {
         self.run();
-        let state = &self.dispatcher.state;
-        state.stop >= Stop::Draining && state.connections.is_empty() && state.jobs.is_idle()
+        self.dispatcher.state.has_stopped()
     }
 
     /// The figures.
@@ -347,12 +332,12 @@ impl<H: Handler> Sim<H> {
     fn has_work(&self) -> bool {
         let state = &self.dispatcher.state;
         !self.touched.is_empty()
-            || !state.ready.is_empty()
+            || !state.work.ready.is_empty()
             || state.jobs.has_results()
-            || state.jobs.has_work_here() && !self.holds_jobs
+            || state.jobs.has_simulated()
+            || self.stop_requests > 0
             || state.stop == Stop::Requested
-            || state.stop == Stop::Now && !state.connections.is_empty()
-            || state.timers.next_deadline().is_some_and(|at| at <= state.now)
+            || state.timers.next_deadline().is_some_and(|at| at <= state.clock.now())
     }
 
     /// One turn, with the steps and their order as in the reactor.
@@ -364,23 +349,10 @@ impl<H: Handler> Sim<H> {
                 self.dispatcher.edge(token, edge);
             }
         }
-        self.dispatcher.work_ready();
-        if !self.holds_jobs {
-            self.dispatcher.state.jobs.work_here();
-        }
         // Nothing fails here: a job that panics does so on this thread.
-        let _ = self.dispatcher.take_results();
-        self.dispatcher.run_timers();
+        let _ = self.dispatcher.work();
         self.dispatcher.flush_and_reap();
-        if self.dispatcher.state.stop == Stop::Requested {
-            self.stop_deadline = self.dispatcher.state.now.checked_add(self.dispatcher.state.limits.drain);
-            self.dispatcher.begin_stop();
-        }
-        if self.dispatcher.state.stop == Stop::Now {
-            self.stop_deadline = None;
-            self.dispatcher.drop_all();
-        }
-        self.dispatcher.flush_and_reap();
+        self.dispatcher.step_stop(std::mem::take(&mut self.stop_requests));
     }
 }
 

@@ -1,7 +1,7 @@
-//! The way out: what is queued, what is written at once, and who is offered what at the end of a turn.
+//! Output: what is written at once, what is queued, and what is flushed at the end of a turn.
 //!
-//! Invariants: bytes leave in the order in which they were queued or published; a queue that the kernel refused is not
-//! tried again before a writable edge, but for once before its peer is closed for it; a follower that is too far behind is
+//! Invariants: bytes leave in the order in which they were queued or published; output that the kernel has refused is not
+//! tried again before a writable edge, except once before its peer is closed for it; a follower that is too far behind is
 //! closed when its feed is flushed, not before.
 
 use std::io::{self, ErrorKind, IoSlice};
@@ -9,19 +9,20 @@ use std::io::{self, ErrorKind, IoSlice};
 use crate::connection::closed::Closed;
 use crate::connection::feed::{Feed, FeedId, Follower, FollowerRef, Segment};
 use crate::connection::flags::Flags;
+use crate::connection::outbox::Outbox;
 use crate::connection::token::Token;
 use crate::connection::{Flush, Phase};
-use crate::state::{OutputSource, State, interest, kernel_token};
+use crate::state::{OutputSource, State};
 
 impl State {
-    /// Queues output for an open connection, in its exact place; others are passed over.
+    /// Queues output for an open connection, in its place among what is published to it. Does nothing for others.
     pub(crate) fn queue(&mut self, token: Token, bytes: &[u8], source: OutputSource) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) || bytes.is_empty() {
             return;
         }
         self.queued += bytes.len();
-        let outbox = connection.outbox.get_or_insert_with(|| self.pools.outboxes.take());
+        let outbox = connection.outbox.get_or_insert_default();
         match source {
             OutputSource::Own => outbox.push(bytes),
             OutputSource::Others => outbox.push_others(bytes),
@@ -29,7 +30,7 @@ impl State {
         }
         let others = outbox.others();
         if let Some((end, follower)) = connection.follower_mut(&mut self.feeds) {
-            follower.lend(|| self.pools.splices.take());
+            follower.lend(|| self.splices.take());
             follower.splice_own(end, bytes.len());
         }
         let service = connection.service;
@@ -44,9 +45,9 @@ impl State {
         }
     }
 
-    /// The peer has too much queued by others. It may only not have been offered it yet: offer it, then judge.
+    /// Closes a peer for which others have queued more than `limit` bytes, after it was offered them once more.
     fn enforce_queue_limit(&mut self, token: Token, limit: usize) {
-        self.flush_all(token);
+        self.flush_fully(token);
         let outbox = self.connections.get(token).and_then(|connection| connection.outbox.as_ref());
         if let Some(queued) = outbox.map(|outbox| outbox.others())
             && queued > limit
@@ -55,12 +56,12 @@ impl State {
         }
     }
 
-    /// Writes a reply at once if nothing is queued before it; what the kernel refuses is queued. Returns whether the kernel
-    /// has all of it.
+    /// Writes a reply at once if no output is pending before it, and queues what the kernel refuses. Returns whether the
+    /// kernel has taken all of it.
     #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
     #[inline(always)]
     pub(crate) fn write_now(&mut self, token: Token, bytes: &[u8]) -> bool {
-        let now = self.nanos();
+        let now = self.clock.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return false };
         if !connection.may_write(&self.feeds) {
             self.queue(token, bytes, OutputSource::Own);
@@ -79,7 +80,7 @@ impl State {
         }
     }
 
-    /// The same for a reply in two pieces, in one write.
+    /// Writes a reply in two pieces at once, in one call, if no output is pending before it. Queues what the kernel refuses.
     pub(crate) fn write_both_now(&mut self, token: Token, pieces: [&[u8]; 2]) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if connection.may_write(&self.feeds) {
@@ -91,10 +92,10 @@ impl State {
         }
     }
 
-    /// Queues what a write has left over of a reply, and draws the consequences.
+    /// Queues the bytes of a reply that a write has left.
     #[cold]
     fn queue_rest(&mut self, token: Token, [head, tail]: [&[u8]; 2], written: io::Result<usize>) {
-        let now = self.nanos();
+        let now = self.clock.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return };
         let is_refused = written.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         let sent = match written {
@@ -118,21 +119,21 @@ impl State {
         }
     }
 
-    /// Flushes until neither a connection nor a feed has anything new to offer.
+    /// Flushes dirty connections and feeds until there are none.
     pub(crate) fn flush(&mut self) {
-        while !self.dirty.is_empty() || !self.dirty_feeds.is_empty() {
-            while let Some(token) = self.dirty.pop() {
+        while !self.work.dirty.is_empty() || !self.work.dirty_feeds.is_empty() {
+            while let Some(token) = self.work.dirty.pop() {
                 self.flush_connection(token);
             }
-            while let Some(id) = self.dirty_feeds.pop() {
+            while let Some(id) = self.work.dirty_feeds.pop() {
                 self.flush_feed(id);
                 self.feeds[id].is_dirty = false;
             }
         }
     }
 
-    /// When too much is kept for all together: closes the connection that is owed most. The next one is found when this one
-    /// was buried, and its feed has forgotten what only it needed.
+    /// Closes the connection with the most pending bytes if those of all together are over the limit. It is called again
+    /// when that one was removed and its feed has dropped what only it needed.
     pub(crate) fn enforce_memory_limit(&mut self) {
         let Some(limit) = self.limits.memory_limit else { return };
         if self.queued + self.feeds.bytes() <= limit {
@@ -146,26 +147,27 @@ impl State {
         }
     }
 
-    /// Offers a connection what is queued for it, within its budget of the turn.
+    /// Flushes a connection within its budget of the turn.
     fn flush_connection(&mut self, token: Token) {
         self.flush_within(token, self.limits.turn_output);
     }
 
-    /// Offers a connection all that is queued for it, before it is judged: neither its budget nor an edge that is still to
-    /// be reported is the peer's fault.
-    fn flush_all(&mut self, token: Token) {
+    /// Flushes a connection before it may be closed for what is pending: whatever its budget is, and even if a writable edge
+    /// is still to be reported. Neither is the peer's fault.
+    fn flush_fully(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token) {
-            connection.flags.remove(Flags::BLOCKED);
+            connection.flags.remove(Flags::WRITE_BLOCKED);
         }
         self.flush_within(token, usize::MAX);
     }
 
-    /// Offers a connection what is queued for it, and draws the consequences. Returns whether nothing is left.
+    /// Flushes a connection until `budget` bytes are sent. Returns whether nothing is left.
     fn flush_within(&mut self, token: Token, budget: usize) -> bool {
-        let now = self.nanos();
+        let now = self.clock.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return false };
         connection.flags.remove(Flags::DIRTY);
-        if connection.flags.contains(Flags::BLOCKED) || !matches!(connection.phase, Phase::Open | Phase::Flushing) {
+        if connection.flags.contains(Flags::WRITE_BLOCKED) || !matches!(connection.phase, Phase::Open | Phase::Flushing)
+        {
             return false;
         }
         let queued = connection.queued();
@@ -174,8 +176,8 @@ impl State {
         self.stats.bytes_out += sent as u64;
         if sent > 0 {
             connection.last_active = now;
-            if let Some(since) = connection.stalled_since(&mut self.feeds) {
-                *since = 0;
+            if !self.stalled_since.is_empty() {
+                self.stalled_since.remove(token.key());
             }
         }
         let is_done = matches!(end, Flush::Done);
@@ -188,18 +190,18 @@ impl State {
             Flush::Budget => self.mark_ready(token),
             Flush::Done => self.flushed(token),
         }
-        self.end_pause(token);
+        self.resume_if_drained(token);
         is_done
     }
 
-    /// The kernel refused: ask for writable edges, the first time.
+    /// Notes that the kernel has refused output. Registers for writable edges when that happens for the first time.
     fn wait_for_writable(&mut self, token: Token) {
         let connection = &mut self.connections[token];
-        connection.flags.insert(Flags::BLOCKED);
+        connection.flags.insert(Flags::WRITE_BLOCKED);
         let needs_deadline = connection.phase == Phase::Flushing && connection.deadline.is_none();
         if !connection.flags.put(Flags::WRITABLE_ARMED)
             && let Some(registry) = &self.registry
-            && let Err(error) = connection.stream.reregister(registry, kernel_token(token), interest(connection.flags))
+            && let Err(error) = connection.stream.reregister(registry, token.to_mio(), connection.flags.interest())
         {
             return self.abort(token, Closed::Failed(error));
         }
@@ -209,40 +211,34 @@ impl State {
         self.note_stall(token);
     }
 
-    /// The kernel takes nothing of what others have for an open connection: from now on its time runs.
+    /// Starts the time within which the kernel has to take some of the output that others have for a connection.
     fn note_stall(&mut self, token: Token) {
-        let now = self.nanos().max(1);
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        if !connection.flags.contains(Flags::BLOCKED) || !connection.is_open() {
+        let Some(connection) = self.connections.get_open(token) else { return };
+        if !connection.flags.contains(Flags::WRITE_BLOCKED) || self.stalled_since.contains_key(token.key()) {
             return;
         }
-        let has_others = connection.has_output_from_others(&self.feeds);
-        let service = connection.service;
-        if let Some(limit) = self.services[service].limits.queue_time
-            && has_others
-            && let Some(since @ 0) = connection.stalled_since(&mut self.feeds)
+        if let Some(limit) = self.services[connection.service].limits.queue_time
+            && connection.has_output_from_others(&self.feeds)
         {
-            *since = now;
+            self.stalled_since.insert(token.key(), self.clock.now());
             self.bring_deadline_forward(token, limit);
         }
     }
 
-    /// Nothing is queued any more.
+    /// Ends a flush that has left nothing: goes on to the next phase, if the session is over.
     fn flushed(&mut self, token: Token) {
         let connection = &mut self.connections[token];
-        if let Some(outbox) = connection.outbox.take() {
-            self.pools.outboxes.give(outbox);
-        }
+        connection.outbox = None;
         let splices = connection.follower_mut(&mut self.feeds).and_then(|(_, follower)| follower.give_back());
         if let Some(splices) = splices {
-            self.pools.splices.give(splices);
+            self.splices.give(splices);
         }
         if connection.flags.contains(Flags::SHUT_DOWN) {
-            // Once more does no harm. A failure means that the peer is gone, which reading will find.
+            // A second shutdown does no harm. If it fails, the peer is gone, which reading will find.
             let _ = connection.stream.shutdown_write();
         }
         if connection.phase != Phase::Flushing {
-            // The feed may have kept its log only for this follower.
+            // The feed may have kept its log for this follower only.
             if let Some(follower_ref) = connection.follower_ref
                 && !self.feeds[follower_ref.feed].log.is_empty()
             {
@@ -250,7 +246,7 @@ impl State {
             }
             return;
         }
-        // A peer that has ended its side sends no more that could be left unread, so closing is an orderly end (tcp(7)).
+        // A peer that has ended its side sends nothing that could be left unread, so closing does not reset (tcp(7)).
         let is_over = connection.flags.contains(Flags::EOF) || connection.stream.is_datagram();
         if is_over || connection.stream.shutdown_write().is_err() {
             return self.kill(token);
@@ -260,25 +256,25 @@ impl State {
         self.mark_ready(token);
     }
 
-    /// Offers a feed to all who follow it, closes who is too far behind, and forgets what everybody has.
+    /// Flushes a feed to its followers, closes those that are too far behind, and drops what every follower has.
     pub(crate) fn flush_feed(&mut self, id: FeedId) {
         let feed = &mut self.feeds[id];
         feed.flushed = feed.log.end();
         let mut slowest = feed.log.end();
-        // Nobody joins or leaves meanwhile: who is closed here leaves when it is buried.
+        // The followers stay the same meanwhile: one that is closed here leaves when it is removed.
         for position in 0..feed.followers.len() {
-            if let Some(cursor) = self.offer_feed(id, position) {
+            if let Some(cursor) = self.flush_follower(id, position) {
                 slowest = slowest.min(cursor);
             }
         }
         self.feeds[id].log.trim(slowest);
     }
 
-    /// Offers a feed to one follower, and closes it if it is too far behind. Returns its cursor if it still needs the log.
+    /// Flushes a feed to one follower, and closes it if it is too far behind. Returns its cursor if it still needs the log.
     ///
-    /// Without a budget: what is new is bounded by the size of the feed, and the log would otherwise grow faster than a peer
-    /// that reads may be written to.
-    fn offer_feed(&mut self, id: FeedId, position: usize) -> Option<u64> {
+    /// There is no budget. What is new is bounded by the size of the feed, and with a budget the log could grow faster than
+    /// it is sent to a peer that reads.
+    fn flush_follower(&mut self, id: FeedId, position: usize) -> Option<u64> {
         let token = self.feeds[id].followers[position].token;
         if self.flush_within(token, usize::MAX) {
             return None;
@@ -288,8 +284,8 @@ impl State {
             self.note_stall(token);
         }
         let limits = &self.services[self.feeds[id].service].limits;
-        let Some(limit) = limits.room_buffer.filter(|&limit| lag > limit) else { return Some(cursor) };
-        self.flush_all(token);
+        let Some(limit) = limits.feed_buffer.filter(|&limit| lag > limit) else { return Some(cursor) };
+        self.flush_fully(token);
         let (cursor, lag) = self.lag(id, position)?;
         if lag > limit {
             self.abort(token, Closed::FeedBehind { behind: lag, limit });
@@ -298,8 +294,8 @@ impl State {
         Some(cursor)
     }
 
-    /// Where a follower is, and how many bytes are kept for it; `None` for one that needs the log no more: who lingers has
-    /// all that was meant for it, who is dead needs nothing.
+    /// The cursor of a follower, and the number of bytes kept for it. `None` if it needs the log no more: a lingering
+    /// connection has received all of it, a dead one needs nothing.
     fn lag(&self, id: FeedId, position: usize) -> Option<(u64, usize)> {
         let feed = &self.feeds[id];
         let follower = &feed.followers[position];
@@ -310,14 +306,14 @@ impl State {
         Some((follower.cursor, behind + follower.splice_bytes()))
     }
 
-    /// Has a feed flushed at the end of this turn.
+    /// Puts a feed on the list of dirty feeds: it is flushed at the end of this turn.
     fn mark_feed_dirty(&mut self, id: FeedId) {
         if !std::mem::replace(&mut self.feeds[id].is_dirty, true) {
-            self.dirty_feeds.push(id);
+            self.work.dirty_feeds.push(id);
         }
     }
 
-    /// Appends to a feed; a feed that nobody follows forgets at once. One that has grown much is flushed in mid-turn.
+    /// Appends to a feed that has followers. If it has grown much since its last flush, it is flushed at once.
     pub(crate) fn publish(&mut self, id: FeedId, bytes: &[u8]) {
         let feed = &mut self.feeds[id];
         if feed.followers.is_empty() || bytes.is_empty() {
@@ -338,18 +334,18 @@ impl State {
         self.feeds[id].followers.len() > own
     }
 
-    /// What is published next to this feed is not for its own publisher.
+    /// Leaves the next `length` bytes published to a feed out of what one of its followers receives.
     pub(crate) fn skip_own(&mut self, token: Token, id: FeedId, length: usize) {
         if let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open())
             && connection.follower_ref.is_some_and(|follower_ref| follower_ref.feed == id)
             && let Some((end, follower)) = connection.follower_mut(&mut self.feeds)
         {
-            follower.lend(|| self.pools.splices.take());
+            follower.lend(|| self.splices.take());
             follower.splice_skip(end, length);
         }
     }
 
-    /// Makes an open connection follow a feed from its present end on, instead of what it followed before.
+    /// Makes an open connection follow a feed from its current end on, in place of the feed that it follows.
     pub(crate) fn follow(&mut self, token: Token, id: FeedId) {
         self.unfollow(token);
         let Some(connection) = self.connections.get_mut(token) else { return };
@@ -359,22 +355,22 @@ impl State {
         }
         let mut follower = Follower::new(token, feed.log.end());
         if connection.queued() > 0 {
-            follower.lend(|| self.pools.splices.take());
+            follower.lend(|| self.splices.take());
             follower.splice_own(feed.log.end(), connection.queued());
         }
         connection.follower_ref = Some(FollowerRef { feed: id, position: feed.followers.len() as u32 });
         feed.followers.push(follower);
     }
 
-    /// Makes a connection follow nothing. What it had not received yet stays owed to it.
+    /// Makes a connection follow no feed. What it has not received yet is moved to its outbox.
     pub(crate) fn unfollow(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let Some(follower_ref) = connection.follower_ref else { return };
         let Feed { log, followers, .. } = &self.feeds[follower_ref.feed];
         let follower = &followers[follower_ref.position as usize];
-        // Who is dead is owed nothing, and its place in the log may be forgotten already.
+        // A dead connection needs nothing, and the log at its cursor may have been dropped already.
         if connection.phase != Phase::Dead && !follower.is_caught_up(log.end()) {
-            let mut whole = self.pools.outboxes.take();
+            let mut whole = Box::<Outbox>::default();
             let unsent = connection.outbox.as_ref().map_or(&[][..], |outbox| outbox.unsent());
             for segment in follower.segments(log.end()) {
                 match segment {
@@ -383,16 +379,14 @@ impl State {
                 }
             }
             self.queued += whole.len();
-            if let Some(old) = connection.outbox.replace(whole) {
-                self.queued -= old.len();
-                self.pools.outboxes.give(old);
-            }
+            self.queued -= connection.queued();
+            connection.outbox = Some(whole);
             self.mark_dirty(token);
         }
         self.leave_feed(token);
     }
 
-    /// Takes a connection off its feed's list; what it had not received is forgotten.
+    /// Removes a connection from the followers of its feed. What it has not received is dropped.
     pub(crate) fn leave_feed(&mut self, token: Token) {
         let Some(follower_ref) = self.connections.get_mut(token).and_then(|connection| connection.follower_ref.take())
         else {
@@ -404,9 +398,9 @@ impl State {
             self.connections[moved.token].follower_ref = Some(follower_ref);
         }
         if let Some(splices) = splices {
-            self.pools.splices.give(splices);
+            self.splices.give(splices);
         }
-        // What only this follower still needed can go: flushing finds that out.
+        // The next flush drops what only this follower still needed.
         self.mark_feed_dirty(follower_ref.feed);
     }
 }

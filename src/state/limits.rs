@@ -39,7 +39,7 @@ pub struct Limits {
     pub queue_time: Option<Duration>,
     /// How far a follower may fall behind a feed before it is closed; also the size that a feed keeps to. 4 MiB:
     /// about fifty thousand chat lines.
-    pub room_buffer: Option<usize>,
+    pub feed_buffer: Option<usize>,
     /// Datagrams of one host (of IPv6, of one /64) that are answered; the others are dropped and counted. A thousand a second
     /// after ten thousand at once: more than a client asks for, and whoever is meant by a forged source gets no more either.
     pub datagram_rate: Option<Rate>,
@@ -84,7 +84,7 @@ impl Default for Limits {
             inbox: 64 * KIB,
             max_queue: Some(MIB),
             queue_time: Some(Duration::from_secs(10)),
-            room_buffer: Some(4 * MIB),
+            feed_buffer: Some(4 * MIB),
             datagram_rate: Some(Rate { count: 1000, per: Duration::from_secs(1), burst: 10_000 }),
             memory_limit: None,
             max_connections: None,
@@ -127,8 +127,8 @@ impl Limits {
         self.max_queue.unwrap_or(MIB) / 16
     }
 
-    /// A feed that grew by this much within a turn is flushed at once: a quarter of [`room_buffer`](Self::room_buffer).
+    /// A feed that grew by this much within a turn is flushed at once: a quarter of [`feed_buffer`](Self::feed_buffer).
     pub(crate) fn feed_flush(&self) -> usize {
-        self.room_buffer.unwrap_or(4 * MIB) / 4
+        self.feed_buffer.unwrap_or(4 * MIB) / 4
     }
 }

@@ -46,7 +46,7 @@ impl PeerLog {
     }
 
     /// A session is over, and so many are left. What limits did is a warning, what the peer or the handler did is not.
-    pub(crate) fn closed(&mut self, peer: Peer, (why, left): (&Closed, usize), now: Instant) {
+    pub(crate) fn closed(&mut self, peer: Peer, why: &Closed, left: usize, now: Instant) {
         let line = format_args!("{peer} closed: {why} ({left} connections)");
         if why.is_by_limit() {
             self.warn(Kind::Closed(discriminant(why)), now, &line);
@@ -56,7 +56,7 @@ impl PeerLog {
     }
 
     /// A peer whose session is over has taken nothing of the rest for so long.
-    pub(crate) fn stuck(&mut self, peer: Peer, (bytes, limit): (usize, Duration), now: Instant) {
+    pub(crate) fn stuck(&mut self, peer: Peer, bytes: usize, limit: Duration, now: Instant) {
         self.warn(Kind::Stuck, now, &format_args!("{peer} dropped: {bytes} bytes not taken for {limit:?}"));
     }
 

@@ -47,8 +47,10 @@ pub(crate) struct Jobs {
     out: usize,
     /// They are not waited for any more: the time to stop is over.
     is_given_up: bool,
-    /// The pools that have something to do, in a simulation.
+    /// The pools that have jobs, in a simulation.
     simulated: Vec<Arc<dyn WorkHere>>,
+    /// Whether these do no jobs for now.
+    is_held: bool,
 }
 
 impl Jobs {
@@ -62,7 +64,7 @@ impl Jobs {
     }
 
     /// A job was taken.
-    pub(crate) fn note(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.out += 1;
     }
 
@@ -71,16 +73,14 @@ impl Jobs {
         self.simulated.push(pool);
     }
 
-    /// Does what simulated pools have to do.
-    pub(crate) fn work_here(&mut self) {
-        for pool in std::mem::take(&mut self.simulated) {
-            pool.work(&self.home);
-        }
+    /// Holds the jobs of simulated pools, or lets them go on.
+    pub(crate) fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
-    /// Whether simulated pools have something to do.
-    pub(crate) fn has_work_here(&self) -> bool {
-        !self.simulated.is_empty()
+    /// Whether simulated pools have jobs to do now.
+    pub(crate) fn has_simulated(&self) -> bool {
+        !self.simulated.is_empty() && !self.is_held
     }
 
     /// Looks at what has come home.
@@ -90,6 +90,9 @@ impl Jobs {
     pub(crate) fn collect(&mut self) -> io::Result<()> {
         if self.out == self.results.len() {
             return Ok(());
+        }
+        if self.has_simulated() {
+            self.simulated.drain(..).for_each(|pool| pool.work(&self.home));
         }
         self.home.take(&mut self.results)
     }

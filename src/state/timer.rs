@@ -18,11 +18,16 @@ pub(crate) struct Timers<T> {
     next: NonZeroU64,
     /// Number of the first timer that is not of this round.
     round: NonZeroU64,
+    /// Number of armed timers at which the next sweep is due.
+    sweep_at: usize,
 }
+
+/// Number of armed timers below which none is swept.
+const MIN_SWEEP: usize = 1024;
 
 impl<T> Timers<T> {
     pub(crate) fn new(origin: Instant) -> Self {
-        Timers { origin, pending: BTreeMap::new(), next: NonZeroU64::MIN, round: NonZeroU64::MAX }
+        Timers { origin, pending: BTreeMap::new(), next: NonZeroU64::MIN, round: NonZeroU64::MAX, sweep_at: MIN_SWEEP }
     }
 
     /// Arms a timer for `deadline`. A deadline in the past is due at once; one beyond 584 years is never due.
@@ -59,9 +64,13 @@ impl<T> Timers<T> {
         Some(first.remove_entry())
     }
 
-    /// Disarms every timer of which `keep` is false.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        self.pending.retain(|_, what| keep(what));
+    /// Disarms the timers of which `keep` is false, if twice as many are armed as the last sweep has left. So each timer
+    /// is looked at twice in its life at most, on average.
+    pub(crate) fn sweep(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        if self.pending.len() >= self.sweep_at {
+            self.pending.retain(|_, what| keep(what));
+            self.sweep_at = (2 * self.pending.len()).max(MIN_SWEEP);
+        }
     }
 
     /// The earliest deadline, or `None` when nothing is armed.

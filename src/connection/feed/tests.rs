@@ -19,7 +19,7 @@ fn receive(follower: &mut Follower, log: &Log, outbox: &mut Outbox, step: usize)
 }
 
 fn follower_of(log: &Log) -> Follower {
-    Follower::new(Token::default(), log.end())
+    Follower::new(Token::none(), log.end())
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn neighbouring_splices_merge() {
 }
 
 #[test]
-fn what_is_lent_is_given_back_when_nothing_differs_any_more() {
+fn an_empty_box_of_splices_is_given_back() {
     let mut log = Log::default();
     let (mut follower, mut outbox) = (follower_of(&log), Outbox::default());
     log.append(b"before");
@@ -69,7 +69,7 @@ fn what_is_lent_is_given_back_when_nothing_differs_any_more() {
 #[test]
 fn a_feed_that_many_leave_gives_memory_back() {
     let mut feed = Feed::default();
-    feed.followers.extend((0..1000).map(|at| Follower::new(Token::default(), at)));
+    feed.followers.extend((0..1000).map(|at| Follower::new(Token::none(), at)));
     while feed.followers.len() > 10 {
         let last = feed.followers.len() as u64 - 1;
         assert_eq!(feed.remove(3).cursor, if last == 999 { 3 } else { last + 1 });

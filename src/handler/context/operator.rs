@@ -1,11 +1,8 @@
 //! What the operator's commands and [`Services`](crate::Services) ask for.
 
-use slotmap::Key;
-
 use super::Context;
 use crate::connection::closed::Closed;
 use crate::connection::ids::ServiceId;
-use crate::connection::token::Token;
 
 impl Context<'_> {
     /// Makes `service` the service of this callback, which must not be about a connection.
@@ -21,22 +18,14 @@ impl Context<'_> {
     /// A line for each open connection: its number, its peer, and the bytes queued for it.
     pub(crate) fn connections(&self) -> impl Iterator<Item = String> + '_ {
         let open = self.state.connections.iter().filter(|(_, found)| found.is_open());
-        open.map(|(token, found)| {
-            format!("{}  {}  queued {}", number(token), found.peer, found.pending(&self.state.feeds))
-        })
+        open.map(|(token, found)| format!("{}  {}  queued {}", token, found.peer, found.pending(&self.state.feeds)))
     }
 
     /// Closes the connection with the number `wanted` for the operator. Returns whether there is one.
     pub(crate) fn kick(&mut self, wanted: &str) -> bool {
-        let mut connections = self.state.connections.iter();
-        let found = connections.find(|(token, found)| found.is_open() && number(*token) == wanted);
+        let found = self.state.connections.iter().find(|(token, found)| found.is_open() && token.to_string() == wanted);
         let Some(token) = found.map(|(token, _)| token) else { return false };
         self.state.close(token, Closed::ByOperator);
         true
     }
-}
-
-/// The number of a connection, for people. It is not used again until the version of its slot has wrapped around.
-fn number(token: Token) -> String {
-    format!("{:?}", token.data())
 }

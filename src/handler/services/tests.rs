@@ -160,7 +160,7 @@ fn limits_are_each_services_own() {
 fn a_room_keeps_to_the_limits_of_the_service_that_it_belongs_to() {
     let mut sim = Sim::new(Services::new());
     let mut options = ServiceOptions::default();
-    options.limits.room_buffer = Some(10_000);
+    options.limits.feed_buffer = Some(10_000);
     let chat = sim.add_service(options);
     sim.handler().add(chat, "chat", Chat::room(ChatOptions::default()));
     let [talks, stuck] = [(); 2].map(|()| sim.connect_to(chat));

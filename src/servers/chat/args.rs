@@ -66,7 +66,7 @@ impl Server for ChatServer {
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let max_line = self.lines.max_line();
-        let limits = Limits { room_buffer: self.room_buffer.0, ..self.lines.limits() };
+        let limits = Limits { feed_buffer: self.room_buffer.0, ..self.lines.limits() };
         let record = self.record(&limits)?;
         let options = ChatOptions { max_line, rate: self.rate.0, handshake: self.handshake_timeout.0, record };
         Ok(host.host(ServiceSetup::new(8888, Chat::room(options)).with_limits(limits)))

@@ -93,7 +93,7 @@ fn a_leave_notice_is_seen_at_once_however_one_leaves() {
 
 #[test]
 fn a_member_that_does_not_read_is_closed_and_its_leaving_seen() {
-    let mut room = Room::with_limits(Limits { room_buffer: Some(1000), ..Limits::default() });
+    let mut room = Room::with_limits(Limits { feed_buffer: Some(1000), ..Limits::default() });
     let (ann, bob, stuck) = (room.join("ann"), room.join("bob"), room.join("stuck"));
     room.sees(bob);
     room.sim.stall(stuck);

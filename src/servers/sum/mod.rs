@@ -11,8 +11,9 @@ pub use args::SumServer;
 
 mod number;
 
+use std::collections::BTreeMap;
+
 use num_bigint::BigInt;
-use slotmap::SecondaryMap;
 
 use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
@@ -60,14 +61,14 @@ impl Default for SumOptions {
 pub struct Sum {
     options: SumOptions,
     /// The numbers of the current round, by client.
-    numbers: SecondaryMap<Token, BigInt>,
+    numbers: BTreeMap<Token, BigInt>,
 }
 
 impl Sum {
     /// Creates a server that reads lines and adds up round after round.
     #[must_use]
     pub fn rounds(options: SumOptions) -> Lines<Sum> {
-        Lines::new(Sum { options, numbers: SecondaryMap::new() }, options.max_line)
+        Lines::new(Sum { options, numbers: BTreeMap::new() }, options.max_line)
     }
 
     /// How many numbers the current round has.
@@ -89,7 +90,7 @@ impl MessageHandler for Sum {
     }
 
     fn message<'a>(&mut self, client: &mut Token, line: &'a mut [u8], cx: &mut Context<'a>) {
-        if self.numbers.contains_key(*client) {
+        if self.numbers.contains_key(client) {
             cx.reply(ALREADY_SENT.as_bytes());
             return;
         }
@@ -112,13 +113,13 @@ impl MessageHandler for Sum {
 
     /// Keeps a client whose number counts: `nc -N` ends its side first and then waits for the answer.
     fn eof(&mut self, client: &mut Token, cx: &mut Context<'_>) {
-        if !self.numbers.contains_key(*client) {
+        if !self.numbers.contains_key(client) {
             cx.close();
         }
     }
 
     fn closed(&mut self, client: Token, _: &Closed, _: &mut Context<'_>) {
-        self.numbers.remove(client);
+        self.numbers.remove(&client);
     }
 }
 
@@ -131,7 +132,7 @@ impl Sum {
         let round = std::mem::take(&mut self.numbers);
         let total = format!("{}\n", round.values().sum::<BigInt>());
         cx.write_stdout(total.as_bytes());
-        for client in round.keys() {
+        for &client in round.keys() {
             if self.options.reply {
                 cx.send(client, total.as_bytes());
             }

@@ -177,7 +177,7 @@ fn flood(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
 
 #[test]
 fn a_follower_is_closed_when_it_is_more_than_the_room_behind() {
-    let mut sim = Sim::with_limits(scene(flood), Limits { room_buffer: Some(50_000), ..Limits::default() });
+    let mut sim = Sim::with_limits(scene(flood), Limits { feed_buffer: Some(50_000), ..Limits::default() });
     let (talker, stuck, reader) = (sim.connect(), sim.connect(), sim.connect());
     sim.stall(stuck);
     sim.send(talker, b"50");
@@ -192,7 +192,7 @@ fn a_follower_is_closed_when_it_is_more_than_the_room_behind() {
 #[test]
 fn a_reading_member_is_never_closed_for_a_burst_in_one_turn() {
     for limit in [Some(4 << 20), Some(50_000), Some(3), None] {
-        let mut sim = Sim::with_limits(scene(flood), Limits { room_buffer: limit, ..Limits::default() });
+        let mut sim = Sim::with_limits(scene(flood), Limits { feed_buffer: limit, ..Limits::default() });
         let (talker, reader) = (sim.connect(), sim.connect());
         sim.limit_writes(reader, 100_000);
         sim.send(talker, b"20000");
@@ -223,7 +223,7 @@ fn a_reading_member_is_never_closed_for_a_burst_in_every_turn() {
 
 #[test]
 fn a_follower_that_reads_again_is_not_closed_before_its_edge() {
-    let mut sim = Sim::with_limits(scene(flood), Limits { room_buffer: Some(50_000), ..Limits::default() });
+    let mut sim = Sim::with_limits(scene(flood), Limits { feed_buffer: Some(50_000), ..Limits::default() });
     let (talker, slow) = (sim.connect(), sim.connect());
     sim.stall(slow);
     sim.send(talker, b"40");
@@ -394,7 +394,7 @@ impl Handler for Publisher {
 
 #[test]
 fn drained_follows_when_a_publication_flushed_the_replies() {
-    let limits = Limits { room_buffer: Some(8000), ..small() };
+    let limits = Limits { feed_buffer: Some(8000), ..small() };
     for ends_early in [false, true] {
         let mut sim = Sim::with_limits(Publisher::default(), limits.clone());
         let peer = sim.connect();

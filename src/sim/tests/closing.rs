@@ -315,7 +315,7 @@ fn closing_others_from_closed_goes_through_all_of_them_once() {
 #[test]
 fn closing_while_the_feed_is_walked_is_harmless() {
     // Every third member is stalled and found too far behind in the walk; each that is closed closes its neighbour.
-    let limits = Limits { room_buffer: Some(1000), ..Limits::default() };
+    let limits = Limits { feed_buffer: Some(1000), ..Limits::default() };
     let mut sim = Sim::with_limits(
         scene(|notes, who, call, cx| {
             let room = notes.room(cx);

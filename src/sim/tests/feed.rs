@@ -40,7 +40,7 @@ fn short_lines_stay_within_the_memory_of_the_room() {
     for &peer in &peers {
         sim.send(peer, &lines);
     }
-    while !sim.touched.is_empty() || !sim.dispatcher.state.ready.is_empty() {
+    while !sim.touched.is_empty() || !sim.dispatcher.state.work.ready.is_empty() {
         sim.turn();
         most = most.max(sim.room_capacity());
         for &peer in &peers[1..] {
@@ -106,7 +106,7 @@ fn a_line_to_a_thousand_stalled_members_allocates_nothing() {
 
 #[test]
 fn a_lingering_member_does_not_hold_the_log() {
-    let limits = Limits { room_buffer: Some(100_000), ..Limits::default() };
+    let limits = Limits { feed_buffer: Some(100_000), ..Limits::default() };
     let mut sim = Sim::with_limits(
         scene(
             |notes, who, call, cx| {
@@ -177,7 +177,7 @@ fn a_closed_member_gets_nothing_that_is_published_later() {
 fn a_talker_behind_by_its_own_words_can_leave_the_room() {
     // It is dropped in the middle of its own callback, its place in the log is forgotten, and then it asks to unfollow.
     for asks in 0..3 {
-        let limits = Limits { room_buffer: Some(1000), ..Limits::default() };
+        let limits = Limits { feed_buffer: Some(1000), ..Limits::default() };
         let mut sim = Sim::with_limits(
             scene(move |notes, who, call, cx| {
                 let room = notes.room(cx);
@@ -244,7 +244,7 @@ fn half_closing(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<
 
 #[test]
 fn a_half_closed_follower_costs_nothing_and_stays() {
-    let limits = Limits { room_buffer: Some(1000), ..Limits::default() };
+    let limits = Limits { feed_buffer: Some(1000), ..Limits::default() };
     let mut sim = Sim::with_limits(scene(half_closing), limits);
     let (stays, ends) = (sim.connect(), sim.connect());
     sim.stall(ends);

@@ -152,11 +152,11 @@ proptest! {
     #[test]
     fn each_peer_receives_exactly_its_output_in_order(
         steps in proptest::collection::vec(step(), 1..30),
-        room_buffer in prop_oneof![Just(None), Just(Some(100_000))],
+        feed_buffer in prop_oneof![Just(None), Just(Some(100_000))],
         tiny_flush in any::<bool>(),
     ) {
         // A tiny room flushes in mid-callback; it is off or too large to drop anybody.
-        let room_buffer = if tiny_flush { Some(3000) } else { room_buffer };
+        let feed_buffer = if tiny_flush { Some(3000) } else { feed_buffer };
         let mut number = 0;
         let mut rooms = None;
         let mut sim = Sim::with_limits(scene(move |notes, who, call, cx| {
@@ -171,7 +171,7 @@ proptest! {
                 Call::Closed(_) => cx.publish(rooms[0], format!("-{who} ").as_bytes()),
                 _ => {}
             }
-        }), Limits { room_buffer, ..Limits::default() });
+        }), Limits { feed_buffer, ..Limits::default() });
         let mut model = Model::default();
         let peers: Vec<_> = (0..PEERS).map(|_| sim.connect()).collect();
         model.members = vec![Member { room: Some(0), is_open: true, ..Member::default() }; PEERS];

@@ -48,7 +48,7 @@ fn a_short_read_ends_the_reading_and_a_full_one_does_not() {
     sim.send(peer, b"short");
     sim.turn();
     assert!(!sim.dispatcher.state.connections[token].flags.contains(Flags::MAY_READ));
-    assert!(sim.dispatcher.state.ready.is_empty());
+    assert!(sim.dispatcher.state.work.ready.is_empty());
     sim.send(peer, &vec![0; 65_536]);
     assert_eq!(sim.unread(peer), 0);
     assert!(

@@ -30,7 +30,7 @@ fn timers_fire_in_order_each_at_its_own_time() {
         Call::Timeout(_) => notes.calls.push(format!("at {:?}", cx.now())),
         _ => {}
     }));
-    let start = sim.dispatcher.state.now;
+    let start = sim.dispatcher.state.clock.now();
     sim.connect();
     sim.advance(SECOND);
     let at = |after| format!("at {:?}", start + after * MS);
@@ -132,7 +132,8 @@ fn a_timer_of_no_time_set_in_timeout_waits_for_the_next_turn() {
     sim.connect();
     sim.run();
     sim.calls();
-    sim.dispatcher.state.now += SECOND;
+    let later = sim.dispatcher.state.clock.now() + SECOND;
+    sim.dispatcher.state.clock.set_now(later);
     for _ in 0..3 {
         sim.turn();
         assert_eq!(std::mem::take(&mut sim.dispatcher.handler.notes.calls), ["1 timeout"]);

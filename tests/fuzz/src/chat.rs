@@ -93,7 +93,7 @@ fn text<'a>(bytes: &mut Unstructured<'a>) -> arbitrary::Result<&'a [u8]> {
 struct Frame {
     max_line: u8,
     max_queue: u8,
-    room_buffer: u8,
+    feed_buffer: u8,
     rate: u8,
     handshake: u8,
 }
@@ -108,7 +108,7 @@ impl Frame {
         options.handshake = Some(Duration::from_secs(self.handshake.into())).filter(|handshake| !handshake.is_zero());
         let mut limits = Limits::default();
         limits.max_queue = Some(or(self.max_queue, 1 << 20));
-        limits.room_buffer = Some(or(self.room_buffer, 1 << 22));
+        limits.feed_buffer = Some(or(self.feed_buffer, 1 << 22));
         (options, limits)
     }
 }

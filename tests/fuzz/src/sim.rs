@@ -289,7 +289,7 @@ impl World {
             let account = &self.sim.handler().accounts[number];
             let peer = &mut self.peers[number];
             // What a connection that is closing keeps is bounded, too: it may have been dropped for that.
-            let is_bounded = self.limits.memory_limit.is_some() || peer.was_slow && self.limits.room_buffer.is_some();
+            let is_bounded = self.limits.memory_limit.is_some() || peer.was_slow && self.limits.feed_buffer.is_some();
             peer.may_lack |= is_bounded && !account.is_open();
             peer.check_output(account, ending);
             peer.check_input(account, unread, now);
@@ -408,7 +408,7 @@ impl Peer {
                 assert!(queued > limit && Some(limit) == limits.max_queue && self.was_slow, "{why}");
             }
             Closed::FeedBehind { behind, limit } => {
-                assert!(behind > limit && Some(limit) == limits.room_buffer && self.was_slow, "{why}");
+                assert!(behind > limit && Some(limit) == limits.feed_buffer && self.was_slow, "{why}");
             }
             Closed::QueueStalled { queued, limit } => {
                 assert!(queued > 0 && Some(limit) == limits.queue_time && self.was_slow, "{why}");

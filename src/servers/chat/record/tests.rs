@@ -136,7 +136,7 @@ fn long(number: usize, bytes: usize) -> String {
 
 #[test]
 fn a_long_history_is_cut_to_the_queue_limit() {
-    let limits = Limits { room_buffer: Some(64 << 20), ..Limits::default() };
+    let limits = Limits { feed_buffer: Some(64 << 20), ..Limits::default() };
     let high = limits.high_mark();
     let mut room = Room::with(with_history(1_000_000), limits);
     let ann = room.join("ann");

@@ -79,7 +79,7 @@ pub(super) struct Frame {
     max_queue: u8,
     queue_time: u8,
     memory_limit: u8,
-    room_buffer: u8,
+    feed_buffer: u8,
     idle_timeout: u8,
     linger: u8,
     flush_stall: u8,
@@ -102,7 +102,7 @@ impl Frame {
         limits.max_queue = most(self.max_queue);
         limits.queue_time = (self.queue_time > 0).then(|| tenths(self.queue_time));
         limits.memory_limit = most(self.memory_limit);
-        limits.room_buffer = most(self.room_buffer);
+        limits.feed_buffer = most(self.feed_buffer);
         limits.idle_timeout = (self.idle_timeout > 0).then(|| tenths(self.idle_timeout));
         // With none, what a peer sent before it was closed may turn the close into a reset.
         limits.linger = tenths(self.linger.max(1));

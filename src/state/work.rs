@@ -1,0 +1,27 @@
+//! The lists of what is left to do.
+
+use crate::connection::closed::Closed;
+use crate::connection::feed::FeedId;
+use crate::connection::ids::ServiceId;
+use crate::connection::token::Token;
+use crate::net::Address;
+
+/// What is left to do in this turn, or in the next.
+///
+/// Invariants: a connection is on `ready` and on `dirty` at most once (its flags say whether it is there), a feed is on
+/// `dirty_feeds` at most once; a token on `ended` still has its session, a token on `dead` still has its connection.
+#[derive(Debug, Default)]
+pub(crate) struct WorkLists {
+    /// Connections to be served without a new edge.
+    pub(crate) ready: Vec<Token>,
+    /// Connections to be flushed.
+    pub(crate) dirty: Vec<Token>,
+    /// Feeds to be flushed.
+    pub(crate) dirty_feeds: Vec<FeedId>,
+    /// Sessions that are over, to be told so.
+    pub(crate) ended: Vec<(Token, Closed)>,
+    /// Connections to be removed.
+    pub(crate) dead: Vec<Token>,
+    /// Outbound connections asked for, each with the service that asked.
+    pub(crate) pending_connects: Vec<(Address, ServiceId)>,
+}
