@@ -13,7 +13,11 @@ struct Texts {
 const ALL: [Texts; 4] = [
     Texts { source: include_str!("../../src/servers/bank/texts.rs"), page: "docs/bank-server.md", least: 15 },
     Texts { source: include_str!("../../src/servers/chat/texts.rs"), page: "docs/chat-server.md", least: 15 },
-    Texts { source: include_str!("../../src/servers/doctor/texts.rs"), page: "docs/doctor-server.md", least: 5 },
+    Texts {
+        source: include_str!("../../src/servers/doctor/handler/texts.rs"),
+        page: "docs/doctor-server.md",
+        least: 5,
+    },
     Texts { source: include_str!("../../src/servers/phonebook/texts.rs"), page: "docs/phonebook-server.md", least: 15 },
 ];
 

@@ -6,6 +6,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::reassembly::MAX_ANSWER;
+use super::therapist::List;
 
 /// Sentences that are remembered; one more displaces the oldest. 16 is more than a long conversation takes up again.
 pub const MAX_MEMORIES: usize = 16;
@@ -69,21 +70,15 @@ impl Conversation {
         self.lines_since = self.lines_since.saturating_add(1);
     }
 
-    /// Prepares for a visit. It counts as a line, so the last sentence of the visit before can be taken up at once.
-    pub(super) fn begin_visit(&mut self, lists: usize) {
-        self.begin_line(lists);
-        self.visits = self.visits.saturating_add(1);
+    /// Takes the next choice of a list, and advances to the one after it.
+    pub(super) fn next<'a, T>(&mut self, list: &'a List<T>) -> &'a T {
+        let position = &mut self.positions[list.id];
+        let chosen = *position as usize % list.choices.len();
+        *position = ((chosen + 1) % list.choices.len()) as u32;
+        &list.choices[chosen]
     }
 
-    /// Returns the choice whose turn it is in a list of this length, and advances to the one after it.
-    pub(super) fn next_choice(&mut self, list: usize, length: usize) -> usize {
-        let position = &mut self.positions[list];
-        let chosen = *position as usize % length;
-        *position = ((chosen + 1) % length) as u32;
-        chosen
-    }
-
-    /// Puts an earlier conversation with the patient before this one, which began without it.
+    /// Puts an earlier conversation before this one, which began without it.
     #[cfg(feature = "storage")]
     pub(super) fn follow(&mut self, earlier: Conversation) {
         let later = std::mem::replace(self, earlier);
@@ -95,7 +90,6 @@ impl Conversation {
         }
     }
 
-    /// Adds a sentence to the memories, unless it is one already.
     pub(super) fn remember(&mut self, sentence: String) {
         if !self.memories.contains(&sentence) {
             self.memories.push_back(sentence);
@@ -130,7 +124,7 @@ fn one_line(text: &str, limit: usize) -> String {
     truncated(&crate::sanitize(words.join(" ").as_bytes()), limit).trim_end().to_owned()
 }
 
-/// The longest beginning of a text with whole characters and at most `limit` bytes.
+/// The longest beginning of `text` that has at most `limit` bytes.
 pub(super) fn truncated(text: &str, limit: usize) -> &str {
     let end = (0..=limit.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     &text[..end.unwrap_or(0)]

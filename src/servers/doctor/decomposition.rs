@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::vocabulary::{Clause, Word, WordId};
+use super::vocabulary::{Word, WordId};
 
 /// A decomposition rule.
 #[derive(Debug)]
@@ -35,10 +35,9 @@ impl Pattern {
         self.elements.iter().filter(|element| !matches!(element, Element::Word(_))).count()
     }
 
-    /// Returns the parts in order, if the whole clause matches.
-    pub(super) fn decompose<'a>(&self, clause: Clause<'a>) -> Option<Vec<&'a [Word<'a>]>> {
-        let words = clause.words;
-        if self.is_final && !clause.is_last {
+    /// Returns the parts in order, if the words of a clause match as a whole.
+    pub(super) fn decompose<'a>(&self, words: &'a [Word<'a>]) -> Option<Vec<&'a [Word<'a>]>> {
+        if self.is_final && words.first()?.clause > 0 {
             return None;
         }
         let (mut parts, mut end) = (Vec::new(), 0);

@@ -1,11 +1,11 @@
 //! The server: asks each patient for a name, lets the therapist answer, and keeps the conversation for the next visit.
 //!
-//! Invariants: all connections under one name share one conversation, so no connection undoes what another one said. An
-//! answer does not wait for the data file. At most one save is under way, and later changes go with the next one. A
-//! conversation stays in memory while it has sessions or unsaved changes. It overwrites only what it continues.
-//!
-//! There are no secrets here: a patient is recognised by the name alone. Input reaches the therapist and the log only
-//! through [`sanitize`].
+//! Invariants: all connections under one name share one conversation. An answer does not wait for the data file. At most
+//! one save is under way, and later changes go with the next one. A conversation stays in memory while it has sessions or
+//! unsaved changes. It overwrites only what it continues. Input reaches the therapist and the log through [`sanitize`].
+
+mod table;
+mod texts;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -13,9 +13,8 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use self::table::{Notes, Patient};
 use super::conversation::Conversation;
-use super::table::{self, Notes, Record};
-use super::texts;
 use super::therapist::Therapist;
 use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
@@ -24,11 +23,11 @@ use crate::framing::MessageHandler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
 use crate::servers::text::{counted, fold, refuse_http, reply};
-use crate::state::throttle::Throttle;
+use crate::state::throttle::Throttles;
 use crate::workers::storage::{Schema, Store, StoreError};
 use crate::workers::{Busy, Done, Workers};
 
-/// Look-ups that can wait for the file: as many as clients come at once. Together they hold a few megabytes.
+/// Look-ups that can wait for the file. Together they hold a few megabytes.
 const MAX_LOOK_UPS: usize = 8192;
 
 /// Patients who have left unsaved; at this number the file is in trouble, and no new patient is admitted. They hold a
@@ -42,17 +41,14 @@ const RETRY: Duration = Duration::from_secs(2);
 /// A therapist who receives patients, to be put behind a line framing.
 ///
 /// ```
-/// use switchboard::Sim;
 /// use switchboard::framing::Lines;
 /// use switchboard::servers::doctor::{Doctor, Therapist};
 /// use switchboard::workers::storage::{DataFile, Store};
 ///
 /// let store = Store::open(&DataFile::Memory, &Doctor::SCHEMA)?;
-/// let mut sim = Sim::new(Lines::new(Doctor::new(Therapist::built_in(), store), 4096));
+/// let mut sim = switchboard::Sim::new(Lines::new(Doctor::new(Therapist::built_in(), store), 4096));
 /// let peer = sim.connect();
 /// assert_eq!(sim.received(peer), b"Good day. What is your name?\n");
-/// sim.send(peer, b"Ann\n");
-/// assert_eq!(sim.received(peer), b"Welcome, Ann. What is on your mind?\n");
 /// # Ok::<(), switchboard::workers::storage::OpenError>(())
 /// ```
 #[derive(Debug)]
@@ -71,14 +67,8 @@ pub struct Doctor {
     retry: Option<TimerId>,
     /// Each waiting look-up holds a clone.
     look_ups: Arc<()>,
-    failures: Throttle,
-}
-
-#[derive(Debug)]
-struct Patient {
-    record: Record,
-    /// The number of connections under this name.
-    sessions: usize,
+    /// Failures of the file and of single rows.
+    failures: Throttles<&'static str>,
 }
 
 /// The state of one connection.
@@ -87,11 +77,10 @@ pub struct DoctorSession(Stage);
 
 #[derive(Debug)]
 enum Stage {
-    /// The patient was asked for a name.
     Asked,
-    /// The name is looked up. The conversation begins if the patient is new.
+    /// The name is looked up. If the patient is new, this conversation begins.
     LookingUp(Box<Conversation>),
-    /// The patient talks under this folded name.
+    /// The folded name.
     Talking(Arc<str>),
 }
 
@@ -99,7 +88,7 @@ impl Doctor {
     /// The schema of the data file.
     pub const SCHEMA: Schema = table::SCHEMA;
 
-    /// A doctor with this therapist, and with a data file that was opened with [`SCHEMA`](Self::SCHEMA).
+    /// Creates a doctor with a data file that was opened with [`SCHEMA`](Self::SCHEMA).
     #[must_use]
     pub fn new(therapist: Therapist, store: Store) -> Doctor {
         Doctor {
@@ -112,11 +101,10 @@ impl Doctor {
             saving: BTreeSet::new(),
             retry: None,
             look_ups: Arc::default(),
-            failures: Throttle::new(),
+            failures: Throttles::new(),
         }
     }
 
-    /// Takes a line in place of a name.
     fn receive_name(&mut self, session: &mut DoctorSession, line: &[u8], cx: &mut Context<'_>) {
         if refuse_http(line, texts::NO_HTTP, cx) {
             return;
@@ -137,8 +125,7 @@ impl Doctor {
     }
 
     fn look_up(&self, key: Arc<str>, cx: &mut Context<'_>) -> Result<(), Busy> {
-        let away = self.patients.len() - self.here;
-        if Arc::strong_count(&self.look_ups) > MAX_LOOK_UPS || away >= MAX_AWAY {
+        if Arc::strong_count(&self.look_ups) > MAX_LOOK_UPS || self.patients.len() - self.here >= MAX_AWAY {
             return Err(Busy);
         }
         let waiting = Arc::clone(&self.look_ups);
@@ -148,16 +135,15 @@ impl Doctor {
         })
     }
 
-    /// Greets a patient who is in memory.
     fn welcome(&mut self, session: &mut DoctorSession, key: Arc<str>, cx: &mut Context<'_>) {
         let Some(patient) = self.patients.get_mut(&key) else { return };
-        if !patient.record.is_complete {
+        if !patient.is_complete {
             reply(texts::NO_NOTES, &[], cx);
         }
         self.here += usize::from(patient.sessions == 0);
         patient.sessions += 1;
-        patient.record.visits.1 = seconds(cx.system_time());
-        let conversation = Arc::make_mut(&mut patient.record.conversation);
+        patient.visits.1 = seconds(cx.system_time());
+        let conversation = Arc::make_mut(&mut patient.conversation);
         say(&self.therapist.greet(conversation), cx);
         let (name, visit, here) = (conversation.name(), conversation.visits(), counted(self.here, "patient"));
         log::info!("{name} is here, visit {visit} ({here})");
@@ -168,7 +154,7 @@ impl Doctor {
 
     fn answer(&mut self, key: &Arc<str>, line: &[u8], cx: &mut Context<'_>) {
         let Some(patient) = self.patients.get_mut(key) else { return };
-        let answer = self.therapist.answer(Arc::make_mut(&mut patient.record.conversation), &sanitize(line));
+        let answer = self.therapist.answer(Arc::make_mut(&mut patient.conversation), &sanitize(line));
         say(&answer.text, cx);
         if answer.is_farewell {
             cx.close();
@@ -183,26 +169,26 @@ impl Doctor {
             return;
         }
         self.saving = mem::take(&mut self.unsaved);
-        let records = self.saving.iter().filter_map(|key| self.patients.get_key_value(key));
-        let records: Vec<_> = records.map(|(key, patient)| (Arc::clone(key), patient.record.clone())).collect();
-        let taken = cx.offload_detached(&self.store, move |store| store.write(|db| table::save(db, records)));
+        let patients = self.saving.iter().filter_map(|key| self.patients.get_key_value(key));
+        let patients: Vec<_> = patients.map(|(key, patient)| (Arc::clone(key), patient.clone())).collect();
+        let taken = cx.offload_detached(&self.store, move |store| store.write(|db| table::save(db, patients)));
         debug_assert!(taken.is_ok(), "look-ups leave a place for a save");
     }
 
     /// Joins a conversation with what the file has of earlier visits.
     fn complete(&mut self, key: &Arc<str>, notes: Notes, cx: &mut Context<'_>) {
-        let Some(Patient { record, .. }) = self.patients.get_mut(key) else { return };
+        let Some(patient) = self.patients.get_mut(key) else { return };
         match notes {
-            Notes::Nothing => record.is_complete = true,
+            Notes::Nothing => patient.is_complete = true,
             Notes::Found(earlier) => {
-                record.is_complete = true;
-                Arc::make_mut(&mut record.conversation).follow(earlier);
+                patient.is_complete = true;
+                Arc::make_mut(&mut patient.conversation).follow(earlier);
                 self.unsaved.insert(Arc::clone(key));
             }
             Notes::Unreadable(error) => {
-                let (name, error) = (record.conversation.name(), error.trim_end().replace('\n', "; "));
-                let problem = format!("the conversation of {name} in the data file cannot be read: {error}");
-                self.report(format_args!("{problem}; correct it, or delete the row, so that it can be saved"), cx);
+                let problem = format!("the conversation of {} in the data file", patient.conversation.name());
+                let remedy = "correct it, or delete the row, so that it can be saved";
+                self.report("row", format_args!("{problem} cannot be read: {error}; {remedy}"), cx);
             }
         }
     }
@@ -215,8 +201,8 @@ impl Doctor {
         }
     }
 
-    fn report(&mut self, problem: impl Display, cx: &Context<'_>) {
-        if let Some(failures) = self.failures.note(cx.now()) {
+    fn report(&mut self, kind: &'static str, problem: impl Display, cx: &Context<'_>) {
+        if let Some(failures) = self.failures.note(kind, cx.now()) {
             log::error!("doctor: {problem} (patients not saved: {}, failures: {failures})", self.unsaved.len());
         }
     }
@@ -252,11 +238,12 @@ impl MessageHandler for Doctor {
         // Another connection of the same name can have been faster.
         if !self.patients.contains_key(&key) {
             let now = seconds(cx.system_time());
-            let record = Record { conversation: Arc::from(conversation), visits: (now, now), is_complete: false };
-            self.patients.insert(Arc::clone(&key), Patient { record, sessions: 0 });
+            let conversation = Arc::from(conversation);
+            let patient = Patient { conversation, visits: (now, now), is_complete: false, sessions: 0 };
+            self.patients.insert(Arc::clone(&key), patient);
             match found {
                 Ok(notes) => self.complete(&key, notes, cx),
-                Err(error) => self.report(error, cx),
+                Err(error) => self.report("file", error, cx),
             }
         }
         self.welcome(session, key, cx);
@@ -268,7 +255,7 @@ impl MessageHandler for Doctor {
         {
             patient.sessions -= 1;
             self.here -= usize::from(patient.sessions == 0);
-            let (name, here) = (patient.record.conversation.name(), counted(self.here, "patient"));
+            let (name, here) = (patient.conversation.name(), counted(self.here, "patient"));
             log::info!("{name} leaves: {why} ({here})");
             self.forget_if_done(&key);
         }
@@ -285,7 +272,6 @@ impl MessageHandler for Doctor {
         }
     }
 
-    /// Takes the result of a save.
     fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         let saving = mem::take(&mut self.saving);
         match done.downcast::<table::Saved>().expect("only saves are detached") {
@@ -298,7 +284,7 @@ impl MessageHandler for Doctor {
             }
             Err(error) => {
                 self.unsaved.extend(saving);
-                self.report(error, cx);
+                self.report("file", error, cx);
                 self.retry = Some(cx.set_timer(RETRY));
             }
         }
@@ -321,7 +307,6 @@ fn say(line: &str, cx: &mut Context<'_>) {
     cx.reply(b"\n");
 }
 
-/// The key of a patient in memory and in the file.
 fn key_of(conversation: &Conversation) -> Arc<str> {
     fold(conversation.name()).into()
 }

@@ -5,7 +5,7 @@
 //! these steps:
 //!
 //! ```text
-//!  line ─▶ words, in clauses        punctuation and words such as "but" divide clauses  (tokens, vocabulary)
+//!  line ─▶ words, in clauses        punctuation and words such as "but" divide clauses  (vocabulary)
 //!       ─▶ keywords of a clause     the first clause that has any, by descending rank   (therapist)
 //!       ─▶ a pattern that matches   "* my @family +" divides the clause into parts      (decomposition)
 //!       ─▶ the next answer          "Why your {2}?", or goto another keyword            (reassembly)
@@ -41,12 +41,7 @@ mod decomposition;
 mod handler;
 mod reassembly;
 mod script;
-#[cfg(feature = "storage")]
-mod table;
-#[cfg(feature = "storage")]
-mod texts;
 mod therapist;
-mod tokens;
 mod vocabulary;
 
 #[cfg(all(feature = "cli", feature = "storage"))]
@@ -57,7 +52,7 @@ pub use handler::{Doctor, DoctorSession};
 pub use reassembly::MAX_ANSWER;
 pub use script::{MAX_ELEMENTS, ScriptError};
 pub use therapist::{Answer, Therapist};
-pub use tokens::MAX_WORDS;
+pub use vocabulary::MAX_WORDS;
 
 #[cfg(test)]
 mod tests;

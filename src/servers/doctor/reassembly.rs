@@ -36,11 +36,9 @@ enum Piece {
 /// Words that are reflected together.
 #[derive(Debug)]
 pub(super) struct Phrase {
-    /// All words, including the first one.
     pub(super) words: Vec<WordId>,
     /// Whether the phrase is reflected only at the end of a part.
     pub(super) is_end: bool,
-    /// The text in place of the words.
     pub(super) text: String,
 }
 
@@ -50,9 +48,9 @@ impl Template {
         if text.contains(char::is_control) || crate::sanitize(text.as_bytes()) != text {
             return Err("an answer is one line without control characters: remove them".to_owned());
         }
-        let (head, sections) = text.split_once('{').map_or((text, None), |(head, rest)| (head, Some(rest.split('{'))));
-        let mut pieces = vec![Piece::Text(head.to_owned())];
-        for section in sections.into_iter().flatten() {
+        let mut sections = text.split('{');
+        let mut pieces = vec![Piece::Text(sections.next().unwrap_or_default().to_owned())];
+        for section in sections {
             let (gap, text) = section.split_once('}').ok_or("a { without a }: write {1} or {name}")?;
             pieces.extend([parse_gap(gap, parts)?, Piece::Text(text.to_owned())]);
         }
@@ -126,7 +124,6 @@ fn push_part(answer: &mut String, part: &str) {
 }
 
 impl Vocabulary {
-    /// The text of a part in an answer.
     pub(super) fn reflect(&self, part: &[Word<'_>]) -> String {
         let mut reflected = String::new();
         let mut rest = part;

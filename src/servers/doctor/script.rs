@@ -15,8 +15,7 @@ use toml::Spanned;
 use super::decomposition::{Element, Pattern};
 use super::reassembly::{Phrase, Template};
 use super::therapist::{Keyword, KeywordId, List, Reassembly, Rule, Therapist};
-use super::tokens::{Token, tokens};
-use super::vocabulary::{Entry, Vocabulary, WordId};
+use super::vocabulary::{Entry, Token, Vocabulary, WordId, tokens};
 
 /// The limit on the elements of all patterns together with the words of all keys of `reflect`. With
 /// [`MAX_WORDS`](super::MAX_WORDS), it bounds the work for a line. 4096 is several times what the built-in script needs.
@@ -28,9 +27,9 @@ const MAX_RANK: u8 = 100;
 /// The first fault of a script. Displays as one sentence with the place and the remedy: `line 12, column 3: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptError {
-    /// The line of the fault, counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// The character of the fault in its line, counted from 1.
+    /// The character in the line, counted from 1.
     pub column: usize,
     message: String,
 }
@@ -54,18 +53,12 @@ struct Source {
     default: Texts,
     silence: Option<Texts>,
     quit: Texts,
-    #[serde(default)]
-    breaks: Texts,
-    #[serde(default)]
-    plain: Texts,
-    #[serde(default)]
-    replace: BTreeMap<Text, Text>,
-    #[serde(default)]
-    reflect: BTreeMap<Text, Text>,
-    #[serde(default)]
-    synonyms: BTreeMap<Text, Texts>,
-    #[serde(default)]
-    keyword: Vec<KeywordSource>,
+    breaks: Option<Texts>,
+    plain: Option<Texts>,
+    replace: Option<BTreeMap<Text, Text>>,
+    reflect: Option<BTreeMap<Text, Text>>,
+    synonyms: Option<BTreeMap<Text, Texts>>,
+    keyword: Option<Vec<KeywordSource>>,
 }
 
 #[derive(Deserialize)]
@@ -85,8 +78,8 @@ struct RuleSource {
     remember: Option<Texts>,
 }
 
-/// A list of texts; it is empty only if its key is missing.
-#[derive(Default, Deserialize)]
+/// A list of at least one text.
+#[derive(Deserialize)]
 #[serde(try_from = "Vec<Text>")]
 struct Texts(Vec<Text>);
 
@@ -101,7 +94,6 @@ struct Compiler<'a> {
     elements: usize,
 }
 
-/// Parses the bytes of a script.
 pub(super) fn parse(script: &[u8]) -> Result<Therapist, ScriptError> {
     let text = std::str::from_utf8(script).map_err(|error| {
         let message = "this is not UTF-8: save the file in that encoding".to_owned();
@@ -112,23 +104,34 @@ pub(super) fn parse(script: &[u8]) -> Result<Therapist, ScriptError> {
 }
 
 fn compile(source: &Source) -> Result<Therapist, Fault> {
-    let (keywords, gotos) = (&*source.keyword, vec![Vec::new(); source.keyword.len()]);
-    let mut compiler = Compiler { keywords, gotos, ..Compiler::default() };
-    compiler.replacements(&source.replace)?;
-    for word in &source.breaks.0 {
+    let keywords = source.keyword.as_deref().unwrap_or_default();
+    let mut compiler = Compiler { keywords, gotos: vec![Vec::new(); keywords.len()], ..Compiler::default() };
+    for (key, text) in source.replace.iter().flatten() {
+        let id = compiler.word(key.get_ref(), key)?;
+        let words = text.get_ref().split_whitespace().map(|word| compiler.vocabulary.add(word));
+        compiler.vocabulary.entries[id].replacement = words.collect();
+        let is_empty = compiler.vocabulary.entries[id].replacement.is_empty();
+        ensure(!is_empty, text, "a word cannot be replaced by nothing: write at least one word")?;
+    }
+    for text in source.replace.iter().flat_map(BTreeMap::values) {
+        text.get_ref().split_whitespace().try_for_each(|word| compiler.word(word, text).map(|_| ()))?;
+    }
+    for word in source.breaks.iter().flat_map(|words| &words.0) {
         let id = compiler.word(word.get_ref(), word)?;
         compiler.vocabulary.entries[id].is_break = true;
     }
-    for word in &source.plain.0 {
+    for word in source.plain.iter().flat_map(|words| &words.0) {
         compiler.spoken_word(word.get_ref(), word)?;
     }
-    for (name, words) in &source.synonyms {
+    for (name, words) in source.synonyms.iter().flatten() {
         let words = words.0.iter().map(|word| compiler.spoken_word(word.get_ref(), word));
         let mut words = words.collect::<Result<Vec<_>, _>>()?;
         words.sort_unstable();
         compiler.groups.insert(name.get_ref(), words.into());
     }
-    compiler.reflections(&source.reflect)?;
+    for (key, text) in source.reflect.iter().flatten() {
+        compiler.reflection(key, text)?;
+    }
     // All words first, because a goto can lead to a later keyword.
     for (id, keyword) in keywords.iter().enumerate() {
         compiler.keyword_words(id, keyword)?;
@@ -160,7 +163,8 @@ impl Compiler<'_> {
         let id = self.vocabulary.add(word);
         let words = self.vocabulary.entries[id].replacement.iter().map(|&id| &*self.vocabulary.entries[id].spelling);
         let words = words.collect::<Vec<_>>().join(" ");
-        let message = format_args!("{word:?} never occurs here, because [replace] makes it {words:?}: write that");
+        let message =
+            format_args!("{word:?} never occurs here, because [replace] makes it {words:?}: write that, or remove it");
         ensure(words.is_empty(), at, message).map(|()| id)
     }
 
@@ -171,43 +175,19 @@ impl Compiler<'_> {
         ensure(!self.vocabulary.entries[id].is_break, at, message).map(|()| id)
     }
 
-    fn replacements(&mut self, table: &BTreeMap<Text, Text>) -> Result<(), Fault> {
-        let mut keys = Vec::new();
-        for key in table.keys() {
-            let id = self.word(key.get_ref(), key)?;
-            let message = format_args!("{:?} is replaced twice: remove one of them", key.get_ref());
-            ensure(!keys.contains(&id), key, message)?;
-            keys.push(id);
-        }
-        for (&key, text) in keys.iter().zip(table.values()) {
-            let mut replacement = Vec::new();
-            for word in text.get_ref().split_whitespace() {
-                let is_key = self.vocabulary.find(word).is_some_and(|id| keys.contains(&id));
-                ensure(!is_key, text, format_args!("{word:?} is itself replaced: write what it is replaced by"))?;
-                replacement.push(self.word(word, text)?);
-            }
-            let message = "a word cannot be replaced by nothing: write at least one word";
-            ensure(!replacement.is_empty(), text, message)?;
-            self.vocabulary.entries[key].replacement = replacement;
-        }
-        Ok(())
-    }
-
-    fn reflections(&mut self, table: &BTreeMap<Text, Text>) -> Result<(), Fault> {
-        for (key, text) in table {
-            let (phrase, is_end) = split_end(key);
-            let words = phrase.split_whitespace().map(|word| self.spoken_word(word, key));
-            let words: Vec<_> = words.collect::<Result<_, Fault>>()?;
-            ensure(!words.is_empty(), key, "a phrase without a word: write at least one")?;
-            self.count_elements(words.len(), key)?;
-            // The text has to obey the rules of answers, because it becomes part of one.
-            template(text, 0)?;
-            let phrases = &mut self.vocabulary.entries[words[0]].reflections;
-            let is_known = phrases.iter().any(|phrase| phrase.words == words && phrase.is_end == is_end);
-            ensure(!is_known, key, format_args!("{:?} is reflected twice: remove one of them", key.get_ref()))?;
-            phrases.push(Phrase { words, is_end, text: text.get_ref().trim().to_owned() });
-            phrases.sort_by_key(|phrase| Reverse((phrase.words.len(), phrase.is_end)));
-        }
+    fn reflection(&mut self, key: &Text, text: &Text) -> Result<(), Fault> {
+        let (phrase, is_end) = split_end(key);
+        let words = phrase.split_whitespace().map(|word| self.spoken_word(word, key));
+        let words: Vec<_> = words.collect::<Result<_, Fault>>()?;
+        ensure(!words.is_empty(), key, "a phrase without a word: write at least one")?;
+        self.count_elements(words.len(), key)?;
+        // The text has to obey the rules of answers, because it becomes part of one.
+        template(text, 0)?;
+        let phrases = &mut self.vocabulary.entries[words[0]].reflections;
+        let is_known = phrases.iter().any(|phrase| phrase.words == words && phrase.is_end == is_end);
+        ensure(!is_known, key, format_args!("{:?} is reflected twice: remove one of them", key.get_ref()))?;
+        phrases.push(Phrase { words, is_end, text: text.get_ref().trim().to_owned() });
+        phrases.sort_by_key(|phrase| Reverse((phrase.words.len(), phrase.is_end)));
         Ok(())
     }
 
@@ -306,12 +286,10 @@ impl Compiler<'_> {
     }
 }
 
-/// Parses an answer to a pattern with this many parts.
 fn template(text: &Text, parts: usize) -> Result<Template, Fault> {
     Template::parse(text.get_ref(), parts).map_err(|message| Fault::new(text, message))
 }
 
-/// The question for the name: a text without gaps.
 fn question(text: &Text) -> Result<String, Fault> {
     template(text, 0)?;
     let message = "{name} is not known yet when the question for it is asked: remove it";

@@ -10,7 +10,7 @@ use super::conversation::Conversation;
 use super::decomposition::Pattern;
 use super::reassembly::Template;
 use super::script::{self, ScriptError};
-use super::vocabulary::{Clause, Vocabulary, clauses};
+use super::vocabulary::{Vocabulary, Word, clauses};
 
 /// Answers patients by the rules of a script. `docs/doctor-script.md` describes the format of scripts.
 #[derive(Debug)]
@@ -28,7 +28,6 @@ pub struct Therapist {
     pub(super) lists: usize,
 }
 
-/// The index of a keyword in its script.
 pub(super) type KeywordId = usize;
 
 #[derive(Debug)]
@@ -96,8 +95,10 @@ impl Therapist {
 
     /// Begins a visit and returns the greeting, which can be another one for a patient who comes back.
     pub fn greet(&self, conversation: &mut Conversation) -> String {
-        let welcome_back = self.welcome_back.as_ref().filter(|_| conversation.visits() > 0);
-        conversation.begin_visit(self.lists);
+        let welcome_back = self.welcome_back.as_ref().filter(|_| conversation.visits > 0);
+        conversation.visits = conversation.visits.saturating_add(1);
+        // As after a line, the last sentence of the visit before can be taken up.
+        conversation.begin_line(self.lists);
         say(welcome_back.unwrap_or(&self.greeting), &[], conversation)
     }
 
@@ -122,10 +123,9 @@ impl Therapist {
         Answer { text, is_farewell }
     }
 
-    /// Applies the first rule that matches. Keywords are tried by descending rank, and those of one rank in the order
-    /// of the clause.
-    fn transform(&self, clause: Clause<'_>, conversation: &mut Conversation) -> Option<String> {
-        let keywords = clause.words.iter().filter_map(|word| self.vocabulary.entries[word.id?].keyword);
+    /// Applies the first rule that matches, with the keywords by descending rank and then in the order of the clause.
+    fn transform(&self, clause: &[Word<'_>], conversation: &mut Conversation) -> Option<String> {
+        let keywords = clause.iter().filter_map(|word| self.vocabulary.entries[word.id?].keyword);
         let mut keywords: Vec<_> = keywords.collect();
         keywords.sort_by_key(|&keyword| Reverse(self.keywords[keyword].rank));
         let mut tried = HashSet::new();
@@ -139,7 +139,7 @@ impl Therapist {
                     let sentence = say(sentences, &parts, conversation);
                     conversation.remember(sentence);
                 }
-                match rule.answers.next(conversation) {
+                match conversation.next(&rule.answers) {
                     Reassembly::Say(template) => return Some(template.fill(&parts, conversation.name())),
                     Reassembly::Goto(other) => keyword = *other,
                 }
@@ -149,12 +149,6 @@ impl Therapist {
     }
 }
 
-impl<T> List<T> {
-    fn next(&self, conversation: &mut Conversation) -> &T {
-        &self.choices[conversation.next_choice(self.id, self.choices.len())]
-    }
-}
-
 fn say(list: &List<Template>, parts: &[String], conversation: &mut Conversation) -> String {
-    list.next(conversation).fill(parts, conversation.name())
+    conversation.next(list).fill(parts, conversation.name())
 }

@@ -1,7 +1,12 @@
 //! Conversations: their limits, turns and memories, and what is restored.
 
-use super::super::reassembly::MAX_ANSWER;
+use super::super::therapist::List;
 use super::*;
+
+/// A list of the numbers below `length`.
+fn list(id: usize, length: usize) -> List<usize> {
+    List { id, choices: (0..length).collect() }
+}
 
 #[test]
 fn a_name_is_one_line_of_bounded_length() {
@@ -20,9 +25,10 @@ fn a_name_is_one_line_of_bounded_length() {
 fn lists_turn_round_each_by_itself() {
     let mut conversation = Conversation::new("Ann").expect("a name");
     conversation.begin_line(2);
-    let chosen: Vec<_> = (0..4).map(|_| conversation.next_choice(0, 3)).collect();
+    let three = list(0, 3);
+    let chosen: Vec<_> = (0..4).map(|_| *conversation.next(&three)).collect();
     assert_eq!(chosen, [0, 1, 2, 0]);
-    assert_eq!(conversation.next_choice(1, 2), 0);
+    assert_eq!(*conversation.next(&list(1, 2)), 0);
 }
 
 #[test]
@@ -74,7 +80,7 @@ fn a_restored_conversation_keeps_the_limits() {
     assert!(restored.memories().all(|memory| memory.len() <= MAX_ANSWER && !memory.contains('\n')));
     assert!(restored.memories().next().is_some_and(|oldest| oldest.starts_with("84 ü")));
     restored.begin_line(3);
-    assert_eq!(restored.next_choice(0, 4), 3, "a position beyond the list is brought into it");
+    assert_eq!(*restored.next(&list(0, 4)), 3, "a position beyond the list is brought into it");
     let error = toml::from_str::<Conversation>("name = ''").expect_err("no name");
     assert_eq!(error.message(), "a name needs at least one letter");
 }

@@ -103,10 +103,16 @@ fn words() {
     );
     adding(
         "plain = [\"Don't\"]\n[replace]\n\"don't\" = 'do not'",
-        "line 6, column 10: \"Don't\" never occurs here, because [replace] makes it \"do not\": write that",
+        "line 6, column 10: \"Don't\" never occurs here, because [replace] makes it \"do not\": write that, or remove it",
     );
-    adding("[replace]\nDoc = 'x'\ndoc = 'y'", "line 8, column 1: \"doc\" is replaced twice: remove one of them");
-    adding("[replace]\na = 'x b'\nb = 'y'", "line 7, column 5: \"b\" is itself replaced: write what it is replaced by");
+    adding(
+        "[replace]\nDoc = 'x'\ndoc = 'y'",
+        "line 8, column 1: \"doc\" never occurs here, because [replace] makes it \"x\": write that, or remove it",
+    );
+    adding(
+        "[replace]\na = 'x b'\nb = 'y'",
+        "line 7, column 5: \"b\" never occurs here, because [replace] makes it \"y\": write that, or remove it",
+    );
     adding("[replace]\na = ' '", "line 7, column 5: a word cannot be replaced by nothing: write at least one word");
     adding("[reflect]\nI = 'x'\ni = 'y'", "line 8, column 1: \"i\" is reflected twice: remove one of them");
     adding("[reflect]\n'.' = 'x'", "line 7, column 1: a phrase without a word: write at least one");

@@ -1,7 +1,6 @@
 //! What the vocabulary reads of a line: words, clauses, replacements, capitals.
 
-use super::super::tokens::{Token, tokens};
-use super::super::vocabulary::{Vocabulary, clauses};
+use super::super::vocabulary::{Token, Vocabulary, clauses, tokens};
 use super::*;
 
 fn vocabulary() -> Vocabulary {
@@ -15,7 +14,7 @@ fn read(line: &str) -> String {
     let words = vocabulary.read(line);
     let clauses: Vec<_> = clauses(&words)
         .iter()
-        .map(|clause| clause.words.iter().map(|word| &*word.text).collect::<Vec<_>>().join(" "))
+        .map(|clause| clause.iter().map(|word| &*word.text).collect::<Vec<_>>().join(" "))
         .collect();
     clauses.join(" | ")
 }
@@ -79,7 +78,7 @@ fn words_beyond_the_limit_are_ignored() {
     for line in ["x ".repeat(1000), "don't ".repeat(1000), "x,".repeat(1000)] {
         let words = vocabulary.read(&line);
         assert_eq!(words.len(), MAX_WORDS);
-        assert!(clauses(&words).last().is_some_and(|clause| clause.is_last));
+        assert!(words.last().is_some_and(|word| word.clause == 0));
         assert_eq!(tokens(&line).filter(|token| matches!(token, Token::Word(_))).count(), MAX_WORDS);
     }
     assert!(vocabulary.read(&",.".repeat(1000)).is_empty());

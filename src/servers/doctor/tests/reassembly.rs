@@ -65,7 +65,7 @@ fn reflected(line: &str) -> String {
         "reflect = { i = 'you', my = 'your', you = 'I', 'you.' = 'me', 'you are' = 'I am', 'love you' = 'love me' }";
     let vocabulary = script(phrases).vocabulary;
     let words = vocabulary.read(line);
-    clauses(&words).iter().map(|clause| vocabulary.reflect(clause.words)).collect::<Vec<_>>().join(" | ")
+    clauses(&words).iter().map(|clause| vocabulary.reflect(clause)).collect::<Vec<_>>().join(" | ")
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::conversation::Conversation;
+use super::super::conversation::Conversation;
 use crate::workers::storage::{Schema, StoreError};
 
 /// Times are seconds since 1970, UTC. The conversation is TOML, which contains the name and the visits, too; their
@@ -17,18 +17,19 @@ pub(super) const SCHEMA: Schema = Schema {
                    first_visit INTEGER NOT NULL, last_visit INTEGER NOT NULL, conversation TEXT NOT NULL) STRICT"],
 };
 
-/// A row of the table.
+/// A patient in memory. A save has a clone of it.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
-    /// Shared between the memory and a save that is under way.
+pub(super) struct Patient {
     pub(super) conversation: Arc<Conversation>,
     /// The times of the first and the last visit that are in memory, in seconds since 1970.
     pub(super) visits: (i64, i64),
     /// Whether the conversation continues what the file has of earlier visits, if there is anything.
     pub(super) is_complete: bool,
+    /// The number of connections under this name.
+    pub(super) sessions: usize,
 }
 
-/// What the file has of earlier visits.
+/// What the file has of a patient.
 #[derive(Debug)]
 pub(super) enum Notes {
     Nothing,
@@ -43,22 +44,22 @@ pub(super) fn find(db: &Connection, key: &str) -> Result<Notes, StoreError> {
     Ok(match text.as_deref().map(toml::from_str) {
         None => Notes::Nothing,
         Some(Ok(conversation)) => Notes::Found(conversation),
-        Some(Err(error)) => Notes::Unreadable(error.message().to_owned()),
+        Some(Err(error)) => Notes::Unreadable(error.message().trim_end().replace('\n', "; ")),
     })
 }
 
-/// The notes that a record lacks, by key. They are returned in place of saving it.
+/// The notes that a patient lacks, by key, in place of saving the patient.
 pub(super) type Saved = Result<Vec<(Arc<str>, Notes)>, StoreError>;
 
-/// Saves records under their keys, all or none.
-pub(super) fn save(db: &Connection, records: Vec<(Arc<str>, Record)>) -> Saved {
-    records.into_iter().map(|(key, record)| save_one(db, &key, &record).map(|notes| (key, notes))).collect()
+/// Saves patients under their keys, all or none.
+pub(super) fn save(db: &Connection, patients: Vec<(Arc<str>, Patient)>) -> Saved {
+    patients.into_iter().map(|(key, patient)| save_one(db, &key, &patient).map(|notes| (key, notes))).collect()
 }
 
-fn save_one(db: &Connection, key: &str, record: &Record) -> Result<Notes, StoreError> {
-    let notes = if record.is_complete { Notes::Nothing } else { find(db, key)? };
+fn save_one(db: &Connection, key: &str, patient: &Patient) -> Result<Notes, StoreError> {
+    let notes = if patient.is_complete { Notes::Nothing } else { find(db, key)? };
     if matches!(notes, Notes::Nothing) {
-        let Record { conversation, visits: (first, last), .. } = record;
+        let Patient { conversation, visits: (first, last), .. } = patient;
         let text =
             toml::to_string(&**conversation).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         db.prepare_cached(
