@@ -1,8 +1,8 @@
 //! Decomposition: a pattern divides a clause into parts.
 //!
-//! Invariant: matching never goes back behind a gap that it has passed. Each gap takes as few words as possible, and the
-//! last one takes the rest. This finds a match if there is one, with at most as many comparisons as the clause has words
-//! times the pattern has elements.
+//! Invariant: matching never goes back behind a gap that it has passed. Each gap takes as few words as possible, and
+//! the last one takes the rest. This finds a match if there is one, with at most as many comparisons as the clause has
+//! words times the pattern has elements.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 //! The server: asks each patient for a name, lets the therapist answer, and keeps the conversation for the next visit.
 //!
-//! Invariants: all connections under one name share one conversation. An answer does not wait for the data file. At most
-//! one save is under way, and later changes go with the next one. A conversation stays in memory while it has sessions or
-//! unsaved changes. It overwrites only what it continues. Input reaches the therapist and the log through [`sanitize`].
+//! Invariants: all connections under one name share one conversation. An answer does not wait for the data file. At
+//! most one save is under way, and later changes go with the next one. A conversation stays in memory while it has
+//! sessions or unsaved changes. It overwrites only what it continues. Input reaches the therapist and the log through
+//! [`sanitize`].
 
 mod table;
 mod texts;

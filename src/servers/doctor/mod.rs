@@ -1,8 +1,8 @@
 //! The doctor: a therapist after ELIZA, which understands nothing and turns what patients say into questions.
 //!
 //! The mechanism is that of J. Weizenbaum, "ELIZA, a computer program for the study of natural language communication
-//! between man and machine", Communications of the ACM 9(1), 1966. The built-in script is our own. A line is answered in
-//! these steps:
+//! between man and machine", Communications of the ACM 9(1), 1966. The built-in script is our own. A line is answered
+//! in these steps:
 //!
 //! ```text
 //!  line ─▶ words, in clauses        punctuation and words such as "but" divide clauses  (vocabulary)

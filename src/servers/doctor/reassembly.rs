@@ -3,8 +3,8 @@
 //! A part is reflected: "hates me", said by the patient, becomes "hates you" in an answer. The longest phrase is
 //! reflected, and no word twice.
 //!
-//! Invariant: a filled template is one line of at most [`MAX_ANSWER`] bytes. Parsing checks it for the longest parts and
-//! the longest name, so nothing is cut later.
+//! Invariant: a filled template is one line of at most [`MAX_ANSWER`] bytes. Parsing checks it for the longest parts
+//! and the longest name, so nothing is cut later.
 
 use super::conversation::{MAX_NAME, truncated};
 use super::vocabulary::{Vocabulary, Word, WordId};
@@ -12,7 +12,8 @@ use super::vocabulary::{Vocabulary, Word, WordId};
 /// The longest answer, in bytes.
 pub const MAX_ANSWER: usize = 1024;
 
-/// The longest part in an answer, in bytes; a longer one ends in an ellipsis. 256 is more than a patient wants repeated.
+/// The longest part in an answer, in bytes; a longer one ends in an ellipsis. 256 is more than a patient wants
+/// repeated.
 pub(super) const MAX_PART: usize = 256;
 
 const ELLIPSIS: &str = "…";

@@ -1,7 +1,7 @@
 //! The file format of scripts, and its compiler.
 //!
-//! Invariant: compiled rules refer only to words, groups and keywords that exist, no goto leads in a circle, and no list
-//! is empty. The first fault ends the work; it is reported with its place and a remedy.
+//! Invariant: compiled rules refer only to words, groups and keywords that exist, no goto leads in a circle, and no
+//! list is empty. The first fault ends the work; it is reported with its place and a remedy.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -18,7 +18,8 @@ use super::therapist::{Keyword, KeywordId, List, Reassembly, Rule, Therapist};
 use super::vocabulary::{Entry, Token, Vocabulary, WordId, tokens};
 
 /// The limit on the elements of all patterns together with the words of all keys of `reflect`. With
-/// [`MAX_WORDS`](super::MAX_WORDS), it bounds the work for a line. 4096 is several times what the built-in script needs.
+/// [`MAX_WORDS`](super::MAX_WORDS), it bounds the work for a line. 4096 is several times what the built-in script
+/// needs.
 pub const MAX_ELEMENTS: usize = 4096;
 
 /// The highest rank of a keyword.

@@ -1,4 +1,4 @@
-//! The whole engine: with small scripts, with the built-in one, and with whatever a patient may type.
+//! The whole therapist, with small scripts, with the built-in one, and with any input.
 
 mod bounds;
 mod conversation;
@@ -10,7 +10,7 @@ mod replay;
 
 use super::*;
 
-/// The top of a script, to which a test adds its rules.
+/// The beginning of a script. Each test adds its rules.
 const TOP: &str = r#"
 ask_name = "Name?"
 greeting = ["Hello {name}.", "Hello again, stranger."]
@@ -39,7 +39,7 @@ fn ann() -> Conversation {
     Conversation::new("Ann").expect("a name")
 }
 
-/// What a new patient hears who says these lines.
+/// The answers to the lines of a new patient.
 fn answers<const N: usize>(therapist: &Therapist, lines: [&str; N]) -> [String; N] {
     let mut conversation = ann();
     lines.map(|line| therapist.answer(&mut conversation, line).text)
@@ -105,7 +105,7 @@ fn answers_of_each_list_come_in_turn() {
     let expected =
         ["1", "other 1", "2", "Default one.", "3", "1", "other 2", "Default two.", "other 1", "Default one."];
     assert_eq!(heard, expected);
-    assert_eq!(answers(&therapist, ["x", "x"]), ["1", "2"], "another patient has turns of his own");
+    assert_eq!(answers(&therapist, ["x", "x"]), ["1", "2"], "each patient has separate turns");
 }
 
 const MEMORY: &str = r#"
@@ -186,7 +186,7 @@ fn a_second_visit_gets_another_greeting() {
     assert_eq!(simple.greet(&mut conversation), "Hello Ann.");
     assert_eq!(simple.greet(&mut conversation), "Hello again, stranger.", "without welcome_back, the greetings go on");
     let full =
-        Therapist::parse(&TOP.replace("farewell", "welcome_back = ['Back, {name}?']\nsilence = ['...?']\nfarewell"));
+        Therapist::parse(TOP.replace("farewell", "welcome_back = ['Back, {name}?']\nsilence = ['...?']\nfarewell"));
     let full = full.expect("a script");
     assert_eq!(full.greet(&mut conversation), "Back, Ann?");
     assert_eq!(full.greet(&mut ann()), "Hello Ann.");

@@ -1,7 +1,7 @@
 //! The words of a script, and how a line is read with them.
 //!
-//! Invariants: spellings that fold to the same text have the same [`WordId`], and rules compare only ids. A word contains no
-//! space, no control character and no mark, except a dot, comma or colon between digits.
+//! Invariants: spellings that fold to the same text have the same [`WordId`], and rules compare only ids. A word
+//! contains no space, no control character and no mark, except a dot, comma or colon between digits.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,8 @@ use unicode_normalization::UnicodeNormalization;
 use super::reassembly::Phrase;
 use super::therapist::KeywordId;
 
-/// Words that are read of a line; the ones after them are ignored. 256 is several times the length of a spoken sentence.
+/// Words that are read of a line; the ones after them are ignored. 256 is several times the length of a spoken
+/// sentence.
 pub const MAX_WORDS: usize = 256;
 
 pub(super) type WordId = usize;
@@ -106,7 +107,9 @@ impl Vocabulary {
             }
         }
         let last = words.last().map_or(0, |word| word.clause);
-        words.iter_mut().for_each(|word| word.clause = last - word.clause);
+        for word in &mut words {
+            word.clause = last - word.clause;
+        }
         words
     }
 }

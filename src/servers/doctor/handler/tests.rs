@@ -15,24 +15,24 @@ const GREETED: &str = "Welcome, Ann. What is on your mind?\n";
 const BACK: &str = "You are back, Ann. How have you been since then?\n";
 const BYE: &str = "Goodbye, Ann. The door is open whenever you like.\n";
 
-fn practice(file: &DataFile) -> Lines<Doctor> {
+fn doctor(file: &DataFile) -> Lines<Doctor> {
     let store = Store::open(file, &Doctor::SCHEMA).expect("a good file");
     Lines::new(Doctor::new(Therapist::built_in(), store), 4096)
 }
 
-/// A practice that keeps nothing.
-fn forgetful() -> Lines<Doctor> {
-    practice(&DataFile::Memory)
+/// A doctor without a data file.
+fn in_memory() -> Lines<Doctor> {
+    doctor(&DataFile::Memory)
 }
 
-/// A data file that outlives a practice.
-struct ServiceBinding {
+/// A data file in a directory of its own.
+struct Office {
     folder: TempDir,
 }
 
-impl ServiceBinding {
+impl Office {
     fn new() -> Self {
-        ServiceBinding { folder: TempDir::new().expect("room for a directory") }
+        Office { folder: TempDir::new().expect("room for a directory") }
     }
 
     fn path(&self) -> PathBuf {
@@ -40,56 +40,56 @@ impl ServiceBinding {
     }
 
     fn open(&self) -> Sim<Lines<Doctor>> {
-        Sim::new(practice(&DataFile::Path(self.path())))
+        Sim::new(doctor(&DataFile::Path(self.path())))
     }
 
-    /// Has another program carry out statements on the file.
+    /// Executes statements on the file as another program.
     #[track_caller]
     fn run(&self, statements: &str) {
         let other = rusqlite::Connection::open(self.path()).expect("a file");
         other.execute_batch(statements).expect("good statements");
     }
 
-    /// What a query gives that has one text for its result.
+    /// The result of a query, which is one text.
     #[track_caller]
     fn text(&self, query: &str) -> String {
         let other = rusqlite::Connection::open(self.path()).expect("a file");
         other.query_row(query, [], |row| row.get(0)).expect("a text")
     }
 
-    /// What a visit is answered that begins and ends with a practice.
+    /// Sends lines to a new server, and returns everything that it sends.
     fn visit(&self, lines: &str) -> String {
         let mut sim = self.open();
         let peer = sim.connect();
         sim.send(peer, lines.as_bytes());
         sim.shut_down(peer);
-        hears(&mut sim, peer)
+        received(&mut sim, peer)
     }
 }
 
-fn hears(sim: &mut Sim<Lines<Doctor>>, peer: SimPeer) -> String {
+fn received(sim: &mut Sim<Lines<Doctor>>, peer: SimPeer) -> String {
     String::from_utf8(sim.received(peer)).expect("the server sends UTF-8")
 }
 
-/// Who has come in and was greeted.
+/// A peer that has given a name and was greeted.
 fn patient(sim: &mut Sim<Lines<Doctor>>, name: &str) -> SimPeer {
     let peer = sim.connect();
     sim.send(peer, format!("{name}\n").as_bytes());
-    assert!(hears(sim, peer).starts_with(ASKED));
+    assert!(received(sim, peer).starts_with(ASKED));
     peer
 }
 
-/// A line and its answer.
+/// Sends a line and returns its answer.
 fn ask(sim: &mut Sim<Lines<Doctor>>, peer: SimPeer, line: &str) -> String {
     sim.send(peer, format!("{line}\n").as_bytes());
-    hears(sim, peer)
+    received(sim, peer)
 }
 
 #[test]
 fn a_patient_gives_a_name_talks_and_says_goodbye() {
-    let mut sim = Sim::new(forgetful());
+    let mut sim = Sim::new(in_memory());
     let peer = sim.connect();
-    assert_eq!(hears(&mut sim, peer), ASKED);
+    assert_eq!(received(&mut sim, peer), ASKED);
     assert_eq!(ask(&mut sim, peer, " Ann "), GREETED);
     assert_eq!(ask(&mut sim, peer, "my brother hates me\r"), "Has your brother always been important to you?\n");
     assert_eq!(ask(&mut sim, peer, "Thanks, bye.\nstill here"), BYE);
@@ -98,9 +98,9 @@ fn a_patient_gives_a_name_talks_and_says_goodbye() {
 
 #[test]
 fn a_line_without_a_name_is_asked_for_again() {
-    let mut sim = Sim::new(forgetful());
+    let mut sim = Sim::new(in_memory());
     let peer = sim.connect();
-    assert_eq!(hears(&mut sim, peer), ASKED);
+    assert_eq!(received(&mut sim, peer), ASKED);
     for nothing in ["", " \t ", "...", "\u{202E}"] {
         assert_eq!(ask(&mut sim, peer, nothing), format!("{}{ASKED}", texts::BAD_NAME));
     }
@@ -113,60 +113,60 @@ fn a_line_without_a_name_is_asked_for_again() {
 
 #[test]
 fn a_web_page_does_not_become_a_patient() {
-    let place = ServiceBinding::new();
-    let mut sim = place.open();
+    let office = Office::new();
+    let mut sim = office.open();
     let browser = sim.connect();
     sim.send(browser, b"POST / HTTP/1.1\r\nHost: here\r\n\r\nAnn\r\nmy dog bites\r\n");
-    assert_eq!(hears(&mut sim, browser), format!("{ASKED}{}", texts::NO_HTTP));
+    assert_eq!(received(&mut sim, browser), format!("{ASKED}{}", texts::NO_HTTP));
     assert_eq!(sim.ending(browser), Some(Ending::Eof));
-    assert_eq!(place.text("SELECT count(*) || '' FROM patient"), "0");
+    assert_eq!(office.text("SELECT count(*) || '' FROM patient"), "0");
     let ann = patient(&mut sim, "Ann");
     assert_eq!(ask(&mut sim, ann, "GET out of my head"), "What does it mean to you: your head?\n");
 }
 
 #[test]
 fn a_patient_is_known_by_any_form_of_the_name() {
-    let place = ServiceBinding::new();
-    assert_eq!(place.visit("Ann\nMy garden is a desert.\nbye\n").lines().nth(1), Some(GREETED.trim_end()));
+    let office = Office::new();
+    assert_eq!(office.visit("Ann\nMy garden is a desert.\nbye\n").lines().nth(1), Some(GREETED.trim_end()));
     for name in ["Ann", "ANN", "  ann", "ＡＮＮ"] {
-        let seen = place.visit(&format!("{name}\n"));
+        let seen = office.visit(&format!("{name}\n"));
         assert!(seen.contains(", Ann."), "{name}: {seen}");
         assert!(!seen.contains("Welcome"), "{name}: {seen}");
     }
-    assert!(place.visit("Anna\n").contains("Welcome, Anna."));
+    assert!(office.visit("Anna\n").contains("Welcome, Anna."));
     assert_eq!(
-        place.text("SELECT group_concat(key || ' ' || name || ' ' || visits) FROM patient"),
+        office.text("SELECT group_concat(key || ' ' || name || ' ' || visits) FROM patient"),
         "ann Ann 5,anna Anna 1"
     );
 }
 
 #[test]
 fn a_sentence_of_one_visit_is_taken_up_at_the_next() {
-    let place = ServiceBinding::new();
-    place.visit("Ann\nMy garden is a desert.\nbye\n");
-    let seen = place.visit("Ann\nHm.\n");
+    let office = Office::new();
+    office.visit("Ann\nMy garden is a desert.\nbye\n");
+    let seen = office.visit("Ann\nHm.\n");
     let taken_up = "A while ago you said: your garden is a desert. What comes to mind about it now?\n";
     assert_eq!(seen, format!("{ASKED}{BACK}{taken_up}"));
-    assert!(!place.visit("Ann\nHm.\n").contains("garden"), "once is enough");
+    assert!(!office.visit("Ann\nHm.\n").contains("garden"), "once is enough");
 }
 
 #[test]
 fn visits_are_noted_with_their_time() {
-    let place = ServiceBinding::new();
-    let mut sim = place.open();
+    let office = Office::new();
+    let mut sim = office.open();
     patient(&mut sim, "Ann");
     sim.advance(std::time::Duration::from_secs(3600));
     patient(&mut sim, "ann");
     sim.run();
     let times = "SELECT datetime(first_visit, 'unixepoch') || ', ' || datetime(last_visit, 'unixepoch') FROM patient";
-    assert_eq!(place.text(times), "2000-01-01 12:00:00, 2000-01-01 13:00:00");
+    assert_eq!(office.text(times), "2000-01-01 12:00:00, 2000-01-01 13:00:00");
     drop(sim);
-    place.visit("Ann\n");
-    assert_eq!(place.text(times), "2000-01-01 12:00:00, 2000-01-01 12:00:00", "the clock was set back");
-    assert_eq!(place.text("SELECT visits || '' FROM patient"), "3");
+    office.visit("Ann\n");
+    assert_eq!(office.text(times), "2000-01-01 12:00:00, 2000-01-01 12:00:00", "the clock was set back");
+    assert_eq!(office.text("SELECT visits || '' FROM patient"), "3");
 }
 
-/// What is done to a practice and a patient.
+/// An action on a server and a patient.
 type Act = fn(&mut Sim<Lines<Doctor>>, SimPeer);
 
 #[test]
@@ -174,22 +174,22 @@ fn every_end_of_a_visit_keeps_all_that_was_answered() {
     let ends: [Act; 5] =
         [|sim, peer| drop(ask(sim, peer, "Goodbye.")), Sim::shut_down, Sim::reset, |sim, _| sim.stop(), |_, _| ()];
     for (number, end) in ends.into_iter().enumerate() {
-        let place = ServiceBinding::new();
-        let mut sim = place.open();
+        let office = Office::new();
+        let mut sim = office.open();
         let ann = patient(&mut sim, "Ann");
         ask(&mut sim, ann, "My garden is a desert.");
         end(&mut sim, ann);
         sim.run();
         drop(sim);
-        assert!(place.visit("Ann\nHm.\n").contains("your garden is a desert"), "end {number}");
+        assert!(office.visit("Ann\nHm.\n").contains("your garden is a desert"), "end {number}");
     }
 }
 
 #[test]
 fn two_connections_of_one_name_are_one_patient() {
     for first_leaves_first in [true, false] {
-        let place = ServiceBinding::new();
-        let mut sim = place.open();
+        let office = Office::new();
+        let mut sim = office.open();
         let (one, two) = (patient(&mut sim, "Ann"), patient(&mut sim, "ANN"));
         ask(&mut sim, one, "My garden is a desert.");
         ask(&mut sim, two, "My cellar is a lake.");
@@ -200,31 +200,31 @@ fn two_connections_of_one_name_are_one_patient() {
         sim.shut_down(late);
         sim.run();
         drop(sim);
-        assert!(place.visit("Ann\nHm.\nHm.\n").contains("your cellar is a lake"));
-        assert_eq!(place.text("SELECT visits || '' FROM patient"), "3");
+        assert!(office.visit("Ann\nHm.\nHm.\n").contains("your cellar is a lake"));
+        assert_eq!(office.text("SELECT visits || '' FROM patient"), "3");
     }
 }
 
 #[test]
 fn two_look_ups_of_one_name_give_one_patient() {
-    let place = ServiceBinding::new();
-    place.visit("Ann\nMy garden is a desert.\n");
-    let mut sim = place.open();
+    let office = Office::new();
+    office.visit("Ann\nMy garden is a desert.\n");
+    let mut sim = office.open();
     let (one, two) = (sim.connect(), sim.connect());
     sim.hold_jobs();
     sim.send(one, b"Ann\nMy cellar is a lake.\n");
     sim.send(two, b"ann\nHm.\nHm.\nHm.\n");
-    assert_eq!((hears(&mut sim, one), hears(&mut sim, two)), (ASKED.into(), ASKED.into()));
+    assert_eq!((received(&mut sim, one), received(&mut sim, two)), (ASKED.into(), ASKED.into()));
     sim.release_jobs();
-    let (one, two) = (hears(&mut sim, one), hears(&mut sim, two));
+    let (one, two) = (received(&mut sim, one), received(&mut sim, two));
     assert!(one.starts_with(BACK) && two.starts_with("Good to see you again, Ann."), "{one}{two}");
     assert!(two.contains("your garden is a desert") && two.contains("your cellar is a lake"), "{two}");
 }
 
 #[test]
 fn an_answer_waits_for_no_file() {
-    let place = ServiceBinding::new();
-    let mut sim = place.open();
+    let office = Office::new();
+    let mut sim = office.open();
     let ann = patient(&mut sim, "Ann");
     sim.hold_jobs();
     for number in 0..100 {
@@ -232,37 +232,37 @@ fn an_answer_waits_for_no_file() {
     }
     let bob = sim.connect();
     sim.send(bob, b"Bob\n");
-    assert_eq!(hears(&mut sim, bob), ASKED, "who may be known has to be looked up");
+    assert_eq!(received(&mut sim, bob), ASKED, "a new name has to be looked up");
     let before = sim.stats().results;
     sim.release_jobs();
-    assert!(hears(&mut sim, bob).starts_with("Welcome, Bob."));
+    assert!(received(&mut sim, bob).starts_with("Welcome, Bob."));
     let jobs = sim.stats().results - before;
     assert_eq!(jobs, 4, "a save that was under way, a look-up, a save of all else, and Bob's");
-    assert!(place.text("SELECT conversation FROM patient WHERE key = 'ann'").contains("your box number 99 is empty"));
+    assert!(office.text("SELECT conversation FROM patient WHERE key = 'ann'").contains("your box number 99 is empty"));
 }
 
 #[test]
 fn a_return_before_the_save_finds_everything() {
-    let place = ServiceBinding::new();
-    let mut sim = place.open();
+    let office = Office::new();
+    let mut sim = office.open();
     let ann = patient(&mut sim, "Ann");
     sim.hold_jobs();
     ask(&mut sim, ann, "My garden is a desert.");
     ask(&mut sim, ann, "bye");
     let again = sim.connect();
     sim.send(again, b"Ann\n");
-    assert_eq!(hears(&mut sim, again), format!("{ASKED}{BACK}"), "without the file");
+    assert_eq!(received(&mut sim, again), format!("{ASKED}{BACK}"), "without the file");
     assert!(ask(&mut sim, again, "Hm.").contains("your garden is a desert"));
     sim.release_jobs();
     sim.shut_down(again);
     sim.run();
-    assert!(sim.handler().get_ref().patients.is_empty(), "who is gone and saved is not in memory");
+    assert!(sim.handler().get_ref().patients.is_empty(), "a patient who left and is saved is not in memory");
 }
 
 #[test]
 fn a_stop_during_a_look_up_leaves_no_patient() {
-    let place = ServiceBinding::new();
-    let mut sim = place.open();
+    let office = Office::new();
+    let mut sim = office.open();
     let ann = sim.connect();
     sim.hold_jobs();
     sim.send(ann, b"Ann\nMy garden is a desert.\n");
@@ -272,19 +272,19 @@ fn a_stop_during_a_look_up_leaves_no_patient() {
     sim.release_jobs();
     assert!(sim.is_stopped());
     assert!(sim.handler().get_ref().patients.is_empty());
-    assert_eq!(place.text("SELECT count(*) || '' FROM patient"), "0");
+    assert_eq!(office.text("SELECT count(*) || '' FROM patient"), "0");
 }
 
 #[test]
 fn terminal_controls_are_neither_repeated_nor_kept() {
-    let place = ServiceBinding::new();
-    let mut sim = place.open();
+    let office = Office::new();
+    let mut sim = office.open();
     let ann = sim.connect();
     sim.send(ann, b"Ann\x1b[31m\nMy \x1b[2J\x07 dog \xff is \xe2\x80\xae big\n");
-    let seen = hears(&mut sim, ann);
+    let seen = received(&mut sim, ann);
     assert!(seen.contains("Ann\u{FFFD}[31m") && seen.contains("dog"), "{seen}");
     assert!(!seen.contains(['\x1b', '\x07', '\u{202E}']), "{seen}");
-    let kept = place.text("SELECT key || name || conversation FROM patient");
+    let kept = office.text("SELECT key || name || conversation FROM patient");
     assert!(kept.contains("dog") && !kept.contains(['\x1b', '\x07', '\u{202E}']), "{kept}");
     assert_eq!(sanitize(kept.replace('\n', "").as_bytes()), kept.replace('\n', ""));
 }

@@ -1,5 +1,5 @@
-//! The texts of the server itself; the therapist's come from the script. Scripts of clients rely on these texts, and the
-//! page of the server lists them.
+//! The texts of the server itself; the therapist's come from the script. Scripts of clients rely on these texts, and
+//! the page of the server lists them.
 //!
 //! [`fill`](crate::servers::text::fill) replaces the names in braces.
 

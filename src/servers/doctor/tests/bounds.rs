@@ -1,4 +1,4 @@
-//! No patient can make the engine panic, speak at length, or work for long.
+//! No input makes the therapist panic, or answer at length, or work for long.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -9,21 +9,21 @@ use proptest::prelude::*;
 use super::decomposition::COMPARISONS;
 use super::*;
 
-/// With the script that is built in.
-static BUILT_IN: LazyLock<Therapist> = LazyLock::new(|| Therapist::built_in());
+static BUILT_IN: LazyLock<Therapist> = LazyLock::new(Therapist::built_in);
 
-/// The longest line that a server takes, unless told otherwise.
+/// The default limit of a server for a line.
 const LINE: usize = 4096;
 
-/// What hard lines are made of: many clauses, many keywords, beginnings of patterns, letters that are slow to compare.
+/// Pieces of hard lines: many clauses, many keywords, beginnings of patterns, letters that are slow to compare.
 const PIECES: &str = "\
 a |a b |a,|a b c d e f g h i j k l m n o p q r s t |i |i,|my |my,|my mother |i am |i am not |i you me |you |like is |\
-why do you not |why cannot |was like |u |gonna |don't |yes |yes,|kill |kill,|how,|@family |{1} |goto my |x|...|- |1.|'|(|\
+why do you not |\
+why cannot |was like |u |gonna |don't |yes |yes,|kill |kill,|how,|@family |{1} |goto my |x|...|- |1.|'|(|\
 i i'm you my me like always never nobody mother if remember dream name because sorry help what your cannot |\
 i,my,you,me,like,always,never,nobody,mother,if,remember,name,because,sorry,help,what,your,cannot,|\
 i think you i think you i want you to want you to |\u{FDFA}|e\u{301}|\u{301}|ẞ|İ |👩\u{200D}👧 ";
 
-/// Lines that ask as much of a script as they can.
+/// Lines that cause much work.
 fn hard_lines() -> Vec<String> {
     let mut lines: Vec<_> = PIECES.split('|').map(|piece| piece.repeat(LINE / piece.len())).collect();
     // All keywords of the hard script, and the longest search for each pattern.
@@ -34,7 +34,7 @@ fn hard_lines() -> Vec<String> {
     lines
 }
 
-/// A script at the limit, in which every rule is tried on every clause, and fails at the last word of each attempt.
+/// A script at the limit. Every rule is tried on every clause, and each attempt fails at its last word.
 fn hard_script() -> String {
     let mut script = TOP.to_owned();
     let pattern = "* a a a a a a a a a a a a a a b *";
@@ -51,7 +51,7 @@ fn hard_script() -> String {
     script
 }
 
-/// One line, with the promises that hold for any.
+/// Answers a line, and checks what holds for all lines.
 fn listen(therapist: &Therapist, conversation: &mut Conversation, line: &str) {
     let text = therapist.answer(conversation, line).text;
     assert!(!text.trim().is_empty(), "{line:?}");
@@ -97,7 +97,7 @@ fn the_slowest_line() {
         let mut worst = (Duration::ZERO, String::new());
         for line in hard_lines() {
             let mut conversation = ann();
-            // The best of several: what the line costs, and not what else the machine does.
+            // The best of several times excludes what else the machine does.
             let times = (0..20).map(|_| {
                 let start = Instant::now();
                 std::hint::black_box(therapist.answer(&mut conversation, std::hint::black_box(&line)));
@@ -126,8 +126,10 @@ proptest! {
     fn words_of_the_script_get_bounded_answers(
         words in prop::collection::vec(
             prop::sample::select(vec![
-                "I", "you", "my", "me", "mother", "am", "not", "sad", "if", "because", "don't", "why", "is", "like", "want",
-                "bye", "but", ",", ".", "?!", "X", "MY", "I'm", "remember", "thank", "kill", "die", "to", "…", "(", "—", "'",
+                "I", "you", "my", "me", "mother", "am", "not", "sad", "if", "because", "don't", "why", "is", "like",
+                "want",
+                "bye", "but", ",", ".", "?!", "X", "MY", "I'm", "remember", "thank", "kill", "die", "to", "…", "(",
+                "—", "'",
             ]),
             0..60,
         ),
@@ -143,8 +145,9 @@ proptest! {
     #[test]
     fn no_text_makes_the_compiler_panic(text in ".*", rule in "[*+_@.{}a-c1-3 ]{0,12}", answer in "[{}a-c1-3 ]{0,12}") {
         let _ = Therapist::parse(&text);
-        let keyword = format!("keyword = [{{ words = ['a'], rule = [{{ match = '{rule}', answers = ['{answer}'] }}] }}]");
-        if let Ok(script) = Therapist::parse(&format!("{TOP}{keyword}")) {
+        let rule = format!("{{ match = '{rule}', answers = ['{answer}'] }}");
+        let keyword = format!("keyword = [{{ words = ['a'], rule = [{rule}] }}]");
+        if let Ok(script) = Therapist::parse(format!("{TOP}{keyword}")) {
             listen(&script, &mut ann(), "a b c a b c");
         }
     }

@@ -1,8 +1,8 @@
-//! What is wrong with a script is told with the place and the remedy.
+//! Faults of scripts are reported with their place and a remedy.
 
 use super::*;
 
-/// A top of five lines; what is added begins in line 6, column 1.
+/// A complete script of five lines. Additions begin at line 6, column 1.
 const SHORT: &str = "ask_name = '?'\ngreeting = ['a']\nfarewell = ['a']\ndefault = ['a']\nquit = ['bye']\n";
 
 #[track_caller]
@@ -12,13 +12,13 @@ fn is_refused(script: &str, expected: &str) {
     assert_eq!(format!("line {}, column {}", error.line, error.column), expected.split_once(": ").expect("a place").0);
 }
 
-/// The short top with these lines added is refused.
+/// Checks that the short script with these lines added is refused.
 #[track_caller]
 fn adding(lines: &str, expected: &str) {
     is_refused(&format!("{SHORT}{lines}"), expected);
 }
 
-/// The short top with a keyword `a` is refused for this rule, which is line 8.
+/// Checks that the short script with a keyword `a` is refused for this rule, which is line 8.
 #[track_caller]
 fn rule(rule: &str, expected: &str) {
     adding(&format!("[[keyword]]\nwords = ['a']\nrule = [{{ {rule} }}]"), expected);
@@ -27,14 +27,14 @@ fn rule(rule: &str, expected: &str) {
 #[test]
 fn the_short_script_has_no_fault() {
     Therapist::parse(SHORT).expect("a script");
-    Therapist::parse(&format!("\u{FEFF}{}", SHORT.replace('\n', "\r\n"))).expect("with a byte order mark and CRLF");
+    Therapist::parse(format!("\u{FEFF}{}", SHORT.replace('\n', "\r\n"))).expect("with a byte order mark and CRLF");
 }
 
 #[test]
 fn form() {
     // The words for these are those of the TOML reader.
     for (lines, place) in [("[oops", "line 6, column 6: "), ("[x]\nbreaks = ['ä", "line 7, column 13: ")] {
-        let error = Therapist::parse(&format!("{SHORT}{lines}")).expect_err(lines).to_string();
+        let error = Therapist::parse(format!("{SHORT}{lines}")).expect_err(lines).to_string();
         assert!(error.starts_with(place) && !error.contains('\n'), "{error}");
     }
     is_refused("", "line 1, column 1: missing field `ask_name`");
@@ -58,8 +58,8 @@ fn form() {
     adding("[replace]\na = 1", "line 7, column 5: invalid type: integer `1`, expected a string");
     adding(
         "[keyword]\nwords = ['a']",
-        "line 6, column 1: invalid type: map, expected a sequence; a table that can be repeated has double brackets, as in \
-         [[keyword]]",
+        "line 6, column 1: invalid type: map, expected a sequence; a table that can be repeated has double brackets, as \
+         in [[keyword]]",
     );
 }
 
@@ -103,7 +103,8 @@ fn words() {
     );
     adding(
         "plain = [\"Don't\"]\n[replace]\n\"don't\" = 'do not'",
-        "line 6, column 10: \"Don't\" never occurs here, because [replace] makes it \"do not\": write that, or remove it",
+        "line 6, column 10: \"Don't\" never occurs here, because [replace] makes it \"do not\": write that, or \
+         remove it",
     );
     adding(
         "[replace]\nDoc = 'x'\ndoc = 'y'",
@@ -207,5 +208,5 @@ fn gotos() {
     );
     let straight: String = keywords.iter().filter(|keyword| !keyword.contains("goto b")).map(String::as_str).collect();
     let straight = straight.replace("goto d'", "x'");
-    Therapist::parse(&format!("{SHORT}{straight}")).expect("gotos that end");
+    Therapist::parse(format!("{SHORT}{straight}")).expect("gotos that end");
 }

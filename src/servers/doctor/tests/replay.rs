@@ -1,14 +1,14 @@
-//! Whole talks, as files and on the page: lines of the patient begin with `>`, the others are the therapist's.
+//! Whole conversations in transcripts and on the page. Lines of the patient begin with `>`; the others are answers.
 //!
-//! A talk begins with the question for the name, the name, and the greeting. Lines that begin with `#` say what is
-//! shown.
+//! A conversation begins with the question for the name, the name, and the greeting. Lines that begin with `#` are
+//! comments.
 
 use std::fs;
 use std::path::Path;
 
 use super::*;
 
-/// Has a therapist talk as in a transcript; `place` is for messages.
+/// Replays a transcript. `place` is for messages.
 #[track_caller]
 fn replay(place: &str, therapist: &Therapist, transcript: &str) {
     let mut lines = transcript.lines().filter(|line| !line.starts_with('#'));
@@ -19,7 +19,7 @@ fn replay(place: &str, therapist: &Therapist, transcript: &str) {
         let said = line.strip_prefix('>').unwrap_or_else(|| panic!("{place}: two answers in a row: {line}"));
         let said = said.strip_prefix(' ').unwrap_or(said);
         assert_eq!(crate::sanitize(said.as_bytes()), said, "{place}: a server would hear something else");
-        assert!(!is_over, "{place}: leave was taken before {said:?}");
+        assert!(!is_over, "{place}: the conversation was over before {said:?}");
         let answer = match &mut conversation {
             None => therapist.greet(conversation.insert(Conversation::new(said).expect("a name"))),
             Some(conversation) => {
@@ -30,7 +30,7 @@ fn replay(place: &str, therapist: &Therapist, transcript: &str) {
         };
         assert_eq!(Some(answer.as_str()), lines.next(), "{place}: to {said:?}");
     }
-    assert!(conversation.is_some(), "{place}: nobody came");
+    assert!(conversation.is_some(), "{place}: no name was given");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn every_transcript_is_replayed_word_by_word() {
 
 const PAGE: &str = include_str!("../../../../docs/doctor-script.md");
 
-/// The blocks of a language on the page.
+/// The code blocks of a language on the page.
 fn blocks(language: &str) -> Vec<&'static str> {
     let parts = PAGE.split("```");
     parts.skip(1).step_by(2).filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
@@ -68,7 +68,7 @@ fn the_page_shows_a_working_script_and_talk() {
 
 #[test]
 fn the_page_explains_every_key_and_names_every_limit() {
-    // The reader itself lists its keys, where it meets one that it does not know.
+    // The error for an unknown key lists all keys.
     let minimal = "[[keyword]]\nwords = ['a']\n";
     let probes = ["oops = 1".to_owned(), format!("{minimal}oops = 1"), format!("{minimal}[[keyword.rule]]\noops = 1")];
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! However the lines come, and however slow the file is, the answers are those of a therapist who remembers everything.
+//! Neither the arrival of the lines nor a slow file changes the answers.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::servers::chunking::{Step, in_pieces, play, steps, tight, whole};
 use crate::sim::assert_chunking_law;
 
-/// A script that takes no time to read.
+/// A small script, which is compiled quickly.
 const SMALL: &str = "
 ask_name = 'Who?'
 greeting = ['Hello {name}.']
@@ -29,7 +29,7 @@ fn the_chunking_law_holds() {
     assert_chunking_law(small, b"GET / HTTP/1.1\r\n\r\nAnn\n");
 }
 
-/// What a patient may try: names, sentences, noise.
+/// Input of a patient: names, sentences, noise.
 fn talk() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
         1 => proptest::collection::vec(any::<u8>(), 0..12),
@@ -42,18 +42,18 @@ fn talk() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|lines| lines.into_iter().flat_map(|(line, end)| [line, end.into()].concat()).collect())
 }
 
-/// What happens in a practice.
+/// An event of a server.
 #[derive(Clone, Debug)]
 enum Event {
-    /// Somebody comes.
+    /// A patient connects.
     Enter(&'static str),
-    /// One who is here says something.
+    /// A connected patient sends a line.
     Say(usize, String),
-    /// One who is here vanishes.
+    /// A connected patient disappears.
     Leave(usize),
-    /// The file takes its time from now on, or no longer.
+    /// Jobs are held from now on, or no longer.
     Hold(bool),
-    /// The process is killed when all is saved, and another one begins.
+    /// A new server begins after everything was saved.
     Restart,
 }
 
@@ -103,7 +103,7 @@ proptest! {
 
     #[test]
     fn any_input_gets_clean_lines(talk in talk()) {
-        let mut sim = Sim::with_limits(forgetful(), tight());
+        let mut sim = Sim::with_limits(in_memory(), tight());
         let peer = sim.connect();
         let seen = play(&mut sim, peer, &talk, &[Step::LimitWrites(3)]);
         let seen = String::from_utf8(seen).expect("the server sends UTF-8");
@@ -118,13 +118,13 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
-    /// Several at once, under few names, with a slow file, and with processes that end without a word.
+    /// Several patients under few names, with a slow file, and with servers that end without a stop.
     #[test]
     fn answers_are_those_of_a_therapist_with_perfect_memory(events in events()) {
-        let place = ServiceBinding::new();
+        let office = Office::new();
         let therapist = Therapist::built_in();
         let mut wanted: HashMap<&str, Conversation> = HashMap::new();
-        let mut sim = place.open();
+        let mut sim = office.open();
         let mut here: Vec<(&str, SimPeer)> = Vec::new();
         for event in events {
             match event {
@@ -134,7 +134,7 @@ proptest! {
                     let known = wanted.entry(key).or_insert_with(|| Conversation::new(name).expect("a name"));
                     let peer = sim.connect();
                     sim.send(peer, format!("{name}\n").as_bytes());
-                    prop_assert_eq!(hears(&mut sim, peer), format!("{ASKED}{}\n", therapist.greet(known)));
+                    prop_assert_eq!(received(&mut sim, peer), format!("{ASKED}{}\n", therapist.greet(known)));
                     here.push((key, peer));
                 }
                 Event::Say(who, line) if !here.is_empty() => {
@@ -151,7 +151,7 @@ proptest! {
                     sim.release_jobs();
                     sim.run();
                     here.clear();
-                    sim = place.open();
+                    sim = office.open();
                 }
                 Event::Hold(false) => sim.release_jobs(),
                 Event::Say(..) | Event::Leave(_) => {}

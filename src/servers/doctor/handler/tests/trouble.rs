@@ -1,31 +1,31 @@
-//! Files that fail: patients are served, and nothing that was said is lost or overwritten.
+//! Files that fail: patients are served, and no conversation is lost or overwritten.
 
 use super::*;
 use crate::workers::Busy;
 
-/// The file fails, and works again.
+/// Statements that make the file fail, and work again.
 const BREAK: &str = "ALTER TABLE patient RENAME TO away";
 const MEND: &str = "ALTER TABLE away RENAME TO patient";
 
 #[test]
 fn a_failed_save_is_tried_again() {
-    let place = ServiceBinding::new();
-    let mut sim = place.open();
+    let office = Office::new();
+    let mut sim = office.open();
     let ann = patient(&mut sim, "Ann");
-    place.run(BREAK);
+    office.run(BREAK);
     assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"));
     let jobs = sim.stats().results;
     assert!(ask(&mut sim, ann, "My cellar is a lake.").contains("cellar"));
     assert_eq!(ask(&mut sim, ann, "bye"), BYE);
     assert_eq!(sim.stats().results, jobs, "the file is left in peace for a while");
     assert_eq!(sim.ending(ann), Some(Ending::Eof));
-    assert_eq!(place.text("SELECT count(*) || '' FROM away WHERE conversation LIKE '%garden%'"), "0");
+    assert_eq!(office.text("SELECT count(*) || '' FROM away WHERE conversation LIKE '%garden%'"), "0");
     sim.advance(RETRY);
-    place.run(MEND);
+    office.run(MEND);
     sim.run();
     assert_eq!(sim.timers(), 1, "it failed again, and is tried again");
     sim.advance(RETRY);
-    let kept = place.text("SELECT conversation FROM patient");
+    let kept = office.text("SELECT conversation FROM patient");
     assert!(kept.contains("your garden is a desert") && kept.contains("your cellar is a lake"), "{kept}");
     assert!(sim.handler().get_ref().patients.is_empty());
     assert_eq!(sim.timers(), 0);
@@ -33,68 +33,68 @@ fn a_failed_save_is_tried_again() {
 
 #[test]
 fn notes_that_cannot_be_read_yet_are_joined_later() {
-    let place = ServiceBinding::new();
-    place.visit("Ann\nMy garden is a desert.\n");
-    let mut sim = place.open();
-    place.run(BREAK);
+    let office = Office::new();
+    office.visit("Ann\nMy garden is a desert.\n");
+    let mut sim = office.open();
+    office.run(BREAK);
     let ann = sim.connect();
     sim.send(ann, b"ANN\nMy cellar is a lake.\n");
-    let seen = hears(&mut sim, ann);
+    let seen = received(&mut sim, ann);
     assert!(seen.starts_with(&format!("{ASKED}{}Welcome, ANN.", texts::NO_NOTES)), "{seen}");
     assert!(seen.contains("your cellar is a lake"));
     let other = sim.connect();
     sim.send(other, b"Ann\n");
-    assert!(hears(&mut sim, other).contains(texts::NO_NOTES), "still");
-    place.run(MEND);
+    assert!(received(&mut sim, other).contains(texts::NO_NOTES), "still");
+    office.run(MEND);
     sim.advance(RETRY);
     assert!(ask(&mut sim, ann, "Hm.").contains("your garden is a desert"), "it is back");
-    let seen = place.visit("Ann\nHm.\n");
+    let seen = office.visit("Ann\nHm.\n");
     assert!(seen.contains(", Ann.") && seen.contains("your cellar is a lake") && !seen.contains(texts::NO_NOTES));
-    assert_eq!(place.text("SELECT visits || '' FROM patient"), "4");
+    assert_eq!(office.text("SELECT visits || '' FROM patient"), "4");
 }
 
 #[test]
 fn a_damaged_row_is_left_alone_until_it_is_corrected() {
-    let place = ServiceBinding::new();
-    place.visit("Ann\nMy garden is a desert.\n");
-    place.run("UPDATE patient SET conversation = 'oops ' || conversation");
-    let mut sim = place.open();
+    let office = Office::new();
+    office.visit("Ann\nMy garden is a desert.\n");
+    office.run("UPDATE patient SET conversation = 'oops ' || conversation");
+    let mut sim = office.open();
     let (ann, bob) = (sim.connect(), patient(&mut sim, "Bob"));
     sim.send(ann, b"Ann\nMy cellar is a lake.\n");
-    let seen = hears(&mut sim, ann);
+    let seen = received(&mut sim, ann);
     assert!(seen.starts_with(&format!("{ASKED}{}{GREETED}", texts::NO_NOTES)), "{seen}");
     ask(&mut sim, bob, "My attic is a nest.");
-    let kept = place.text("SELECT conversation FROM patient WHERE key = 'ann'");
+    let kept = office.text("SELECT conversation FROM patient WHERE key = 'ann'");
     assert!(kept.starts_with("oops ") && kept.contains("garden") && !kept.contains("cellar"), "{kept}");
-    assert!(place.text("SELECT conversation FROM patient WHERE key = 'bob'").contains("attic"), "others are saved");
+    assert!(office.text("SELECT conversation FROM patient WHERE key = 'bob'").contains("attic"), "others are saved");
 
-    place.run("UPDATE patient SET conversation = substr(conversation, 6) WHERE key = 'ann'");
+    office.run("UPDATE patient SET conversation = substr(conversation, 6) WHERE key = 'ann'");
     ask(&mut sim, ann, "Yes.");
-    let kept = place.text("SELECT conversation FROM patient WHERE key = 'ann'");
+    let kept = office.text("SELECT conversation FROM patient WHERE key = 'ann'");
     assert!(kept.contains("garden") && kept.contains("cellar"), "{kept}");
 }
 
 #[test]
 fn a_damaged_row_keeps_no_memory_after_the_visit() {
-    let place = ServiceBinding::new();
-    place.visit("Ann\n");
-    place.run("UPDATE patient SET conversation = 'name = \"\"'");
-    let mut sim = place.open();
+    let office = Office::new();
+    office.visit("Ann\n");
+    office.run("UPDATE patient SET conversation = 'name = \"\"'");
+    let mut sim = office.open();
     let ann = sim.connect();
     sim.send(ann, b"Ann\nbye\n");
-    assert_eq!(hears(&mut sim, ann), format!("{ASKED}{}{GREETED}{BYE}", texts::NO_NOTES));
+    assert_eq!(received(&mut sim, ann), format!("{ASKED}{}{GREETED}{BYE}", texts::NO_NOTES));
     assert!(sim.handler().get_ref().patients.is_empty());
 }
 
 #[test]
 fn a_stop_tries_once_more_and_waits_for_no_retry() {
-    let place = ServiceBinding::new();
-    let mut sim = place.open();
+    let office = Office::new();
+    let mut sim = office.open();
     let (ann, bob) = (patient(&mut sim, "Ann"), patient(&mut sim, "Bob"));
-    place.run(BREAK);
+    office.run(BREAK);
     ask(&mut sim, ann, "My garden is a desert.");
     ask(&mut sim, bob, "My cellar is a lake.");
-    place.run(MEND);
+    office.run(MEND);
     sim.stop();
     sim.run();
     sim.shut_down(ann);
@@ -102,16 +102,16 @@ fn a_stop_tries_once_more_and_waits_for_no_retry() {
     assert!(sim.is_stopped(), "no time has passed");
     let both = "SELECT group_concat(conversation) FROM patient";
     assert!(
-        place.text(both).contains("your garden") && place.text(both).contains("your cellar"),
+        office.text(both).contains("your garden") && office.text(both).contains("your cellar"),
         "{}",
-        place.text(both)
+        office.text(both)
     );
 }
 
 #[test]
 fn a_stop_waits_for_the_save_and_for_later_changes() {
-    let place = ServiceBinding::new();
-    let mut sim = place.open();
+    let office = Office::new();
+    let mut sim = office.open();
     let ann = patient(&mut sim, "Ann");
     sim.hold_jobs();
     ask(&mut sim, ann, "My garden is a desert.");
@@ -121,13 +121,13 @@ fn a_stop_waits_for_the_save_and_for_later_changes() {
     assert!(!sim.is_stopped());
     sim.release_jobs();
     assert!(sim.is_stopped());
-    assert!(place.text("SELECT conversation FROM patient").contains("your cellar is a lake"));
+    assert!(office.text("SELECT conversation FROM patient").contains("your cellar is a lake"));
 }
 
 #[test]
 fn too_many_look_ups_are_refused_and_leave_room_for_a_save() {
     assert_eq!(texts::BUSY, format!("{Busy}\n"));
-    let mut sim = Sim::new(forgetful());
+    let mut sim = Sim::new(in_memory());
     let ann = patient(&mut sim, "Ann");
     sim.hold_jobs();
     let waiting: Vec<_> = (0..=MAX_LOOK_UPS).map(|_| sim.connect()).collect();
@@ -135,20 +135,20 @@ fn too_many_look_ups_are_refused_and_leave_room_for_a_save() {
         sim.send(peer, format!("p{number}\n").as_bytes());
     }
     let last = waiting[MAX_LOOK_UPS];
-    assert_eq!(hears(&mut sim, last), format!("{ASKED}{}{ASKED}", texts::BUSY));
+    assert_eq!(received(&mut sim, last), format!("{ASKED}{}{ASKED}", texts::BUSY));
     assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"));
     assert_eq!(sim.handler().get_ref().saving.len(), 1);
     sim.release_jobs();
-    assert!(hears(&mut sim, waiting[0]).starts_with(&format!("{ASKED}Welcome, p0.")));
+    assert!(received(&mut sim, waiting[0]).starts_with(&format!("{ASKED}Welcome, p0.")));
     assert!(ask(&mut sim, last, "late").starts_with("Welcome, late."));
 }
 
 #[test]
 fn memory_for_unsaved_patients_is_bounded() {
-    let place = ServiceBinding::new();
-    let mut sim = place.open();
+    let office = Office::new();
+    let mut sim = office.open();
     let ann = patient(&mut sim, "Ann");
-    place.run(BREAK);
+    office.run(BREAK);
     for number in 0..MAX_AWAY {
         let peer = sim.connect();
         sim.send(peer, format!("p{number}\nbye\n").as_bytes());
@@ -160,12 +160,12 @@ fn memory_for_unsaved_patients_is_bounded() {
     sim.run();
     let late = sim.connect();
     sim.send(late, b"late\n");
-    assert_eq!(hears(&mut sim, late), format!("{ASKED}{}{ASKED}", texts::BUSY));
-    assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"), "who is here is served");
-    assert!(ask(&mut sim, late, "p7").starts_with(texts::NO_NOTES), "who is known, too");
-    place.run(MEND);
+    assert_eq!(received(&mut sim, late), format!("{ASKED}{}{ASKED}", texts::BUSY));
+    assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"), "connected patients are served");
+    assert!(ask(&mut sim, late, "p7").starts_with(texts::NO_NOTES), "known patients, too");
+    office.run(MEND);
     sim.advance(RETRY);
-    assert_eq!(place.text("SELECT count(*) || '' FROM patient"), (MAX_AWAY + 1).to_string());
+    assert_eq!(office.text("SELECT count(*) || '' FROM patient"), (MAX_AWAY + 1).to_string());
     let last = sim.connect();
     assert!(ask(&mut sim, last, "last").ends_with("Welcome, last. What is on your mind?\n"));
 }
