@@ -25,26 +25,20 @@ use crate::handler::events::events;
 /// handler.
 ///
 /// ```no_run
-/// use switchboard::net::bind;
 /// use switchboard::servers::{Echo, Uppercase};
 /// use switchboard::{Limits, Reactor, ServiceId, ServiceOptions, Services};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut reactor = Reactor::new(Services::new(), Limits::default())?;
 /// reactor.handler_mut().add(ServiceId::DEFAULT, "echo", Echo::bytes());
 /// reactor.bind("127.0.0.1:7000")?;
 ///
 /// let mut options = ServiceOptions::default();
 /// options.limits.max_connections = Some(10);
-/// let sockets = options.sockets.clone();
 /// let uppercase = reactor.add_service(options);
 /// reactor.handler_mut().add(uppercase, "uppercase", Uppercase::ascii());
-/// for listener in bind(&"127.0.0.1:7001".parse()?, &sockets)? {
-///     reactor.listen(uppercase, listener)?;
-/// }
+/// reactor.bind_to(uppercase, "127.0.0.1:7001")?;
 /// reactor.run()?;
-/// # Ok(())
-/// # }
+/// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Services {
     /// The first handler serves the services without a handler of their own.

@@ -33,7 +33,7 @@ struct Attempt {
     /// The service of the request.
     service: ServiceId,
     /// Socket addresses that were not tried yet, in reverse order.
-    rest: Vec<Target>,
+    remaining: Vec<Target>,
 }
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Connector {
         }
         for (to, service) in std::mem::take(&mut dispatcher.state.work.pending_connects) {
             match targets(&to) {
-                Ok(rest) => self.attempt(Attempt { to, service, rest }, None, dispatcher),
+                Ok(remaining) => self.attempt(Attempt { to, service, remaining }, None, dispatcher),
                 Err(error) => dispatcher.call(service, |handler, cx| handler.connect_failed(&to, &error, cx)),
             }
         }
@@ -76,7 +76,7 @@ impl Connector {
         mut failed: Option<io::Error>,
         dispatcher: &mut Dispatcher<H>,
     ) {
-        while let Some(target) = attempt.rest.pop() {
+        while let Some(target) = attempt.remaining.pop() {
             let begun = begin(&attempt.to, &target, &dispatcher.state.services[attempt.service].sockets);
             let peer = match target {
                 Target::Inet(at) => Peer::Inet(at),

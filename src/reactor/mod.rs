@@ -36,7 +36,7 @@ use crate::reactor::turn::TurnClock;
 use crate::state::State;
 use crate::state::limits::Limits;
 use crate::state::results::Jobs;
-use crate::state::service::ServiceOptions;
+use crate::state::service::{Service, ServiceOptions};
 use crate::state::stop::Stop;
 
 // The sources of the reactor itself. Listeners have the tokens from `FIRST_LISTENER` on, connections those from 2^32
@@ -149,19 +149,27 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.state.services.add(options)
     }
 
-    /// Listens on `address` for the service [`ServiceId::DEFAULT`]. Returns the real addresses, with the ports that the
-    /// system picked.
+    /// Listens on `address` for the service [`ServiceId::DEFAULT`], see [`bind_to`](Self::bind_to).
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `address` is malformed. Otherwise, the kind of the error of
-    /// [`net::bind`]. The message is a [`BindError`](net::BindError), with the remedy.
+    /// The errors of [`bind_to`](Self::bind_to).
     pub fn bind(&mut self, address: &str) -> io::Result<Vec<Address>> {
+        self.bind_to(ServiceId::DEFAULT, address)
+    }
+
+    /// Listens on `address` for a service. Returns the real addresses, with the ports that the system picked.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, or if `address` is malformed.
+    /// Otherwise, the kind of the error of [`net::bind`]. The message is a [`BindError`](net::BindError), with the
+    /// remedy.
+    pub fn bind_to(&mut self, service: ServiceId, address: &str) -> io::Result<Vec<Address>> {
         let address: Address = address.parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let sockets = &self.dispatcher.state.services[ServiceId::DEFAULT].sockets;
-        let listeners = net::bind(&address, sockets).map_err(|error| io::Error::new(error.io_error().kind(), error))?;
+        let listeners = net::bind(&address, &self.service(service)?.sockets)
+            .map_err(|error| io::Error::new(error.io_error().kind(), error))?;
         let locals = listeners.iter().map(Listener::local_addr).collect();
         for listener in listeners {
-            self.listen(ServiceId::DEFAULT, listener)?;
+            self.listen(service, listener)?;
         }
         locals
     }
@@ -172,15 +180,18 @@ impl<H: Handler> Reactor<H> {
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, or if the listener is
     /// blocking. The error of the poll if it refuses the listener.
     pub fn listen(&mut self, service: ServiceId, listener: Listener) -> io::Result<ListenerId> {
-        if self.dispatcher.state.services.get(service).is_none() {
-            return Err(invalid("this reactor has no such service; use an id that its add_service has returned"));
-        }
+        self.service(service)?;
         if !listener.is_nonblocking()? {
             return Err(invalid(
                 "a blocking listener would stop the loop; bind it with SocketOptions::nonblocking set",
             ));
         }
         self.listeners.add(listener, service, self.poll.registry(), |id| mio::Token(FIRST_LISTENER + id.0))
+    }
+
+    fn service(&self, id: ServiceId) -> io::Result<&Service> {
+        let unknown = "this reactor has no such service; use an id that its add_service has returned";
+        self.dispatcher.state.services.get(id).ok_or_else(|| invalid(unknown))
     }
 
     /// Reads standard input from now on.

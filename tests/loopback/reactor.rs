@@ -52,6 +52,7 @@ fn an_unknown_service_is_refused_with_the_remedy() {
     let error = reactor.listen(foreign, listener).expect_err("a service of another reactor");
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     assert!(error.to_string().contains("add_service"), "{error}");
+    assert_eq!(reactor.bind_to(foreign, "127.0.0.1:0").map_err(|error| error.kind()), Err(io::ErrorKind::InvalidInput));
 }
 
 #[test]
