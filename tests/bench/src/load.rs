@@ -95,7 +95,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     })
 }
 
-/// Sends exactly `count` messages in whole batches, however long that takes.
+/// Sends exactly `messages` messages in whole batches, however long that takes.
 ///
 /// # Errors
 /// A connection failed or was closed, a reply differs, or none came for [`dial::PATIENCE`].
