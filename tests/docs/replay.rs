@@ -53,14 +53,17 @@ pub(crate) fn binaries() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_echo-server")).parent().expect("a file is in a directory")
 }
 
-/// A server that listens on a free port where it would listen on its own.
+/// A server that listens on a free port where it would listen on its own. It does not report slow turns, which come on a
+/// busy machine and are not on the page.
 fn wrap(wrapper: &Path, server: &Path, port: u16) {
     let text = format!(
         "#!/usr/bin/env bash\n\
          case \" $* \" in\n\
-         *' -l '* | *' --listen'* | *' --help '* | *' -h '* | *' --version '*) exec '{server}' \"$@\" ;;\n\
+         *' --help '* | *' -h '* | *' --version '*) exec '{server}' \"$@\" ;;\n\
+         *' -l '* | *' --listen'*) listen=() ;;\n\
+         *) listen=(--listen 127.0.0.1:{port}) ;;\n\
          esac\n\
-         exec '{server}' --listen 127.0.0.1:{port} \"$@\"\n",
+         exec '{server}' \"${{listen[@]}}\" --slow-turn off \"$@\"\n",
         server = server.display()
     );
     fs::write(wrapper, text).expect("room for a file");
