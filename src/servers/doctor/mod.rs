@@ -9,7 +9,7 @@
 //!       ─▶ keywords of a clause     the first clause that has any, by descending rank   (therapist)
 //!       ─▶ a pattern that matches   "* my @family +" divides the clause into parts      (decomposition)
 //!       ─▶ the next answer          "Why your {2}?", or goto another keyword            (reassembly)
-//!       ─▶ the parts, reflected     "hates me" becomes "hates you"                      (reflection)
+//!       ─▶ the parts, reflected     "hates me" becomes "hates you"                      (reassembly)
 //! ```
 //!
 //! If no rule matches, the answer is a remembered sentence or else a default. The answers of a list come in turn and

@@ -58,8 +58,8 @@ fn form() {
     adding("[replace]\na = 1", "line 7, column 5: invalid type: integer `1`, expected a string");
     adding(
         "[keyword]\nwords = ['a']",
-        "line 6, column 1: invalid type: map, expected a sequence; a table that can be repeated has double brackets, as \
-         in [[keyword]]",
+        "line 6, column 1: invalid type: map, expected a sequence; a table that can be repeated has double brackets, \
+         as in [[keyword]]",
     );
 }
 
