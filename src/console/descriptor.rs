@@ -139,7 +139,7 @@ impl OutputStream {
     ///
     /// # Errors
     ///
-    /// Those of epoll_ctl(2), except its refusal of files.
+    /// Those of `epoll_ctl(2)`, except its refusal of files.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match self.descriptor.register(registry, token, Interest::WRITABLE) {
             Err(error) if is_unpollable(&error) => Ok(()),
