@@ -1,6 +1,6 @@
 //! The trait that a server implements, and what its methods may ask for.
 //!
-//! A handler is the only code of a server that knows its protocol, and the only code that knows no sockets.
+//! Invariant: a handler touches no socket, thread, clock or file. What it needs of them, it asks of its [`Context`].
 
 pub(crate) mod commands;
 pub(crate) mod context;

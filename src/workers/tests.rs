@@ -98,7 +98,7 @@ fn wait_for(home: &ResultQueue, count: usize) -> Vec<(u64, Done)> {
     let deadline = Instant::now() + Duration::from_secs(30);
     while finished.len() < count {
         assert!(Instant::now() < deadline, "{} of {count} results", finished.len());
-        finished.extend(taken(&home));
+        finished.extend(taken(home));
         thread::yield_now();
     }
     finished
