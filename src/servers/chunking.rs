@@ -1,5 +1,4 @@
-//! The chunking law, for the tests of every protocol: how a stream is split, paused and read must not be seen in what is
-//! answered.
+//! The chunking law, for the tests of every protocol: answers must not depend on how a stream is split, paused and read.
 
 use std::time::Duration;
 
@@ -12,21 +11,21 @@ use crate::state::limits::Limits;
 /// One step of a peer that sends a script in pieces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
-    /// Sends this many bytes; more may join them before the server reads.
+    /// Sends this many bytes. The server may read them together with later ones.
     Send(usize),
     /// Sends this many bytes, and the server reads them.
     Look(usize),
-    /// Nothing is sent for so many milliseconds.
+    /// Sends nothing for this many milliseconds.
     Pause(u64),
-    /// The peer reads no more.
+    /// Stops reading.
     Stall,
-    /// The stalled peer reads this many bytes.
+    /// Reads this many bytes while stalled.
     Allow(usize),
-    /// From now on one write takes at most this many bytes.
+    /// Limits each further write of the server to this many bytes.
     LimitWrites(usize),
 }
 
-/// Steps as a proptest finds them.
+/// Generates steps.
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (1..9usize).prop_map(Step::Send),
@@ -39,12 +38,12 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..60)
 }
 
-/// Small marks, so that a slow reader makes the server pause.
+/// Limits so small that a slow reader makes the server pause.
 pub(crate) fn tight() -> Limits {
     Limits { max_queue: Some(64), ..Limits::default() }
 }
 
-/// What a peer receives that sends all at once and ends its side.
+/// Returns the output for a peer that sends the script at once and ends its side.
 pub(crate) fn whole<H: Handler>(handler: H, script: &[u8]) -> (Vec<u8>, Option<Ending>) {
     let mut sim = Sim::new(handler);
     let peer = sim.connect();
@@ -53,7 +52,7 @@ pub(crate) fn whole<H: Handler>(handler: H, script: &[u8]) -> (Vec<u8>, Option<E
     (sim.received(peer), sim.ending(peer))
 }
 
-/// What a peer receives that sends the same in these steps, and what the steps left at the end.
+/// Returns the output for a peer that sends the script in these steps, then the rest, and ends its side.
 pub(crate) fn in_pieces<H: Handler>(handler: H, script: &[u8], steps: &[Step]) -> (Vec<u8>, Option<Ending>) {
     let mut sim = Sim::with_limits(handler, tight());
     let peer = sim.connect();
@@ -63,7 +62,7 @@ pub(crate) fn in_pieces<H: Handler>(handler: H, script: &[u8], steps: &[Step]) -
     (received, sim.ending(peer))
 }
 
-/// Has a peer send a script in these steps, and the rest of it at once; it reads everything in the end.
+/// Sends a script in these steps, then the rest at once, and returns all output.
 pub(crate) fn play<H: Handler>(sim: &mut Sim<H>, peer: SimPeer, script: &[u8], steps: &[Step]) -> Vec<u8> {
     let mut rest = script;
     let mut received = Vec::new();

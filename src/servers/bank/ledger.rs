@@ -91,7 +91,7 @@ pub(super) enum Outcome {
     /// A balance would exceed the maximum.
     Full,
     /// No account has the receiver's name.
-    Nobody(Box<str>),
+    UnknownReceiver(Box<str>),
     /// A transfer from an account to itself.
     Oneself,
     History(Vec<HistoryRow>),
@@ -224,7 +224,7 @@ fn withdraw(db: &Connection, id: i64, amount: Money, now: i64) -> Result<Outcome
 fn transfer(db: &Connection, id: i64, to: &str, amount: Money, now: i64) -> Result<Outcome, StoreError> {
     let mut select = db.prepare_cached("SELECT id, balance FROM account WHERE name = ?1")?;
     let found = select.query_row([to], |row| Ok((row.get::<_, i64>(0)?, money(row, 1)?))).optional()?;
-    let Some((receiver, has)) = found else { return Ok(Outcome::Nobody(to.into())) };
+    let Some((receiver, has)) = found else { return Ok(Outcome::UnknownReceiver(to.into())) };
     if receiver == id {
         return Ok(Outcome::Oneself);
     }

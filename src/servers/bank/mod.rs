@@ -331,7 +331,7 @@ impl Bank {
             }
             Outcome::Short(balance) => reply(texts::SHORT, &[&balance.to_string()], cx),
             Outcome::Full => reply(texts::FULL, &[], cx),
-            Outcome::Nobody(name) => reply(texts::NOBODY, &[&name], cx),
+            Outcome::UnknownReceiver(name) => reply(texts::UNKNOWN_RECEIVER, &[&name], cx),
             Outcome::Oneself => reply(texts::SELF, &[], cx),
             Outcome::History(rows) => list(&rows, cx),
         }

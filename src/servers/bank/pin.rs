@@ -125,14 +125,14 @@ mod tests {
     #[test]
     fn the_hash_of_no_account_costs_the_same_and_never_matches() {
         for cost in [Cost::least(), Cost::default()] {
-            let (nobody, somebody) = (cost.unmatchable_hash(), cost.hash(&pin("1234")).expect("randomness"));
+            let (unmatchable, usual) = (cost.unmatchable_hash(), cost.hash(&pin("1234")).expect("randomness"));
             let shape = |hash: &Hash| {
                 let parsed = PasswordHash::new(&hash.0).expect("well-formed");
                 let (salt, output) = (parsed.salt.expect("a salt"), parsed.hash.expect("a hash"));
                 (parsed.algorithm, parsed.version, parsed.params, salt.as_ref().len(), output.len())
             };
-            assert_eq!(shape(&nobody), shape(&somebody));
-            assert!(!nobody.matches(&pin("1234")));
+            assert_eq!(shape(&unmatchable), shape(&usual));
+            assert!(!unmatchable.matches(&pin("1234")));
         }
     }
 

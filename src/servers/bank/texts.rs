@@ -40,7 +40,7 @@ pub(super) const SHORT: &str = "error insufficient funds: the balance is {amount
 /// A balance would exceed the maximum.
 pub(super) const FULL: &str = "error a balance cannot be more than 92233720368547758.07\n";
 /// `TRANSFER` to an unknown name.
-pub(super) const NOBODY: &str = "error no account is called {name}\n";
+pub(super) const UNKNOWN_RECEIVER: &str = "error no account is called {name}\n";
 /// `TRANSFER` to the own account.
 pub(super) const SELF: &str = "error a transfer needs an account other than your own\n";
 /// An invalid name.

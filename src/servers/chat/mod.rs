@@ -277,7 +277,7 @@ impl Chat {
     /// Handles `/msg`. The sender receives a copy.
     fn send_private(&mut self, from: &str, to: &str, text: &str, cx: &mut Context<'_>) {
         let Some(member) = self.members.get(&*fold(to)) else {
-            return reply(texts::NOBODY, &[to], cx);
+            return reply(texts::UNKNOWN_NICK, &[to], cx);
         };
         reply(texts::PRIVATE_SENT, &[&member.nick, text], cx);
         self.text.clear();

@@ -345,7 +345,7 @@ fn every_text_is_on_the_page_of_the_server() {
         texts::TAKEN_NICK,
         texts::NO_HTTP,
         texts::TOO_LONG,
-        texts::NOBODY,
+        texts::UNKNOWN_NICK,
         texts::UNKNOWN,
         texts::USAGE,
         texts::HELP,

@@ -89,7 +89,7 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    /// The RFC's example, but for its weekday: 22 February 1982 was a Monday.
+    /// The RFC's example with another weekday: 22 February 1982 was a Monday.
     #[test]
     fn the_format_is_that_of_the_rfc_unless_told_otherwise() {
         // date -u -d '1982-02-23 01:37:43' +%s

@@ -70,7 +70,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     assert_eq!(store.write(|db| transfer(db, 1, "bob", money(1), 0)), Ok(Outcome::Full));
     assert_eq!(store.write(|db| deposit(db, 2, money(1), 0)), Ok(Outcome::Full));
     assert_eq!(store.write(|db| transfer(db, 1, "Ann", money(1), 0)), Ok(Outcome::Oneself));
-    assert_eq!(store.write(|db| transfer(db, 1, "eve", money(1), 0)), Ok(Outcome::Nobody("eve".into())));
+    assert_eq!(store.write(|db| transfer(db, 1, "eve", money(1), 0)), Ok(Outcome::UnknownReceiver("eve".into())));
     let rows: i64 =
         store.read(|db| Ok(db.query_row("SELECT count(*) FROM journal", [], |row| row.get(0))?)).expect("a count");
     assert_eq!((rows, held(&mut store, 1), held(&mut store, 2)), (2, money(1000), Money::MOST));
