@@ -111,10 +111,10 @@ impl Pause {
     /// Pauses until the time `until`, or until [`Pause::end`] is called.
     pub(crate) fn begin(&mut self, now: Instant, until: Option<Instant>, error: &io::Error) {
         self.until = until;
-        if let Some(count) = self.throttle.note(now) {
+        if let Some(repeats) = self.throttle.note(now) {
             log::warn!(
                 "accepting is paused: {error}; waiting connections are accepted when others close; raise \"ulimit -n\" \
-                 for more descriptors ({count} since the last such line)"
+                 for more descriptors{repeats}"
             );
         }
     }

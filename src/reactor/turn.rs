@@ -29,11 +29,11 @@ impl TurnClock {
         stats.turns += 1;
         stats.longest_turn = stats.longest_turn.max(took);
         let Some(limit) = limit.filter(|&limit| took > limit) else { return };
-        if let Some(count) = self.slow.note(Instant::now()) {
+        if let Some(repeats) = self.slow.note(Instant::now()) {
             let before = &self.before;
             log::warn!(
                 "slow turn: {took:.0?}, limit {limit:?} (--slow-turn), with {} connections accepted, {} bytes received, \
-                 {} bytes sent, {} results of workers and {} timers ({count} since the last such line)",
+                 {} bytes sent, {} results of workers and {} timers{repeats}",
                 stats.accepted - before.accepted,
                 stats.bytes_in - before.bytes_in,
                 stats.bytes_out - before.bytes_out,

@@ -67,8 +67,7 @@ impl PeerLog {
 
     fn warn(&mut self, kind: Kind, now: Instant, line: &fmt::Arguments<'_>) {
         match self.warnings.note(kind, now) {
-            Some(1) => log::warn!("{line}"),
-            Some(count) => log::warn!("{line} ({count} such since the last such line)"),
+            Some(repeats) => log::warn!("{line}{repeats}"),
             None => log::info!("{line}"),
         }
     }

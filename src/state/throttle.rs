@@ -1,36 +1,47 @@
-//! One log line per interval for what may happen a thousand times a second.
+//! A bound on log lines: at most one line in an interval for events that may happen a thousand times a second.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Decides which of many like events are logged, and counts the others.
+/// Decides which of many similar events are logged, and counts the others.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    next: Option<Instant>,
-    unsaid: u64,
+    /// When the last line was due.
+    last: Option<Instant>,
+    /// Events since then that were not logged.
+    unlogged: u64,
 }
 
-/// A [`Throttle`] for each kind of event.
+/// A [`Throttle`] for each kind of event. There must be few kinds, since they are searched one by one.
 #[derive(Debug)]
 pub(crate) struct Throttles<K> {
     pub(crate) kinds: Vec<(K, Throttle)>,
 }
 
-/// Time between two lines about the same thing. 10 s: seen at once, and six lines a minute at most.
+/// The events for which a line stands besides its own. Its `Display` ends the line, and is empty if there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Repeats {
+    count: u64,
+    within: Duration,
+}
+
+/// Time between two lines about the same kind of event. 10 s: soon enough to be noticed, and at most six lines a minute.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 impl Throttle {
     pub(crate) fn new() -> Self {
-        Throttle { next: None, unsaid: 0 }
+        Throttle { last: None, unlogged: 0 }
     }
 
-    /// Notes one event. `Some(count)` when a line is due, with the number of events that it stands for.
-    pub(crate) fn note(&mut self, now: Instant) -> Option<u64> {
-        self.unsaid += 1;
-        if self.next.is_some_and(|next| now < next) {
+    /// Counts one event. Returns what to add to its line, or `None` if it is not to be logged.
+    pub(crate) fn note(&mut self, now: Instant) -> Option<Repeats> {
+        let within = self.last.map(|last| now.saturating_duration_since(last));
+        if within.is_some_and(|within| within < INTERVAL) {
+            self.unlogged += 1;
             return None;
         }
-        self.next = now.checked_add(INTERVAL);
-        Some(std::mem::take(&mut self.unsaid))
+        self.last = Some(now);
+        Some(Repeats { count: std::mem::take(&mut self.unlogged), within: within.unwrap_or_default() })
     }
 }
 
@@ -39,15 +50,24 @@ impl<K: PartialEq> Throttles<K> {
         Throttles { kinds: Vec::new() }
     }
 
-    /// As [`Throttle::note`], for events of this kind. There should be few kinds: they are looked through one by one.
-    pub(crate) fn note(&mut self, kind: K, now: Instant) -> Option<u64> {
+    /// Counts one event of a kind. Returns what to add to its line, or `None` if it is not to be logged.
+    pub(crate) fn note(&mut self, kind: K, now: Instant) -> Option<Repeats> {
         if let Some((_, throttle)) = self.kinds.iter_mut().find(|(known, _)| *known == kind) {
             return throttle.note(now);
         }
         let mut throttle = Throttle::new();
-        let said = throttle.note(now);
+        let repeats = throttle.note(now);
         self.kinds.push((kind, throttle));
-        said
+        repeats
+    }
+}
+
+impl fmt::Display for Repeats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            0 => Ok(()),
+            count => write!(f, " ({count} more like this in the last {:.0?})", self.within),
+        }
     }
 }
 
@@ -55,22 +75,28 @@ impl<K: PartialEq> Throttles<K> {
 mod tests {
     use super::*;
 
+    fn shown(repeats: Option<Repeats>) -> Option<String> {
+        repeats.map(|repeats| repeats.to_string())
+    }
+
     #[test]
-    fn says_the_first_and_then_one_an_interval_with_the_count() {
+    fn one_line_an_interval_counts_the_others() {
         let (start, mut throttle) = (Instant::now(), Throttle::new());
-        assert_eq!(throttle.note(start), Some(1));
+        assert_eq!(shown(throttle.note(start)).as_deref(), Some(""));
         for _ in 0..99 {
             assert_eq!(throttle.note(start + Duration::from_nanos(9_999_999_999)), None);
         }
-        assert_eq!(throttle.note(start + INTERVAL), Some(100));
-        assert_eq!(throttle.note(start + 3 * INTERVAL), Some(1));
+        assert_eq!(shown(throttle.note(start + INTERVAL)).as_deref(), Some(" (99 more like this in the last 10s)"));
+        assert_eq!(shown(throttle.note(start + 3 * INTERVAL)).as_deref(), Some(""));
     }
 
     #[test]
     fn kinds_are_counted_apart() {
         let (start, mut throttles) = (Instant::now(), Throttles::new());
-        assert_eq!((throttles.note('a', start), throttles.note('b', start)), (Some(1), Some(1)));
+        let none = Some(Repeats { count: 0, within: Duration::ZERO });
+        assert_eq!((throttles.note('a', start), throttles.note('b', start)), (none, none));
         assert_eq!((throttles.note('a', start), throttles.note('a', start)), (None, None));
-        assert_eq!((throttles.note('a', start + INTERVAL), throttles.note('b', start + INTERVAL)), (Some(3), Some(1)));
+        let counts = ['a', 'b'].map(|kind| throttles.note(kind, start + INTERVAL).map(|repeats| repeats.count));
+        assert_eq!(counts, [Some(2), Some(0)]);
     }
 }

@@ -271,7 +271,7 @@ fn check_log(text: &str, elapsed: Duration) {
         let words =
             line.split(' ').map(|word| if word.contains(|found: char| found.is_ascii_digit()) { "#" } else { word });
         let kind = words.collect::<Vec<_>>().join(" ");
-        let kind = kind.strip_suffix(" # such since the last such line)").unwrap_or(&kind);
+        let kind = kind.strip_suffix(" # more like this in the last #").unwrap_or(&kind);
         *kinds.entry(kind.to_owned()).or_default() += 1;
     }
     println!("lines of the log: {kinds:#?}");

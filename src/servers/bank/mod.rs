@@ -312,12 +312,9 @@ impl Bank {
             }
             Outcome::Wrong { name, locks } => {
                 log::info!("{peer} gave a wrong name or PIN for {name}");
-                if locks && let Some(count) = self.locks.note(cx.now()) {
+                if locks && let Some(repeats) = self.locks.note(cx.now()) {
                     let time = self.lock;
-                    log::warn!(
-                        "{name} is locked for {time:?} after 3 wrong PINs, the last from {peer} \
-                         ({count} locked since the last such line)"
-                    );
+                    log::warn!("{name} is locked for {time:?} after 3 wrong PINs, the last from {peer}{repeats}");
                 }
                 reply(texts::WRONG, &[], cx);
             }
@@ -339,8 +336,8 @@ impl Bank {
 
     /// Reports trouble with the data file.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
-        if let Some(count) = self.failures.note(cx.now()) {
-            log::error!("data file: {error} ({} failed since the last such line)", counted(count, "request"));
+        if let Some(repeats) = self.failures.note(cx.now()) {
+            log::error!("data file: {error}{repeats}");
         }
         reply(texts::TROUBLE, &[&error.to_string()], cx);
     }

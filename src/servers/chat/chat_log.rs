@@ -81,9 +81,8 @@ impl ChatLog {
         if self.lost > 0 || length > 0 && self.waiting.len() > MOST_WAITING {
             self.waiting.truncate(length);
             self.lost += 1;
-            if let Some(count) = self.losses.note(cx.now()) {
-                let (name, lost) = (&self.name, counted(count, "event"));
-                log::warn!("{name} is too slow: {lost} lost since the last such line ({length} bytes wait)");
+            if let Some(repeats) = self.losses.note(cx.now()) {
+                log::warn!("{} is too slow: lost an event while {length} bytes wait{repeats}", self.name);
             }
         }
         self.send(at, cx);
@@ -117,14 +116,10 @@ impl ChatLog {
             self.stage = Stage::Idle(rest);
             return self.send(at, cx);
         };
-        if let Some(count) = self.refusals.note(cx.now()) {
+        if let Some(repeats) = self.refusals.note(cx.now()) {
             let (name, lines) = (&self.name, counted(lines(&rest) + lines(&self.waiting), "line"));
-            let attempts = counted(count, "attempt");
             let remedy = if error.kind() == ErrorKind::StorageFull { "make room on" } else { "check" };
-            log::warn!(
-                "cannot write to {name}: {error}; {remedy} its disk \
-                 ({lines} waiting, {attempts} since the last such line)"
-            );
+            log::warn!("cannot write to {name}: {error}; {remedy} its disk, {lines} waiting{repeats}");
         }
         self.stage = Stage::Refused(rest);
         self.retry = Some(cx.set_timer(RETRY));

@@ -203,8 +203,8 @@ impl Doctor {
     }
 
     fn report(&mut self, kind: &'static str, problem: impl Display, cx: &Context<'_>) {
-        if let Some(failures) = self.failures.note(kind, cx.now()) {
-            log::error!("doctor: {problem} (patients not saved: {}, failures: {failures})", self.unsaved.len());
+        if let Some(repeats) = self.failures.note(kind, cx.now()) {
+            log::error!("doctor: {problem} (patients not saved: {}){repeats}", self.unsaved.len());
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::state::throttle::Throttles;
 use crate::workers::storage::{Schema, Store, StoreError, Trouble};
 use crate::workers::{Done, Workers};
 
-use crate::servers::text::{counted, refuse_http, reply};
+use crate::servers::text::{refuse_http, reply};
 use command::{Command, Mistake};
 use entry::Entry;
 use table::{Outcome, Page};
@@ -207,8 +207,8 @@ impl Phonebook {
     /// Reports trouble with the file. The client is told of the failure, and the log gets the reason.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
         reply(texts::FAILED, &[], cx);
-        if let Some(count) = self.troubles.note(error.trouble(), cx.now()) {
-            log::error!("phone book: {error} ({} failed since the last such line)", counted(count, "command"));
+        if let Some(repeats) = self.troubles.note(error.trouble(), cx.now()) {
+            log::error!("phone book: {error}{repeats}");
         }
     }
 }
