@@ -14,17 +14,13 @@ impl Framer for Paragraphs {
     type State = usize;
 
     fn next(&self, searched: &mut usize, input: &[u8]) -> Frame {
-        match input[*searched..].windows(2).position(|pair| pair == b"\n\n") {
-            Some(at) => {
-                let end = std::mem::take(searched) + at;
-                Frame::Message { body: 0..end, used: end + 2 }
-            }
-            None => {
-                // The last byte may be the first half of an end.
-                *searched = input.len() - 1;
-                Frame::Partial { needed: None }
-            }
+        if let Some(at) = input[*searched..].windows(2).position(|pair| pair == b"\n\n") {
+            let end = std::mem::take(searched) + at;
+            return Frame::Message { body: 0..end, used: end + 2 };
         }
+        // The last byte may be the first half of an end.
+        *searched = input.len() - 1;
+        Frame::Partial { needed: None }
     }
 
     /// The end of the input also ends a paragraph.

@@ -11,10 +11,11 @@ const MAX_CAPACITY: usize = 64 * 1024;
 
 /// The pool of one reactor.
 ///
-/// Without it, each line to a room allocates for its talker, who is not sent that line. Follower memory would be no
+/// Without it, each line to a room allocates for its talker, which is not sent that line. Follower memory would be no
 /// alternative: most members of a room never talk.
 #[derive(Debug, Default)]
 pub(crate) struct SplicePool {
+    #[expect(clippy::vec_box, reason = "a follower borrows the box itself")]
     free: Vec<Box<Splices>>,
 }
 

@@ -112,7 +112,6 @@ impl<H: Handler> Dispatcher<H> {
         let state = &mut self.state;
         state.stop = state.stop.after(requests);
         match state.stop {
-            Stop::Running => {}
             Stop::Requested => {
                 state.drain_deadline = state.clock.now().checked_add(state.limits.drain);
                 self.drain();
@@ -122,7 +121,7 @@ impl<H: Handler> Dispatcher<H> {
             Stop::Draining if state.drain_deadline.is_some_and(|deadline| deadline <= state.clock.now()) => {
                 self.stop_now();
             }
-            Stop::Draining => {}
+            Stop::Running | Stop::Draining => {}
             Stop::Now => self.stop_now(),
         }
     }

@@ -200,11 +200,14 @@ impl MessageHandler for Bank {
     fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         match done.downcast::<Result<(InterestRate, Paid), StoreError>>().expect("only interest is a service job") {
             Ok((rate, Paid { total, accounts, full })) => {
-                let mut text = format!("interest of {rate}: {total} paid to {}", counted(accounts, "account"));
-                if full > 0 {
-                    text += &format!("; skipped {} whose balance would be too large", counted(full, "account"));
-                }
-                cx.write_stderr(&text);
+                let skipped = match full {
+                    0 => String::new(),
+                    full => format!("; skipped {} whose balance would be too large", counted(full, "account")),
+                };
+                cx.write_stderr(&format!(
+                    "interest of {rate}: {total} paid to {}{skipped}",
+                    counted(accounts, "account")
+                ));
             }
             Err(error) => cx.write_stderr(&format!("no interest was paid: {error}")),
         }

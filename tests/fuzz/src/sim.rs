@@ -414,7 +414,7 @@ impl Peer {
                 assert!(queued > 0 && Some(limit) == limits.queue_time && self.was_slow, "{why}");
             }
             Closed::MemoryFull { pending, limit } => {
-                assert!(pending > 0 && Some(limit) == limits.memory_limit, "{why}")
+                assert!(pending > 0 && Some(limit) == limits.memory_limit, "{why}");
             }
             Closed::InboxFull(_) => panic!("{why}: less than an act is ever left"),
             _ => {}

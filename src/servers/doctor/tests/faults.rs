@@ -156,7 +156,7 @@ fn patterns() {
         "line 5, column 9: @bye: there is no \"bye\" in [synonyms]; add it, or name one that is there",
     );
     let long = "a ".repeat(MAX_ELEMENTS);
-    Therapist::parse(&SHORT.replace("bye", &long[2..])).expect("just as many");
+    Therapist::parse(SHORT.replace("bye", &long[2..])).expect("just as many");
     is_refused(
         &SHORT.replace("bye", &format!("a', '{long}")),
         "line 5, column 14: the patterns up to this one have more than 4096 words and signs: use fewer rules",
