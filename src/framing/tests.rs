@@ -220,7 +220,7 @@ fn all_events_are_forwarded_and_input_becomes_messages() {
     sim.advance(Duration::from_secs(3));
     sim.send(peer, b"2:");
     sim.shut_down(peer);
-    let calls = &sim.handler().get_ref().calls;
+    let calls = &sim.handler_mut().get_ref().calls;
     assert_eq!(
         calls[..],
         [

@@ -308,7 +308,7 @@ impl<H: Handler> Sim<H> {
     }
 
     /// The handler.
-    pub fn handler(&mut self) -> &mut H {
+    pub fn handler_mut(&mut self) -> &mut H {
         self.run();
         &mut self.dispatcher.handler
     }

@@ -138,7 +138,7 @@ where
 {
     /// The calls since the last look.
     fn calls(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.handler().notes.calls)
+        std::mem::take(&mut self.handler_mut().notes.calls)
     }
 
     /// Publishes to the scene's room, from outside of any session.

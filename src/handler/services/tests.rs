@@ -72,8 +72,8 @@ impl Handler for Named {
 fn two(limits: Limits) -> (Sim<Services>, ServiceId) {
     let mut sim = Sim::new(Services::new());
     let bob = sim.add_service(ServiceOptions { limits, ..ServiceOptions::default() });
-    sim.handler().add(bob, "bob", Named::new("bob"));
-    sim.handler().add(ServiceId::DEFAULT, "ann", Named::new("ann"));
+    sim.handler_mut().add(bob, "bob", Named::new("bob"));
+    sim.handler_mut().add(ServiceId::DEFAULT, "ann", Named::new("ann"));
     (sim, bob)
 }
 
@@ -126,7 +126,7 @@ fn a_service_without_a_handler_closes_its_connections() {
     let empty = sim.add_service(ServiceOptions::default());
     let peer = sim.connect_to(empty);
     sim.send(peer, b"hello");
-    sim.handler().add(empty, "late", Named::new("late"));
+    sim.handler_mut().add(empty, "late", Named::new("late"));
     assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), Some(Ending::Eof)));
     let late = sim.connect_to(empty);
     assert_eq!(sim.received(late), b"late");
@@ -139,7 +139,7 @@ fn a_second_handler_serves_later_connections() {
     let (mut sim, bob) = two(Limits::default());
     let before = sim.connect_to(bob);
     sim.run();
-    sim.handler().add(bob, "eve", Named::new("eve"));
+    sim.handler_mut().add(bob, "eve", Named::new("eve"));
     let after = sim.connect_to(bob);
     assert_eq!((sim.received(before), sim.received(after)), (b"bob".to_vec(), b"eve".to_vec()));
     sim.shut_down(before);
@@ -162,7 +162,7 @@ fn a_room_keeps_to_the_limits_of_the_service_that_it_belongs_to() {
     let mut options = ServiceOptions::default();
     options.limits.feed_buffer = Some(10_000);
     let chat = sim.add_service(options);
-    sim.handler().add(chat, "chat", Chat::room(ChatOptions::default()));
+    sim.handler_mut().add(chat, "chat", Chat::room(ChatOptions::default()));
     let [talks, stuck] = [(); 2].map(|()| sim.connect_to(chat));
     for (peer, nick) in [(talks, "talks\n"), (stuck, "stuck\n")] {
         sim.send(peer, nick.as_bytes());

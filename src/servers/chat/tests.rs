@@ -53,7 +53,7 @@ impl Room {
     }
 
     fn persons(&mut self) -> usize {
-        self.sim.handler().get_ref().persons()
+        self.sim.handler_mut().get_ref().persons()
     }
 }
 

@@ -33,7 +33,7 @@ fn refuse(sim: &mut Sim<Client>) {
 }
 
 fn failure(sim: &mut Sim<Client>) -> Option<String> {
-    sim.handler().failure().map(str::to_string)
+    sim.handler_mut().failure().map(str::to_string)
 }
 
 #[test]

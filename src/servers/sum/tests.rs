@@ -44,7 +44,7 @@ impl Server {
     }
 
     fn numbers(&mut self) -> usize {
-        self.0.handler().get_ref().numbers()
+        self.0.handler_mut().get_ref().numbers()
     }
 }
 

@@ -153,7 +153,7 @@ fn many_departures_at_once_are_one_change_for_the_queue() {
     }
     room.pause();
     assert_eq!(room.sees(last), "You are number 1 in the queue.\n");
-    assert_eq!(room.0.handler().get_ref().waiting(), 1);
+    assert_eq!(room.0.handler_mut().get_ref().waiting(), 1);
     assert_eq!(room.0.timers(), 0);
 }
 
@@ -238,7 +238,7 @@ fn the_lines_of_a_client_leave_the_queue_with_it() {
     room.0.reset(eve);
     room.operator("q");
     assert_eq!(room.printed(), "");
-    assert_eq!(room.0.handler().get_ref().waiting(), 0);
+    assert_eq!(room.0.handler_mut().get_ref().waiting(), 0);
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn nothing_is_left_behind_by_former_members() {
         room.0.advance(Duration::from_secs(2));
     }
     assert_eq!((room.0.stats().connections, room.0.timers()), (0, 0));
-    let talk = room.0.handler().get_ref();
+    let talk = room.0.handler_mut().get_ref();
     assert!(talk.guest.is_none() && talk.queue.is_empty());
 }
 

@@ -241,7 +241,7 @@ fn replies_do_not_count_against_the_limit_of_others() {
     sim.stall(peer);
     sim.send(peer, &vec![0; 60_000]);
     sim.run();
-    let token = sim.handler().notes.tokens[0];
+    let token = sim.handler_mut().notes.tokens[0];
     sim.with_context(|_, cx| cx.send(token, &[0; 16_000]));
     assert_eq!((sim.ending(peer), sim.stats().queued), (None, 76_000));
     sim.with_context(|_, cx| cx.send(token, &[0; 1]));
@@ -344,7 +344,7 @@ fn what_is_typed_waits_for_its_peer_however_long_that_takes() {
     let mut sim = Sim::new(scene(to_one));
     let (talker, slow) = (sim.connect(), sim.connect());
     sim.stall(slow);
-    let token = sim.handler().notes.tokens[1];
+    let token = sim.handler_mut().notes.tokens[1];
     sim.dispatcher.call_console(|_, cx| cx.send(token, b"typed"));
     sim.advance(3600 * SECOND);
     sim.resume(slow);
@@ -403,6 +403,6 @@ fn drained_follows_when_a_publication_flushed_the_replies() {
             sim.shut_down(peer);
         }
         assert_eq!(sim.received(peer).len(), 10 * 10_000, "all input is used, ends early: {ends_early}");
-        assert_eq!(sim.handler().drained, 10);
+        assert_eq!(sim.handler_mut().drained, 10);
     }
 }

@@ -103,7 +103,7 @@ fn a_closing_peer_that_takes_nothing_is_dropped() {
         if refused_before {
             sim.send(peer, b"l");
             sim.run();
-            let token = sim.handler().notes.tokens[0];
+            let token = sim.handler_mut().notes.tokens[0];
             sim.with_context(|_, cx| cx.close_other(token));
         } else {
             sim.send(peer, b"b");
@@ -113,7 +113,7 @@ fn a_closing_peer_that_takes_nothing_is_dropped() {
         assert_eq!(sim.connections(), 1, "refused before: {refused_before}");
         sim.advance(MS);
         assert_eq!((sim.connections(), sim.timers()), (0, 0), "refused before: {refused_before}");
-        assert_eq!(sim.handler().notes.closings(0), 1);
+        assert_eq!(sim.handler_mut().notes.closings(0), 1);
     }
 }
 
@@ -405,7 +405,7 @@ proptest! {
             }
             sim.run();
             // Which of a batch is announced first is not promised, but it is the same for everybody.
-            let gone: Vec<_> = std::mem::take(&mut sim.handler().notes.calls).into_iter()
+            let gone: Vec<_> = std::mem::take(&mut sim.handler_mut().notes.calls).into_iter()
                 .filter_map(|call| call.split_once(" closed").map(|(who, _)| format!("-{who}"))).collect();
             prop_assert_eq!(gone.len(), batch.len());
             let text = format!(" {round}");

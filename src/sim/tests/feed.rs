@@ -204,7 +204,7 @@ fn a_talker_behind_by_its_own_words_can_leave_the_room() {
         sim.send(talker, b"x");
         assert_eq!(sim.received(stays).len(), 3 + 3000 + 1);
         assert_eq!(sim.ending(talker), Some(Ending::Reset));
-        assert_eq!(sim.handler().notes.closings(1), 1);
+        assert_eq!(sim.handler_mut().notes.closings(1), 1);
     }
 }
 
@@ -259,7 +259,7 @@ fn a_half_closed_follower_costs_nothing_and_stays() {
     assert_eq!((sim.received(ends), sim.ending(ends)), (b"owed".to_vec(), Some(Ending::Eof)));
     sim.send(ends, b"still here");
     assert_eq!(sim.received(stays), b"still here");
-    assert_eq!((sim.connections(), sim.handler().notes.closings(1)), (2, 0));
+    assert_eq!((sim.connections(), sim.handler_mut().notes.closings(1)), (2, 0));
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_half_closed_peer_gets_nothing_from_a_feed() {
     }
     assert_eq!(sim.received(stays), b".one..two.");
     assert_eq!((sim.received(ends), sim.ending(ends)), (b"".to_vec(), Some(Ending::Eof)));
-    assert_eq!(sim.handler().notes.closings(1), 0);
+    assert_eq!(sim.handler_mut().notes.closings(1), 0);
 }
 
 #[test]

@@ -123,11 +123,11 @@ fn work_aside_holds_no_input_up_and_outlives_its_session() {
     sim.run();
     sim.send(other, b"aside four\n");
     assert_eq!(sim.received(other), b"busy, try again");
-    assert_eq!((sim.received(peer), sim.handler().get_ref().finished.len()), (vec![], 0));
+    assert_eq!((sim.received(peer), sim.handler_mut().get_ref().finished.len()), (vec![], 0));
     sim.send(other, b"bye\n");
     sim.release_jobs();
     assert_eq!(sim.received(peer), b"THREE\n");
-    assert_eq!(sim.handler().get_ref().finished, ["one", "two"]);
+    assert_eq!(sim.handler_mut().get_ref().finished, ["one", "two"]);
     sim.hold_jobs();
     sim.send(peer, b"\naside five\n");
     sim.run();
@@ -138,7 +138,7 @@ fn work_aside_holds_no_input_up_and_outlives_its_session() {
     sim.release_jobs();
     sim.shut_down(other);
     assert!(sim.is_stopped());
-    assert_eq!(sim.handler().get_ref().finished, ["one", "two", "five"]);
+    assert_eq!(sim.handler_mut().get_ref().finished, ["one", "two", "five"]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_stop_waits_for_jobs_and_for_input_that_was_read() {
     assert_eq!(sim.received(peer), b"ONE\nTWO\nMORE\nTHREE\n");
     sim.shut_down(peer);
     assert!(sim.is_stopped());
-    assert_eq!(sim.handler().get_ref().finished, ["OPERATOR"]);
+    assert_eq!(sim.handler_mut().get_ref().finished, ["OPERATOR"]);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_turn_hands_over_no_more_than_its_budget() {
     for n in 0..7 {
         sim.console(format!("job {n}").as_bytes());
     }
-    let finished = &sim.handler().get_ref().finished;
+    let finished = &sim.handler_mut().get_ref().finished;
     assert_eq!(*finished, (0..7).map(|n| format!("JOB {n}")).collect::<Vec<_>>());
 }
 

@@ -203,7 +203,7 @@ proptest! {
             prop_assert_eq!(String::from_utf8_lossy(&got[who]), String::from_utf8_lossy(&model.members[who].owed));
             let is_open = model.members[who].is_open;
             prop_assert_eq!(sim.ending(peers[who]), if is_open { None } else { Some(Ending::Eof) });
-            prop_assert_eq!(sim.handler().notes.closings(who), usize::from(!is_open));
+            prop_assert_eq!(sim.handler_mut().notes.closings(who), usize::from(!is_open));
         }
         prop_assert_eq!(sim.stats().queued, 0);
     }

@@ -44,7 +44,7 @@ fn two_large_peers_take_turns() {
 fn a_short_read_ends_the_reading_and_a_full_one_does_not() {
     let mut sim = Sim::new(scene(|_, _, _, _| {}));
     let peer = sim.connect();
-    let token = sim.handler().notes.tokens[0];
+    let token = sim.handler_mut().notes.tokens[0];
     sim.send(peer, b"short");
     sim.turn();
     assert!(!sim.dispatcher.state.connections[token].flags.contains(Flags::MAY_READ));
@@ -76,7 +76,7 @@ fn the_end_together_with_data_is_seen_after_the_data() {
 fn urgent_data_that_cuts_a_read_short_hides_nothing() {
     let mut sim = Sim::new(scene(|_, _, _, _| {}));
     let peer = sim.connect();
-    let token = sim.handler().notes.tokens[0];
+    let token = sim.handler_mut().notes.tokens[0];
     // The edge reports all that came; the first read gives a part of it, as at the urgent mark.
     sim.dispatcher.edge(token, Edge { urgent: true, ..Edge::default() });
     assert!(
@@ -118,7 +118,7 @@ fn a_reset_is_found_in_every_phase_and_closes_once() {
             if input == b"c" && before.len() > 1 {
                 // Reading is paused: somebody else closes it.
                 sim.run();
-                let token = sim.handler().notes.tokens[0];
+                let token = sim.handler_mut().notes.tokens[0];
                 sim.with_context(|_, cx| cx.close_other(token));
             } else {
                 sim.send(peer, input);
@@ -129,7 +129,7 @@ fn a_reset_is_found_in_every_phase_and_closes_once() {
         sim.reset(peer);
         assert_eq!(sim.connections(), 0, "{before:?}");
         assert!(sim.ending(peer).is_some());
-        assert_eq!(sim.handler().notes.closings(0), 1, "{before:?}");
+        assert_eq!(sim.handler_mut().notes.closings(0), 1, "{before:?}");
         assert_eq!(sim.timers(), 0, "no timer is left behind");
     }
 }

@@ -100,7 +100,7 @@ fn the_stalled_are_dropped_when_the_drain_time_is_over() {
     assert_eq!((sim.is_stopped(), sim.ending(stuck)), (false, None));
     sim.advance(MS);
     assert_eq!((sim.is_stopped(), sim.ending(stuck)), (true, Some(Ending::Reset)));
-    assert_eq!((sim.timers(), sim.handler().notes.closings(0)), (0, 1));
+    assert_eq!((sim.timers(), sim.handler_mut().notes.closings(0)), (0, 1));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_second_wish_ends_at_once() {
     assert!(!sim.is_stopped());
     sim.stop();
     assert!(sim.is_stopped());
-    assert_eq!((sim.ending(stuck), sim.handler().notes.closings(0)), (Some(Ending::Reset), 1));
+    assert_eq!((sim.ending(stuck), sim.handler_mut().notes.closings(0)), (Some(Ending::Reset), 1));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn stopping_is_harmless_in_every_phase() {
         assert_eq!(sim.is_stopped(), !is_owed, "{before:?}");
         sim.advance(5 * SECOND);
         assert!(sim.is_stopped());
-        assert_eq!((sim.handler().notes.closings(0), sim.timers()), (1, 0), "{before:?}");
+        assert_eq!((sim.handler_mut().notes.closings(0), sim.timers()), (1, 0), "{before:?}");
     }
 }
 

@@ -233,7 +233,7 @@ fn a_peer_that_takes_output_is_not_idle() {
         sim.stall(one);
         sim.advance(20 * SECOND);
         assert_eq!(sim.ending(one), None, "it is still owed something");
-        assert_eq!(sim.handler().notes.closings(0), 1);
+        assert_eq!(sim.handler_mut().notes.closings(0), 1);
     }
 }
 

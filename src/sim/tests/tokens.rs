@@ -6,11 +6,11 @@ use super::*;
 fn a_stale_token_is_harmless_when_its_slot_is_reused() {
     let mut sim = Sim::new(scene(|_, _, _, _| {}));
     let old = sim.connect();
-    let stale = sim.handler().notes.tokens[0];
+    let stale = sim.handler_mut().notes.tokens[0];
     sim.reset(old);
     sim.run();
     let new = sim.connect();
-    let fresh = sim.handler().notes.tokens[1];
+    let fresh = sim.handler_mut().notes.tokens[1];
     assert_ne!(stale, fresh);
     sim.with_context(|_, cx| {
         cx.send(stale, b"not for you");

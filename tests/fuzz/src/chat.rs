@@ -217,7 +217,7 @@ impl Room {
             seen.lines().for_each(check_line);
         }
         if !self.is_stopping {
-            assert_eq!(self.present.len(), self.sim.handler().get_ref().persons(), "{:?}", self.present);
+            assert_eq!(self.present.len(), self.sim.handler_mut().get_ref().persons(), "{:?}", self.present);
         }
     }
 
@@ -253,7 +253,7 @@ impl Room {
         self.look();
         self.sim.shut_down(self.listener);
         assert!(self.sim.is_stopped());
-        assert_eq!((self.sim.handler().get_ref().persons(), self.sim.timers()), (0, 0));
+        assert_eq!((self.sim.handler_mut().get_ref().persons(), self.sim.timers()), (0, 0));
     }
 }
 

@@ -171,7 +171,7 @@ impl Way<'_> {
         sim.resume(peer);
         assert_eq!(sim.ending(peer), Some(Ending::Eof));
         assert_eq!(sim.unread(peer), 0);
-        let notes = sim.handler().get_ref();
+        let notes = sim.handler_mut().get_ref();
         assert_eq!(notes.told, want);
         assert_eq!(notes.closed.as_deref(), Some("done"));
     }

@@ -235,7 +235,7 @@ impl World {
         }
         self.sim.advance(time);
         self.passed += time;
-        if self.sim.handler().is_stopping {
+        if self.sim.handler_mut().is_stopping {
             self.stopping_for += time;
         }
         if self.stopping_for >= self.limits.drain {
@@ -286,7 +286,7 @@ impl World {
         for number in 0..self.peers.len() {
             let unread = self.sim.unread(self.peers[number].handle);
             let ending = self.sim.ending(self.peers[number].handle);
-            let account = &self.sim.handler().accounts[number];
+            let account = &self.sim.handler_mut().accounts[number];
             let peer = &mut self.peers[number];
             // What a connection that is closing keeps is bounded, too: it may have been dropped for that.
             let is_bounded = self.limits.memory_limit.is_some() || peer.was_slow && self.limits.feed_buffer.is_some();
@@ -301,7 +301,7 @@ impl World {
             }
             peer.was_slow = peer.slow_for.is_some();
         }
-        let machine = self.sim.handler();
+        let machine = self.sim.handler_mut();
         assert_eq!((&self.printed, &self.told), (&machine.printed, &machine.told));
         assert!(machine.alarms.values().all(|&(deadline, _)| deadline > now), "an alarm is late");
         assert!(machine.chores == 0 || self.holds_jobs, "a job without a peer has not come home");
@@ -310,7 +310,7 @@ impl World {
 
     fn check_figures(&mut self) {
         let stats = self.sim.stats();
-        let open = self.sim.handler().accounts.iter().filter(|account| account.is_open()).count();
+        let open = self.sim.handler_mut().accounts.iter().filter(|account| account.is_open()).count();
         assert!((open..=self.peers.len()).contains(&stats.connections));
         assert_eq!(stats.accepted, (self.peers.len() - self.connected) as u64);
         assert_eq!(stats.bytes_out, self.peers.iter().map(|peer| peer.received.len() as u64).sum::<u64>());
@@ -338,7 +338,7 @@ impl World {
         self.look();
         self.answer(true);
         self.look();
-        if !self.sim.handler().is_stopping {
+        if !self.sim.handler_mut().is_stopping {
             self.stop();
         }
         self.look();
@@ -348,7 +348,7 @@ impl World {
         self.look();
         assert!(self.sim.is_stopped(), "all have read everything and gone: no peer is left to wait for");
         self.answer(true);
-        let machine = self.sim.handler();
+        let machine = self.sim.handler_mut();
         assert!(machine.accounts.iter().all(|account| matches!(account.life, Life::Over { .. })));
         assert_eq!((machine.wanted, machine.refused), (self.wanted, self.wanted - self.connected));
         // What is due from now on does nothing, so nothing new is set.

@@ -350,8 +350,8 @@ fn among_several_services_the_log_is_that_of_its_room() {
     let paper = Paper::default();
     let mut sim = Sim::new(Services::new());
     let chat = sim.add_service(ServiceOptions::default());
-    sim.handler().add(ServiceId::DEFAULT, "echo", Echo::bytes());
-    sim.handler().add(chat, "chat", Chat::room(with_log(&paper)));
+    sim.handler_mut().add(ServiceId::DEFAULT, "echo", Echo::bytes());
+    sim.handler_mut().add(chat, "chat", Chat::room(with_log(&paper)));
     paper.holds(3);
     let (other, ann) = (sim.connect(), sim.connect_to(chat));
     sim.send(ann, b"ann\nhello\n");

@@ -256,7 +256,7 @@ fn a_return_before_the_save_finds_everything() {
     sim.release_jobs();
     sim.shut_down(again);
     sim.run();
-    assert!(sim.handler().get_ref().patients.is_empty(), "a patient who left and is saved is not in memory");
+    assert!(sim.handler_mut().get_ref().patients.is_empty(), "a patient who left and is saved is not in memory");
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_stop_during_a_look_up_leaves_no_patient() {
     sim.advance(crate::Limits::default().drain);
     sim.release_jobs();
     assert!(sim.is_stopped());
-    assert!(sim.handler().get_ref().patients.is_empty());
+    assert!(sim.handler_mut().get_ref().patients.is_empty());
     assert_eq!(office.text("SELECT count(*) || '' FROM patient"), "0");
 }
 

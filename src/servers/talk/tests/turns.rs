@@ -152,7 +152,7 @@ proptest! {
                 _ => {}
             }
             prop_assert_eq!(room.printed(), std::mem::take(&mut hall.shown));
-            let talk = room.0.handler().get_ref();
+            let talk = room.0.handler_mut().get_ref();
             prop_assert_eq!(talk.guest.is_some(), !hall.clients.is_empty());
             prop_assert_eq!(talk.waiting(), hall.clients.len().saturating_sub(1));
         }

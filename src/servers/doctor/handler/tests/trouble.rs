@@ -27,7 +27,7 @@ fn a_failed_save_is_tried_again() {
     sim.advance(RETRY);
     let kept = office.text("SELECT conversation FROM patient");
     assert!(kept.contains("your garden is a desert") && kept.contains("your cellar is a lake"), "{kept}");
-    assert!(sim.handler().get_ref().patients.is_empty());
+    assert!(sim.handler_mut().get_ref().patients.is_empty());
     assert_eq!(sim.timers(), 0);
 }
 
@@ -83,7 +83,7 @@ fn a_damaged_row_keeps_no_memory_after_the_visit() {
     let ann = sim.connect();
     sim.send(ann, b"Ann\nbye\n");
     assert_eq!(received(&mut sim, ann), format!("{ASKED}{}{GREETED}{BYE}", texts::NO_NOTES));
-    assert!(sim.handler().get_ref().patients.is_empty());
+    assert!(sim.handler_mut().get_ref().patients.is_empty());
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn too_many_look_ups_are_refused_and_leave_room_for_a_save() {
     let last = waiting[MAX_LOOK_UPS];
     assert_eq!(received(&mut sim, last), format!("{ASKED}{}{ASKED}", texts::BUSY));
     assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"));
-    assert_eq!(sim.handler().get_ref().saving.len(), 1);
+    assert_eq!(sim.handler_mut().get_ref().saving.len(), 1);
     sim.release_jobs();
     assert!(received(&mut sim, waiting[0]).starts_with(&format!("{ASKED}Welcome, p0.")));
     assert!(ask(&mut sim, last, "late").starts_with("Welcome, late."));
