@@ -1,57 +1,58 @@
-//! Why a session is over.
+//! The cause of the end of a session.
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// Why a session is over. Its `Display` completes the sentence "closed: ...".
+/// The cause of the end of a session. Its `Display` completes the sentence "closed: ...".
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Closed {
-    /// The handler asked for it.
+    /// The handler closed it.
     ByHandler,
-    /// The operator asked for it (`kick`).
+    /// The operator closed it (`kick`).
     ByOperator,
-    /// The transport failed: a reset by the peer, mostly.
+    /// The transport failed. In most cases, the peer has reset the connection.
     Failed(io::Error),
-    /// Nothing was received, and no byte taken, for this long.
+    /// No byte was received, and none was taken by the peer, for this time.
     Idle(Duration),
-    /// Others queued more for this peer than [`Limits::max_queue`](crate::Limits::max_queue).
+    /// Other connections queued more output for this peer than [`Limits::max_queue`](crate::Limits::max_queue).
     QueueFull {
-        /// Bytes that were queued.
+        /// The number of queued bytes.
         queued: usize,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The peer fell a whole feed behind ([`Limits::feed_buffer`](crate::Limits::feed_buffer)).
+    /// The peer fell behind its feed by more than [`Limits::feed_buffer`](crate::Limits::feed_buffer).
     FeedBehind {
-        /// Bytes that were kept for the peer.
+        /// The number of bytes kept for the peer.
         behind: usize,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// Others have output for this peer, and none of it was taken for [`Limits::queue_time`](crate::Limits::queue_time).
+    /// The peer took none of the output that others have for it for [`Limits::queue_time`](crate::Limits::queue_time).
     QueueStalled {
-        /// Bytes that were queued.
+        /// The number of queued bytes.
         queued: usize,
-        /// The limit.
+        /// The limit of the time.
         limit: Duration,
     },
-    /// All connections together were owed more than [`Limits::memory_limit`](crate::Limits::memory_limit), and this one most.
+    /// The output pending for all connections was over [`Limits::memory_limit`](crate::Limits::memory_limit), and this
+    /// connection had most of it.
     MemoryFull {
-        /// Bytes that were kept for this one.
+        /// The number of bytes pending for this connection.
         pending: usize,
-        /// The limit, in bytes, for all.
+        /// The limit for all connections, in bytes.
         limit: usize,
     },
-    /// The handler used nothing of a full inbox of this many bytes ([`Limits::inbox`](crate::Limits::inbox)).
+    /// The handler used nothing of an inbox that was full, at this number of bytes ([`Limits::inbox`](crate::Limits::inbox)).
     InboxFull(usize),
     /// The reactor is stopping.
     Stopping,
 }
 
 impl Closed {
-    /// Whether a limit of the reactor ended it that an operator will want to know of.
+    /// Whether a limit of the reactor is the cause, so that the log has a warning about it.
     pub(crate) fn is_by_limit(&self) -> bool {
         match self {
             Closed::QueueFull { .. }
@@ -83,7 +84,7 @@ impl fmt::Display for Closed {
             Closed::MemoryFull { pending, limit } => {
                 write!(f, "{pending} bytes kept, more than for any other, limit {limit} for all (--memory-limit)")
             }
-            Closed::InboxFull(held) => write!(f, "a message of over {held} bytes"),
+            Closed::InboxFull(limit) => write!(f, "a message of over {limit} bytes"),
             Closed::Stopping => f.write_str("stopping"),
         }
     }

@@ -1,12 +1,13 @@
 //! What the kernel reports of a connection.
 
-/// What the kernel, or its simulation, reports of a connection.
+/// An event of a connection, reported by the kernel or its simulation.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "the kernel's words, one bit each")]
 pub(crate) struct Edge {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// The peer has ended its side, or there is urgent data: a short read proves nothing.
+    /// The peer has ended its side. A short read does not prove that the socket is empty.
     pub(crate) read_closed: bool,
+    /// Urgent data has arrived. A short read does not prove that the socket is empty.
     pub(crate) urgent: bool,
 }

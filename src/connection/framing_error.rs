@@ -7,20 +7,20 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FramingError {
-    /// A byte that cannot be where it is. What follows it cannot be understood.
+    /// A byte is not allowed where it is. The bytes after it have no meaning.
     Malformed {
-        /// How many bytes of the stream go before it.
+        /// Offset of the byte in the stream.
         at: u64,
-        /// What was expected in its place, in words.
+        /// What is allowed in its place, in words.
         expected: &'static str,
         /// The byte.
         found: u8,
     },
     /// The input ended within a message.
     Truncated {
-        /// How many bytes of the message came, with what is around it.
+        /// The number of bytes received of the message, its header included.
         received: usize,
-        /// How many there should have been, if that was said.
+        /// The number of bytes of the whole message, if its header was received.
         needed: Option<usize>,
     },
 }

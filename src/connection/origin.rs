@@ -11,21 +11,21 @@ use crate::net::Address;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Origin {
-    /// The name of the connection, for [`Context::send`](crate::Context::send) and its like.
+    /// The name of the connection, for example for [`Context::send`](crate::Context::send).
     pub token: Token,
-    /// Who is at the other end.
+    /// The other end.
     pub peer: Peer,
-    /// How it came about.
+    /// How it was established.
     pub via: Via,
 }
 
-/// How a connection came about.
+/// How a connection was established.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Via {
     /// This listener accepted it.
     Listener(ListenerId),
-    /// [`Context::connect`](crate::Context::connect) asked for it.
+    /// [`Context::connect`](crate::Context::connect) requested it.
     Connect(Address),
 }
 
@@ -33,19 +33,19 @@ pub enum Via {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Source {
-    /// Who sent it, or claims to have: a UDP source address can be forged.
+    /// The address of the sender. It can be forged.
     pub address: SocketAddr,
     /// The listener that received it.
     pub listener: ListenerId,
 }
 
-/// Who is at the other end of a connection.
+/// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Peer {
     /// A host and port.
     Inet(SocketAddr),
-    /// A process on this machine, over a Unix socket.
+    /// A process on this machine, connected to a Unix socket.
     Unix,
 }
 

@@ -1,8 +1,8 @@
 //! A simulated socket: two byte queues, a window, and the edges that a kernel would report.
 //!
-//! Behaves as Linux does where a handler or the reactor could tell: a read gives what there is, an ended peer gives EOF
-//! after the last byte, a reset gives an error at once, a write beyond the window is refused, and a refused writer gets an
-//! edge when the window opens.
+//! It behaves as Linux does, as far as the reactor and handlers can observe. A read returns what there is. After the last
+//! byte of a peer that has ended its side, a read returns EOF. After a reset, reads and writes fail at once. A write beyond the
+//! window is refused, and an edge is reported when the window opens.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::connection::edge::Edge;
 
-/// How the server's side of a simulated connection ended, as its peer sees it.
+/// How the server ended its side of a simulated connection, as the peer sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The server has shut down its side in good order.
+    /// The server has shut down its side, or closed it after the peer ended.
     Eof,
-    /// The server closed with input unread, or without a shutdown: a real peer could have lost bytes.
+    /// The server closed with input unread, or without a shutdown. A real peer could have lost bytes.
     Reset,
 }
 
@@ -24,9 +24,9 @@ pub enum Ending {
 pub(crate) struct Wires {
     pub(crate) to_server: VecDeque<u8>,
     pub(crate) from_server: Vec<u8>,
-    /// How many more bytes the peer takes.
+    /// The number of bytes that the peer still takes.
     pub(crate) window: usize,
-    /// The most that one write takes.
+    /// The largest number of bytes that one write takes.
     pub(crate) chunk: usize,
     pub(crate) peer_ended: bool,
     pub(crate) peer_reset: bool,
@@ -36,7 +36,7 @@ pub(crate) struct Wires {
 }
 
 impl Wires {
-    /// Reports an edge, together with those that were not taken yet.
+    /// Reports an edge. It is merged with an edge that was not taken yet.
     pub(crate) fn raise(&mut self, edge: Edge) {
         let old = self.edge.unwrap_or_default();
         self.edge = Some(Edge {
@@ -47,7 +47,7 @@ impl Wires {
         });
     }
 
-    /// The peer reads: `count` more bytes may come.
+    /// Opens the window by `count` bytes.
     pub(crate) fn widen(&mut self, count: usize) {
         self.window = self.window.saturating_add(count);
         if count > 0 && std::mem::take(&mut self.refused) {
@@ -56,11 +56,11 @@ impl Wires {
     }
 }
 
-/// The peer's hold on a simulated connection.
+/// The peer's end of a simulated connection.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerEnd(Arc<Mutex<Wires>>);
 
-/// The server's hold: what a [`Stream`](crate::connection::stream::Stream) reads and writes. Dropping it is closing the socket.
+/// The server's end, which a [`Stream`](crate::connection::stream::Stream) reads and writes. Dropping it closes the socket.
 #[derive(Debug)]
 pub(crate) struct Pipe(Arc<Mutex<Wires>>);
 
@@ -131,7 +131,7 @@ impl Drop for Pipe {
         if !wires.to_server.is_empty() {
             wires.ending = Some(Ending::Reset);
         }
-        // As a kernel does: who has ended its side can send nothing more that would be answered by a reset.
+        // A peer that has ended its side sends nothing more that a kernel would answer with a reset.
         let ending = if wires.peer_ended { Ending::Eof } else { Ending::Reset };
         wires.ending.get_or_insert(ending);
     }

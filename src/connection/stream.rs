@@ -1,6 +1,6 @@
-//! The byte streams that a connection can run over: the only file that names socket types.
+//! The streams of connections: sockets of each kind, and the simulated one.
 //!
-//! Invariant: nothing here blocks. Knows how to read, write, half-close and register; keeps no state of the connection.
+//! Invariant: no call blocks. A stream can be read, written, half-closed and registered. It keeps no state of its connection.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -10,25 +10,25 @@ use mio::{Interest, Registry, net};
 
 use super::pipe::Pipe;
 
-/// One end of a peer: a non-blocking socket, or its simulation.
+/// A non-blocking socket, or its simulation.
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// A TCP connection.
     Tcp(net::TcpStream),
     /// A connection to a Unix socket.
     Unix(net::UnixStream),
-    /// A connected UDP socket: every read and every write is one datagram, and there is no end.
+    /// A connected UDP socket. Each read and each write is one datagram, and there is no end of input.
     Udp(net::UdpSocket),
     /// A peer of a [`Sim`](crate::Sim).
     Simulated(Pipe),
 }
 
-/// What a read brought.
+/// What a read returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Received {
-    /// So many bytes; for a datagram possibly none.
+    /// This number of bytes. It is 0 for an empty datagram.
     Bytes(usize),
-    /// The peer will send no more.
+    /// The end of input.
     Eof,
 }
 
@@ -54,7 +54,7 @@ impl Stream {
         }
     }
 
-    /// Writes several pieces as if they were one; a datagram is the first of them only.
+    /// Writes several pieces in one call. For datagrams, only the first piece is written.
     pub(crate) fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => stream.write_vectored(pieces),
@@ -90,7 +90,7 @@ impl Stream {
         }
     }
 
-    /// Whether an outbound connection has come about: `Ok(false)` while it has not, an error when it never will.
+    /// Whether an outbound connection is established. Returns the error of an attempt that has failed.
     pub(crate) fn is_connected(&mut self) -> io::Result<bool> {
         let (error, peer) = match self {
             Stream::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
@@ -104,12 +104,12 @@ impl Stream {
         }
     }
 
-    /// Whether each write is a message of its own.
+    /// Whether each write is one datagram.
     pub(crate) fn is_datagram(&self) -> bool {
         matches!(self, Stream::Udp(_))
     }
 
-    /// Reports readable, urgent and (when asked) writable edges under `token` from now on.
+    /// Registers the stream at the poll, which reports its edges with `token` from now on.
     pub(crate) fn register(&mut self, registry: &Registry, token: mio::Token, interest: Interest) -> io::Result<()> {
         match self.source() {
             Some(source) => registry.register(source, token, interest),
@@ -117,7 +117,7 @@ impl Stream {
         }
     }
 
-    /// Changes what is reported; the kernel looks at the present state anew, so nothing is missed.
+    /// Changes the interest. The kernel checks the current state again, so no edge is missed.
     pub(crate) fn reregister(&mut self, registry: &Registry, token: mio::Token, interest: Interest) -> io::Result<()> {
         match self.source() {
             Some(source) => registry.reregister(source, token, interest),

@@ -444,7 +444,7 @@ impl<'a> Context<'a> {
     /// Has a queued job run: by the threads of its pool or, in a simulation, in this turn.
     fn begin_job<W: Worker>(&mut self, workers: &Workers<W>, session: Option<Token>) {
         self.state.begin_job(session);
-        match self.state.jobs.home() {
+        match self.state.jobs.queue() {
             Some(results) => workers.wake(results),
             None => self.state.jobs.simulate(workers.here()),
         }

@@ -1,7 +1,7 @@
-//! Who is let in: networks that are allowed or denied, and how many of one host.
+//! Admission: networks that are allowed or denied, and the number of connections of each host.
 //!
-//! Invariant: a host is in the table exactly while it has a connection, so the table is no larger than that of connections.
-//! Peers of Unix sockets have no host, and are not asked for one.
+//! Invariant: a host is in the table while it has a connection, so the table is no larger than that of connections. Peers of
+//! Unix sockets have no host.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,18 +10,18 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::net::Network;
 
-/// Which hosts are served. Peers of Unix sockets always are: the file's mode decides there.
+/// The hosts that are served. Peers of Unix sockets are always served, since the mode of the file decides about them.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Admission {
-    /// Only these, if there is any.
+    /// If there are any, only hosts in these networks are served.
     pub allow: Vec<Network>,
-    /// Not these, whatever `allow` says.
+    /// Hosts in these networks are not served, even if `allow` has them.
     pub deny: Vec<Network>,
 }
 
 impl Admission {
-    /// Whether a host is served. An IPv4 host that came over an IPv6 socket is judged as IPv4.
+    /// Whether a host is served. An IPv4-mapped IPv6 address counts as IPv4.
     #[must_use]
     pub fn admits(&self, host: IpAddr) -> bool {
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(host));
@@ -29,7 +29,7 @@ impl Admission {
     }
 }
 
-/// Why a client was not let in.
+/// The cause of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Denied,
@@ -47,8 +47,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What counts as one host: an IPv4 address; of IPv6 the /64 that a single customer is usually given (RFC 6177), out of
-/// which one machine may take any number of addresses.
+/// The unit that counts as one host: an IPv4 address, or a /64 of IPv6. A customer is usually given a /64 (RFC 6177), and one
+/// machine may use any number of its addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct HostKey(IpAddr);
 
@@ -61,7 +61,7 @@ impl HostKey {
     }
 }
 
-/// How many connections each host has.
+/// The number of connections of each host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hosts(HashMap<HostKey, usize>);
 

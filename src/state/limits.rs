@@ -1,7 +1,6 @@
-//! Every number that bounds the reactor, in one struct, each with the reason for its default.
+//! Every number that bounds the reactor, each with the reason for its default.
 //!
-//! Invariant: memory that a peer can make the process hold, and work that a peer can make one turn do, is bounded by a
-//! field of [`Limits`]. `None` switches a limit off; budgets and buffers cannot be switched off.
+//! Invariant: each amount of memory and each amount of work in a turn that a peer can cause has a bound in [`Limits`].
 
 use std::time::Duration;
 
@@ -10,65 +9,71 @@ use crate::state::rate::Rate;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// The bounds that a [`Reactor`](crate::Reactor) or a [`Sim`](crate::Sim) keeps.
+/// The limits of a [`Reactor`](crate::Reactor) or a [`Sim`](crate::Sim), or of one of its services.
 ///
-/// Sizes are in bytes. Make one with [`Limits::default`] and change the fields that matter.
+/// Start with [`Limits::default`] and change the fields that matter. Sizes are in bytes. `None` switches a limit off; budgets
+/// and buffers cannot be switched off.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Size of the one buffer that every read goes through. 64 KiB: what Linux hands over in one call at full speed.
+    /// Size of the one buffer that every read goes through. 64 KiB: what Linux returns from one call at full speed.
     pub read_buffer: usize,
-    /// Bytes read from one connection in a turn before the others get theirs. 64 KiB: one full buffer.
+    /// Bytes read from one connection in a turn. 64 KiB: one full buffer.
     pub turn_input: usize,
-    /// Bytes written to one connection in a turn. 256 KiB: a peer that reads at once is not favoured over the rest.
+    /// Bytes written to one connection in a turn. 256 KiB: a peer that reads at once does not delay the others for long.
     pub turn_output: usize,
-    /// Connections accepted from one listener in a turn. 256: a burst of 500 takes two turns, and nobody waits long.
+    /// Connections accepted from one listener in a turn. 256: a burst of 500 takes two turns, and clients wait little for it.
     pub turn_accepts: usize,
-    /// Datagrams taken from one socket in a turn. 256, for the same reason.
+    /// Datagrams received from one socket in a turn. 256: as for `turn_accepts`.
     pub turn_datagrams: usize,
-    /// Results of workers handed over in a turn. 256, for the same reason.
+    /// Results of workers delivered in a turn. 256: as for `turn_accepts`.
     pub turn_jobs: usize,
-    /// Unused input kept for one connection. A handler that uses nothing of a full inbox loses the connection
-    /// ([`Closed::InboxFull`](crate::Closed::InboxFull)). 64 KiB: sixteen times the default line.
+    /// Unused input kept for one connection. If the handler uses nothing of a full inbox, the connection is closed
+    /// ([`Closed::InboxFull`](crate::Closed::InboxFull)). 64 KiB: sixteen times the default limit of a line.
     pub inbox: usize,
-    /// Output that *others* may queue for one connection before it is closed. Reading a peer pauses while more than a
-    /// quarter that its *own* input caused is queued, and goes on under a sixteenth. 1 MiB: one second of a slow home line.
+    /// Output that *others* may queue for one connection. Above it, the connection is closed
+    /// ([`Closed::QueueFull`](crate::Closed::QueueFull)). Output that the peer's *own* input caused does not close it: the peer
+    /// is not read while there is more than [`high_mark`](Self::high_mark) of it. 1 MiB: one second of a slow home line.
     pub max_queue: Option<usize>,
-    /// How long the kernel may take no byte of what *others* have for a connection before it is closed. 10 s: a network that
-    /// is gone for longer has mostly gone for good, and what is kept for it is better kept for others.
+    /// How long a peer may take none of the output that *others* have for it. After that, it is closed
+    /// ([`Closed::QueueStalled`](crate::Closed::QueueStalled)). 10 s: a network that is gone for longer rarely comes back in
+    /// time, and the memory is better used for other peers.
     pub queue_time: Option<Duration>,
-    /// How far a follower may fall behind a feed before it is closed; also the size that a feed keeps to. 4 MiB:
-    /// about fifty thousand chat lines.
+    /// How far a follower may fall behind its feed. After that, it is closed
+    /// ([`Closed::FeedBehind`](crate::Closed::FeedBehind)). It also bounds the memory of the feed. 4 MiB: about fifty thousand
+    /// lines of a chat.
     pub feed_buffer: Option<usize>,
-    /// Datagrams of one host (of IPv6, of one /64) that are answered; the others are dropped and counted. A thousand a second
-    /// after ten thousand at once: more than a client asks for, and whoever is meant by a forged source gets no more either.
+    /// Datagrams answered for one host (for IPv6, one /64). Further ones are dropped and counted. A thousand a second after a
+    /// burst of ten thousand: more than a client needs, and the most that the victim of a forged source address receives.
     pub datagram_rate: Option<Rate>,
-    /// Output kept for all connections together, feeds included. Over it the connection that is owed most is closed, and the
-    /// next. Off: the limits of each connection bound it, times their number.
+    /// Output pending for all connections together, feeds included. Above it, the connection with the most is closed
+    /// ([`Closed::MemoryFull`](crate::Closed::MemoryFull)), and then the next one. Off: the bound is the number of connections
+    /// times the limits of each.
     pub memory_limit: Option<usize>,
-    /// Connections open at a time; one more is accepted and closed at once. Off: descriptors are the natural limit,
-    /// and who waits for one is served later rather than refused.
+    /// Open connections. A further one is accepted and closed at once. Off: descriptors are the natural limit, and a client
+    /// that waits for one is served later instead of refused.
     pub max_connections: Option<usize>,
-    /// Connections of one host open at a time (of IPv6, of one /64); one more is closed at once. Peers of Unix sockets have no
-    /// host. Off: many may share an address, and a server that starts on loopback serves one host only.
+    /// Open connections of one host (for IPv6, one /64). A further one is closed at once. Peers of Unix sockets have no host.
+    /// Off: many clients may share an address, and a server on the loopback interface has one host only.
     pub max_per_host: Option<usize>,
-    /// A connection that neither sends nor takes bytes for this long is closed. Off: many good clients are quiet.
+    /// How long a connection may neither send nor take bytes. After that, it is closed
+    /// ([`Closed::Idle`](crate::Closed::Idle)). Off: many good clients are quiet.
     pub idle_timeout: Option<Duration>,
-    /// After the last byte was flushed, how long a closing connection may go on sending before it is dropped. 1 s: a
-    /// round trip to anywhere, and the reason why late bytes do not turn into a reset that destroys the answer.
+    /// How long a closing connection may go on sending after its last output was flushed. 1 s: a round trip to anywhere. Without
+    /// this time, late input would turn the close into a reset, which can destroy the last output.
     pub linger: Duration,
-    /// A closing connection of which the kernel took no byte for this long is dropped. 30 s: a network may be gone for a
-    /// while, and TCP's own patience is a quarter of an hour.
+    /// How long a closing connection may take none of its pending output. After that, it is dropped. 30 s: a network may be gone
+    /// for a while, but TCP itself would wait for a quarter of an hour.
     pub flush_stall: Duration,
-    /// After a stop is asked for, how long connections may take to receive what they are owed. 5 s: longer than
-    /// any good peer needs, shorter than an operator or a service manager waits.
+    /// How long connections may take to receive their pending output after a stop was requested. 5 s: longer than a good peer
+    /// needs, and shorter than an operator or a service manager waits.
     pub drain: Duration,
-    /// A turn that takes longer is logged, since everybody waited for it. 50 ms: half of what a person notices.
+    /// A turn that takes longer is logged, since all connections waited for it. 50 ms: half of what a person notices.
     pub slow_turn: Option<Duration>,
-    /// When descriptors run out and nobody leaves: how long until accepting is tried again. 100 ms: ten
-    /// failed calls a second cost nothing, and a freed descriptor elsewhere is found soon.
+    /// The time after which accepting is tried again when the process has no descriptors left. 100 ms: ten failed calls a second
+    /// cost nothing, and a descriptor that is freed elsewhere is found soon.
     pub accept_retry: Duration,
-    /// Longest line taken from standard input. 4096: what a Linux terminal can deliver in one line.
+    /// Longest line read from standard input. 4096: what a Linux terminal can deliver in one line.
     pub console_line: usize,
 }
 
@@ -101,7 +106,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The same, with at least one unit of work in every budget: with none, a turn would do nothing for ever.
+    /// These limits with at least one unit of work in every budget. With none, a turn would do nothing for ever.
     pub(crate) fn with_budgets(self) -> Self {
         Limits {
             read_buffer: self.read_buffer.max(1),
@@ -114,20 +119,22 @@ impl Limits {
         }
     }
 
-    /// Reading a peer pauses while more than this, caused by its own input, is queued for it: a quarter of [`max_queue`](Self::max_queue). With the
-    /// hard limit off, a quarter of its default: memory stays bounded whatever a peer sends.
+    /// The high mark: a peer is not read while more than this of the output that its own input caused is queued. A quarter of
+    /// [`max_queue`](Self::max_queue), or of its default if that is off, so memory stays bounded.
     #[must_use]
     pub fn high_mark(&self) -> usize {
         self.max_queue.unwrap_or(MIB) / 4
     }
 
-    /// Reading goes on when no more than this of it is queued: a sixteenth of [`max_queue`](Self::max_queue).
+    /// The low mark: the peer is read again when no more than this is queued. A sixteenth of [`max_queue`](Self::max_queue), or
+    /// of its default.
     #[must_use]
     pub fn low_mark(&self) -> usize {
         self.max_queue.unwrap_or(MIB) / 16
     }
 
-    /// A feed that grew by this much within a turn is flushed at once: a quarter of [`feed_buffer`](Self::feed_buffer).
+    /// A feed that grew by more than this within a turn is flushed at once. A quarter of [`feed_buffer`](Self::feed_buffer), or
+    /// of its default.
     pub(crate) fn feed_flush(&self) -> usize {
         self.feed_buffer.unwrap_or(4 * MIB) / 4
     }

@@ -386,7 +386,7 @@ impl State {
             queued: self.queued,
             in_feeds: self.feeds.bytes(),
             timers: self.timers.len(),
-            unprinted: self.operator.stdout.len(),
+            stdout_queued: self.operator.stdout.len(),
             ..self.stats
         }
     }

@@ -1,7 +1,6 @@
-//! What the log says of peers: at most one warning per interval for each kind of event, so that no crowd can fill a disk.
+//! The log about peers: at most one warning in an interval for each kind of event, so that a crowd cannot fill a disk.
 //!
-//! A warning that is held back is counted in the next of its kind, and said at once as information, for whoever follows
-//! every connection (`-v`).
+//! A warning that is suppressed is logged as information instead (`-v`), and counted in the next one of its kind.
 
 use std::fmt;
 use std::io;
@@ -14,13 +13,13 @@ use crate::connection::origin::Peer;
 use crate::state::admission::Refusal;
 use crate::state::throttle::Throttles;
 
-/// Says what becomes of peers.
+/// Logs what happens to peers.
 #[derive(Debug)]
 pub(crate) struct PeerLog {
     warnings: Throttles<Kind>,
 }
 
-/// What is counted apart.
+/// The kinds of warnings.
 #[derive(Debug, PartialEq)]
 enum Kind {
     Refused(Refusal),
@@ -35,17 +34,17 @@ impl PeerLog {
         PeerLog { warnings: Throttles::new() }
     }
 
-    /// A client was not let in.
+    /// Logs a refused connection.
     pub(crate) fn refused(&mut self, peer: Peer, refusal: Refusal, now: Instant) {
         self.warn(Kind::Refused(refusal), now, &format_args!("{peer} refused: {refusal}"));
     }
 
-    /// A client was let in, and the poll would not have it.
+    /// Logs an accepted connection that the poll has refused.
     pub(crate) fn lost(&mut self, peer: Peer, error: &io::Error, now: Instant) {
         self.warn(Kind::Lost, now, &format_args!("{peer} lost: {error}"));
     }
 
-    /// A session is over, and so many are left. What limits did is a warning, what the peer or the handler did is not.
+    /// Logs the end of a session, after which `left` sessions are open. It is a warning if a limit is the cause.
     pub(crate) fn closed(&mut self, peer: Peer, why: &Closed, left: usize, now: Instant) {
         let line = format_args!("{peer} closed: {why} ({left} connections)");
         if why.is_by_limit() {
@@ -55,12 +54,12 @@ impl PeerLog {
         }
     }
 
-    /// A peer whose session is over has taken nothing of the rest for so long.
+    /// Logs a closing connection that is dropped since its peer took none of the last `bytes` bytes for the time `limit`.
     pub(crate) fn stuck(&mut self, peer: Peer, bytes: usize, limit: Duration, now: Instant) {
         self.warn(Kind::Stuck, now, &format_args!("{peer} dropped: {bytes} bytes not taken for {limit:?}"));
     }
 
-    /// What a peer has sent is not in the form that was agreed on, and is lost.
+    /// Logs input that is not a sequence of whole messages.
     pub(crate) fn framing(&mut self, peer: Peer, error: &FramingError, now: Instant) {
         self.warn(Kind::Framing(discriminant(error)), now, &format_args!("{peer}: {error}"));
     }

@@ -1,37 +1,37 @@
-//! How often something may happen: so many in a time, and a burst before that counts.
+//! Rates: a number of events in a time, after a burst.
 //!
-//! Invariant: in any span of time, no more than the burst and what the rate allows in that span is taken. Kept as one
-//! instant (the generic cell rate algorithm, ITU-T I.371), so there is nothing to refill and no timer.
+//! Invariant: in any span of time, at most the burst and what the rate allows in that span is taken. The state is one instant
+//! (the generic cell rate algorithm, ITU-T I.371), so nothing has to be refilled by a timer.
 
 use std::time::{Duration, Instant};
 
-/// So many in a time, after a burst.
+/// A number of events in a time, after a burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many in each `per`, once the burst is used up. At least 1.
+    /// Number of events in each `per` when the burst is used up. At least 1.
     pub count: u32,
-    /// The time in which so many are allowed.
+    /// The time in which `count` events are allowed.
     pub per: Duration,
-    /// How many at once, after a quiet time. At least 1.
+    /// Number of events allowed at once after a quiet time. At least 1.
     pub burst: u32,
 }
 
 impl Rate {
-    /// The time that each one takes.
+    /// The time between two events at the full rate.
     fn interval(&self) -> Duration {
         self.per / self.count.max(1)
     }
 }
 
-/// How much of a [`Rate`] somebody has used.
+/// The used part of a [`Rate`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bucket {
-    /// When all of it will be unused again.
+    /// When the whole burst is available again.
     full_at: Option<Instant>,
 }
 
 impl Bucket {
-    /// Takes one. Returns how long to wait before the next one: nothing while there is some of the burst left.
+    /// Takes one event. Returns the time to wait before the next one, which is zero while some of the burst is left.
     pub fn take(&mut self, rate: &Rate, now: Instant) -> Duration {
         let interval = rate.interval();
         let full_at = self.full_at.map_or(now, |at| at.max(now)).checked_add(interval);
@@ -42,11 +42,11 @@ impl Bucket {
         used.saturating_add(interval).saturating_sub(interval.saturating_mul(rate.burst.max(1)))
     }
 
-    /// Takes one if there is one to be had now. Returns whether there was.
+    /// Takes one event if it is allowed now. Returns whether it was.
     pub fn try_take(&mut self, rate: &Rate, now: Instant) -> bool {
         let before = *self;
         let wait = self.take(rate, now);
-        // To take one more than there is makes the next one wait for two.
+        // An event that is not allowed would make the next one wait for two intervals.
         let is_allowed = wait <= rate.interval();
         if !is_allowed {
             *self = before;
@@ -54,7 +54,7 @@ impl Bucket {
         is_allowed
     }
 
-    /// Whether all of it is unused, so that it need not be remembered.
+    /// Whether the whole burst is available. Then the bucket need not be kept.
     #[must_use]
     pub fn is_full(&self, now: Instant) -> bool {
         self.full_at.is_none_or(|at| at <= now)

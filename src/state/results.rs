@@ -1,7 +1,7 @@
-//! The way home of what workers have done.
+//! Jobs given to workers, and their results on the way to the handler.
 //!
-//! Invariant: every job that was taken is `out` until its result was handed to the handler, or found to be for a session
-//! that is over; so a reactor that stops can wait for all of them, as long as it wants to. Runs no job itself, but in a simulation.
+//! Invariant: a job that was taken is outstanding until its result is delivered, or dropped since its session is over. So a
+//! reactor that stops can wait for every job.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,7 +14,7 @@ use crate::connection::token::Token;
 use crate::workers::results::ResultQueue;
 use crate::workers::{Done, WorkHere};
 
-/// Who gets a result.
+/// The receiver of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recipient {
     /// A session: [`Handler::done`](crate::Handler::done).
@@ -24,7 +24,7 @@ pub(crate) enum Recipient {
 }
 
 impl Recipient {
-    /// The word that travels with a job. That of a session is at least 2^32, like all bits of a token.
+    /// The recipient as user data of a job. A service is a small number, and a token is at least 2^32.
     pub(crate) fn to_bits(self) -> u64 {
         match self {
             Recipient::Session(token) => token.to_bits(),
@@ -32,96 +32,101 @@ impl Recipient {
         }
     }
 
+    /// The recipient of user data that [`to_bits`](Self::to_bits) returned.
     fn from_bits(bits: u64) -> Self {
         ServiceId::from_index(bits as usize)
             .map_or_else(|| Recipient::Session(Token::from_bits(bits)), Recipient::Service)
     }
 }
 
-/// The reactor's side: what is out, and what has come home and not been handed over.
+/// The jobs of a reactor.
 #[derive(Default)]
 pub(crate) struct Jobs {
-    home: Arc<ResultQueue>,
+    /// Where threads leave results. Shared with them.
+    queue: Arc<ResultQueue>,
+    /// Results taken from the queue and not delivered.
     results: VecDeque<(u64, Done)>,
-    /// Jobs that were taken and whose results were not handed over.
-    out: usize,
-    /// They are not waited for any more: the time to stop is over.
+    /// Number of jobs whose results were not delivered.
+    outstanding: usize,
+    /// Outstanding jobs are not waited for any more.
     is_given_up: bool,
-    /// The pools that have jobs, in a simulation.
+    /// Pools with jobs that are run by the simulation.
     simulated: Vec<Arc<dyn WorkHere>>,
-    /// Whether these do no jobs for now.
+    /// The simulation runs no jobs for now.
     is_held: bool,
 }
 
 impl Jobs {
+    /// Jobs of a reactor with this waker, or of a simulation if there is none.
     pub(crate) fn new(waker: Option<Arc<Waker>>) -> Self {
-        Jobs { home: Arc::new(ResultQueue::new(waker)), ..Jobs::default() }
+        Jobs { queue: Arc::new(ResultQueue::new(waker)), ..Jobs::default() }
     }
 
-    /// Where threads are to leave results. `None` in a simulation: there, jobs are done by [`work_here`](Self::work_here).
-    pub(crate) fn home(&self) -> Option<&Arc<ResultQueue>> {
-        Some(&self.home).filter(|home| home.has_waker())
+    /// Where threads leave results. `None` in a simulation, which runs jobs itself ([`simulate`](Self::simulate)).
+    pub(crate) fn queue(&self) -> Option<&Arc<ResultQueue>> {
+        Some(&self.queue).filter(|queue| queue.has_waker())
     }
 
-    /// A job was taken.
+    /// Counts a job that was taken.
     pub(crate) fn begin(&mut self) {
-        self.out += 1;
+        self.outstanding += 1;
     }
 
-    /// A simulated pool has something to do.
+    /// Lets the simulation run the jobs of a pool, when results are collected next.
     pub(crate) fn simulate(&mut self, pool: Arc<dyn WorkHere>) {
         self.simulated.push(pool);
     }
 
-    /// Holds the jobs of simulated pools, or lets them go on.
+    /// Makes the simulation run no jobs from now on, or run them again.
     pub(crate) fn hold(&mut self, is_held: bool) {
         self.is_held = is_held;
     }
 
-    /// Whether simulated pools have jobs to do now.
+    /// Whether the simulation has jobs to run now.
     pub(crate) fn has_simulated(&self) -> bool {
         !self.simulated.is_empty() && !self.is_held
     }
 
-    /// Looks at what has come home.
+    /// Takes the results that have arrived. Runs simulated jobs before.
     ///
     /// # Errors
-    /// When a worker has panicked, or could not be started.
+    /// If a worker has panicked or could not be started.
     pub(crate) fn collect(&mut self) -> io::Result<()> {
-        if self.out == self.results.len() {
+        if self.outstanding == self.results.len() {
             return Ok(());
         }
         if self.has_simulated() {
-            self.simulated.drain(..).for_each(|pool| pool.work(&self.home));
+            self.simulated.drain(..).for_each(|pool| pool.work(&self.queue));
         }
-        self.home.take(&mut self.results)
+        self.queue.take(&mut self.results)
     }
 
-    /// The next result.
+    /// Takes the next result.
     pub(crate) fn next(&mut self) -> Option<(Recipient, Done)> {
         let (bits, done) = self.results.pop_front()?;
-        self.out -= 1;
+        self.outstanding -= 1;
         Some((Recipient::from_bits(bits), done))
     }
 
-    /// Whether results wait to be handed over.
+    /// Whether there are results to deliver.
     pub(crate) fn has_results(&self) -> bool {
         !self.results.is_empty()
     }
 
-    /// Waits no longer for what is out: a disk that hangs is not to hold up the end.
+    /// Waits for no job any more: a disk that hangs must not delay the end of the process.
     pub(crate) fn give_up(&mut self) {
         self.is_given_up = true;
     }
 
-    /// Whether nothing is out that is to be waited for.
+    /// Whether no job has to be waited for.
     pub(crate) fn is_idle(&self) -> bool {
-        self.out == 0 || self.is_given_up
+        self.outstanding == 0 || self.is_given_up
     }
 }
 
 impl std::fmt::Debug for Jobs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Jobs").field("out", &self.out).field("results", &self.results).finish_non_exhaustive()
+        let mut jobs = f.debug_struct("Jobs");
+        jobs.field("outstanding", &self.outstanding).field("results", &self.results).finish_non_exhaustive()
     }
 }

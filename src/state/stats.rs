@@ -1,54 +1,54 @@
-//! The figures that an operator may ask for.
+//! The figures of a reactor.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::state::admission::Refusal;
 
-/// Figures since the start, as `stats` at the console and SIGUSR1 show them.
+/// The figures of a reactor, as `stats` at the console and SIGUSR1 show them. Counters count from the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Connections that are open now, lingering ones included.
+    /// Current connections, lingering ones included.
     pub connections: usize,
-    /// Connections accepted, ever.
+    /// Connections accepted.
     pub accepted: u64,
-    /// Connections refused, ever: over a limit, or denied.
+    /// Connections refused, for any cause.
     pub refused: u64,
-    /// Of these, for [`Limits::max_connections`](crate::Limits::max_connections).
+    /// Connections refused for [`Limits::max_connections`](crate::Limits::max_connections).
     pub refused_full: u64,
-    /// Of these, for [`Limits::max_per_host`](crate::Limits::max_per_host).
+    /// Connections refused for [`Limits::max_per_host`](crate::Limits::max_per_host).
     pub refused_per_host: u64,
-    /// Of these, for [`Admission`](crate::Admission).
+    /// Connections refused by [`Admission`](crate::Admission).
     pub refused_denied: u64,
-    /// Bytes received, ever.
+    /// Bytes received.
     pub bytes_in: u64,
-    /// Bytes that the kernel took, ever.
+    /// Bytes that the kernel has taken.
     pub bytes_out: u64,
-    /// Bytes queued now for all connections, feeds not counted.
+    /// Bytes queued now for all connections, feeds not included.
     pub queued: usize,
-    /// Bytes kept now in feeds for those who have not taken them.
+    /// Bytes kept now in all feeds.
     pub in_feeds: usize,
-    /// Timers that are armed now.
+    /// Timers set now.
     pub timers: usize,
-    /// Timers that were due, ever.
+    /// Timers that were due.
     pub timers_fired: u64,
-    /// Results of workers that were handed over, ever.
+    /// Results of workers delivered.
     pub results: u64,
-    /// Turns of the loop, ever.
+    /// Turns of the loop.
     pub turns: u64,
-    /// The longest of them, the waiting for the kernel not counted.
+    /// Time of the longest turn. Waiting for the kernel does not count.
     pub longest_turn: Duration,
-    /// Bytes that wait now for whoever reads standard output.
-    pub unprinted: usize,
-    /// Events and deadlines that came too late for their connection, ever.
+    /// Bytes queued now for standard output.
+    pub stdout_queued: usize,
+    /// Events, timers and results that came too late for their connection.
     pub stale: u64,
-    /// Datagrams that could not be sent or were not to be answered, ever.
+    /// Datagrams that were not answered, or whose answer could not be sent.
     pub datagrams_dropped: u64,
 }
 
 impl fmt::Display for Stats {
-    /// Two lines, as `stats` at the console shows them.
+    /// Writes two lines.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
@@ -82,7 +82,7 @@ impl Stats {
         }
     }
 
-    /// Counts a client that was not let in.
+    /// Counts a refused connection.
     pub(crate) fn note_refusal(&mut self, refusal: Refusal) {
         self.refused += 1;
         match refusal {

@@ -1,8 +1,8 @@
-//! Deadlines in order: set, cancel, and take what is due.
+//! Timers: set, cancel, and take those that are due.
 //!
-//! Invariant: a timer that was set is either in the tree, cancelled, or was handed out once. Cancelling removes it at
-//! once, so arming and cancelling a million times leaves nothing behind. Deadlines are monotonic, and two timers of the
-//! same instant stay distinct and fire in the order in which they were set. Knows nothing of what a timer is for.
+//! Invariants: a timer that was set is in the tree, was cancelled, or was taken once. Cancelling removes it at once, so setting
+//! and cancelling a million times leaves nothing behind. Deadlines are monotonic. Two timers with the same deadline are
+//! distinct, and fire in the order in which they were set.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 
 use crate::connection::timer_id::TimerId;
 
-/// The pending deadlines, each with what it is for.
+/// The timers that are set, each with its target.
 #[derive(Debug)]
 pub(crate) struct Timers<T> {
     origin: Instant,
     pending: BTreeMap<TimerId, T>,
     next: NonZeroU64,
-    /// Number of the first timer that is not of this round.
+    /// Number of the first timer that does not belong to this round.
     round: NonZeroU64,
-    /// Number of armed timers at which the next sweep is due.
+    /// Number of timers at which the next sweep is due.
     sweep_at: usize,
 }
 
-/// Number of armed timers below which none is swept.
+/// Number of timers below which there is no sweep.
 const MIN_SWEEP: usize = 1024;
 
 impl<T> Timers<T> {
@@ -30,32 +30,32 @@ impl<T> Timers<T> {
         Timers { origin, pending: BTreeMap::new(), next: NonZeroU64::MIN, round: NonZeroU64::MAX, sweep_at: MIN_SWEEP }
     }
 
-    /// Arms a timer for `deadline`. A deadline in the past is due at once; one beyond 584 years is never due.
-    pub(crate) fn set(&mut self, deadline: Instant, what: T) -> TimerId {
+    /// Sets a timer. A deadline in the past is due at once, and one after 584 years is never due.
+    pub(crate) fn set(&mut self, deadline: Instant, target: T) -> TimerId {
         let id = TimerId { due: self.nanos(deadline), number: self.next };
         self.next = self.next.saturating_add(1);
-        self.pending.insert(id, what);
+        self.pending.insert(id, target);
         id
     }
 
-    /// When a timer is due.
+    /// The deadline of a timer.
     pub(crate) fn deadline(&self, id: TimerId) -> Instant {
         self.origin + Duration::from_nanos(id.due)
     }
 
-    /// Disarms a timer and returns what it was for, or `None` when it has fired or was cancelled before.
+    /// Cancels a timer. Returns its target, or `None` if it has fired or was cancelled before.
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<T> {
         self.pending.remove(&id)
     }
 
-    /// Begins a round: what is armed from now on belongs to the next one.
+    /// Begins a round. A timer set from now on belongs to the next round.
     pub(crate) fn begin_round(&mut self) {
         self.round = self.next;
     }
 
-    /// Takes the earliest timer of this round that is due at `now`: call until it returns `None`.
+    /// Takes the earliest timer of this round that is due at `now`. Call it until it returns `None`.
     ///
-    /// What was armed since the round began is due no earlier than `now` and has a higher number, so it comes last.
+    /// A timer set since the round began is due no earlier than `now` and has a higher number, so it sorts last.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(TimerId, T)> {
         let first = self.pending.first_entry()?;
         if first.key().due > nanos_between(self.origin, now) || first.key().number >= self.round {
@@ -64,22 +64,22 @@ impl<T> Timers<T> {
         Some(first.remove_entry())
     }
 
-    /// Disarms the timers of which `keep` is false, if twice as many are armed as the last sweep has left. So each timer
-    /// is looked at twice in its life at most, on average.
+    /// Cancels the timers for which `keep` is false, if there are twice as many as the last sweep has left. So a sweep looks
+    /// at each timer at most twice, on average.
     pub(crate) fn sweep(&mut self, mut keep: impl FnMut(&T) -> bool) {
         if self.pending.len() >= self.sweep_at {
-            self.pending.retain(|_, what| keep(what));
+            self.pending.retain(|_, target| keep(target));
             self.sweep_at = (2 * self.pending.len()).max(MIN_SWEEP);
         }
     }
 
-    /// The earliest deadline, or `None` when nothing is armed.
+    /// The earliest deadline, or `None` if no timer is set.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let (id, _) = self.pending.first_key_value()?;
         self.origin.checked_add(Duration::from_nanos(id.due))
     }
 
-    /// How many timers are armed.
+    /// The number of timers.
     pub(crate) fn len(&self) -> usize {
         self.pending.len()
     }

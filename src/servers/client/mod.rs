@@ -277,7 +277,7 @@ impl Client {
         let Some((at, bytes_out)) = &mut self.moved else { return };
         let stats = cx.stats();
         // The peer is not read while standard output is blocked, so its silence has no meaning then.
-        if stats.queued > 0 && stats.bytes_out != *bytes_out || stats.unprinted > 0 {
+        if stats.queued > 0 && stats.bytes_out != *bytes_out || stats.stdout_queued > 0 {
             (*at, *bytes_out) = (cx.now(), stats.bytes_out);
         }
         let quiet = cx.now().saturating_duration_since(*at);

@@ -323,7 +323,7 @@ impl World {
             least += if peer.was_reset { 0 } else { sent };
         }
         assert!((least as u64..=most as u64).contains(&stats.bytes_in), "{stats:?}: {least} to {most} bytes in");
-        assert_eq!((stats.refused, stats.unprinted, stats.datagrams_dropped), (0, 0, 0));
+        assert_eq!((stats.refused, stats.stdout_queued, stats.datagrams_dropped), (0, 0, 0));
         if self.peers.iter().all(|peer| peer.slow_for.is_none()) {
             assert_eq!(stats.queued, 0);
         }
