@@ -17,16 +17,11 @@ use std::time::{Duration, SystemTime};
 use self::table::{Notes, Patient};
 use super::conversation::Conversation;
 use super::therapist::Therapist;
-use crate::connection::closed::Closed;
-use crate::connection::origin::Origin;
-use crate::connection::timer_id::TimerId;
 use crate::framing::MessageHandler;
-use crate::handler::context::Context;
-use crate::handler::sanitize::sanitize;
 use crate::servers::text::{counted, fold, refuse_http, reply};
 use crate::state::throttle::Throttles;
 use crate::workers::storage::{Schema, Store, StoreError};
-use crate::workers::{Busy, Done, Workers};
+use crate::{Busy, Closed, Context, Done, Origin, TimerId, Workers, sanitize};
 
 /// Look-ups that can wait for the file. Together they hold a few megabytes.
 const MAX_LOOK_UPS: usize = 8192;
@@ -180,13 +175,14 @@ impl Doctor {
     fn complete(&mut self, key: &Arc<str>, notes: Notes, cx: &mut Context<'_>) {
         let Some(patient) = self.patients.get_mut(key) else { return };
         match notes {
-            Notes::Nothing => patient.is_complete = true,
-            Notes::Found(earlier) => {
+            Ok(earlier) => {
                 patient.is_complete = true;
-                Arc::make_mut(&mut patient.conversation).follow(earlier);
-                self.unsaved.insert(Arc::clone(key));
+                if let Some(earlier) = earlier {
+                    Arc::make_mut(&mut patient.conversation).follow(earlier);
+                    self.unsaved.insert(Arc::clone(key));
+                }
             }
-            Notes::Unreadable(error) => {
+            Err(error) => {
                 let problem = format!("the conversation of {} in the data file", patient.conversation.name());
                 let remedy = "correct it, or delete the row, so that it can be saved";
                 self.report("row", format_args!("{problem} cannot be read: {error}; {remedy}"), cx);

@@ -15,10 +15,9 @@
 //! If no rule matches, the answer is a remembered sentence or else a default. The answers of a list come in turn and
 //! never by chance.
 //!
-//! Invariants: only the [`Conversation`] changes, and its size is bounded. Whatever the patient types, an answer is one
-//! line of 1 to [`MAX_ANSWER`] bytes without control characters. The work for a line is bounded: it is linear in the
-//! length, with at most `MAX_WORDS * MAX_ELEMENTS` tries of rules and as many comparisons of words, because no rule is
-//! tried twice on a clause, and matching never goes back. The therapist uses no I/O, clock or connection.
+//! Invariants: only the [`Conversation`] changes, and its size is bounded. Every answer is one line of 1 to
+//! [`MAX_ANSWER`] bytes without control characters. The work for a line is linear in its length, with at most
+//! `MAX_WORDS * MAX_ELEMENTS` comparisons of words. The therapist uses no I/O, clock or connection.
 //!
 //! `Doctor` (feature `storage`) serves the therapist to clients. `docs/doctor-script.md` says how to write a script.
 //!

@@ -12,8 +12,7 @@ use super::vocabulary::{Vocabulary, Word, WordId};
 /// The longest answer, in bytes.
 pub const MAX_ANSWER: usize = 1024;
 
-/// The longest part in an answer, in bytes; a longer one ends in an ellipsis. 256 is more than a patient wants
-/// repeated.
+/// The longest part in an answer, in bytes; a longer one ends in an ellipsis.
 pub(super) const MAX_PART: usize = 256;
 
 const ELLIPSIS: &str = "…";
@@ -68,7 +67,6 @@ impl Template {
             has_text |= matches!(piece, Piece::Text(text) if !text.trim().is_empty());
         }
         if !has_text {
-            // All parts can be empty.
             return Err("an answer needs text outside of its braces: add some".to_owned());
         }
         if longest > MAX_ANSWER {

@@ -17,12 +17,10 @@ use super::reassembly::{Phrase, Template};
 use super::therapist::{Keyword, KeywordId, List, Reassembly, Rule, Therapist};
 use super::vocabulary::{Entry, Token, Vocabulary, WordId, tokens};
 
-/// The limit on the elements of all patterns together with the words of all keys of `reflect`. With
-/// [`MAX_WORDS`](super::MAX_WORDS), it bounds the work for a line. 4096 is several times what the built-in script
-/// needs.
+/// The limit on the elements of all patterns and the words of all keys of `reflect` together, which bounds the work for
+/// a line. 4096 is several times what the built-in script needs.
 pub const MAX_ELEMENTS: usize = 4096;
 
-/// The highest rank of a keyword.
 const MAX_RANK: u8 = 100;
 
 /// The first fault of a script. Displays as one sentence with the place and the remedy: `line 12, column 3: ...`.
@@ -41,7 +39,6 @@ struct Fault {
     message: String,
 }
 
-/// A text and its place.
 type Text = Spanned<String>;
 
 #[derive(Deserialize)]
@@ -95,13 +92,25 @@ struct Compiler<'a> {
     elements: usize,
 }
 
-pub(super) fn parse(script: &[u8]) -> Result<Therapist, ScriptError> {
+impl Therapist {
+    /// Parses the text of a script.
+    ///
+    /// # Errors
+    ///
+    /// The first fault: bytes that are not UTF-8, text that is not TOML, a key that is unknown, missing or duplicate, a
+    /// reference to something that does not exist, or a rule that could never be used.
+    pub fn parse(script: impl AsRef<[u8]>) -> Result<Therapist, ScriptError> {
+        let script = script.as_ref();
+        read(script).and_then(|source| compile(&source)).map_err(|fault| fault.locate(script))
+    }
+}
+
+fn read(script: &[u8]) -> Result<Source, Fault> {
     let text = std::str::from_utf8(script).map_err(|error| {
         let message = "this is not UTF-8: save the file in that encoding".to_owned();
-        Fault { at: error.valid_up_to(), message }.locate(script)
+        Fault { at: error.valid_up_to(), message }
     })?;
-    let source = toml::from_str(text).map_err(Fault::from);
-    source.and_then(|source| compile(&source)).map_err(|fault| fault.locate(script))
+    Ok(toml::from_str(text)?)
 }
 
 fn compile(source: &Source) -> Result<Therapist, Fault> {
@@ -271,8 +280,8 @@ impl Compiler<'_> {
 
     fn count_elements(&mut self, count: usize, at: &Text) -> Result<(), Fault> {
         self.elements += count;
-        let limit = format_args!("more than {MAX_ELEMENTS} words and signs");
-        let message = format_args!("the patterns up to this one have {limit}: use fewer rules");
+        let have = "the patterns up to this one have more than";
+        let message = format_args!("{have} {MAX_ELEMENTS} words and signs: use fewer rules");
         ensure(self.elements <= MAX_ELEMENTS, at, message)
     }
 

@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use super::conversation::Conversation;
 use super::decomposition::Pattern;
 use super::reassembly::Template;
-use super::script::{self, ScriptError};
 use super::vocabulary::{Vocabulary, Word, clauses};
 
 /// Answers patients by the rules of a script. `docs/doctor-script.md` describes the format of scripts.
@@ -36,7 +35,6 @@ pub(super) struct Keyword {
     pub(super) rules: Vec<Rule>,
 }
 
-/// A transformation rule.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) pattern: Pattern,
@@ -44,7 +42,6 @@ pub(super) struct Rule {
     pub(super) remember: Option<List<Template>>,
 }
 
-/// A reassembly rule.
 #[derive(Debug)]
 pub(super) enum Reassembly {
     Say(Template),
@@ -75,16 +72,6 @@ impl Therapist {
     #[expect(clippy::missing_panics_doc, reason = "a test parses the script")]
     pub fn built_in() -> Therapist {
         Therapist::parse(include_str!("script.toml")).expect("the built-in script is tested")
-    }
-
-    /// Parses the text of a script.
-    ///
-    /// # Errors
-    ///
-    /// The first fault: bytes that are not UTF-8, text that is not TOML, a key that is unknown, missing or duplicate, a
-    /// reference to something that does not exist, or a rule that could never be used.
-    pub fn parse(script: impl AsRef<[u8]>) -> Result<Therapist, ScriptError> {
-        script::parse(script.as_ref())
     }
 
     /// The question for the patient's name, which comes before there is a [`Conversation`].

@@ -12,8 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::reassembly::Phrase;
 use super::therapist::KeywordId;
 
-/// Words that are read of a line; the ones after them are ignored. 256 is several times the length of a spoken
-/// sentence.
+/// Words that are read of a line; later ones are ignored. 256 is several times the length of a spoken sentence.
 pub const MAX_WORDS: usize = 256;
 
 pub(super) type WordId = usize;
@@ -98,12 +97,12 @@ impl Vocabulary {
             let ids = if replacement.is_empty() { slice::from_ref(&id) } else { replacement };
             for &id in ids.iter().take(MAX_WORDS - words.len()) {
                 let Entry { spelling, is_break, .. } = &self.entries[id];
+                let text = if keeps_spelling && replacement.is_empty() { typed } else { spelling }.into();
                 if *is_break {
                     clause += 1;
-                    continue;
+                } else {
+                    words.push(Word { id: Some(id), text, clause });
                 }
-                let text = if keeps_spelling && replacement.is_empty() { typed } else { spelling }.into();
-                words.push(Word { id: Some(id), text, clause });
             }
         }
         let last = words.last().map_or(0, |word| word.clause);

@@ -29,23 +29,14 @@ pub(super) struct Patient {
     pub(super) sessions: usize,
 }
 
-/// What the file has of a patient.
-#[derive(Debug)]
-pub(super) enum Notes {
-    Nothing,
-    Found(Conversation),
-    /// The row is not a conversation, for this reason.
-    Unreadable(String),
-}
+/// What the file has of a patient, or the reason why its row is not a conversation.
+pub(super) type Notes = Result<Option<Conversation>, String>;
 
 pub(super) fn find(db: &Connection, key: &str) -> Result<Notes, StoreError> {
     let mut statement = db.prepare_cached("SELECT conversation FROM patient WHERE key = ?1")?;
     let text: Option<String> = statement.query_row([key], |row| row.get(0)).optional()?;
-    Ok(match text.as_deref().map(toml::from_str) {
-        None => Notes::Nothing,
-        Some(Ok(conversation)) => Notes::Found(conversation),
-        Some(Err(error)) => Notes::Unreadable(error.message().trim_end().replace('\n', "; ")),
-    })
+    let notes = text.map(|text| toml::from_str(&text)).transpose();
+    Ok(notes.map_err(|error: toml::de::Error| error.message().trim_end().replace('\n', "; ")))
 }
 
 /// The notes that a patient lacks, by key, in place of saving the patient.
@@ -57,8 +48,8 @@ pub(super) fn save(db: &Connection, patients: Vec<(Arc<str>, Patient)>) -> Saved
 }
 
 fn save_one(db: &Connection, key: &str, patient: &Patient) -> Result<Notes, StoreError> {
-    let notes = if patient.is_complete { Notes::Nothing } else { find(db, key)? };
-    if matches!(notes, Notes::Nothing) {
+    let notes = if patient.is_complete { Ok(None) } else { find(db, key)? };
+    if let Ok(None) = notes {
         let Patient { conversation, visits: (first, last), .. } = patient;
         let text =
             toml::to_string(&**conversation).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;

@@ -127,8 +127,8 @@ proptest! {
         words in prop::collection::vec(
             prop::sample::select(vec![
                 "I", "you", "my", "me", "mother", "am", "not", "sad", "if", "because", "don't", "why", "is", "like",
-                "want", "bye", "but", ",", ".", "?!", "X", "MY", "I'm", "remember", "thank", "kill", "die", "to", "…", "(",
-                "—", "'",
+                "want", "bye", "but", ",", ".", "?!", "X", "MY", "I'm", "remember", "thank", "kill", "die", "to", "…",
+                "(", "—", "'",
             ]),
             0..60,
         ),
