@@ -45,7 +45,8 @@ pub enum Closed {
         /// The limit for all connections, in bytes.
         limit: usize,
     },
-    /// The handler used nothing of an inbox that was full, at this number of bytes ([`Limits::inbox`](crate::Limits::inbox)).
+    /// The handler used nothing of an inbox that was full, at this number of bytes
+    /// ([`Limits::inbox`](crate::Limits::inbox)).
     InboxFull(usize),
     /// The reactor is stopping.
     Stopping,

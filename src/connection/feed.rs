@@ -5,8 +5,8 @@
 //! differ from the log: it skips messages of its own, and it gets private replies in between. Each difference is a
 //! [`Splice`] at an offset of the log, so the order of all that a follower receives is exact.
 //!
-//! Invariants: `base <= cursor <= end` for every follower; the splices of a follower are in order of offset, and none is
-//! before its cursor; the lengths of its [`Own`](SpliceKind::Own) splices add up to its outbox; a follower and the
+//! Invariants: `base <= cursor <= end` for every follower; the splices of a follower are in order of offset, and none
+//! is before its cursor; the lengths of its [`Own`](SpliceKind::Own) splices add up to its outbox; a follower and the
 //! [`FollowerRef`] of its connection name each other. Offsets count from the first byte ever published and never wrap.
 //!
 //! Does no I/O and closes no connection: a follower that is too far behind is found when the feed is flushed.
@@ -246,7 +246,7 @@ impl Follower {
         self.splices.take_if(|splices| splices.0.is_empty())
     }
 
-    /// The box, whatever it holds.
+    /// The box, empty or not.
     pub(crate) fn into_splices(self) -> Option<Box<Splices>> {
         self.splices
     }

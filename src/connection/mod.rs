@@ -6,8 +6,9 @@
 //!       +-----------+-----------------+------- reset, abort, limit ------------+---------------------^
 //! ```
 //!
-//! Invariants: a session exists while the phase is `Open`, and until `closed` was called for it; an idle connection has no
-//! inbox and no outbox; a follower reference names a follower of this connection. Decides nothing about other connections.
+//! Invariants: a session exists while the phase is `Open`, and until `closed` was called for it; an idle connection has
+//! no inbox and no outbox; a follower reference names a follower of this connection. Decides nothing about other
+//! connections.
 
 pub(crate) mod closed;
 pub(crate) mod edge;
@@ -114,9 +115,11 @@ impl Connection {
         self.outbox.as_ref().map_or(0, |outbox| outbox.len())
     }
 
-    /// The number of unsent bytes in the outbox that the peer's own input caused. While there are many, the peer is not read.
+    /// The number of unsent bytes in the outbox that the peer's own input caused. While there are many, the peer is not
+    /// read.
     ///
-    /// Output of others does not count: two programs that each send before they read would wait for each other for ever.
+    /// Output of others does not count: two programs that each send before they read would wait for each other for
+    /// ever.
     pub(crate) fn queued_own(&self) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.len() - outbox.others())
     }
@@ -150,8 +153,8 @@ impl Connection {
         self.phase == Phase::Open
     }
 
-    /// Whether input may be delivered now: there is a session, its output has drained and its handler knows, and its input is
-    /// not suspended.
+    /// Whether input may be delivered now: there is a session, its output has drained and its handler knows, and its
+    /// input is not suspended.
     pub(crate) fn takes_input(&self) -> bool {
         self.is_open() && !self.flags.intersects(Flags::OUTPUT_FULL | Flags::NOTIFY_DRAINED | Flags::SUSPENDED)
     }
@@ -167,8 +170,8 @@ impl Connection {
         self.is_open() && (self.flags.contains(Flags::HAS_JOB) || has_unused)
     }
 
-    /// Writes pending output in order until nothing is left, the kernel refuses, or `budget` bytes are sent. Returns the
-    /// number of bytes sent.
+    /// Writes pending output in order until nothing is left, the kernel refuses, or `budget` bytes are sent. Returns
+    /// the number of bytes sent.
     pub(crate) fn flush(&mut self, feeds: &mut Feeds, budget: usize) -> (usize, Flush) {
         let mut sent = 0;
         loop {

@@ -2,23 +2,23 @@
 
 /// The pending output of one connection, or of standard output.
 ///
-/// Invariants: `bytes[start..]` is the unsent output, oldest byte first; `others` is at most its length. It counts the bytes
-/// that others have queued, which the limit [`max_queue`](crate::Limits::max_queue) is about.
+/// Invariants: `bytes[start..]` is the unsent output, oldest byte first; `others` is at most its length. It counts the
+/// bytes that others have queued, which the limit [`max_queue`](crate::Limits::max_queue) is about.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
     start: usize,
     others: usize,
-    /// Unsent bytes up to and including the last one that others, the console left out, have queued. A peer is closed for
-    /// not taking these in time.
+    /// Unsent bytes up to and including the last one that others, the console left out, have queued. A peer is closed
+    /// for not taking these in time.
     others_end: usize,
 }
 
 impl Outbox {
     /// Queues output that the peer's own input caused.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        // The unsent bytes are moved to the front when no more of them are left than were sent. So each byte is moved at
-        // most once.
+        // The unsent bytes are moved to the front when no more of them are left than were sent. So each byte is moved
+        // at most once.
         if self.start >= self.len() {
             self.bytes.drain(..self.start);
             self.start = 0;
@@ -48,7 +48,8 @@ impl Outbox {
         self.bytes.len() - self.start
     }
 
-    /// The most unsent bytes that others, the console included, can have queued: sent bytes count as the peer's own first.
+    /// The most unsent bytes that others, the console included, can have queued: sent bytes count as the peer's own
+    /// first.
     pub(crate) fn others(&self) -> usize {
         self.others
     }
@@ -149,7 +150,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_a_queue_of_bytes(steps in proptest::collection::vec((any::<Vec<u8>>(), any::<prop::sample::Index>()), 0..40)) {
+        fn is_a_queue_of_bytes(
+            steps in proptest::collection::vec((any::<Vec<u8>>(), any::<prop::sample::Index>()), 0..40),
+        ) {
             let (mut outbox, mut model) = (Outbox::default(), Vec::new());
             for (bytes, index) in steps {
                 outbox.push(&bytes);

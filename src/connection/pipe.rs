@@ -1,8 +1,8 @@
 //! A simulated socket: two byte queues, a window, and the edges that a kernel would report.
 //!
-//! It behaves as Linux does, as far as the reactor and handlers can observe. A read returns what there is. After the last
-//! byte of a peer that has ended its side, a read returns EOF. After a reset, reads and writes fail at once. A write beyond the
-//! window is refused, and an edge is reported when the window opens.
+//! It behaves as Linux does, as far as the reactor and handlers can observe. A read returns what there is. After the
+//! last byte of a peer that has ended its side, a read returns EOF. After a reset, reads and writes fail at once. A
+//! write beyond the window is refused, and an edge is reported when the window opens.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -60,7 +60,8 @@ impl Wires {
 #[derive(Clone, Debug)]
 pub(crate) struct PeerEnd(Arc<Mutex<Wires>>);
 
-/// The server's end, which a [`Stream`](crate::connection::stream::Stream) reads and writes. Dropping it closes the socket.
+/// The server's end, which a [`Stream`](crate::connection::stream::Stream) reads and writes. Dropping it closes the
+/// socket.
 #[derive(Debug)]
 pub(crate) struct Pipe(Arc<Mutex<Wires>>);
 

@@ -1,6 +1,7 @@
 //! The streams of connections: sockets of each kind, and the simulated one.
 //!
-//! Invariant: no call blocks. A stream can be read, written, half-closed and registered. It keeps no state of its connection.
+//! Invariant: no call blocks. A stream can be read, written, half-closed and registered. It keeps no state of its
+//! connection.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;

@@ -1,4 +1,5 @@
-//! The code between an edge and the handler: serving connections, calling the handler, removing connections, and stopping.
+//! The code between an edge and the handler: serving connections, calling the handler, removing connections, and
+//! stopping.
 //!
 //! The [`Reactor`](crate::Reactor) drives it with the edges and the clock of the kernel, a [`Sim`](crate::Sim) with
 //! simulated ones. Both use the same code for the middle of a turn and for stopping. Does not poll and does not accept.
@@ -107,7 +108,8 @@ impl<H: Handler> Dispatcher<H> {
         Ok(())
     }
 
-    /// Takes a stop one step further, at the end of a turn. `requests` is the number of requests to stop since the last turn.
+    /// Takes a stop one step further, at the end of a turn. `requests` is the number of requests to stop since the last
+    /// turn.
     pub(crate) fn step_stop(&mut self, requests: usize) {
         let state = &mut self.state;
         state.stop = state.stop.after(requests);
@@ -237,8 +239,8 @@ impl<H: Handler> Dispatcher<H> {
         cx.settle();
     }
 
-    /// Flushes and reaps in turn until neither has anything to do: `closed` may publish, and flushing may close. Returns the
-    /// number of connections removed.
+    /// Flushes and reaps in turn until neither has anything to do: `closed` may publish, and flushing may close.
+    /// Returns the number of connections removed.
     pub(crate) fn flush_and_reap(&mut self) -> usize {
         let mut reaped = 0;
         loop {

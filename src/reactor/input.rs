@@ -1,7 +1,7 @@
 //! Input: from the stream of a connection through the shared buffer to its session.
 //!
-//! Invariants: input is delivered in order and once, except what the handler left unused, which is delivered again together
-//! with what follows it; no connection is read beyond its budget in a turn.
+//! Invariants: input is delivered in order and once, except what the handler left unused, which is delivered again
+//! together with what follows it; no connection is read beyond its budget in a turn.
 
 use std::io::{self, ErrorKind};
 
@@ -68,8 +68,9 @@ impl<H: Handler> Dispatcher<H> {
         let flags = &mut connection.flags;
         match connection.stream.read(&mut self.buffer) {
             Ok(Received::Bytes(count)) => {
-                // A socket that gave less than was asked for is empty, and the next byte will be an edge. This saves one
-                // call in two. It does not hold after the peer has ended, when urgent data cut the read, or for datagrams.
+                // A socket that gave less than was asked for is empty, and the next byte will be an edge. This saves
+                // one call in two. It does not hold after the peer has ended, when urgent data cut the read, or for
+                // datagrams.
                 let is_all = count < self.buffer.len()
                     && !flags.contains(Flags::DRAIN_FULLY)
                     && !connection.stream.is_datagram();
@@ -100,8 +101,8 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
-    /// Delivers the first `count` bytes of the shared buffer to a session without unused input. What it does not use becomes
-    /// its inbox.
+    /// Delivers the first `count` bytes of the shared buffer to a session without unused input. What it does not use
+    /// becomes its inbox.
     #[inline]
     fn deliver(&mut self, token: Token, count: usize) {
         let Some(session) = self.sessions.get_mut(token.key()) else { return };
@@ -207,7 +208,8 @@ impl<H: Handler> Dispatcher<H> {
         cx.settle();
     }
 
-    /// Reads and discards the input of a connection whose session is over. Unread input would turn the close into a reset.
+    /// Reads and discards the input of a connection whose session is over. Unread input would turn the close into a
+    /// reset.
     pub(super) fn discard(&mut self, token: Token) {
         let mut budget = self.state.limits.turn_input;
         let mut discarded = 0;

@@ -32,8 +32,8 @@ impl TurnClock {
         if let Some(repeats) = self.slow.note(Instant::now()) {
             let before = &self.before;
             log::warn!(
-                "slow turn: {took:.0?}, limit {limit:?} (--slow-turn), with {} connections accepted, {} bytes received, \
-                 {} bytes sent, {} results of workers and {} timers{repeats}",
+                "slow turn: {took:.0?}, limit {limit:?} (--slow-turn), with {} connections accepted, \
+                 {} bytes received, {} bytes sent, {} results of workers and {} timers{repeats}",
                 stats.accepted - before.accepted,
                 stats.bytes_in - before.bytes_in,
                 stats.bytes_out - before.bytes_out,

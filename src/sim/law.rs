@@ -1,43 +1,45 @@
-//! The chunking law: what a handler answers depends on the bytes that it gets, never on how they were split on the way.
+//! The chunking law: a handler's output depends on the bytes that it receives, never on how they were split on the way.
 //!
-//! Checks one peer at a time and leaves time alone. The splits are the same in every run, so a failure can be repeated.
+//! It is checked with one peer, and without time passing. The splits are the same in each run, so a failure can be
+//! repeated.
 
 use std::fmt::Write;
 
 use super::{Ending, Sim, SimPeer};
 use crate::handler::Handler;
 
-/// Inputs longer than this are split at some places only, and ended at some.
-const EVERY_PLACE: usize = 128;
-/// More rounds than a transcript takes bytes are a handler that answers for ever.
-const MOST_ROUNDS: usize = 100_000;
+/// Inputs longer than this are split and ended at some positions only.
+const MAX_POSITIONS: usize = 128;
+/// Number of reads after which the output counts as endless.
+const MAX_READS: usize = 100_000;
 
-/// How the bytes travel.
+/// A way for the bytes to travel.
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    /// In one piece, to a peer that reads everything: the measure of the others.
+    /// In one piece, to a peer that reads everything. The other ways are compared with this one.
     Whole,
     /// In two pieces.
     SplitAt(usize),
     /// In pieces of this many bytes.
     Pieces(usize),
-    /// In pieces of random sizes from this seed, each write of the answer cut to at most seven bytes.
+    /// In pieces of random sizes from this seed. Each write of the output takes at most seven bytes.
     Random(u64),
-    /// In one piece, to a peer that reads this many bytes at a time, and nothing before all is sent.
+    /// In one piece, to a peer that reads this many bytes at a time, and none before all is sent.
     Slow(usize),
 }
 
-/// Everything that can be told from outside.
+/// All output of a server.
 #[derive(Debug, PartialEq, Eq)]
 struct Transcript {
     received: Vec<u8>,
     ending: Option<Ending>,
-    told: String,
-    printed: Vec<u8>,
+    stderr: String,
+    stdout: Vec<u8>,
 }
 
-/// Checks that a handler obeys the chunking law: every beginning of `input` gives the same answers, the same end, and the
-/// same output, however it is split on its way, and however slowly the answers are read. `make` makes a fresh handler.
+/// Checks that a handler obeys the chunking law: for each prefix of `input`, the output and the end of the connection
+/// are the same, however the prefix is split on its way, and however slowly the output is read. `make` creates a new
+/// handler.
 ///
 /// ```
 /// use switchboard::servers::{Echo, EchoLines};
@@ -52,10 +54,10 @@ struct Transcript {
 /// ```
 ///
 /// # Panics
-/// When it does not, with the input, the way and both transcripts.
+/// If it does not. The message has the input, the way and both transcripts.
 #[track_caller]
 pub fn assert_chunking_law<H: Handler>(make: impl Fn() -> H, input: &[u8]) {
-    let step = input.len().div_ceil(EVERY_PLACE).max(1);
+    let step = input.len().div_ceil(MAX_POSITIONS).max(1);
     for end in (0..input.len()).step_by(step).chain([input.len()]) {
         let input = &input[..end];
         let want = transcript(make(), input, Way::Whole);
@@ -77,7 +79,7 @@ fn difference(input: &[u8], way: Way, got: &Transcript, want: &Transcript) -> St
         // Writing to a String does not fail.
         let _ = write!(text, "\n  {name}: \"{received}\", then {:?}", transcript.ending);
         let _ =
-            write!(text, ", told {:?}, printed {:?}", transcript.told, transcript.printed.escape_ascii().to_string());
+            write!(text, ", stderr {:?}, stdout {:?}", transcript.stderr, transcript.stdout.escape_ascii().to_string());
     }
     text
 }
@@ -85,7 +87,7 @@ fn difference(input: &[u8], way: Way, got: &Transcript, want: &Transcript) -> St
 fn transcript<H: Handler>(handler: H, input: &[u8], way: Way) -> Transcript {
     let mut sim = Sim::new(handler);
     let peer = sim.connect();
-    let mut printed = Vec::new();
+    let mut stdout = Vec::new();
     if let Way::Slow(_) = way {
         sim.stall(peer);
     }
@@ -95,7 +97,7 @@ fn transcript<H: Handler>(handler: H, input: &[u8], way: Way) -> Transcript {
     for piece in pieces(input, way) {
         sim.send(peer, piece);
         sim.run();
-        printed.extend(sim.stdout());
+        stdout.extend(sim.stdout());
     }
     sim.shut_down(peer);
     let mut received = Vec::new();
@@ -104,17 +106,17 @@ fn transcript<H: Handler>(handler: H, input: &[u8], way: Way) -> Transcript {
     }
     sim.resume(peer);
     received.extend(sim.received(peer));
-    printed.extend(sim.stdout());
-    Transcript { received, ending: sim.ending(peer), told: sim.stderr(), printed }
+    stdout.extend(sim.stdout());
+    Transcript { received, ending: sim.ending(peer), stderr: sim.stderr(), stdout }
 }
 
 fn pieces(input: &[u8], way: Way) -> Vec<&[u8]> {
     match way {
         Way::Whole | Way::Slow(_) => vec![input],
-        Way::SplitAt(place) => vec![&input[..place], &input[place..]],
+        Way::SplitAt(at) => vec![&input[..at], &input[at..]],
         Way::Pieces(size) => input.chunks(size).collect(),
         Way::Random(seed) => {
-            // Steps of Knuth's linear congruential generator (MMIX); its high bits are good enough to choose a size.
+            // Knuth's linear congruential generator (MMIX). Its high bits are random enough for sizes.
             let mut state = seed;
             let (mut pieces, mut rest) = (Vec::new(), input);
             while !rest.is_empty() {
@@ -130,7 +132,7 @@ fn pieces(input: &[u8], way: Way) -> Vec<&[u8]> {
 
 fn read_slowly<H: Handler>(sim: &mut Sim<H>, peer: SimPeer, count: usize) -> Vec<u8> {
     let mut received = Vec::new();
-    for _ in 0..MOST_ROUNDS {
+    for _ in 0..MAX_READS {
         sim.allow(peer, count);
         let piece = sim.received(peer);
         if piece.is_empty() {

@@ -1,9 +1,9 @@
-//! A server without sockets, threads or waiting: for testing handlers, and for trying what is hard to bring about.
+//! A simulation of a server, without sockets, threads or waiting: for tests of handlers.
 //!
-//! [`Sim`] runs a [`Handler`] on the reactor's own dispatcher, queues, feeds and timers; only the poll, the streams and the
-//! clock are simulated. What you do to peers is noted, and happens when you look: at [`Sim::received`] and its like, all
-//! that was done since the last look arrives in one poll, and turns run until nothing is left to do. Time stands still but
-//! for [`Sim::advance`].
+//! [`Sim`] runs a [`Handler`] on the reactor's own dispatcher, queues, feeds and timers. Only the poll, the streams and
+//! the clock are simulated. Actions of peers are collected. They arrive in one poll when the test looks at a result,
+//! for example with [`Sim::received`], which then runs turns until no work is left. Time passes only by
+//! [`Sim::advance`].
 //!
 //! ```
 //! use switchboard::servers::Echo;
@@ -21,6 +21,7 @@ mod law;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::connection::edge::Edge;
@@ -39,36 +40,36 @@ use crate::state::stats::Stats;
 use crate::state::stop::Stop;
 
 pub use crate::connection::pipe::Ending;
-use crate::connection::pipe::{PeerEnd, pipe};
+use crate::connection::pipe::{PeerEnd, Wires, pipe};
 pub use law::assert_chunking_law;
 
 /// Names a peer of a [`Sim`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SimPeer(usize);
 
-/// Turns after which a simulation is taken to run for ever: a handler that answers an endless reader endlessly.
-const MOST_TURNS: usize = 1_000_000;
+/// Number of turns after which a simulation counts as endless.
+const MAX_TURNS: usize = 1_000_000;
 
-/// The time of day when a simulation begins: noon of 1 January 2000, UTC.
+/// The time of day at the start of a simulation: noon of 1 January 2000, UTC.
 const SYSTEM_TIME_AT_START: Duration = Duration::from_secs(946_728_000);
 
-/// A handler among simulated peers.
+/// A simulated server: a handler and its peers.
 pub struct Sim<H: Handler> {
     dispatcher: Dispatcher<H>,
     peers: Vec<(Token, PeerEnd)>,
-    /// Peers to which something was done, in that order.
+    /// Peers with an edge that was not reported yet, in the order of their actions.
     touched: Vec<SimPeer>,
     /// Requests to stop since the last turn.
     stop_requests: usize,
 }
 
 impl<H: Handler> Sim<H> {
-    /// A simulation with default [`Limits`].
+    /// Creates a simulation with default [`Limits`].
     pub fn new(handler: H) -> Self {
         Sim::with_limits(handler, Limits::default())
     }
 
-    /// A simulation with these limits. `max_connections` is the acceptor's and has no meaning here.
+    /// Creates a simulation with these limits. Those of admission, such as `max_connections`, have no effect.
     pub fn with_limits(handler: H, limits: Limits) -> Self {
         let options = ServiceOptions { limits, ..ServiceOptions::default() };
         let mut state = State::new(options, None, Instant::now());
@@ -76,12 +77,13 @@ impl<H: Handler> Sim<H> {
         Sim { dispatcher: Dispatcher::new(handler, state), peers: Vec::new(), touched: Vec::new(), stop_requests: 0 }
     }
 
-    /// Calls the handler outside of any connection, as [`Reactor::with_context`](crate::Reactor::with_context) does.
+    /// Calls the handler without a connection, as [`Reactor::with_context`](crate::Reactor::with_context) does.
     pub fn with_context(&mut self, call: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
         self.dispatcher.call(ServiceId::DEFAULT, call);
     }
 
-    /// A peer connects. It reads everything at once, until told otherwise. A server that is stopping lets nobody in.
+    /// Connects a peer. It reads everything at once, until [`stall`](Self::stall). A server that is stopping does not
+    /// accept it.
     pub fn connect(&mut self) -> SimPeer {
         self.connect_to(ServiceId::DEFAULT)
     }
@@ -95,7 +97,7 @@ impl<H: Handler> Sim<H> {
         self.dispatcher.state.services.add(options)
     }
 
-    /// Connects a peer to a service. It reads everything at once, until told otherwise.
+    /// Connects a peer to a service. It reads everything at once, until [`stall`](Self::stall).
     ///
     /// # Panics
     /// If this simulation has no such service.
@@ -105,12 +107,16 @@ impl<H: Handler> Sim<H> {
             return peer;
         }
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + peer.0 as u16 % 50_000)));
-        // Without a registry there is nothing that could refuse.
+        // Without a registry, nothing can fail.
         let connection = Connection::new(stream, address, Phase::Open, service);
         if let Ok(token) = self.dispatcher.open(connection, ListenerId(0)) {
             self.peers[peer.0].0 = token;
         }
         peer
+    }
+
+    fn wires(&self, peer: SimPeer) -> MutexGuard<'_, Wires> {
+        self.peers[peer.0].1.wires()
     }
 
     fn new_peer(&mut self) -> (SimPeer, Stream) {
@@ -119,12 +125,12 @@ impl<H: Handler> Sim<H> {
         (SimPeer(self.peers.len() - 1), Stream::Simulated(server))
     }
 
-    /// The peer sends bytes.
+    /// Sends bytes from a peer.
     ///
     /// # Panics
-    /// When the peer has shut down its side before.
+    /// If the peer has shut down its side.
     pub fn send(&mut self, peer: SimPeer, bytes: &[u8]) {
-        let mut wires = self.peers[peer.0].1.wires();
+        let mut wires = self.wires(peer);
         assert!(!wires.peer_ended, "a peer that has shut down cannot send");
         wires.to_server.extend(bytes);
         wires.raise(Edge { readable: true, ..Edge::default() });
@@ -132,18 +138,19 @@ impl<H: Handler> Sim<H> {
         self.touched.push(peer);
     }
 
-    /// The peer ends its side: after what it sent, the server reads the end. It still receives.
+    /// Shuts down a peer's side: after the bytes that it sent, the server reads the end of input. The peer still
+    /// receives.
     pub fn shut_down(&mut self, peer: SimPeer) {
-        let mut wires = self.peers[peer.0].1.wires();
+        let mut wires = self.wires(peer);
         wires.peer_ended = true;
         wires.raise(Edge { readable: true, read_closed: true, ..Edge::default() });
         drop(wires);
         self.touched.push(peer);
     }
 
-    /// The connection breaks: what was under way is lost, reading and writing fail.
+    /// Breaks a connection: bytes that the server has not read are lost, and its reads and writes fail.
     pub fn reset(&mut self, peer: SimPeer) {
-        let mut wires = self.peers[peer.0].1.wires();
+        let mut wires = self.wires(peer);
         wires.peer_reset = true;
         wires.to_server.clear();
         wires.raise(Edge { readable: true, writable: true, read_closed: true, ..Edge::default() });
@@ -151,46 +158,46 @@ impl<H: Handler> Sim<H> {
         self.touched.push(peer);
     }
 
-    /// The peer reads no more from now on.
+    /// Makes a peer read nothing from now on.
     pub fn stall(&mut self, peer: SimPeer) {
-        self.peers[peer.0].1.wires().window = 0;
+        self.wires(peer).window = 0;
     }
 
-    /// A stalled peer reads `count` bytes more.
+    /// Makes a stalled peer read `count` more bytes.
     pub fn allow(&mut self, peer: SimPeer, count: usize) {
-        self.peers[peer.0].1.wires().widen(count);
+        self.wires(peer).widen(count);
         self.touched.push(peer);
     }
 
-    /// A stalled peer reads everything again.
+    /// Makes a stalled peer read everything again.
     pub fn resume(&mut self, peer: SimPeer) {
         self.allow(peer, usize::MAX);
     }
 
-    /// One write to this peer takes at most `count` bytes, though it reads everything: splits what the server sends.
+    /// Makes each write to a peer take at most `count` bytes, which splits the output of the server.
     pub fn limit_writes(&mut self, peer: SimPeer, count: usize) {
-        self.peers[peer.0].1.wires().chunk = count.max(1);
+        self.wires(peer).chunk = count.max(1);
     }
 
-    /// What the peer received since the last look.
+    /// Returns the bytes that a peer has received since the last call.
     pub fn received(&mut self, peer: SimPeer) -> Vec<u8> {
         self.run();
-        std::mem::take(&mut self.peers[peer.0].1.wires().from_server)
+        std::mem::take(&mut self.wires(peer).from_server)
     }
 
-    /// How the server ended its side, or `None` while it has not.
+    /// Returns how the server ended its side, or `None` if it has not.
     pub fn ending(&mut self, peer: SimPeer) -> Option<Ending> {
         self.run();
-        self.peers[peer.0].1.wires().ending
+        self.wires(peer).ending
     }
 
-    /// How many bytes the peer has sent that the server has not read: what back-pressure leaves.
+    /// Returns the number of bytes sent by a peer that the server has not read, for tests of back-pressure.
     pub fn unread(&mut self, peer: SimPeer) -> usize {
         self.run();
-        self.peers[peer.0].1.wires().to_server.len()
+        self.wires(peer).to_server.len()
     }
 
-    /// Lets time pass. Every timer on the way fires at its own time.
+    /// Lets time pass. Each timer that is due meanwhile fires at its own time.
     pub fn advance(&mut self, duration: Duration) {
         self.run();
         let until = self.dispatcher.state.clock.now() + duration;
@@ -205,52 +212,54 @@ impl<H: Handler> Sim<H> {
         self.dispatcher.state.clock.set_now(until);
     }
 
-    /// Workers finish nothing from now on. Without this, a job is done in the turn that it was offloaded in.
+    /// Makes workers finish no job from now on. Before, each job is done in the turn in which it was offloaded.
     pub fn hold_jobs(&mut self) {
         self.run();
         self.dispatcher.state.jobs.hold(true);
     }
 
-    /// Workers finish what they have, and go on.
+    /// Makes workers finish their jobs again.
     pub fn release_jobs(&mut self) {
         self.dispatcher.state.jobs.hold(false);
     }
 
-    /// Sets the time of day. It then passes with [`advance`](Self::advance); a simulation begins at noon of 1 January 2000, UTC.
+    /// Sets the time of day, which passes with [`advance`](Self::advance). A simulation starts at noon of 1 January
+    /// 2000, UTC.
     pub fn set_system_time(&mut self, time: SystemTime) {
         self.run();
         self.dispatcher.state.clock.simulate_system_time(time);
     }
 
-    /// The operator types a line.
+    /// Passes a line of the operator to the handler.
     pub fn console(&mut self, line: &[u8]) {
         self.run();
         self.dispatcher.call_console(|handler, cx| handler.console(line, cx));
     }
 
-    /// Standard input ends.
+    /// Ends standard input.
     pub fn console_end(&mut self) {
         self.run();
         self.dispatcher.call_console(H::console_end);
     }
 
-    /// What the operator was told since the last look.
+    /// Returns the text written to standard error since the last call.
     pub fn stderr(&mut self) -> String {
         self.run();
-        self.dispatcher.state.operator.stderr.drain(..).map(|note| note.text).collect()
+        self.dispatcher.state.operator.stderr.drain(..).map(|notice| notice.text).collect()
     }
 
-    /// What was written to standard output since the last look.
+    /// Returns the bytes written to standard output since the last call.
     pub fn stdout(&mut self) -> Vec<u8> {
         self.run();
-        let printed = self.dispatcher.state.operator.stdout.unsent().to_vec();
-        self.dispatcher.state.operator.stdout.clear();
-        self.dispatcher.state.stdout_drained();
+        let state = &mut self.dispatcher.state;
+        let bytes = state.operator.stdout.unsent().to_vec();
+        state.operator.stdout.clear();
+        state.stdout_drained();
         self.run();
-        printed
+        bytes
     }
 
-    /// A datagram arrives. Returns the answer, if there is one.
+    /// Delivers a datagram. Returns the answer, if there is one.
     pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
         self.run();
         let count = bytes.len().min(self.dispatcher.buffer().len());
@@ -261,13 +270,13 @@ impl<H: Handler> Sim<H> {
         answer
     }
 
-    /// The addresses that the handler asked to be connected to, since the last look.
+    /// Returns the addresses that the handler has asked to connect to since the last call.
     pub fn pending_connects(&mut self) -> Vec<Address> {
         self.run();
         std::mem::take(&mut self.dispatcher.state.work.pending_connects).into_iter().map(|(to, _)| to).collect()
     }
 
-    /// An outbound connection comes about.
+    /// Establishes an outbound connection.
     pub fn connected(&mut self, to: Address) -> SimPeer {
         let (peer, stream) = self.new_peer();
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
@@ -279,56 +288,58 @@ impl<H: Handler> Sim<H> {
         peer
     }
 
-    /// An outbound connection does not come about.
+    /// Fails an outbound connection.
     pub fn refused(&mut self, to: &Address, error: &io::Error) {
         self.dispatcher.call(ServiceId::DEFAULT, |handler, cx| handler.connect_failed(to, error, cx));
     }
 
-    /// Asks the server to stop, as a signal would: the first wish drains, the second ends at once.
+    /// Asks the server to stop, as a signal does. The first request drains, and the second one drops all connections.
     pub fn stop(&mut self) {
         self.stop_requests += 1;
     }
 
-    /// Whether the server has stopped: asked to, and no connection or job left.
+    /// Whether a stop was requested and is complete: no connection and no job is left.
     pub fn is_stopped(&mut self) -> bool {
         self.run();
         self.dispatcher.state.has_stopped()
     }
 
-    /// The figures.
+    /// Returns the figures of the reactor.
     pub fn stats(&mut self) -> Stats {
         self.run();
         self.dispatcher.state.stats()
     }
 
-    /// The timers that are armed: sessions', alarms, and the reactor's own.
+    /// Returns the number of timers: those of sessions and services, and the reactor's own.
     pub fn timers(&mut self) -> usize {
         self.run();
         self.dispatcher.state.timers.len()
     }
 
-    /// The handler.
+    /// Returns the handler.
     pub fn handler_mut(&mut self) -> &mut H {
         self.run();
         &mut self.dispatcher.handler
     }
 
-    /// Runs turns until nothing is left to do at this time.
+    /// Runs turns until no work is left at this time.
     ///
     /// # Panics
-    /// When that does not end within a million turns.
+    /// If work is left after a million turns, for example because the handler answers an endless reader endlessly.
     pub fn run(&mut self) {
-        for _ in 0..MOST_TURNS {
+        for _ in 0..MAX_TURNS {
             let had_work = self.has_work();
             self.turn();
             if !had_work && !self.has_work() {
                 return;
             }
         }
-        panic!("the simulation does not come to rest: does the handler answer an endless reader endlessly?");
+        panic!(
+            "the simulation still has work after a million turns: does the handler answer an endless reader endlessly?"
+        );
     }
 
-    /// Whether there is something to do at this time: what makes the reactor's poll return at once.
+    /// Whether there is work at this time. In these cases, the poll of a reactor returns at once.
     fn has_work(&self) -> bool {
         let state = &self.dispatcher.state;
         !self.touched.is_empty()
@@ -340,7 +351,6 @@ impl<H: Handler> Sim<H> {
             || state.timers.next_deadline().is_some_and(|at| at <= state.clock.now())
     }
 
-    /// One turn, with the steps and their order as in the reactor.
     fn turn(&mut self) {
         for peer in std::mem::take(&mut self.touched) {
             let (token, end) = &self.peers[peer.0];
@@ -349,7 +359,7 @@ impl<H: Handler> Sim<H> {
                 self.dispatcher.edge(token, edge);
             }
         }
-        // Nothing fails here: a job that panics does so on this thread.
+        // This cannot fail: a job that panics does so on this thread.
         let _ = self.dispatcher.work();
         self.dispatcher.flush_and_reap();
         self.dispatcher.step_stop(std::mem::take(&mut self.stop_requests));

@@ -1,7 +1,7 @@
 //! Admission: networks that are allowed or denied, and the number of connections of each host.
 //!
-//! Invariant: a host is in the table while it has a connection, so the table is no larger than that of connections. Peers of
-//! Unix sockets have no host.
+//! Invariant: a host is in the table while it has a connection, so the table is no larger than that of connections.
+//! Peers of Unix sockets have no host.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -47,8 +47,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The unit that counts as one host: an IPv4 address, or a /64 of IPv6. A customer is usually given a /64 (RFC 6177), and one
-/// machine may use any number of its addresses.
+/// The unit that counts as one host: an IPv4 address, or a /64 of IPv6. A customer is usually given a /64 (RFC 6177),
+/// and one machine may use any number of its addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct HostKey(IpAddr);
 

@@ -1,7 +1,7 @@
 //! The reactor's own deadline of a connection: idle, stalled, or too long at its end.
 //!
-//! Invariant: a connection has at most one. It is lazy: moving bytes only notes the time, and a deadline that is due is set
-//! anew if bytes have moved since it was set.
+//! Invariant: a connection has at most one. It is lazy: moving bytes only notes the time, and a deadline that is due is
+//! set anew if bytes have moved since it was set.
 
 use std::time::Duration;
 
@@ -57,7 +57,8 @@ impl State {
         self.kill(token);
     }
 
-    /// Closes an open connection that has been idle or stalled for too long. Otherwise sets the deadline at which it may be.
+    /// Closes an open connection that has been idle or stalled for too long. Otherwise sets the deadline at which it
+    /// may be.
     ///
     /// `quiet` is the time since bytes last moved.
     fn open_deadline_due(&mut self, token: Token, quiet: Duration) {

@@ -1,8 +1,8 @@
 //! Output: what is written at once, what is queued, and what is flushed at the end of a turn.
 //!
-//! Invariants: bytes leave in the order in which they were queued or published; output that the kernel has refused is not
-//! tried again before a writable edge, except once before its peer is closed for it; a follower that is too far behind is
-//! closed when its feed is flushed, not before.
+//! Invariants: bytes leave in the order in which they were queued or published; output that the kernel has refused is
+//! not tried again before a writable edge, except once before its peer is closed for it; a follower that is too far
+//! behind is closed when its feed is flushed, not before.
 
 use std::io::{self, ErrorKind, IoSlice};
 
@@ -56,8 +56,8 @@ impl State {
         }
     }
 
-    /// Writes a reply at once if no output is pending before it, and queues what the kernel refuses. Returns whether the
-    /// kernel has taken all of it.
+    /// Writes a reply at once if no output is pending before it, and queues what the kernel refuses. Returns whether
+    /// the kernel has taken all of it.
     #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
     #[inline(always)]
     pub(crate) fn write_now(&mut self, token: Token, bytes: &[u8]) -> bool {
@@ -80,7 +80,8 @@ impl State {
         }
     }
 
-    /// Writes a reply in two pieces at once, in one call, if no output is pending before it. Queues what the kernel refuses.
+    /// Writes a reply in two pieces at once, in one call, if no output is pending before it. Queues what the kernel
+    /// refuses.
     pub(crate) fn write_both_now(&mut self, token: Token, pieces: [&[u8]; 2]) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if connection.may_write(&self.feeds) {
@@ -132,8 +133,8 @@ impl State {
         }
     }
 
-    /// Closes the connection with the most pending bytes if those of all together are over the limit. It is called again
-    /// when that one was removed and its feed has dropped what only it needed.
+    /// Closes the connection with the most pending bytes if those of all together are over the limit. It is called
+    /// again when that one was removed and its feed has dropped what only it needed.
     pub(crate) fn enforce_memory_limit(&mut self) {
         let Some(limit) = self.limits.memory_limit else { return };
         if self.queued + self.feeds.bytes() <= limit {
@@ -152,8 +153,8 @@ impl State {
         self.flush_within(token, self.limits.turn_output);
     }
 
-    /// Flushes a connection before it may be closed for what is pending: whatever its budget is, and even if a writable edge
-    /// is still to be reported. Neither is the peer's fault.
+    /// Flushes a connection before it may be closed for what is pending: whatever its budget is, and even if a writable
+    /// edge is still to be reported. Neither is the peer's fault.
     fn flush_fully(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token) {
             connection.flags.remove(Flags::WRITE_BLOCKED);
@@ -270,10 +271,11 @@ impl State {
         self.feeds[id].log.trim(slowest);
     }
 
-    /// Flushes a feed to one follower, and closes it if it is too far behind. Returns its cursor if it still needs the log.
+    /// Flushes a feed to one follower, and closes it if it is too far behind. Returns its cursor if it still needs the
+    /// log.
     ///
-    /// There is no budget. What is new is bounded by the size of the feed, and with a budget the log could grow faster than
-    /// it is sent to a peer that reads.
+    /// There is no budget. What is new is bounded by the size of the feed, and with a budget the log could grow faster
+    /// than it is sent to a peer that reads.
     fn flush_follower(&mut self, id: FeedId, position: usize) -> Option<u64> {
         let token = self.feeds[id].followers[position].token;
         if self.flush_within(token, usize::MAX) {

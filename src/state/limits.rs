@@ -11,8 +11,8 @@ const MIB: usize = 1024 * KIB;
 
 /// The limits of a [`Reactor`](crate::Reactor) or a [`Sim`](crate::Sim), or of one of its services.
 ///
-/// Start with [`Limits::default`] and change the fields that matter. Sizes are in bytes. `None` switches a limit off; budgets
-/// and buffers cannot be switched off.
+/// Start with [`Limits::default`] and change the fields that matter. Sizes are in bytes. `None` switches a limit off;
+/// budgets and buffers cannot be switched off.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
@@ -20,9 +20,11 @@ pub struct Limits {
     pub read_buffer: usize,
     /// Bytes read from one connection in a turn. 64 KiB: one full buffer.
     pub turn_input: usize,
-    /// Bytes written to one connection in a turn. 256 KiB: a peer that reads at once does not delay the others for long.
+    /// Bytes written to one connection in a turn. 256 KiB: a peer that reads at once does not delay the others for
+    /// long.
     pub turn_output: usize,
-    /// Connections accepted from one listener in a turn. 256: a burst of 500 takes two turns, and clients wait little for it.
+    /// Connections accepted from one listener in a turn. 256: a burst of 500 takes two turns, and clients wait little
+    /// for it.
     pub turn_accepts: usize,
     /// Datagrams received from one socket in a turn. 256: as for `turn_accepts`.
     pub turn_datagrams: usize,
@@ -32,46 +34,48 @@ pub struct Limits {
     /// ([`Closed::InboxFull`](crate::Closed::InboxFull)). 64 KiB: sixteen times the default limit of a line.
     pub inbox: usize,
     /// Output that *others* may queue for one connection. Above it, the connection is closed
-    /// ([`Closed::QueueFull`](crate::Closed::QueueFull)). Output that the peer's *own* input caused does not close it: the peer
-    /// is not read while there is more than [`high_mark`](Self::high_mark) of it. 1 MiB: one second of a slow home line.
+    /// ([`Closed::QueueFull`](crate::Closed::QueueFull)). Output that the peer's *own* input caused does not close it:
+    /// the peer is not read while there is more than [`high_mark`](Self::high_mark) of it. 1 MiB: one second of a slow
+    /// home line.
     pub max_queue: Option<usize>,
     /// How long a peer may take none of the output that *others* have for it. After that, it is closed
-    /// ([`Closed::QueueStalled`](crate::Closed::QueueStalled)). 10 s: a network that is gone for longer rarely comes back in
-    /// time, and the memory is better used for other peers.
+    /// ([`Closed::QueueStalled`](crate::Closed::QueueStalled)). 10 s: a network that is gone for longer rarely comes
+    /// back in time, and the memory is better used for other peers.
     pub queue_time: Option<Duration>,
     /// How far a follower may fall behind its feed. After that, it is closed
-    /// ([`Closed::FeedBehind`](crate::Closed::FeedBehind)). It also bounds the memory of the feed. 4 MiB: about fifty thousand
-    /// lines of a chat.
+    /// ([`Closed::FeedBehind`](crate::Closed::FeedBehind)). It also bounds the memory of the feed. 4 MiB: about fifty
+    /// thousand lines of a chat.
     pub feed_buffer: Option<usize>,
-    /// Datagrams answered for one host (for IPv6, one /64). Further ones are dropped and counted. A thousand a second after a
-    /// burst of ten thousand: more than a client needs, and the most that the victim of a forged source address receives.
+    /// Datagrams answered for one host (for IPv6, one /64). Further ones are dropped and counted. A thousand a second
+    /// after a burst of ten thousand: more than a client needs, and the most that the victim of a forged source address
+    /// receives.
     pub datagram_rate: Option<Rate>,
     /// Output pending for all connections together, feeds included. Above it, the connection with the most is closed
-    /// ([`Closed::MemoryFull`](crate::Closed::MemoryFull)), and then the next one. Off: the bound is the number of connections
-    /// times the limits of each.
+    /// ([`Closed::MemoryFull`](crate::Closed::MemoryFull)), and then the next one. Off: the bound is the number of
+    /// connections times the limits of each.
     pub memory_limit: Option<usize>,
-    /// Open connections. A further one is accepted and closed at once. Off: descriptors are the natural limit, and a client
-    /// that waits for one is served later instead of refused.
+    /// Open connections. A further one is accepted and closed at once. Off: descriptors are the natural limit, and a
+    /// client that waits for one is served later instead of refused.
     pub max_connections: Option<usize>,
-    /// Open connections of one host (for IPv6, one /64). A further one is closed at once. Peers of Unix sockets have no host.
-    /// Off: many clients may share an address, and a server on the loopback interface has one host only.
+    /// Open connections of one host (for IPv6, one /64). A further one is closed at once. Peers of Unix sockets have no
+    /// host. Off: many clients may share an address, and a server on the loopback interface has one host only.
     pub max_per_host: Option<usize>,
     /// How long a connection may neither send nor take bytes. After that, it is closed
     /// ([`Closed::Idle`](crate::Closed::Idle)). Off: many good clients are quiet.
     pub idle_timeout: Option<Duration>,
-    /// How long a closing connection may go on sending after its last output was flushed. 1 s: a round trip to anywhere. Without
-    /// this time, late input would turn the close into a reset, which can destroy the last output.
+    /// How long a closing connection may go on sending after its last output was flushed. 1 s: a round trip to
+    /// anywhere. Without this time, late input would turn the close into a reset, which can destroy the last output.
     pub linger: Duration,
-    /// How long a closing connection may take none of its pending output. After that, it is dropped. 30 s: a network may be gone
-    /// for a while, but TCP itself would wait for a quarter of an hour.
+    /// How long a closing connection may take none of its pending output. After that, it is dropped. 30 s: a network
+    /// may be gone for a while, but TCP itself would wait for a quarter of an hour.
     pub flush_stall: Duration,
-    /// How long connections may take to receive their pending output after a stop was requested. 5 s: longer than a good peer
-    /// needs, and shorter than an operator or a service manager waits.
+    /// How long connections may take to receive their pending output after a stop was requested. 5 s: longer than a
+    /// good peer needs, and shorter than an operator or a service manager waits.
     pub drain: Duration,
     /// A turn that takes longer is logged, since all connections waited for it. 50 ms: half of what a person notices.
     pub slow_turn: Option<Duration>,
-    /// The time after which accepting is tried again when the process has no descriptors left. 100 ms: ten failed calls a second
-    /// cost nothing, and a descriptor that is freed elsewhere is found soon.
+    /// The time after which accepting is tried again when the process has no descriptors left. 100 ms: ten failed calls
+    /// a second cost nothing, and a descriptor that is freed elsewhere is found soon.
     pub accept_retry: Duration,
     /// Longest line read from standard input. 4096: what a Linux terminal can deliver in one line.
     pub console_line: usize,
@@ -119,22 +123,22 @@ impl Limits {
         }
     }
 
-    /// The high mark: a peer is not read while more than this of the output that its own input caused is queued. A quarter of
-    /// [`max_queue`](Self::max_queue), or of its default if that is off, so memory stays bounded.
+    /// The high mark: a peer is not read while more than this of the output that its own input caused is queued. A
+    /// quarter of [`max_queue`](Self::max_queue), or of its default if that is off, so memory stays bounded.
     #[must_use]
     pub fn high_mark(&self) -> usize {
         self.max_queue.unwrap_or(MIB) / 4
     }
 
-    /// The low mark: the peer is read again when no more than this is queued. A sixteenth of [`max_queue`](Self::max_queue), or
-    /// of its default.
+    /// The low mark: the peer is read again when no more than this is queued. A sixteenth of
+    /// [`max_queue`](Self::max_queue), or of its default.
     #[must_use]
     pub fn low_mark(&self) -> usize {
         self.max_queue.unwrap_or(MIB) / 16
     }
 
-    /// A feed that grew by more than this within a turn is flushed at once. A quarter of [`feed_buffer`](Self::feed_buffer), or
-    /// of its default.
+    /// A feed that grew by more than this within a turn is flushed at once. A quarter of
+    /// [`feed_buffer`](Self::feed_buffer), or of its default.
     pub(crate) fn feed_flush(&self) -> usize {
         self.feed_buffer.unwrap_or(4 * MIB) / 4
     }

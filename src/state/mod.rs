@@ -1,8 +1,8 @@
 //! What a turn works on: connections, feeds, timers, jobs, and the lists of what is left to do.
 //!
-//! [`State`] has everything that a [`Context`](crate::Context) may change, and nothing of the handler. So a request takes
-//! effect at once, and no handler method runs inside another one. Closing only puts a connection on a list; the dispatcher
-//! removes it at the end of the turn.
+//! [`State`] has everything that a [`Context`](crate::Context) may change, and nothing of the handler. So a request
+//! takes effect at once, and no handler method runs inside another one. Closing only puts a connection on a list; the
+//! dispatcher removes it at the end of the turn.
 //!
 //! Invariant: output that the kernel has refused is not tried again before a writable edge.
 
@@ -96,8 +96,8 @@ pub(crate) struct State {
     pub(crate) peer_log: PeerLog,
     /// Bytes in the outboxes of all connections.
     queued: usize,
-    /// Since when the kernel has taken none of the output that others have for a connection. Few connections are stalled, so
-    /// this is not a field of each.
+    /// Since when the kernel has taken none of the output that others have for a connection. Few connections are
+    /// stalled, so this is not a field of each.
     stalled_since: SecondaryMap<ConnectionKey, Instant>,
     /// Copied replies of the running callback.
     pub(crate) scratch: Vec<u8>,
@@ -177,7 +177,8 @@ impl State {
         }
     }
 
-    /// Ends a session in good order: pending output is sent, then our side is shut down, then the peer's end is awaited.
+    /// Ends a session in good order: pending output is sent, then our side is shut down, then the peer's end is
+    /// awaited.
     pub(crate) fn close(&mut self, token: Token, why: Closed) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         match connection.phase {
@@ -206,8 +207,8 @@ impl State {
         }
     }
 
-    /// Half-closes an open connection after its pending output. It also leaves its feed, which would otherwise keep its log
-    /// for a peer that gets no more of it.
+    /// Half-closes an open connection after its pending output. It also leaves its feed, which would otherwise keep its
+    /// log for a peer that gets no more of it.
     pub(crate) fn shut_down(&mut self, token: Token) {
         if !self.connections.is_open(token) {
             return;
@@ -259,7 +260,8 @@ impl State {
         self.timers.set(deadline, target)
     }
 
-    /// Whether a callback with `replied` bytes of replies may have found its peer not writable, even if the kernel took them.
+    /// Whether a callback with `replied` bytes of replies may have found its peer not writable, even if the kernel took
+    /// them.
     #[inline]
     pub(crate) fn may_be_full(&self, replied: usize) -> bool {
         replied > self.services.lowest_high_mark || self.is_stdout_full()
@@ -272,8 +274,9 @@ impl State {
 
     /// Stops reading a peer if its own output is above the high mark, or the standard output of the process is.
     ///
-    /// `replied` is the number of bytes that the callback has replied with. They were above the high mark even if the kernel
-    /// took them since, and the handler may have seen that by [`Context::is_writable`](crate::Context::is_writable).
+    /// `replied` is the number of bytes that the callback has replied with. They were above the high mark even if the
+    /// kernel took them since, and the handler may have seen that by
+    /// [`Context::is_writable`](crate::Context::is_writable).
     pub(crate) fn pause_if_full(&mut self, token: Token, replied: usize) {
         let is_stdout_full = self.is_stdout_full();
         let Some(connection) = self.connections.get_open(token) else { return };
@@ -286,8 +289,8 @@ impl State {
         if is_stdout_full {
             self.operator.wait_for_stdout(token);
         }
-        // Even if the kernel has taken everything, the flag tells the dispatcher that the handler may have left input unused.
-        // The next flush clears it.
+        // Even if the kernel has taken everything, the flag tells the dispatcher that the handler may have left input
+        // unused. The next flush clears it.
         self.mark_dirty(token);
     }
 
@@ -361,7 +364,8 @@ impl State {
         }
     }
 
-    /// Whether standard input is not to be read: a peer has not read what was typed for it, or the handler has paused it.
+    /// Whether standard input is not to be read: a peer has not read what was typed for it, or the handler has paused
+    /// it.
     pub(crate) fn is_console_paused(&mut self) -> bool {
         let is_full = self.operator.console_waits_for.is_some_and(|token| {
             let low = self.limits_of(token).low_mark();

@@ -54,7 +54,8 @@ impl PeerLog {
         }
     }
 
-    /// Logs a closing connection that is dropped since its peer took none of the last `bytes` bytes for the time `limit`.
+    /// Logs a closing connection that is dropped since its peer took none of the last `bytes` bytes for the time
+    /// `limit`.
     pub(crate) fn stuck(&mut self, peer: Peer, bytes: usize, limit: Duration, now: Instant) {
         self.warn(Kind::Stuck, now, &format_args!("{peer} dropped: {bytes} bytes not taken for {limit:?}"));
     }

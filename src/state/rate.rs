@@ -1,7 +1,7 @@
 //! Rates: a number of events in a time, after a burst.
 //!
-//! Invariant: in any span of time, at most the burst and what the rate allows in that span is taken. The state is one instant
-//! (the generic cell rate algorithm, ITU-T I.371), so nothing has to be refilled by a timer.
+//! Invariant: in any span of time, at most the burst and what the rate allows in that span is taken. The state is one
+//! instant (the generic cell rate algorithm, ITU-T I.371), so nothing has to be refilled by a timer.
 
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,7 @@ mod tests {
         assert!(!bucket.is_full(start + 199 * STEP) && bucket.is_full(start + 200 * STEP));
         let later = start + 100 * STEP;
         let free = (0..300).take_while(|_| bucket.take(&RATE, later).is_zero()).count();
-        assert_eq!(free, 99, "half of it is back; the hundredth is told to wait");
+        assert_eq!(free, 99, "half of it is back, and the hundredth has to wait");
         let much_later = start + 10_000 * STEP;
         let free = (0..300).take_while(|_| bucket.take(&RATE, much_later).is_zero()).count();
         assert_eq!(free, 199);

@@ -1,7 +1,7 @@
 //! Jobs given to workers, and their results on the way to the handler.
 //!
-//! Invariant: a job that was taken is outstanding until its result is delivered, or dropped since its session is over. So a
-//! reactor that stops can wait for every job.
+//! Invariant: a job that was taken is outstanding until its result is delivered, or dropped since its session is over.
+//! So a reactor that stops can wait for every job.
 
 use std::collections::VecDeque;
 use std::io;

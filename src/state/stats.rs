@@ -57,7 +57,8 @@ impl fmt::Display for Stats {
         )?;
         write!(
             f,
-            "in feeds {}, timers {}, turns {}, longest turn {:.1?}, full {}, host full {}, denied {}, datagrams dropped {}, stale {}",
+            "in feeds {}, timers {}, turns {}, longest turn {:.1?}, full {}, host full {}, denied {}, \
+             datagrams dropped {}, stale {}",
             self.in_feeds,
             self.timers,
             self.turns,

@@ -25,7 +25,8 @@ pub(crate) struct Repeats {
     within: Duration,
 }
 
-/// Time between two lines about the same kind of event. 10 s: soon enough to be noticed, and at most six lines a minute.
+/// Time between two lines about the same kind of event. 10 s: soon enough to be noticed, and at most six lines a
+/// minute.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 impl Throttle {

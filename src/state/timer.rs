@@ -1,8 +1,8 @@
 //! Timers: set, cancel, and take those that are due.
 //!
-//! Invariants: a timer that was set is in the tree, was cancelled, or was taken once. Cancelling removes it at once, so setting
-//! and cancelling a million times leaves nothing behind. Deadlines are monotonic. Two timers with the same deadline are
-//! distinct, and fire in the order in which they were set.
+//! Invariants: a timer that was set is in the tree, was cancelled, or was taken once. Cancelling removes it at once, so
+//! setting and cancelling a million times leaves nothing behind. Deadlines are monotonic. Two timers with the same
+//! deadline are distinct, and fire in the order in which they were set.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -64,8 +64,8 @@ impl<T> Timers<T> {
         Some(first.remove_entry())
     }
 
-    /// Cancels the timers for which `keep` is false, if there are twice as many as the last sweep has left. So a sweep looks
-    /// at each timer at most twice, on average.
+    /// Cancels the timers for which `keep` is false, if there are twice as many as the last sweep has left. So a sweep
+    /// looks at each timer at most twice, on average.
     pub(crate) fn sweep(&mut self, mut keep: impl FnMut(&T) -> bool) {
         if self.pending.len() >= self.sweep_at {
             self.pending.retain(|_, target| keep(target));

@@ -18,7 +18,7 @@ pub(crate) struct WorkLists {
     pub(crate) dirty: Vec<Token>,
     /// Feeds to be flushed.
     pub(crate) dirty_feeds: Vec<FeedId>,
-    /// Sessions that are over, to be told so.
+    /// Sessions that are over, and whose [`closed`](crate::Handler::closed) is to be called.
     pub(crate) ended: Vec<(Token, Closed)>,
     /// Connections to be removed.
     pub(crate) dead: Vec<Token>,

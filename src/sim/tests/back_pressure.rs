@@ -361,7 +361,8 @@ fn what_is_typed_waits_for_its_peer_however_long_that_takes() {
     assert_eq!((sim.ending(slow), sim.timers()), (Some(Ending::Reset), 0));
 }
 
-/// Replies to one byte of input at a time with more than the high mark, then publishes enough to flush within the callback.
+/// Replies to one byte of input at a time with more than the high mark, then publishes enough to flush within the
+/// callback.
 #[derive(Default)]
 struct Publisher {
     room: Option<FeedId>,
