@@ -53,8 +53,8 @@ pub(crate) fn binaries() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_echo-server")).parent().expect("a file is in a directory")
 }
 
-/// A server that listens on a free port where it would listen on its own. It does not report slow turns, which come on a
-/// busy machine and are not on the page.
+/// A server that listens on a free port where it would listen on its own. It does not report slow turns, which come on
+/// a busy machine and are not on the page.
 fn wrap(wrapper: &Path, server: &Path, port: u16) {
     let text = format!(
         "#!/usr/bin/env bash\n\
