@@ -72,6 +72,7 @@ pub trait Framer {
 
 /// What is at the beginning of the unread input. A frame that uses bytes uses at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Frame {
     /// A whole message.
     Message {
@@ -99,7 +100,7 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// The number of bytes that the frame uses.
+    /// Returns the number of bytes that the frame uses.
     #[must_use]
     pub fn used(&self) -> usize {
         match *self {

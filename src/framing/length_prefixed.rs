@@ -59,6 +59,7 @@ impl<H: MessageHandler> LengthPrefixed<H> {
 
 /// The length before a message: an unsigned number in network byte order (big-endian).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum LengthPrefix {
     /// One byte, for messages of up to 255 bytes.
     U8,
@@ -69,7 +70,7 @@ pub enum LengthPrefix {
 }
 
 impl LengthPrefix {
-    /// The size of the prefix itself, in bytes.
+    /// Returns the size of the prefix itself, in bytes.
     #[must_use]
     pub const fn size(self) -> usize {
         match self {

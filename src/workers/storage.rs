@@ -25,6 +25,7 @@ use crate::workers::Worker;
 
 /// Where a server keeps its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DataFile {
     /// In memory. The data is lost at the end of the process.
     Memory,
@@ -33,7 +34,7 @@ pub enum DataFile {
 }
 
 impl DataFile {
-    /// The file `name.db` in the user's data directory, which is created if it is missing.
+    /// Returns the file `name.db` in the user's data directory, and creates the directory if it is missing.
     ///
     /// The directory is that of the XDG Base Directory Specification: `~/.local/share/switchboard`.
     ///

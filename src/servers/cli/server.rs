@@ -52,6 +52,7 @@ pub struct ServiceSetup<H> {
 
 /// Whether a server needs an operator at standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OperatorNeed {
     /// The server runs with and without an operator.
     Optional,

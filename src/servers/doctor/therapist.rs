@@ -59,6 +59,7 @@ pub(super) struct List<T> {
 
 /// The therapist's answer to a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// One line without its end, of 1 to [`MAX_ANSWER`](super::MAX_ANSWER) bytes.
     pub text: String,

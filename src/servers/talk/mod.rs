@@ -47,6 +47,7 @@ impl Default for TalkOptions {
 
 /// What happens to a line that the operator types while no client is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unheard {
     /// It is refused with a notice. For a person, whose words may be meant for the client that has just left.
     Refused,
