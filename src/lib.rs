@@ -137,15 +137,18 @@ pub use handler::Handler;
 pub use handler::context::Context;
 pub use handler::sanitize::sanitize;
 pub use handler::services::Services;
+#[doc(inline)]
 pub use net::{Address, AddressError, Host};
 pub use reactor::signals::Stopper;
 pub use reactor::{ConsoleMode, Operator, Reactor};
+#[doc(inline)]
 pub use sim::{Ending, Sim, SimPeer};
 pub use state::admission::Admission;
 pub use state::limits::Limits;
 pub use state::rate::{Bucket, Rate};
 pub use state::service::ServiceOptions;
 pub use state::stats::Stats;
+#[doc(inline)]
 pub use workers::{Busy, Done, Worker, Workers};
 
 // The tests of the documentation compile and run the code on these pages.

@@ -48,7 +48,7 @@ impl<F: Framer, H: MessageHandler> Framed<F, H> {
         Framed { inner, framer }
     }
 
-    /// The handler within.
+    /// Returns the handler within.
     pub fn get_ref(&self) -> &H {
         &self.inner
     }
@@ -112,8 +112,8 @@ impl<F: Framer, H: MessageHandler> Handler for Framed<F, H> {
         total - rest.len()
     }
 
-    fn closed(&mut self, session: Self::Session, why: &Closed, cx: &mut Context<'_>) {
-        self.inner.closed(session.inner, why, cx);
+    fn closed(&mut self, session: Self::Session, cause: &Closed, cx: &mut Context<'_>) {
+        self.inner.closed(session.inner, cause, cx);
     }
 
     events! { connection => forward(self, session, cx) to self.inner, &mut session.inner }

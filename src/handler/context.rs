@@ -42,6 +42,7 @@ use crate::workers::{Busy, Job, Worker, Workers};
 /// | do slow work | [`offload`](Self::offload) |
 /// | make a connection | [`connect`](Self::connect) |
 /// | end a connection | [`close`](Self::close), [`abort`](Self::abort), [`shut_down`](Self::shut_down) |
+/// | end another connection | [`close_other`](Self::close_other), [`abort_other`](Self::abort_other) |
 /// | talk to the operator | [`write_stderr`](Self::write_stderr), [`write_stdout`](Self::write_stdout) |
 ///
 /// Requests take effect at once, but they never call another method of the handler before the current one has returned.
@@ -136,7 +137,7 @@ impl<'a> Context<'a> {
     /// Creates a feed: a stream of output that connections can [`follow`](Self::follow). It lasts as long as the
     /// reactor.
     ///
-    /// A feed belongs to the service of this callback, whose [`Limits::room_buffer`](crate::Limits::room_buffer) bounds
+    /// A feed belongs to the service of this callback, whose [`Limits::feed_buffer`](crate::Limits::feed_buffer) bounds
     /// it.
     pub fn create_feed(&mut self) -> FeedId {
         let service = self.service();
@@ -283,13 +284,15 @@ impl<'a> Context<'a> {
         self.state.timers.cancel(timer);
     }
 
-    /// The time of this turn of the loop. It is the same during a whole callback.
+    /// Returns the time of this turn of the loop. It is the same during a whole callback.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.state.clock.now()
     }
 
-    /// The time of day, to show to people or to send in a protocol. It may jump: to act later, use a timer.
+    /// Returns the time of day, to show to people or to send in a protocol.
+    ///
+    /// It may jump: to act later, use a timer.
     #[must_use]
     pub fn system_time(&self) -> SystemTime {
         self.state.clock.system_time()
@@ -415,7 +418,7 @@ impl<'a> Context<'a> {
         self.state.operator.write_stderr(line);
     }
 
-    /// The statistics of this reactor. Costs a look at every connection.
+    /// Returns the statistics of this reactor. Costs a look at every connection.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.state.stats()

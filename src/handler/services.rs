@@ -67,8 +67,9 @@ impl Services {
 
     /// Adds the handler of a service. The operator calls it by `name`.
     ///
-    /// A service without a handler closes its connections. If a service gets a second handler, the second one serves
-    /// the connections that are opened after that.
+    /// A service without a handler closes its connections. If the reactor has no such service, the handler serves no
+    /// connection. If a service gets a second handler, the second one serves the connections that are opened after
+    /// that.
     pub fn add<H: Handler + 'static>(&mut self, service: ServiceId, name: &str, handler: H) {
         self.hosted.push(Hosted { service: Some(service), name: name.into(), handler: Box::new(Erased(handler)) });
     }
@@ -133,8 +134,8 @@ impl Handler for Services {
     events! { connection => forward(self, session, cx) to self.at(session.position), &mut session.inner }
     events! { service => forward(self, cx) to self.get(cx.service()) }
 
-    fn closed(&mut self, session: ServiceSession, why: &Closed, cx: &mut Context<'_>) {
-        self.at(session.position).closed(session.inner, why, cx);
+    fn closed(&mut self, session: ServiceSession, cause: &Closed, cx: &mut Context<'_>) {
+        self.at(session.position).closed(session.inner, cause, cx);
     }
 
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
@@ -188,8 +189,8 @@ impl<H: Handler<Session: 'static>> Handler for Erased<H> {
         self.0.data(session.downcast_mut().expect(OWN_SESSION), input, cx)
     }
 
-    fn closed(&mut self, session: Box<dyn Any>, why: &Closed, cx: &mut Context<'_>) {
-        self.0.closed(*session.downcast().expect(OWN_SESSION), why, cx);
+    fn closed(&mut self, session: Box<dyn Any>, cause: &Closed, cx: &mut Context<'_>) {
+        self.0.closed(*session.downcast().expect(OWN_SESSION), cause, cx);
     }
 
     events! { connection => forward(self, session, cx) to self.0, session.downcast_mut().expect(OWN_SESSION) }

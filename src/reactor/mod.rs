@@ -15,6 +15,7 @@ mod listeners;
 pub(crate) mod signals;
 mod turn;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -149,7 +150,9 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.state.services.add(options)
     }
 
-    /// Listens on `address` for the service [`ServiceId::DEFAULT`], see [`bind_to`](Self::bind_to).
+    /// Listens on `address` for the service [`ServiceId::DEFAULT`].
+    ///
+    /// [`Address`] lists the forms of `address`. Returns the real addresses, with the ports that the system picked.
     ///
     /// # Errors
     /// The errors of [`bind_to`](Self::bind_to).
@@ -157,7 +160,9 @@ impl<H: Handler> Reactor<H> {
         self.bind_to(ServiceId::DEFAULT, address)
     }
 
-    /// Listens on `address` for a service. Returns the real addresses, with the ports that the system picked.
+    /// Listens on `address` for a service.
+    ///
+    /// [`Address`] lists the forms of `address`. Returns the real addresses, with the ports that the system picked.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, or if `address` is malformed.
@@ -183,7 +188,7 @@ impl<H: Handler> Reactor<H> {
         self.service(service)?;
         if !listener.is_nonblocking()? {
             return Err(invalid(
-                "a blocking listener would stop the loop; bind it with SocketOptions::nonblocking set",
+                "a blocking listener would stop the loop; call its set_nonblocking, or set SocketOptions::nonblocking",
             ));
         }
         self.listeners.add(listener, service, self.poll.registry(), |id| mio::Token(FIRST_LISTENER + id.0))
@@ -194,7 +199,7 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.state.services.get(id).ok_or_else(|| invalid(unknown))
     }
 
-    /// Reads standard input from now on.
+    /// Reads standard input from now on. Returns whether an operator can type there.
     ///
     /// # Errors
     /// If the poll refuses standard input.
@@ -384,6 +389,12 @@ impl<H: Handler> Reactor<H> {
         let state = &self.dispatcher.state;
         let is_output_done = state.operator.stdout.len() == 0 || !self.output.is_open();
         state.has_stopped() && (is_output_done || state.stop == Stop::Now)
+    }
+}
+
+impl<H: Handler> fmt::Debug for Reactor<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor").finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,5 @@
-//! The servers of the family. Each folder holds a handler, its texts and, with the feature `cli`, its command line.
+//! Ready-made servers, from echo to a bank. Each folder holds a handler, its texts and, with the feature `cli`, its
+//! command line.
 //!
 //! The programs in `bin` are these servers, one each; `switchboard` hosts any of them together.
 

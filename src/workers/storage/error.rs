@@ -43,7 +43,7 @@ impl StoreError {
         StoreError::new(Trouble::Failed, "the disk is full or has failed; nothing was changed")
     }
 
-    /// The kind of trouble.
+    /// Returns the kind of trouble.
     #[must_use]
     pub fn trouble(&self) -> Trouble {
         self.trouble
