@@ -36,7 +36,7 @@ pub(crate) fn run_common(own: &[CommandHelp], line: &[u8], cx: &mut Context<'_>)
         b"who" => cx.write_stderr(&who(cx)),
         other => match String::from_utf8_lossy(other).strip_prefix("kick ").map(str::trim) {
             Some(number) if cx.kick(number) => {}
-            Some(number) => cx.write_stderr(&format!("no connection has the number {number:?}: who lists them")),
+            Some(number) => cx.write_stderr(&format!("no connection has the number {number:?}; type who for the list")),
             None => {
                 let other = String::from_utf8_lossy(other);
                 cx.write_stderr(&format!("unknown command {other:?}: type {}", choice(own)));

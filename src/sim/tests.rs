@@ -156,7 +156,7 @@ where
     }
 }
 
-/// Everybody follows the room; what one says, the others hear.
+/// All follow the room. Input of one goes to the others.
 fn hear_others(notes: &mut Notes, call: &Call<'_>, cx: &mut Context<'_>) {
     let room = notes.room(cx);
     match call {

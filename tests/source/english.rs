@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The folders whose lines are measured.
-const CODE: [&str; 3] = ["bin", "docs", "tests"];
+const CODE: [&str; 4] = ["bin", "docs", "src", "tests"];
 
 /// The longest line of code, in characters.
 const COLUMNS: usize = 120;
@@ -131,7 +131,8 @@ fn prose_of_rust(source: &str, is_test: bool) -> Vec<Prose> {
         all.push(std::mem::take(&mut block));
         let (code, comment) = line.split_once(" // ").unwrap_or((line, ""));
         let strings = code.split('"').skip(1).step_by(2).filter(|_| !is_test);
-        for text in strings.chain([comment]) {
+        // A string of one word is a name.
+        for text in strings.filter(|text| text.contains(' ')).chain([comment]) {
             let mut prose = Prose::default();
             prose.add(number, text);
             all.push(prose);
@@ -186,7 +187,6 @@ fn phrases() -> Vec<Fault> {
 }
 
 #[test]
-#[ignore = "the texts are being rewritten"]
 fn texts_are_in_plain_english() {
     let faults = phrases();
     let list = faults.iter().map(|fault| format!("{fault}\n")).collect::<Vec<_>>().concat();

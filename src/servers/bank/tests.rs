@@ -366,7 +366,7 @@ enum Act {
     Ask(usize, String),
     /// The operator pays interest, in hundredths of a percent.
     Interest(i128),
-    /// So many milliseconds pass.
+    /// This many milliseconds pass.
     Pause(u64),
 }
 
@@ -410,7 +410,7 @@ struct Model {
     accounts: HashMap<String, Holding>,
     /// Names in the order of opening.
     order: Vec<String>,
-    /// Whom each client speaks for.
+    /// The account that each client is logged in to.
     sessions: [Option<String>; CLIENTS],
     /// Wrong PINs in a row, and when the last one was.
     wrong: HashMap<String, (u32, u64)>,

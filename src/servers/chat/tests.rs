@@ -238,7 +238,7 @@ fn a_private_message_reaches_one_person() {
     assert_eq!(room.sees(ann), "eve: before\n[to bob] it's  me\neve: after\n");
     assert_eq!(room.sees(eve), "");
     room.says(ann, "/msg nobody hi");
-    assert_eq!(room.sees(ann), "Nobody here is called nobody\n");
+    assert_eq!(room.sees(ann), "No member is called nobody\n");
     room.says(ann, "/msg ann note");
     assert_eq!(room.sees(ann), "[to ann] note\n[ann] note\n");
 }

@@ -47,7 +47,7 @@ pub(super) const TOO_LATE: &str = "You took too long to choose a nickname.\n";
 /// The line is longer than the limit, in bytes.
 pub(super) const TOO_LONG: &str = "Your line is over {limit} bytes and was not sent.\n";
 /// `/msg` to an unknown nickname.
-pub(super) const UNKNOWN_NICK: &str = "Nobody here is called {nick}\n";
+pub(super) const UNKNOWN_NICK: &str = "No member is called {nick}\n";
 /// An unknown command.
 pub(super) const UNKNOWN: &str = "There is no command {command} (type /help for a list)\n";
 /// A command with a missing argument.

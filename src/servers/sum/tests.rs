@@ -241,7 +241,7 @@ fn the_way_of_the_bytes_is_not_seen_in_the_answers() {
 /// What happens at a sum server.
 #[derive(Clone, Debug)]
 enum Event {
-    /// Somebody connects and says this.
+    /// A client connects and sends this.
     Comes(i64),
     /// One of those who wait, by number, vanishes.
     Vanishes(usize),
@@ -273,7 +273,7 @@ proptest! {
                 Event::Comes(number) => waiting.push((server.client(&number.to_string()), number, false)),
                 Event::Vanishes(which) if waiting.iter().any(|(_, _, ended)| !ended) => {
                     let which = which % waiting.len();
-                    // Who has ended its side is not read any more, so that it vanishes is not seen.
+                    // A client that has ended its side is not read, so its reset goes unnoticed.
                     if !waiting[which].2 {
                         server.0.reset(waiting.remove(which).0);
                     }

@@ -298,7 +298,7 @@ fn lines_of_the_guest_read_before_a_stop_are_shown() {
     let limits = Limits { max_queue: Some(4000), ..Limits::default() };
     let mut room = Room::with_limits(limits);
     let (ann, bob, _eve) = (room.0.connect(), room.0.connect(), room.0.connect());
-    // Of both a part is held back: bob's since he does not read his notices, ann's since nobody reads hers.
+    // Input of both is unused: bob does not read his notices, and no operator reads ann's lines.
     room.0.stall(bob);
     room.0.send(bob, format!("{}\n", "x".repeat(4000)).repeat(40).as_bytes());
     room.0.run();

@@ -338,7 +338,7 @@ fn a_feed_counts_for_the_memory_limit_until_its_reader_goes() {
     assert_eq!((sim.received(reader).len(), sim.ending(reader)), (11_000, None));
 }
 
-/// The console waits for whoever does not read, so nobody is closed for what it says.
+/// The console waits for a peer that does not read, so no peer is closed for what the console sends.
 #[test]
 fn what_is_typed_waits_for_its_peer_however_long_that_takes() {
     let mut sim = Sim::new(scene(to_one));

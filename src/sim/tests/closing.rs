@@ -258,7 +258,7 @@ fn a_leave_notice_needs_no_further_event_to_be_seen() {
     assert_eq!(sim.received(leaves), b"2 leaves\n3 leaves\n");
 }
 
-/// Who leaves is announced to the room.
+/// The room hears of a member that leaves.
 fn leave_notice(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
     hear_others(notes, &call, cx);
     if let Call::Closed(_) = call {
@@ -404,7 +404,7 @@ proptest! {
                 alive[who] = false;
             }
             sim.run();
-            // Which of a batch is announced first is not promised, but it is the same for everybody.
+            // Which of a batch is announced first is not promised, but it is the same for all.
             let gone: Vec<_> = std::mem::take(&mut sim.handler_mut().notes.calls).into_iter()
                 .filter_map(|call| call.split_once(" closed").map(|(who, _)| format!("-{who}"))).collect();
             prop_assert_eq!(gone.len(), batch.len());

@@ -17,7 +17,7 @@ fn cost(active: usize, sessions: usize, every: usize) -> Duration {
             sim.send(peer, b"hello");
             assert_eq!(sim.received(peer), b"hello");
         }
-        // Far less than the deadline: who is silent is not looked at.
+        // Far less than the deadline: silent sessions are not examined.
         sim.advance(MS);
     };
     round(&mut sim);

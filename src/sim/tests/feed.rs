@@ -231,7 +231,7 @@ fn aborting_and_leaving_the_room_in_one_callback_is_harmless() {
     assert_eq!(sim.connections(), 1);
 }
 
-/// Everybody follows the room. `end` half-closes, `follow` follows once more, all else is said to the others.
+/// All follow the room. `end` half-closes, `follow` follows again, and any other input goes to the others.
 fn half_closing(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
     let room = notes.room(cx);
     match call {

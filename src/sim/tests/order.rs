@@ -19,7 +19,7 @@ enum Act {
     CloseOther(usize),
 }
 
-/// As letters: an act and whom it concerns.
+/// As letters: an act and the peer that it concerns.
 fn letters(act: Act) -> [u8; 2] {
     match act {
         Act::Reply => *b"r ",

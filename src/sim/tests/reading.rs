@@ -116,7 +116,7 @@ fn a_reset_is_found_in_every_phase_and_closes_once() {
         sim.stall(peer);
         for &input in before {
             if input == b"c" && before.len() > 1 {
-                // Reading is paused: somebody else closes it.
+                // Reading is paused: another peer closes it.
                 sim.run();
                 let token = sim.handler_mut().notes.tokens[0];
                 sim.with_context(|_, cx| cx.close_other(token));

@@ -1,4 +1,4 @@
-//! Stopping: what was read is answered, everybody is closed, and it ends in time.
+//! Stopping: input that was read is answered, all connections are closed, and the stop ends in time.
 
 use super::*;
 use crate::framing::{Lines, MessageHandler};

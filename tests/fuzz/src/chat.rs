@@ -25,7 +25,7 @@ const ANSWERS: [(&str, &str); 10] = [
     ("This is a chat server", " does not speak HTTP."),
     ("You took too long", " to choose a nickname."),
     ("Your line is over ", " bytes and was not sent."),
-    ("Nobody here is called ", ""),
+    ("No member is called ", ""),
     ("There is no command /", " (type /help for a list)"),
     ("This command needs more: /", ""),
     ("Good bye!", ""),

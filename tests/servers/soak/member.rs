@@ -162,7 +162,7 @@ impl Member {
             self.whispers.remove(name);
             return !name.contains(' ');
         }
-        let missing = line.strip_prefix("Nobody here is called ");
+        let missing = line.strip_prefix("No member is called ");
         missing.is_some_and(|name| self.friends.contains_key(name) && !self.heard.contains_key(name))
     }
 }

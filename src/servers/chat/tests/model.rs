@@ -1,5 +1,5 @@
-//! Random scripts, played to the chat and to a plain room that knows nothing of feeds, queues and folding: everybody has to
-//! receive the same bytes. The texts are written out, since scripts of others rely on them, too.
+//! Random scripts, played to the chat and to a plain room that knows nothing of feeds, queues and folding. All members
+//! must receive the same bytes. The texts are written out, because users' scripts rely on them.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -25,7 +25,7 @@ const BAD_NICK: &str = "A nickname is 1 to 32 letters, digits and any of _-. (pl
 
 type Wish = (&'static str, Option<u8>);
 
-/// What somebody does. Who has no nickname wishes for one, whatever the line would be.
+/// What a person does. A person without a nickname asks for one instead.
 #[derive(Clone, Debug)]
 enum Deed {
     Line(Line, Wish),
@@ -80,7 +80,7 @@ impl Plain {
         }
     }
 
-    /// Gives somebody a nickname, or says why not.
+    /// Gives a person a nickname, or says why not.
     fn claim(&mut self, who: usize, wish: Wish) -> bool {
         let owner = self.find(wish);
         if wish.1.is_none() {
@@ -126,7 +126,7 @@ impl Plain {
                         self.tell(who, &format!("[to {}] {}\n", self.nick(to), shown(&text)));
                         self.tell(to, &format!("[{nick}] {}\n", shown(&text)));
                     }
-                    None => self.tell(who, &format!("Nobody here is called {word}\n")),
+                    None => self.tell(who, &format!("No member is called {word}\n")),
                 }
                 format!("/msg {word} {text}")
             }
@@ -183,11 +183,11 @@ fn deeds() -> impl Strategy<Value = Vec<(Option<Index>, Deed)>> {
         2 => Just(Deed::Stall),
         2 => Just(Deed::Resume),
     ];
-    // Without somebody to do it: a newcomer does it.
+    // Without a person, a newcomer does it.
     proptest::collection::vec((proptest::option::weighted(0.9, any::<Index>()), deed), 0..80)
 }
 
-/// The chat, the plain room, and what everybody has received.
+/// The chat, the plain room, and what each member has received.
 #[derive(Default)]
 struct Both {
     plain: Plain,

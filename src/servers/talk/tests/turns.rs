@@ -1,4 +1,4 @@
-//! Any turn of events, against a plain model of who has the turn and what is to be shown.
+//! Random events, against a plain model of the client with the turn and what must be shown.
 
 use super::*;
 
@@ -38,7 +38,7 @@ struct Model {
     has_ended: bool,
 }
 
-/// Who is there, in order, the one with the turn first; what is to have been shown; who was spoken to.
+/// The clients in order, the one with the turn first; what must have been shown; the clients spoken to.
 #[derive(Default)]
 struct Hall {
     clients: Vec<Model>,

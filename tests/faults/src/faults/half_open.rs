@@ -71,7 +71,7 @@ fn half_close(scene: &Scene<'_>, thread: u64, nth: u64) -> io::Result<()> {
     let is_whole = match scene.kind {
         Kind::Echo | Kind::Uppercase => heard == scene.kind.answer(&said),
         Kind::Chat if said.is_empty() => heard == "Enter your nickname: ",
-        Kind::Chat => heard.contains(" here: ") && heard.ends_with("Nobody here is called nobody\n"),
+        Kind::Chat => heard.contains(" here: ") && heard.ends_with("No member is called nobody\n"),
     };
     let incomplete = || io::Error::new(ErrorKind::InvalidData, format!("behind {said:?} came {heard:?} and the end"));
     is_whole.then_some(()).ok_or_else(incomplete)
