@@ -12,6 +12,7 @@ use crate::connection::edge::Edge;
 
 /// How the server ended its side of a simulated connection, as the peer sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ending {
     /// The server has shut down its side, or closed it after the peer ended.
     Eof,

@@ -19,6 +19,7 @@
 
 mod law;
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::MutexGuard;
@@ -43,7 +44,7 @@ pub use crate::connection::pipe::Ending;
 use crate::connection::pipe::{PeerEnd, Wires, pipe};
 pub use law::assert_chunking_law;
 
-/// Names a peer of a [`Sim`].
+/// Names a peer of a [`Sim`]. A peer of another simulation may cause a panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SimPeer(usize);
 
@@ -363,6 +364,12 @@ impl<H: Handler> Sim<H> {
         let _ = self.dispatcher.work();
         self.dispatcher.flush_and_reap();
         self.dispatcher.step_stop(std::mem::take(&mut self.stop_requests));
+    }
+}
+
+impl<H: Handler> fmt::Debug for Sim<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim").field("peers", &self.peers.len()).finish_non_exhaustive()
     }
 }
 
