@@ -1,11 +1,11 @@
-//! Small network servers on one thread: a single-threaded reactor on [`mio`](https://docs.rs/mio), and the servers that
-//! it hosts, from echo and daytime to a chat, a phone book and a bank.
+//! Small network servers on one thread: a reactor on [`mio`](https://docs.rs/mio), and the servers that it hosts, from
+//! echo and daytime to a chat, a phone book and a bank.
 //!
 //! You write a [`Handler`]: bytes and time go in, bytes and requests come out. The [`Reactor`] does what is hard to get
 //! right: partial writes, slow readers, idle peers, half-closed connections, a lack of descriptors, and a stop that
 //! loses no reply. A handler has no socket, so a [`Sim`] tests it with bytes and a virtual clock.
 //!
-//! A library needs none of the default features:
+//! Your own servers need none of the default features:
 //!
 //! ```toml
 //! [dependencies]
@@ -61,8 +61,8 @@
 //! assert_eq!(sim.received(client), b"hello");
 //! ```
 //!
-//! A protocol of lines or other messages implements [`framing::MessageHandler`] instead, and stands behind a framing
-//! such as [`framing::Lines`].
+//! A handler of lines or other messages implements [`framing::MessageHandler`] instead. A framing such as
+//! [`framing::Lines`] splits the input for it.
 //!
 //! # Concepts
 //!
@@ -79,7 +79,7 @@
 //!  the kernel -- event --> Reactor::turn           listener? Acceptor -- new --> Connection
 //!                           | token                                   (admission, limits)
 //!                           v
-//!                         Dispatcher --> read into the ONE shared buffer (or behind the rest in the Inbox)
+//!                         Dispatcher --> read into the shared buffer (unused input: append to the Inbox)
 //!                                          |
 //!                                          v
 //!                         framing? --> Handler::data(session, &mut bytes, cx)
@@ -88,17 +88,17 @@
 //!                          one write now -refused-> Outbox      State (at once; no handler runs beneath another)
 //!                                                                  |
 //!              flush every dirty Outbox and Feed follower  <-------+
-//!              reap closed connections, call Handler::closed       (in turn, until neither has work left)
+//!              reap closed connections, call Handler::closed       (repeat both until no work is left)
 //!                           |
 //!                           v
 //!                       poll again
 //! ```
 //!
-//! # What it is not
+//! # Scope
 //!
 //! - There is no async and no unsafe code in this crate. The only threads beside yours are the [`Workers`] that a handler
 //!   asks for.
-//! - Linux on targets with 64-bit pointers is the tested system.
+//! - Only Linux on targets with 64-bit pointers is tested.
 //! - Everything that a peer can make grow is bounded by a field of [`Limits`].
 //!
 //! # Features
@@ -107,10 +107,10 @@
 //! - `sum`: `servers::Sum`, which adds integers of any length.
 //! - `storage`: `workers::storage`, data files, and `servers::Phonebook`. Compiles SQLite, so it needs a C compiler.
 //! - `bank`: `servers::Bank`. Includes `storage`.
-//! - `doctor`: `servers::doctor`, a therapist after ELIZA. Its server also needs `storage`.
-//! - `full`: all of them.
+//! - `doctor`: `servers::doctor`, a therapist modelled on ELIZA. Its server also needs `storage`.
+//! - `full`: all features.
 
-// docs.rs marks what needs a feature.
+// On docs.rs, an item that needs a feature is marked with it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(target_pointer_width = "64"))]

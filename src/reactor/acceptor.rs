@@ -59,7 +59,7 @@ impl Acceptor {
         }
     }
 
-    /// Notes an edge: connections wait.
+    /// Notes an edge: connections are waiting.
     pub(crate) fn wake(&mut self) {
         self.may_accept = true;
     }
@@ -68,7 +68,7 @@ impl Acceptor {
         self.may_accept
     }
 
-    /// Accepts one connection. `options` are those of its service.
+    /// Accepts one connection. `options` are the socket options of its service.
     pub(crate) fn accept(&mut self, options: &SocketOptions) -> Accepted {
         let accepted = match &self.socket {
             Socket::Tcp(listener) => listener.accept().map(|(stream, peer)| (Stream::Tcp(stream), Peer::Inet(peer))),
@@ -96,7 +96,8 @@ fn is_exhaustion(error: &io::Error) -> bool {
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
-/// Pauses accepting while the process has no descriptors left. A listener that stays readable would make the loop spin.
+/// Pauses accepting while the process has no descriptors left. Otherwise, a listener that stays readable would make the
+/// loop spin.
 #[derive(Debug)]
 pub(crate) struct Pause {
     until: Option<Instant>,

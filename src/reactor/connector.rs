@@ -69,7 +69,7 @@ impl Connector {
         }
     }
 
-    /// Tries the remaining socket addresses until one can be connected to. `failed` is the error of the one before.
+    /// Tries the remaining socket addresses until an attempt starts. `failed` is the error of the previous attempt.
     fn attempt<H: Handler>(
         &mut self,
         mut attempt: Attempt,

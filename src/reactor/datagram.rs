@@ -1,8 +1,8 @@
 //! UDP sockets that listen: one datagram in, at most one out.
 //!
 //! Invariant: a datagram that may be the answer of another server is never answered, so two servers cannot be made to
-//! answer each other for ever (CVE-2024-2169). These are datagrams from ports below 1024, where services have their
-//! ports, and from ports of this reactor.
+//! answer each other for ever (CVE-2024-2169). Such a datagram comes from a system port (below 1024) or from a port of
+//! this reactor.
 //!
 //! Datagrams are not queued. If the kernel refuses one, it is dropped and counted.
 
@@ -108,21 +108,21 @@ fn may_be_server(from: SocketAddr, own_ports: &[u16]) -> bool {
 #[derive(Debug, Default)]
 struct Sources(HashMap<HostKey, Bucket>);
 
-/// Number of hosts that are remembered. When it is exceeded, all are forgotten, and each host gets a new burst. This
-/// bounds memory, since sources can be forged.
-const SOURCES: usize = 4096;
+/// Number of hosts whose rates are kept. Above it, hosts with a whole burst are dropped. If too many remain, all are
+/// dropped, and each host gets a new burst. This bounds memory, since source addresses can be forged.
+const MAX_HOSTS: usize = 4096;
 
 impl Sources {
-    /// Whether a datagram of this host is answered, by the admission and the rate of a service.
+    /// Whether the admission and the rate of a service allow an answer to this host. Counts the datagram if they do.
     fn admit(&mut self, host: IpAddr, state: &State, service: ServiceId) -> bool {
         let service = &state.services[service];
         if !service.admission.admits(host) {
             return false;
         }
         let Some(rate) = &service.limits.datagram_rate else { return true };
-        if self.0.len() >= SOURCES {
+        if self.0.len() >= MAX_HOSTS {
             self.0.retain(|_, bucket| !bucket.is_full(state.clock.now()));
-            if self.0.len() >= SOURCES {
+            if self.0.len() >= MAX_HOSTS {
                 self.0.clear();
             }
         }
@@ -153,10 +153,10 @@ mod tests {
         assert_eq!((answered(&state, 1), answered(&state, 2)), (20, 20));
         state.clock.set_now(state.clock.now() + Duration::from_secs(1));
         assert_eq!(answered(&state, 1), 10);
-        for number in 0..3 * SOURCES as u32 {
+        for number in 0..3 * MAX_HOSTS as u32 {
             sources.admit(host(number), &state, SERVICE);
         }
-        assert!(sources.0.len() <= SOURCES);
+        assert!(sources.0.len() <= MAX_HOSTS);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! stopping.
 //!
 //! The [`Reactor`](crate::Reactor) drives it with the edges and the clock of the kernel, a [`Sim`](crate::Sim) with
-//! simulated ones. Both use the same code for the middle of a turn and for stopping. Does not poll and does not accept.
+//! simulated ones. Both use the same code for the middle of a turn and for stopping. The dispatcher neither polls nor
+//! accepts.
 //!
 //! Invariant: a handler method never runs inside another one.
 
@@ -32,7 +33,7 @@ pub(crate) struct Dispatcher<H: Handler> {
     pub(super) sessions: SecondaryMap<ConnectionKey, H::Session>,
     /// Every read goes through this buffer.
     pub(super) buffer: Box<[u8]>,
-    /// The ready list of the last turn, kept for its memory.
+    /// An empty list, swapped with the ready list in each turn so that its memory is reused.
     batch: Vec<Token>,
 }
 
@@ -96,7 +97,7 @@ impl<H: Handler> Dispatcher<H> {
         self.serve(token);
     }
 
-    /// The middle of a turn: what can be done without an edge. Serves the ready list, delivers results of workers, and
+    /// Does the middle of a turn, the work without an edge: serves the ready list, delivers results of workers, and
     /// calls the timers that are due.
     ///
     /// # Errors
@@ -186,7 +187,7 @@ impl<H: Handler> Dispatcher<H> {
         self.state.mark_ready(token);
     }
 
-    /// Calls the timers that are due. A timer set meanwhile waits for the next turn, whatever its time.
+    /// Calls the timers that are due. A timer that is set meanwhile fires in the next turn at the earliest.
     fn run_timers(&mut self) {
         self.state.timers.begin_round();
         while let Some((id, target)) = self.state.timers.pop_due(self.state.clock.now()) {
@@ -231,7 +232,7 @@ impl<H: Handler> Dispatcher<H> {
         cx.settle();
     }
 
-    /// Calls the handler for what was typed at the console.
+    /// Calls the handler for input of the operator.
     pub(crate) fn call_console(&mut self, call: impl FnOnce(&mut H, &mut Context<'_>)) {
         self.state.current_service = ServiceId::DEFAULT;
         let mut cx = Context::of_console(&mut self.state);
@@ -239,8 +240,8 @@ impl<H: Handler> Dispatcher<H> {
         cx.settle();
     }
 
-    /// Flushes and reaps in turn until neither has anything to do: `closed` may publish, and flushing may close.
-    /// Returns the number of connections removed.
+    /// Flushes and reaps until no work is left: `closed` may publish, and flushing may close connections. Returns the
+    /// number of connections removed.
     pub(crate) fn flush_and_reap(&mut self) -> usize {
         let mut reaped = 0;
         loop {
@@ -253,7 +254,8 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
-    /// Calls `closed` for the sessions that are over, and removes dead connections. Returns the number of these.
+    /// Calls `closed` for the sessions that are over, and removes dead connections. Returns the number of removed
+    /// connections.
     fn reap(&mut self) -> usize {
         let work = &mut self.state.work;
         let (ended, dead) = (std::mem::take(&mut work.ended), std::mem::take(&mut work.dead));
@@ -278,7 +280,7 @@ impl<H: Handler> Dispatcher<H> {
         dead.len()
     }
 
-    /// Ends every session, except those that still have to answer what was read. They end when they have.
+    /// Ends every session, except those with input that is not answered yet. Such a session ends after its answer.
     fn drain(&mut self) {
         self.state.stop = Stop::Draining;
         for token in self.state.connections.tokens() {
@@ -291,7 +293,7 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
-    /// Drops what is left, and says what was not delivered.
+    /// Drops every connection and every job, and logs the number of bytes that were not delivered.
     fn stop_now(&mut self) {
         self.state.drain_deadline = None;
         let (connections, bytes) = self.drop_all();
@@ -300,7 +302,8 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
-    /// Drops every connection and every job. Returns the number of connections with pending bytes, and of these bytes.
+    /// Drops every connection and every job. Returns the number of connections with pending bytes, and the number of
+    /// these bytes.
     pub(crate) fn drop_all(&mut self) -> (usize, usize) {
         let pending = self.state.connections.values().map(|connection| connection.pending(&self.state.feeds));
         let undelivered =

@@ -45,7 +45,7 @@ impl<H: Handler> Dispatcher<H> {
                 self.redeliver(token);
             } else {
                 let (count, is_all) = self.receive(token);
-                // An empty datagram is work, too.
+                // An empty datagram counts as one byte.
                 budget = budget.saturating_sub(count.max(1));
                 match (count, unused) {
                     (0, _) => continue,
@@ -68,9 +68,8 @@ impl<H: Handler> Dispatcher<H> {
         let flags = &mut connection.flags;
         match connection.stream.read(&mut self.buffer) {
             Ok(Received::Bytes(count)) => {
-                // A socket that gave less than was asked for is empty, and the next byte will be an edge. This saves
-                // one call in two. It does not hold after the peer has ended, when urgent data cut the read, or for
-                // datagrams.
+                // After a short read, the socket is empty, and the next byte causes an edge. This saves one call in
+                // two. It does not hold after the peer has ended, when urgent data cut the read, or for datagrams.
                 let is_all = count < self.buffer.len()
                     && !flags.contains(Flags::DRAIN_FULLY)
                     && !connection.stream.is_datagram();
@@ -148,7 +147,7 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
-    /// Closes a session that has used nothing of a full inbox though it may answer: it can never go on.
+    /// Closes a session that has used nothing of a full inbox although it takes input: it could never continue.
     fn close_if_stuck(&mut self, token: Token, used: usize) {
         let limit = self.state.limits_of(token).inbox;
         if let Some(connection) = self.state.connections.get(token)
@@ -161,7 +160,7 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
-    /// Calls the handler when output has drained. Its unused input is due then, too.
+    /// Calls the handler when output has drained. Its unused input is delivered again after that.
     pub(super) fn notify_drained(&mut self, token: Token) {
         let Some(connection) = self.state.connections.get_mut(token) else { return };
         if !connection.flags.take(Flags::NOTIFY_DRAINED) {
@@ -186,7 +185,7 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
-    /// Delivers the unused input of a session that ends since the reactor is stopping. Nothing more is read.
+    /// Delivers the unused input of a session that ends because the reactor is stopping. Nothing more is read.
     fn finish_unused(&mut self, token: Token) {
         self.redeliver(token);
         if self.state.connections.get(token).is_some_and(Connection::takes_input) {
@@ -194,7 +193,8 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
-    /// Delivers the unused input at the end of input, and then the end, unless the session takes no more input.
+    /// Delivers the unused input at the end of input, and then calls [`Handler::eof`], unless the session takes no
+    /// input.
     fn finish_input(&mut self, token: Token) {
         self.redeliver(token);
         let Some(connection) = self.state.connections.get_mut(token) else { return };
@@ -216,7 +216,8 @@ impl<H: Handler> Dispatcher<H> {
         loop {
             let Some(connection) = self.state.connections.get_mut(token) else { return };
             let is_lingering = connection.phase == Phase::Lingering;
-            // When stopping, a lingering peer that has sent nothing more is not waited for. Only a read can tell.
+            // When stopping, a lingering peer that has sent nothing more is not waited for. Only a read can tell
+            // whether it has.
             let must_try = self.state.stop >= Stop::Draining && is_lingering && discarded == 0;
             if connection.phase == Phase::Dead
                 || !(connection.flags.contains(Flags::MAY_READ) || must_try)

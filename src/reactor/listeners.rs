@@ -1,7 +1,7 @@
-//! The listeners of a reactor: which connections and datagrams a turn takes from them.
+//! The listeners of a reactor: accepting connections and receiving datagrams.
 //!
-//! Invariant: a listener that may have more to give is asked again in the next turn, until the kernel says that it
-//! would block. Each listener has a budget per turn.
+//! Invariant: a listener that may have more input is served again in the next turn, until the kernel says that it would
+//! block. Each listener has a budget per turn.
 
 use std::io;
 use std::time::Instant;
@@ -41,7 +41,7 @@ impl Listeners {
         Listeners { entries: Vec::new(), pause: Pause::new() }
     }
 
-    /// Takes over a listener and registers it. `token` gives the token for an id.
+    /// Adds a listener and registers it. `token` returns the poll's token for an id.
     pub(crate) fn add(
         &mut self,
         listener: Listener,
@@ -72,7 +72,7 @@ impl Listeners {
         }
     }
 
-    /// Whether a listener has something to give without a new edge.
+    /// Whether a listener can be served without a new edge.
     pub(crate) fn is_ready(&mut self, now: Instant) -> bool {
         let is_paused = self.pause.is_on(now);
         self.entries.iter().any(|entry| match &entry.kind {
@@ -81,7 +81,7 @@ impl Listeners {
         })
     }
 
-    /// When accepting goes on after a lack of descriptors, if it is paused.
+    /// The time at which accepting resumes, if it is paused for a lack of descriptors.
     pub(crate) fn paused_until(&self) -> Option<Instant> {
         self.pause.until()
     }

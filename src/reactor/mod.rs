@@ -1,7 +1,7 @@
-//! The loop: one thread that waits for the kernel and gives every source its turn.
+//! The event loop: waits for the kernel and serves each source in turn, on one thread.
 //!
-//! The reactor owns the poll, the listeners, the console and the ways to be stopped. Everything between an edge and the
-//! handler belongs to the dispatcher.
+//! The reactor owns the poll, the listeners, the console, the signals and the stopper. Everything between an edge and
+//! the handler belongs to the dispatcher.
 //!
 //! Invariants: [`Reactor::turn`] waits in the poll only. If a source has work without a new edge, the next poll returns
 //! at once. An interrupted poll is an empty turn.
@@ -32,7 +32,7 @@ use crate::net::{self, Address, Listener};
 use crate::reactor::connector::Connector;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::reactor::listeners::Listeners;
-use crate::reactor::signals::{Signalled, Signals, Stopper};
+use crate::reactor::signals::{SignalRequests, Signals, Stopper};
 use crate::reactor::turn::TurnClock;
 use crate::state::State;
 use crate::state::limits::Limits;
@@ -40,8 +40,8 @@ use crate::state::results::Jobs;
 use crate::state::service::{Service, ServiceOptions};
 use crate::state::stop::Stop;
 
-// The sources of the reactor itself. Listeners have the tokens from `FIRST_LISTENER` on, connections those from 2^32
-// on.
+// The tokens of the reactor's own sources. Listeners have the tokens from `FIRST_LISTENER` on, connections those from
+// 2^32 on.
 const WAKER: mio::Token = mio::Token(0);
 const SIGNALS: mio::Token = mio::Token(1);
 const CONSOLE: mio::Token = mio::Token(2);
@@ -96,6 +96,7 @@ pub struct Reactor<H: Handler> {
     listeners: Listeners,
     connector: Connector,
     console: Option<(Console, ConsoleMode)>,
+    /// The time at which standard input is tried again, while the process is in the background.
     console_retry: Option<Instant>,
     output: StandardStreams,
     signals: Option<Signals>,
@@ -166,8 +167,8 @@ impl<H: Handler> Reactor<H> {
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, or if `address` is malformed.
-    /// Otherwise, the kind of the error of [`net::bind`]. The message is a [`BindError`](net::BindError), with the
-    /// remedy.
+    /// Otherwise, the [`BindError`](net::BindError) of [`net::bind`], wrapped in an error of the same kind. Its message
+    /// names the remedy.
     pub fn bind_to(&mut self, service: ServiceId, address: &str) -> io::Result<Vec<Address>> {
         let address: Address = address.parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let listeners = net::bind(&address, &self.service(service)?.sockets)
@@ -254,7 +255,7 @@ impl<H: Handler> Reactor<H> {
         Ok(self.dispatcher.handler)
     }
 
-    /// Waits for events and serves them. Returns false after the reactor has stopped.
+    /// Waits for events and serves them. Returns `false` after the reactor has stopped.
     ///
     /// # Errors
     /// The errors of [`run`](Self::run).
@@ -309,7 +310,7 @@ impl<H: Handler> Reactor<H> {
     fn take_events(&mut self) {
         for event in &self.events {
             match event.token() {
-                // The turn looks at the results of workers and at the stopper without being told.
+                // Each turn checks the results of workers and the stopper anyway.
                 WAKER => {}
                 SIGNALS => {
                     if let Some(signals) = &mut self.signals {
@@ -369,12 +370,13 @@ impl<H: Handler> Reactor<H> {
 
     /// Returns the number of requests to stop since the last turn. The first one closes the listeners and the console.
     fn stop_requests(&mut self) -> usize {
-        let Signalled { stops, hang_ups, wants_stats } = self.signals.as_mut().map(Signals::take).unwrap_or_default();
+        let SignalRequests { stops, hang_ups, wants_stats } =
+            self.signals.as_mut().map(Signals::take).unwrap_or_default();
         let state = &self.dispatcher.state;
         if wants_stats {
             state.stats().log();
         }
-        // A terminal that closes ends the input and sends SIGHUP, in either order. Both are one request.
+        // A terminal that closes ends the input and sends SIGHUP, in either order. Both together are one request.
         let hang_ups = if state.stop == Stop::Running { hang_ups.min(1) } else { 0 };
         let requests = self.stopper.take() + stops + hang_ups;
         if state.stop.after(requests) > Stop::Running {

@@ -1,4 +1,4 @@
-//! Requests to a reactor from other threads and from signals, mostly to stop.
+//! Requests from other threads and from signals: to stop, and to log the statistics.
 //!
 //! Invariant: every request to stop is counted exactly once. The first one drains, the second one stops at once.
 
@@ -39,7 +39,7 @@ impl Stopper {
     }
 }
 
-/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 as a source of the loop.
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 as a source of the poll.
 pub(crate) struct Signals {
     source: SignalSource,
     /// Set by an edge, because asking for pending signals costs a system call.
@@ -64,24 +64,24 @@ impl Signals {
     }
 
     /// Returns the requests since the last call.
-    pub(crate) fn take(&mut self) -> Signalled {
-        let mut signalled = Signalled::default();
+    pub(crate) fn take(&mut self) -> SignalRequests {
+        let mut requests = SignalRequests::default();
         if std::mem::take(&mut self.is_ready) {
             for signal in self.source.pending() {
                 match signal {
-                    SIGHUP => signalled.hang_ups += 1,
-                    SIGUSR1 => signalled.wants_stats = true,
-                    _ => signalled.stops += 1,
+                    SIGHUP => requests.hang_ups += 1,
+                    SIGUSR1 => requests.wants_stats = true,
+                    _ => requests.stops += 1,
                 }
             }
         }
-        signalled
+        requests
     }
 }
 
 /// Requests made by signals.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Signalled {
+pub(crate) struct SignalRequests {
     /// Number of SIGTERM and SIGINT: requests to stop.
     pub(crate) stops: usize,
     /// Number of SIGHUP.

@@ -1,6 +1,6 @@
-//! The duration of turns, and the work of those that are slow.
+//! The duration of turns, and the work of slow ones.
 //!
-//! All other connections wait during a turn, so a slow turn is the first thing to look for when a server feels slow.
+//! A callback that takes long makes all connections wait. If a server feels slow, look for slow turns in the log first.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,9 @@ use crate::state::throttle::Throttle;
 /// Measures turns.
 #[derive(Debug)]
 pub(crate) struct TurnClock {
+    /// The figures at the start of the turn.
     before: Stats,
+    /// Bounds the log lines about slow turns.
     slow: Throttle,
 }
 
