@@ -30,11 +30,11 @@ pub enum Closed {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The peer took none of the output that others have for it for [`Limits::queue_time`](crate::Limits::queue_time).
+    /// For [`Limits::queue_time`](crate::Limits::queue_time), the peer took none of the output queued by others.
     QueueStalled {
         /// The number of queued bytes.
         queued: usize,
-        /// The limit of the time.
+        /// The time limit.
         limit: Duration,
     },
     /// The output pending for all connections was over [`Limits::memory_limit`](crate::Limits::memory_limit), and this
@@ -45,15 +45,15 @@ pub enum Closed {
         /// The limit for all connections, in bytes.
         limit: usize,
     },
-    /// The handler used nothing of an inbox that was full, at this number of bytes
-    /// ([`Limits::inbox`](crate::Limits::inbox)).
+    /// The inbox was full, with this number of bytes ([`Limits::inbox`](crate::Limits::inbox)), and the handler used
+    /// none of them.
     InboxFull(usize),
     /// The reactor is stopping.
     Stopping,
 }
 
 impl Closed {
-    /// Whether a limit of the reactor is the cause, so that the log has a warning about it.
+    /// Whether a limit of the reactor is the cause. Such an end is logged as a warning.
     pub(crate) fn is_by_limit(&self) -> bool {
         match self {
             Closed::QueueFull { .. }

@@ -1,8 +1,8 @@
-//! What the kernel reports of a connection.
+//! Events of connections.
 
 /// An event of a connection, reported by the kernel or its simulation.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "the kernel's words, one bit each")]
+#[expect(clippy::struct_excessive_bools, reason = "each is one bit of the kernel's event")]
 pub(crate) struct Edge {
     pub(crate) readable: bool,
     pub(crate) writable: bool,

@@ -1,9 +1,9 @@
 //! A feed: one stream of bytes that many connections follow.
 //!
 //! A feed is an append-only log with one cursor for each follower. Publishing is one append, whatever the number of
-//! followers. At the end of the turn each follower is written what is new to it, straight from the log. A follower may
+//! followers. At the end of the turn, the new bytes are written to each follower straight from the log. A follower may
 //! differ from the log: it skips messages of its own, and it gets private replies in between. Each difference is a
-//! [`Splice`] at an offset of the log, so the order of all that a follower receives is exact.
+//! [`Splice`] at an offset of the log, so a follower receives everything in the exact order.
 //!
 //! Invariants: `base <= cursor <= end` for every follower; the splices of a follower are in order of offset, and none
 //! is before its cursor; the lengths of its [`Own`](SpliceKind::Own) splices add up to its outbox; a follower and the
@@ -24,11 +24,11 @@ use crate::connection::token::Token;
 /// In another reactor it names another feed or none, and its use may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FeedId(
-    /// The index plus one, so that an `Option<FeedId>` takes no more room. Every connection has one.
+    /// The index plus one, so that the `Option<FeedId>` of each connection needs no more memory.
     NonZeroU32,
 );
 
-/// Follower capacity retained when a feed shrinks. 64: members who join and leave a small room allocate nothing.
+/// Follower capacity retained when a feed shrinks. 64: a small room allocates nothing when members join and leave.
 const KEPT_FOLLOWERS: usize = 64;
 
 /// Buffer capacity in bytes retained when every follower has caught up.
@@ -42,10 +42,10 @@ impl Feeds {
     /// Adds a feed.
     ///
     /// # Panics
-    /// If there are four billion feeds.
+    /// If there are 2^32 - 1 feeds already.
     pub(crate) fn insert(&mut self, feed: Feed) -> FeedId {
         self.0.push(feed);
-        FeedId(u32::try_from(self.0.len()).ok().and_then(NonZeroU32::new).expect("fewer feeds than that"))
+        FeedId(u32::try_from(self.0.len()).ok().and_then(NonZeroU32::new).expect("a reactor has fewer than 2^32 feeds"))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Feed> {
@@ -166,7 +166,7 @@ impl Log {
     }
 }
 
-/// Where a connection finds its follower. The position changes when another follower leaves.
+/// Locates the follower of a connection in its feed. The position changes when another follower leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FollowerRef {
     pub(crate) feed: FeedId,
@@ -346,7 +346,7 @@ impl Follower {
         })
     }
 
-    /// Advances by `count` bytes of the segments, which the kernel has taken. Those of the outbox are removed there.
+    /// Advances by `count` bytes of the segments, which the kernel has taken. Bytes of the outbox are removed from it.
     pub(crate) fn advance(&mut self, mut count: usize, mut outbox: Option<&mut Outbox>) {
         let mut splices = self.splices.as_deref_mut().map(|splices| &mut splices.0);
         while let Some(splice) = splices.as_mut().and_then(|splices| splices.front_mut()) {

@@ -1,6 +1,6 @@
-//! The state of a connection that fits in one bit each.
+//! The one-bit states of a connection.
 //!
-//! Most connections have no flag set most of the time, which one comparison finds out.
+//! Most connections have no flag set most of the time. One comparison checks them all.
 
 use mio::Interest;
 
@@ -37,7 +37,7 @@ bitflags::bitflags! {
         /// On the dirty list.
         const DIRTY = 1 << 13;
 
-        /// The input is suspended for a reason of our own: the peer waits for us.
+        /// The input is suspended by the server: the peer waits for it.
         const SUSPENDED = Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits();
         /// The handler is called before more is read.
         const CALL_FIRST = Self::NOTIFY_DRAINED.bits() | Self::REDELIVER.bits();
@@ -61,7 +61,7 @@ impl Flags {
 
     /// The edges to be registered for.
     pub(crate) fn interest(self) -> Interest {
-        // PRIORITY, since urgent data cuts a read short and would look like the end of what there is (Linux, tcp(7)).
+        // PRIORITY, since urgent data cuts a read short, as if the socket were empty (Linux, tcp(7)).
         let interest = Interest::READABLE | Interest::PRIORITY;
         if self.contains(Flags::WRITABLE_ARMED) { interest | Interest::WRITABLE } else { interest }
     }

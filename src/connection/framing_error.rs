@@ -1,9 +1,9 @@
-//! Why input is not a sequence of whole messages.
+//! Errors in the framing of input.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why the input of a connection is not a sequence of whole messages.
+/// The error of input that is not a sequence of whole messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FramingError {

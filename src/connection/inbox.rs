@@ -1,7 +1,7 @@
-//! Unused input: what a connection has received and its handler has not used yet.
+//! Unused input: bytes that a connection has received and its handler has not used yet.
 
-/// The unused input of one connection, oldest byte first. Its size is bounded by
-/// [`Limits::inbox`](crate::Limits::inbox) where it is filled.
+/// The unused input of one connection, oldest byte first. The caller of [`push`](Self::push) bounds its size by
+/// [`Limits::inbox`](crate::Limits::inbox).
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     bytes: Vec<u8>,

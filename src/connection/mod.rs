@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Invariants: a session exists while the phase is `Open`, and until `closed` was called for it; an idle connection has
-//! no inbox and no outbox; a follower reference names a follower of this connection. Decides nothing about other
-//! connections.
+//! no inbox and no outbox; a follower reference names a follower of this connection. A connection decides nothing about
+//! other connections.
 
 pub(crate) mod closed;
 pub(crate) mod edge;
@@ -59,7 +59,7 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
     /// Unused input. Boxed, since most connections have none most of the time.
     pub(crate) inbox: Option<Box<Inbox>>,
-    /// Pending output, that of a feed not included.
+    /// Pending output, except that of a feed.
     pub(crate) outbox: Option<Box<Outbox>>,
     /// The position in the feed that is followed.
     pub(crate) follower_ref: Option<FollowerRef>,
@@ -138,12 +138,12 @@ impl Connection {
         Some((feed.log.end(), &mut feed.followers[follower_ref.position as usize]))
     }
 
-    /// Whether output of others, the console left out, is pending.
+    /// Whether output of others is pending. Output of the console does not count.
     pub(crate) fn has_output_from_others(&self, feeds: &Feeds) -> bool {
         self.outbox.as_ref().is_some_and(|outbox| outbox.has_others()) || self.pending(feeds) > self.queued()
     }
 
-    /// The number of pending bytes that others have caused: at most those in the outbox, and all of the feed.
+    /// An upper bound of the pending bytes that others have caused: theirs in the outbox, and all of the feed.
     pub(crate) fn pending_from_others(&self, feeds: &Feeds) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.others()) + self.pending(feeds) - self.queued()
     }
@@ -153,13 +153,13 @@ impl Connection {
         self.phase == Phase::Open
     }
 
-    /// Whether input may be delivered now: there is a session, its output has drained and its handler knows, and its
+    /// Whether input may be delivered now: there is a session, its output has drained, `drained` was called, and its
     /// input is not suspended.
     pub(crate) fn takes_input(&self) -> bool {
         self.is_open() && !self.flags.intersects(Flags::OUTPUT_FULL | Flags::NOTIFY_DRAINED | Flags::SUSPENDED)
     }
 
-    /// Whether the input is suspended for a reason of our own: the peer waits for us.
+    /// Whether the input is suspended by the server: the peer waits for it.
     pub(crate) fn is_suspended(&self) -> bool {
         self.flags.intersects(Flags::SUSPENDED)
     }

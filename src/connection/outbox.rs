@@ -1,16 +1,16 @@
-//! Pending output: what was queued for a connection and the kernel has not taken yet.
+//! Pending output: bytes that were queued for a connection and that the kernel has not taken yet.
 
 /// The pending output of one connection, or of standard output.
 ///
-/// Invariants: `bytes[start..]` is the unsent output, oldest byte first; `others` is at most its length. It counts the
-/// bytes that others have queued, which the limit [`max_queue`](crate::Limits::max_queue) is about.
+/// Invariants: `bytes[start..]` is the unsent output, oldest byte first; `others` is at most its length. `others`
+/// counts the bytes that others have queued, which [`max_queue`](crate::Limits::max_queue) limits.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
     start: usize,
     others: usize,
-    /// Unsent bytes up to and including the last one that others, the console left out, have queued. A peer is closed
-    /// for not taking these in time.
+    /// Number of unsent bytes up to the last one that others, except the console, have queued. If the peer does not
+    /// take them in time, it is closed.
     others_end: usize,
 }
 
@@ -48,13 +48,13 @@ impl Outbox {
         self.bytes.len() - self.start
     }
 
-    /// The most unsent bytes that others, the console included, can have queued: sent bytes count as the peer's own
-    /// first.
+    /// An upper bound of the unsent bytes that others, including the console, have queued: the peer's own bytes count
+    /// as sent first.
     pub(crate) fn others(&self) -> usize {
         self.others
     }
 
-    /// Whether there are unsent bytes that others have queued, the console left out.
+    /// Whether there are unsent bytes that others, except the console, have queued.
     pub(crate) fn has_others(&self) -> bool {
         self.others_end > 0
     }

@@ -1,8 +1,8 @@
 //! A simulated socket: two byte queues, a window, and the edges that a kernel would report.
 //!
-//! It behaves as Linux does, as far as the reactor and handlers can observe. A read returns what there is. After the
-//! last byte of a peer that has ended its side, a read returns EOF. After a reset, reads and writes fail at once. A
-//! write beyond the window is refused, and an edge is reported when the window opens.
+//! It behaves as Linux does, as far as the reactor and handlers can observe. A read returns the bytes that have
+//! arrived. After the last byte of a peer that has ended its side, a read returns EOF. After a reset, reads and writes
+//! fail at once. A write beyond the window is refused, and an edge is reported when the window opens.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -31,6 +31,7 @@ pub(crate) struct Wires {
     pub(crate) chunk: usize,
     pub(crate) peer_ended: bool,
     pub(crate) peer_reset: bool,
+    /// A write was refused, and the window has not opened since.
     refused: bool,
     pub(crate) ending: Option<Ending>,
     pub(crate) edge: Option<Edge>,
@@ -66,6 +67,7 @@ pub(crate) struct PeerEnd(Arc<Mutex<Wires>>);
 #[derive(Debug)]
 pub(crate) struct Pipe(Arc<Mutex<Wires>>);
 
+/// Creates a simulated connection and returns its two ends.
 pub(crate) fn pipe() -> (PeerEnd, Pipe) {
     let wires = Arc::new(Mutex::new(Wires {
         to_server: VecDeque::new(),

@@ -4,15 +4,15 @@
 
 use crate::connection::feed::Splices;
 
-/// Number of boxes kept. 64: the followers with splices in one turn.
+/// Number of boxes kept. 64: enough for the followers with splices in one turn.
 const MAX_KEPT: usize = 64;
 /// Capacity in bytes above which a box is freed instead of kept.
 const MAX_CAPACITY: usize = 64 * 1024;
 
 /// The pool of one reactor.
 ///
-/// Without it, each line to a room allocates for its talker, which is not sent that line. Follower memory would be no
-/// alternative: most members of a room never talk.
+/// Without it, each line to a room would allocate a splice for its sender, which does not receive that line. A box kept
+/// by each follower would waste memory, since most members of a room never send.
 #[derive(Debug, Default)]
 pub(crate) struct SplicePool {
     #[expect(clippy::vec_box, reason = "a follower borrows the box itself")]

@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use mio::event::Source;
 use mio::{Interest, Registry, net};
 
-use super::pipe::Pipe;
+use crate::connection::pipe::Pipe;
 
 /// A non-blocking socket, or its simulation.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ slotmap::new_key_type! {
 
 /// Names one connection.
 ///
-/// A token is never reused: after the end of its connection it names nothing, and what is sent to it is dropped. The
+/// A token is never reused: after the end of its connection it names nothing, and output sent to it is dropped. The
 /// operator's `who` shows it in the form of its [`Display`](fmt::Display).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(ConnectionKey);
@@ -30,17 +30,17 @@ impl Token {
         self.0
     }
 
-    /// The token as a word. It is at least 2^32, since the version in its upper half is never 0.
+    /// The token as 64 bits. The number is at least 2^32, since the version in its upper half is never 0.
     pub(crate) fn to_bits(self) -> u64 {
         self.0.data().as_ffi()
     }
 
-    /// The token of a word that [`to_bits`](Self::to_bits) returned.
+    /// The token of the bits that [`to_bits`](Self::to_bits) returned.
     pub(crate) fn from_bits(bits: u64) -> Self {
         Token(KeyData::from_ffi(bits).into())
     }
 
-    /// The word under which the poll reports the events of this connection.
+    /// The token under which the poll reports the events of this connection.
     pub(crate) fn to_mio(self) -> mio::Token {
         mio::Token(self.to_bits() as usize)
     }

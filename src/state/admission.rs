@@ -14,9 +14,9 @@ use crate::net::Network;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Admission {
-    /// If there are any, only hosts in these networks are served.
+    /// If it is not empty, only hosts in these networks are served.
     pub allow: Vec<Network>,
-    /// Hosts in these networks are not served, even if `allow` has them.
+    /// Hosts in these networks are not served, even if `allow` contains them.
     pub deny: Vec<Network>,
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 #[derive(Debug)]
 pub(crate) struct Clock {
     now: Instant,
-    /// `now` in nanoseconds after `origin`: noted for every read and write, and cheaper there than an `Instant`.
+    /// `now` in nanoseconds after `origin`. Each read and write stores it, which is cheaper than to store an `Instant`.
     nanos: u64,
     origin: Instant,
     /// The time of day at the origin in a simulation, where the time of day passes with this clock.

@@ -1,4 +1,4 @@
-//! The reactor's own deadline of a connection: idle, stalled, or too long at its end.
+//! The reactor's own deadline of a connection: idle, stalled, or lingering for too long.
 //!
 //! Invariant: a connection has at most one. It is lazy: moving bytes only notes the time, and a deadline that is due is
 //! set anew if bytes have moved since it was set.
@@ -33,7 +33,7 @@ impl State {
         }
     }
 
-    /// Ends what has lasted too long, by the phase of the connection whose deadline is due.
+    /// Handles a deadline that is due, by the phase of its connection.
     pub(crate) fn deadline_due(&mut self, token: Token, id: TimerId) {
         let now = self.clock.nanos();
         let Some(connection) = self.connections.get_mut(token).filter(|found| found.deadline == Some(id)) else {
@@ -44,7 +44,7 @@ impl State {
         let quiet = Duration::from_nanos(now.saturating_sub(connection.last_active));
         match connection.phase {
             Phase::Open => return self.open_deadline_due(token, quiet),
-            // When stopping, the drain time is the only limit. Where it is off, the operator can ask a second time.
+            // When stopping, the drain time is the only limit. A second request to stop ends it.
             Phase::Flushing if self.stop >= Stop::Draining => return,
             Phase::Flushing => {}
             Phase::Connecting | Phase::Lingering | Phase::Dead => return self.kill(token),
@@ -57,8 +57,7 @@ impl State {
         self.kill(token);
     }
 
-    /// Closes an open connection that has been idle or stalled for too long. Otherwise sets the deadline at which it
-    /// may be.
+    /// Closes an open connection that has been idle or stalled for too long. Otherwise sets its next deadline.
     ///
     /// `quiet` is the time since bytes last moved.
     fn open_deadline_due(&mut self, token: Token, quiet: Duration) {
@@ -71,7 +70,7 @@ impl State {
                 let queued = connection.pending_from_others(&self.feeds);
                 return self.abort(token, Closed::QueueStalled { queued, limit });
             }
-            // Only answers to the peer itself, or output of the console, are stuck: that may last.
+            // Only answers to the peer's own input, or output of the console, are pending. They have no time limit.
             next = if left.is_zero() { limit } else { left };
         }
         if let Some(limit) = idle_timeout {
@@ -79,7 +78,7 @@ impl State {
             if left.is_zero() && !connection.is_suspended() {
                 return self.close(token, Closed::Idle(limit));
             }
-            // While the input is suspended, the peer waits for us.
+            // While the input is suspended, the peer waits for the server.
             next = next.min(if left.is_zero() { limit } else { left });
         }
         if next < Duration::MAX {

@@ -1,4 +1,4 @@
-//! Output: what is written at once, what is queued, and what is flushed at the end of a turn.
+//! Output: writing at once, queueing, and flushing at the end of a turn.
 //!
 //! Invariants: bytes leave in the order in which they were queued or published; output that the kernel has refused is
 //! not tried again before a writable edge, except once before its peer is closed for it; a follower that is too far
@@ -15,7 +15,8 @@ use crate::connection::{Flush, Phase};
 use crate::state::{OutputSource, State};
 
 impl State {
-    /// Queues output for an open connection, in its place among what is published to it. Does nothing for others.
+    /// Queues output for an open connection, in order with the bytes published to its feed. Does nothing if it is not
+    /// open.
     pub(crate) fn queue(&mut self, token: Token, bytes: &[u8], source: OutputSource) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) || bytes.is_empty() {
@@ -45,7 +46,7 @@ impl State {
         }
     }
 
-    /// Closes a peer for which others have queued more than `limit` bytes, after it was offered them once more.
+    /// Closes a peer for which others have queued more than `limit` bytes, unless a last flush sends enough of them.
     fn enforce_queue_limit(&mut self, token: Token, limit: usize) {
         self.flush_fully(token);
         let outbox = self.connections.get(token).and_then(|connection| connection.outbox.as_ref());
@@ -74,7 +75,7 @@ impl State {
                 true
             }
             written => {
-                self.queue_rest(token, [bytes, &[]], written);
+                self.queue_unsent(token, [bytes, &[]], written);
                 false
             }
         }
@@ -86,16 +87,16 @@ impl State {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if connection.may_write(&self.feeds) {
             let written = connection.stream.write_vectored(&pieces.map(IoSlice::new));
-            return self.queue_rest(token, pieces, written);
+            return self.queue_unsent(token, pieces, written);
         }
         for piece in pieces {
             self.queue(token, piece, OutputSource::Own);
         }
     }
 
-    /// Queues the bytes of a reply that a write has left.
+    /// Queues the bytes of a reply that a write has not taken.
     #[cold]
-    fn queue_rest(&mut self, token: Token, [head, tail]: [&[u8]; 2], written: io::Result<usize>) {
+    fn queue_unsent(&mut self, token: Token, [head, tail]: [&[u8]; 2], written: io::Result<usize>) {
         let now = self.clock.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return };
         let is_refused = written.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
@@ -133,8 +134,8 @@ impl State {
         }
     }
 
-    /// Closes the connection with the most pending bytes if those of all together are over the limit. It is called
-    /// again when that one was removed and its feed has dropped what only it needed.
+    /// Closes the connection with the most pending bytes if the sum over all connections is above the limit. The
+    /// dispatcher calls it again after that connection was removed and its feed was trimmed.
     pub(crate) fn enforce_memory_limit(&mut self) {
         let Some(limit) = self.limits.memory_limit else { return };
         if self.queued + self.feeds.bytes() <= limit {
@@ -153,8 +154,8 @@ impl State {
         self.flush_within(token, self.limits.turn_output);
     }
 
-    /// Flushes a connection before it may be closed for what is pending: whatever its budget is, and even if a writable
-    /// edge is still to be reported. Neither is the peer's fault.
+    /// Flushes a connection without a budget, and even if no writable edge was reported. A peer is not closed for its
+    /// pending output before this: neither a used-up budget nor a late edge is its fault.
     fn flush_fully(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token) {
             connection.flags.remove(Flags::WRITE_BLOCKED);
@@ -212,7 +213,7 @@ impl State {
         self.note_stall(token);
     }
 
-    /// Starts the time within which the kernel has to take some of the output that others have for a connection.
+    /// Starts the stall time of a connection. Within it, the kernel has to take some of the output of others.
     fn note_stall(&mut self, token: Token) {
         let Some(connection) = self.connections.get_open(token) else { return };
         if !connection.flags.contains(Flags::WRITE_BLOCKED) || self.stalled_since.contains_key(token.key()) {
@@ -226,7 +227,7 @@ impl State {
         }
     }
 
-    /// Ends a flush that has left nothing: goes on to the next phase, if the session is over.
+    /// Ends a complete flush. If the session is over, the connection enters its next phase.
     fn flushed(&mut self, token: Token) {
         let connection = &mut self.connections[token];
         connection.outbox = None;
@@ -235,7 +236,7 @@ impl State {
             self.splices.give(splices);
         }
         if connection.flags.contains(Flags::SHUT_DOWN) {
-            // A second shutdown does no harm. If it fails, the peer is gone, which reading will find.
+            // A second shutdown does no harm. If it fails, the peer is gone, and the next read reports that.
             let _ = connection.stream.shutdown_write();
         }
         if connection.phase != Phase::Flushing {
@@ -257,12 +258,13 @@ impl State {
         self.mark_ready(token);
     }
 
-    /// Flushes a feed to its followers, closes those that are too far behind, and drops what every follower has.
+    /// Flushes a feed to its followers, closes those that are too far behind, and drops the bytes that every follower
+    /// has received.
     pub(crate) fn flush_feed(&mut self, id: FeedId) {
         let feed = &mut self.feeds[id];
         feed.flushed = feed.log.end();
         let mut slowest = feed.log.end();
-        // The followers stay the same meanwhile: one that is closed here leaves when it is removed.
+        // The list of followers does not change here: a closed follower leaves when its connection is removed.
         for position in 0..feed.followers.len() {
             if let Some(cursor) = self.flush_follower(id, position) {
                 slowest = slowest.min(cursor);
@@ -274,8 +276,8 @@ impl State {
     /// Flushes a feed to one follower, and closes it if it is too far behind. Returns its cursor if it still needs the
     /// log.
     ///
-    /// There is no budget. What is new is bounded by the size of the feed, and with a budget the log could grow faster
-    /// than it is sent to a peer that reads.
+    /// There is no budget. The new bytes are bounded by the size of the feed, and with a budget the log could grow
+    /// faster than it is sent to a peer that reads.
     fn flush_follower(&mut self, id: FeedId, position: usize) -> Option<u64> {
         let token = self.feeds[id].followers[position].token;
         if self.flush_within(token, usize::MAX) {
@@ -296,7 +298,7 @@ impl State {
         Some(cursor)
     }
 
-    /// The cursor of a follower, and the number of bytes kept for it. `None` if it needs the log no more: a lingering
+    /// The cursor of a follower, and the number of bytes kept for it. `None` if it no longer needs the log: a lingering
     /// connection has received all of it, a dead one needs nothing.
     fn lag(&self, id: FeedId, position: usize) -> Option<(u64, usize)> {
         let feed = &self.feeds[id];
@@ -336,7 +338,7 @@ impl State {
         self.feeds[id].followers.len() > own
     }
 
-    /// Leaves the next `length` bytes published to a feed out of what one of its followers receives.
+    /// Makes a follower skip the next `length` bytes published to its feed.
     pub(crate) fn skip_own(&mut self, token: Token, id: FeedId, length: usize) {
         if let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open())
             && connection.follower_ref.is_some_and(|follower_ref| follower_ref.feed == id)
@@ -347,7 +349,7 @@ impl State {
         }
     }
 
-    /// Makes an open connection follow a feed from its current end on, in place of the feed that it follows.
+    /// Makes an open connection follow a feed from its current end on, instead of the feed that it followed before.
     pub(crate) fn follow(&mut self, token: Token, id: FeedId) {
         self.unfollow(token);
         let Some(connection) = self.connections.get_mut(token) else { return };
@@ -364,7 +366,7 @@ impl State {
         feed.followers.push(follower);
     }
 
-    /// Makes a connection follow no feed. What it has not received yet is moved to its outbox.
+    /// Makes a connection follow no feed. Published bytes that it has not received yet are moved to its outbox.
     pub(crate) fn unfollow(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let Some(follower_ref) = connection.follower_ref else { return };
@@ -388,7 +390,7 @@ impl State {
         self.leave_feed(token);
     }
 
-    /// Removes a connection from the followers of its feed. What it has not received is dropped.
+    /// Removes a connection from the followers of its feed. Published bytes that it has not received are dropped.
     pub(crate) fn leave_feed(&mut self, token: Token) {
         let Some(follower_ref) = self.connections.get_mut(token).and_then(|connection| connection.follower_ref.take())
         else {
@@ -402,7 +404,7 @@ impl State {
         if let Some(splices) = splices {
             self.splices.give(splices);
         }
-        // The next flush drops what only this follower still needed.
+        // The next flush drops the bytes that only this follower needed.
         self.mark_feed_dirty(follower_ref.feed);
     }
 }

@@ -26,9 +26,9 @@ pub struct Limits {
     /// Connections accepted from one listener in a turn. 256: a burst of 500 takes two turns, and clients wait little
     /// for it.
     pub turn_accepts: usize,
-    /// Datagrams received from one socket in a turn. 256: as for `turn_accepts`.
+    /// Datagrams received from one socket in a turn. 256: a burst of 500 takes two turns.
     pub turn_datagrams: usize,
-    /// Results of workers delivered in a turn. 256: as for `turn_accepts`.
+    /// Results of workers delivered in a turn. 256: a burst of 500 takes two turns.
     pub turn_jobs: usize,
     /// Unused input kept for one connection. If the handler uses nothing of a full inbox, the connection is closed
     /// ([`Closed::InboxFull`](crate::Closed::InboxFull)). 64 KiB: sixteen times the default limit of a line.
@@ -63,8 +63,9 @@ pub struct Limits {
     /// How long a connection may neither send nor take bytes. After that, it is closed
     /// ([`Closed::Idle`](crate::Closed::Idle)). Off: many good clients are quiet.
     pub idle_timeout: Option<Duration>,
-    /// How long a closing connection may go on sending after its last output was flushed. 1 s: a round trip to
-    /// anywhere. Without this time, late input would turn the close into a reset, which can destroy the last output.
+    /// How long a closing connection may go on sending after its last output was flushed. 1 s: longer than a round trip
+    /// to any place on Earth. Without this time, late input would turn the close into a reset, which can destroy the
+    /// last output.
     pub linger: Duration,
     /// How long a closing connection may take none of its pending output. After that, it is dropped. 30 s: a network
     /// may be gone for a while, but TCP itself would wait for a quarter of an hour.
@@ -72,7 +73,8 @@ pub struct Limits {
     /// How long connections may take to receive their pending output after a stop was requested. 5 s: longer than a
     /// good peer needs, and shorter than an operator or a service manager waits.
     pub drain: Duration,
-    /// A turn that takes longer is logged, since all connections waited for it. 50 ms: half of what a person notices.
+    /// A turn that takes longer is logged, since all connections waited for it. 50 ms: half of the delay that a person
+    /// notices.
     pub slow_turn: Option<Duration>,
     /// The time after which accepting is tried again when the process has no descriptors left. 100 ms: ten failed calls
     /// a second cost nothing, and a descriptor that is freed elsewhere is found soon.
@@ -110,7 +112,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// These limits with at least one unit of work in every budget. With none, a turn would do nothing for ever.
+    /// These limits with at least one unit of work in every budget. With a budget of 0, some work would never be done.
     pub(crate) fn with_budgets(self) -> Self {
         Limits {
             read_buffer: self.read_buffer.max(1),

@@ -1,4 +1,4 @@
-//! What a turn works on: connections, feeds, timers, jobs, and the lists of what is left to do.
+//! The state that a turn works on: connections, feeds, timers, jobs, and work lists.
 //!
 //! [`State`] has everything that a [`Context`](crate::Context) may change, and nothing of the handler. So a request
 //! takes effect at once, and no handler method runs inside another one. Closing only puts a connection on a list; the
@@ -65,15 +65,15 @@ pub(crate) enum TimerTarget {
 /// The cause of output. It decides what happens when there is too much of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutputSource {
-    /// The peer's own input. The peer is not read until it has read.
+    /// The peer's own input. While there is too much output, the peer is not read.
     Own,
-    /// Another connection, a timer or a worker. A peer that does not read is closed.
+    /// Another connection, a timer or a worker. If there is too much output, the peer is closed.
     Others,
-    /// The operator. Standard input is not read until the peer has read.
+    /// The operator. While there is too much output, standard input is not read.
     Console,
 }
 
-/// What a turn works on.
+/// The state that a turn works on.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) connections: Connections,
@@ -96,8 +96,8 @@ pub(crate) struct State {
     pub(crate) peer_log: PeerLog,
     /// Bytes in the outboxes of all connections.
     queued: usize,
-    /// Since when the kernel has taken none of the output that others have for a connection. Few connections are
-    /// stalled, so this is not a field of each.
+    /// The start of the time in which the kernel took none of the output that others queued for a connection. Few
+    /// connections are stalled, so this is not a field of each.
     stalled_since: SecondaryMap<ConnectionKey, Instant>,
     /// Copied replies of the running callback.
     pub(crate) scratch: Vec<u8>,
@@ -228,7 +228,7 @@ impl State {
         self.kill(token);
     }
 
-    /// Puts a connection on the list of the dead: it is removed at the end of this turn.
+    /// Puts a connection on the dead list: it is removed at the end of this turn.
     pub(crate) fn kill(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token)
             && connection.phase != Phase::Dead
@@ -251,7 +251,7 @@ impl State {
         self.operator.stdout_waiters.retain(|&waiter| waiter != token);
     }
 
-    /// Sets a timer of a handler. When there are many, those of sessions that are over are dropped first.
+    /// Sets a timer of a handler. If there are many timers, those of sessions that are over are dropped first.
     pub(crate) fn set_timer(&mut self, deadline: Instant, target: TimerTarget) -> TimerId {
         self.timers.sweep(|target| match target {
             TimerTarget::Session(token) | TimerTarget::InputPause(token) => self.connections.is_open(*token),
@@ -260,8 +260,8 @@ impl State {
         self.timers.set(deadline, target)
     }
 
-    /// Whether a callback with `replied` bytes of replies may have found its peer not writable, even if the kernel took
-    /// them.
+    /// Whether [`pause_if_full`](Self::pause_if_full) may have to pause a peer, after `replied` bytes of replies. A
+    /// cheap check, made for every message.
     #[inline]
     pub(crate) fn may_be_full(&self, replied: usize) -> bool {
         replied > self.services.lowest_high_mark || self.is_stdout_full()
@@ -274,9 +274,9 @@ impl State {
 
     /// Stops reading a peer if its own output is above the high mark, or the standard output of the process is.
     ///
-    /// `replied` is the number of bytes that the callback has replied with. They were above the high mark even if the
-    /// kernel took them since, and the handler may have seen that by
-    /// [`Context::is_writable`](crate::Context::is_writable).
+    /// `replied` is the number of bytes that the callback has replied with. They count even if the kernel has taken
+    /// them since, because [`Context::is_writable`](crate::Context::is_writable) may have returned `false` to the
+    /// handler.
     pub(crate) fn pause_if_full(&mut self, token: Token, replied: usize) {
         let is_stdout_full = self.is_stdout_full();
         let Some(connection) = self.connections.get_open(token) else { return };
@@ -333,7 +333,7 @@ impl State {
         session.and_then(|token| self.connections.get(token)).is_some_and(Connection::is_suspended)
     }
 
-    /// Suspends the input of a session for `time`. A server that is stopping does not wait for that.
+    /// Pauses the input of a session for `time`, unless the server is stopping.
     pub(crate) fn pause_input(&mut self, token: Token, time: Duration) {
         if self.stop >= Stop::Draining {
             return;
@@ -345,7 +345,7 @@ impl State {
         }
     }
 
-    /// Ends what [`pause_input`](Self::pause_input) began.
+    /// Ends the pause that [`pause_input`](Self::pause_input) began.
     pub(crate) fn resume_input(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token)
             && connection.flags.take(Flags::INPUT_PAUSED)
@@ -356,7 +356,7 @@ impl State {
         }
     }
 
-    /// Notes a job that a worker has taken, of a session or of a service.
+    /// Counts a job that was given to a worker. `session` is `None` for a job of a service.
     pub(crate) fn begin_job(&mut self, session: Option<Token>) {
         self.jobs.begin();
         if let Some(connection) = session.and_then(|token| self.connections.get_mut(token)) {
@@ -364,8 +364,7 @@ impl State {
         }
     }
 
-    /// Whether standard input is not to be read: a peer has not read what was typed for it, or the handler has paused
-    /// it.
+    /// Whether standard input is paused, by the handler or by a peer that has not read the operator's output.
     pub(crate) fn is_console_paused(&mut self) -> bool {
         let is_full = self.operator.console_waits_for.is_some_and(|token| {
             let low = self.limits_of(token).low_mark();
@@ -382,7 +381,7 @@ impl State {
         self.stop >= Stop::Draining && self.connections.is_empty() && self.jobs.is_idle()
     }
 
-    /// The current figures: counters, and the sizes of what is kept.
+    /// The current figures: counters, and the sizes of the queues.
     pub(crate) fn stats(&self) -> Stats {
         debug_assert_eq!(self.queued, self.connections.values().map(Connection::queued).sum::<usize>());
         Stats {

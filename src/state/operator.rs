@@ -8,7 +8,7 @@ use crate::connection::token::Token;
 /// The queues of standard output and standard error, and what waits for them.
 #[derive(Debug, Default)]
 pub(crate) struct OperatorIo {
-    /// Bytes for standard output. The kernel has not taken them yet.
+    /// Bytes for standard output that the kernel has not taken yet.
     pub(crate) stdout: Outbox,
     /// Lines for standard error.
     pub(crate) stderr: Vec<Notice>,
@@ -24,7 +24,7 @@ pub(crate) struct OperatorIo {
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) text: String,
-    /// How many of the bytes queued for standard output go before the text.
+    /// Number of bytes queued for standard output that are written before the text.
     pub(crate) after: usize,
 }
 

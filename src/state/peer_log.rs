@@ -1,4 +1,5 @@
-//! The log about peers: at most one warning in an interval for each kind of event, so that a crowd cannot fill a disk.
+//! The log about peers: at most one warning in an interval for each kind of event, so that many peers cannot fill the
+//! disk.
 //!
 //! A warning that is suppressed is logged as information instead (`-v`), and counted in the next one of its kind.
 

@@ -35,7 +35,7 @@ impl Bucket {
     pub fn take(&mut self, rate: &Rate, now: Instant) -> Duration {
         let interval = rate.interval();
         let full_at = self.full_at.map_or(now, |at| at.max(now)).checked_add(interval);
-        // A time beyond the end of the clock is as good as any later one.
+        // An event that would not fit in an `Instant` is not counted.
         let full_at = full_at.unwrap_or(now);
         self.full_at = Some(full_at);
         let used = full_at.saturating_duration_since(now);
@@ -46,7 +46,7 @@ impl Bucket {
     pub fn try_take(&mut self, rate: &Rate, now: Instant) -> bool {
         let before = *self;
         let wait = self.take(rate, now);
-        // An event that is not allowed would make the next one wait for two intervals.
+        // If the wait is longer than one interval, this event is over the rate.
         let is_allowed = wait <= rate.interval();
         if !is_allowed {
             *self = before;

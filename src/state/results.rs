@@ -1,7 +1,7 @@
 //! Jobs given to workers, and their results on the way to the handler.
 //!
-//! Invariant: a job that was taken is outstanding until its result is delivered, or dropped since its session is over.
-//! So a reactor that stops can wait for every job.
+//! Invariant: a job that was taken is outstanding until its result is delivered, or dropped because its session is
+//! over. So a reactor that stops can wait for every job.
 
 use std::collections::VecDeque;
 use std::io;
@@ -42,17 +42,17 @@ impl Recipient {
 /// The jobs of a reactor.
 #[derive(Default)]
 pub(crate) struct Jobs {
-    /// Where threads leave results. Shared with them.
+    /// The queue in which threads leave results. Shared with them.
     queue: Arc<ResultQueue>,
     /// Results taken from the queue and not delivered.
     results: VecDeque<(u64, Done)>,
     /// Number of jobs whose results were not delivered.
     outstanding: usize,
-    /// Outstanding jobs are not waited for any more.
+    /// Whether the reactor no longer waits for outstanding jobs.
     is_given_up: bool,
-    /// Pools with jobs that are run by the simulation.
+    /// Pools whose jobs the simulation runs.
     simulated: Vec<Arc<dyn WorkHere>>,
-    /// The simulation runs no jobs for now.
+    /// Whether the simulation runs no jobs for now.
     is_held: bool,
 }
 
@@ -62,7 +62,8 @@ impl Jobs {
         Jobs { queue: Arc::new(ResultQueue::new(waker)), ..Jobs::default() }
     }
 
-    /// Where threads leave results. `None` in a simulation, which runs jobs itself ([`simulate`](Self::simulate)).
+    /// The queue in which threads leave results. `None` in a simulation, which runs jobs itself
+    /// ([`simulate`](Self::simulate)).
     pub(crate) fn queue(&self) -> Option<&Arc<ResultQueue>> {
         Some(&self.queue).filter(|queue| queue.has_waker())
     }
@@ -72,7 +73,7 @@ impl Jobs {
         self.outstanding += 1;
     }
 
-    /// Lets the simulation run the jobs of a pool, when results are collected next.
+    /// Makes the simulation run the jobs of a pool when results are next collected.
     pub(crate) fn simulate(&mut self, pool: Arc<dyn WorkHere>) {
         self.simulated.push(pool);
     }
@@ -87,7 +88,7 @@ impl Jobs {
         !self.simulated.is_empty() && !self.is_held
     }
 
-    /// Takes the results that have arrived. Runs simulated jobs before.
+    /// Takes the results that have arrived. Runs simulated jobs first.
     ///
     /// # Errors
     /// If a worker has panicked or could not be started.
@@ -113,7 +114,7 @@ impl Jobs {
         !self.results.is_empty()
     }
 
-    /// Waits for no job any more: a disk that hangs must not delay the end of the process.
+    /// Ends the wait for jobs: a disk that hangs must not delay the end of the process.
     pub(crate) fn give_up(&mut self) {
         self.is_given_up = true;
     }

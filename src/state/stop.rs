@@ -1,19 +1,19 @@
-//! How far a stop has come.
+//! The stages of a stop.
 
 /// The stages of a stop, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stop {
     Running,
-    /// Asked for. Sessions still go on.
+    /// A stop was requested. Sessions are still open.
     Requested,
-    /// Every session is over. Connections receive what is pending for them.
+    /// Each session ends when its input is answered. Connections receive their pending output.
     Draining,
     /// Every connection is dropped.
     Now,
 }
 
 impl Stop {
-    /// Asks for a stop, if none was asked for before.
+    /// Requests a stop, if none was requested before.
     pub(crate) fn request(&mut self) {
         *self = (*self).max(Stop::Requested);
     }

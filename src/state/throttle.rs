@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Decides which of many similar events are logged, and counts the others.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    /// When the last line was due.
+    /// The time of the last line.
     last: Option<Instant>,
     /// Events since then that were not logged.
     unlogged: u64,
@@ -18,7 +18,8 @@ pub(crate) struct Throttles<K> {
     pub(crate) kinds: Vec<(K, Throttle)>,
 }
 
-/// The events for which a line stands besides its own. Its `Display` ends the line, and is empty if there are none.
+/// The events that were not logged since the last line. Its `Display` ends the next line, and is empty if there are
+/// none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Repeats {
     count: u64,
@@ -34,7 +35,7 @@ impl Throttle {
         Throttle { last: None, unlogged: 0 }
     }
 
-    /// Counts one event. Returns what to add to its line, or `None` if it is not to be logged.
+    /// Counts one event. Returns the end of its line, or `None` if the event is not logged.
     pub(crate) fn note(&mut self, now: Instant) -> Option<Repeats> {
         let within = self.last.map(|last| now.saturating_duration_since(last));
         if within.is_some_and(|within| within < INTERVAL) {
@@ -51,7 +52,7 @@ impl<K: PartialEq> Throttles<K> {
         Throttles { kinds: Vec::new() }
     }
 
-    /// Counts one event of a kind. Returns what to add to its line, or `None` if it is not to be logged.
+    /// Counts one event of a kind. Returns the end of its line, or `None` if the event is not logged.
     pub(crate) fn note(&mut self, kind: K, now: Instant) -> Option<Repeats> {
         if let Some((_, throttle)) = self.kinds.iter_mut().find(|(known, _)| *known == kind) {
             return throttle.note(now);

@@ -1,4 +1,4 @@
-//! The lists of what is left to do.
+//! The work lists of a reactor.
 
 use crate::connection::closed::Closed;
 use crate::connection::feed::FeedId;
@@ -6,7 +6,7 @@ use crate::connection::ids::ServiceId;
 use crate::connection::token::Token;
 use crate::net::Address;
 
-/// What is left to do in this turn, or in the next.
+/// The work left for this turn or the next.
 ///
 /// Invariants: a connection is on `ready` and on `dirty` at most once (its flags say whether it is there), a feed is on
 /// `dirty_feeds` at most once; a token on `ended` still has its session, a token on `dead` still has its connection.
@@ -22,6 +22,6 @@ pub(crate) struct WorkLists {
     pub(crate) ended: Vec<(Token, Closed)>,
     /// Connections to be removed.
     pub(crate) dead: Vec<Token>,
-    /// Outbound connections asked for, each with the service that asked.
+    /// Requested outbound connections, each with the service of the request.
     pub(crate) pending_connects: Vec<(Address, ServiceId)>,
 }
