@@ -83,7 +83,10 @@ impl fmt::Display for Closed {
                 write!(f, "{queued} bytes queued and none taken for {limit:?} (--queue-time)")
             }
             Closed::MemoryFull { pending, limit } => {
-                write!(f, "{pending} bytes kept, more than for any other, limit {limit} for all (--memory-limit)")
+                write!(
+                    f,
+                    "{pending} bytes pending, the most of all connections, limit {limit} in total (--memory-limit)"
+                )
             }
             Closed::InboxFull(limit) => write!(f, "a message of over {limit} bytes"),
             Closed::Stopping => f.write_str("stopping"),

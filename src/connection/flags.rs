@@ -30,7 +30,7 @@ bitflags::bitflags! {
         const WRITE_BLOCKED = 1 << 9;
         /// Writable edges are registered.
         const WRITABLE_ARMED = 1 << 10;
-        /// Shut down our side once the outbox is empty, and go on reading.
+        /// Shut down the server's side once the outbox is empty, and continue to read.
         const SHUT_DOWN = 1 << 11;
         /// On the ready list.
         const READY = 1 << 12;

@@ -46,7 +46,7 @@ pub(crate) enum Phase {
     Open,
     /// The session is over. Pending output is sent, input is discarded.
     Flushing,
-    /// All output is sent and our side is shut down. Input is discarded until the peer ends its side, too.
+    /// All output is sent and the server's side is shut down. Input is discarded until the peer ends its side, too.
     Lingering,
     /// To be removed at the end of this turn.
     Dead,

@@ -1,7 +1,7 @@
 //! Stream listeners: accepting connections, and pausing while the process has no descriptors left.
 //!
-//! Invariant: an edge is remembered until accept(2) says that it would block. No waiting connection is forgotten when
-//! the budget of a turn or the descriptors are used up.
+//! Invariant: an edge is remembered until accept(2) says that it would block. So no waiting connection is lost when the
+//! budget of a turn or the descriptors are used up.
 
 use std::io;
 use std::net::TcpListener;

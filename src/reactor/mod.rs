@@ -217,8 +217,8 @@ impl<H: Handler> Reactor<H> {
         Ok(Operator::Absent)
     }
 
-    /// Stops at SIGTERM, SIGINT and SIGHUP. SIGHUP is left alone if the process was started with it ignored, as
-    /// nohup(1) does. SIGUSR1 logs the [`Stats`](crate::Stats).
+    /// Stops at SIGTERM, SIGINT and SIGHUP. SIGHUP stays ignored if the process was started so, for example by
+    /// nohup(1). SIGUSR1 logs the [`Stats`](crate::Stats).
     ///
     /// # Errors
     /// If the system refuses a signal handler, or the poll refuses its source.
@@ -288,7 +288,7 @@ impl<H: Handler> Reactor<H> {
         Ok(!self.has_stopped())
     }
 
-    /// Returns how long the poll may wait: not at all if a source is ready, otherwise until the next deadline.
+    /// Returns how long the poll may wait: zero if a source is ready, otherwise the time until the next deadline.
     fn timeout(&mut self) -> Option<Duration> {
         let state = &mut self.dispatcher.state;
         let is_console_paused = state.is_console_paused();

@@ -54,7 +54,7 @@ struct Transcript {
 /// ```
 ///
 /// # Panics
-/// If it does not. The message has the input, the way and both transcripts.
+/// If the handler does not obey the law. The message has the input, the way and both transcripts.
 #[track_caller]
 pub fn assert_chunking_law<H: Handler>(make: impl Fn() -> H, input: &[u8]) {
     let step = input.len().div_ceil(MAX_POSITIONS).max(1);
@@ -118,12 +118,12 @@ fn pieces(input: &[u8], way: Way) -> Vec<&[u8]> {
         Way::Random(seed) => {
             // Knuth's linear congruential generator (MMIX). Its high bits are random enough for sizes.
             let mut state = seed;
-            let (mut pieces, mut rest) = (Vec::new(), input);
-            while !rest.is_empty() {
+            let (mut pieces, mut remaining) = (Vec::new(), input);
+            while !remaining.is_empty() {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let (piece, after) = rest.split_at(((state >> 33) as usize % 12 + 1).min(rest.len()));
+                let (piece, after) = remaining.split_at(((state >> 33) as usize % 12 + 1).min(remaining.len()));
                 pieces.push(piece);
-                rest = after;
+                remaining = after;
             }
             pieces
         }

@@ -44,7 +44,7 @@ pub use crate::connection::pipe::Ending;
 use crate::connection::pipe::{PeerEnd, Wires, pipe};
 pub use law::assert_chunking_law;
 
-/// Names a peer of a [`Sim`]. A peer of another simulation may cause a panic.
+/// Names a peer of a [`Sim`]. In another simulation, its use may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SimPeer(usize);
 
@@ -57,11 +57,20 @@ const SYSTEM_TIME_AT_START: Duration = Duration::from_secs(946_728_000);
 /// A simulated server: a handler and its peers.
 pub struct Sim<H: Handler> {
     dispatcher: Dispatcher<H>,
-    peers: Vec<(Token, PeerEnd)>,
+    /// Every peer so far. A [`SimPeer`] is an index.
+    peers: Vec<Entry>,
     /// Peers with an edge that was not reported yet, in the order of their actions.
     touched: Vec<SimPeer>,
     /// Requests to stop since the last turn.
     stop_requests: usize,
+}
+
+/// A peer, and its connection in the server.
+#[derive(Debug)]
+struct Entry {
+    /// Names no connection if the server did not accept the peer.
+    token: Token,
+    end: PeerEnd,
 }
 
 impl<H: Handler> Sim<H> {
@@ -111,18 +120,18 @@ impl<H: Handler> Sim<H> {
         // Without a registry, nothing can fail.
         let connection = Connection::new(stream, address, Phase::Open, service);
         if let Ok(token) = self.dispatcher.open(connection, ListenerId(0)) {
-            self.peers[peer.0].0 = token;
+            self.peers[peer.0].token = token;
         }
         peer
     }
 
     fn wires(&self, peer: SimPeer) -> MutexGuard<'_, Wires> {
-        self.peers[peer.0].1.wires()
+        self.peers[peer.0].end.wires()
     }
 
     fn new_peer(&mut self) -> (SimPeer, Stream) {
         let (end, server) = pipe();
-        self.peers.push((Token::none(), end));
+        self.peers.push(Entry { token: Token::none(), end });
         (SimPeer(self.peers.len() - 1), Stream::Simulated(server))
     }
 
@@ -213,7 +222,7 @@ impl<H: Handler> Sim<H> {
         self.dispatcher.state.clock.set_now(until);
     }
 
-    /// Makes workers finish no job from now on. Before, each job is done in the turn in which it was offloaded.
+    /// Makes workers finish no job from now on. By default, each job is done in the turn in which it was offloaded.
     pub fn hold_jobs(&mut self) {
         self.run();
         self.dispatcher.state.jobs.hold(true);
@@ -283,7 +292,7 @@ impl<H: Handler> Sim<H> {
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         let connection = Connection::new(stream, address, Phase::Connecting, ServiceId::DEFAULT);
         if let Ok(token) = self.dispatcher.state.insert(connection) {
-            self.peers[peer.0].0 = token;
+            self.peers[peer.0].token = token;
             self.dispatcher.connected(token, to);
         }
         peer
@@ -354,10 +363,9 @@ impl<H: Handler> Sim<H> {
 
     fn turn(&mut self) {
         for peer in std::mem::take(&mut self.touched) {
-            let (token, end) = &self.peers[peer.0];
-            let (token, edge) = (*token, end.wires().edge.take());
+            let edge = self.wires(peer).edge.take();
             if let Some(edge) = edge {
-                self.dispatcher.edge(token, edge);
+                self.dispatcher.edge(self.peers[peer.0].token, edge);
             }
         }
         // This cannot fail: a job that panics does so on this thread.

@@ -42,7 +42,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Denied => "not allowed (--allow, --deny)",
             Refusal::Full => "full (--max-connections)",
-            Refusal::HostFull => "too many of this host (--max-per-host)",
+            Refusal::HostFull => "too many connections from this host (--max-per-host)",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The reactor's own deadline of a connection: idle, stalled, or lingering for too long.
 //!
 //! Invariant: a connection has at most one. It is lazy: moving bytes only notes the time, and a deadline that is due is
-//! set anew if bytes have moved since it was set.
+//! set again if bytes have moved since it was set.
 
 use std::time::Duration;
 

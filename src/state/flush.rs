@@ -36,12 +36,12 @@ impl State {
         }
         let service = connection.service;
         self.mark_dirty(token);
-        if let (OutputSource::Others, Some(limit)) = (source, self.services[service].limits.max_queue)
-            && others > limit
-        {
-            self.enforce_queue_limit(token, limit);
-        }
         if source == OutputSource::Others {
+            if let Some(limit) = self.services[service].limits.max_queue
+                && others > limit
+            {
+                self.enforce_queue_limit(token, limit);
+            }
             self.note_stall(token);
         }
     }

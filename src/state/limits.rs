@@ -63,9 +63,9 @@ pub struct Limits {
     /// How long a connection may neither send nor take bytes. After that, it is closed
     /// ([`Closed::Idle`](crate::Closed::Idle)). Off: many good clients are quiet.
     pub idle_timeout: Option<Duration>,
-    /// How long a closing connection may go on sending after its last output was flushed. 1 s: longer than a round trip
-    /// to any place on Earth. Without this time, late input would turn the close into a reset, which can destroy the
-    /// last output.
+    /// How long a closing connection may continue to send after its last output was flushed. 1 s: longer than a round
+    /// trip to any place on Earth. Without this time, late input would turn the close into a reset, which can destroy
+    /// the last output.
     pub linger: Duration,
     /// How long a closing connection may take none of its pending output. After that, it is dropped. 30 s: a network
     /// may be gone for a while, but TCP itself would wait for a quarter of an hour.

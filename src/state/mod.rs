@@ -177,8 +177,8 @@ impl State {
         }
     }
 
-    /// Ends a session in good order: pending output is sent, then our side is shut down, then the peer's end is
-    /// awaited.
+    /// Ends a session in good order: pending output is sent, then the server's side is shut down, then the peer's end
+    /// is awaited.
     pub(crate) fn close(&mut self, token: Token, why: Closed) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         match connection.phase {

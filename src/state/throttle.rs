@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Throttle {
     /// The time of the last line.
     last: Option<Instant>,
-    /// Events since then that were not logged.
+    /// Number of events since the last line that were not logged.
     unlogged: u64,
 }
 

@@ -117,7 +117,7 @@ fn each_host_has_so_many_clients_and_one_more_when_one_has_left() {
     }
     expect_refused(&mut Peer::connect_from("127.0.0.1", &server.address()));
     expect_refused(&mut Peer::connect_from("127.0.0.2", &server.address()));
-    server.stderr.wait_for("too many of this host (--max-per-host)");
+    server.stderr.wait_for("too many connections from this host (--max-per-host)");
     let mut leaves = clients.swap_remove(1);
     leaves.finish();
     leaves.expect_eof();

@@ -319,7 +319,7 @@ fn over_the_memory_limit_only_the_greediest_are_closed() {
     assert_eq!(sim.ending(greedy), Some(Ending::Reset));
     let last = sim.calls().pop().expect("it was closed");
     assert_eq!(
-        last, "1 closed: 6501 bytes kept, more than for any other, limit 10000 for all (--memory-limit)",
+        last, "1 closed: 6501 bytes pending, the most of all connections, limit 10000 in total (--memory-limit)",
         "its own and what others queued"
     );
     assert_eq!((sim.ending(modest), sim.stats().queued, sim.received(reader).len()), (None, 3501, 3501));

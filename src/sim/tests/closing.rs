@@ -195,7 +195,7 @@ fn a_session_is_closed_once_and_told_why() {
         ("stopping", |sim, _| sim.stop()),
         ("broken pipe", |sim, peer| {
             // The kernel reports nothing before the server writes.
-            let wires = &sim.peers[peer.0].1;
+            let wires = &sim.peers[peer.0].end;
             wires.wires().peer_reset = true;
             let token = sim.dispatcher.handler.notes.tokens[0];
             sim.with_context(|_, cx| cx.send(token, b"x"));
@@ -252,7 +252,7 @@ fn a_leave_notice_needs_no_further_event_to_be_seen() {
         let third = sim.connect();
         die(&mut sim, third);
         sim.turn();
-        let text = std::mem::take(&mut sim.peers[stays.0].1.wires().from_server);
+        let text = std::mem::take(&mut sim.peers[stays.0].end.wires().from_server);
         assert!(text.ends_with(b" leaves\n"), "one turn is enough");
     }
     assert_eq!(sim.received(leaves), b"2 leaves\n3 leaves\n");

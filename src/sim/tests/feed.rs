@@ -44,7 +44,7 @@ fn short_lines_stay_within_the_memory_of_the_room() {
         sim.turn();
         most = most.max(sim.room_capacity());
         for &peer in &peers[1..] {
-            sim.peers[peer.0].1.wires().from_server.clear();
+            sim.peers[peer.0].end.wires().from_server.clear();
         }
     }
     let received = sim.received(peers[0]);

@@ -83,7 +83,7 @@ fn urgent_data_that_cuts_a_read_short_hides_nothing() {
         !sim.dispatcher.state.connections[token].flags.contains(Flags::DRAIN_FULLY),
         "read to the end, the rule is in force again"
     );
-    sim.peers[peer.0].1.wires().to_server.extend(b"before");
+    sim.peers[peer.0].end.wires().to_server.extend(b"before");
     sim.dispatcher.edge(token, Edge { readable: true, urgent: true, ..Edge::default() });
     assert_eq!(sim.calls(), ["0 open", "0 data 6"]);
     assert!(!sim.dispatcher.state.connections[token].flags.contains(Flags::MAY_READ));
