@@ -96,8 +96,8 @@
 //!
 //! # Scope
 //!
-//! - There is no async and no unsafe code in this crate. The only threads beside yours are the [`Workers`] that a handler
-//!   asks for.
+//! - There is no async and no unsafe code in this crate. The only threads beside yours are the [`Workers`] that a
+//!   handler asks for.
 //! - Only Linux on targets with 64-bit pointers is tested.
 //! - Everything that a peer can make grow is bounded by a field of [`Limits`].
 //!
