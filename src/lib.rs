@@ -138,7 +138,7 @@ pub use handler::context::Context;
 pub use handler::sanitize::sanitize;
 pub use handler::services::Services;
 #[doc(inline)]
-pub use net::{Address, AddressError, Host};
+pub use net::{Address, AddressError, Host, Network, SocketOptions};
 pub use reactor::signals::Stopper;
 pub use reactor::{ConsoleMode, Operator, Reactor};
 #[doc(inline)]

@@ -53,6 +53,16 @@ impl<F: Framer, H: MessageHandler> Framed<F, H> {
         &self.inner
     }
 
+    /// Returns the handler within, to change it between turns.
+    pub fn get_mut(&mut self) -> &mut H {
+        &mut self.inner
+    }
+
+    /// Returns the handler within, such as after [`Reactor::run`](crate::Reactor::run).
+    pub fn into_inner(self) -> H {
+        self.inner
+    }
+
     /// Handles the end of input after `rest`, an incomplete message of `needed` bytes.
     fn end<'a>(
         &mut self,

@@ -280,7 +280,7 @@ impl<'a> Context<'a> {
     }
 
     /// Cancels a timer. No effect if it has expired or was cancelled.
-    pub fn cancel(&mut self, timer: TimerId) {
+    pub fn cancel_timer(&mut self, timer: TimerId) {
         self.state.timers.cancel(timer);
     }
 

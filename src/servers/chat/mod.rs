@@ -170,7 +170,7 @@ impl MessageHandler for Chat {
     fn closed(&mut self, session: ChatSession, why: &Closed, cx: &mut Context<'_>) {
         // An armed timer would outlive a peer that connects and vanishes.
         if let Some(handshake_timer) = session.handshake_timer {
-            cx.cancel(handshake_timer);
+            cx.cancel_timer(handshake_timer);
         }
         let Some(nick) = session.nick else { return };
         self.members.remove(&*fold(&nick));
@@ -224,7 +224,7 @@ impl Chat {
         }
         session.nick = Some(nick);
         if let Some(handshake_timer) = session.handshake_timer.take() {
-            cx.cancel(handshake_timer);
+            cx.cancel_timer(handshake_timer);
         }
     }
 

@@ -247,7 +247,7 @@ impl Client {
     /// Cancels the timer of the attempt that has succeeded or failed.
     fn cancel_attempt_timer(&mut self, cx: &mut Context<'_>) {
         if let Some(timer) = self.attempt_timer.take() {
-            cx.cancel(timer);
+            cx.cancel_timer(timer);
         }
     }
 

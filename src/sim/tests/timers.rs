@@ -43,9 +43,9 @@ fn a_cancelled_timer_does_not_fire() {
     let mut sim = Sim::new(scene(|_, _, call, cx| {
         if let Call::Open = call {
             let (first, second) = (cx.set_timer(SECOND), cx.set_timer(SECOND));
-            cx.cancel(first);
-            cx.cancel(first);
-            cx.cancel(second);
+            cx.cancel_timer(first);
+            cx.cancel_timer(first);
+            cx.cancel_timer(second);
         }
     }));
     sim.connect();
@@ -61,7 +61,7 @@ fn of_two_timers_due_together_the_first_can_cancel_the_second() {
         Call::Open => armed = vec![cx.set_timer(SECOND), cx.set_timer(SECOND)],
         Call::Timeout(id) => {
             assert_eq!(id, armed[0]);
-            cx.cancel(armed[1]);
+            cx.cancel_timer(armed[1]);
         }
         _ => {}
     }));
@@ -77,7 +77,7 @@ fn arming_again_a_million_times_leaves_one_timer() {
         if let Call::Data(_) = call {
             for _ in 0..1000 {
                 if let Some(id) = armed.replace(cx.set_timer(SECOND)) {
-                    cx.cancel(id);
+                    cx.cancel_timer(id);
                 }
             }
         }

@@ -252,7 +252,7 @@ impl Machine {
 
     fn cancel(&mut self, who: Option<usize>, cx: &mut Context<'_>) {
         if let Some((timer, _)) = self.timers(who).pop_first() {
-            cx.cancel(timer);
+            cx.cancel_timer(timer);
         }
     }
 
