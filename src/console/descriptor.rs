@@ -1,12 +1,12 @@
 //! Descriptors 0, 1 and 2, for a single-threaded loop that must never wait for them.
 //!
-//! Invariant: `O_NONBLOCK` is never set on a descriptor that this process was given. The flag lives in the open file
-//! description, which the shell and its other children share; setting it breaks their terminal, even after this process
-//! has ended. Instead, terminals and pipes are reopened, which makes a description of their own; sockets are asked not
-//! to wait with each call; anything else is polled before each call.
+//! Invariant: `O_NONBLOCK` is never set on a descriptor that this process has inherited. The flag is part of the open
+//! file description, which the shell and its other children share. Setting it breaks their terminal, even after this
+//! process has ended. Instead, terminals and pipes are reopened, which creates a separate description. Sockets are used
+//! with `MSG_DONTWAIT`. Files never wait. Any other descriptor is polled before each call.
 //!
-//! Deliberately not here: lines and operators ([`console`](crate::console)), and any queue of output. The caller keeps
-//! what the system refuses, or lets [`LossyWriter`] drop and count it.
+//! Deliberately not here: lines and operators ([`console`](crate::console)), and a queue of output. If the system does
+//! not accept all bytes, the caller keeps the rest, or lets [`LossyWriter`] drop and count it.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     Socket,
     /// A regular file. It never waits, and epoll(7) refuses it.
     File,
-    /// `/dev/null`. The Rust runtime opens it in the place of a standard descriptor that is closed.
+    /// `/dev/null`. The Rust runtime opens it in place of a closed standard descriptor.
     Null,
     /// A directory. It opens, but can be neither read nor written.
     Directory,
@@ -58,23 +58,23 @@ impl Kind {
     }
 }
 
-/// Reopens what `fd` refers to, for `access` (`RDONLY`, `WRONLY` or `RDWR`), with an open file description of its own
-/// that has `O_NONBLOCK`.
+/// Reopens the pipe or terminal behind `fd` for `access` (`RDONLY`, `WRONLY` or `RDWR`). The result has a separate open
+/// file description with `O_NONBLOCK`.
 ///
-/// Meant for pipes and terminals. A reopened file would have an offset of its own and overwrite itself.
+/// Not for files: a reopened file has a separate offset, so writes through `fd` would be overwritten.
 ///
 /// # Errors
 ///
 /// Those of open(2) on `/proc/self/fd/N`. `EACCES`: the pipe or terminal belongs to another user, as in a container or
-/// under `su`. `ENXIO`: `fd` is a socket, or a FIFO without a reader. `ENOENT`: there is no `/proc`, or it is not ours.
-/// `EBADF`: `fd` itself was not opened for `access`.
+/// under `su`. `ENXIO`: `fd` is a socket, or a FIFO without a reader. `ENOENT`: `/proc` is missing, or shows another
+/// process. `EBADF`: `fd` was not opened for `access`.
 pub(crate) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> {
     let granted = fcntl_getfl(fd)? & OFlags::RWMODE;
     if granted != OFlags::RDWR && granted != access {
         return Err(Errno::BADF.into());
     }
     let before = fstat(fd)?;
-    // Linux: the master of a pseudo-terminal is a terminal too, but opening it makes a new pair.
+    // Linux: the master of a pseudo-terminal is a terminal too, but opening it creates a new pair.
     if is_device(before.st_rdev, 5, 2) {
         return Err(Errno::NXIO.into());
     }
@@ -123,7 +123,7 @@ impl OutputStream {
         Ok(Self { descriptor })
     }
 
-    /// Writes what the system takes at once. Returns the number of bytes.
+    /// Writes as many bytes as the system accepts without waiting. Returns their number.
     ///
     /// # Errors
     ///
@@ -133,9 +133,10 @@ impl OutputStream {
         self.descriptor.write(bytes)
     }
 
-    /// Requests an event under `token` when the stream takes more after `WouldBlock`. A second call requests it again.
+    /// Requests an event under `token` when the stream is writable again after `WouldBlock`. Another call requests
+    /// another event.
     ///
-    /// A file causes no such event and needs none: it never returns `WouldBlock`.
+    /// A file causes no event, but it never returns `WouldBlock`.
     ///
     /// # Errors
     ///
@@ -150,29 +151,28 @@ impl OutputStream {
 
 /// A writer of log records and notices that never delays the loop.
 ///
-/// A record that the stream cannot take now is dropped and counted. The next record that it takes is preceded by the
+/// If the stream is full, the record is dropped and its lines are counted. The next record that is written follows the
 /// line `N log lines dropped`.
 ///
-/// One call of `write` is one record. If the stream took a part of a record, the rest of it is written before anything
-/// else, so that no other record of this writer cuts a line. No call returns an error: a closed standard error must not
-/// end a server.
+/// One call of `write` is one record. If only a part of a record was written, the rest is written before the next
+/// record, so that records are never mixed. No call returns an error: a closed standard error must not end a server.
 #[derive(Debug)]
 pub(crate) struct LossyWriter {
     stream: OutputStream,
-    /// The part of the last record that is still to be written. Holds at most one record and one line about losses.
+    /// The unwritten part of the last record. Holds at most one record and one line about dropped lines.
     rest: Vec<u8>,
-    /// Lines that were dropped since the last record was taken.
+    /// Lines that were dropped since the last record was written.
     dropped: usize,
 }
 
 impl LossyWriter {
-    /// A writer to `stream`.
+    /// Creates a writer to `stream`.
     #[must_use]
     pub(crate) fn new(stream: OutputStream) -> Self {
         Self { stream, rest: Vec::new(), dropped: 0 }
     }
 
-    /// Writes `record`. Returns whether the stream took at least a part of it; the rest is then kept in `rest`.
+    /// Writes `record`. Returns whether at least a part of it was written; the remainder is then in `rest`.
     fn write_record(&mut self, record: &[u8]) -> bool {
         if !self.send_rest() {
             return false;
@@ -190,7 +190,7 @@ impl LossyWriter {
         true
     }
 
-    /// Writes the kept part of the last record. Returns whether nothing of it is left.
+    /// Writes `rest`. Returns whether all of it was written.
     fn send_rest(&mut self) -> bool {
         while !self.rest.is_empty() {
             match self.stream.write(&self.rest) {
@@ -217,7 +217,7 @@ impl io::Write for LossyWriter {
     }
 }
 
-/// A descriptor that refers to what another one refers to, and whose calls do not wait.
+/// A copy of another descriptor, or the same file opened again. Its calls do not wait.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     fd: OwnedFd,
@@ -225,16 +225,17 @@ pub(crate) struct Descriptor {
     registry: Option<Registry>,
 }
 
-/// What keeps a call from waiting.
+/// The way in which a descriptor avoids waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// The open file description is ours alone and has `O_NONBLOCK`.
+    /// The open file description belongs to this process alone and has `O_NONBLOCK`.
     Reopened,
     /// `MSG_DONTWAIT` with each call.
     Socket,
     /// Files do not wait. Offset and `O_APPEND` stay shared with the original, so `> log 2>&1` keeps its order.
     File,
-    /// The description is shared and blocking: poll(2) before each call. [`POLLED_WRITE`] says what that is worth.
+    /// The description is shared and blocking, so poll(2) precedes each call. [`POLLED_WRITE`] states the limits of
+    /// this.
     Polled,
 }
 
@@ -246,7 +247,7 @@ enum Mode {
 const POLLED_WRITE: usize = 512;
 
 impl Descriptor {
-    /// Opens what `original` refers to, for reading (`access` is `RDONLY`) or writing (`WRONLY`).
+    /// Copies or reopens `original`, for reading (`access` is `RDONLY`) or writing (`WRONLY`).
     ///
     /// # Errors
     ///
@@ -289,7 +290,7 @@ impl Descriptor {
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 return Ok(retry_on_intr(|| rustix::net::send(&self.fd, bytes, flags))?);
             }
-            Mode::Polled if !self.answers(PollFlags::OUT) => return Err(Errno::WOULDBLOCK.into()),
+            Mode::Polled if !self.polls_as(PollFlags::OUT) => return Err(Errno::WOULDBLOCK.into()),
             Mode::Polled => bytes = &bytes[..bytes.len().min(POLLED_WRITE)],
             Mode::Reopened | Mode::File => {}
         }
@@ -298,12 +299,12 @@ impl Descriptor {
 
     /// Whether a read would return bytes, the end or an error now.
     pub(crate) fn is_readable(&self) -> bool {
-        self.answers(PollFlags::IN)
+        self.polls_as(PollFlags::IN)
     }
 
-    /// Whether poll(2) reports `flags`, an error or a hang-up. After the last two, a call returns at once and says
-    /// which.
-    fn answers(&self, flags: PollFlags) -> bool {
+    /// Whether poll(2) reports `flags`, an error or a hang-up. After an error or a hang-up, the next call returns at
+    /// once with the cause.
+    fn polls_as(&self, flags: PollFlags) -> bool {
         let mut fds = [PollFd::new(&self.fd, flags)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         rustix::event::poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
@@ -323,7 +324,7 @@ impl Descriptor {
 
     pub(crate) fn deregister(&mut self) {
         if let Some(registry) = self.registry.take() {
-            // It fails only if the descriptor is not registered.
+            // Fails only if the descriptor is not registered.
             let _ = SourceFd(&self.fd.as_raw_fd()).deregister(&registry);
         }
     }
@@ -345,7 +346,7 @@ impl Drop for Descriptor {
     }
 }
 
-/// Whether `error` is epoll's refusal of a file, a directory or `/dev/null`, for which waiting makes no sense.
+/// Whether `error` says that epoll does not support this descriptor: a file, a directory or `/dev/null`.
 pub(crate) fn is_unpollable(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::PERM.raw_os_error())
 }

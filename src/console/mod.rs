@@ -1,4 +1,4 @@
-//! Standard input as one more event source of the loop: an operator's lines, without a thread.
+//! Standard input as an event source of the loop: the lines of an operator, without a thread.
 //!
 //! Invariants: reading never blocks, never stops the process (SIGTTIN), and never changes the flags of descriptor 0.
 //! Memory is bounded by the longest line and the size of one read.
@@ -11,7 +11,7 @@
 //! | file | read in bounded steps; an empty file is no operator |
 //! | `/dev/null`, closed, directory, a device that epoll refuses | no operator |
 //!
-//! Deliberately not here: the meaning of a line, and what follows from the end of input.
+//! Deliberately not here: the meaning of a line, and the reaction to the end of input.
 
 pub(crate) mod descriptor;
 pub(crate) mod output;
@@ -30,10 +30,10 @@ use crate::framing::{Frame, Framer, LineFramer, LineState};
 /// Bytes read in one turn of the loop, so that a long file of commands does not starve the connections.
 const BUDGET: usize = 64 * 1024;
 
-/// Bytes of one read. Linux: a terminal in line mode holds 4095 and the newline.
+/// Bytes of one read. Linux: a terminal in line mode holds a line of 4095 bytes and its newline.
 const CHUNK: usize = 4096;
 
-/// How often a process in the background looks at its terminal: the shell's `fg` causes no event.
+/// Interval at which a background process checks its terminal, because the shell's `fg` causes no event.
 const BACKGROUND_RETRY: Duration = Duration::from_millis(500);
 
 /// One input of the operator.
@@ -49,10 +49,10 @@ pub(crate) enum Input<'a> {
 
 /// Standard input, registered with the loop. It is edge-triggered, as every source of the loop is:
 ///
-/// 1. After an event under its token, whatever the event says, call [`Console::wake`].
+/// 1. After any event under its token, call [`Console::wake`].
 /// 2. While [`Console::is_ready`], call [`Console::next_input`] until it returns `None`. Stopping earlier loses
 ///    nothing: the console stays ready.
-/// 3. If it is still ready then, the budget of the turn is spent: poll without waiting, then continue with step 2.
+/// 3. If it is ready after `None`, the budget of the turn is spent: poll without waiting, then continue with step 2.
 /// 4. If [`Console::retry_after`] returns a time, call [`Console::wake`] after that time.
 ///
 /// Dropping it deregisters it.
@@ -111,14 +111,14 @@ impl Console {
         if kind != Kind::File {
             match descriptor.register(registry, token, Interest::READABLE) {
                 Err(error) if is_unpollable(&error) => {
-                    log::warn!("standard input is a device that cannot be waited for: no operator");
+                    log::warn!("standard input is a device that epoll does not support: no operator");
                     return Ok(None);
                 }
                 result => result?,
             }
         }
         let mut console = Self::new(descriptor, kind, max_line);
-        // Only a file can say without waiting that it is empty.
+        // An empty file is no operator. Other kinds cannot be checked for emptiness without waiting.
         if kind == Kind::File && console.fill() && console.phase == InputPhase::Ending {
             return Ok(None);
         }
@@ -156,10 +156,10 @@ impl Console {
         self.waits_for_foreground.then_some(BACKGROUND_RETRY)
     }
 
-    /// Returns the next input. `None` means that there is no more for now ([`Console::is_ready`] is false), or that the
-    /// budget of this turn is spent (it is true).
+    /// Returns the next input, or `None`. After `None`, [`Console::is_ready`] is false if there is no more input for
+    /// now, and true if the budget of this turn is spent.
     ///
-    /// Needs no event before the call. Reads at most 64 KiB between two `None`.
+    /// May be called without an event. Reads at most 64 KiB between two `None`.
     pub(crate) fn next_input(&mut self) -> Option<Input<'_>> {
         loop {
             match self.lines.take() {
@@ -179,7 +179,7 @@ impl Console {
         }
     }
 
-    /// Reads once. Returns whether there is something new to look at.
+    /// Reads once. Returns whether bytes or the end of input have arrived.
     fn fill(&mut self) -> bool {
         if self.budget == 0 {
             self.budget = BUDGET;
@@ -200,9 +200,10 @@ impl Console {
                 self.lines.push(&chunk[..count]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.sleep(),
-            // Linux: a terminal whose other side is gone returns EIO. No other error improves with another read either.
+            // Linux: a terminal whose other side is gone returns EIO. Retrying does not help after any other error
+            // either.
             Err(error) => {
-                log::debug!("standard input: {error}: taken as its end");
+                log::debug!("standard input: {error}: treated as the end of input");
                 self.finish();
             }
         }
@@ -231,8 +232,8 @@ impl Console {
 
     /// Whether a read would stop the process (SIGTTIN): it is in the background of its controlling terminal.
     ///
-    /// If the terminal is not the controlling one, or no longer, asking for its foreground group fails. A read is
-    /// harmless then, and reports what happened.
+    /// If the terminal is not, or no longer, the controlling one, tcgetpgrp(3) fails. Then a read cannot stop the
+    /// process, and reports a hang-up as an error.
     fn is_in_background(&self) -> bool {
         self.kind == Kind::Terminal
             && rustix::termios::tcgetpgrp(&self.descriptor)
@@ -240,7 +241,7 @@ impl Console {
     }
 }
 
-/// Returns why no operator can use `fd`, or `None` if one can.
+/// Returns the reason why an operator cannot use `fd`, or `None` if `fd` is usable.
 fn unreadable(fd: BorrowedFd<'_>, kind: Kind) -> io::Result<Option<&'static str>> {
     Ok(match kind {
         Kind::Null => Some("is /dev/null"),
@@ -259,7 +260,7 @@ struct LineBuffer {
     max_line: usize,
     framer: LineFramer,
     state: LineState,
-    /// The end of input was read: what is left is the last line.
+    /// The end of input was read, so the remaining bytes are the last line.
     is_finished: bool,
 }
 
@@ -313,7 +314,7 @@ impl LineBuffer {
         None
     }
 
-    /// Takes the last line, which has no LF. A CR at its end belongs to it.
+    /// Takes the last line, which has no LF. A CR at its end is part of the line.
     fn take_last(&mut self) -> Piece {
         let last = self.start..self.bytes.len();
         self.start = last.end;

@@ -30,12 +30,12 @@ enum Stdout {
 }
 
 impl StandardStreams {
-    /// The streams of a loop that receives events for standard output under `token`.
+    /// Creates the streams. `token` identifies the events of standard output.
     pub(crate) fn new(token: mio::Token) -> Self {
         StandardStreams { token, stdout: Stdout::Unused, stderr: None, is_blocked: false }
     }
 
-    /// Handles an event under the token: standard output may take more.
+    /// Handles an event of standard output, which may be writable again.
     pub(crate) fn wake(&mut self) {
         self.is_blocked = false;
     }
@@ -74,7 +74,7 @@ impl StandardStreams {
             if error.kind() != ErrorKind::BrokenPipe {
                 return Err(io::Error::new(error.kind(), format!("standard output: {error}")));
             }
-            // `head` ends its sources in this way: the program has done its work.
+            // A reader such as `head` closes the pipe when it has enough, so this is a regular end.
             log::debug!("standard output: {error}");
             self.stdout = Stdout::Closed;
             state.stop.request();

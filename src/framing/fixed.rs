@@ -1,7 +1,7 @@
 //! Records: messages that all have the same length.
 //!
-//! Invariant: a record has exactly the given length. Nothing is around it, so no record is malformed; only the end of
-//! the input can be wrong.
+//! Invariant: a record has exactly the given length. It has no delimiter, so it cannot be malformed. Only the end of
+//! the input can cut it short.
 
 use super::MessageHandler;
 use super::framed::Framed;

@@ -1,7 +1,7 @@
 //! The wrapper that all framings share: it asks a framer for the next message and passes it to a handler.
 //!
-//! Invariant: the handler receives each message once, whole and in order, however the stream was split. Keeps no bytes:
-//! unread input stays in the connection's inbox.
+//! Invariant: the handler receives each message once, whole and in order, however the stream was split. The wrapper
+//! keeps no bytes: unread input stays in the connection's inbox.
 
 use super::MessageHandler;
 use super::framer::{Frame, Framer};
@@ -20,22 +20,22 @@ use crate::handler::events::events;
 ///   for the longest message with its framing. Otherwise a long message can end its connection
 ///   ([`Closed::InboxFull`](crate::Closed::InboxFull)).
 /// - A message over the framing's limit is discarded as it arrives and takes no memory. The handler receives
-///   [`MessageHandler::too_long`] once, and the next message is found again.
+///   [`MessageHandler::too_long`] once. Framing continues with the next message.
 /// - If the input is malformed, the handler receives [`MessageHandler::framing_failed`], and the connection is closed.
 /// - If the input ends within a message, the handler receives [`MessageHandler::framing_failed`], then
 ///   [`MessageHandler::eof`]. The incomplete message is not passed on.
 /// - Both errors are logged as a warning with the peer and the figures, at most once in 10 s for each kind.
 /// - Messages wait while a job of their session runs, while the session's input is paused, and while the output to
 ///   their sender is over the high mark ([`Context::may_continue`]).
-/// - Datagrams and lines of the console have boundaries of their own and are passed on as they are.
-/// - A framing cannot be put around another one: within a message, there is no more input to wait for.
+/// - Datagrams and lines of the console have boundaries of their own and are passed on unchanged.
+/// - Framings do not nest: the bytes of a message are complete, so an inner framing could not wait for more input.
 #[derive(Debug)]
 pub struct Framed<F, H> {
     inner: H,
     framer: F,
 }
 
-/// The session of a [`Framed`] handler: the session of the handler within, and the state of the framer.
+/// The session of a [`Framed`] handler: the session of the inner handler, and the state of the framer.
 #[derive(Debug)]
 pub struct FramedSession<S, P> {
     inner: S,
@@ -48,7 +48,7 @@ impl<F: Framer, H: MessageHandler> Framed<F, H> {
         Framed { inner, framer }
     }
 
-    /// Returns the handler within.
+    /// Returns the inner handler.
     pub fn get_ref(&self) -> &H {
         &self.inner
     }

@@ -1,15 +1,15 @@
-//! A way of framing: where the next message is, and whether the stream can still be followed.
+//! The trait of a framing: it finds the next message in the unread input.
 //!
-//! A framer calls nothing and keeps no bytes: it looks at the unread input and says what is at its beginning.
+//! A framer keeps no bytes and calls no handler. It examines the unread input and returns what is at its beginning.
 
 use std::ops::Range;
 
 use crate::connection::framing_error::FramingError;
 
-/// A way of framing: finds the messages of a stream. [`Framed`](super::Framed) does everything else.
+/// Finds the messages of a stream. [`Framed`](super::Framed) does everything else.
 ///
-/// Implement it for a framing that this module does not have. This one finds messages that end in a zero byte, limited
-/// only by the inbox:
+/// Implement it for a framing that this module does not have. This example finds messages that end in a zero byte.
+/// Their length is limited only by the inbox.
 ///
 /// ```
 /// use switchboard::framing::{Frame, Framed, Framer, MessageHandler};
@@ -53,7 +53,8 @@ use crate::connection::framing_error::FramingError;
 /// assert_chunking_law(|| Framed::with_framer(Show, ZeroEnded), b"one\0two\0thr");
 /// ```
 pub trait Framer {
-    /// The state of one connection, such as how far its unread input was searched. A new connection has the default.
+    /// The state of one connection, such as the number of unread bytes already searched. A new connection has the
+    /// default.
     type State: Default;
 
     /// Returns what is at the beginning of the unread input. `input` is never empty.

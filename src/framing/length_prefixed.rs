@@ -1,7 +1,7 @@
 //! Length-prefixed messages: a length of 1, 2 or 4 bytes, then that number of bytes.
 //!
-//! Invariant: after a message that is too long, the next one is found again, since exactly the announced number of
-//! bytes is discarded. Every length is possible, so no input is malformed; a peer that counts wrongly is not detected.
+//! Invariant: exactly the announced number of bytes is discarded of a message that is too long, so framing continues
+//! with the next message. Every length is valid, so no input is malformed. A wrong length is not detected.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -11,7 +11,7 @@ use super::framer::{Frame, Framer};
 
 /// A framing by lengths. A message is preceded by its length, which does not count itself.
 ///
-/// A message may have no bytes. Frame replies with [`LengthPrefix::write`]. [`MessageHandler::too_long`] is called when
+/// A message may be empty. Frame replies with [`LengthPrefix::write`]. [`MessageHandler::too_long`] is called when
 /// the length of a message over the limit has arrived. Its default replies with a line of text, which no peer of such a
 /// protocol can read: override it with a message of the protocol, or with [`Context::close`](crate::Context::close).
 /// [`Framed`] lists what all framings have in common.
@@ -32,7 +32,7 @@ use super::framer::{Frame, Framer};
 ///
 ///     fn message<'a>(&mut self, (): &mut (), message: &'a mut [u8], cx: &mut Context<'a>) {
 ///         message.reverse();
-///         PREFIX.write(cx, message).expect("what came in this framing fits into it");
+///         PREFIX.write(cx, message).expect("the prefix held this length before");
 ///     }
 ///
 ///     fn too_long(&mut self, (): &mut (), _: usize, cx: &mut Context<'_>) {
@@ -123,7 +123,7 @@ pub struct LengthFramer {
 }
 
 impl Framer for LengthFramer {
-    /// The bytes still to discard of a message that is too long.
+    /// Remaining bytes to discard of a message that is too long.
     type State = usize;
 
     #[inline]

@@ -58,7 +58,7 @@ pub struct LineState {
     /// Unread bytes that are known to hold no LF.
     scanned: usize,
     /// The input is within a line that is too long.
-    discards: bool,
+    is_discarding: bool,
 }
 
 impl Framer for LineFramer {
@@ -71,7 +71,7 @@ impl Framer for LineFramer {
         };
         state.scanned = 0;
         let used = end + 1;
-        if std::mem::take(&mut state.discards) {
+        if std::mem::take(&mut state.is_discarding) {
             return Frame::Discard(used);
         }
         let length = without_cr(&input[..end]);
@@ -82,14 +82,14 @@ impl Framer for LineFramer {
         }
     }
 
-    /// A CR at the very end is half of a line end that was cut off, so it does not belong to the line.
+    /// A CR at the end of input is half of a line end, so it does not belong to the line.
     fn last(&self, rest: &[u8]) -> Option<Range<usize>> {
         Some(0..without_cr(rest))
     }
 }
 
 impl LineFramer {
-    /// A framer of lines of at most `max_line` bytes, without their line ends.
+    /// Creates a framer of lines of at most `max_line` bytes, without their line ends.
     pub(crate) fn new(max_line: usize) -> Self {
         LineFramer { max_line }
     }
@@ -97,12 +97,12 @@ impl LineFramer {
     /// Keeps the beginning of a line, which has no LF yet, up to the limit.
     fn keep(self, state: &mut LineState, rest: &[u8]) -> Frame {
         state.scanned = 0;
-        if state.discards {
+        if state.is_discarding {
             return Frame::Discard(rest.len());
         }
-        // The last byte may be the CR of a line that just fits.
+        // A CR at the end may belong to the line end, so it does not count.
         if without_cr(rest) > self.max_line {
-            state.discards = true;
+            state.is_discarding = true;
             return Frame::TooLong { limit: self.max_line, used: rest.len() };
         }
         state.scanned = rest.len();
@@ -110,7 +110,7 @@ impl LineFramer {
     }
 }
 
-/// The length of a line without a CR at its end.
+/// Returns the length of a line, in bytes, without a CR at its end.
 fn without_cr(line: &[u8]) -> usize {
     line.len() - usize::from(line.last() == Some(&b'\r'))
 }

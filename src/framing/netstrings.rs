@@ -1,8 +1,8 @@
 //! Netstrings: a length in decimal digits, a colon, that number of bytes, and a comma.
 //!
-//! As in D. J. Bernstein's note [Netstrings](https://cr.yp.to/proto/netstrings.txt) (1997): no leading zeros, and at
-//! most nine digits. Invariants: a netstring is passed on when its comma has arrived, not before; after an unexpected
-//! byte, no other byte is looked at.
+//! The format is that of D. J. Bernstein, [Netstrings](https://cr.yp.to/proto/netstrings.txt) (1997): no leading zeros,
+//! and at most nine digits. Invariants: a netstring is passed on when its comma has arrived, not before; after an
+//! unexpected byte, no further byte is read.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -13,11 +13,11 @@ use crate::connection::framing_error::FramingError;
 
 /// A framing by netstrings. A message is the bytes between the colon and the comma.
 ///
-/// `0:,` is a message of no bytes. Frame replies with [`write_netstring`]. [`MessageHandler::too_long`] is called when
-/// the length of a message over the limit has arrived. Its default replies with a line of text, which is not a
-/// netstring: override it.
+/// `0:,` is an empty message. Frame replies with [`write_netstring`]. [`MessageHandler::too_long`] is called when the
+/// length of a message over the limit has arrived. Its default replies with a line of text, which is not a netstring:
+/// override it.
 ///
-/// Input that is not a netstring (no digit, a leading zero, a tenth digit, another byte than the comma) is malformed.
+/// Input that is not a netstring (no digit, a leading zero, a tenth digit, no comma at the end) is malformed.
 /// It is reported by [`MessageHandler::framing_failed`], and the connection is closed. [`Framed`] lists what all
 /// framings have in common.
 ///
@@ -64,7 +64,7 @@ impl<H: MessageHandler> Netstrings<H> {
     }
 }
 
-/// The most digits of a length. The longest netstring has 999,999,999 bytes.
+/// Largest number of digits of a length.
 const MOST_DIGITS: usize = 9;
 
 /// Writes `message` as a netstring to a [`Context`](crate::Context) or to the socket of a client.
@@ -83,6 +83,7 @@ pub fn write_netstring(out: &mut (impl Write + ?Sized), message: &[u8]) -> io::R
     out.write_all(b",")
 }
 
+/// Longest message, in bytes: 999,999,999.
 const LONGEST: usize = 10_usize.pow(MOST_DIGITS as u32) - 1;
 
 /// The framer of [`Netstrings`].
@@ -94,9 +95,9 @@ pub struct NetstringFramer {
 /// The state of a [`NetstringFramer`] for one connection.
 #[derive(Debug, Default)]
 pub struct NetstringState {
-    /// The bytes still to discard of a netstring that is too long, with its comma.
+    /// Remaining bytes to discard of a netstring that is too long, including its comma.
     discards: usize,
-    /// The bytes of the stream used so far, for the offset of an error.
+    /// Number of bytes of the stream used so far, for the offset in an error.
     offset: u64,
 }
 
@@ -141,8 +142,8 @@ impl NetstringFramer {
 
 const COMMA: &str = "','";
 
-/// Reads the length at the beginning of `input`. Returns it with the number of bytes that it takes, colon included, or
-/// `None` if it is incomplete.
+/// Reads the length at the beginning of `input`. Returns the length and the number of bytes of its digits and colon, or
+/// `None` if the colon has not arrived.
 fn read_length(input: &[u8]) -> Result<Option<(usize, usize)>, Unexpected> {
     let mut length = 0;
     for (at, &byte) in input.iter().enumerate() {
@@ -157,7 +158,7 @@ fn read_length(input: &[u8]) -> Result<Option<(usize, usize)>, Unexpected> {
     Ok(None)
 }
 
-/// Discards as much of a netstring that is too long as has arrived. Its last byte must be a comma.
+/// Discards the bytes of a netstring that is too long. Its last byte must be a comma.
 fn discard(discards: &mut usize, input: &[u8]) -> Result<Frame, Unexpected> {
     let used = match *discards {
         1 if input[0] != b',' => return Err((0, COMMA)),

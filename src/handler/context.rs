@@ -449,7 +449,7 @@ impl<'a> Context<'a> {
         self.state.begin_job(session);
         match self.state.jobs.queue() {
             Some(results) => workers.wake(results),
-            None => self.state.jobs.simulate(workers.here()),
+            None => self.state.jobs.simulate(workers.inline()),
         }
     }
 }

@@ -236,7 +236,7 @@ fn parse_inet(text: &str) -> Result<(Host, u16), AddressError> {
     Ok((parse_host(host)?, parse_port(port)?))
 }
 
-/// Parses what follows the opening bracket.
+/// Parses the text after the opening bracket.
 fn parse_v6(rest: &str) -> Result<(Host, u16), AddressError> {
     let (inside, after) = rest.split_once(']').unwrap_or((rest, ""));
     let ip: Ipv6Addr = inside.parse().map_err(|_| AddressError::BadV6(inside.to_owned()))?;
@@ -299,7 +299,8 @@ fn is_label(label: &str) -> bool {
 fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let mut addresses = Vec::new();
     for address in (name, port).to_socket_addrs()? {
-        // A name has few addresses, and their order, the preference of the resolver, has to be kept: no set.
+        // The order is the resolver's preference, which a set would lose. A linear search is fast enough for a few
+        // addresses.
         if !addresses.contains(&address) {
             addresses.push(address);
         }

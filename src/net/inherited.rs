@@ -13,9 +13,9 @@ use socket2::{Domain, Socket, Type};
 use super::{Listener, SocketOptions, UnixBound};
 
 impl SocketOptions {
-    /// Makes a listener of a socket that is bound already.
+    /// Creates a listener from a socket that is already bound.
     ///
-    /// Sets the options that a bound socket can still take: `nonblocking`, `nodelay`, `keepalive` and the buffer sizes.
+    /// Sets the options that can be set on a bound socket: `nonblocking`, `nodelay`, `keepalive` and the buffer sizes.
     ///
     /// # Errors
     /// `InvalidInput` with the reason for a stream socket that does not listen, and for any socket other than TCP, UDP

@@ -1,4 +1,4 @@
-//! From an address that a user wrote to the sockets that listen there, or to a one-line error.
+//! Binds an address: one listener for each of its socket addresses, or a one-line error.
 //!
 //! Invariant: [`bind`] returns at least one listener. All its listeners belong to one address and have the same port.
 

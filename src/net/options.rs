@@ -134,8 +134,8 @@ impl SocketOptions {
 
     /// Creates a TCP stream and begins to connect it to `to`.
     ///
-    /// A blocking stream is connected when this returns. A non-blocking stream becomes writable later, and `take_error`
-    /// then tells whether it is connected.
+    /// A blocking stream is connected when this returns. A non-blocking stream becomes writable when the attempt has
+    /// ended, and `take_error` then returns the error, if any.
     ///
     /// # Errors
     /// The errors of socket(2) and setsockopt(2), and those of connect(2) that are known immediately.
@@ -187,7 +187,7 @@ impl SocketOptions {
         if self.nonblocking {
             socket.set_nonblocking(true)?;
         }
-        // Before connect and listen, because TCP derives its window scale from the size that is set by then.
+        // Set before connect and listen, because TCP derives its window scale from the buffer size at that time.
         self.set_buffers(&socket)?;
         Ok(socket)
     }
@@ -211,7 +211,7 @@ impl SocketOptions {
     pub(super) fn set_tcp(&self, socket: &Socket) -> io::Result<()> {
         socket.set_tcp_nodelay(self.nodelay)?;
         match self.keepalive {
-            Some(quiet) => socket.set_tcp_keepalive(&keepalive(quiet)?),
+            Some(idle) => socket.set_tcp_keepalive(&keepalive(idle)?),
             None => Ok(()),
         }
     }
@@ -246,10 +246,11 @@ fn clip(backlog: u32, somaxconn: &str) -> Option<u32> {
     (backlog > limit).then_some(limit)
 }
 
-/// Checks the bounds here, because the error of the kernel does not name the field.
-fn keepalive(quiet: Duration) -> io::Result<TcpKeepalive> {
-    let part = u64::from(quiet.subsec_nanos() > 0);
-    let seconds = quiet.as_secs().saturating_add(part);
+/// Returns the keepalive options for a silence of `idle`. The range is checked here, because the kernel's error does
+/// not name the field.
+fn keepalive(idle: Duration) -> io::Result<TcpKeepalive> {
+    let round_up = u64::from(idle.subsec_nanos() > 0);
+    let seconds = idle.as_secs().saturating_add(round_up);
     if !(1..=32_767).contains(&seconds) {
         let text = "keepalive must be from 1 s to 32767 s";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));

@@ -70,7 +70,7 @@ impl AsFd for UnixBound {
 /// Removes the file of a listener when dropped, if it is still the file that the listener created.
 ///
 /// Drop the guard before the listener. While the listener is open, its inode number is not reused, and no other copy of
-/// this program takes the path for a dead one.
+/// this program mistakes the socket for one without a listener.
 #[derive(Debug)]
 pub struct PathGuard {
     /// Absolute, because the process may change its working directory.
@@ -95,7 +95,7 @@ pub(super) fn listen(options: &SocketOptions, path: &Path) -> io::Result<UnixBou
     let socket = options.open(Domain::UNIX, Type::STREAM, None)?;
     // Linux gives the new file the mode of the socket, less the umask, so the file never allows more than MODE.
     fchmod(&socket, Mode::from_raw_mode(MODE))?;
-    // Held until this socket listens. Before that, another copy would take the new file for a dead one.
+    // Held until this socket listens. Until then, another copy would remove the file as a socket without a listener.
     let _lock = lock_directory(&absolute);
     if let Err(error) = socket.bind(&address) {
         if error.kind() != io::ErrorKind::AddrInUse {
@@ -109,7 +109,7 @@ pub(super) fn listen(options: &SocketOptions, path: &Path) -> io::Result<UnixBou
     if created.mode() & 0o7777 != MODE {
         fs::set_permissions(&guard.path, Permissions::from_mode(MODE))?;
     }
-    // Last, because until then connections are refused: no peer connects under another mode.
+    // Connections are refused until this call, so no peer connects before the mode is set.
     socket.listen(options.listen_backlog())?;
     Ok(UnixBound { guard: Some(guard), listener: socket.into(), path: path.to_owned() })
 }
@@ -120,13 +120,13 @@ fn remove_dead(path: &Path, address: &SockAddr) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found?,
     };
-    // Checked first, because Linux refuses to connect to a regular file with the same error as to a dead socket.
+    // Checked first, because connecting to a regular file fails with the same error on Linux: ECONNREFUSED.
     if !found.file_type().is_socket() {
         let text = "the file there is not a socket";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A blocking connect would wait for room in the backlog of a live socket.
+    // If the backlog of a live socket is full, a blocking connect would wait.
     probe.set_nonblocking(true)?;
     match probe.connect(address).map_err(|error| (Errno::from_io_error(&error), error)) {
         Err((Some(Errno::CONNREFUSED), _)) => fs::remove_file(path),
@@ -137,15 +137,16 @@ fn remove_dead(path: &Path, address: &SockAddr) -> io::Result<()> {
     }
 }
 
-/// Number of attempts to get a lock that another process holds, and the time between them. One second in total is many
-/// times what a start needs.
+/// Number of attempts to get a lock that another process holds.
 const LOCK_TRIES: u32 = 100;
+
+/// Time between two attempts. All attempts take one second, far longer than another copy holds the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Excludes other copies of this program that start now, until the returned file is dropped.
 ///
-/// The directory itself is locked, so no lock file stays behind. Returns `None` if the directory cannot be read or
-/// another program keeps the lock. The start continues without the lock then.
+/// The directory itself is locked, so no lock file is needed. Returns `None` if the directory cannot be read or another
+/// program keeps the lock. The caller then continues without the lock.
 fn lock_directory(path: &Path) -> Option<File> {
     let directory = File::open(path.parent()?).ok()?;
     for attempt in 0..LOCK_TRIES {
@@ -158,7 +159,7 @@ fn lock_directory(path: &Path) -> Option<File> {
             Err(_) => return None,
         }
     }
-    log::debug!("continuing without a lock: another program holds that of the directory of {}", path.display());
+    log::debug!("continuing without a lock: another program has locked the directory of {}", path.display());
     None
 }
 

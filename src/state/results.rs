@@ -12,7 +12,7 @@ use mio::Waker;
 use crate::connection::ids::ServiceId;
 use crate::connection::token::Token;
 use crate::workers::results::ResultQueue;
-use crate::workers::{Done, WorkHere};
+use crate::workers::{Done, InlinePool};
 
 /// The receiver of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(crate) struct Jobs {
     /// Whether the reactor no longer waits for outstanding jobs.
     is_given_up: bool,
     /// Pools whose jobs the simulation runs.
-    simulated: Vec<Arc<dyn WorkHere>>,
+    simulated: Vec<Arc<dyn InlinePool>>,
     /// Whether the simulation runs no jobs for now.
     is_held: bool,
 }
@@ -74,7 +74,7 @@ impl Jobs {
     }
 
     /// Makes the simulation run the jobs of a pool when results are next collected.
-    pub(crate) fn simulate(&mut self, pool: Arc<dyn WorkHere>) {
+    pub(crate) fn simulate(&mut self, pool: Arc<dyn InlinePool>) {
         self.simulated.push(pool);
     }
 
@@ -97,7 +97,7 @@ impl Jobs {
             return Ok(());
         }
         if self.has_simulated() {
-            self.simulated.drain(..).for_each(|pool| pool.work(&self.queue));
+            self.simulated.drain(..).for_each(|pool| pool.run_queued(&self.queue));
         }
         self.queue.take(&mut self.results)
     }

@@ -1,7 +1,8 @@
 //! A pool of threads for work that would block the loop: a disk, a database, the hash of a password.
 //!
-//! This queue is the one place in the crate where threads meet. Invariants: a job runs at most once, and exactly once
-//! unless the pool is dropped first; a result is delivered only after the batch of its job was committed.
+//! Threads share data only here: in the queue of jobs and in the queue of results. Invariants: a job runs at most once,
+//! and exactly once unless the pool is dropped first; a result is delivered only after the batch of its job was
+//! committed.
 //!
 //! Deliberately not here: connections, and which handler receives a result (`state::results`).
 
@@ -22,13 +23,13 @@ use crate::workers::results::ResultQueue;
 
 /// The state of one thread of a pool: a database handle, a file, or nothing (`()`).
 ///
-/// A worker runs jobs in batches. If a batch can fail as a whole, as a transaction can, every job of it has to report
-/// that; so the worker chooses the type of what its jobs return:
+/// A worker runs jobs in batches. A batch may fail as a whole, as a transaction does. Then every job of the batch
+/// reports the error, so the worker defines the output type of its jobs:
 ///
 /// | worker | [`Output<T>`](Self::Output) | a job returns |
 /// |---|---|---|
 /// | `()` | `T` | its value |
-/// | `storage::Store` | `Result<T, StoreError>` | its value, or why nothing was changed |
+/// | `storage::Store` | `Result<T, StoreError>` | its value, or the reason why nothing was changed |
 ///
 /// A worker whose batches cannot fail:
 ///
@@ -48,14 +49,14 @@ use crate::workers::results::ResultQueue;
 /// }
 /// ```
 pub trait Worker: Send + 'static {
-    /// What a job returns, and what [`Done`] holds: `T`, or a `Result` if a batch can fail.
+    /// The output of a job, which [`Done`] holds: `T`, or a `Result` if a batch can fail.
     type Output<T: Send + 'static>: Send + 'static;
 
-    /// Why a batch failed. Each of its jobs reports a copy.
+    /// The reason why a batch failed. Each job of the batch reports a copy.
     type Error: Clone + Send + 'static;
 
-    /// The largest number of queued jobs that a thread takes as one batch. More than one pays only if a batch costs
-    /// about as much as a single job, as a transaction on a disk does.
+    /// Maximum number of jobs in a batch. Use more than one if a batch costs about as much as a single job, as a
+    /// transaction on a disk does.
     const BATCH: usize = 1;
 
     /// Begins a batch. If this fails, no job of the batch runs, and each reports the error.
@@ -74,7 +75,7 @@ pub trait Worker: Send + 'static {
         Ok(())
     }
 
-    /// Makes the output of a job whose batch failed.
+    /// Creates the output of a job whose batch failed.
     fn failed<T: Send + 'static>(error: Self::Error) -> Self::Output<T>;
 }
 
@@ -129,7 +130,7 @@ pub struct Workers<W: Worker> {
     shared: Arc<Shared<W>>,
 }
 
-/// What the loop and the threads share.
+/// The state that the loop and the threads share.
 struct Shared<W: Worker> {
     name: Box<str>,
     capacity: usize,
@@ -151,18 +152,18 @@ struct Queue<W: Worker> {
 /// A queued job.
 pub(crate) struct Job<W: Worker> {
     run: Box<dyn FnOnce(&mut W) -> Done + Send>,
-    /// Makes the result of this job if its batch failed.
+    /// Creates the result of this job if its batch failed.
     fail: fn(W::Error) -> Done,
     /// Returned with the result. The pool does not interpret it.
     user_data: u64,
 }
 
-/// How long dropping a pool waits for running jobs. An `fsync` takes milliseconds; a disk that hangs must not delay the
-/// end of the process.
+/// Maximum time for which dropping a pool waits for running jobs. An `fsync` takes milliseconds. A disk that hangs must
+/// not delay the end of the process for longer.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 impl<W: Worker> Workers<W> {
-    /// Makes a pool of threads called `name`, one for each of `workers`, with a queue of at most `capacity` jobs.
+    /// Creates a pool of threads called `name`, one for each of `workers`, with a queue of at most `capacity` jobs.
     ///
     /// # Panics
     /// If `workers` is empty.
@@ -187,8 +188,8 @@ impl<W: Worker> Workers<W> {
         Ok(())
     }
 
-    /// Wakes a thread for a queued job; the first call starts the threads. Results go to `results`, and so does the
-    /// failure to start a thread.
+    /// Wakes a thread for a queued job. The first call starts the threads. `results` receives the results, and the
+    /// error if a thread cannot be started.
     pub(crate) fn wake(&self, results: &Arc<ResultQueue>) {
         let mut queue = self.shared.lock();
         for worker in std::mem::take(&mut queue.workers) {
@@ -196,16 +197,16 @@ impl<W: Worker> Workers<W> {
             let builder = thread::Builder::new().name(self.shared.name.to_string());
             match builder.spawn(move || shared.serve(worker, &thread_results)) {
                 Ok(_) => queue.threads += 1,
-                Err(error) => results.fail(format!("no thread for the workers: {error}")),
+                Err(error) => results.fail(format!("cannot start a worker thread: {error}")),
             }
         }
         drop(queue);
         self.shared.work.notify_one();
     }
 
-    /// Returns this pool as one that runs its jobs on the caller's thread, for a simulation.
-    pub(crate) fn here(&self) -> Arc<dyn WorkHere> {
-        Arc::clone(&self.shared) as Arc<dyn WorkHere>
+    /// Returns a handle that runs the jobs of this pool on the caller's thread, for a simulation.
+    pub(crate) fn inline(&self) -> Arc<dyn InlinePool> {
+        Arc::clone(&self.shared) as Arc<dyn InlinePool>
     }
 }
 
@@ -223,13 +224,13 @@ impl<W: Worker> Job<W> {
 }
 
 /// A pool that runs its jobs on the caller's thread.
-pub(crate) trait WorkHere: Send + Sync {
+pub(crate) trait InlinePool: Send + Sync {
     /// Runs all queued jobs.
-    fn work(&self, results: &ResultQueue);
+    fn run_queued(&self, results: &ResultQueue);
 }
 
-impl<W: Worker> WorkHere for Shared<W> {
-    fn work(&self, results: &ResultQueue) {
+impl<W: Worker> InlinePool for Shared<W> {
+    fn run_queued(&self, results: &ResultQueue) {
         let Some(mut worker) = self.lock().workers.pop() else { return };
         loop {
             let batch = take_batch(&mut self.lock().jobs, W::BATCH);
@@ -243,7 +244,7 @@ impl<W: Worker> WorkHere for Shared<W> {
 
 impl<W: Worker> Shared<W> {
     fn lock(&self) -> MutexGuard<'_, Queue<W>> {
-        // No code that can panic runs under the lock, so a poisoned one is still consistent.
+        // No code that can panic runs under the lock, so the queue is consistent even if the lock is poisoned.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -285,12 +286,13 @@ impl<W: Worker> Drop for Workers<W> {
         let waited = self.shared.ended.wait_timeout_while(queue, CLOSE_WAIT, |queue| queue.threads > 0);
         let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if queue.threads > 0 {
-            log::warn!("{} threads of {} are still at work and are left behind", queue.threads, self.shared.name);
+            log::warn!("{} threads of {} are still running and were abandoned", queue.threads, self.shared.name);
         }
     }
 }
 
-/// Reports the end of a thread when dropped. After a panic, the pool fails: without it, sessions would wait forever.
+/// Reports the end of a thread when dropped. After a panic, it also makes the loop fail. Otherwise, sessions would wait
+/// forever for their results.
 struct ThreadEnd<'a, W: Worker> {
     shared: &'a Shared<W>,
     results: &'a ResultQueue,
@@ -310,7 +312,7 @@ fn take_batch<T>(jobs: &mut VecDeque<T>, limit: usize) -> Vec<T> {
     jobs.drain(..limit.max(1).min(jobs.len())).collect()
 }
 
-/// Runs a batch. Returns each job's own result if the batch was committed, and its failure otherwise.
+/// Runs a batch. If the batch was committed, returns the result of each job, and otherwise the error for each job.
 fn run<W: Worker>(worker: &mut W, batch: Vec<Job<W>>) -> Vec<(u64, Done)> {
     if let Err(error) = worker.begin() {
         return batch.into_iter().map(|job| (job.user_data, (job.fail)(error.clone()))).collect();
@@ -328,8 +330,8 @@ fn run<W: Worker>(worker: &mut W, batch: Vec<Job<W>>) -> Vec<(u64, Done)> {
 
 /// The result of an offloaded job.
 ///
-/// A handler may offload jobs of several types, so the result is dynamically typed. The handler knows which job it is
-/// from its session.
+/// A handler may offload jobs of several types, so the result is dynamically typed. The handler's session identifies
+/// the job.
 pub struct Done(Box<dyn Any + Send>);
 
 impl Done {
@@ -361,7 +363,7 @@ impl<W: Worker> fmt::Debug for Workers<W> {
     }
 }
 
-/// The error of a job that was not taken: the queue is full, or the session has a job already.
+/// The error of a job that was not accepted: the queue is full, or the session already has a job.
 ///
 /// Its `Display` is a reply for a peer: `busy, try again`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,8 +33,8 @@ impl ResultQueue {
     }
 
     /// Reports that a thread has failed, so that some results will never be delivered.
-    pub(crate) fn fail(&self, why: String) {
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(why);
+    pub(crate) fn fail(&self, reason: String) {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(reason);
         self.wake();
     }
 
@@ -45,7 +45,7 @@ impl ResultQueue {
     pub(crate) fn take(&self, results: &mut impl Extend<(u64, Done)>) -> io::Result<()> {
         let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         results.extend(arrived.results.drain(..));
-        arrived.failure.take().map_or(Ok(()), |why| Err(io::Error::other(why)))
+        arrived.failure.take().map_or(Ok(()), |reason| Err(io::Error::other(reason)))
     }
 
     /// Whether results wake a loop. In a simulation there is none.
@@ -54,7 +54,7 @@ impl ResultQueue {
     }
 
     fn wake(&self) {
-        // It fails if the system is out of memory, or if the reactor is gone and needs no results.
+        // Fails if the system is out of memory, or if the reactor was dropped and needs no results.
         if let Some(Err(error)) = self.waker.as_ref().map(|waker| waker.wake()) {
             log::debug!("the loop was not woken: {error}");
         }

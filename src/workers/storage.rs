@@ -19,32 +19,32 @@ use std::time::Duration;
 use directories::ProjectDirs;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
-pub use error::{OpenError, StoreError, Trouble};
+pub use error::{OpenError, StoreError, StoreErrorKind};
 
 use crate::workers::Worker;
 
-/// Where a server keeps its data.
+/// The location of a server's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DataFile {
     /// In memory. The data is lost at the end of the process.
     Memory,
-    /// In a file. While it is open, SQLite keeps two more beside it (`-wal`, `-shm`).
+    /// In a file. While it is open, SQLite keeps two more files beside it (`-wal`, `-shm`).
     Path(PathBuf),
 }
 
 impl DataFile {
-    /// Returns the file `name.db` in the user's data directory, and creates the directory if it is missing.
+    /// Returns the file `name.db` in the user's data directory. Creates the directory if it is missing.
     ///
     /// The directory is that of the XDG Base Directory Specification: `~/.local/share/switchboard`.
     ///
     /// # Errors
     /// If there is no home directory, or the data directory cannot be created.
     pub fn of_user(name: &str) -> Result<Self, OpenError> {
-        let Some(places) = ProjectDirs::from("", "", "switchboard") else {
+        let Some(project) = ProjectDirs::from("", "", "switchboard") else {
             return Err(OpenError::new(Path::new(name), "there is no home directory for it; name a file with --data"));
         };
-        let directory = places.data_dir();
+        let directory = project.data_dir();
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -64,10 +64,10 @@ impl From<OsString> for DataFile {
 /// The tables of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Schema {
-    /// Distinguishes the files of one server from those of others (`PRAGMA application_id`).
+    /// Identifies the files of this server (`PRAGMA application_id`).
     pub application_id: i32,
-    /// The statements that lead from each version of the tables to the next. A file stores the number of those that it
-    /// has run (`PRAGMA user_version`), so append new ones and never change a released one.
+    /// The statements that upgrade the tables, one entry for each version. A file stores the number of entries that
+    /// were applied to it (`PRAGMA user_version`), so append new entries and never change a released one.
     pub migrations: &'static [&'static str],
 }
 
@@ -77,11 +77,12 @@ pub struct Store {
     db: Connection,
     /// The batch has begun a transaction.
     has_begun: bool,
-    /// Why the batch could not begin a transaction. Trying again would make each job of it wait for the lock.
-    refusal: Option<StoreError>,
+    /// The error if the batch could not begin a transaction. It is kept, because another attempt would make each job of
+    /// the batch wait for the lock.
+    begin_error: Option<StoreError>,
 }
 
-/// How long a write waits if another program holds the lock of the file.
+/// Time for which a write waits if another program holds the lock of the file.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 impl Store {
@@ -140,17 +141,17 @@ impl Store {
         if self.has_begun {
             return Ok(());
         }
-        if let Some(refusal) = &self.refusal {
-            return Err(refusal.clone());
+        if let Some(error) = &self.begin_error {
+            return Err(error.clone());
         }
         let begun = self.run("BEGIN IMMEDIATE");
         self.has_begun = begun.is_ok();
-        self.refusal = begun.as_ref().err().cloned();
+        self.begin_error = begun.as_ref().err().cloned();
         begun
     }
 
-    /// Moves the content of the write-ahead log to the file, so that the log begins again. On a full disk, the log may
-    /// be what fills it: it has a thousand pages by default. Waits for no lock. If it fails, the log stays as it is.
+    /// Moves the content of the write-ahead log to the file, so that the log starts over. This may free space on a full
+    /// disk: by default, the log grows to a thousand pages. Waits for no lock. If it fails, the log is unchanged.
     fn shorten_log(&self) {
         if let Err(error) = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             log::debug!("the log of the data file was not shortened: {error}");
@@ -176,14 +177,14 @@ impl Worker for Store {
     const BATCH: usize = 256;
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        self.refusal = None;
+        self.begin_error = None;
         if !std::mem::take(&mut self.has_begun) {
             return Ok(());
         }
         let committed = self.check().and_then(|()| self.run("COMMIT"));
         if committed.is_err() {
             if !self.db.is_autocommit() {
-                // The first error is the one to report, and the next batch begins a new transaction in any case.
+                // Only the first error is reported. The next batch begins a new transaction in any case.
                 let _ = self.run("ROLLBACK");
             }
             self.shorten_log();
@@ -196,7 +197,7 @@ impl Worker for Store {
     }
 }
 
-/// Creates a missing file that only its owner can read. SQLite would let all users read it.
+/// Creates the file if it is missing, readable for its owner only. SQLite would make it readable for all users.
 fn create(path: &Path) -> io::Result<()> {
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -215,18 +216,21 @@ fn prepare(mut db: Connection, schema: &Schema) -> Result<Store, StoreError> {
     )?;
     let is_new = db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
     if id != schema.application_id && !(is_new && id == 0) {
-        return Err(StoreError::new(Trouble::Foreign, "it belongs to another program; name another file with --data"));
+        return Err(StoreError::new(
+            StoreErrorKind::Foreign,
+            "it belongs to another program; name another file with --data",
+        ));
     }
     let Some(missing) = schema.migrations.get(version as usize..) else {
-        return Err(StoreError::new(Trouble::Foreign, "it was written by a newer version of this program"));
+        return Err(StoreError::new(StoreErrorKind::Foreign, "it was written by a newer version of this program"));
     };
     if db.is_readonly(MAIN_DB)? {
-        return Err(StoreError::new(Trouble::ReadOnly, "it cannot be written to; look at its permissions"));
+        return Err(StoreError::new(StoreErrorKind::ReadOnly, "it cannot be written to; look at its permissions"));
     }
     let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
         let verdict = verdict.replace('\n', " ");
-        return Err(StoreError::new(Trouble::Damaged, format!("it is damaged ({verdict}); restore a copy")));
+        return Err(StoreError::new(StoreErrorKind::Damaged, format!("it is damaged ({verdict}); restore a copy")));
     }
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
@@ -234,7 +238,7 @@ fn prepare(mut db: Connection, schema: &Schema) -> Result<Store, StoreError> {
     if !missing.is_empty() {
         migrate(&mut db, schema, missing)?;
     }
-    Ok(Store { db, has_begun: false, refusal: None })
+    Ok(Store { db, has_begun: false, begin_error: None })
 }
 
 /// Runs the `missing` migrations in one transaction.

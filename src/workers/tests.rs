@@ -74,7 +74,7 @@ fn what_waits_is_taken_in_batches_in_order() {
     }
     workers.submit(entry(|ledger| Ok(ledger.events.join(" ")))).expect("room for ten");
     let home = ResultQueue::default();
-    workers.here().work(&home);
+    workers.inline().run_queued(&home);
     let mut finished = taken(&home);
     let events: Result<String, &str> = finished.pop().expect("eight jobs").1.downcast().expect("a text");
     assert_eq!(events, Ok("begin 0 1 2 commit begin 3 4 5 commit begin 6".into()));
@@ -87,7 +87,7 @@ fn a_full_queue_is_busy() {
     assert_eq!((workers.submit(number(1)), workers.submit(number(2))), (Ok(()), Ok(())));
     assert_eq!(workers.submit(number(3)), Err(Busy));
     let home = ResultQueue::default();
-    workers.here().work(&home);
+    workers.inline().run_queued(&home);
     assert_eq!(workers.submit(number(3)), Ok(()), "what is done makes room");
     assert_eq!(taken(&home).len(), 2);
 }

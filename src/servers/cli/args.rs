@@ -82,8 +82,8 @@ pub struct ListenArgs {
     #[arg(long, value_name = "CIDR", help_heading = "Limits")]
     pub deny: Vec<Network>,
 
-    /// Cap on output from other clients that is queued for a client; above it, the client is closed. A client that
-    /// leaves a quarter of it unread in replies to its own input is read no further
+    /// Cap on the output from other clients that is queued for a client; above it, the client is closed. While queued
+    /// replies to the client's own input exceed a quarter of the cap, its input is not read
     #[arg(long, value_name = "BYTES|off", default_value = "1MiB", value_parser = parse_off(parse_size),
         help_heading = "Limits")]
     pub max_queue: LimitOrOff<usize>,
@@ -97,13 +97,13 @@ pub struct ListenArgs {
 /// The flags of a server that answers datagrams.
 #[derive(Args, Clone, Debug)]
 pub struct DatagramArgs {
-    /// Datagrams of one host that are answered, after a burst of ten times as many; more are dropped
+    /// Rate at which datagrams of one host are answered, with a burst of ten times N; the others are dropped
     #[arg(long, value_name = "N/DUR|off", default_value = "1000/1s", value_parser = parse_off(parse_rate),
         help_heading = "Limits")]
     pub datagram_rate: LimitOrOff<Rate>,
 }
 
-/// The flags of the process: its operator, its end, its log.
+/// The flags of the process: its operator, its shutdown, its log.
 #[derive(Args, Clone, Debug)]
 pub struct ProcessArgs {
     /// Meaning of standard input
@@ -196,7 +196,7 @@ impl ProcessArgs {
     #[must_use]
     pub fn limits(&self, limits: &Limits) -> Limits {
         Limits {
-            // The sum with the present time overflows, so the deadline is never due.
+            // Adding `Duration::MAX` to the current time overflows, so draining has no deadline.
             drain: self.drain.0.unwrap_or(Duration::MAX),
             memory_limit: self.memory_limit.0,
             slow_turn: self.slow_turn.0,

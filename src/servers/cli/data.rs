@@ -36,7 +36,7 @@ impl LineArgs {
 #[cfg(feature = "storage")]
 #[derive(Args, Clone, Debug)]
 pub struct DataArgs {
-    // The help says what is kept, so each server sets it, with `mut_arg`.
+    // Each server sets the help with `mut_arg`, because the help names the server's data.
     /// The data file.
     #[arg(long, value_name = "FILE")]
     pub data: Option<DataFile>,
@@ -47,7 +47,7 @@ impl DataArgs {
     /// Opens the data file. Without the flag, it is the file `name` in the user's data directory.
     ///
     /// # Errors
-    /// Fails if the file cannot be created or opened, or holds other data than `schema` describes.
+    /// If the file cannot be created or opened, or if its tables are not those of `schema`.
     pub fn open(&self, name: &str, schema: &Schema) -> Result<Store, StartError> {
         let file = self.data.clone().map_or_else(|| DataFile::of_user(name), Ok);
         file.and_then(|file| Store::open(&file, schema)).map_err(StartError::failure)

@@ -12,9 +12,10 @@ use sd_notify::NotifyState;
 use crate::Address;
 use crate::net::{Listener, SocketOptions};
 
-/// The inherited sockets that no service has taken yet, by number. `None` marks a socket that was taken.
+/// The inherited sockets, in the order of their descriptors.
 pub(super) struct InheritedSockets {
     sockets: ListenFd,
+    /// The name of each socket, or `None` after a service has taken it.
     names: Vec<Option<String>>,
 }
 
@@ -28,7 +29,7 @@ impl InheritedSockets {
         InheritedSockets { sockets, names }
     }
 
-    /// Takes the sockets with the name of a service, or all sockets without a name.
+    /// Takes the sockets that have the name `service`. If `service` is `None`, takes all sockets.
     ///
     /// # Errors
     /// If one of them is not a listener or a UDP socket.
@@ -50,8 +51,10 @@ impl InheritedSockets {
             .collect()
     }
 
+    /// Checks that every socket was taken.
+    ///
     /// # Errors
-    /// If a socket is left, because its name is not that of a service.
+    /// If a socket is left, because no service has its name.
     pub(super) fn expect_all_taken(&self, services: &[&str]) -> Result<(), InheritedError> {
         match self.names.iter().flatten().next() {
             Some(name) => Err(InheritedError::Unknown { name: name.clone(), services: services.join(", ") }),
@@ -59,7 +62,7 @@ impl InheritedSockets {
         }
     }
 
-    /// Tries the kinds of sockets one after the other, since only the socket itself tells its kind.
+    /// Tries one kind after another. `ListenFd` has no method that returns the kind of a socket.
     fn adopt(&mut self, index: usize, options: &SocketOptions) -> io::Result<Listener> {
         if let Ok(Some(socket)) = self.sockets.take_udp_socket(index) {
             return options.adopt(socket);
@@ -100,7 +103,7 @@ impl fmt::Display for InheritedError {
 
 impl std::error::Error for InheritedError {}
 
-/// Reports to the service manager, if there is one, that the server is ready, and its addresses.
+/// Reports readiness and the addresses to the service manager, if there is one.
 pub(super) fn notify_ready(bound: &[Address]) {
     let addresses: Vec<_> = bound.iter().map(ToString::to_string).collect();
     let status = format!("listening on {}", addresses.join(", "));

@@ -18,7 +18,7 @@ pub fn usage_error<P: CommandFactory>(message: impl Display) -> ! {
 
 /// Writes one line with the reason why the program failed. Returns exit code 1.
 pub fn fail<P: CommandFactory>(error: &impl Display) -> ExitCode {
-    // If standard error is closed, the exit code still tells.
+    // If standard error is closed, the exit code still reports the failure.
     let _ = writeln!(io::stderr(), "{}: {error}", P::command().get_name());
     ExitCode::FAILURE
 }

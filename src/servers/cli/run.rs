@@ -162,7 +162,7 @@ fn operator_need(bindings: &[ServiceBinding]) -> OperatorNeed {
     needs.find(|need| *need != OperatorNeed::Optional).unwrap_or(OperatorNeed::Optional)
 }
 
-/// Adds the remedy to an error of the system that is known by its number only.
+/// Converts an error to exit code 1. If the process has no free descriptor, adds the remedy.
 fn failure(error: &(dyn Error + 'static)) -> StartError {
     let errno = error.downcast_ref().and_then(Errno::from_io_error);
     let remedy = if errno == Some(Errno::MFILE) { "; raise \"ulimit -n\"" } else { "" };
@@ -206,7 +206,7 @@ fn needs_operator(mode: &str) -> String {
     format!("--stdin {mode}: this server needs an operator; use --stdin commands")
 }
 
-/// Writes one line per socket. A server whose standard output is closed serves all the same.
+/// Writes one line per socket. A closed standard output does not stop the server.
 fn announce(bound: &[Address]) {
     let mut stdout = io::stdout();
     for address in bound {
@@ -217,7 +217,7 @@ fn announce(bound: &[Address]) {
 /// Makes a write beyond the file size limit (`ulimit -f`) fail as on a full disk. Without a handler, SIGXFSZ would end
 /// the process (setrlimit(2)).
 pub(super) fn ignore_file_size_signal() {
-    // The flag is never read. It exists only because it takes some action to replace the default one.
+    // `register` needs a flag. This one is never read: a handler that does nothing is enough.
     if let Err(error) = signal_hook::flag::register(SIGXFSZ, Arc::default()) {
         log::warn!("a data file that reaches its size limit will end the process: {error}");
     }

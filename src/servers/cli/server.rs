@@ -13,22 +13,22 @@ pub trait Server: Parser {
     fn shared(&self) -> &ServerArgs;
 
     /// Creates the service that the flags describe, and passes it to `host`. The flags may select the type of the
-    /// handler, so a host takes any.
+    /// handler, so a host accepts any type.
     ///
     /// # Errors
     /// If flags exclude each other, or if a resource that the server needs is not available.
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError>;
 }
 
-/// The environment of a service: it runs alone, or beside others.
+/// The environment of a service: a reactor of its own, or one that it shares with other services.
 pub trait ServiceHost {
     /// The result of hosting a service.
     type Output;
 
-    /// Takes over a service.
+    /// Hosts a service.
     fn host<H: Handler + 'static>(self, setup: ServiceSetup<H>) -> Self::Output;
 
-    /// Whether other services read standard input, too, so that this one must not pause it.
+    /// Whether other services also read standard input. If so, this service must not pause it.
     fn shares_console(&self) -> bool {
         false
     }
@@ -42,11 +42,11 @@ pub struct ServiceSetup<H> {
     pub handler: H,
     /// The default port, on loopback.
     pub port: u16,
-    /// Whether it answers datagrams.
+    /// Whether the service answers datagrams.
     pub has_datagrams: bool,
-    /// The default limits, with those that flags of this server have changed.
+    /// The default limits, including the changes made by the server's own flags.
     pub limits: Limits,
-    /// Whether it needs an operator at standard input.
+    /// Whether the service needs an operator at standard input.
     pub operator: OperatorNeed,
 }
 
@@ -58,7 +58,7 @@ pub enum OperatorNeed {
     Optional,
     /// The server does not start without an operator.
     Required {
-        /// Shown to an operator at a terminal: the lines that can be typed.
+        /// The lines that the operator can type. Shown at a terminal.
         hint: &'static str,
     },
 }
@@ -75,7 +75,7 @@ impl<H> ServiceSetup<H> {
         }
     }
 
-    /// Answers datagrams, under the limits of these flags.
+    /// Enables datagrams, at the rate of these flags.
     #[must_use]
     pub fn with_datagrams(self, args: &DatagramArgs) -> Self {
         let limits = Limits { datagram_rate: args.datagram_rate.0, ..self.limits };

@@ -1,8 +1,8 @@
 //! A phone book for all clients, kept in a data file: one command per line, one answer per line.
 //!
-//! Invariants: a change is answered after it is on the disk. A client's answers have the order of its commands. The words of
-//! clients are shown through [`quoted`] or [`sanitize`]. A listing is fetched page by page, each page by a job of its own and
-//! only as fast as the client reads, so a long listing blocks neither the file nor memory.
+//! Invariants: a change is answered after it is on the disk. A client's answers have the order of its commands. The
+//! words of clients are shown through [`quoted`] or [`sanitize`]. A listing is fetched page by page, each page by a job
+//! of its own and only as fast as the client reads, so a long listing blocks neither the file nor memory.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -20,7 +20,7 @@ use crate::framing::{Lines, MessageHandler};
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
 use crate::state::throttle::Throttles;
-use crate::workers::storage::{Schema, Store, StoreError, Trouble};
+use crate::workers::storage::{Schema, Store, StoreError, StoreErrorKind};
 use crate::workers::{Done, Workers};
 
 use crate::servers::text::{refuse_http, reply};
@@ -61,7 +61,7 @@ impl Default for PhonebookOptions {
 pub struct Phonebook {
     store: Workers<Store>,
     /// The kinds of trouble with the file that were logged.
-    troubles: Throttles<Trouble>,
+    troubles: Throttles<StoreErrorKind>,
 }
 
 /// The state of a connection.
@@ -207,7 +207,7 @@ impl Phonebook {
     /// Reports trouble with the file. The client is told of the failure, and the log gets the reason.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
         reply(texts::FAILED, &[], cx);
-        if let Some(repeats) = self.troubles.note(error.trouble(), cx.now()) {
+        if let Some(repeats) = self.troubles.note(error.kind(), cx.now()) {
             log::error!("phone book: {error}{repeats}");
         }
     }

@@ -57,6 +57,8 @@ impl Switchboard {
     }
 }
 
+/// Reads the services of a configuration file.
+///
 /// # Errors
 /// If the file cannot be read, is malformed, or has no service.
 fn from_file(path: &Path) -> Result<Vec<ServiceSpec>, StartError> {

@@ -9,20 +9,21 @@ use crate::servers::cli::{
 };
 use crate::{Handler, Reactor, ServiceId, Services};
 
-/// Servers that a program built without the feature `full` may lack.
+/// The servers that depend on optional features. All of them are part of the feature `full`.
 const OPTIONAL: [&str; 4] = ["bank", "doctor", "phonebook", "sum"];
 
 /// A server that can be hosted.
 pub(super) struct CatalogEntry {
-    /// The name of its program without `-server`.
+    /// The name of the server's program without `-server`.
     pub(super) name: &'static str,
-    /// Returns its command line.
+    /// Returns the definition of the server's command line.
     pub(super) command: fn() -> Command,
-    /// Creates it from the words of a command line, and adds it under a name.
+    /// Creates the server and adds it to a reactor.
     pub(super) add: Add,
 }
 
-/// Adds a server to a reactor: its name, then the words of its command line.
+/// Adds a server to a reactor. The parameters are the reactor, the name of the service, and the words of its command
+/// line.
 type Add = fn(&mut Reactor<Services>, &str, Vec<OsString>) -> Result<ServiceBinding, StartError>;
 
 pub(super) const ALL: &[CatalogEntry] = &[
@@ -55,7 +56,7 @@ impl CatalogEntry {
         ALL.iter().find(|entry| entry.name == name)
     }
 
-    /// Returns the message for the unknown server `name`. `hint` follows if no build has such a server.
+    /// Returns the error message for the unknown server `name`. If no build has the server, `hint` is appended.
     pub(super) fn missing(name: &str, hint: &str) -> String {
         if OPTIONAL.contains(&name) {
             return format!("this program was built without the server {name:?}; build it with --features full");
@@ -80,7 +81,7 @@ fn add<S: Server>(
     ServiceBinding::new(id, Some(name.to_owned()), listen.clone(), setup)
 }
 
-/// Returns the message of an error without the usage, which is that of a program that the user did not run.
+/// Returns the first line of an error. The usage after it describes a program that the user did not run.
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
@@ -102,7 +103,7 @@ impl ServiceHost for SharedHost<'_> {
         let id = self.reactor.add_service(setup.options(self.listen));
         self.reactor.handler_mut().add(id, self.name, handler);
         if setup.operator != OperatorNeed::Optional {
-            // The hint of the server omits the name of the service, with which its lines begin here.
+            // The server's own hint lacks the name of the service, with which each line begins here.
             setup.operator = OperatorNeed::Required { hint: cli::COMMANDS_HINT };
         }
         (id, setup)

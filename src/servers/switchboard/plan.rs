@@ -1,7 +1,7 @@
 //! The services to host, from `NAME=ADDR` words or from a file.
 //!
-//! Both become the words of a command line for each server. The keys of a file are flags, so names, checks and messages
-//! exist once.
+//! Both are converted to one command line for each server. The keys of a file are the names of flags, so the flags
+//! define all names, checks and messages.
 
 use std::ffi::OsString;
 
@@ -14,10 +14,10 @@ use super::catalog::CatalogEntry;
 /// A service to host.
 #[derive(Debug)]
 pub(super) struct ServiceSpec {
-    /// The name by which the operator calls it.
+    /// The name of the service in console commands.
     pub(super) name: String,
     pub(super) entry: &'static CatalogEntry,
-    /// Its command line, beginning with the name of the program.
+    /// The command line of the server, beginning with the name of the program.
     pub(super) words: Vec<OsString>,
 }
 
@@ -29,7 +29,8 @@ impl std::fmt::Debug for CatalogEntry {
 
 /// Flags of the process, which are not settings of a service.
 const PROCESS_FLAGS: [&str; 6] = ["stdin", "drain", "memory-limit", "slow-turn", "verbose", "quiet"];
-/// Flags that are not settings.
+
+/// Flags that end the process at once, so they are not settings either.
 const OTHER_FLAGS: [&str; 2] = ["help", "version"];
 
 impl ServiceSpec {
@@ -41,7 +42,7 @@ impl ServiceSpec {
 /// Reads words such as `echo=7000`, or `echo` for the default port. A name with several addresses is one service.
 ///
 /// # Errors
-/// A sentence that names the word.
+/// If a word names an unknown server. The message names the word.
 pub(super) fn from_words(words: &[String]) -> Result<Vec<ServiceSpec>, String> {
     let mut specs: Vec<ServiceSpec> = Vec::new();
     for word in words {
@@ -63,7 +64,7 @@ pub(super) fn from_words(words: &[String]) -> Result<Vec<ServiceSpec>, String> {
 /// the key `server`.
 ///
 /// # Errors
-/// A sentence that names the table or the line.
+/// If the text is malformed, or if a server or a setting is unknown. The message names the table or the line.
 pub(super) fn from_toml(text: &str) -> Result<Vec<ServiceSpec>, String> {
     let tables = DeTable::parse(text).map_err(|error| with_position(text, &error))?;
     in_order(tables.into_inner())
@@ -131,7 +132,7 @@ fn flag(text: &str, command: &Command, key: &str, value: Value<'_>) -> Result<Ve
     }
 }
 
-/// Converts a value, which the file writes as `source`.
+/// Converts a value to a word. `source` is the text of the value in the file.
 fn word(key: &str, value: &DeValue<'_>, source: &str) -> Result<String, String> {
     let text = match value {
         DeValue::String(text) => text.clone().into_owned(),

@@ -1,4 +1,4 @@
-//! What can go wrong with a data file, in words for the operator.
+//! The errors of a data file, with a cause and a remedy for the operator.
 
 use std::error::Error;
 use std::fmt;
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-/// Why a job failed. It has changed nothing.
+/// The error of a failed job, which has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError {
-    trouble: Trouble,
+    kind: StoreErrorKind,
     text: String,
 }
 
-/// The kinds of trouble with a data file.
+/// The kinds of errors of a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Trouble {
+pub enum StoreErrorKind {
     /// The disk has no room for the file.
     Full,
     /// Another program holds the lock of the file.
@@ -34,40 +34,40 @@ pub enum Trouble {
 }
 
 impl StoreError {
-    pub(super) fn new(trouble: Trouble, text: impl Into<String>) -> Self {
-        StoreError { trouble, text: text.into() }
+    pub(super) fn new(kind: StoreErrorKind, text: impl Into<String>) -> Self {
+        StoreError { kind, text: text.into() }
     }
 
     /// The error of a job whose transaction was rolled back because of an earlier failure.
     pub(super) fn undone() -> Self {
-        StoreError::new(Trouble::Failed, "the disk is full or has failed; nothing was changed")
+        StoreError::new(StoreErrorKind::Failed, "the disk is full or has failed; nothing was changed")
     }
 
-    /// Returns the kind of trouble.
+    /// Returns the kind of the error.
     #[must_use]
-    pub fn trouble(&self) -> Trouble {
-        self.trouble
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
     }
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        let (trouble, remedy) = match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => (Trouble::Full, "make room on the disk"),
+        let (kind, remedy) = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => (StoreErrorKind::Full, "make room on the disk"),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                (Trouble::Locked, "another program is using it; stop that program")
+                (StoreErrorKind::Locked, "another program is using it; stop that program")
             }
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                (Trouble::ReadOnly, "look at its permissions, and at those of its directory")
+                (StoreErrorKind::ReadOnly, "look at its permissions, and at those of its directory")
             }
-            Some(ErrorCode::DatabaseCorrupt) => (Trouble::Damaged, "restore a copy"),
-            Some(ErrorCode::NotADatabase) => (Trouble::Damaged, "name another file with --data"),
+            Some(ErrorCode::DatabaseCorrupt) => (StoreErrorKind::Damaged, "restore a copy"),
+            Some(ErrorCode::NotADatabase) => (StoreErrorKind::Damaged, "name another file with --data"),
             Some(ErrorCode::SystemIoFailure | ErrorCode::FileLockingProtocolFailed) => {
-                (Trouble::Failed, "look at the disk")
+                (StoreErrorKind::Failed, "look at the disk")
             }
-            _ => (Trouble::Bug, "this is a mistake in the program"),
+            _ => (StoreErrorKind::Bug, "this is a mistake in the program"),
         };
-        StoreError::new(trouble, format!("{error}; {remedy}"))
+        StoreError::new(kind, format!("{error}; {remedy}"))
     }
 }
 
@@ -79,7 +79,7 @@ impl fmt::Display for StoreError {
 
 impl Error for StoreError {}
 
-/// Why a data file could not be opened: its path, the cause and the remedy.
+/// The error of a data file that could not be opened: its path, the cause and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenError {
     path: PathBuf,

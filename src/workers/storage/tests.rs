@@ -75,7 +75,7 @@ fn of_a_batch_a_job_that_fails_is_undone_alone() {
             Ok(db.execute("INSERT INTO note (text) VALUES ('one')", [])?)
         })
         .expect_err("one is unique");
-    assert_eq!(error.trouble(), Trouble::Bug);
+    assert_eq!(error.kind(), StoreErrorKind::Bug);
     add(&mut store, "two").expect("room");
     store.commit().expect("room");
     assert_eq!(notes(&mut store), ["one", "two"]);
@@ -97,7 +97,7 @@ fn a_full_file_undoes_the_batch_until_there_is_room() {
     let committed = store.commit();
     assert!(outcomes[0].is_ok(), "{outcomes:?}");
     let full = outcomes.iter().find_map(|outcome| outcome.as_ref().err()).expect("ten pages are few");
-    assert_eq!(full.trouble(), Trouble::Full, "{full}");
+    assert_eq!(full.kind(), StoreErrorKind::Full, "{full}");
     let kept = if committed.is_ok() { outcomes.iter().filter(|outcome| outcome.is_ok()).count() } else { 0 };
     assert_eq!(notes(&mut store).len(), 1 + kept, "what was promised, and nothing else");
     limit(&store, 1000);
@@ -117,7 +117,7 @@ fn a_foreign_lock_fails_writes_but_not_reads() {
     let other = Connection::open(path(&file)).expect("a second handle");
     other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     assert_eq!(notes(&mut store), ["one"]);
-    assert_eq!(add(&mut store, "two").expect_err("locked").trouble(), Trouble::Locked);
+    assert_eq!(add(&mut store, "two").expect_err("locked").kind(), StoreErrorKind::Locked);
     store.commit().expect("nothing was begun");
     other.execute_batch("ROLLBACK").expect("it was begun");
     add(&mut store, "two").expect("free again");
@@ -133,9 +133,9 @@ fn a_batch_waits_for_the_lock_of_another_program_once() {
     store.db.busy_timeout(Duration::from_millis(1)).expect("a number");
     let other = Connection::open(path(&file)).expect("a second handle");
     other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
-    assert_eq!(add(&mut store, "one").expect_err("locked").trouble(), Trouble::Locked);
+    assert_eq!(add(&mut store, "one").expect_err("locked").kind(), StoreErrorKind::Locked);
     other.execute_batch("ROLLBACK").expect("it was begun");
-    assert_eq!(add(&mut store, "two").expect_err("not tried again").trouble(), Trouble::Locked);
+    assert_eq!(add(&mut store, "two").expect_err("not tried again").kind(), StoreErrorKind::Locked);
     store.commit().expect("nothing was begun");
     add(&mut store, "three").expect("a new batch");
     store.commit().expect("free");

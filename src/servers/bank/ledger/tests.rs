@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::workers::storage::{DataFile, Store, Trouble};
+use crate::workers::storage::{DataFile, Store, StoreErrorKind};
 
 /// Books with these accounts, numbered from 1, each with a balance in minor units.
 fn books(accounts: &[(&str, i64)]) -> Store {
@@ -34,7 +34,7 @@ fn sum(store: &mut Store, id: i64) -> Money {
 #[track_caller]
 fn refused(store: &mut Store, statement: &str) {
     let error = store.write(|db| Ok(db.execute(statement, [])?)).expect_err(statement);
-    assert_eq!(error.trouble(), Trouble::Bug, "{statement}: {error}");
+    assert_eq!(error.kind(), StoreErrorKind::Bug, "{statement}: {error}");
 }
 
 #[test]
