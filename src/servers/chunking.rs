@@ -1,4 +1,5 @@
-//! The chunking law, for the tests of every protocol: answers must not depend on how a stream is split, paused and read.
+//! The chunking law, for the tests of every protocol: answers must not depend on how a stream is split, paused and
+//! read.
 
 use std::time::Duration;
 

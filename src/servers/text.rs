@@ -1,4 +1,5 @@
-//! Shared by the text protocols: texts with gaps, counted nouns, the comparison of names, and the refusal of web requests.
+//! Shared by the text protocols: texts with gaps, counted nouns, the comparison of names, and the refusal of web
+//! requests.
 //!
 //! Does not make a client's text harmless: that is the task of [`sanitize`](crate::sanitize).
 
@@ -39,8 +40,8 @@ pub(super) fn counted(count: impl Display, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// The form in which names are compared: NFKC and lower case. Capitals come first, so that `ß` equals `ss` and the two
-/// small sigmas are equal.
+/// Returns the form in which names are compared: NFKC and lower case. The name is mapped to capitals first, so that `ß`
+/// equals `ss` and the two small sigmas are equal.
 pub(super) fn fold(name: &str) -> Box<str> {
     let capitals = name.nfkc().flat_map(char::to_uppercase);
     capitals.flat_map(char::to_lowercase).nfkc().collect::<String>().into_boxed_str()

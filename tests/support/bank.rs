@@ -1,4 +1,4 @@
-//! A bank with a file, its clients, and the audit of what they were told.
+//! A bank with a data file, its clients, and the audit of its answers.
 
 use super::peer::Peer;
 use super::server::Program;
@@ -11,16 +11,16 @@ use tempfile::TempDir;
 
 /// A directory with a data file in it, for one server after another.
 pub(crate) struct Vault {
-    place: TempDir,
+    directory: TempDir,
 }
 
 impl Vault {
     pub(crate) fn new() -> Self {
-        Self { place: TempDir::new().expect("room for a directory") }
+        Self { directory: TempDir::new().expect("room for a directory") }
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        self.place.path().join("bank.db")
+        self.directory.path().join("bank.db")
     }
 
     pub(crate) fn launch(&self) -> Launch {
@@ -29,33 +29,33 @@ impl Vault {
 
     /// All bytes of all files of the server.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let files = fs::read_dir(self.place.path()).expect("a directory of ours");
+        let files = fs::read_dir(self.directory.path()).expect("a directory of ours");
         files.flat_map(|file| fs::read(file.expect("a file").path()).expect("a readable file")).collect()
     }
 
-    /// What the independent audit says of the file, given what clients were told: `Ok` with figures, or what is wrong.
+    /// Audits the file against the requests and answers of `transcript`. Returns the figures, or the first fault.
     pub(crate) fn audit(&self, transcript: &Transcript) -> Result<String, String> {
-        let told = self.place.path().join("transcript");
-        fs::write(&told, &transcript.0).expect("room for a file");
+        let path = self.directory.path().join("transcript");
+        fs::write(&path, &transcript.0).expect("room for a file");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audit/bank.py");
-        let output = Command::new("python3").arg(script).arg(self.file()).arg(told).output().expect("python3 runs");
+        let output = Command::new("python3").arg(script).arg(self.file()).arg(path).output().expect("python3 runs");
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         let text = text.trim_end().to_owned();
         if output.status.success() { Ok(text) } else { Err(text) }
     }
 }
 
-/// What clients asked for and what they were told, as the audit reads it.
+/// The requests of clients and their answers, in the form that the audit reads.
 #[derive(Default)]
 pub(crate) struct Transcript(String);
 
 impl Transcript {
-    /// A request of a session that speaks for an account. The answer is empty if there was none.
+    /// Records a request of a session for an account. The answer is empty if there was none.
     pub(crate) fn note(&mut self, (session, account): (&str, &str), request: &str, answer: &str) {
         writeln!(self.0, "{session}\t{account}\t{request}\t{answer}").expect("a string takes all");
     }
 
-    /// Asks for something, and notes the answer.
+    /// Sends a request, and records the answer.
     #[track_caller]
     pub(crate) fn ask(&mut self, peer: &mut Peer, own: (&str, &str), request: &str) -> String {
         let answer = ask(peer, request);
@@ -63,27 +63,27 @@ impl Transcript {
         answer
     }
 
-    /// As if something else had been noted.
+    /// Returns a copy in which `from` is replaced by `to`.
     #[track_caller]
     pub(crate) fn falsified(&self, from: &str, to: &str) -> Self {
         assert!(self.0.contains(from), "{from:?} is not in {}", self.0);
         Self(self.0.replace(from, to))
     }
 
-    /// How many answers begin like this.
+    /// Returns the number of answers that begin with `answer`.
     pub(crate) fn count(&self, answer: &str) -> usize {
         self.0.matches(&format!("\t{answer}")).count()
     }
 }
 
-/// Asks for something that has an answer of one line.
+/// Sends a line, and returns the answer of one line.
 #[track_caller]
 pub(crate) fn ask(peer: &mut Peer, line: &str) -> String {
     peer.send(format!("{line}\n"));
     peer.line()
 }
 
-/// Logs in, however busy the bank is.
+/// Logs in. Tries again while the bank is busy.
 #[track_caller]
 pub(crate) fn log_in(peer: &mut Peer, name: &str) {
     loop {

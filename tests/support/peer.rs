@@ -1,4 +1,5 @@
-//! One end of a connection in the test's own hands: every read has a deadline, and every surprise fails the test.
+//! One end of a connection, controlled by the test. Every read has a deadline, and every unexpected result fails the
+//! test.
 
 use super::data::assert_same;
 use socket2::{SockAddr, Socket};
@@ -14,7 +15,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Connects to an address as the servers print it: `HOST:PORT` in digits, or `unix:PATH`.
+    /// Connects to an address in the form of `listening on`: `HOST:PORT` in digits, or `unix:PATH`.
     #[track_caller]
     pub(crate) fn connect(address: &str) -> Self {
         Self::tuned(address, |_| Ok(()))
@@ -33,13 +34,13 @@ impl Peer {
         Self::tuned(address, |socket| socket.set_recv_buffer_size(bytes))
     }
 
-    /// Connects with a socket that `tune` has seen first.
+    /// Connects with a socket that `tune` has configured.
     #[track_caller]
     pub(crate) fn tuned(address: &str, tune: impl FnOnce(&Socket) -> io::Result<()>) -> Self {
         Self::attempt(address, tune).unwrap_or_else(|error| panic!("no connection to {address}: {error}"))
     }
 
-    /// Connects, or says why not.
+    /// Connects with a socket that `tune` has configured, or returns the error.
     pub(crate) fn attempt(address: &str, tune: impl FnOnce(&Socket) -> io::Result<()>) -> io::Result<Self> {
         let target = match address.strip_prefix("unix:") {
             Some(path) => SockAddr::unix(path)?,
@@ -81,12 +82,12 @@ impl Peer {
         sent
     }
 
-    /// Half-closes: says that nothing more will be sent.
+    /// Shuts down the writing side.
     pub(crate) fn finish(&self) {
         self.socket.shutdown(Shutdown::Write).expect("the connection is open");
     }
 
-    /// Vanishes with a reset instead of an orderly end.
+    /// Closes the connection with a reset.
     pub(crate) fn reset(self) {
         self.socket.set_linger(Some(Duration::ZERO)).expect("a TCP socket lingers");
     }
@@ -150,14 +151,14 @@ impl Peer {
         Some(String::from_utf8_lossy(&answer).trim_end().to_owned())
     }
 
-    /// Sends `bytes` and expects the same bytes back: the proof that an echo server serves us.
+    /// Sends `bytes` and expects the same bytes back, which shows that an echo server serves this peer.
     #[track_caller]
     pub(crate) fn echo(&mut self, bytes: impl AsRef<[u8]>) {
         self.send(bytes.as_ref());
         self.expect(bytes);
     }
 
-    /// Fails unless the next thing that arrives is an orderly end.
+    /// Fails if bytes or a reset arrive before the orderly end.
     #[track_caller]
     pub(crate) fn expect_eof(&mut self) {
         let rest = self.rest().expect("an orderly end, no reset");
@@ -183,7 +184,7 @@ impl Peer {
         }
     }
 
-    /// True if anything, also an end or an error, is there within `time`.
+    /// Whether bytes, an end or an error arrive within `time`.
     pub(crate) fn hears_within(&mut self, time: Duration) -> bool {
         if !self.unread.is_empty() {
             return true;
@@ -218,7 +219,7 @@ impl Peer {
     }
 }
 
-/// Connects again and again until the server serves us: for the moment after a place became free.
+/// Connects repeatedly until the server admits the peer, which may take a moment after another peer has left.
 #[track_caller]
 pub(crate) fn admitted(address: &str) -> Peer {
     until_some("a free place", || {

@@ -2,7 +2,7 @@
 
 use switchboard_harness::{Launch, Server};
 
-/// The servers, and what differs between them seen from outside.
+/// The servers, and the differences that a client can see.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Program {
     Echo,
@@ -21,7 +21,7 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    /// Those that serve with or without an operator.
+    /// The servers that run with or without an operator.
     pub(crate) const ALL: [Self; 12] = [
         Self::Echo,
         Self::Uppercase,
@@ -37,7 +37,7 @@ impl Program {
         Self::Doctor,
     ];
 
-    /// Those that stay with a peer, answer what it sends, and are otherwise quiet.
+    /// The servers that keep a connection open, answer its input, and send nothing else.
     pub(crate) const TALKERS: [Self; 7] =
         [Self::Echo, Self::Uppercase, Self::Chat, Self::Sum, Self::Phonebook, Self::Bank, Self::Doctor];
 
@@ -59,7 +59,7 @@ impl Program {
         }
     }
 
-    /// What a peer that is served by a talker sees first after it has sent `hi` and a newline.
+    /// Returns the first output of a server of [`TALKERS`](Self::TALKERS) after the peer has sent `hi` and a newline.
     #[track_caller]
     pub(crate) fn greeting(self) -> &'static str {
         match self {
@@ -75,12 +75,12 @@ impl Program {
         }
     }
 
-    /// The server on a free port of the loopback interface.
+    /// Starts the server on a free port of the loopback interface.
     pub(crate) fn start(self) -> Server {
         self.launch().start()
     }
 
-    /// What keeps data keeps it nowhere.
+    /// Returns the command line. The bank keeps its data in memory.
     pub(crate) fn launch(self) -> Launch {
         let launch = Launch::of(self.path());
         if self == Self::Bank { launch.args("--data :memory:") } else { launch }

@@ -1,4 +1,4 @@
-//! A pseudo-terminal (pty(7)): the test types at the master, the process under test sits at the slave.
+//! A pseudo-terminal (pty(7)). The test types at the master, and the process under test uses the slave.
 
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -35,7 +35,7 @@ impl Terminal {
         Self { keyboard, line, screen }
     }
 
-    /// A descriptor for a child to sit at.
+    /// Returns a descriptor of the slave, for a child.
     pub(crate) fn slave(&self) -> OwnedFd {
         self.line.try_clone().expect("a descriptor is free").into()
     }
@@ -51,12 +51,12 @@ impl Terminal {
         self.keyboard.write_all(keys.as_ref()).expect("a terminal takes a line");
     }
 
-    /// Ctrl-S: what is written to it waits.
+    /// Stops the output, as Ctrl-S does.
     pub(crate) fn hold_output(&self) {
         tcflow(&self.line, Action::OOff).expect("a terminal");
     }
 
-    /// Ctrl-Q: what waits is shown.
+    /// Continues the output, as Ctrl-Q does.
     pub(crate) fn release_output(&self) {
         tcflow(&self.line, Action::OOn).expect("a terminal");
     }
@@ -102,7 +102,7 @@ impl Shell {
         self.terminal.screen.wait_for(&format!("end-{number}-"));
     }
 
-    /// The user goes on typing at the shell, and the shell answers.
+    /// Checks that the shell still reads and answers.
     #[track_caller]
     pub(crate) fn proves_alive(&mut self) {
         self.command("true");

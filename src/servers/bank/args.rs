@@ -12,7 +12,7 @@ use crate::servers::{Bank, BankOptions};
 
 /// Accounts with PINs and balances, over TCP and Unix sockets
 ///
-/// PINs travel in clear: listen beyond this machine only on a network that no one else can read.
+/// PINs are not encrypted: listen beyond this machine only on a trusted network.
 #[derive(Parser, Debug)]
 #[command(name = "bank-server", version, after_help = EXAMPLES)]
 #[command(mut_arg("data", |data| data.help(DATA)))]

@@ -1,7 +1,7 @@
 //! The lines of a client.
 //!
-//! Invariant: a command borrows from its line. Every mistake in a line is found here, before any account is read. An error
-//! repeats nothing of the line except a valid name, because any other part may be a PIN.
+//! Invariant: a command borrows from its line. Every mistake in a line is found here, before any account is read. An
+//! error repeats nothing of the line except a valid name, because any other part may be a PIN.
 
 use super::money::Money;
 use super::pin::Pin;
@@ -108,8 +108,8 @@ fn history(text: &str) -> Command<'static> {
 
 /// Whether a name is a letter, followed by up to 31 letters, digits and any of `_-.`.
 ///
-/// Names are ASCII, because names of other scripts may look alike. A name does not begin with a digit, so a PIN that is typed
-/// in its place is not accepted as a name, and is neither stored nor logged.
+/// Names are ASCII, because names of other scripts may look alike. A name does not begin with a digit, so a PIN that is
+/// typed in its place is not accepted as a name, and is neither stored nor logged.
 fn is_name(text: &str) -> bool {
     text.len() <= 32
         && text.starts_with(|first: char| first.is_ascii_alphabetic())

@@ -1,8 +1,8 @@
 //! The ledger: accounts, the journal, and the counts of wrong PINs, as tables of SQLite.
 //!
-//! Invariants, enforced by the tables: a balance changes only with a new row of the journal. A balance is never negative. A row
-//! of the journal is never changed or removed. So each balance is the sum of the payments to the account, minus the payments
-//! from it. Times are arguments, in milliseconds since 1970 (UTC).
+//! Invariants, enforced by the tables: a balance changes only with a new row of the journal. A balance is never
+//! negative. A row of the journal is never changed or removed. So each balance is the sum of the payments to the
+//! account, minus the payments from it. Times are arguments, in milliseconds since 1970 (UTC).
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ END;
 CREATE TRIGGER journal_stays BEFORE UPDATE ON journal BEGIN SELECT RAISE(ABORT, 'the journal is only added to'); END;
 CREATE TRIGGER journal_is_kept BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'the journal is only added to'); END;
 
--- Wrong PINs in a row, by name. Unknown names count too, so that they cannot be told from known ones.
+-- Wrong PINs in a row, by name. Unknown names count too, so that they cannot be distinguished from known ones.
 CREATE TABLE attempt (
     name TEXT PRIMARY KEY COLLATE NOCASE,
     failures INTEGER NOT NULL,
@@ -147,8 +147,8 @@ pub(super) fn find(db: &Connection, name: &str, moment: Moment) -> Result<Found,
     Ok(Found::Free(found.optional()?))
 }
 
-/// Ends a login with the right PIN, unless wrong PINs have locked the name in the meantime. So sessions that try PINs at the
-/// same time learn no more than a session that tries them in turn.
+/// Ends a login with the right PIN, unless wrong PINs have locked the name in the meantime. So sessions that try PINs
+/// at the same time learn no more than a session that tries them in turn.
 pub(super) fn admit(db: &Connection, account: Account, moment: Moment) -> Result<Outcome, StoreError> {
     if let Some(time) = locked_for(db, &account.name, moment)? {
         return Ok(Outcome::Locked(time));

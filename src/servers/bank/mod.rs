@@ -1,8 +1,8 @@
 //! A bank: accounts with a PIN and a balance, and a journal of all payments.
 //!
-//! Invariants: an answer is sent after its change is on the disk. One worker changes accounts, in transactions, so sessions may
-//! share an account. Only the threads that hash PINs see them. Each nonempty line has one answer, and nothing else is sent.
-//! Deposits and withdrawals are only recorded: any client may deposit.
+//! Invariants: an answer is sent after its change is on the disk. One worker changes accounts, in transactions, so
+//! sessions may share an account. Only the threads that hash PINs see them. Each nonempty line has one answer, and
+//! nothing else is sent. Deposits and withdrawals are only recorded: any client may deposit.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -129,7 +129,8 @@ impl Bank {
 
     /// Creates a bank whose PINs are hashed at the lowest cost that the algorithm allows.
     ///
-    /// For simulations that log in a thousand times a second: PINs are easily recovered from the data file of such a bank.
+    /// For simulations that log in a thousand times a second: PINs are easily recovered from the data file of such a
+    /// bank.
     #[must_use]
     pub fn with_cheap_pins(store: Store, options: BankOptions) -> Lines<Bank> {
         Bank::with_cost(store, options, Cost::least())
@@ -168,7 +169,7 @@ impl MessageHandler for Bank {
             Step::Hash { name } => {
                 match done.downcast::<Result<Hash, String>>().expect("Hash offloads the hash of a PIN") {
                     Ok(hash) => self.open_account(session, name, hash, cx),
-                    Err(trouble) => reply(texts::TROUBLE, &[&trouble], cx),
+                    Err(error) => reply(texts::TROUBLE, &[&error], cx),
                 }
             }
             Step::Find(login) => match done.downcast::<Result<Found, StoreError>>().expect("Find offloads a look-up") {
@@ -233,8 +234,8 @@ impl Bank {
                 session.expect(Step::Hash { name: name.into() }, taken, cx);
             }
             (Command::Login { name, pin }, None) => {
-                let (moment, wanted) = (self.moment(cx), Box::<str>::from(name));
-                let job = move |db: &Connection| ledger::find(db, &wanted, moment);
+                let (moment, login_name) = (self.moment(cx), Box::<str>::from(name));
+                let job = move |db: &Connection| ledger::find(db, &login_name, moment);
                 let taken = cx.offload(&self.store, move |store| store.write(job));
                 session.expect(Step::Find(Login { name: name.into(), pin }), taken, cx);
             }
@@ -337,7 +338,7 @@ impl Bank {
         }
     }
 
-    /// Reports trouble with the data file.
+    /// Logs an error of the data file, and replies with it.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
         if let Some(repeats) = self.failures.note(cx.now()) {
             log::error!("data file: {error}{repeats}");

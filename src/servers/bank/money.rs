@@ -1,7 +1,7 @@
 //! Money: a whole number of minor units (cents).
 //!
-//! Invariant: an amount is never negative and fits an `i64`. An operation whose result would not fit returns `None`. There are
-//! no currencies and no floating point.
+//! Invariant: an amount is never negative and fits an `i64`. An operation whose result would not fit returns `None`.
+//! There are no currencies and no floating point.
 
 use std::fmt;
 
@@ -19,8 +19,8 @@ impl Money {
 
     /// Parses `12`, `12.5` or `12.50`: digits, optionally followed by a point and one or two digits.
     ///
-    /// Returns `None` for any other text (a sign, a space, an exponent, a separator), for zero and for an amount that is too
-    /// large.
+    /// Returns `None` for any other text (a sign, a space, an exponent, a separator), for zero and for an amount that
+    /// is too large.
     pub(super) fn parse_amount(text: &str) -> Option<Money> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let cents = match fraction.as_bytes() {

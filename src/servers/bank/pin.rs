@@ -1,7 +1,7 @@
 //! PINs and their hashes.
 //!
-//! Invariant: a PIN can only be hashed and compared. It has no `Display`, and its `Debug` hides it. The number of attempts is
-//! limited by the ledger.
+//! Invariant: a PIN can only be hashed and compared. It has no `Display`, and its `Debug` hides it. The number of
+//! attempts is limited by the ledger.
 
 use std::fmt;
 
@@ -27,8 +27,8 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// The hash of a PIN with its salt and its cost, as a PHC string (`$argon2id$v=19$m=...`). A known hash allows any number of
-/// attempts offline, so its `Debug` hides it too.
+/// The hash of a PIN with its salt and its cost, as a PHC string (`$argon2id$v=19$m=...`). A known hash allows any
+/// number of attempts offline, so its `Debug` hides it too.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Hash(pub(super) Box<str>);
 

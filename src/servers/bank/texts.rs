@@ -1,8 +1,8 @@
 //! All texts of the server. Scripts rely on them, and the server's page lists them.
 //!
-//! [`fill`](crate::servers::text::fill) replaces names in braces. Invariant: an answer is one line that begins with `ok` or
-//! `error`. Only `ok lines {count}` is followed by further lines, whose number it gives. An answer repeats nothing of a
-//! client's line except a valid name, so no answer can be mistaken for another, and no PIN is shown.
+//! [`fill`](crate::servers::text::fill) replaces names in braces. Invariant: an answer is one line that begins with
+//! `ok` or `error`. Only `ok lines {count}` is followed by further lines, whose number it gives. An answer repeats
+//! nothing of a client's line except a valid name, so no answer can be mistaken for another, and no PIN is shown.
 
 /// `OPEN`. The name is as typed.
 pub(super) const OPENED: &str = "ok opened {name}\n";

@@ -1,8 +1,8 @@
 //! Chargen: a pattern of printing characters that never ends (RFC 864).
 //!
-//! Invariants: every peer receives the beginning of the same endless text, whatever it sends. The text is queued in whole
-//! rounds of the pattern, and the next round only when the peer's queue has room. So a peer that does not read costs bounded
-//! memory and no time. The handler has no state.
+//! Invariants: every peer receives the beginning of the same endless text, whatever it sends. The text is queued in
+//! whole rounds of the pattern, and the next round only when the peer's queue has room. So a peer that does not read
+//! costs bounded memory and no time. The handler has no state.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -19,8 +19,8 @@ use crate::handler::context::Context;
 
 /// Sends lines of 72 printing characters until the peer closes (RFC 864).
 ///
-/// Each line begins one character later than the line before it. A datagram is answered with the first six lines. Input is
-/// discarded. A peer that has ended its own side still receives.
+/// Each line begins one character later than the line before it. A datagram is answered with the first six lines. Input
+/// is discarded. A peer that has ended its own side still receives.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -43,8 +43,8 @@ const CHARACTERS: usize = 95;
 const WIDTH: usize = 72;
 const LINE: usize = WIDTH + 2;
 
-/// The length of the answer to a datagram: as many whole lines as fit into the 512 characters that the RFC allows. The RFC
-/// asks for a random number of characters but gives no use for the randomness, so the number is fixed.
+/// The length of the answer to a datagram: as many whole lines as fit into the 512 characters that the RFC allows. The
+/// RFC asks for a random number of characters but gives no use for the randomness, so the number is fixed.
 const DATAGRAM: usize = 512 / LINE * LINE;
 
 /// One round of the pattern. The first line follows the last.
@@ -97,8 +97,8 @@ impl Handler for Chargen {
 
 /// Requests a refill of the queue by a timer that is due at once.
 ///
-/// The queue is not refilled directly, because a peer with a full queue is not read: its input must be read and discarded
-/// between two refills.
+/// The queue is not refilled directly, because a peer with a full queue is not read: its input must be read and
+/// discarded between two refills.
 fn refill(cx: &mut Context<'_>) {
     cx.set_timer(Duration::ZERO);
 }

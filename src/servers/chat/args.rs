@@ -96,8 +96,8 @@ impl ChatServer {
     }
 }
 
-/// The local time in `zone`. A time outside of the calendar, from a clock that is wrong by millennia, becomes the beginning
-/// of 1970.
+/// The local time in `zone`. A time outside of the calendar, from a clock that is wrong by millennia, becomes the
+/// beginning of 1970.
 fn local_time(at: SystemTime, zone: &TimeZone) -> LocalTime {
     let at = Timestamp::try_from(at).unwrap_or_default().to_zoned(zone.clone());
     LocalTime {

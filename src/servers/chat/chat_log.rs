@@ -1,8 +1,8 @@
 //! The log of a room: one line per event, appended by a worker.
 //!
-//! Invariants: lines are written whole, once and in order, one batch after another. While a batch is being written or cannot
-//! be written, further lines wait in bounded memory. Events beyond that are counted, and a line in the log says how many are
-//! missing. The room never waits for the log.
+//! Invariants: lines are written whole, once and in order, one batch after another. While a batch is being written or
+//! cannot be written, further lines wait in bounded memory. Events beyond that are counted, and a line in the log says
+//! how many are missing. The room never waits for the log.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -23,8 +23,8 @@ use super::local_time::LocalTime;
 
 /// Writes the events of a room in a thread of its own. Pass it to [`Record::with_log`](super::Record::with_log).
 ///
-/// Lines that are not written when the log is dropped are lost, and a warning gives their number. A reactor that stops first
-/// waits until they are written.
+/// Lines that are not written when the log is dropped are lost, and a warning gives their number. A reactor that stops
+/// first waits until they are written.
 #[derive(Debug)]
 pub struct ChatLog {
     name: Box<str>,
@@ -52,7 +52,7 @@ enum Stage {
 
 /// Bytes that may wait, in addition to a batch of the same size. 1 MiB holds about ten thousand lines.
 const MOST_WAITING: usize = 1024 * 1024;
-/// Capacity of a buffer that is kept for reuse, so that one busy hour does not stay in memory.
+/// Largest capacity, in bytes, of a buffer that is kept for reuse. A larger buffer is shrunk after a busy time.
 const KEPT_CAPACITY: usize = 64 * 1024;
 /// Time between two attempts to write a refused batch. 1 s: soon after a disk has space again, at a negligible cost.
 const RETRY: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ impl ChatLog {
     pub(super) fn add(&mut self, event: &Event<'_>, at: LocalTime, cx: &mut Context<'_>) {
         let length = self.waiting.len();
         event.write(at, &mut self.waiting);
-        // A single line is accepted at any length. After a loss, nothing is: the log has one line for the gap.
+        // A single line is accepted at any length. After a loss, no line is accepted until the gap is in the log.
         if self.lost > 0 || length > 0 && self.waiting.len() > MOST_WAITING {
             self.waiting.truncate(length);
             self.lost += 1;
@@ -99,10 +99,10 @@ impl ChatLog {
             // Writing to memory cannot fail.
             let _ = writeln!(self.waiting, "{at} lost {}", counted(std::mem::take(&mut self.lost), "event"));
         }
-        self.hand_over(batch, cx);
+        self.start_batch(batch, cx);
     }
 
-    fn hand_over(&mut self, batch: Vec<u8>, cx: &mut Context<'_>) {
+    fn start_batch(&mut self, batch: Vec<u8>, cx: &mut Context<'_>) {
         self.stage = Stage::Out(lines(&batch));
         let taken = cx.offload_detached(&self.workers, move |writer| writer.write(batch));
         debug_assert!(taken.is_ok(), "one batch at a time fits a queue of one");
@@ -136,7 +136,7 @@ impl ChatLog {
     pub(super) fn try_again(&mut self, cx: &mut Context<'_>) {
         if let Stage::Refused(rest) = &mut self.stage {
             let rest = std::mem::take(rest);
-            self.hand_over(rest, cx);
+            self.start_batch(rest, cx);
         }
     }
 }

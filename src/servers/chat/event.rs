@@ -1,7 +1,7 @@
 //! Events of the room, and their form for members and for the log.
 //!
-//! Invariants: each form is exactly one line without any character that [`sanitize`] replaces. A private message is not an
-//! event, so it appears in no history and in no log.
+//! Invariants: each form is exactly one line without any character that [`sanitize`] replaces. A private message is not
+//! an event, so it appears in no history and in no log.
 
 use std::io::Write;
 

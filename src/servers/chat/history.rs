@@ -1,7 +1,7 @@
 //! The last lines that were said in the room, for newcomers.
 //!
-//! Invariant: the history holds the most recent lines without a gap, as many as both limits allow. Lines are formatted when
-//! they are added, so a replay only copies bytes.
+//! Invariant: the history holds the most recent lines without a gap, as many as both limits allow. Lines are formatted
+//! when they are added, so a replay only copies bytes.
 
 use std::collections::VecDeque;
 
@@ -46,7 +46,8 @@ impl History {
         History { lines: VecDeque::new(), bytes: 0, most_lines, most_bytes }
     }
 
-    /// Adds what was said or done. Other events are ignored: a crowd that comes and goes would displace the conversation.
+    /// Adds what was said or done. Other events are ignored: a crowd that comes and goes would displace the
+    /// conversation.
     pub(super) fn add(&mut self, event: &Event<'_>, at: LocalTime) {
         let time = format!("{:02}:{:02}", at.hour, at.minute);
         let mut text = Vec::new();

@@ -1,7 +1,7 @@
-//! Dates and times as people read them.
+//! Local dates and times.
 //!
-//! Invariant: the `Display` form is that of RFC 3339. The creator of a room supplies the conversion from system time, so the
-//! library needs no calendar and no time zones.
+//! Invariant: the `Display` form is that of RFC 3339. The creator of a room supplies the conversion from system time,
+//! so the library needs no calendar and no time zones.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! The file of a room's log.
 //!
-//! Invariants: a file contains only whole lines, even if an earlier run left it torn or if it is renamed while in use. A write
-//! never waits for a reader. Bytes are handed to the system and not synced to the disk.
+//! Invariants: a file contains only whole lines, even if an earlier run left it torn or if it is renamed while in use.
+//! A write never waits for a reader. Bytes are passed to the system and not synced to the disk.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use memchr::memchr;
 use rustix::fs::OFlags;
 
-/// A file that is appended to. If its path no longer leads to it, as after `mv` or `rm`, the next line goes to a new file at
-/// that path.
+/// A file that is appended to. If its path no longer leads to it, as after `mv` or `rm`, the next line goes to a new
+/// file at that path.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
@@ -76,7 +76,7 @@ fn id(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// Refuses a pipe and a socket, which would delay the end of the server if they are not read, and what holds no text.
+/// Refuses directories and block devices, which hold no text, and pipes and sockets, which could delay the shutdown.
 fn check(found: &Metadata) -> io::Result<()> {
     let kind = found.file_type();
     let name = match () {

@@ -1,8 +1,9 @@
 //! Chat: one room whose members have nicknames and read what the others say.
 //!
-//! Invariants: a connection follows the room's feed exactly while it has a nickname. A nickname belongs to one open session.
-//! What a member types reaches others, and the log, only through [`sanitize`] and after a mark that begins no other text (see
-//! `texts`). A line costs one append to the feed, whatever the number of members, and allocates only if a record is kept.
+//! Invariants: a connection follows the room's feed exactly while it has a nickname. A nickname belongs to one open
+//! session. What a member types reaches others, and the log, only through [`sanitize`] and after a mark that begins no
+//! other text (see `texts`). A line costs one append to the feed, whatever the number of members, and allocates only if
+//! a record is kept.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -117,7 +118,7 @@ impl Chat {
         Lines::new(Chat { rate, handshake, record, ..Chat::default() }, max_line)
     }
 
-    /// How many members are in the room.
+    /// Returns the number of members in the room.
     #[must_use]
     pub fn persons(&self) -> usize {
         self.members.len()
@@ -235,7 +236,8 @@ impl Chat {
         }
     }
 
-    /// Gives the requested nickname to a connection, or replies why not. A former nickname remains taken.
+    /// Gives the requested nickname to a connection, or replies with the reason for a refusal. A former nickname
+    /// remains taken.
     fn claim(&mut self, token: Token, request: &[u8], cx: &mut Context<'_>) -> Option<Arc<str>> {
         let Some(nick) = nickname::parse(request).map(Arc::<str>::from) else {
             reply(texts::BAD_NICK, &[], cx);

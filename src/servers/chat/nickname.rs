@@ -1,7 +1,8 @@
 //! The rules for nicknames.
 //!
-//! Invariant: a nickname consists of 1 to 32 visible letters, digits, `_`, `-` or `.`, in NFC. So it contains no space, no
-//! colon and no sign that begins a text of the server. [`fold`](crate::servers::text::fold) decides which two are the same.
+//! Invariant: a nickname consists of 1 to 32 visible letters, digits, `_`, `-` or `.`, in NFC. So it contains no space,
+//! no colon and no sign that begins a text of the server. [`fold`](crate::servers::text::fold) decides which two are
+//! the same.
 
 use unicode_normalization::UnicodeNormalization;
 

@@ -49,8 +49,8 @@ impl Record {
 
     /// Shows each newcomer the last lines that were said: at most `lines` lines, of at most `bytes` bytes together.
     ///
-    /// The history is sent at once, so `bytes` should not exceed [`Limits::high_mark`](crate::Limits::high_mark). Each line takes
-    /// up to a hundred bytes of memory in addition.
+    /// The history is sent at once, so `bytes` should not exceed [`Limits::high_mark`](crate::Limits::high_mark). Each
+    /// line takes up to a hundred bytes of memory in addition.
     #[must_use]
     pub fn with_history(self, lines: usize, bytes: usize) -> Self {
         Record { history: Some(History::new(lines, bytes)), ..self }

@@ -1,9 +1,9 @@
 //! All texts of the server. Scripts rely on them, and the server's page lists them.
 //!
-//! [`fill`](crate::servers::text::fill) replaces names in braces. Invariant: the words of members always follow a mark that
-//! begins no other text, so they cannot be mistaken for the words of another member or of the server. In a line of the room,
-//! the first colon precedes the first space and is followed by a space (in a time of the history, by a digit). `*` and `[`
-//! begin no nickname. No notice begins in any of these ways.
+//! [`fill`](crate::servers::text::fill) replaces names in braces. Invariant: the words of members always follow a mark
+//! that begins no other text, so they cannot be mistaken for the words of another member or of the server. In a line of
+//! the room, the first colon precedes the first space and is followed by a space (in a time of the history, by a
+//! digit). `*` and `[` begin no nickname. No notice begins in any of these ways.
 
 /// On connecting, and again after a refusal. Has no line end, so that the answer is typed on the same line.
 pub(super) const PROMPT: &str = "Enter your nickname: ";

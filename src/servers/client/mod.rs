@@ -1,8 +1,8 @@
 //! A line client: typed lines are sent to a server, and the server's output is shown.
 //!
-//! Invariants: lines are sent in order, including those typed before the connection was established. The peer's output is
-//! shown unchanged. The reactor stops exactly once; after that, [`Client::failure`] reports any failure. Terminals and exit
-//! codes are handled by the program.
+//! Invariants: lines are sent in order, including those typed before the connection was established. The peer's output
+//! is shown unchanged. The reactor stops exactly once; after that, [`Client::failure`] reports any failure. Terminals
+//! and exit codes are handled by the program.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -27,11 +27,11 @@ const MOST_EARLY: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// How long the client waits, after the end of its input, while no byte moves in either direction. If the peer ends its
-    /// side, the client stops earlier; over UDP, a peer has no other end.
+    /// How long the client waits, after the end of its input, while no byte moves in either direction. If the peer ends
+    /// its side, the client stops earlier; over UDP, a peer has no other end.
     pub linger: Duration,
-    /// How long to try to connect, including to a peer that does not answer. `None`: one attempt, for as long as the system
-    /// takes.
+    /// How long to try to connect, including to a peer that does not answer. `None`: one attempt, for as long as the
+    /// system takes.
     pub retry: Option<Duration>,
     /// The prompt for each line. It should be empty unless standard input and output are a terminal.
     pub prompt: String,
@@ -45,8 +45,8 @@ impl Default for ClientOptions {
 
 /// Connects standard input and output to a server: each line typed is sent with an LF, over UDP as one datagram.
 ///
-/// A blank line or the end of input shuts down the client's side. The peer's output is then shown until the peer ends its
-/// side, or until no byte has moved for [`ClientOptions::linger`].
+/// A blank line or the end of input shuts down the client's side. The peer's output is then shown until the peer ends
+/// its side, or until no byte has moved for [`ClientOptions::linger`].
 ///
 /// ```
 /// use switchboard::servers::{Client, ClientOptions};
@@ -234,7 +234,7 @@ impl Handler for Client {
 const LONGEST_RETRY: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 impl Client {
-    /// Starts an attempt. The system would take minutes; `retry` may end it earlier.
+    /// Starts an attempt. The system gives up only after minutes; `retry` may end the attempt earlier.
     fn connect(&mut self, cx: &mut Context<'_>) {
         self.state = State::Connecting;
         cx.connect(self.to.clone());
@@ -287,7 +287,7 @@ impl Client {
         }
         if stats.queued > 0 {
             self.fail(format!("{} has not taken the last {}", self.to, counted(stats.queued, "byte")), cx);
-            // A plain close would still offer them.
+            // A plain close would still try to send them.
             cx.abort_other(token);
         }
         self.state = State::Over;

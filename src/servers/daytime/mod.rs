@@ -1,7 +1,7 @@
 //! Daytime: the date and the time of day as a line of text (RFC 867).
 //!
-//! Invariant: an answer consists of complete lines, each ending in CR and LF; input is discarded. A function that is given
-//! to the handler writes the time, so the library needs no calendar and no time zones.
+//! Invariant: an answer consists of complete lines, each ending in CR and LF; input is discarded. A function that is
+//! given to the handler writes the time, so the library needs no calendar and no time zones.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -40,7 +40,8 @@ pub struct Daytime<F> {
 impl<F: Fn(SystemTime) -> Option<String>> Daytime<F> {
     /// Creates a handler that writes the time with `write` and sends `farewell` as a second line.
     ///
-    /// `write` returns the text without a line end, or `None` for a time that cannot be written; the peer then gets nothing.
+    /// `write` returns the text without a line end, or `None` for a time that cannot be written; the peer then gets
+    /// nothing.
     pub fn new(write: F, farewell: Option<String>) -> Self {
         Daytime { write, farewell }
     }

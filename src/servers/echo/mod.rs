@@ -13,8 +13,8 @@ use crate::handler::context::Context;
 
 /// Sends every byte back unchanged, over connections and in datagrams (RFC 862).
 ///
-/// [`Echo::bytes`] works on a stream of bytes. [`Echo::lines`] works on lines, with a prefix for each answer and a word that
-/// ends the conversation.
+/// [`Echo::bytes`] works on a stream of bytes. [`Echo::lines`] works on lines, with a prefix for each answer and a word
+/// that ends the conversation.
 #[derive(Clone, Debug, Default)]
 pub struct Echo;
 

@@ -1,7 +1,7 @@
 //! Greeting: one text for each client.
 //!
-//! Invariant: each peer receives the text once, as a line, and is then closed. If the peer has to send a line first, the text
-//! follows that line or the end of input. A peer's line is only logged, through [`sanitize`].
+//! Invariant: each peer receives the text once, as a line, and is then closed. If the peer has to send a line first,
+//! the text follows that line or the end of input. A peer's line is only logged, through [`sanitize`].
 
 #[cfg(feature = "cli")]
 mod args;

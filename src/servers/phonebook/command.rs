@@ -1,7 +1,7 @@
 //! The lines of a client: one command per line. Spaces separate words; a word with spaces is quoted.
 //!
-//! Invariant: a parsed command is complete, and its values have the form in which they are stored. Parsing is independent of
-//! the contents of the book.
+//! Invariant: a parsed command is complete, and its values have the form in which they are stored. Parsing is
+//! independent of the contents of the book.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ pub(super) enum Command {
     Nothing,
 }
 
-/// Why a line is not a command.
+/// The reason why a line is not a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mistake {
     /// An unknown command; holds its name.

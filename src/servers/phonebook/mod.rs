@@ -60,8 +60,8 @@ impl Default for PhonebookOptions {
 #[derive(Debug)]
 pub struct Phonebook {
     store: Workers<Store>,
-    /// The kinds of trouble with the file that were logged.
-    troubles: Throttles<StoreErrorKind>,
+    /// Limits for log lines about the data file, for each kind of error.
+    failures: Throttles<StoreErrorKind>,
 }
 
 /// The state of a connection.
@@ -93,7 +93,7 @@ impl Phonebook {
     #[must_use]
     pub fn book(store: Store, options: PhonebookOptions) -> Lines<Phonebook> {
         let store = Workers::new("phonebook", WAITING, vec![store]);
-        Lines::new(Phonebook { store, troubles: Throttles::new() }, options.max_line)
+        Lines::new(Phonebook { store, failures: Throttles::new() }, options.max_line)
     }
 }
 
@@ -207,7 +207,7 @@ impl Phonebook {
     /// Reports trouble with the file. The client is told of the failure, and the log gets the reason.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
         reply(texts::FAILED, &[], cx);
-        if let Some(repeats) = self.troubles.note(error.kind(), cx.now()) {
+        if let Some(repeats) = self.failures.note(error.kind(), cx.now()) {
             log::error!("phone book: {error}{repeats}");
         }
     }

@@ -1,7 +1,7 @@
 //! The table of entries in the data file.
 //!
-//! Invariant: no two entries have the same key. Each function is one job, which uses the file for one entry or for one page of
-//! a listing.
+//! Invariant: no two entries have the same key. Each function is one job, which uses the file for one entry or for one
+//! page of a listing.
 
 use rusqlite::{Connection, OptionalExtension};
 

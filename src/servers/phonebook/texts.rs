@@ -1,8 +1,8 @@
 //! All texts of the server. Scripts rely on them, and the server's page lists them.
 //!
-//! [`fill`](crate::servers::text::fill) replaces names in braces. Invariant: a line that begins with a quote is an entry, and
-//! no other line begins with one. The words of clients are quoted, by [`quoted`]; the only exception is the word of an unknown
-//! command.
+//! [`fill`](crate::servers::text::fill) replaces names in braces. Invariant: a line that begins with a quote is an
+//! entry, and no other line begins with one. The words of clients are quoted, by [`quoted`]; the only exception is the
+//! word of an unknown command.
 
 use crate::handler::sanitize::sanitize;
 

@@ -7,11 +7,11 @@ use crate::servers::cli::{
 };
 use crate::servers::{Sum, SumOptions};
 
-/// Takes an integer from each client and prints their total once enough have come, over TCP and Unix sockets
+/// Adds one integer from each client and writes the total to standard output, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "sum-server", version, after_help = EXAMPLES)]
 pub struct SumServer {
-    /// How many integers make a round; then the total is printed, and the next round begins
+    /// Integers in a round; the last one completes it, the total is written to standard output, and a new round begins
     #[arg(long, value_name = "N", default_value = "2", value_parser = parse_count)]
     pub clients: usize,
 

@@ -1,7 +1,7 @@
 //! Sum: each client sends one integer; once enough have arrived, their total is printed and the next round begins.
 //!
-//! Invariants: a client has at most one number in the round, which counts while its connection is open. A round ends with the
-//! number that completes it. Memory is bounded by the clients of a round times the longest line.
+//! Invariants: a client has at most one number in the round, which counts while its connection is open. A round ends
+//! with the number that completes it. Memory is bounded by the clients of a round times the longest line.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -71,7 +71,7 @@ impl Sum {
         Lines::new(Sum { options, numbers: BTreeMap::new() }, options.max_line)
     }
 
-    /// How many numbers the current round has.
+    /// Returns the number of integers in the current round.
     #[must_use]
     pub fn numbers(&self) -> usize {
         self.numbers.len()

@@ -1,15 +1,15 @@
 //! An integer as a client writes it: an optional sign and decimal digits.
 //!
-//! Invariant: the number of digits is limited, so parsing takes bounded time for any line. Only ASCII digits count: no `_`, no
-//! `1e9`, no `0x10`, no digits of other scripts.
+//! Invariant: the number of digits is limited, so parsing takes bounded time for any line. Only ASCII digits count: no
+//! `_`, no `1e9`, no `0x10`, no digits of other scripts.
 
 use num_bigint::{BigInt, BigUint, Sign};
 
-/// The longest integer, in digits, without leading zeros. 16384 digits take less than a millisecond to parse and to print;
-/// twice the digits take four times as long.
+/// The longest integer, in digits, without leading zeros. 16384 digits take less than a millisecond to parse and to
+/// print; twice the digits take four times as long.
 pub(super) const MOST_DIGITS: usize = 16_384;
 
-/// Why a line is refused.
+/// The reason why a line is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// Not an integer in decimal digits.

@@ -1,8 +1,9 @@
 //! Talk: the operator at standard input and one client at a time; the other clients wait in a queue.
 //!
-//! Invariants: if any client is connected, one has the turn. Turns follow the order of connecting. Each line of a client is
-//! shown once and in order, whether it was typed in the turn or before it. A client's words reach the operator only through
-//! [`sanitize`], after the client's name. A waiting client's lines take at most [`MOST_KEPT`] bytes.
+//! Invariants: if any client is connected, one has the turn. Turns follow the order of connecting. Each line of a
+//! client is shown once and in order, whether it was typed in the turn or before it. A client's words reach the
+//! operator only through [`sanitize`], after the client's name. A waiting client's lines take at most [`MOST_KEPT`]
+//! bytes.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -25,8 +26,8 @@ use crate::servers::text::refuse_http;
 /// Bytes of a client's lines that are kept until its turn. 16 KiB hold four lines of the default limit.
 const MOST_KEPT: usize = 16 * 1024;
 
-/// Delay before waiting clients receive their new positions. 100 ms: if many clients leave at once, each of the others gets
-/// one notice.
+/// Delay before waiting clients receive their new positions. 100 ms: if many clients leave at once, each of the others
+/// gets one notice.
 const POSITIONS_AFTER: Duration = Duration::from_millis(100);
 
 /// The options of a talk server.
@@ -130,7 +131,7 @@ impl Talk {
         Lines::new(talk, options.max_line)
     }
 
-    /// How many clients wait for their turn.
+    /// Returns the number of clients that wait for their turn.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.len()
@@ -182,7 +183,7 @@ impl MessageHandler for Talk {
 
     fn closed(&mut self, session: TalkSession, why: &Closed, cx: &mut Context<'_>) {
         match why {
-            // No further turn begins, and a notice for each client would tell the operator nothing.
+            // No further turn begins, and the operator does not need a notice for each client.
             Closed::Stopping => {
                 self.queue.clear();
                 self.guest.take_if(|guest| guest.ticket == session.ticket);
@@ -267,8 +268,8 @@ impl Talk {
         cx.write_stderr(&format!("the talk with {} is over{reason} ({} waiting)", guest.name, self.queue.len()));
     }
 
-    /// Gives the turn to the client that has waited longest. If it has ended its side, its lines are shown and the turn moves
-    /// on.
+    /// Gives the turn to the client that has waited longest. If it has ended its side, its lines are shown and the turn
+    /// moves on.
     fn next_turn(&mut self, cx: &mut Context<'_>) {
         while let Some((_, waiting)) = self.queue.pop_first() {
             let Waiting { guest, kept, has_ended, .. } = waiting;

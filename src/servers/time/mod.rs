@@ -1,8 +1,8 @@
 //! Time: the seconds since 1900 as four bytes (RFC 868).
 //!
-//! Invariant: the answer is exactly four bytes, whatever the clock shows and whatever the peer sends. Four bytes hold 136
-//! years, so the number is modulo 2^32: it starts at 0 again on 7 February 2036, 06:28:16 UTC, and before 1900 it counts down
-//! from 2^32, as in the RFC's own example of 1858. The client must know which 136 years are meant.
+//! Invariant: the answer is exactly four bytes, whatever the clock shows and whatever the peer sends. Four bytes hold
+//! 136 years, so the number is modulo 2^32: it starts at 0 again on 7 February 2036, 06:28:16 UTC, and before 1900 it
+//! counts down from 2^32, as in the RFC's own example of 1858. The client must know which 136 years are meant.
 
 #[cfg(feature = "cli")]
 mod args;

@@ -1,7 +1,7 @@
 //! Uppercase: input is sent back in capitals.
 //!
-//! Invariant: the answer does not depend on how the input was split. The handler has no state: an incomplete UTF-8 sequence
-//! stays in the inbox until its rest arrives. Languages are not considered: a Turkish `i` becomes `I`.
+//! Invariant: the answer does not depend on how the input was split. The handler has no state: an incomplete UTF-8
+//! sequence stays in the inbox until its rest arrives. Languages are not considered: a Turkish `i` becomes `I`.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -51,8 +51,8 @@ impl Uppercase {
 
     /// Answers the input and returns how many bytes of it were used.
     ///
-    /// [`Context::is_writable`] is not checked: an answer is at most three times as long as its input, so the reactor's own
-    /// check between callbacks bounds the queue.
+    /// [`Context::is_writable`] is not checked: an answer is at most three times as long as its input, so the reactor's
+    /// own check between callbacks bounds the queue.
     fn answer<'a>(self, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
         if matches!(self.alphabet, Alphabet::Unicode) && !input.is_ascii() {
             return answer_unicode(input, cx);

@@ -110,7 +110,7 @@ impl Launch {
         Ok(server)
     }
 
-    /// As [`Self::try_start`]; panics on an error.
+    /// Starts a server and waits for its first `listening on` line. Panics on an error.
     #[track_caller]
     pub fn start(self) -> Server {
         self.try_start().unwrap_or_else(|error| panic!("{error}"))
@@ -133,7 +133,7 @@ impl Launch {
         Ok(server)
     }
 
-    /// As [`Self::try_spawn`]; panics on an error.
+    /// Starts the process without waiting for output. Panics on an error.
     #[track_caller]
     pub fn spawn(self) -> Server {
         self.try_spawn().unwrap_or_else(|error| panic!("{error}"))
@@ -145,7 +145,7 @@ impl Launch {
         self.spawn().finish()
     }
 
-    /// Each wrapper replaces itself (`exec`), so the number of the child is that of the program.
+    /// Each wrapper replaces itself (`exec`), so the process id of the child is that of the program.
     fn command(&self) -> Command {
         let mut words: Vec<OsString> = Vec::new();
         if let Some(core) = self.core {

@@ -122,13 +122,13 @@ impl Server {
         found.unwrap_or_else(late).map_err(io::Error::other)
     }
 
-    /// As [`Self::try_addresses`]; panics on an error.
+    /// Returns the first `count` addresses. Panics on an error.
     #[track_caller]
     pub fn addresses(&self, count: usize) -> Vec<String> {
         self.try_addresses(count).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Returns the first address as printed.
+    /// Returns the first address in the form of its `listening on` line.
     #[track_caller]
     pub fn address(&self) -> String {
         self.addresses(1).swap_remove(0)

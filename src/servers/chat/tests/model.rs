@@ -6,8 +6,8 @@ use proptest::sample::{Index, select};
 
 use super::*;
 
-/// What is wished for as a nickname, and the number of who is meant: wishes of one number are the same name. The numbers are in
-/// the order of the names. Without one: no nickname.
+/// What is wished for as a nickname, and the number of who is meant: wishes of one number are the same name. The
+/// numbers are in the order of the names. Without one: no nickname.
 const WISHES: [(&str, Option<u8>); 10] = [
     ("ann", Some(0)),
     ("ANN", Some(0)),
