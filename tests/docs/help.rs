@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long an example may take to listen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The command lines behind `Examples:`, without the remarks to the right of them.
 fn examples(program: &str) -> Vec<String> {
@@ -33,7 +33,7 @@ fn on_stage(example: &str) -> (Stage, String) {
 #[track_caller]
 fn runs(example: &str, addresses: usize) {
     let (stage, command) = on_stage(example);
-    let mut pane = Pane::open(&stage.home(), &stage.path(), Instant::now() + PATIENCE);
+    let mut pane = Pane::open(&stage.home(), &stage.path(), Instant::now() + TIMEOUT);
     let outcome = pane.command(&command).and_then(|()| {
         pane.expect("...")?;
         (0..addresses).try_for_each(|_| pane.expect("listening on ..."))
@@ -65,7 +65,7 @@ fn every_example_of_the_client_finds_its_server() {
     for example in examples(env!("CARGO_BIN_EXE_line-client")) {
         assert!(example.contains("line-client"), "{example:?}");
         let (stage, command) = on_stage(&example);
-        let mut pane = Pane::open(&stage.home(), &stage.path(), Instant::now() + PATIENCE);
+        let mut pane = Pane::open(&stage.home(), &stage.path(), Instant::now() + TIMEOUT);
         let outcome = SERVERS.iter().try_for_each(|(server, addresses)| {
             pane.command(&stage.translate(server))?;
             (0..*addresses).try_for_each(|_| pane.expect("listening on ..."))

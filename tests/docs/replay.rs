@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long one session may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A directory for one session, with the servers in it.
 pub(crate) struct Stage {
@@ -73,7 +73,7 @@ fn wrap(wrapper: &Path, server: &Path, port: u16) {
 /// Carries out a session; an error says where it differs from the page.
 fn replay(session: &Session) -> Result<(), String> {
     let stage = Stage::new(session.steps.iter().map(|step| step.text.as_str()));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut panes: BTreeMap<&str, Pane> = BTreeMap::new();
     for step in &session.steps {
         let pane = panes.entry(&step.terminal).or_insert_with(|| Pane::open(&stage.home(), &stage.path(), deadline));

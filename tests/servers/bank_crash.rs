@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use rustix::process::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
-use switchboard_harness::{Capture, PATIENCE, Server, Stop, alone, let_pass, until};
+use switchboard_harness::{Capture, Server, Stop, TIMEOUT, alone, let_pass, until};
 
 const ROUNDS: u64 = 50;
 const SESSIONS: usize = 10;
@@ -132,7 +132,7 @@ fn kill(server: &Server, random: &mut Random, in_flight: impl Fn() -> usize) {
     let all = in_flight();
     let (delay, answers) = match random.below(2) {
         0 => (Duration::from_millis(random.below(100)), all),
-        _ => (PATIENCE, random.below(200) as usize),
+        _ => (TIMEOUT, random.below(200) as usize),
     };
     let (end, least) = (Instant::now() + delay, all.saturating_sub(answers).max(2 * IN_FLIGHT));
     while Instant::now() < end && in_flight() > least {

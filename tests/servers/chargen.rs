@@ -9,7 +9,7 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use switchboard_harness::{PATIENCE, Server, Stop, alone, calmest, until};
+use switchboard_harness::{Server, Stop, TIMEOUT, alone, calmest, until};
 use tempfile::TempDir;
 
 const FIRST_LINE: &str = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg";
@@ -29,7 +29,7 @@ fn text(length: usize) -> Vec<u8> {
 
 /// Reads and forgets, as fast as it comes, until told that it is over.
 fn drink(peer: &Peer, is_over: &AtomicBool) {
-    let deadline = Instant::now() + 3 * PATIENCE;
+    let deadline = Instant::now() + 3 * TIMEOUT;
     let mut buffer = vec![0; 65_536];
     while !is_over.load(Ordering::Relaxed) {
         let length = peer.socket().read(&mut buffer).expect("there is always more");
@@ -206,7 +206,7 @@ fn a_datagram_has_six_lines() {
     let port = server.port().to_string();
     assert_same(&pass_through(&["nc", "-u", "-w", "1", "127.0.0.1", &port], b"?"), &text(6 * 74));
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
     for question in [&b""[..], &[b'x'; 9000]] {
         socket.send_to(question, ("127.0.0.1", server.port())).expect("a datagram is sent");
         let mut buffer = [0; 1000];

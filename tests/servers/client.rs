@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
-use switchboard_harness::{Input, Launch, PATIENCE, Server, let_pass, own_address, until, until_some};
+use switchboard_harness::{Input, Launch, Server, TIMEOUT, let_pass, own_address, until, until_some};
 use tempfile::TempDir;
 
 /// The client as it is typed: its address last.
@@ -35,7 +35,7 @@ fn accepted(listener: &TcpListener) -> TcpStream {
     listener.set_nonblocking(true).expect("a socket of ours");
     let (stream, _) = until_some("the client to connect", || listener.accept().ok());
     stream.set_nonblocking(false).expect("a socket of ours");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
     stream
 }
 
@@ -304,7 +304,7 @@ fn a_prompt_is_for_terminals_only() {
 #[test]
 fn a_stranger_cannot_answer_in_place_of_the_server() {
     let server = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    server.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    server.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
     let address = format!("udp:{}", server.local_addr().expect("bound"));
     let mut client = client("--linger 100ms", &address).spawn();
     client.say("who is there\n");

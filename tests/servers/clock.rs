@@ -6,7 +6,7 @@ use crate::support::tools::pass_through;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
-use switchboard_harness::{PATIENCE, Server};
+use switchboard_harness::{Server, TIMEOUT};
 use tempfile::TempDir;
 
 /// How far an answer may be from our clock: rounded down to a second, and the machine may be busy.
@@ -116,7 +116,7 @@ fn a_datagram_of_any_kind_has_one_answer() {
     for program in [Program::Daytime, Program::Time] {
         let server = program.launch().listen("udp:127.0.0.1:0").start();
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
         let address = server.address();
         for question in [&b""[..], b"?", &[b'x'; 9000]] {
             socket.send_to(question, address.trim_start_matches("udp:")).expect("a datagram is sent");

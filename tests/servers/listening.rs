@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
-use switchboard_harness::{Finished, Launch, PATIENCE, Stop, own_address, skipped, until};
+use switchboard_harness::{Finished, Launch, Stop, TIMEOUT, own_address, skipped, until};
 
 /// Fails unless the server said why it cannot start in one line that has all of `words`.
 #[track_caller]
@@ -200,7 +200,7 @@ fn without_a_flag_each_server_has_its_own_port() {
 
 fn datagram_socket(address: &str) -> UdpSocket {
     let socket = UdpSocket::bind(address).expect("a free port");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
     socket
 }
 

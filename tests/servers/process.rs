@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use switchboard_harness::{Launch, PATIENCE, Process, Stop, alone, calmest, let_pass, until_some};
+use switchboard_harness::{Launch, Process, Stop, TIMEOUT, alone, calmest, let_pass, until_some};
 use tempfile::TempDir;
 
 #[test]
@@ -117,7 +117,7 @@ fn the_figures_of_stats_are_true() {
     let mut server = Program::Echo.launch().listen("127.0.0.1:0").args(flags).start();
     let datagrams = server.addresses(2)[1].trim_start_matches("udp:").to_owned();
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a valid time-out");
+    socket.set_read_timeout(Some(TIMEOUT)).expect("a valid time-out");
     socket.send_to(b"123", &datagrams).expect("sent");
     assert_eq!(socket.recv(&mut [0; 9]).expect("an answer"), 3);
     let mut gone = Peer::connect(&server.address());

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-use switchboard_harness::{Finished, Launch, PATIENCE, Server, Stop, own_address};
+use switchboard_harness::{Finished, Launch, Server, Stop, TIMEOUT, own_address};
 use tempfile::TempDir;
 
 const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");
@@ -54,7 +54,7 @@ fn tcp_and_udp_sockets_are_handed_over_and_flags_add_to_them() {
     let server = activated(&format!("-d -l {datagrams}"), Program::Echo.path()).spawn();
     server.stderr.wait_for("Listening on");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
     socket.send_to(b"hello", datagrams).expect("sent");
     let mut answer = [0; 10];
     assert_eq!(socket.recv(&mut answer).expect("an answer"), 5);
@@ -124,7 +124,7 @@ fn readiness_is_told_when_clients_may_come() {
     let directory = TempDir::new().expect("room");
     let path = directory.path().join("notify");
     let manager = UnixDatagram::bind(&path).expect("a free path");
-    manager.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    manager.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
     let notified = format!("export NOTIFY_SOCKET={}", path.display());
     let server = Program::Echo.launch().after(&notified).listen("127.0.0.1:0").spawn();
     let mut told = [0; 1000];

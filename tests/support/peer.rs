@@ -6,7 +6,7 @@ use socket2::{SockAddr, Socket};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
-use switchboard_harness::{PATIENCE, connect, until_some};
+use switchboard_harness::{TIMEOUT, connect, until_some};
 
 /// A connected socket, TCP or Unix.
 pub(crate) struct Peer {
@@ -46,7 +46,7 @@ impl Peer {
             Some(path) => SockAddr::unix(path)?,
             None => address.parse::<SocketAddr>().map_err(io::Error::other)?.into(),
         };
-        Ok(Self { socket: connect(&target, PATIENCE, tune)?, unread: Vec::new() })
+        Ok(Self { socket: connect(&target, TIMEOUT, tune)?, unread: Vec::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -78,7 +78,7 @@ impl Peer {
             }
             assert!(sent <= most, "{sent} bytes were taken from a peer that reads none");
         }
-        self.socket.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+        self.socket.set_write_timeout(Some(TIMEOUT)).expect("a time-out");
         sent
     }
 
@@ -191,7 +191,7 @@ impl Peer {
         }
         self.socket.set_read_timeout(Some(time)).expect("a time-out");
         let heard = !matches!(self.fill(), Err(error) if error.kind() == ErrorKind::WouldBlock);
-        self.socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        self.socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
         heard
     }
 

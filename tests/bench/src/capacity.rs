@@ -17,7 +17,7 @@ use crate::idle;
 use crate::process::{self, Family};
 
 /// How long a client waits, to be connected and to be answered.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// No more clients come when the machine has less than this left.
 const RESERVE: u64 = 2 << 30;
@@ -76,8 +76,8 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             End::Enough => f.write_str("not reached"),
-            End::NotConnected => write!(f, "the next is not connected within {PATIENCE:?}"),
-            End::Unanswered => write!(f, "the next is not answered within {PATIENCE:?}"),
+            End::NotConnected => write!(f, "the next is not connected within {TIMEOUT:?}"),
+            End::Unanswered => write!(f, "the next is not answered within {TIMEOUT:?}"),
             End::Closed => f.write_str("the next is closed"),
             End::Guarded => f.write_str("not reached: our guard for the machine"),
             End::Ended => f.write_str("the server ends, and all its clients with it"),
@@ -146,7 +146,7 @@ fn fill(plan: &Plan, clients: &mut Vec<TcpStream>) -> io::Result<(End, Instant)>
         match ask(plan.target, clients.len()) {
             Ok(answered) => clients.push(answered?),
             // The last sign of a server that breaks down is a client that it closes.
-            Err(End::Closed) if !Process(plan.pid).outlasts(PATIENCE) => return Ok((End::Ended, newest)),
+            Err(End::Closed) if !Process(plan.pid).outlasts(TIMEOUT) => return Ok((End::Ended, newest)),
             Err(end) => return Ok((end, newest)),
         }
         newest = Instant::now();
@@ -156,8 +156,8 @@ fn fill(plan: &Plan, clients: &mut Vec<TcpStream>) -> io::Result<(End, Instant)>
 
 /// Connects and asks once. A client who is not served is an [`End`]; one who is served wrongly an error.
 fn ask(target: SocketAddrV4, nth: usize) -> Result<io::Result<TcpStream>, End> {
-    let mut stream = dial::dial_within(target, nth, PATIENCE).map_err(|_| End::NotConnected)?;
-    match idle::exchange_within(&mut stream, Handler::Upper, PATIENCE) {
+    let mut stream = dial::dial_within(target, nth, TIMEOUT).map_err(|_| End::NotConnected)?;
+    match idle::exchange_within(&mut stream, Handler::Upper, TIMEOUT) {
         Ok(_) => Ok(Ok(stream)),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(End::Unanswered),
         Err(error)

@@ -55,7 +55,7 @@ fn come_and_go(target: SocketAddrV4, until: Instant) -> io::Result<usize> {
             streams.push(stream);
         }
         for stream in &mut streams {
-            idle::hear(stream, Handler::Echo, dial::PATIENCE)?;
+            idle::hear(stream, Handler::Echo, dial::TIMEOUT)?;
         }
         count += HANDFUL;
     }

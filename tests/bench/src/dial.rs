@@ -20,7 +20,7 @@ const PER_SOURCE: usize = 10_000;
 
 /// How long a server may take to answer a connection. More than one second: Linux asks again after that when its
 /// backlog was full.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The plan of a command line with nothing but the target.
 pub(crate) fn plan_for<P: Args>(target: SocketAddrV4) -> P {
@@ -39,13 +39,13 @@ pub(crate) fn prepare(connections: usize) -> io::Result<()> {
 
 /// The connection number `nth` of a run: blocking, without Nagle's delay.
 pub(crate) fn dial(target: SocketAddrV4, nth: usize) -> io::Result<TcpStream> {
-    dial_within(target, nth, PATIENCE)
+    dial_within(target, nth, TIMEOUT)
 }
 
-/// As [`dial`], with another patience than [`PATIENCE`].
-pub(crate) fn dial_within(target: SocketAddrV4, nth: usize, patience: Duration) -> io::Result<TcpStream> {
+/// As [`dial`], with another timeout than [`TIMEOUT`].
+pub(crate) fn dial_within(target: SocketAddrV4, nth: usize, timeout: Duration) -> io::Result<TcpStream> {
     let source = Ipv4Addr::new(127, 0, 0, 2 + (nth / PER_SOURCE) as u8);
-    let stream = kernel::connect_from(source, target, patience)
+    let stream = kernel::connect_from(source, target, timeout)
         .map_err(|error| io::Error::new(error.kind(), format!("connection {nth} to {target}: {error}")))?;
     stream.set_nodelay(true)?;
     Ok(stream)

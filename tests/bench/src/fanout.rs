@@ -122,7 +122,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
 /// had joined.
 ///
 /// # Errors
-/// As [`run`], or nothing was sent for [`dial::PATIENCE`].
+/// As [`run`], or nothing was sent for [`dial::TIMEOUT`].
 pub(crate) fn publish(plan: &Plan, publications: u64) -> io::Result<()> {
     let mut room = Room::connect(plan)?;
     let probes = room.join()?;
@@ -262,8 +262,8 @@ impl Room {
             self.publish()?;
             if self.read(Duration::from_millis(10))? > 0 {
                 newest = Instant::now();
-            } else if newest.elapsed() > dial::PATIENCE {
-                let text = format!("{before} of {wanted} deliveries came, and then nothing for {:?}", dial::PATIENCE);
+            } else if newest.elapsed() > dial::TIMEOUT {
+                let text = format!("{before} of {wanted} deliveries came, and then nothing for {:?}", dial::TIMEOUT);
                 return Err(io::Error::other(text));
             }
         }

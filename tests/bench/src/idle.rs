@@ -18,7 +18,7 @@ use crate::stats;
 const REQUEST: &[u8] = b"is anyone awake?\n";
 
 /// How long one reply may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The connections to open, and their target.
 #[derive(Args)]
@@ -123,14 +123,14 @@ impl fmt::Display for Report {
 
 /// One request and its reply; returns how long it took.
 fn exchange(stream: &mut TcpStream, handler: Handler) -> io::Result<Duration> {
-    exchange_within(stream, handler, PATIENCE)
+    exchange_within(stream, handler, TIMEOUT)
 }
 
-/// As [`exchange`], with another patience.
-pub(crate) fn exchange_within(stream: &mut TcpStream, handler: Handler, patience: Duration) -> io::Result<Duration> {
+/// As [`exchange`], with another timeout.
+pub(crate) fn exchange_within(stream: &mut TcpStream, handler: Handler, timeout: Duration) -> io::Result<Duration> {
     let begin = Instant::now();
     ask(stream)?;
-    hear(stream, handler, patience)?;
+    hear(stream, handler, timeout)?;
     Ok(begin.elapsed())
 }
 
@@ -140,11 +140,11 @@ pub(crate) fn ask(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 /// Waits for its reply.
-pub(crate) fn hear(stream: &mut TcpStream, handler: Handler, patience: Duration) -> io::Result<()> {
+pub(crate) fn hear(stream: &mut TcpStream, handler: Handler, timeout: Duration) -> io::Result<()> {
     let mut reply = [0; REQUEST.len()];
     let mut expected = REQUEST.to_vec();
     handler.apply(&mut expected);
-    stream.set_read_timeout(Some(patience))?;
+    stream.set_read_timeout(Some(timeout))?;
     stream.read_exact(&mut reply).map_err(|error| io::Error::new(error.kind(), format!("no reply: {error}")))?;
     if reply == expected[..] { Ok(()) } else { Err(io::Error::other("the reply is not what it should be")) }
 }

@@ -98,7 +98,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
 /// Sends exactly `messages` messages in whole batches, however long that takes.
 ///
 /// # Errors
-/// A connection failed or was closed, a reply differs, or none came for [`dial::PATIENCE`].
+/// A connection failed or was closed, a reply differs, or none came for [`dial::TIMEOUT`].
 pub(crate) fn send(plan: &Plan, messages: u64) -> io::Result<()> {
     let mut load = Load::connect(plan)?;
     load.left = messages / plan.depth;
@@ -110,8 +110,8 @@ pub(crate) fn send(plan: &Plan, messages: u64) -> io::Result<()> {
         load.step(&mut events)?;
         if load.samples.len() > before {
             newest = Instant::now();
-        } else if newest.elapsed() > dial::PATIENCE {
-            let text = format!("{before} of {batches} replies came, and then none for {:?}", dial::PATIENCE);
+        } else if newest.elapsed() > dial::TIMEOUT {
+            let text = format!("{before} of {batches} replies came, and then none for {:?}", dial::TIMEOUT);
             return Err(io::Error::other(text));
         }
     }

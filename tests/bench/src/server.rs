@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use switchboard_harness::{PATIENCE, Process, within};
+use switchboard_harness::{Process, TIMEOUT, within};
 
 use crate::kernel;
 
@@ -79,12 +79,12 @@ fn port_for(word: &str, port: Option<u16>) -> String {
 }
 
 fn await_listener(process: &mut switchboard_harness::Server, port: u16) -> io::Result<SocketAddrV4> {
-    let listens = within(PATIENCE, || match is_listening(port) {
+    let listens = within(TIMEOUT, || match is_listening(port) {
         Ok(true) => Some(Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))),
         Ok(false) => process.status().map(|_| Err(io::Error::other("it ended before it listened"))),
         Err(error) => Some(Err(error)),
     });
-    listens.unwrap_or_else(|| Err(io::Error::other(format!("it does not listen within {PATIENCE:?}"))))
+    listens.unwrap_or_else(|| Err(io::Error::other(format!("it does not listen within {TIMEOUT:?}"))))
 }
 
 /// Whether a socket listens on that port of 127.0.0.1. It does not connect: a server may end when its first client

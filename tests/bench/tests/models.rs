@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::Server;
-use switchboard_harness::{PATIENCE, Process, until};
+use switchboard_harness::{Process, TIMEOUT, until};
 
 /// Round trips by which a test shows that another client had the time to be answered.
 const MEANWHILE: usize = 200;
@@ -21,8 +21,8 @@ const POOL_OF_TWO: &[&str] = &["serve-model", "thread-pool", "0", "--threads", "
 
 fn client(server: &Server) -> Client {
     let stream = TcpStream::connect(server.address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
+    stream.set_write_timeout(Some(TIMEOUT)).expect("a time-out");
     stream.set_nodelay(true).expect("no delay");
     Client(stream)
 }

@@ -10,7 +10,7 @@ use switchboard_harness::connect;
 use crate::kind::Kind;
 
 /// How long a client waits for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The smallest receive buffer that Linux gives, about.
 const NARROW: usize = 2048;
@@ -26,7 +26,7 @@ pub(crate) enum Window {
 
 /// A connection with time-outs.
 pub(crate) fn dial(target: SocketAddr, window: Window) -> io::Result<TcpStream> {
-    let socket = connect(&target.into(), PATIENCE, |socket| match window {
+    let socket = connect(&target.into(), TIMEOUT, |socket| match window {
         Window::Narrow => socket.set_recv_buffer_size(NARROW),
         Window::Usual => Ok(()),
     })?;

@@ -115,7 +115,7 @@ impl Crowd {
                 if leaving.is_none() {
                     self.books.note(Event::Leaving);
                 }
-                if self.books.is_settled() || now - *leaving.get_or_insert(now) > dial::PATIENCE {
+                if self.books.is_settled() || now - *leaving.get_or_insert(now) > dial::TIMEOUT {
                     return Ok(());
                 }
                 due = now + Duration::from_millis(5);

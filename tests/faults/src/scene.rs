@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::dial::{self, PATIENCE, Window};
+use crate::dial::{self, TIMEOUT, Window};
 use crate::kind::Kind;
 use crate::polite::{Phase, Polite};
 use crate::process::yield_to_others;
@@ -140,7 +140,7 @@ pub(crate) fn on_threads(count: u64, act: impl Fn(u64) -> io::Result<u64> + Sync
 pub(crate) fn settles(server: &Server, descriptors: usize) -> io::Result<bool> {
     let since = Instant::now();
     while server.process().descriptors()? != descriptors {
-        if since.elapsed() > PATIENCE {
+        if since.elapsed() > TIMEOUT {
             return Ok(false);
         }
         thread::sleep(Duration::from_millis(5));

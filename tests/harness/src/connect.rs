@@ -4,12 +4,12 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::time::Duration;
 
-/// Connects a blocking socket without Nagle's delay. No call on it takes longer than `patience`.
+/// Connects a blocking socket without Nagle's delay. No call on it takes longer than `timeout`.
 ///
 /// `tune` gets the socket before it is connected.
 pub fn connect(
     target: &SockAddr,
-    patience: Duration,
+    timeout: Duration,
     tune: impl FnOnce(&Socket) -> io::Result<()>,
 ) -> io::Result<Socket> {
     let socket = Socket::new(target.domain(), Type::STREAM, None)?;
@@ -18,10 +18,10 @@ pub fn connect(
         // A non-blocking connect, which a time-out needs, fails if the queue of a Unix socket is full.
         socket.connect(target)?;
     } else {
-        socket.connect_timeout(target, patience)?;
+        socket.connect_timeout(target, timeout)?;
         socket.set_tcp_nodelay(true)?;
     }
-    socket.set_read_timeout(Some(patience))?;
-    socket.set_write_timeout(Some(patience))?;
+    socket.set_read_timeout(Some(timeout))?;
+    socket.set_write_timeout(Some(timeout))?;
     Ok(socket)
 }

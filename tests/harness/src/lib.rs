@@ -22,4 +22,4 @@ pub use launch::{Input, Launch};
 pub use process::{Ended, Process, allow_descriptors, kib};
 pub use server::{Exit, Finished, Server, Stop};
 pub use skip::skipped;
-pub use wait::{PATIENCE, alone, calmest, let_pass, until, until_some, within};
+pub use wait::{TIMEOUT, alone, calmest, let_pass, until, until_some, within};

@@ -2,7 +2,7 @@
 
 use crate::capture::Capture;
 use crate::process::Process;
-use crate::wait::{PATIENCE, let_pass, within};
+use crate::wait::{TIMEOUT, let_pass, within};
 use rustix::process::Signal;
 use std::io::{self, Write};
 use std::path::Path;
@@ -102,9 +102,9 @@ impl Server {
     /// Waits until `count` sockets listen. Returns the addresses that were printed by then, which may be more.
     ///
     /// # Errors
-    /// The process ended or printed something else before, or took longer than [`PATIENCE`].
+    /// The process ended or printed something else before, or took longer than [`TIMEOUT`].
     pub fn try_addresses(&self, count: usize) -> io::Result<Vec<String>> {
-        let found = within(PATIENCE, || {
+        let found = within(TIMEOUT, || {
             // Asked before the text is read: an output that has ended does not grow.
             let has_ended = self.stdout.has_ended();
             let text = self.stdout.text();
@@ -118,7 +118,7 @@ impl Server {
             }
             has_ended.then(|| Err(format!("it ended before it printed `listening on ADDRESS`: {:?}", self.tail())))
         });
-        let late = || Err(format!("it printed no `listening on ADDRESS` within {PATIENCE:?}: {:?}", self.tail()));
+        let late = || Err(format!("it printed no `listening on ADDRESS` within {TIMEOUT:?}: {:?}", self.tail()));
         found.unwrap_or_else(late).map_err(io::Error::other)
     }
 
@@ -198,7 +198,7 @@ impl Server {
     /// Sends SIGTERM, and waits for the end of the process.
     ///
     /// # Errors
-    /// The process had ended before, or takes longer than [`PATIENCE`].
+    /// The process had ended before, or takes longer than [`TIMEOUT`].
     pub fn try_stop(&mut self) -> io::Result<Exit> {
         if let Some(status) = self.status() {
             return Err(io::Error::other(format!("it ended with {status} before it was asked to stop")));
@@ -221,8 +221,8 @@ impl Server {
     }
 
     fn try_wait_since(&mut self, start: Instant) -> io::Result<Exit> {
-        let status = within(PATIENCE, || self.status());
-        let status = status.ok_or_else(|| io::Error::other(format!("it does not end within {PATIENCE:?}")))?;
+        let status = within(TIMEOUT, || self.status());
+        let status = status.ok_or_else(|| io::Error::other(format!("it does not end within {TIMEOUT:?}")))?;
         Ok(Exit { code: status.code(), status, took: start.elapsed() })
     }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The time after which an awaited event counts as missing. Generous, because the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Returns the first `Some` of `look`, or `None` after `time`.
 pub fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
@@ -21,16 +21,16 @@ pub fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> Option<
     }
 }
 
-/// Returns as soon as `met` is true; fails the test after [`PATIENCE`].
+/// Returns as soon as `met` is true; fails the test after [`TIMEOUT`].
 #[track_caller]
 pub fn until(what: &str, mut met: impl FnMut() -> bool) {
     until_some(what, || met().then_some(()));
 }
 
-/// Returns the first `Some` of `look`; fails the test after [`PATIENCE`].
+/// Returns the first `Some` of `look`; fails the test after [`TIMEOUT`].
 #[track_caller]
 pub fn until_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    within(PATIENCE, look).unwrap_or_else(|| panic!("waited in vain for {what}"))
+    within(TIMEOUT, look).unwrap_or_else(|| panic!("waited in vain for {what}"))
 }
 
 /// Lets time pass in a test that is about the passing of time.

@@ -10,7 +10,7 @@ use crate::support::peer::Peer;
 use std::io::ErrorKind;
 use std::net::{Shutdown, UdpSocket};
 use std::time::{Duration, Instant};
-use switchboard_harness::PATIENCE;
+use switchboard_harness::TIMEOUT;
 
 /// What a client may be like.
 pub(super) struct Manner {
@@ -375,7 +375,7 @@ fn be_nameless(visit: &mut Visit<'_>) {
     }
 }
 
-/// A member that takes nothing of what the others say, until the room has no more patience with it.
+/// A member that takes nothing of what the others say, until the room has no more timeout with it.
 fn never_read_in_the_chat(visit: &mut Visit<'_>) {
     let mut peer = visit.connect_narrow("chat", 4096);
     visit.expect(&mut peer, "Enter your nickname: ");
@@ -425,7 +425,7 @@ fn vanish(visit: &mut Visit<'_>) {
 
 /// Waits until something comes, which may be the end; false if the hall closes before.
 fn hears_while_open(visit: &Visit<'_>, peer: &mut Peer) -> bool {
-    let end = Instant::now() + 3 * PATIENCE;
+    let end = Instant::now() + 3 * TIMEOUT;
     while visit.hall.is_open() {
         if peer.hears_within(Duration::from_millis(500)) {
             return true;

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use crate::dial::{PATIENCE, Window, read_until, reset};
+use crate::dial::{TIMEOUT, Window, read_until, reset};
 use crate::fault::{ALLOWANCE, Bound, Fault, KIB, MIB};
 use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, Span, on_threads};
@@ -110,7 +110,7 @@ fn hear(scene: &Scene<'_>, readers: &mut [Reader], span: Span) -> io::Result<u64
     last.write_all(b"the last word\n")?;
     for reader in readers {
         reader.stream.set_nonblocking(false)?;
-        reader.stream.set_read_timeout(Some(PATIENCE))?;
+        reader.stream.set_read_timeout(Some(TIMEOUT))?;
         read_until(&mut reader.stream, b"last: the last word\n")?;
     }
     reset(last);

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
-use switchboard_harness::{PATIENCE, Server, within};
+use switchboard_harness::{Server, TIMEOUT, within};
 
 use super::stuck;
 use crate::dial::{self, Window};
@@ -67,7 +67,7 @@ impl Members {
         let output = &members.0.stdout;
         let is_ready = || (output.text() == "ready\n" || output.has_ended()).then(|| output.text() == "ready\n");
         let failed = || io::Error::other("the process that is stopped later did not connect");
-        within(PATIENCE, is_ready).unwrap_or(false).then_some(members).ok_or_else(failed)
+        within(TIMEOUT, is_ready).unwrap_or(false).then_some(members).ok_or_else(failed)
     }
 
     fn stop(&self) -> io::Result<()> {
