@@ -272,7 +272,7 @@ fn trouble_with_the_file_is_told_and_the_book_goes_on() {
     let peer = sim.connect();
     sim.send(peer, b"ADD ann 1\nFIND ann\nLIST\nHELP\n");
     assert_eq!(hears(&mut sim, peer), format!("{0}{0}{0}{1}", texts::FAILED, texts::HELP));
-    assert_eq!(sim.handler_mut().get_ref().troubles.kinds.len(), 1, "one kind");
+    assert_eq!(sim.handler_mut().get_ref().failures.kinds.len(), 1, "one kind");
 }
 
 /// Another program may write into the file what no command could.
