@@ -204,7 +204,7 @@ impl Phonebook {
         }
     }
 
-    /// Reports trouble with the file. The client is told of the failure, and the log gets the reason.
+    /// Reports an error of the data file. The client receives a notice, and the log contains the reason.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
         reply(texts::FAILED, &[], cx);
         if let Some(repeats) = self.failures.note(error.kind(), cx.now()) {

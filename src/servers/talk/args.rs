@@ -21,8 +21,8 @@ pub struct TalkServer {
     pub server: ServerArgs,
 }
 
-const STDIN: &str = "Meaning of standard input: its lines are sent to the client, q ends a talk, and quit or the end of \
-    input stops the server. This server has no other mode, because it needs an operator";
+const STDIN: &str = "Meaning of standard input: its lines are sent to the client, q ends a talk, and quit or the end \
+    of input stops the server. This server has no other mode, because it needs an operator";
 
 const EXAMPLES: &str = "\
 Examples:
