@@ -33,6 +33,7 @@ pub(crate) fn run_common(own: &[CommandHelp], line: &[u8], cx: &mut Context<'_>)
         b"help" => cx.write_stderr(&help(own)),
         b"quit" => cx.stop(),
         b"stats" => cx.write_stderr(&cx.stats().to_string()),
+        b"kick" => cx.write_stderr("kick needs a number; type who for the list"),
         b"who" => cx.write_stderr(&who(cx)),
         other => match String::from_utf8_lossy(other).strip_prefix("kick ").map(str::trim) {
             Some(number) if cx.kick(number) => {}

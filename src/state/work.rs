@@ -16,11 +16,11 @@ pub(crate) struct WorkLists {
     pub(crate) ready: Vec<Token>,
     /// Connections to be flushed.
     pub(crate) dirty: Vec<Token>,
-    /// Feeds to be flushed.
+    /// Feeds to flush.
     pub(crate) dirty_feeds: Vec<FeedId>,
-    /// Sessions that are over, and whose [`closed`](crate::Handler::closed) is to be called.
+    /// Sessions that are over, each with the cause to pass to [`closed`](crate::Handler::closed).
     pub(crate) ended: Vec<(Token, Closed)>,
-    /// Connections to be removed.
+    /// Connections to remove.
     pub(crate) dead: Vec<Token>,
     /// Requested outbound connections, each with the service of the request.
     pub(crate) pending_connects: Vec<(Address, ServiceId)>,

@@ -46,7 +46,8 @@ fn hears(sim: &mut Sim<Lines<Phonebook>>, peer: SimPeer) -> String {
 fn an_entry_is_added_found_changed_and_removed() {
     assert_eq!(
         answers(
-            "ADD \"Ann Smith\" \"+44 20 7946 0000\"\nfind \"ann  SMITH\"\nChange \"ANN SMITH\" 555\nFIND \"Ann Smith\"\n\
+            "ADD \"Ann Smith\" \"+44 20 7946 0000\"\n\
+             find \"ann  SMITH\"\nChange \"ANN SMITH\" 555\nFIND \"Ann Smith\"\n\
              remove \"ann smith\"\nFIND \"ann smith\"\n"
         ),
         "Added: \"Ann Smith\" \"+44 20 7946 0000\"\n\
@@ -297,7 +298,8 @@ fn the_chunking_law_holds() {
 fn talk() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
         1 => proptest::collection::vec(any::<u8>(), 0..12),
-        6 => "(ADD|add|FIND|CHANGE|REMOVE|LIST)( (ann|\"Ann B\"|bob|[a-c])){0,2}( [0-9x]{1,3})?".prop_map(String::into_bytes),
+        6 => "(ADD|add|FIND|CHANGE|REMOVE|LIST)( (ann|\"Ann B\"|bob|[a-c])){0,2}( [0-9x]{1,3})?"
+            .prop_map(String::into_bytes),
         1 => "(HELP|QUIT|GET /|\"|)[ a-z\"\\\\]{0,4}".prop_map(String::into_bytes),
         1 => Just(b"x".repeat(5000)),
     ];
@@ -315,7 +317,9 @@ proptest! {
 
     /// Whatever is typed, the book is what a simple model says, and every answer is one clean line.
     #[test]
-    fn the_answers_are_those_of_a_simple_book(talk in "((ADD|CHANGE) [a-c] [1-9]\n|(FIND|REMOVE) [a-c]\n|LIST\n){0,30}") {
+    fn the_answers_are_those_of_a_simple_book(
+        talk in "((ADD|CHANGE) [a-c] [1-9]\n|(FIND|REMOVE) [a-c]\n|LIST\n){0,30}",
+    ) {
         let mut book = std::collections::BTreeMap::new();
         let mut wanted = Vec::new();
         for line in talk.lines() {

@@ -21,7 +21,8 @@ pub(super) const REMOVED: &str = "Removed: \"{name}\" \"{number}\"\n";
 /// `FIND`, `CHANGE` and `REMOVE` of an unknown name.
 pub(super) const NOT_FOUND: &str = "Not found: \"{name}\"\n";
 /// `HELP`. One line, as for other commands.
-pub(super) const HELP: &str = "Commands: FIND name, ADD name number, CHANGE name number, REMOVE name, LIST prefix, LIST, \
+pub(super) const HELP: &str = "\
+    Commands: FIND name, ADD name number, CHANGE name number, REMOVE name, LIST prefix, LIST, \
 HELP, QUIT (quote what has spaces: \"Ann Smith\")\n";
 /// `QUIT`.
 pub(super) const BYE: &str = "Good bye!\n";

@@ -97,7 +97,8 @@ fn a_newcomer_is_shown_the_last_lines_with_their_times() {
     let bob = room.join("bob");
     assert_eq!(
         room.sees(bob),
-        "Enter your nickname: 12:00 ann: far too early\n12:00 ann: early\nWelcome bob to the room!\n2 persons are here.\n"
+        "Enter your nickname: 12:00 ann: far too early\n12:00 ann: early\n\
+         Welcome bob to the room!\n2 persons are here.\n"
     );
     room.says(bob, "/msg ann secret\n/nick rob\nhello\n/me waves\n\x1b[2J");
     room.sim.run();
