@@ -68,24 +68,38 @@ enum ReplyTarget {
     Nowhere,
 }
 
+impl ReplyTarget {
+    fn session(self) -> Option<Token> {
+        if let ReplyTarget::Connection(token) = self { Some(token) } else { None }
+    }
+}
+
 /// The delay of a timer whose deadline cannot be represented: 30 years.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 impl<'a> Context<'a> {
     pub(crate) fn of_connection(state: &'a mut State, token: Token) -> Self {
-        Context { state, target: ReplyTarget::Connection(token), head: &[], has_replied: false }
+        Context::new(state, ReplyTarget::Connection(token))
     }
 
     pub(crate) fn of_datagram(state: &'a mut State) -> Self {
-        Context { state, target: ReplyTarget::Datagram, head: &[], has_replied: false }
+        Context::new(state, ReplyTarget::Datagram)
     }
 
     pub(crate) fn of_console(state: &'a mut State) -> Self {
-        Context { state, target: ReplyTarget::Console, head: &[], has_replied: false }
+        Context::new(state, ReplyTarget::Console)
     }
 
     pub(crate) fn of_service(state: &'a mut State) -> Self {
-        Context { state, target: ReplyTarget::Nowhere, head: &[], has_replied: false }
+        Context::new(state, ReplyTarget::Nowhere)
+    }
+
+    #[inline]
+    fn new(state: &'a mut State, target: ReplyTarget) -> Self {
+        if state.callbacks.is_on {
+            replies::start_callback(state);
+        }
+        Context { state, target, head: &[], has_replied: false }
     }
 
     /// Sends `bytes`, which are copied, to the peer of this connection or the sender of this datagram.
@@ -435,13 +449,12 @@ impl<'a> Context<'a> {
 
     /// The service of this callback.
     pub(crate) fn service(&self) -> ServiceId {
-        let connection = self.session().and_then(|token| self.state.connections.get(token));
-        connection.map_or(self.state.current_service, |connection| connection.service)
+        self.state.service_of(self.session())
     }
 
     /// The connection of this callback.
     fn session(&self) -> Option<Token> {
-        if let ReplyTarget::Connection(token) = self.target { Some(token) } else { None }
+        self.target.session()
     }
 
     /// Has a queued job run: by the threads of its pool or, in a simulation, in this turn.

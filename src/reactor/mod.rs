@@ -267,7 +267,7 @@ impl<H: Handler> Reactor<H> {
         }
         let start = Instant::now();
         self.dispatcher.state.clock.set_now(start);
-        self.clock.begin(&self.dispatcher.state.stats);
+        self.clock.begin(&mut self.dispatcher.state);
         self.take_events();
         self.dispatcher.work()?;
         self.read_console();
@@ -283,8 +283,7 @@ impl<H: Handler> Reactor<H> {
         let requests = self.stop_requests();
         self.dispatcher.step_stop(requests);
         self.output.write(&mut self.dispatcher.state, self.poll.registry())?;
-        let state = &mut self.dispatcher.state;
-        self.clock.end(&mut state.stats, start.elapsed(), state.limits.slow_turn);
+        self.clock.end(&mut self.dispatcher.state, start.elapsed());
         Ok(!self.has_stopped())
     }
 

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::state::State;
 use crate::state::stats::Stats;
 use crate::state::throttle::Throttle;
 
@@ -21,20 +22,21 @@ impl TurnClock {
         TurnClock { before: Stats::default(), slow: Throttle::new() }
     }
 
-    /// Notes the figures at the start of a turn.
-    pub(crate) fn begin(&mut self, stats: &Stats) {
-        self.before = *stats;
+    /// Notes the figures at the start of a turn. Measures callbacks if they can belong to different services.
+    pub(crate) fn begin(&mut self, state: &mut State) {
+        self.before = state.stats;
+        state.callbacks.begin_turn(state.limits.slow_turn.is_some() && state.services.len() > 1);
     }
 
-    /// Counts a turn that took the time `took`. Logs its work if that is longer than `limit`.
-    pub(crate) fn end(&mut self, stats: &mut Stats, took: Duration, limit: Option<Duration>) {
-        stats.turns += 1;
-        stats.longest_turn = stats.longest_turn.max(took);
-        let Some(limit) = limit.filter(|&limit| took > limit) else { return };
+    /// Counts a turn that took the time `took`. If that is longer than the limit, logs the longest callback and the work.
+    pub(crate) fn end(&mut self, state: &mut State, took: Duration) {
+        state.stats.turns += 1;
+        state.stats.longest_turn = state.stats.longest_turn.max(took);
+        let Some(limit) = state.limits.slow_turn.filter(|&limit| took > limit) else { return };
         if let Some(repeats) = self.slow.note(Instant::now()) {
-            let before = &self.before;
+            let (before, stats, longest) = (&self.before, &state.stats, longest_callback(state));
             log::warn!(
-                "slow turn: {took:.0?}, limit {limit:?} (--slow-turn), with {} connections accepted, \
+                "slow turn: {took:.0?}{longest}, limit {limit:?} (--slow-turn), with {} connections accepted, \
                  {} bytes received, {} bytes sent, {} results of workers and {} timers{repeats}",
                 stats.accepted - before.accepted,
                 stats.bytes_in - before.bytes_in,
@@ -46,17 +48,50 @@ impl TurnClock {
     }
 }
 
+/// Names the service of the longest callback, if it has a name.
+fn longest_callback(state: &State) -> String {
+    match state.callbacks.longest() {
+        Some((took, service)) if !state.services[service].name.is_empty() => {
+            format!(", {took:.0?} of it in handler {}", state.services[service].name)
+        }
+        _ => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::ids::ServiceId;
+    use crate::state::service::ServiceOptions;
+
+    fn state() -> State {
+        State::new(ServiceOptions::default(), None, Instant::now())
+    }
 
     #[test]
     fn turns_are_counted_and_the_longest_is_kept() {
-        let (mut clock, mut stats) = (TurnClock::new(), Stats::default());
+        let (mut clock, mut state) = (TurnClock::new(), state());
         for took in [5, 80, 10] {
-            clock.begin(&stats);
-            clock.end(&mut stats, Duration::from_millis(took), Some(Duration::from_millis(50)));
+            clock.begin(&mut state);
+            clock.end(&mut state, Duration::from_millis(took));
         }
-        assert_eq!((stats.turns, stats.longest_turn), (3, Duration::from_millis(80)));
+        assert_eq!((state.stats.turns, state.stats.longest_turn), (3, Duration::from_millis(80)));
+    }
+
+    #[test]
+    fn the_longest_callback_is_named_among_services() {
+        let (mut clock, mut state) = (TurnClock::new(), state());
+        clock.begin(&mut state);
+        assert!(!state.callbacks.is_on, "there is one service only");
+        let chat = state.services.add(ServiceOptions { name: "chat".to_owned(), ..ServiceOptions::default() });
+        clock.begin(&mut state);
+        let now = Instant::now();
+        for (service, seconds) in [(chat, 60), (ServiceId::DEFAULT, 1)] {
+            state.callbacks.start(now);
+            state.callbacks.stop(now + Duration::from_secs(seconds), service);
+        }
+        assert_eq!(longest_callback(&state), ", 60s of it in handler chat");
+        clock.begin(&mut state);
+        assert_eq!(longest_callback(&state), "", "each turn is measured by itself");
     }
 }

@@ -1,6 +1,8 @@
-//! The time of a turn.
+//! The time of a turn, and the callback that takes most of it.
 
 use std::time::{Duration, Instant, SystemTime};
+
+use crate::connection::ids::ServiceId;
 
 /// The clock of a reactor. It stands still within a turn, so every callback of a turn sees the same time.
 #[derive(Debug)]
@@ -42,5 +44,38 @@ impl Clock {
     /// Makes the time of day pass with this clock, starting at `time` in the current turn.
     pub(crate) fn simulate_system_time(&mut self, time: SystemTime) {
         self.simulated_origin = time.checked_sub(Duration::from_nanos(self.nanos)).or(Some(time));
+    }
+}
+
+/// Measures the callbacks of a turn, to find the longest one. One callback runs at a time.
+#[derive(Debug, Default)]
+pub(crate) struct CallbackTimer {
+    /// Reading the time twice for each callback costs too much where all of them belong to the same service.
+    pub(crate) is_on: bool,
+    started: Option<Instant>,
+    longest: Option<(Duration, ServiceId)>,
+}
+
+impl CallbackTimer {
+    /// Forgets the last turn, and measures the callbacks of the next one if `is_on` is set.
+    pub(crate) fn begin_turn(&mut self, is_on: bool) {
+        *self = CallbackTimer { is_on, ..CallbackTimer::default() };
+    }
+
+    /// Notes the start of a callback.
+    pub(crate) fn start(&mut self, now: Instant) {
+        self.started = Some(now);
+    }
+
+    /// Notes the end of the callback, which belongs to `service`.
+    pub(crate) fn stop(&mut self, now: Instant, service: ServiceId) {
+        if let Some(started) = self.started.take() {
+            self.longest = self.longest.max(Some((now.saturating_duration_since(started), service)));
+        }
+    }
+
+    /// The time and the service of the longest callback of the turn.
+    pub(crate) fn longest(&self) -> Option<(Duration, ServiceId)> {
+        self.longest
     }
 }

@@ -37,7 +37,7 @@ use crate::connection::pool::SplicePool;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::{ConnectionKey, Token};
 use crate::connection::{Connection, Phase};
-use crate::state::clock::Clock;
+use crate::state::clock::{CallbackTimer, Clock};
 use crate::state::connections::Connections;
 use crate::state::limits::Limits;
 use crate::state::operator::OperatorIo;
@@ -87,6 +87,7 @@ pub(crate) struct State {
     /// The limits of the process. Those of one connection are in its service.
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
+    pub(crate) callbacks: CallbackTimer,
     pub(crate) work: WorkLists,
     pub(crate) operator: OperatorIo,
     pub(crate) stop: Stop,
@@ -119,6 +120,7 @@ impl State {
             services: ServiceTable::new(options),
             current_service: ServiceId::DEFAULT,
             clock: Clock::new(now),
+            callbacks: CallbackTimer::default(),
             work: WorkLists::default(),
             operator: OperatorIo::default(),
             stop: Stop::Running,
@@ -153,10 +155,15 @@ impl State {
         Ok(token)
     }
 
+    /// The service of a session, or the current service if there is no such session.
+    pub(crate) fn service_of(&self, session: Option<Token>) -> ServiceId {
+        let connection = session.and_then(|token| self.connections.get(token));
+        connection.map_or(self.current_service, |connection| connection.service)
+    }
+
     /// The limits of a connection, or of the current service if there is no such connection.
     pub(crate) fn limits_of(&self, token: Token) -> &Limits {
-        let service = self.connections.get(token).map_or(self.current_service, |connection| connection.service);
-        &self.services[service].limits
+        &self.services[self.service_of(Some(token))].limits
     }
 
     /// Puts a connection on the ready list: it is served in the next turn without an edge.

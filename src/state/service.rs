@@ -27,6 +27,8 @@ use crate::state::limits::Limits;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ServiceOptions {
+    /// The name of the service in the log, if it shares the reactor with others.
+    pub name: String,
     /// The limits of its connections.
     pub limits: Limits,
     /// The hosts that it admits.
@@ -39,6 +41,7 @@ pub struct ServiceOptions {
 /// A service of a reactor, with the counts of its connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
+    pub(crate) name: String,
     pub(crate) limits: Limits,
     pub(crate) admission: Admission,
     pub(crate) sockets: SocketOptions,
@@ -48,8 +51,8 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    fn new(ServiceOptions { limits, admission, sockets }: ServiceOptions) -> Self {
-        Service { limits, admission, sockets, connections: 0, hosts: Hosts::default() }
+    fn new(ServiceOptions { name, limits, admission, sockets }: ServiceOptions) -> Self {
+        Service { name, limits, admission, sockets, connections: 0, hosts: Hosts::default() }
     }
 
     pub(crate) fn count_in(&mut self, connection: &Connection) {
@@ -103,6 +106,10 @@ impl ServiceTable {
         self.lowest_high_mark = self.lowest_high_mark.min(options.limits.high_mark());
         self.services.push(Service::new(options));
         id
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.services.len()
     }
 
     /// The service of an id that may belong to another reactor.

@@ -4,6 +4,7 @@
 //! callback has returned, both are written with one system call.
 
 use std::io;
+use std::time::Instant;
 
 use super::{Context, ReplyTarget};
 use crate::connection::token::Token;
@@ -32,6 +33,9 @@ impl Context<'_> {
     #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
     #[inline(always)]
     pub(crate) fn settle(self) {
+        if self.state.callbacks.is_on {
+            stop_callback(self.state, self.target);
+        }
         let (state, head) = (self.state, self.head);
         let ReplyTarget::Connection(token) = self.target else {
             return state.scratch.clear();
@@ -49,6 +53,9 @@ impl Context<'_> {
 
     /// Ends the callback of a datagram: passes its replies to `send` as one datagram, if there was a reply.
     pub(crate) fn answer(self, send: impl FnOnce(&[u8])) {
+        if self.state.callbacks.is_on {
+            stop_callback(self.state, self.target);
+        }
         let scratch = &mut self.state.scratch;
         match (self.head, scratch.is_empty()) {
             _ if !self.has_replied => {}
@@ -58,6 +65,19 @@ impl Context<'_> {
         }
         scratch.clear();
     }
+}
+
+/// Starts the measurement of a callback. Few reactors measure, so this is kept out of the path of every message.
+#[cold]
+pub(super) fn start_callback(state: &mut State) {
+    state.callbacks.start(Instant::now());
+}
+
+/// Ends the measurement of a callback.
+#[cold]
+fn stop_callback(state: &mut State, target: ReplyTarget) {
+    let service = state.service_of(target.session());
+    state.callbacks.stop(Instant::now(), service);
 }
 
 /// Writes replies of which some were copied. Returns whether everything was sent.

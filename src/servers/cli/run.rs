@@ -104,6 +104,7 @@ impl<H> ServiceSetup<H> {
     /// The options of this service, with the limits that flags have changed.
     pub(crate) fn options(&self, listen: &ListenArgs) -> ServiceOptions {
         ServiceOptions {
+            name: String::new(),
             limits: listen.limits(&self.limits),
             admission: listen.admission(),
             sockets: listen.socket_options(),

@@ -7,7 +7,7 @@ use clap::{Command, CommandFactory};
 use crate::servers::cli::{
     self, ListenArgs, OperatorNeed, Server, ServiceBinding, ServiceHost, ServiceSetup, StartError,
 };
-use crate::{Handler, Reactor, ServiceId, Services};
+use crate::{Handler, Reactor, ServiceId, ServiceOptions, Services};
 
 /// The servers that depend on optional features. All of them are part of the feature `full`.
 const OPTIONAL: [&str; 4] = ["bank", "doctor", "phonebook", "sum"];
@@ -100,7 +100,8 @@ impl ServiceHost for SharedHost<'_> {
 
     fn host<H: Handler + 'static>(self, setup: ServiceSetup<H>) -> Self::Output {
         let (handler, mut setup) = setup.split();
-        let id = self.reactor.add_service(setup.options(self.listen));
+        let options = ServiceOptions { name: self.name.to_owned(), ..setup.options(self.listen) };
+        let id = self.reactor.add_service(options);
         self.reactor.handler_mut().add(id, self.name, handler);
         if setup.operator != OperatorNeed::Optional {
             // The server's own hint lacks the name of the service, with which each line begins here.

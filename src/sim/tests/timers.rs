@@ -283,3 +283,19 @@ fn a_stop_ends_the_rest_and_what_was_read_is_answered() {
     assert_eq!(sim.ending(peer), Some(Ending::Eof));
     assert!(sim.is_stopped());
 }
+
+#[test]
+fn the_longest_callback_of_a_turn_is_measured() {
+    let mut sim = Sim::new(scene(|_, who, call, _| {
+        let start = Instant::now();
+        while who == 1 && matches!(call, Call::Data(_)) && start.elapsed() < MS {}
+    }));
+    let slow = sim.add_service(ServiceOptions::default());
+    let (quick_peer, slow_peer) = (sim.connect(), sim.connect_to(slow));
+    sim.dispatcher.state.callbacks.begin_turn(true);
+    sim.send(slow_peer, b"x");
+    sim.send(quick_peer, b"x");
+    sim.run();
+    let (time, service) = sim.dispatcher.state.callbacks.longest().expect("two callbacks were measured");
+    assert!(service == slow && time >= MS, "{time:?} in {service:?}");
+}
