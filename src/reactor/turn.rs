@@ -34,15 +34,15 @@ impl TurnClock {
         state.stats.longest_turn = state.stats.longest_turn.max(took);
         let Some(limit) = state.limits.slow_turn.filter(|&limit| took > limit) else { return };
         if let Some(repeats) = self.slow.note(Instant::now()) {
-            let (before, stats, longest) = (&self.before, &state.stats, longest_callback(state));
+            let (before, after, longest) = (&self.before, &state.stats, longest_callback(state));
             log::warn!(
                 "slow turn: {took:.0?}{longest}, limit {limit:?} (--slow-turn), with {} connections accepted, \
                  {} bytes received, {} bytes sent, {} results of workers and {} timers{repeats}",
-                stats.accepted - before.accepted,
-                stats.bytes_in - before.bytes_in,
-                stats.bytes_out - before.bytes_out,
-                stats.results - before.results,
-                stats.timers_fired - before.timers_fired,
+                after.accepted - before.accepted,
+                after.bytes_in - before.bytes_in,
+                after.bytes_out - before.bytes_out,
+                after.results - before.results,
+                after.timers_fired - before.timers_fired,
             );
         }
     }
