@@ -1,4 +1,4 @@
-//! The reactor's core without sockets. Each file is a topic; here is the handler that they share.
+//! Tests of the reactor without sockets, one topic in a file. This file has the handler that they share.
 
 use super::*;
 use crate::connection::closed::Closed;
@@ -34,12 +34,12 @@ enum Call<'c> {
     Closed(&'c Closed),
 }
 
-/// What a scene remembers.
+/// The record of a scene.
 #[derive(Default)]
 struct Notes {
     /// The tokens of the sessions, by number: the order in which they opened.
     tokens: Vec<Token>,
-    /// One line a call, beginning with the session's number.
+    /// A line for each call. It starts with the number of the session.
     calls: Vec<String>,
     room: Option<FeedId>,
 }
@@ -50,20 +50,20 @@ impl Notes {
         *self.room.get_or_insert_with(|| cx.create_feed())
     }
 
-    /// How often a session was closed.
+    /// The number of `closed` calls of a session.
     fn closings(&self, who: usize) -> usize {
         let start = format!("{who} closed");
         self.calls.iter().filter(|call| call.starts_with(&start)).count()
     }
 }
 
-/// A handler that notes every call and does what its function says. All input is used.
+/// A handler that records each call and then calls a function. It uses all input.
 struct Scene<F> {
     act: F,
     notes: Notes,
 }
 
-/// The number under which a scene is told of what concerns no session.
+/// The number in calls that concern no session.
 const NOBODY: usize = usize::MAX;
 
 fn scene<F>(act: F) -> Scene<F>
@@ -136,12 +136,12 @@ impl<F> Sim<Scene<F>>
 where
     F: FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>),
 {
-    /// The calls since the last look.
+    /// The calls since the last time.
     fn calls(&mut self) -> Vec<String> {
         std::mem::take(&mut self.handler_mut().notes.calls)
     }
 
-    /// Publishes to the scene's room, from outside of any session.
+    /// Publishes to the room of the scene, without a session.
     fn publish(&mut self, bytes: &[u8]) {
         self.run();
         self.with_context(|handler, cx| {
@@ -166,7 +166,7 @@ fn hear_others(notes: &mut Notes, call: &Call<'_>, cx: &mut Context<'_>) {
     }
 }
 
-/// Limits in round figures: a hard limit of 16,000, so a high mark of 4,000 and a low mark of 1,000.
+/// Limits in round figures: `max_queue` is 16,000, so the high mark is 4,000 and the low mark 1,000.
 fn small() -> Limits {
     Limits { max_queue: Some(16_000), ..Limits::default() }
 }

@@ -1,10 +1,10 @@
-//! Output that a peer's own input caused makes it wait; output that others caused closes it.
+//! Back-pressure: a peer that does not read is not read, or is closed for the output of others.
 
 use super::*;
 use crate::framing::{Lines, MessageHandler};
 use crate::servers::Echo;
 
-/// Replies what it got, as much as that is.
+/// Replies with the input.
 fn echo(_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>) {
     if let Call::Data(input) = call {
         cx.reply(input);
@@ -108,7 +108,7 @@ fn the_end_of_input_waits_until_the_output_has_drained() {
     assert_eq!(sim.calls(), ["0 drained", "0 eof", "0 closed: done"]);
 }
 
-/// Number 0 says something: it goes to number 1.
+/// Session 0 sends its input to session 1.
 fn to_one(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
     if let (0, Call::Data(input)) = (who, call) {
         cx.send(notes.tokens[1], input);
@@ -154,14 +154,14 @@ fn a_member_that_reads_again_is_not_closed_before_its_edge() {
     sim.stall(slow);
     sim.send(talker, &[b'x'; 16_000]);
     assert_eq!(sim.ending(slow), None);
-    // Both in one poll, the talker first: the kernel takes bytes again, and its edge comes after the talker's.
+    // Both edges are in one poll. That of the talker is first, though the kernel takes bytes again.
     sim.send(talker, &[b'y'; 16_000]);
     sim.resume(slow);
     assert_eq!(sim.received(slow).len(), 32_000);
     assert_eq!(sim.ending(slow), None);
 }
 
-/// Number 0 says how many thousand bytes go to the room, in pieces of a thousand.
+/// Session 0 says how many thousand bytes to publish, in pieces of a thousand.
 fn flood(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
     let room = notes.room(cx);
     match (who, call) {
@@ -205,7 +205,7 @@ fn a_reading_member_is_never_closed_for_a_burst_in_one_turn() {
 
 #[test]
 fn a_reading_member_is_never_closed_for_a_burst_in_every_turn() {
-    // A little under what flushes a feed in mid-turn, many turns on end.
+    // Slightly less than what flushes a feed within a turn, in many turns.
     let mut sim = Sim::new(scene(|notes, who, call, cx| {
         let room = notes.room(cx);
         match (who, call) {
@@ -295,7 +295,7 @@ fn a_peer_is_not_closed_for_unread_answers_to_itself() {
     assert_eq!(sim.received(peer).len(), 1000);
 }
 
-/// Number 0 sends to all others; what the others say comes back to them.
+/// Session 0 sends to all others. The others get their own input back.
 fn to_all(notes: &mut Notes, who: usize, call: Call<'_>, cx: &mut Context<'_>) {
     match (who, call) {
         (0, Call::Data(input)) => notes.tokens[1..].iter().for_each(|&token| cx.send(token, input)),
@@ -350,7 +350,7 @@ fn what_is_typed_waits_for_its_peer_however_long_that_takes() {
     sim.resume(slow);
     assert_eq!((sim.received(slow), sim.ending(slow)), (b"typed".to_vec(), None));
 
-    // What others send begins their time, also behind it.
+    // The time of a stall starts with output of others, even behind that of the console.
     sim.stall(slow);
     sim.dispatcher.call_console(|_, cx| cx.send(token, b"typed"));
     sim.advance(3600 * SECOND);

@@ -1,4 +1,4 @@
-//! The chunking law for the framers and the echo handlers, and that the law finds who breaks it.
+//! The chunking law for the framings and the echo handlers, and handlers that break it.
 
 use super::*;
 use crate::framing::{Lines, MessageHandler};
@@ -82,7 +82,7 @@ fn a_handler_that_takes_reads_for_messages_is_found() {
     assert_chunking_law(|| Reads, b"two words");
 }
 
-/// The beginner's mistake.
+/// Takes each read for a message, as beginners do.
 struct Reads;
 
 impl Handler for Reads {

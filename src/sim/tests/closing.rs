@@ -1,10 +1,10 @@
-//! Every way to die, in every order.
+//! Every end of a connection, in every order.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// `c` closes, `a` aborts, `l` asks for 300,000 bytes, `b` for them and then closes.
+/// `c` closes, `a` aborts, `l` replies with 300,000 bytes, and `b` replies with them and closes.
 fn obey(_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>) {
     match call {
         Call::Data(b"c") => cx.close(),
@@ -95,7 +95,7 @@ fn abort_sends_nothing_and_does_not_linger() {
 
 #[test]
 fn a_closing_peer_that_takes_nothing_is_dropped() {
-    // Refused before the close, at the close, and never asked before it: the deadline is the same.
+    // The kernel refuses before the close, at the close, or is first tried after it. The deadline is the same.
     for refused_before in [true, false] {
         let mut sim = Sim::new(scene(obey));
         let peer = sim.connect();
@@ -170,7 +170,7 @@ fn a_handler_may_close_twice_and_in_every_callback() {
             cx.close();
             cx.abort();
             cx.close_other(notes.tokens[who]);
-            cx.send(notes.tokens[who], b"nobody reads this");
+            cx.send(notes.tokens[who], b"never received");
             cx.reply(b"nor this");
         }
         _ => {}
@@ -314,7 +314,7 @@ fn closing_others_from_closed_goes_through_all_of_them_once() {
 
 #[test]
 fn closing_while_the_feed_is_walked_is_harmless() {
-    // Every third member is stalled and found too far behind in the walk; each that is closed closes its neighbour.
+    // Every third member is stalled and too far behind when the feed is flushed. Each end closes the next member, too.
     let limits = Limits { feed_buffer: Some(1000), ..Limits::default() };
     let mut sim = Sim::with_limits(
         scene(|notes, who, call, cx| {
@@ -341,7 +341,7 @@ fn closing_while_the_feed_is_walked_is_harmless() {
     for (number, &peer) in peers.iter().enumerate() {
         let (length, ending) = match number % 3 {
             0 => (0, Some(Ending::Reset)),
-            // Closed after one to ten of the ten marks, in the order of the walk.
+            // Closed after one to ten of the ten marks, in the order of the flush.
             1 => (1001 + number / 3 + 1, Some(Ending::Eof)),
             _ => (1001 + 10 + 1, None),
         };

@@ -1,11 +1,11 @@
-//! A crowd of which hardly anybody speaks: what the silent cost.
+//! The cost of many silent connections.
 
 use super::*;
 use crate::servers::Echo;
 use crate::sim::SimPeer;
 
-/// Time for a message and its answer, when some of so many sessions with idle deadlines speak, again and again: one in
-/// `every` of those that came first.
+/// The time for a message and its answer, when `active` of `sessions` sessions with idle deadlines speak: one in
+/// `every`, from the first on.
 fn cost(active: usize, sessions: usize, every: usize) -> Duration {
     let limits = Limits { idle_timeout: Some(1000 * SECOND), ..Limits::default() };
     let mut sim = Sim::with_limits(Echo::bytes(), limits);
@@ -26,11 +26,12 @@ fn cost(active: usize, sessions: usize, every: usize) -> Duration {
     for _ in 0..rounds {
         round(&mut sim);
     }
-    assert_eq!(sim.stats().connections, sessions, "nobody is closed");
+    assert_eq!(sim.stats().connections, sessions, "none is closed");
     start.elapsed() / (rounds * active as u32)
 }
 
-/// `SESSIONS=1000000 cargo test --release --lib a_turn_costs -- --nocapture` has the figures of docs/performance.md.
+/// `SESSIONS=1000000 cargo test --release --lib a_turn_costs -- --nocapture` prints the figures of
+/// docs/performance.md.
 #[test]
 fn a_turn_costs_what_the_active_do_and_nothing_for_the_idle() {
     let most = std::env::var("SESSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(50_000);
@@ -42,7 +43,8 @@ fn a_turn_costs_what_the_active_do_and_nothing_for_the_idle() {
             println!(
                 "{active} active of {sessions} sessions, {place}: {crowded:?} a message, {alone:?} without the others"
             );
-            // Scattered ones touch more memory; a cost that grew with the idle would be a hundred times as much.
+            // Scattered sessions touch more memory. A cost that grows with the silent ones would be a hundred times as
+            // much.
             assert!(crowded < 8 * alone, "{sessions} sessions, {place}: {crowded:?}, alone {alone:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! One log, many followers: what it costs, and what it never forgets too early.
+//! Feeds: the cost of one log for many followers, and what it keeps for them.
 
 use super::*;
 use crate::connection::feed::Follower;
@@ -20,7 +20,7 @@ impl<F> Sim<Scene<F>>
 where
     F: FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>),
 {
-    /// Bytes for which the room keeps memory.
+    /// Capacity of the room's log, in bytes.
     fn room_capacity(&self) -> usize {
         self.dispatcher.handler.notes.room.map_or(0, |room| self.dispatcher.state.feeds[room].log.capacity())
     }
@@ -29,7 +29,7 @@ where
 #[test]
 fn short_lines_stay_within_the_memory_of_the_room() {
     let mut most = 0;
-    // Three of them listen: what all would receive is 10 GB, and the log is the same.
+    // Only three of them read. All would receive 10 GB, from the same log.
     let mut sim = Sim::new(scene(|notes, who, call, cx| {
         if who < 3 || !matches!(call, Call::Open) {
             chat(notes, who, call, cx);
@@ -49,9 +49,9 @@ fn short_lines_stay_within_the_memory_of_the_room() {
     }
     let received = sim.received(peers[0]);
     assert_eq!(received.len(), 199 * 32 * 1024 * 8);
-    assert!(!received.windows(5).step_by(8).any(|line| line == b"n000:"), "nobody hears itself");
+    assert!(!received.windows(5).step_by(8).any(|line| line == b"n000:"), "no talker receives its own line");
     assert!(most < 8 << 20, "{most} bytes of feed");
-    assert!(sim.room_capacity() <= 64 * 1024, "given back when everybody has caught up");
+    assert!(sim.room_capacity() <= 64 * 1024, "freed when every follower has caught up");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_closed_member_gets_nothing_that_is_published_later() {
 
 #[test]
 fn a_talker_behind_by_its_own_words_can_leave_the_room() {
-    // It is dropped in the middle of its own callback, its place in the log is forgotten, and then it asks to unfollow.
+    // It is dropped within its own callback, the log at its cursor is dropped, and then it asks to unfollow.
     for asks in 0..3 {
         let limits = Limits { feed_buffer: Some(1000), ..Limits::default() };
         let mut sim = Sim::with_limits(
@@ -248,15 +248,15 @@ fn a_half_closed_follower_costs_nothing_and_stays() {
     let mut sim = Sim::with_limits(scene(half_closing), limits);
     let (stays, ends) = (sim.connect(), sim.connect());
     sim.stall(ends);
-    sim.publish(b"owed");
+    sim.publish(b"last");
     sim.send(ends, b"end");
     for _ in 0..10 {
         sim.publish(&[b'x'; 600]);
     }
     assert_eq!(sim.received(stays).len(), 4 + 10 * 600);
-    assert!(sim.dispatcher.state.feeds.iter().all(|feed| feed.log.is_empty()), "nobody needs the log");
+    assert!(sim.dispatcher.state.feeds.iter().all(|feed| feed.log.is_empty()), "no follower needs the log");
     sim.resume(ends);
-    assert_eq!((sim.received(ends), sim.ending(ends)), (b"owed".to_vec(), Some(Ending::Eof)));
+    assert_eq!((sim.received(ends), sim.ending(ends)), (b"last".to_vec(), Some(Ending::Eof)));
     sim.send(ends, b"still here");
     assert_eq!(sim.received(stays), b"still here");
     assert_eq!((sim.connections(), sim.handler_mut().notes.closings(1)), (2, 0));
@@ -333,7 +333,7 @@ fn a_follower_of_the_whole_feed_holds_no_pieces_of_its_own() {
     assert_eq!(room_for_differences(&sim), [0; 200]);
 }
 
-/// What each follower keeps memory for, in bytes.
+/// Capacity of the splices of each follower, in bytes.
 fn room_for_differences<H: Handler>(sim: &Sim<H>) -> Vec<usize> {
     let followers = sim.dispatcher.state.feeds.iter().flat_map(|feed| &feed.followers);
     followers.map(Follower::capacity).collect()

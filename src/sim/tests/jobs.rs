@@ -1,11 +1,11 @@
-//! Offloaded work: one job a session, input waits, the end waits, nothing is lost.
+//! Jobs: one for each session, whose input and end wait for it.
 
 use super::*;
 use crate::framing::{Lines, MessageHandler};
 use crate::sim::assert_chunking_law;
 use crate::workers::{Busy, Done, Workers};
 
-/// Answers each line in capitals, by a worker. `two` makes two jobs of a line, `bye` closes while its job is under way.
+/// A worker turns each line into capitals. `two` offloads two jobs, `bye` closes while its job is running.
 struct Slow {
     workers: Workers<()>,
     finished: Vec<String>,
@@ -154,7 +154,7 @@ fn a_result_for_a_session_that_is_over_is_dropped_and_counted() {
     sim.release_jobs();
     assert_eq!(sim.received(closed), b"");
     assert_eq!(sim.ending(closed), Some(Ending::Eof));
-    // That of `closed`; a reset is not seen while nothing is read, so the other answer was written and lost.
+    // The job of `closed`. A reset is not noticed while nothing is read, so the other answer was written and lost.
     assert!(sim.stats().stale > stale);
     sim.shut_down(closed);
     assert_eq!(sim.stats().connections, 0);

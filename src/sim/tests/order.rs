@@ -1,4 +1,4 @@
-//! What each peer receives, byte for byte, against a model that appends to one vector a peer.
+//! The exact bytes that each peer receives, compared with a model that has one vector for each peer.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const PEERS: usize = 4;
 
-/// What a handler does for one letter of its input.
+/// The act of a handler for one letter of input.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Reply,
@@ -48,7 +48,7 @@ fn perform(number: &mut u32, rooms: [FeedId; 2], tokens: &[Token], letters: &[u8
     }
 }
 
-/// A peer as the model sees it: what it is to receive, which room it follows, and whether it is open.
+/// A peer of the model: the bytes to receive, the room that it follows, and whether it is open.
 #[derive(Clone, Default)]
 struct Member {
     owed: Vec<u8>,
@@ -104,7 +104,7 @@ impl Model {
         }
     }
 
-    /// The end of a turn: those who have ended are announced.
+    /// Ends a turn: the ends of sessions are announced.
     fn reap(&mut self) {
         for who in std::mem::take(&mut self.ended) {
             self.publish(&format!("-{who} "), None);
@@ -114,7 +114,7 @@ impl Model {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// These peers send, in one poll.
+    /// Makes these peers send in one poll.
     Poll(Vec<Vec<Act>>),
     Stall(usize),
     Allow(usize, usize),
@@ -155,7 +155,7 @@ proptest! {
         feed_buffer in prop_oneof![Just(None), Just(Some(100_000))],
         tiny_flush in any::<bool>(),
     ) {
-        // A tiny room flushes in mid-callback; it is off or too large to drop anybody.
+        // A tiny limit flushes within a callback. Otherwise it is off, or too large to close a peer.
         let feed_buffer = if tiny_flush { Some(3000) } else { feed_buffer };
         let mut number = 0;
         let mut rooms = None;

@@ -1,4 +1,4 @@
-//! Edges, budgets, the ready list, and ends.
+//! Reading: edges, budgets, the ready list, and the end of input.
 
 use super::*;
 use crate::connection::flags::Flags;
@@ -77,7 +77,7 @@ fn urgent_data_that_cuts_a_read_short_hides_nothing() {
     let mut sim = Sim::new(scene(|_, _, _, _| {}));
     let peer = sim.connect();
     let token = sim.handler_mut().notes.tokens[0];
-    // The edge reports all that came; the first read gives a part of it, as at the urgent mark.
+    // The edge reports everything, but the first read returns a part of it, as at the urgent mark.
     sim.dispatcher.edge(token, Edge { urgent: true, ..Edge::default() });
     assert!(
         !sim.dispatcher.state.connections[token].flags.contains(Flags::DRAIN_FULLY),
@@ -98,7 +98,7 @@ fn an_end_without_a_byte_is_an_end() {
     assert_eq!((sim.ending(peer), sim.connections()), (Some(Ending::Eof), 0));
 }
 
-/// Replies a lot to `l`, closes at `c`.
+/// `l` replies with many bytes, and `c` closes.
 fn reply_or_close(_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>) {
     match call {
         Call::Data(b"l") => cx.reply(&vec![b'x'; 300_000]),
@@ -109,7 +109,7 @@ fn reply_or_close(_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>)
 
 #[test]
 fn a_reset_is_found_in_every_phase_and_closes_once() {
-    // Open, paused, flushing, lingering: what the peer did before it broke the connection.
+    // The connection is open, paused, flushing or lingering when it breaks.
     for before in [&[][..], &[b"x"], &[b"l"], &[b"l", b"c"], &[b"c"]] {
         let mut sim = Sim::new(scene(reply_or_close));
         let peer = sim.connect();

@@ -66,19 +66,19 @@ fn a_peer_that_is_still_sending_does_not_get_a_reset() {
     assert_eq!(sim.ending(peer), Some(Ending::Eof));
 }
 
-/// Here nothing but a second wish ends it: not the limit for the stalled of a server that runs.
+/// Only a second request ends it. The limit of a running server for stalled peers does not apply.
 #[test]
 fn without_a_drain_time_the_stalled_are_waited_for() {
     let mut sim = Sim::with_limits(Echo::bytes(), Limits { drain: Duration::MAX, ..Limits::default() });
     let peer = sim.connect();
     sim.stall(peer);
-    sim.send(peer, b"owed");
+    sim.send(peer, b"last");
     sim.run();
     sim.stop();
     sim.advance(1000 * SECOND);
     assert!(!sim.is_stopped());
     sim.resume(peer);
-    assert_eq!(sim.received(peer), b"owed");
+    assert_eq!(sim.received(peer), b"last");
     assert!(sim.is_stopped());
 }
 
@@ -197,7 +197,7 @@ fn what_closed_publishes_and_closes_while_stopping_is_harmless() {
     assert_eq!(sim.calls().len(), 20);
 }
 
-/// Answers each line with as many bytes.
+/// Replies to each line with 3000 bytes.
 struct Wide;
 
 impl MessageHandler for Wide {
@@ -208,8 +208,8 @@ impl MessageHandler for Wide {
     }
 }
 
-/// A stalled peer, twenty of whose lines were read, and most of them held back.
-fn holding_back() -> (Sim<Lines<Wide>>, SimPeer) {
+/// A stalled peer that has sent twenty lines, most of which were read and are unused.
+fn with_unused_lines() -> (Sim<Lines<Wide>>, SimPeer) {
     let mut sim = Sim::with_limits(Lines::new(Wide, 100), small());
     let peer = sim.connect();
     sim.stall(peer);
@@ -220,7 +220,7 @@ fn holding_back() -> (Sim<Lines<Wide>>, SimPeer) {
 
 #[test]
 fn lines_that_were_held_back_are_answered_before_the_end() {
-    let (mut sim, peer) = holding_back();
+    let (mut sim, peer) = with_unused_lines();
     sim.stop();
     assert!(!sim.is_stopped());
     let mut received = 0;
@@ -235,7 +235,7 @@ fn lines_that_were_held_back_are_answered_before_the_end() {
 
 #[test]
 fn a_peer_that_reads_again_at_the_stop_is_answered() {
-    let (mut sim, peer) = holding_back();
+    let (mut sim, peer) = with_unused_lines();
     sim.resume(peer);
     sim.stop();
     assert_eq!(sim.received(peer).len(), 20 * 3000);
@@ -245,7 +245,7 @@ fn a_peer_that_reads_again_at_the_stop_is_answered() {
 
 #[test]
 fn what_is_held_back_does_not_outlast_the_drain_time() {
-    let (mut sim, peer) = holding_back();
+    let (mut sim, peer) = with_unused_lines();
     sim.stop();
     sim.send(peer, &b"b\n".repeat(20));
     sim.advance(5 * SECOND);

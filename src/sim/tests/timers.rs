@@ -1,4 +1,4 @@
-//! Never early, exact on a virtual clock, and nothing left behind.
+//! Timers: never early, exact with a virtual clock, and none left behind.
 
 use super::*;
 use crate::framing::{Lines, MessageHandler};
@@ -108,12 +108,12 @@ fn timers_of_connections_that_have_gone_do_not_pile_up() {
         sim.reset(peer);
         sim.run();
     }
-    assert!(sim.timers() < 3000, "{} timers of nobody", sim.timers());
+    assert!(sim.timers() < 3000, "{} timers without a session", sim.timers());
 }
 
 #[test]
 fn a_timer_of_no_time_set_in_timeout_waits_for_the_next_turn() {
-    // The other timers are not due: they must not lend it their share of the turn.
+    // The other timers are not due. This one must not fire more often in a turn for it.
     let mut sim = Sim::new(scene(|_, who, call, cx| match (who, call) {
         (0, Call::Open) => {
             for _ in 0..100 {
@@ -209,7 +209,7 @@ fn an_idle_connection_is_closed_on_time_and_a_busy_one_stays() {
 
 #[test]
 fn a_peer_that_takes_output_is_not_idle() {
-    // By reply, by send, and by a feed: a peer that listens is alive, whichever way the bytes go.
+    // By reply, by send, and by a feed: a peer that reads is not idle.
     for way in 0..3 {
         let mut sim = Sim::with_limits(
             scene(move |notes, who, call, cx| match call {
@@ -232,12 +232,12 @@ fn a_peer_that_takes_output_is_not_idle() {
         assert_eq!((sim.ending(one), sim.ending(two)), (None, None), "{way}");
         sim.stall(one);
         sim.advance(20 * SECOND);
-        assert_eq!(sim.ending(one), None, "it is still owed something");
+        assert_eq!(sim.ending(one), None, "output is still pending");
         assert_eq!(sim.handler_mut().notes.closings(0), 1);
     }
 }
 
-/// Answers each line, then rests for a second.
+/// Replies to each line, and then pauses its input for a second.
 struct Slowly;
 
 impl MessageHandler for Slowly {

@@ -1,4 +1,4 @@
-//! A token never names anybody but the connection that it was made for.
+//! Tokens: each names only its own connection.
 
 use super::*;
 
