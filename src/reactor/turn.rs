@@ -28,7 +28,8 @@ impl TurnClock {
         state.callbacks.begin_turn(state.limits.slow_turn.is_some() && state.services.len() > 1);
     }
 
-    /// Counts a turn that took the time `took`. If that is longer than the limit, logs the longest callback and the work.
+    /// Counts a turn that took the time `took`. If that is longer than the limit, logs the longest callback and the
+    /// work.
     pub(crate) fn end(&mut self, state: &mut State, took: Duration) {
         state.stats.turns += 1;
         state.stats.longest_turn = state.stats.longest_turn.max(took);
