@@ -186,7 +186,7 @@ fn a_full_disk_is_one_warning_with_figures_and_the_chat_goes_on() {
     let told = server.stderr.all_text();
     let lines: Vec<_> = told.lines().collect();
     assert_eq!(lines.len(), 2, "{told}");
-    assert!(lines[0].contains("make room on its disk") && lines[0].ends_with(" lines waiting"), "{told}");
+    assert!(lines[0].contains("make room on its disk") && lines[0].ends_with(" waiting"), "{told}");
     // Two joined, a hundred lines were said, both left.
     assert!(lines[1].ends_with(" 104 lines not written to /dev/full"), "{told}");
 }
