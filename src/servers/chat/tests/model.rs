@@ -6,9 +6,9 @@ use proptest::sample::{Index, select};
 
 use super::*;
 
-/// What is wished for as a nickname, and the number of who is meant: wishes of one number are the same name. The
-/// numbers are in the order of the names. Without one: no nickname.
-const WISHES: [(&str, Option<u8>); 10] = [
+/// A requested nickname and the number of its member: requests of one number mean the same name. The numbers are in
+/// the order of the names. A request without a number is no nickname.
+const REQUESTS: [(&str, Option<u8>); 10] = [
     ("ann", Some(0)),
     ("ANN", Some(0)),
     ("ＡＮＮ", Some(0)),
@@ -23,12 +23,12 @@ const WISHES: [(&str, Option<u8>); 10] = [
 const PROMPT: &str = "Enter your nickname: ";
 const BAD_NICK: &str = "A nickname is 1 to 32 letters, digits and any of _-. (please choose another one)\n";
 
-type Wish = (&'static str, Option<u8>);
+type Request = (&'static str, Option<u8>);
 
 /// What a person does. A person without a nickname asks for one instead.
 #[derive(Clone, Debug)]
 enum Deed {
-    Line(Line, Wish),
+    Line(Line, Request),
     Quit,
     End,
     Reset,
@@ -49,7 +49,7 @@ enum Line {
 #[derive(Default)]
 struct Person {
     is_gone: bool,
-    wish: Option<Wish>,
+    request: Option<Request>,
     owed: String,
 }
 
@@ -60,12 +60,12 @@ struct Plain {
 }
 
 impl Plain {
-    fn find(&self, (_, number): Wish) -> Option<usize> {
-        self.persons.iter().position(|person| person.wish.is_some_and(|(_, other)| other == number))
+    fn find(&self, (_, number): Request) -> Option<usize> {
+        self.persons.iter().position(|person| person.request.is_some_and(|(_, other)| other == number))
     }
 
     fn nick(&self, who: usize) -> &'static str {
-        self.persons[who].wish.map_or("nobody", |(nick, _)| nick)
+        self.persons[who].request.map_or("nobody", |(nick, _)| nick)
     }
 
     fn tell(&mut self, who: usize, text: &str) {
@@ -74,38 +74,38 @@ impl Plain {
 
     fn tell_all(&mut self, text: &str, but: Option<usize>) {
         for (who, person) in self.persons.iter_mut().enumerate() {
-            if person.wish.is_some() && Some(who) != but {
+            if person.request.is_some() && Some(who) != but {
                 person.owed += text;
             }
         }
     }
 
     /// Gives a person a nickname, or says why not.
-    fn claim(&mut self, who: usize, wish: Wish) -> bool {
-        let owner = self.find(wish);
-        if wish.1.is_none() {
+    fn claim(&mut self, who: usize, request: Request) -> bool {
+        let owner = self.find(request);
+        if request.1.is_none() {
             self.tell(who, BAD_NICK);
         } else if owner.is_some_and(|owner| owner != who) {
-            self.tell(who, &format!("The nickname {} is taken (please choose another one)\n", wish.0));
+            self.tell(who, &format!("The nickname {} is taken (please choose another one)\n", request.0));
         } else {
-            self.persons[who].wish = Some(wish);
+            self.persons[who].request = Some(request);
             return true;
         }
         false
     }
 
     /// Does what a line says; returns the line.
-    fn line(&mut self, who: usize, line: &Line, wish: Wish) -> String {
+    fn line(&mut self, who: usize, line: &Line, request: Request) -> String {
         let nick = self.nick(who);
-        if self.persons[who].wish.is_none() {
-            if self.claim(who, wish) {
-                let count = self.persons.iter().filter(|person| person.wish.is_some()).count();
-                self.tell_all(&format!("Welcome {} to the room!\n", wish.0), None);
+        if self.persons[who].request.is_none() {
+            if self.claim(who, request) {
+                let count = self.persons.iter().filter(|person| person.request.is_some()).count();
+                self.tell_all(&format!("Welcome {} to the room!\n", request.0), None);
                 self.tell(who, &format!("{}.\n", people_here(count)));
             } else {
                 self.tell(who, PROMPT);
             }
-            return wish.0.to_owned();
+            return request.0.to_owned();
         }
         match line {
             Line::Say(text) => {
@@ -117,10 +117,10 @@ impl Plain {
                 format!("/me {text}")
             }
             Line::Tell(text) => {
-                let word = wish.0.split(' ').next().unwrap_or_default();
-                let rest = wish.0.strip_prefix(word).unwrap_or_default().trim();
+                let word = request.0.split(' ').next().unwrap_or_default();
+                let rest = request.0.strip_prefix(word).unwrap_or_default().trim();
                 let text = [rest, text].join(" ").trim().to_owned();
-                let to = WISHES.iter().find(|(nick, _)| *nick == word).filter(|(_, number)| number.is_some());
+                let to = REQUESTS.iter().find(|(nick, _)| *nick == word).filter(|(_, number)| number.is_some());
                 match to.and_then(|&to| self.find(to)) {
                     Some(to) => {
                         self.tell(who, &format!("[to {}] {}\n", self.nick(to), shown(&text)));
@@ -131,13 +131,13 @@ impl Plain {
                 format!("/msg {word} {text}")
             }
             Line::Rename => {
-                if self.claim(who, wish) {
-                    self.tell_all(&format!("{nick} is now known as {}.\n", wish.0), None);
+                if self.claim(who, request) {
+                    self.tell_all(&format!("{nick} is now known as {}.\n", request.0), None);
                 }
-                format!("/nick {}", wish.0)
+                format!("/nick {}", request.0)
             }
             Line::Who => {
-                let mut here: Vec<Wish> = self.persons.iter().filter_map(|person| person.wish).collect();
+                let mut here: Vec<Request> = self.persons.iter().filter_map(|person| person.request).collect();
                 here.sort_by_key(|(_, number)| *number);
                 let nicks: Vec<&str> = here.iter().map(|(nick, _)| *nick).collect();
                 self.tell(who, &format!("{}: {}.\n", people_here(nicks.len()), nicks.join(", ")));
@@ -150,7 +150,7 @@ impl Plain {
     fn leave(&mut self, who: usize) {
         self.persons[who].is_gone = true;
         let nick = self.nick(who);
-        if self.persons[who].wish.take().is_some() {
+        if self.persons[who].request.take().is_some() {
             self.tell_all(&format!("{nick} leaves the room!\n"), None);
         }
     }
@@ -176,7 +176,7 @@ fn deeds() -> impl Strategy<Value = Vec<(Option<Index>, Deed)>> {
         1 => Just(Line::Nothing),
     ];
     let deed = prop_oneof![
-        20 => (line, select(&WISHES[..])).prop_map(|(line, wish)| Deed::Line(line, wish)),
+        20 => (line, select(&REQUESTS[..])).prop_map(|(line, request)| Deed::Line(line, request)),
         1 => Just(Deed::Quit),
         1 => Just(Deed::End),
         1 => Just(Deed::Reset),
@@ -215,7 +215,7 @@ impl Both {
                 self.stalled.retain(|&stalled| stalled != who);
             }
             _ if self.plain.persons[who].is_gone => {}
-            Deed::Line(line, wish) => room.says(peer, &self.plain.line(who, line, *wish)),
+            Deed::Line(line, request) => room.says(peer, &self.plain.line(who, line, *request)),
             Deed::Quit => {
                 room.says(peer, "/quit");
                 self.plain.tell(who, "Good bye!\n");
@@ -243,7 +243,7 @@ impl Both {
                 prop_assert_eq!(&*received, &self.plain.persons[who].owed, "person {}", who);
             }
         }
-        let here = self.plain.persons.iter().filter(|person| person.wish.is_some()).count();
+        let here = self.plain.persons.iter().filter(|person| person.request.is_some()).count();
         prop_assert_eq!(room.persons(), here);
         Ok(())
     }
