@@ -109,7 +109,7 @@ fn a_newcomer_that_reads_late_misses_nothing() {
 fn the_log_has_everything_in_order_when_the_server_has_stopped() {
     let (_place, path) = place();
     let start = SystemTime::now() - Duration::from_secs(1);
-    let mut server = logging_to(&path).after("export TZ=IST-5:30").start();
+    let mut server = logging_to(&path).args("--rate off").after("export TZ=IST-5:30").start();
     let mut ann = join(&server, "ann");
     let bob = join(&server, "bob");
     ann.line();
