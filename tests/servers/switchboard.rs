@@ -160,3 +160,13 @@ fn a_phone_book_with_a_stalled_disk_delays_no_echo() {
     let bound = (3 * quiet).max(Duration::from_millis(10));
     assert!(stalled <= bound, "p99 {stalled:?}, quiet {quiet:?}");
 }
+
+#[test]
+fn a_chat_service_rejects_a_shared_port() {
+    let place = TempDir::new().expect("room for a directory");
+    let file = place.path().join("services.toml");
+    fs::write(&file, "[den]\nserver = 'chat'\nlisten = '127.0.0.1:0'\nreuse-port = true\n").expect("room for a file");
+    let finished = Launch::of(SWITCHBOARD).args(&format!("--config {}", file.display())).run();
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.stderr.starts_with("error: den: --reuse-port: "), "{finished:?}");
+}

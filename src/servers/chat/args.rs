@@ -22,6 +22,7 @@ use super::log_file::LogFile;
 /// A chat room: every member reads what the others type, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "chat-server", version, after_help = EXAMPLES)]
+#[command(mut_arg("reuse_port", |flag| flag.hide(true)))]
 pub struct ChatServer {
     /// The longest line.
     #[command(flatten)]
@@ -52,6 +53,10 @@ pub struct ChatServer {
     pub server: ServerArgs,
 }
 
+/// The reason why `--reuse-port` is rejected.
+const SHARED_PORT: &str =
+    "--reuse-port: the kernel would split the room over the processes; run one chat server on each address";
+
 const EXAMPLES: &str = "\
 Examples:
   chat-server                                    on 127.0.0.1:8888; try: nc 127.0.0.1 8888
@@ -65,6 +70,9 @@ impl Server for ChatServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+        if self.server.listen.reuse_port {
+            return Err(StartError::usage(SHARED_PORT));
+        }
         let max_line = self.lines.max_line();
         let limits = Limits { feed_buffer: self.room_buffer.0, ..self.lines.limits() };
         let record = self.record(&limits)?;
