@@ -55,7 +55,7 @@ pub use echo::EchoServer;
 pub use echo::{Echo, EchoLines};
 #[cfg(feature = "cli")]
 pub use greeting::GreetingServer;
-pub use greeting::{Greeting, LateGreeting};
+pub use greeting::{Greeting, GreetingReply};
 #[cfg(all(feature = "cli", feature = "storage"))]
 pub use phonebook::PhonebookServer;
 #[cfg(feature = "storage")]

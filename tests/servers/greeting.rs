@@ -1,4 +1,4 @@
-//! Greeting: a text for each client, at once or after a line.
+//! Greeting: a text for each client, and then a line of the client.
 
 use crate::support::peer::Peer;
 use crate::support::server::Program;
@@ -32,20 +32,22 @@ fn the_text_is_as_chosen() {
     assert_eq!(Peer::connect(&server.address()).rest().expect("an orderly end"), "Grüße, caller\n".as_bytes());
 }
 
+/// A client that reads before it writes: if the server did so too, both would wait for ever.
 #[test]
-fn with_read_reply_the_line_comes_first_and_is_logged() {
+fn with_read_reply_the_text_comes_first() {
     let server = Program::Greeting.launch().args("--read-reply -v").start();
     let mut patient = Peer::connect(&server.address());
+    patient.expect(TEXT);
     patient.send("I am");
     let port = server.port().to_string();
     assert_eq!(String::from_utf8_lossy(&pass_through(&["nc", "-N", "127.0.0.1", &port], b"first\r\n")), TEXT);
-    // A later client has been served, so a greeting for this one would be here.
-    assert!(!patient.hears_within(Duration::from_millis(1)), "greeted before the line");
+    // A later client has been closed, so an early end of this one would be here.
+    assert!(!patient.hears_within(Duration::from_millis(1)), "closed before the end of the line");
     patient.send(" here\nand more\n");
-    patient.expect(TEXT);
     patient.expect_eof();
     server.stderr.wait_for(" says: first\n");
     server.stderr.wait_for(&format!("127.0.0.1:{} says: I am here\n", patient.local_port()));
+    assert!(!server.stderr.text().contains("and more"), "only one line is read");
 }
 
 #[test]
@@ -63,7 +65,7 @@ fn a_logged_line_is_optional_and_sanitized() {
 }
 
 #[test]
-fn a_client_without_a_line_is_greeted_at_its_end() {
+fn the_end_of_input_stands_for_a_line() {
     let server = Program::Greeting.launch().args("--read-reply -v").start();
     let port = server.port().to_string();
     for input in [&b""[..], b"no line end"] {
@@ -81,10 +83,8 @@ fn a_line_over_the_limit_is_told_and_not_logged() {
         let port = server.port().to_string();
         let mut nc = tool(&["nc", "127.0.0.1", &port]);
         nc.say(format!("{}\n", "x".repeat(limit + 1)));
-        let notice = format!("line too long: the limit is {limit} bytes\n");
-        nc.stdout.shows(&notice);
+        nc.stdout.shows(&format!("{TEXT}line too long: the limit is {limit} bytes\n"));
         nc.say(format!("{}\n", "y".repeat(limit)));
-        nc.stdout.shows(&format!("{notice}{TEXT}"));
         server.stderr.wait_for("yyy\n");
         assert!(!server.stderr.text().contains("xxx"), "{}", server.stderr.text());
     }
@@ -92,6 +92,7 @@ fn a_line_over_the_limit_is_told_and_not_logged() {
     let mut peer = Peer::connect(&server.address());
     peer.send(format!("{}\n", "x".repeat(200_000)));
     peer.expect(TEXT);
+    peer.expect_eof();
 }
 
 #[test]

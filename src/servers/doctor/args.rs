@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use super::{Doctor, Therapist};
-use crate::framing::Lines;
 use crate::servers::cli::{DataArgs, LineArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 
 /// A therapist that turns what patients say into questions and remembers them, over TCP and Unix sockets
@@ -48,9 +47,9 @@ impl Server for DoctorServer {
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         // The script comes first, so that one with a fault leaves no data file behind.
         let therapist = self.script.as_deref().map_or_else(|| Ok(Therapist::built_in()), read_script)?;
-        let doctor = Doctor::new(therapist, self.data.open("doctor", &Doctor::SCHEMA)?);
-        let handler = Lines::new(doctor, self.lines.max_line());
-        Ok(host.host(ServiceSetup::new(5001, handler).with_limits(self.lines.limits())))
+        let store = self.data.open("doctor", &Doctor::SCHEMA)?;
+        let doctor = Doctor::lines(therapist, store, self.lines.max_line());
+        Ok(host.host(ServiceSetup::new(5001, doctor).with_limits(self.lines.limits())))
     }
 }
 

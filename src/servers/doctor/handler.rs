@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use self::table::{Notes, Patient};
 use super::conversation::Conversation;
 use super::therapist::Therapist;
-use crate::framing::MessageHandler;
+use crate::framing::{Lines, MessageHandler};
 use crate::servers::text::{counted, fold, refuse_http, reply};
 use crate::state::throttle::Throttles;
 use crate::workers::storage::{Schema, Store, StoreError};
@@ -34,15 +34,14 @@ const MAX_AWAY: usize = 10_000;
 /// look-ups, which need no lock, have half of the worker's time.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// A therapist who receives patients, to be put behind a line framing.
+/// A therapist who receives patients; the handler that [`Doctor::lines`] wraps.
 ///
 /// ```
-/// use switchboard::framing::Lines;
 /// use switchboard::servers::doctor::{Doctor, Therapist};
 /// use switchboard::workers::storage::{DataFile, Store};
 ///
 /// let store = Store::open(&DataFile::Memory, &Doctor::SCHEMA)?;
-/// let mut sim = switchboard::Sim::new(Lines::new(Doctor::new(Therapist::built_in(), store), 4096));
+/// let mut sim = switchboard::Sim::new(Doctor::lines(Therapist::built_in(), store, 4096));
 /// let peer = sim.connect();
 /// assert_eq!(sim.received(peer), b"Good day. What is your name?\n");
 /// # Ok::<(), switchboard::workers::storage::OpenError>(())
@@ -84,10 +83,11 @@ impl Doctor {
     /// The schema of the data file.
     pub const SCHEMA: Schema = table::SCHEMA;
 
-    /// Creates a doctor with a data file that was opened with [`SCHEMA`](Self::SCHEMA).
+    /// Creates a doctor from an open file with this [`SCHEMA`](Self::SCHEMA). Its patients send lines of at most
+    /// `max_line` bytes.
     #[must_use]
-    pub fn new(therapist: Therapist, store: Store) -> Doctor {
-        Doctor {
+    pub fn lines(therapist: Therapist, store: Store, max_line: usize) -> Lines<Doctor> {
+        let doctor = Doctor {
             therapist,
             // One place more than look-ups can take, so that a save is never refused.
             store: Workers::new("doctor", MAX_LOOK_UPS + 1, vec![store]),
@@ -98,7 +98,8 @@ impl Doctor {
             retry: None,
             look_ups: Arc::default(),
             failures: Throttles::new(),
-        }
+        };
+        Lines::new(doctor, max_line)
     }
 
     fn receive_name(&mut self, session: &mut DoctorSession, line: &[u8], cx: &mut Context<'_>) {

@@ -15,7 +15,7 @@ pub struct GreetingServer {
     #[arg(long, value_name = "TEXT", default_value = "Thank you for connecting")]
     pub text: String,
 
-    /// First wait for a line from the client and log it; -v shows it
+    /// After the text, wait for a line from the client and log it; -v shows it
     #[arg(long)]
     pub read_reply: bool,
 
@@ -32,7 +32,7 @@ const EXAMPLES: &str = "\
 Examples:
   greeting-server                                on 127.0.0.1:8090; try: nc -d 127.0.0.1 8090
   greeting-server --text 'Closed until Monday' -l '*:8090'
-  greeting-server --read-reply -v                logs a line from each client first";
+  greeting-server --read-reply -v                then logs a line from each client";
 
 const PORT: u16 = 8090;
 
@@ -46,10 +46,10 @@ impl Server for GreetingServer {
             if self.max_line.is_some() {
                 return Err(StartError::usage("--max-line needs --read-reply"));
             }
-            return Ok(host.host(ServiceSetup::new(PORT, Greeting::at_once(&self.text))));
+            return Ok(host.host(ServiceSetup::new(PORT, Greeting::new(&self.text))));
         }
         let max_line = self.max_line.map_or(4096, |LimitOrOff(limit)| limit.unwrap_or(usize::MAX));
-        let greeting = Greeting::after_line(&self.text, max_line);
+        let greeting = Greeting::lines(&self.text, max_line);
         Ok(host.host(ServiceSetup::new(PORT, greeting).with_limits(line_limits(max_line))))
     }
 }

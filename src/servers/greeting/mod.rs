@@ -1,7 +1,7 @@
 //! Greeting: one text for each client.
 //!
-//! Invariant: each peer receives the text once, as a line, and is then closed. If the peer has to send a line first,
-//! the text follows that line or the end of input. A peer's line is only logged, through [`sanitize`].
+//! Invariant: each peer receives the text once, as a line, before any of its input is read. The peer is then closed, or
+//! closed after a line of its own. That line is only logged, through [`sanitize`].
 
 #[cfg(feature = "cli")]
 mod args;
@@ -21,7 +21,7 @@ use crate::handler::sanitize::sanitize;
 /// use switchboard::servers::Greeting;
 /// use switchboard::{Ending, Sim};
 ///
-/// let mut sim = Sim::new(Greeting::at_once("hello"));
+/// let mut sim = Sim::new(Greeting::new("hello"));
 /// let peer = sim.connect();
 /// assert_eq!(sim.received(peer), b"hello\n");
 /// sim.shut_down(peer);
@@ -34,21 +34,17 @@ pub struct Greeting {
 }
 
 impl Greeting {
-    /// Sends `text`, and a line end, as soon as a peer connects. Input is discarded.
+    /// Sends `text`, and a line end, as soon as a peer connects, and closes the connection. Input is discarded.
     #[must_use]
-    pub fn at_once(text: &str) -> Greeting {
+    pub fn new(text: &str) -> Greeting {
         Greeting { line: format!("{text}\n").into_bytes() }
     }
 
-    /// Waits for a line of at most `max_line` bytes before it sends `text`. The line is logged at the level `info`.
+    /// Sends `text`, waits for a line of at most `max_line` bytes, and closes the connection. The line is logged at the
+    /// level `info`.
     #[must_use]
-    pub fn after_line(text: &str, max_line: usize) -> Lines<LateGreeting> {
-        Lines::new(LateGreeting { greeting: Greeting::at_once(text) }, max_line)
-    }
-
-    fn greet(&self, cx: &mut Context<'_>) {
-        cx.reply(&self.line);
-        cx.close();
+    pub fn lines(text: &str, max_line: usize) -> Lines<GreetingReply> {
+        Lines::new(GreetingReply { greeting: Greeting::new(text) }, max_line)
     }
 }
 
@@ -56,7 +52,8 @@ impl Handler for Greeting {
     type Session = ();
 
     fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {
-        self.greet(cx);
+        cx.reply(&self.line);
+        cx.close();
     }
 
     fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], _: &mut Context<'a>) -> usize {
@@ -64,27 +61,24 @@ impl Handler for Greeting {
     }
 }
 
-/// A greeting that waits for a line; the handler that [`Greeting::after_line`] wraps.
+/// A greeting that waits for a reply; the handler that [`Greeting::lines`] wraps.
 #[derive(Clone, Debug)]
-pub struct LateGreeting {
+pub struct GreetingReply {
     greeting: Greeting,
 }
 
-impl MessageHandler for LateGreeting {
+impl MessageHandler for GreetingReply {
     /// The address, for the log.
     type Session = Peer;
 
-    fn open(&mut self, origin: &Origin, _: &mut Context<'_>) -> Peer {
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Peer {
+        cx.reply(&self.greeting.line);
         origin.peer
     }
 
     fn message<'a>(&mut self, peer: &mut Peer, line: &'a mut [u8], cx: &mut Context<'a>) {
         log::info!("{peer} says: {}", sanitize(line));
-        self.greeting.greet(cx);
-    }
-
-    fn eof(&mut self, _: &mut Peer, cx: &mut Context<'_>) {
-        self.greeting.greet(cx);
+        cx.close();
     }
 }
 
@@ -98,60 +92,61 @@ mod tests {
 
     const ONCE: &[u8] = b"hello\n";
 
-    fn late() -> Lines<LateGreeting> {
-        Greeting::after_line("hello", 10)
+    fn with_reply() -> Lines<GreetingReply> {
+        Greeting::lines("hello", 10)
     }
 
     #[test]
     fn the_text_comes_before_anything_is_sent() {
-        let mut sim = Sim::new(Greeting::at_once("hello"));
+        let mut sim = Sim::new(Greeting::new("hello"));
         let peer = sim.connect();
         assert_eq!((sim.received(peer), sim.ending(peer)), (ONCE.to_vec(), Some(Ending::Eof)));
     }
 
     #[test]
-    fn the_text_comes_after_the_line_and_not_before() {
-        let mut sim = Sim::new(late());
+    fn a_reply_follows_the_text_and_ends_the_connection() {
+        let mut sim = Sim::new(with_reply());
         let peer = sim.connect();
+        assert_eq!((sim.received(peer), sim.ending(peer)), (ONCE.to_vec(), None));
         sim.send(peer, b"I am ann");
         assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), None));
         sim.send(peer, b"\nand more\n");
-        assert_eq!((sim.received(peer), sim.ending(peer)), (ONCE.to_vec(), Some(Ending::Eof)));
+        assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), Some(Ending::Eof)));
     }
 
     #[test]
     fn the_end_of_input_stands_for_a_line() {
         for input in [&b""[..], b"no end", b"\n", b"two\nlines\n"] {
-            assert_eq!(whole(late(), input), (ONCE.to_vec(), Some(Ending::Eof)), "{}", input.escape_ascii());
+            assert_eq!(whole(with_reply(), input), (ONCE.to_vec(), Some(Ending::Eof)), "{}", input.escape_ascii());
         }
     }
 
     #[test]
     fn a_line_over_the_limit_is_told_and_the_next_one_counts() {
-        let mut sim = Sim::new(late());
+        let mut sim = Sim::new(with_reply());
         let peer = sim.connect();
         sim.send(peer, b"far too long for this\n");
-        assert_eq!(sim.received(peer), b"line too long: the limit is 10 bytes\n");
+        assert_eq!(sim.received(peer), b"hello\nline too long: the limit is 10 bytes\n");
         assert_eq!(sim.ending(peer), None);
         sim.send(peer, b"short\n");
-        assert_eq!((sim.received(peer), sim.ending(peer)), (ONCE.to_vec(), Some(Ending::Eof)));
+        assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), Some(Ending::Eof)));
     }
 
     #[test]
     fn obeys_the_chunking_law() {
-        assert_chunking_law(|| Greeting::at_once("hello"), b"one\ntwo");
-        assert_chunking_law(late, b"one\ntwo");
-        assert_chunking_law(late, b"far too long for this\r\nshort\r\nrest");
+        assert_chunking_law(|| Greeting::new("hello"), b"one\ntwo");
+        assert_chunking_law(with_reply, b"one\ntwo");
+        assert_chunking_law(with_reply, b"far too long for this\r\nshort\r\nrest");
     }
 
     proptest! {
         #[test]
         fn each_client_is_greeted_once(input: Vec<u8>, steps in steps()) {
-            let greeting = Greeting::at_once("hello");
+            let greeting = Greeting::new("hello");
             prop_assert_eq!(in_pieces(greeting, &input, &steps), (ONCE.to_vec(), Some(Ending::Eof)));
-            let expected = whole(late(), &input);
-            prop_assert!(expected.0.ends_with(ONCE));
-            prop_assert_eq!(in_pieces(late(), &input, &steps), expected);
+            let expected = whole(with_reply(), &input);
+            prop_assert!(expected.0.starts_with(ONCE));
+            prop_assert_eq!(in_pieces(with_reply(), &input, &steps), expected);
         }
     }
 }

@@ -43,7 +43,7 @@ impl Default for PhonebookOptions {
     }
 }
 
-/// A phone book; the handler that [`Phonebook::book`] wraps.
+/// A phone book; the handler that [`Phonebook::lines`] wraps.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -51,7 +51,7 @@ impl Default for PhonebookOptions {
 /// use switchboard::workers::storage::{DataFile, Store};
 ///
 /// let store = Store::open(&DataFile::Memory, &Phonebook::SCHEMA)?;
-/// let mut sim = Sim::new(Phonebook::book(store, PhonebookOptions::default()));
+/// let mut sim = Sim::new(Phonebook::lines(store, PhonebookOptions::default()));
 /// let peer = sim.connect();
 /// sim.send(peer, b"ADD Ann 555-0123\nfind ann\n");
 /// assert_eq!(sim.received(peer), b"Added: \"Ann\" \"555-0123\"\n\"Ann\" \"555-0123\"\n");
@@ -91,7 +91,7 @@ impl Phonebook {
 
     /// Creates a phone book from an open file with this [`SCHEMA`](Self::SCHEMA). Its clients send lines.
     #[must_use]
-    pub fn book(store: Store, options: PhonebookOptions) -> Lines<Phonebook> {
+    pub fn lines(store: Store, options: PhonebookOptions) -> Lines<Phonebook> {
         let store = Workers::new("phonebook", WAITING, vec![store]);
         Lines::new(Phonebook { store, failures: Throttles::new() }, options.max_line)
     }

@@ -13,7 +13,7 @@ fn store(file: &DataFile) -> Store {
 
 /// An empty book that is kept nowhere.
 fn empty() -> Lines<Phonebook> {
-    Phonebook::book(store(&DataFile::Memory), PhonebookOptions::default())
+    Phonebook::lines(store(&DataFile::Memory), PhonebookOptions::default())
 }
 
 /// A book of entries `n0000 1`, `n0001 1` and so on.
@@ -24,7 +24,7 @@ fn filled(count: usize) -> Lines<Phonebook> {
         store.write(|db| table::add(db, name, number)).expect("room");
     }
     crate::workers::Worker::commit(&mut store).expect("room");
-    Phonebook::book(store, PhonebookOptions::default())
+    Phonebook::lines(store, PhonebookOptions::default())
 }
 
 /// What a client is answered that types this and ends its side.
@@ -269,7 +269,7 @@ fn a_stop_answers_what_was_asked() {
 fn trouble_with_the_file_is_told_and_the_book_goes_on() {
     let mut store = store(&DataFile::Memory);
     store.read(|db| Ok(db.execute_batch("ALTER TABLE entry RENAME TO away")?)).expect("a table");
-    let mut sim = Sim::new(Phonebook::book(store, PhonebookOptions::default()));
+    let mut sim = Sim::new(Phonebook::lines(store, PhonebookOptions::default()));
     let peer = sim.connect();
     sim.send(peer, b"ADD ann 1\nFIND ann\nLIST\nHELP\n");
     assert_eq!(hears(&mut sim, peer), format!("{0}{0}{0}{1}", texts::FAILED, texts::HELP));
@@ -282,7 +282,7 @@ fn what_the_file_holds_is_shown_harmless() {
     let mut store = store(&DataFile::Memory);
     let insert = "INSERT INTO entry VALUES ('evil', 'e' || char(27) || '[2J' || char(10) || '\"', '1' || char(155))";
     store.read(|db| Ok(db.execute_batch(insert)?)).expect("a table");
-    let mut sim = Sim::new(Phonebook::book(store, PhonebookOptions::default()));
+    let mut sim = Sim::new(Phonebook::lines(store, PhonebookOptions::default()));
     let peer = sim.connect();
     sim.send(peer, b"FIND evil\n");
     assert_eq!(hears(&mut sim, peer), "\"e\u{FFFD}[2J\u{FFFD}\\\"\" \"1\u{FFFD}\"\n");

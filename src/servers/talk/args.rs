@@ -39,7 +39,7 @@ impl Server for TalkServer {
         // A person's line is meant for the client that is connected; a program's or a file's is meant for any client.
         let may_wait = !host.shares_console() && !io::stdin().is_terminal();
         let unheard = if may_wait { Unheard::Held } else { Unheard::Refused };
-        let talk = Talk::room(TalkOptions { max_line: self.lines.max_line(), unheard });
+        let talk = Talk::lines(TalkOptions { max_line: self.lines.max_line(), unheard });
         let operator = OperatorNeed::Required { hint: "type to talk; q ends a talk, quit stops the server" };
         let service = ServiceSetup::new(5000, talk).with_limits(self.lines.limits());
         Ok(host.host(ServiceSetup { operator, ..service }))

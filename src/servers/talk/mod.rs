@@ -56,13 +56,13 @@ pub enum Unheard {
     Held,
 }
 
-/// A talk between the operator and one client after the other; the handler that [`Talk::room`] wraps.
+/// A talk between the operator and one client after the other; the handler that [`Talk::lines`] wraps.
 ///
 /// ```
 /// use switchboard::Sim;
 /// use switchboard::servers::{Talk, TalkOptions};
 ///
-/// let mut sim = Sim::new(Talk::room(TalkOptions::default()));
+/// let mut sim = Sim::new(Talk::lines(TalkOptions::default()));
 /// let (ann, bob) = (sim.connect(), sim.connect());
 /// assert_eq!(sim.received(ann), b"Welcome to my chat room!\n");
 /// assert_eq!(sim.received(bob), b"You are number 1 in the queue.\n");
@@ -119,7 +119,7 @@ const NO_TALK: &str = "no client is here: there is no talk to end (quit stops th
 impl Talk {
     /// Creates a server whose clients send lines.
     #[must_use]
-    pub fn room(options: TalkOptions) -> Lines<Talk> {
+    pub fn lines(options: TalkOptions) -> Lines<Talk> {
         let talk = Talk {
             options,
             guest: None,

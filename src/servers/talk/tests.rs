@@ -16,11 +16,11 @@ impl Room {
     }
 
     fn with_limits(limits: Limits) -> Room {
-        Room(Sim::with_limits(Talk::room(TalkOptions::default()), limits))
+        Room(Sim::with_limits(Talk::lines(TalkOptions::default()), limits))
     }
 
     fn holding() -> Room {
-        Room(Sim::new(Talk::room(TalkOptions { unheard: Unheard::Held, ..TalkOptions::default() })))
+        Room(Sim::new(Talk::lines(TalkOptions { unheard: Unheard::Held, ..TalkOptions::default() })))
     }
 
     /// Clients who have connected in this order and have read all that they were told; the operator has, too.
@@ -411,7 +411,7 @@ fn every_text_is_on_the_page_of_the_server() {
 
 #[test]
 fn the_way_of_the_bytes_is_not_seen() {
-    let make = || Talk::room(TalkOptions { max_line: 10, ..TalkOptions::default() });
+    let make = || Talk::lines(TalkOptions { max_line: 10, ..TalkOptions::default() });
     assert_chunking_law(make, b"hi\r\n\nfar too long for this\n\x1b[2J\nq\nnot heard");
     assert_chunking_law(make, b"POST / HTTP\n\nhello\n");
 }

@@ -33,7 +33,7 @@ pub fn run(bytes: &[u8]) {
     }
     let mut options = PhonebookOptions::default();
     options.max_line = max_line;
-    Hall::new(Phonebook::book(store, options), max_line, book).play(bytes);
+    Hall::new(Phonebook::lines(store, options), max_line, book).play(bytes);
 }
 
 /// Puts a crowd into an empty book.

@@ -17,7 +17,7 @@ const BYE: &str = "Goodbye, Ann. The door is open whenever you like.\n";
 
 fn doctor(file: &DataFile) -> Lines<Doctor> {
     let store = Store::open(file, &Doctor::SCHEMA).expect("a good file");
-    Lines::new(Doctor::new(Therapist::built_in(), store), 4096)
+    Doctor::lines(Therapist::built_in(), store, 4096)
 }
 
 /// A doctor without a data file.

@@ -20,7 +20,7 @@ keyword = [{ words = ['my'], rule = [{ match = 'my +', answers = ['{1}?'], remem
 
 fn small() -> Lines<Doctor> {
     let store = Store::open(&DataFile::Memory, &Doctor::SCHEMA).expect("memory");
-    Lines::new(Doctor::new(Therapist::parse(SMALL).expect("a script"), store), 20)
+    Doctor::lines(Therapist::parse(SMALL).expect("a script"), store, 20)
 }
 
 #[test]
