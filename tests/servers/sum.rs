@@ -94,6 +94,22 @@ fn rounds_go_on_until_it_is_stopped() {
 }
 
 #[test]
+fn with_one_round_it_prints_the_total_and_ends() {
+    let mut server = Program::Sum.launch().args("--rounds 1 --reply --stdin ignore").start();
+    let (mut ann, mut bob) = (Peer::connect(&server.address()), Peer::connect(&server.address()));
+    ann.send("40\n");
+    bob.send("2\n");
+    for peer in [&mut ann, &mut bob] {
+        assert_eq!(peer.line(), "42");
+        peer.expect_eof();
+    }
+    server.wait().expect_clean_within(SECOND);
+    let printed = server.stdout.all_text();
+    assert_eq!(printed.lines().skip(1).collect::<Vec<_>>(), ["42"]);
+    assert_eq!(Program::Sum.launch().args("--rounds 0").run().code, Some(2));
+}
+
+#[test]
 fn a_number_goes_with_its_client() {
     let server = Program::Sum.launch().args("--clients 3 --reply -v").start();
     for _ in 0..10 {

@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::servers::cli::{
-    LimitOrOff, LineArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_count,
+    LimitOrOff, LineArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_count, parse_off,
 };
 use crate::servers::{Sum, SumOptions};
 
@@ -14,6 +14,10 @@ pub struct SumServer {
     /// Integers in a round; the last one completes it, the total is written to standard output, and a new round begins
     #[arg(long, value_name = "N", default_value = "2", value_parser = parse_count)]
     pub clients: usize,
+
+    /// Rounds, after which the server stops with exit code 0
+    #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count))]
+    pub rounds: LimitOrOff<usize>,
 
     /// Also send the total to the clients of the round
     #[arg(long)]
@@ -31,6 +35,7 @@ pub struct SumServer {
 const EXAMPLES: &str = "\
 Examples:
   sum-server                                     on 127.0.0.1:1234; try: nc 127.0.0.1 1234
+  sum-server --rounds 1 --stdin ignore           prints the address and one total, and ends
   sum-server --clients 3 --reply -l '*:1234' --idle-timeout 10m
   sum-server -l unix:/tmp/sum.sock --stdin ignore &";
 
@@ -48,7 +53,8 @@ impl Server for SumServer {
                 self.clients
             )));
         }
-        let options = SumOptions { clients: self.clients, reply: self.reply, max_line: self.lines.max_line() };
-        Ok(host.host(ServiceSetup::new(1234, Sum::rounds(options)).with_limits(self.lines.limits())))
+        let (clients, rounds, reply) = (self.clients, self.rounds.0, self.reply);
+        let options = SumOptions { clients, rounds, reply, max_line: self.lines.max_line() };
+        Ok(host.host(ServiceSetup::new(1234, Sum::lines(options)).with_limits(self.lines.limits())))
     }
 }

@@ -1,7 +1,8 @@
 //! Sum: each client sends one integer; once enough have arrived, their total is printed and the next round begins.
 //!
 //! Invariants: a client has at most one number in the round, which counts while its connection is open. A round ends
-//! with the number that completes it. Memory is bounded by the clients of a round times the longest line.
+//! with the number that completes it, and no total follows the last round. Memory is bounded by the clients of a round
+//! times the longest line.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -30,6 +31,8 @@ use number::{MOST_DIGITS, Refusal};
 pub struct SumOptions {
     /// How many numbers make a round; 0 means 1.
     pub clients: usize,
+    /// The number of rounds, after which the reactor is stopped. `None` sets no limit.
+    pub rounds: Option<usize>,
     /// Whether the total is also sent to the clients of the round.
     pub reply: bool,
     /// The longest line, in bytes, without its end. A longer line gets a notice and does not count.
@@ -38,11 +41,11 @@ pub struct SumOptions {
 
 impl Default for SumOptions {
     fn default() -> Self {
-        SumOptions { clients: 2, reply: false, max_line: 4096 }
+        SumOptions { clients: 2, rounds: None, reply: false, max_line: 4096 }
     }
 }
 
-/// Adds up the integers of its clients; the handler that [`Sum::rounds`] wraps.
+/// Adds up the integers of its clients; the handler that [`Sum::lines`] wraps.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -50,7 +53,7 @@ impl Default for SumOptions {
 ///
 /// let mut options = SumOptions::default();
 /// options.reply = true;
-/// let mut sim = Sim::new(Sum::rounds(options));
+/// let mut sim = Sim::new(Sum::lines(options));
 /// let (ann, bob) = (sim.connect(), sim.connect());
 /// sim.send(ann, b"40\n");
 /// sim.send(bob, b"2\n");
@@ -59,6 +62,7 @@ impl Default for SumOptions {
 /// ```
 #[derive(Debug)]
 pub struct Sum {
+    /// `rounds` counts down.
     options: SumOptions,
     /// The numbers of the current round, by client.
     numbers: BTreeMap<Token, BigInt>,
@@ -67,7 +71,7 @@ pub struct Sum {
 impl Sum {
     /// Creates a server that reads lines and adds up round after round.
     #[must_use]
-    pub fn rounds(options: SumOptions) -> Lines<Sum> {
+    pub fn lines(options: SumOptions) -> Lines<Sum> {
         Lines::new(Sum { options, numbers: BTreeMap::new() }, options.max_line)
     }
 
@@ -90,6 +94,10 @@ impl MessageHandler for Sum {
     }
 
     fn message<'a>(&mut self, client: &mut Token, line: &'a mut [u8], cx: &mut Context<'a>) {
+        if self.options.rounds == Some(0) {
+            // The stop takes effect after this turn, in which other input may still arrive.
+            return;
+        }
         if self.numbers.contains_key(client) {
             cx.reply(ALREADY_SENT.as_bytes());
             return;
@@ -137,6 +145,12 @@ impl Sum {
                 cx.send(client, total.as_bytes());
             }
             cx.close_other(client);
+        }
+        if let Some(rounds) = &mut self.options.rounds {
+            *rounds = rounds.saturating_sub(1);
+            if *rounds == 0 {
+                cx.stop();
+            }
         }
     }
 }

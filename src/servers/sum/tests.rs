@@ -20,7 +20,7 @@ impl Server {
     }
 
     fn new(options: SumOptions) -> Server {
-        Server(Sim::new(Sum::rounds(options)))
+        Server(Sim::new(Sum::lines(options)))
     }
 
     /// A client that connects and says this.
@@ -59,6 +59,21 @@ fn two_numbers_make_a_total_and_end_both_connections() {
         assert_eq!((server.sees(peer), server.0.ending(peer)), (String::new(), Some(Ending::Eof)));
     }
     assert_eq!(server.numbers(), 0);
+}
+
+#[test]
+fn after_the_last_round_it_stops() {
+    let mut server = Server::new(SumOptions { clients: 1, rounds: Some(2), ..SumOptions::default() });
+    server.client("1");
+    assert!(!server.0.is_stopped());
+    let (ann, bob) = (server.0.connect(), server.0.connect());
+    // Both lines arrive in one turn.
+    for peer in [ann, bob] {
+        server.says(peer, "2");
+    }
+    server.0.run();
+    assert_eq!(server.printed(), "1\n2\n");
+    assert!(server.0.is_stopped());
 }
 
 #[test]
@@ -115,7 +130,7 @@ fn a_number_leaves_with_its_client_but_not_at_a_half_close() {
 #[test]
 fn a_number_leaves_with_an_idle_client() {
     let limits = Limits { idle_timeout: Some(Duration::from_secs(60)), ..Limits::default() };
-    let mut server = Server(Sim::with_limits(Sum::rounds(SumOptions::default()), limits));
+    let mut server = Server(Sim::with_limits(Sum::lines(SumOptions::default()), limits));
     let silent = server.client("1000");
     server.0.advance(Duration::from_secs(61));
     assert_eq!((server.0.ending(silent), server.numbers()), (Some(Ending::Eof), 0));
@@ -172,7 +187,7 @@ fn a_long_line_gets_one_notice_and_another_try() {
 fn without_a_limit_of_the_line_the_digits_are_limited() {
     let limits = Limits { inbox: usize::MAX, ..Limits::default() };
     let options = SumOptions { clients: 1, max_line: usize::MAX, ..SumOptions::default() };
-    let mut server = Server(Sim::with_limits(Sum::rounds(options), limits));
+    let mut server = Server(Sim::with_limits(Sum::lines(options), limits));
     let peer = server.client(&"7".repeat(1 << 20));
     assert_eq!(server.sees(peer), "Your integer has over 16384 digits: send a shorter one.\n");
     server.says(peer, &format!("-{}1", "0".repeat(1 << 20)));
@@ -233,9 +248,12 @@ fn what_the_server_says_is_on_its_page() {
 fn the_way_of_the_bytes_is_not_seen_in_the_answers() {
     let script = b"x\n\n 12\r\n34\nPOST / HTTP/1.1\n-0";
     for clients in [1, 2] {
-        assert_chunking_law(|| Sum::rounds(SumOptions { clients, reply: true, max_line: 10 }), script);
+        assert_chunking_law(
+            || Sum::lines(SumOptions { clients, reply: true, max_line: 10, ..SumOptions::default() }),
+            script,
+        );
     }
-    assert_chunking_law(|| Sum::rounds(SumOptions::default()), b"Host: here\r\n5\n");
+    assert_chunking_law(|| Sum::lines(SumOptions::default()), b"Host: here\r\n5\n");
 }
 
 /// What happens at a sum server.
@@ -309,7 +327,7 @@ proptest! {
         lines in proptest::collection::vec("[-+ 0-9x]{0,6}|[0-9]{12}|\\PC{0,8}", 0..12),
         steps in steps(),
     ) {
-        let make = || Sum::rounds(SumOptions { clients: 2, reply: true, max_line: 10 });
+        let make = || Sum::lines(SumOptions { clients: 2, reply: true, max_line: 10, ..SumOptions::default() });
         let script = lines.join("\n").into_bytes();
         prop_assert_eq!(in_pieces(make(), &script, &steps), whole(make(), &script));
     }
