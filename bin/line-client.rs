@@ -7,19 +7,23 @@ use std::time::Duration;
 use clap::{ArgAction, Parser};
 use switchboard::servers::cli::{self, LimitOrOff, parse_duration, parse_off};
 use switchboard::servers::{Client, ClientOptions};
-use switchboard::{Address, ConsoleMode, Limits, Reactor};
+use switchboard::{Address, AddressError, ConsoleMode, Host, Limits, Reactor};
 
 /// Sends lines to a server and shows its replies
 ///
-/// A blank line, or the end of input, shuts down our side. Replies are shown until the server closes.
+/// A blank line, or the end of input, ends our side. Replies are shown until the server closes.
 #[derive(Parser, Debug)]
 #[command(name = "line-client", version, after_help = EXAMPLES)]
 struct Args {
     /// The server.
-    #[arg(value_name = "ADDR", help = ADDRESS)]
+    #[arg(value_name = "ADDR", help = format!("The server: {ADDRESS}"), value_parser = parse_server)]
     address: Address,
 
-    /// Time to wait without progress after our side was shut down
+    /// End our side at this line, in upper or lower case, and send blank lines; repeatable
+    #[arg(long, value_name = "TEXT")]
+    quit_on: Vec<String>,
+
+    /// Time to wait without progress after our side has ended
     #[arg(long, value_name = "DUR|off", default_value = "5s", value_parser = parse_off(parse_duration))]
     linger: LimitOrOff<Duration>,
 
@@ -36,13 +40,13 @@ struct Args {
     verbose: u8,
 }
 
-const ADDRESS: &str = "The server: PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, unix:PATH, or udp: before one of the \
-    first three";
+const ADDRESS: &str = "PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, unix:PATH, or udp: before one of the first three";
 
 const EXAMPLES: &str = "\
 Examples:
   line-client 8888                               a chat on this host
   printf 'hi\\n' | line-client 127.0.0.1:50000    one line, one answer
+  line-client 50000 --quit-on q                  until q or Q
   line-client udp:127.0.0.1:4444 --linger 500ms
   line-client unix:/tmp/echo.sock --retry 10s";
 
@@ -53,12 +57,32 @@ fn main() -> ExitCode {
     outcome.map_or(ExitCode::SUCCESS, |failure| cli::fail::<Args>(&failure))
 }
 
+/// Parses an address that can be connected to. An address of a listener that cannot is an error.
+fn parse_server(text: &str) -> Result<Address, String> {
+    let address = text.parse().map_err(|error| match error {
+        AddressError::Empty | AddressError::NoPort | AddressError::NoHost => {
+            format!("the host or the port is missing, use {ADDRESS}")
+        }
+        other => other.to_string(),
+    })?;
+    match &address {
+        Address::Tcp { port: 0, .. } | Address::Udp { port: 0, .. } => {
+            Err("port 0 is for servers: use the port in the server's line \"listening on\"".to_owned())
+        }
+        Address::Tcp { host: Host::Any, port } | Address::Udp { host: Host::Any, port } => {
+            Err(format!("* is for servers: use one host, such as 127.0.0.1:{port}"))
+        }
+        _ => Ok(address),
+    }
+}
+
 /// Runs until one side has closed. Returns the reason of a failure.
 fn run(args: Args) -> io::Result<Option<String>> {
     let is_conversation = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut options = ClientOptions::default();
     options.linger = args.linger.0.unwrap_or(Duration::MAX);
     options.retry = args.retry;
+    options.quit_on = args.quit_on;
     options.prompt = if is_conversation { args.prompt } else { String::new() };
     let mut limits = Limits::default();
     limits.drain = options.linger;
@@ -68,5 +92,5 @@ fn run(args: Args) -> io::Result<Option<String>> {
     reactor.with_context(Client::start);
     reactor.open_console(ConsoleMode::Input)?;
     let client = reactor.run()?;
-    Ok(client.failure().map(str::to_owned))
+    Ok(client.failure())
 }

@@ -89,6 +89,44 @@ fn datagrams_are_answered_line_by_line() {
 }
 
 #[test]
+fn a_line_over_a_datagram_is_told_and_the_next_one_is_sent() {
+    let server = Program::Echo.launch().listen("udp:127.0.0.1:0").start();
+    let mut client = client("--linger 200ms", &server.address()).spawn();
+    client.say(format!("{}\n", "x".repeat(65_507)));
+    client.stderr.wait_for("a line of 65507 bytes was not sent: over UDP, the limit is 65506 bytes\n");
+    client.say("two\n");
+    client.stdout.wait_for("two\n");
+    client.say(format!("{}\n", "y".repeat(65_506)));
+    client.stdout.wait_for("yyy\n");
+    client.hang_up();
+    assert_eq!(client.wait().code, Some(1), "a line is lost");
+    assert!(client.stderr.all_text().ends_with("line-client: not sent: 1 line\n"));
+}
+
+#[test]
+fn a_quit_text_is_not_sent() {
+    let server = Program::Echo.start();
+    let mut client = client("--quit-on q --quit-on exit", &server.address()).spawn();
+    client.say("one\n\nquit\nQ\ntwo\n");
+    assert_eq!(client.wait().code, Some(0));
+    assert_eq!(client.stdout.all_text(), "one\n\nquit\n");
+}
+
+#[test]
+fn an_address_of_a_listener_is_told_from_one_of_a_server() {
+    for (address, remedy) in [
+        ("*:5000", "* is for servers: use one host, such as 127.0.0.1:5000"),
+        ("udp:*:7", "* is for servers: use one host, such as 127.0.0.1:7"),
+        ("localhost:0", "port 0 is for servers"),
+        ("localhost", "is missing, use PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, unix:PATH, or udp: before"),
+    ] {
+        let finished = Launch::of(LINE_CLIENT).arg(address).run();
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{finished:?}");
+        assert!(finished.stderr.contains(remedy), "{finished:?}");
+    }
+}
+
+#[test]
 fn ten_megabytes_come_back_whole() {
     let server = Program::Echo.start();
     let data = lines(20_000, 1000);

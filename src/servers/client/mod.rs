@@ -23,6 +23,9 @@ const RETRY_EVERY: Duration = Duration::from_millis(100);
 /// established.
 const MOST_EARLY: usize = 64 * 1024;
 
+/// The longest payload of a UDP datagram over IPv4, in bytes (RFC 768: 65,535 less 20 and 8 bytes of headers).
+const MAX_DATAGRAM: usize = 65_507;
+
 /// The options of a client.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -33,20 +36,24 @@ pub struct ClientOptions {
     /// How long to try to connect, including to a peer that does not answer. `None`: one attempt, for as long as the
     /// system takes.
     pub retry: Option<Duration>,
+    /// Lines that end the input and are not sent. They are compared without the blanks around them, and without regard
+    /// to case. If there are none, a blank line ends the input; otherwise, it is sent.
+    pub quit_on: Vec<String>,
     /// The prompt for each line. It should be empty unless standard input and output are a terminal.
     pub prompt: String,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        ClientOptions { linger: Duration::from_secs(5), retry: None, prompt: String::new() }
+        ClientOptions { linger: Duration::from_secs(5), retry: None, quit_on: Vec::new(), prompt: String::new() }
     }
 }
 
 /// Connects standard input and output to a server: each line typed is sent with an LF, over UDP as one datagram.
 ///
-/// A blank line or the end of input shuts down the client's side. The peer's output is then shown until the peer ends
-/// its side, or until no byte has moved for [`ClientOptions::linger`].
+/// A blank line, a line of [`ClientOptions::quit_on`], or the end of input shuts down the client's side. The peer's
+/// output is then shown until the peer ends its side, or until no byte has moved for [`ClientOptions::linger`]. Over
+/// UDP, a line over 65,506 bytes is reported, and not sent.
 ///
 /// ```
 /// use switchboard::servers::{Client, ClientOptions};
@@ -77,6 +84,8 @@ pub struct Client {
     attempt_timer: Option<TimerId>,
     /// Once the input has ended: when a byte last moved, and how many bytes had been sent by then.
     moved: Option<(Instant, u64)>,
+    /// Lines that were too long for a datagram.
+    unsent: usize,
     failure: Option<String>,
 }
 
@@ -105,6 +114,7 @@ impl Client {
             retry_until: None,
             attempt_timer: None,
             moved: None,
+            unsent: 0,
             failure: None,
         }
     }
@@ -117,8 +127,9 @@ impl Client {
 
     /// The failure, as one line without its end; `None` if there was none. Valid after the reactor has stopped.
     #[must_use]
-    pub fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+    pub fn failure(&self) -> Option<String> {
+        let unsent = || format!("not sent: {}", counted(self.unsent, "line"));
+        self.failure.clone().or_else(|| (self.unsent > 0).then(unsent))
     }
 }
 
@@ -166,7 +177,10 @@ impl Handler for Client {
         match why {
             _ if self.state == State::Over => return,
             Closed::Stopping | Closed::ByHandler => self.state = State::Over,
-            Closed::Failed(error) => self.fail(format!("the connection to {} is lost: {error}", self.to), cx),
+            Closed::Failed(error) => {
+                let remedy = if is_absence(error) { " (is the server running?)" } else { "" };
+                self.fail(format!("the connection to {} is lost: {error}{remedy}", self.to), cx);
+            }
             other => self.fail(format!("the connection to {} was closed: {other}", self.to), cx),
         }
         cx.stop();
@@ -177,8 +191,14 @@ impl Handler for Client {
         if self.input_ended {
             return;
         }
-        if line.trim_ascii().is_empty() {
+        if self.is_end(line) {
             return self.end_input(cx);
+        }
+        if matches!(self.to, Address::Udp { .. }) && line.len() >= MAX_DATAGRAM {
+            self.unsent += 1;
+            let (length, most) = (counted(line.len(), "byte"), MAX_DATAGRAM - 1);
+            cx.write_stderr(&format!("a line of {length} was not sent: over UDP, the limit is {most} bytes"));
+            return self.show_prompt(cx);
         }
         let start = self.early.len();
         self.early.extend_from_slice(line);
@@ -220,14 +240,17 @@ impl Handler for Client {
         }
         let remedy = match (self.options.retry, error.kind()) {
             (Some(retry), _) => format!(" (tried for {retry:?})"),
-            (None, io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
-                String::from(" (is the server running? --retry 5s waits for it)")
-            }
+            (None, _) if is_absence(error) => String::from(" (is the server running? --retry 5s waits for it)"),
             _ => String::new(),
         };
         self.fail(format!("cannot connect to {}: {error}{remedy}", self.to), cx);
         cx.stop();
     }
+}
+
+/// Whether this error means that no server listens at the address.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
 }
 
 /// The longest time of attempts. 30 years: a later deadline is not representable on every system.
@@ -255,6 +278,15 @@ impl Client {
         let tried = self.options.retry.unwrap_or_default();
         self.fail(format!("cannot connect to {}: no answer (tried for {tried:?})", self.to), cx);
         cx.stop();
+    }
+
+    /// Whether a typed line ends the input.
+    fn is_end(&self, line: &[u8]) -> bool {
+        let line = line.trim_ascii();
+        match &self.options.quit_on[..] {
+            [] => line.is_empty(),
+            texts => texts.iter().any(|text| line.eq_ignore_ascii_case(text.trim().as_bytes())),
+        }
     }
 
     fn end_input(&mut self, cx: &mut Context<'_>) {

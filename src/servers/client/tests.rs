@@ -33,7 +33,7 @@ fn refuse(sim: &mut Sim<Client>) {
 }
 
 fn failure(sim: &mut Sim<Client>) -> Option<String> {
-    sim.handler_mut().failure().map(str::to_string)
+    sim.handler_mut().failure()
 }
 
 #[test]
@@ -90,6 +90,21 @@ fn answers_after_the_end_of_input_are_shown() {
         sim.shut_down(server);
         assert!(sim.is_stopped());
         assert_eq!((sim.stderr(), failure(&mut sim)), (String::new(), None));
+    }
+}
+
+#[test]
+fn a_quit_text_ends_the_input_and_a_blank_line_is_sent() {
+    for quit in ["q", "Q", " q\t", "BYE"] {
+        let quit_on = vec!["q".into(), "bye".into()];
+        let mut sim = client(ClientOptions { quit_on, ..ClientOptions::default() });
+        let server = sim.connected(address());
+        for line in ["question", "", "q q"] {
+            sim.console(line.as_bytes());
+        }
+        sim.console(quit.as_bytes());
+        assert_eq!(sim.received(server), b"question\n\nq q\n", "{quit:?}");
+        assert_eq!(sim.ending(server), Some(Ending::Eof), "{quit:?}");
     }
 }
 
