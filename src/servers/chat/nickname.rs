@@ -6,6 +6,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::servers::text::is_visible;
+
 /// The longest nickname, in characters. 32 leave room for text on a line of a terminal.
 const MOST_CHARACTERS: usize = 32;
 
@@ -20,13 +22,11 @@ pub(super) fn parse(line: &[u8]) -> Option<Box<str>> {
         }
         nick.push(found);
     }
-    (!nick.is_empty()).then(|| nick.into_boxed_str())
+    (!nick.is_empty() && is_visible(&nick)).then(|| nick.into_boxed_str())
 }
 
 fn is_allowed(found: char) -> bool {
-    // The Hangul fillers: letters by the standard, but invisible.
-    let is_invisible = matches!(found, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}');
-    (found.is_alphanumeric() && !is_invisible) || matches!(found, '_' | '-' | '.')
+    found.is_alphanumeric() || matches!(found, '_' | '-' | '.')
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::reassembly::MAX_ANSWER;
 use super::therapist::List;
+use crate::servers::text::is_visible;
 
 /// Sentences that are remembered; one more displaces the oldest. 16 is more than a long conversation takes up again.
 pub const MAX_MEMORIES: usize = 16;
@@ -39,11 +40,11 @@ pub struct Conversation {
 impl Conversation {
     /// A first conversation with a patient of this name, which is made one line and cut to [`MAX_NAME`] bytes.
     ///
-    /// Returns `None` for a name without a letter or digit.
+    /// Returns `None` for a name without a letter or digit, or with an invisible character.
     #[must_use]
     pub fn new(name: &str) -> Option<Conversation> {
         let name = one_line(name, MAX_NAME);
-        let is_name = name.contains(char::is_alphanumeric);
+        let is_name = name.contains(char::is_alphanumeric) && is_visible(&name);
         is_name.then(|| Conversation { name, visits: 0, lines_since: 0, positions: vec![], memories: VecDeque::new() })
     }
 
@@ -107,7 +108,9 @@ impl Conversation {
 
 fn restore_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let conversation = Conversation::new(&String::deserialize(deserializer)?);
-    conversation.map(|new| new.name).ok_or_else(|| D::Error::custom("a name needs at least one letter"))
+    conversation
+        .map(|new| new.name)
+        .ok_or_else(|| D::Error::custom("a name needs a letter or digit, and no invisible character"))
 }
 
 fn restore_memories<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VecDeque<String>, D::Error> {

@@ -3,7 +3,7 @@
 //! Invariant: a name or number is one line of text of bounded length, as it was typed, without the spaces around it.
 
 use crate::handler::sanitize::sanitize;
-use crate::servers::text::fold;
+use crate::servers::text::{fold, is_visible};
 
 /// The longest name, in characters. 64 hold a full name and a remark, and a page of a listing stays small.
 const MOST_OF_NAME: usize = 64;
@@ -58,9 +58,10 @@ pub(super) fn parse_number(text: &str) -> Option<Box<str>> {
     is_number.then(|| text.into())
 }
 
-/// Whether a name is short enough and contains nothing that [`sanitize`] would replace.
+/// Whether a name is short enough, can be seen, and contains nothing that [`sanitize`] would replace.
 fn is_name(text: &str) -> bool {
-    text.chars().count() <= MOST_OF_NAME && !text.contains('\t') && sanitize(text.as_bytes()) == text
+    let is_short = text.chars().count() <= MOST_OF_NAME;
+    is_short && !text.contains('\t') && is_visible(text) && sanitize(text.as_bytes()) == text
 }
 
 /// Replaces each run of spaces by one space.
@@ -93,6 +94,9 @@ mod tests {
         let longest = "ﷺ".repeat(64);
         assert!(key(&longest).is_some_and(|key| key.len() < 64 * 64), "bounded, also where a letter becomes eighteen");
         for bad in ["", "  ", "\u{A0}", "a\tb", "a\x1bb", "a\u{202E}b", "a\u{2028}b", &"x".repeat(65)] {
+            assert_eq!(key(bad), None, "{bad:?}");
+        }
+        for bad in ["\u{3164}", "a\u{200B}", "\u{301}"] {
             assert_eq!(key(bad), None, "{bad:?}");
         }
     }

@@ -94,6 +94,8 @@ fn mistakes_are_answered_with_one_line_each() {
         ("ADD Ann Smith 5", "Usage: ADD name number (quote"),
         ("FIND \"ann", "Bad quotes: write"),
         ("FIND \"a\u{202E}b\"", "Bad name: "),
+        ("ADD \u{3164} 5", "Bad name: "),
+        ("ADD ann\u{200B} 5", "Bad name: "),
         ("ADD ann none", "Bad number: "),
     ] {
         let answer = answers(&format!("{line}\n"));

@@ -35,7 +35,7 @@ pub(super) const USAGE: &str = "Usage: {usage} (quote what has spaces: \"Ann Smi
 pub(super) const BAD_QUOTES: &str =
     "Bad quotes: write \"Ann Smith\", and within quotes \\\" for a quote and \\\\ for a backslash\n";
 /// An invalid name.
-pub(super) const BAD_NAME: &str = "Bad name: a name has 1 to 64 characters, and no control characters\n";
+pub(super) const BAD_NAME: &str = "Bad name: a name has 1 to 64 characters, and no invisible or control characters\n";
 /// An invalid number.
 pub(super) const BAD_NUMBER: &str =
     "Bad number: a number has 1 to 40 of 0-9, spaces, + - ( ) . / * #, x and ext, and a digit among them\n";

@@ -10,6 +10,7 @@ use switchboard::sanitize;
 use switchboard::servers::{Phonebook, PhonebookOptions};
 use switchboard::workers::storage::{DataFile, Store};
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use crate::hall::{Hall, Model};
 
@@ -67,6 +68,9 @@ impl Model for Book {
             "P1000 ",
             "\u{3B0} ",
             "\u{3C5} ",
+            "\u{301}",
+            "\u{200D}",
+            "\u{3164}",
             "p1",
         ],
         &["", "", "555-0123", "\"+44 (20) 7946 ext 9\"", "1", "\"1 x\"", "\"", "\u{A0}"],
@@ -255,16 +259,36 @@ fn key_of_prefix(text: &str) -> Result<String, String> {
 
 fn check_name(text: &str) -> Result<(), String> {
     let is_clean = sanitize(text.as_bytes()) == text && !text.contains('\t');
-    if is_clean && text.chars().count() <= MOST_OF_NAME { Ok(()) } else { Err(bad_name()) }
+    if is_clean && is_visible(text) && text.chars().count() <= MOST_OF_NAME { Ok(()) } else { Err(bad_name()) }
+}
+
+/// As the page of the server says. A picture of the text has one letter for each character: a visible one, a space, a
+/// mark, a joiner, an invisible one.
+fn is_visible(text: &str) -> bool {
+    let picture: String = text.nfd().map(kind).collect::<String>().replace('j', "m");
+    !picture.contains('i') && !format!(" {picture}").contains(" m") && !picture.contains("mmmmmmm")
+}
+
+fn kind(found: char) -> char {
+    match u32::from(found) {
+        0x180B..=0x180D | 0x180F | 0x200C..=0x200D | 0xFE00..=0xFE0F | 0xE0020..=0xE007F | 0xE0100..=0xE01EF => 'j',
+        0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180E | 0x200B..=0x200F | 0x202A..=0x202E => 'i',
+        0x2060..=0x206F | 0x2800 | 0x3164 | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB | 0x1BCA0..=0x1BCA3 => 'i',
+        0x1D173..=0x1D17A | 0xE0000..=0xE0FFF => 'i',
+        _ if is_combining_mark(found) => 'm',
+        _ if found.is_whitespace() => ' ',
+        _ => 'v',
+    }
 }
 
 fn bad_name() -> String {
-    "Bad name: a name has 1 to 64 characters, and no control characters".into()
+    "Bad name: a name has 1 to 64 characters, and no invisible or control characters".into()
 }
 
-/// As the page of the server says: NFKC, without case.
+/// As the page of the server says: NFKC, without case, joiners and variation selectors.
 fn folded(text: &str) -> String {
-    let capitals: String = text.nfkc().collect::<String>().to_uppercase();
+    let shown = text.chars().filter(|&found| kind(found) != 'j');
+    let capitals: String = shown.nfkc().collect::<String>().to_uppercase();
     capitals.chars().flat_map(char::to_lowercase).nfkc().collect()
 }
 

@@ -4,7 +4,7 @@
 //! [`fill`](crate::servers::text::fill) replaces the names in braces.
 
 /// In place of a name; the question for it follows.
-pub(super) const BAD_NAME: &str = "A name has at least one letter or digit.\n";
+pub(super) const BAD_NAME: &str = "A name has at least one letter or digit, and no invisible character.\n";
 /// Before the greeting, if the data file cannot be read.
 pub(super) const NO_NOTES: &str = "My notes of earlier visits cannot be read at the moment.\n";
 /// To a name that cannot be looked up now; the question for it follows. The text of [`Busy`](crate::Busy).

@@ -14,7 +14,7 @@ fn a_name_is_one_line_of_bounded_length() {
     assert_eq!(name("  Ann\t Lee\r\n").as_deref(), Some("Ann Lee"));
     assert_eq!(name("Олег").as_deref(), Some("Олег"));
     assert_eq!(name("a\u{202E}b").as_deref(), Some("a\u{FFFD}b"));
-    for nothing in ["", " \t", "\u{0}", "...", "\u{202E}"] {
+    for nothing in ["", " \t", "\u{0}", "...", "\u{202E}", "\u{3164}", "a\u{200B}", "\u{93E}"] {
         assert_eq!(name(nothing), None, "{nothing:?}");
     }
     assert_eq!(name(&"x".repeat(1000)).map(|name| name.len()), Some(MAX_NAME));
@@ -82,5 +82,5 @@ fn a_restored_conversation_keeps_the_limits() {
     restored.begin_line(3);
     assert_eq!(*restored.next(&list(0, 4)), 3, "a position beyond the list is brought into it");
     let error = toml::from_str::<Conversation>("name = ''").expect_err("no name");
-    assert_eq!(error.message(), "a name needs at least one letter");
+    assert_eq!(error.message(), "a name needs a letter or digit, and no invisible character");
 }
