@@ -55,18 +55,22 @@ impl Stream {
         }
     }
 
-    /// Writes several pieces in one call. For datagrams, only the first piece is written.
+    /// Writes several pieces in one call. Over UDP, they are one datagram.
     pub(crate) fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => stream.write_vectored(pieces),
             Stream::Unix(stream) => stream.write_vectored(pieces),
-            Stream::Udp(_) | Stream::Simulated(_) => {
+            Stream::Udp(socket) => {
+                let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+                socket.send(&whole)
+            }
+            Stream::Simulated(pipe) => {
                 let mut written = 0;
                 for piece in pieces {
-                    match self.write(piece) {
+                    match pipe.write(piece) {
                         Ok(count) => {
                             written += count;
-                            if count < piece.len() || self.is_datagram() {
+                            if count < piece.len() {
                                 break;
                             }
                         }

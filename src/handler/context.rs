@@ -106,7 +106,8 @@ impl<'a> Context<'a> {
     ///
     /// All replies of one callback are written together when it returns. What the kernel does not take is queued. This
     /// queue has no limit of its own: a handler whose replies are much larger than its input asks
-    /// [`is_writable`](Self::is_writable). Without a connection or datagram, no effect.
+    /// [`is_writable`](Self::is_writable). Over UDP, the replies of one callback are one datagram, which is dropped if
+    /// the kernel does not take it. Without a connection or datagram, no effect.
     pub fn reply(&mut self, bytes: &[u8]) {
         if matches!(self.target, ReplyTarget::Connection(_) | ReplyTarget::Datagram) {
             self.has_replied = true;
@@ -131,7 +132,7 @@ impl<'a> Context<'a> {
     /// datagram.
     pub fn send(&mut self, to: Token, bytes: &[u8]) {
         // Before the test for the own connection: replies are written together, but each datagram is sent by itself.
-        if self.state.connections.get(to).is_some_and(|found| found.stream.is_datagram()) {
+        if self.state.is_datagram(to) {
             self.state.write_now(to, bytes);
             return;
         }
@@ -161,7 +162,8 @@ impl<'a> Context<'a> {
     /// Makes this connection follow `feed`: it receives everything that is published from now on.
     ///
     /// A connection follows at most one feed; following another one ends the first. A connection that falls too far
-    /// behind is closed with [`Closed::FeedBehind`](crate::Closed::FeedBehind).
+    /// behind is closed with [`Closed::FeedBehind`](crate::Closed::FeedBehind). A feed is a stream, so a connection over
+    /// UDP follows none.
     ///
     /// # Panics
     /// May panic if `feed` belongs to another reactor.

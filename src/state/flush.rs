@@ -22,6 +22,7 @@ impl State {
         if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) || bytes.is_empty() {
             return;
         }
+        debug_assert!(!connection.stream.is_datagram(), "a queue would join datagrams");
         self.queued += bytes.len();
         let outbox = connection.outbox.get_or_insert_default();
         match source {
@@ -349,12 +350,14 @@ impl State {
         }
     }
 
-    /// Makes an open connection follow a feed from its current end on, instead of the feed that it followed before.
+    /// Makes an open connection follow a feed from its current end on, instead of the feed that it followed before. A
+    /// connection over UDP follows none: the boundaries of its datagrams would be lost in the feed.
     pub(crate) fn follow(&mut self, token: Token, id: FeedId) {
         self.unfollow(token);
         let Some(connection) = self.connections.get_mut(token) else { return };
         let feed = &mut self.feeds[id];
-        if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) {
+        let is_datagram = connection.stream.is_datagram();
+        if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) || is_datagram {
             return;
         }
         let mut follower = Follower::new(token, feed.log.end());

@@ -166,6 +166,11 @@ impl State {
         &self.services[self.service_of(Some(token))].limits
     }
 
+    /// Whether each write to a connection is one datagram.
+    pub(crate) fn is_datagram(&self, token: Token) -> bool {
+        self.connections.get(token).is_some_and(|found| found.stream.is_datagram())
+    }
+
     /// Puts a connection on the ready list: it is served in the next turn without an edge.
     pub(crate) fn mark_ready(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token)

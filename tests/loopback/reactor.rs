@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use switchboard::net::{SocketOptions, bind};
 use switchboard::servers::Echo;
-use switchboard::{Address, Context, Handler, Limits, Origin, Reactor, ServiceId, ServiceOptions, Token, Via};
+use switchboard::{Address, Context, FeedId, Handler, Limits, Origin, Reactor, ServiceId, ServiceOptions, Token, Via};
 
 use super::Running;
 
@@ -188,4 +188,51 @@ fn an_outbound_connection_that_is_refused_is_reported() {
     let relay = Running::start(move || Relay { to, waiting: Vec::new() }, &["127.0.0.1:0"]);
     let mut client = TcpStream::connect(relay.address()).expect("the reactor accepts");
     assert_eq!(read_all(&mut client), format!("{free}: ConnectionRefused\n").as_bytes());
+}
+
+/// Connects to `to` over UDP, and answers each datagram in pieces.
+struct Pieces {
+    to: Address,
+    feed: Option<FeedId>,
+}
+
+impl Handler for Pieces {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {
+        let feed = *self.feed.get_or_insert_with(|| cx.create_feed());
+        cx.follow(feed);
+        cx.reply(b"one, ");
+        cx.publish(feed, b"a feed is a stream");
+        cx.reply(b"two");
+    }
+
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        cx.reply_input(input);
+        cx.reply(b", three, ");
+        cx.publish(self.feed.expect("created by open"), b"a feed is a stream");
+        cx.reply(b"four");
+        input.len()
+    }
+}
+
+#[test]
+fn the_replies_of_a_callback_are_one_datagram() {
+    let target = UdpSocket::bind("127.0.0.1:0").expect("free");
+    target.set_read_timeout(Some(Duration::from_secs(10))).expect("a valid time-out");
+    let to: Address = format!("udp:{}", target.local_addr().expect("bound")).parse().expect("an address");
+    let mut reactor = Reactor::new(Pieces { to, feed: None }, Limits::default()).expect("a poll");
+    reactor.with_context(|pieces, cx| cx.connect(pieces.to.clone()));
+    let stopper = reactor.stopper();
+    let running = std::thread::spawn(move || reactor.run().map(drop));
+    let mut buffer = [0; 100];
+    let (count, from) = target.recv_from(&mut buffer).expect("the replies of open");
+    assert_eq!(String::from_utf8_lossy(&buffer[..count]), "one, two");
+    for question in ["1", "2"] {
+        target.send_to(question.as_bytes(), from).expect("sent");
+        let count = target.recv(&mut buffer).expect("an answer");
+        assert_eq!(String::from_utf8_lossy(&buffer[..count]), format!("{question}, three, four"));
+    }
+    stopper.stop().expect("woken");
+    running.join().expect("no panic").expect("the poll works");
 }

@@ -15,9 +15,11 @@ const SCRATCH_RETAINED: usize = 64 * 1024;
 
 impl Context<'_> {
     /// Moves the replies made so far to the queue, so that what follows is sent after them.
+    ///
+    /// Over UDP, they stay: the replies of a callback are one datagram, and no feed is followed.
     pub(super) fn queue_replies(&mut self) {
         let ReplyTarget::Connection(token) = self.target else { return };
-        if self.head.is_empty() && self.state.scratch.is_empty() {
+        if self.head.is_empty() && self.state.scratch.is_empty() || self.state.is_datagram(token) {
             return;
         }
         self.state.queue(token, std::mem::take(&mut self.head), OutputSource::Own);
