@@ -74,9 +74,6 @@ impl ReplyTarget {
     }
 }
 
-/// The delay of a timer whose deadline cannot be represented: 30 years.
-const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
-
 impl<'a> Context<'a> {
     pub(crate) fn of_connection(state: &'a mut State, token: Token) -> Self {
         Context::new(state, ReplyTarget::Connection(token))
@@ -281,7 +278,8 @@ impl<'a> Context<'a> {
         self.state.operator.is_console_paused = false;
     }
 
-    /// Sets a timer, which expires once, no earlier than `after` from [`now`](Self::now).
+    /// Sets a timer, which expires once, no earlier than `after` from [`now`](Self::now). An `after` of more than 30
+    /// years counts as 30 years.
     ///
     /// [`Handler::timer`](crate::Handler::timer) follows for this connection, or
     /// [`Handler::service_timer`](crate::Handler::service_timer) without a connection. The timers of a connection are
@@ -291,8 +289,7 @@ impl<'a> Context<'a> {
             ReplyTarget::Connection(token) => TimerTarget::Session(token),
             _ => TimerTarget::Service(self.state.current_service),
         };
-        let deadline = self.state.clock.now().checked_add(after).unwrap_or(self.state.clock.now() + NEVER);
-        self.state.set_timer(deadline, due)
+        self.state.set_timer(self.state.clock.after(after), due)
     }
 
     /// Cancels a timer. No effect if it has expired or was cancelled.

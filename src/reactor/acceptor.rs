@@ -110,8 +110,8 @@ impl Pause {
     }
 
     /// Pauses until the time `until`, or until [`Pause::end`] is called.
-    pub(crate) fn begin(&mut self, now: Instant, until: Option<Instant>, error: &io::Error) {
-        self.until = until;
+    pub(crate) fn begin(&mut self, now: Instant, until: Instant, error: &io::Error) {
+        self.until = Some(until);
         if let Some(repeats) = self.throttle.note(now) {
             log::warn!(
                 "accepting is paused: {error}; waiting connections are accepted when others close; raise \"ulimit -n\" \
@@ -146,11 +146,11 @@ mod tests {
         let (now, mut pause) = (Instant::now(), Pause::new());
         let later = now + std::time::Duration::from_millis(100);
         assert!(!pause.is_on(now));
-        pause.begin(now, Some(later), &Errno::MFILE.into());
+        pause.begin(now, later, &Errno::MFILE.into());
         assert!(pause.is_on(now));
         assert_eq!(pause.until(), Some(later));
         assert!(!pause.is_on(later));
-        pause.begin(now, Some(later), &Errno::MFILE.into());
+        pause.begin(now, later, &Errno::MFILE.into());
         pause.end();
         assert!(!pause.is_on(now));
     }

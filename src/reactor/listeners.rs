@@ -113,7 +113,7 @@ impl Listeners {
                     Accepted::Lost(error) => log::debug!("lost a connection before it was accepted: {error}"),
                     Accepted::WouldBlock => break,
                     Accepted::Exhausted(error) => {
-                        let until = now.checked_add(dispatcher.state.limits.accept_retry);
+                        let until = dispatcher.state.clock.after(dispatcher.state.limits.accept_retry);
                         self.pause.begin(now, until, &error);
                     }
                 }

@@ -207,10 +207,10 @@ impl<H: Handler> Sim<H> {
         self.wires(peer).to_server.len()
     }
 
-    /// Lets time pass. Each timer that is due meanwhile fires at its own time.
+    /// Lets time pass, at most 30 years. Each timer that is due meanwhile fires at its own time.
     pub fn advance(&mut self, duration: Duration) {
         self.run();
-        let until = self.dispatcher.state.clock.now() + duration;
+        let until = self.dispatcher.state.clock.after(duration);
         loop {
             let state = &mut self.dispatcher.state;
             let next = [state.timers.next_deadline(), state.drain_deadline].into_iter().flatten().min();

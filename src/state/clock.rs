@@ -15,6 +15,9 @@ pub(crate) struct Clock {
     simulated_origin: Option<SystemTime>,
 }
 
+/// The longest delay of a deadline: 30 years. A later one is not representable on every system.
+pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30 * 365 * 86_400);
+
 impl Clock {
     pub(crate) fn new(now: Instant) -> Self {
         Clock { now, nanos: 0, origin: now, simulated_origin: None }
@@ -22,6 +25,11 @@ impl Clock {
 
     pub(crate) fn now(&self) -> Instant {
         self.now
+    }
+
+    /// The time `delay` after the current turn, or [`LONGEST_DELAY`] after it if `delay` is longer.
+    pub(crate) fn after(&self, delay: Duration) -> Instant {
+        self.now + delay.min(LONGEST_DELAY)
     }
 
     /// Nanoseconds between the origin and the current turn.

@@ -16,9 +16,8 @@ use crate::state::{State, TimerTarget};
 impl State {
     /// Replaces the deadline of a connection.
     pub(crate) fn set_deadline(&mut self, token: Token, after: Duration) {
-        let Some(deadline) = self.clock.now().checked_add(after) else { return };
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let new = self.timers.set(deadline, TimerTarget::Deadline(token));
+        let new = self.timers.set(self.clock.after(after), TimerTarget::Deadline(token));
         if let Some(old) = connection.deadline.replace(new) {
             self.timers.cancel(old);
         }
@@ -26,9 +25,8 @@ impl State {
 
     /// Replaces the deadline of a connection, unless it has one that is due earlier.
     pub(crate) fn bring_deadline_forward(&mut self, token: Token, after: Duration) {
-        let due = self.clock.now().checked_add(after);
         let set = self.connections.get(token).and_then(|found| found.deadline).map(|id| self.timers.deadline(id));
-        if set.is_none_or(|set| due.is_some_and(|due| due < set)) {
+        if set.is_none_or(|set| self.clock.after(after) < set) {
             self.set_deadline(token, after);
         }
     }

@@ -352,8 +352,7 @@ impl State {
         }
         let Some(connection) = self.connections.get_open(token) else { return };
         if !connection.flags.put(Flags::INPUT_PAUSED) {
-            let deadline = self.clock.now().checked_add(time).unwrap_or(self.clock.now());
-            self.set_timer(deadline, TimerTarget::InputPause(token));
+            self.set_timer(self.clock.after(time), TimerTarget::InputPause(token));
         }
     }
 

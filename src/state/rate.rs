@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::state::clock::LONGEST_DELAY;
+
 /// A number of events in a time, after a burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -17,9 +19,10 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// The time between two events at the full rate.
+    /// The time between two events at the full rate. It is bounded, so that a whole burst fits in an `Instant` and no
+    /// event is free.
     fn interval(&self) -> Duration {
-        self.per / self.count.max(1)
+        (self.per / self.count.max(1)).clamp(Duration::from_nanos(1), LONGEST_DELAY)
     }
 }
 
@@ -34,9 +37,9 @@ impl Bucket {
     /// Takes one event. Returns the time to wait before the next one, which is zero while some of the burst is left.
     pub fn take(&mut self, rate: &Rate, now: Instant) -> Duration {
         let interval = rate.interval();
-        let full_at = self.full_at.map_or(now, |at| at.max(now)).checked_add(interval);
-        // An event that would not fit in an `Instant` is not counted.
-        let full_at = full_at.unwrap_or(now);
+        let full_at = self.full_at.map_or(now, |at| at.max(now));
+        // At the end of time, the bucket is far over its burst already.
+        let full_at = full_at.checked_add(interval).unwrap_or(full_at);
         self.full_at = Some(full_at);
         let used = full_at.saturating_duration_since(now);
         used.saturating_add(interval).saturating_sub(interval.saturating_mul(rate.burst.max(1)))
@@ -106,10 +109,32 @@ mod tests {
     }
 
     #[test]
+    fn no_rate_is_too_slow_to_limit() {
+        let now = Instant::now();
+        for per in [Duration::from_secs(1 << 40), Duration::from_secs(i64::MAX as u64), Duration::MAX] {
+            let slow = Rate { count: 1, per, burst: 10 };
+            let mut bucket = Bucket::default();
+            assert_eq!((0..1000).filter(|_| bucket.try_take(&slow, now)).count(), 10, "{per:?}");
+            assert!(!bucket.try_take(&slow, now + Duration::from_secs(86_400)), "{per:?}");
+            let mut bucket = Bucket::default();
+            assert_eq!((0..1000).filter(|_| bucket.take(&slow, now).is_zero()).count(), 9, "{per:?}");
+        }
+    }
+
+    #[test]
+    fn no_rate_is_too_fast_to_limit() {
+        let fast = Rate { count: u32::MAX, per: Duration::from_nanos(1), burst: 10 };
+        let (now, mut bucket) = (Instant::now(), Bucket::default());
+        assert_eq!((0..1000).filter(|_| bucket.try_take(&fast, now)).count(), 10);
+    }
+
+    #[test]
     fn nothing_overflows() {
         let slow = Rate { count: 1, per: Duration::MAX, burst: u32::MAX };
         let (now, mut bucket) = (Instant::now(), Bucket::default());
         assert_eq!(bucket.take(&slow, now), Duration::ZERO);
+        bucket.full_at = now.checked_add(Duration::from_secs(i64::MAX as u64 - (1 << 32)));
+        assert!((0..100).all(|_| !bucket.try_take(&slow, now)), "the end of time is over the rate");
         let none = Rate { count: 0, per: Duration::from_secs(1), burst: 0 };
         assert_eq!(Bucket::default().take(&none, now), Duration::from_secs(1));
     }

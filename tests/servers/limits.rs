@@ -289,8 +289,18 @@ fn a_flag_without_a_meaning_is_absent() {
 
 #[test]
 fn datagrams_over_the_rate_are_dropped_and_counted() {
-    let mut server =
-        Program::Echo.launch().args("--datagram-rate 1/1h --stdin commands").listen("udp:127.0.0.1:0").start();
+    expect_ten_answers("1/1h");
+}
+
+#[test]
+fn the_slowest_datagram_rate_is_a_limit() {
+    expect_ten_answers("1/18446744073709551615s");
+}
+
+#[track_caller]
+fn expect_ten_answers(rate: &str) {
+    let flags = format!("--datagram-rate {rate} --stdin commands");
+    let mut server = Program::Echo.launch().args(&flags).listen("udp:127.0.0.1:0").start();
     let address = server.address();
     let address = address.strip_prefix("udp:").expect("a UDP address");
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");

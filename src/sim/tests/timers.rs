@@ -237,8 +237,8 @@ fn a_peer_that_takes_output_is_not_idle() {
     }
 }
 
-/// Replies to each line, and then pauses its input for a second.
-struct Slowly;
+/// Replies to each line, and then pauses its input for this time.
+struct Slowly(Duration);
 
 impl MessageHandler for Slowly {
     type Session = ();
@@ -247,14 +247,14 @@ impl MessageHandler for Slowly {
 
     fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
         cx.reply(line);
-        cx.pause_input(SECOND);
+        cx.pause_input(self.0);
     }
 }
 
 #[test]
 fn a_paused_peer_is_not_read_and_loses_nothing() {
     let limits = Limits { idle_timeout: Some(SECOND / 2), ..Limits::default() };
-    let mut sim = Sim::with_limits(Lines::new(Slowly, 10), limits);
+    let mut sim = Sim::with_limits(Lines::new(Slowly(SECOND), 10), limits);
     let peer = sim.connect();
     sim.send(peer, b"a\nb\n");
     assert_eq!(sim.received(peer), b"a");
@@ -273,8 +273,21 @@ fn a_paused_peer_is_not_read_and_loses_nothing() {
 }
 
 #[test]
+fn the_longest_pause_does_not_end() {
+    let mut sim = Sim::new(Lines::new(Slowly(Duration::MAX), 10));
+    let peer = sim.connect();
+    sim.send(peer, b"a\nb\n");
+    assert_eq!(sim.received(peer), b"a");
+    sim.advance(3600 * SECOND);
+    assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), None));
+    sim.advance(Duration::MAX);
+    sim.stop();
+    assert_eq!(sim.received(peer), b"b");
+}
+
+#[test]
 fn a_stop_ends_the_rest_and_what_was_read_is_answered() {
-    let mut sim = Sim::new(Lines::new(Slowly, 10));
+    let mut sim = Sim::new(Lines::new(Slowly(SECOND), 10));
     let peer = sim.connect();
     sim.send(peer, b"a\nb\nc\n");
     assert_eq!(sim.received(peer), b"a");
