@@ -128,5 +128,5 @@ impl<F: Framer, H: MessageHandler> Handler for Framed<F, H> {
 
     events! { connection => forward(self, session, cx) to self.inner, &mut session.inner }
     events! { service => forward(self, cx) to self.inner }
-    events! { console => forward(self, cx) to self.inner }
+    events! { process => forward(self, cx) to self.inner }
 }

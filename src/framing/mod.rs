@@ -105,7 +105,7 @@ pub trait MessageHandler {
     events! { connection => declare }
     events! { closing => declare }
     events! { service => declare }
-    events! { console => declare }
+    events! { process => declare }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //! [`Handler`]: crate::Handler
 //! [`MessageHandler`]: crate::framing::MessageHandler
 
-/// Applies `declare` or `forward` to one group of events: `connection`, `closing`, `service` or `console`.
+/// Applies `declare` or `forward` to one group of events: `connection`, `closing`, `service` or `process`.
 macro_rules! events {
     // What happens to one connection while its session lasts.
     (connection => $action:ident $($arguments:tt)*) => {
@@ -71,8 +71,8 @@ macro_rules! events {
             fn connect_failed(&mut self, to: &$crate::Address, error: &::std::io::Error; cx: &mut Context<'_>) {}
         }
     };
-    // What arrives at standard input, where lines are commands or input.
-    (console => $action:ident $($arguments:tt)*) => {
+    // What concerns the whole process: standard input, where lines are commands or input, and the stop.
+    (process => $action:ident $($arguments:tt)*) => {
         $crate::handler::events::$action! { $($arguments)*;
             /// A line has arrived at standard input, given without its line end.
             ///
@@ -89,6 +89,12 @@ macro_rules! events {
             fn console_end(&mut self; cx: &mut Context<'_>) {
                 cx.stop();
             }
+
+            /// The reactor begins to stop, because of a signal, the operator or [`Context::stop`](crate::Context::stop).
+            ///
+            /// Called once, before the stop ends any session, so what is sent and published here still reaches every
+            /// peer. Not called if a second request to stop drops all connections at once.
+            fn stopping(&mut self; cx: &mut Context<'_>) {}
         }
     };
 }

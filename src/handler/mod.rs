@@ -105,5 +105,5 @@ pub trait Handler {
     events! { connection => declare }
     events! { closing => declare }
     events! { service => declare }
-    events! { console => declare }
+    events! { process => declare }
 }

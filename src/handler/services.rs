@@ -88,6 +88,16 @@ impl Services {
         &mut *self.hosted[position].handler
     }
 
+    /// Calls the handler of each service.
+    fn call_each(&mut self, cx: &mut Context<'_>, call: impl Fn(&mut DynHandler, &mut Context<'_>)) {
+        for Hosted { service, handler, .. } in &mut self.hosted {
+            if let Some(service) = *service {
+                cx.act_for(service);
+                call(&mut **handler, cx);
+            }
+        }
+    }
+
     /// The services with a handler, each with its name.
     fn named(&self) -> impl DoubleEndedIterator<Item = (ServiceId, &str)> {
         self.hosted.iter().filter_map(|hosted| Some((hosted.service?, &*hosted.name)))
@@ -161,12 +171,11 @@ impl Handler for Services {
 
     /// Passes the end of input to every handler. The reactor stops if one of them stops it.
     fn console_end(&mut self, cx: &mut Context<'_>) {
-        for Hosted { service, handler, .. } in &mut self.hosted {
-            if let Some(service) = *service {
-                cx.act_for(service);
-                handler.console_end(cx);
-            }
-        }
+        self.call_each(cx, DynHandler::console_end);
+    }
+
+    fn stopping(&mut self, cx: &mut Context<'_>) {
+        self.call_each(cx, DynHandler::stopping);
     }
 }
 
@@ -195,7 +204,7 @@ impl<H: Handler<Session: 'static>> Handler for Erased<H> {
 
     events! { connection => forward(self, session, cx) to self.0, session.downcast_mut().expect(OWN_SESSION) }
     events! { service => forward(self, cx) to self.0 }
-    events! { console => forward(self, cx) to self.0 }
+    events! { process => forward(self, cx) to self.0 }
 }
 
 impl fmt::Debug for Services {

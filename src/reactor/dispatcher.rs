@@ -117,6 +117,7 @@ impl<H: Handler> Dispatcher<H> {
         match state.stop {
             Stop::Requested => {
                 state.drain_deadline = state.clock.now().checked_add(state.limits.drain);
+                self.call(ServiceId::DEFAULT, Handler::stopping);
                 self.drain();
                 self.flush_and_reap();
             }

@@ -3,6 +3,7 @@
 use crate::support::peer::Peer;
 use crate::support::server::Program;
 use crate::support::tools::tool;
+use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use switchboard_harness::{Server, Stop, allow_descriptors, alone, until};
 
@@ -358,4 +359,19 @@ fn a_shared_port_is_rejected_with_the_reason() {
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert!(finished.stderr.starts_with(&format!("error: --reuse-port: {reason}\n")), "{finished:?}");
     assert_eq!(finished.stdout, "");
+}
+
+#[test]
+fn members_are_told_that_the_server_stops() {
+    let mut server = Program::Chat.start();
+    let mut ann = join(&server, "ann");
+    let mut bob = join(&server, "bob");
+    ann.line();
+    bob.send("last words\n");
+    assert_eq!(ann.line(), "bob: last words");
+    server.signal(Signal::TERM);
+    for mut member in [ann, bob] {
+        assert_eq!(member.rest().expect("an orderly end"), b"The server is stopping.\n");
+    }
+    server.wait().expect_clean_within(Duration::from_secs(2));
 }

@@ -20,6 +20,7 @@ pub(super) enum Event<'a> {
     Rename { old: &'a str, nick: &'a str },
     Say { nick: &'a str, text: &'a str },
     Act { nick: &'a str, text: &'a str },
+    Stop,
 }
 
 impl Event<'_> {
@@ -36,6 +37,7 @@ impl Event<'_> {
             Event::Rename { old, nick } => fill(out, texts::RENAMED, &[old, nick]),
             Event::Say { nick, text } => fill(out, texts::LINE, &[nick, text]),
             Event::Act { nick, text } => fill(out, texts::ACTION, &[nick, text]),
+            Event::Stop => out.extend_from_slice(texts::STOPPING.as_bytes()),
         }
     }
 
@@ -48,6 +50,7 @@ impl Event<'_> {
             Event::Rename { old, nick } => writeln!(out, "{at} rename {old} {nick}"),
             Event::Say { nick, text } => writeln!(out, "{at} say {nick} {text}"),
             Event::Act { nick, text } => writeln!(out, "{at} act {nick} {text}"),
+            Event::Stop => writeln!(out, "{at} stop"),
         };
     }
 }

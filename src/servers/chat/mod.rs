@@ -87,6 +87,7 @@ pub struct Chat {
     rate: Option<Rate>,
     handshake: Option<Duration>,
     record: Option<Record>,
+    is_stopping: bool,
     /// A buffer for the text being sent, kept for reuse.
     text: Vec<u8>,
 }
@@ -176,13 +177,15 @@ impl MessageHandler for Chat {
         let Some(nick) = session.nick else { return };
         self.members.remove(&*fold(&nick));
         log::info!("{nick} leaves the room: {why} ({})", counted(self.members.len(), "person"));
-        let event = Event::Leave { nick: &nick, why };
-        if matches!(why, Closed::Stopping) {
-            // All members leave at once: notices would reach no one, and their number would be quadratic.
-            self.record(&event, cx);
-        } else {
-            self.announce(&event, cx);
+        // After the notice of the stop, the end of each member is no event of its own.
+        if !matches!(why, Closed::Stopping) {
+            self.announce(&Event::Leave { nick: &nick, why }, cx);
         }
+    }
+
+    fn stopping(&mut self, cx: &mut Context<'_>) {
+        self.is_stopping = true;
+        self.announce(&Event::Stop, cx);
     }
 
     fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
@@ -206,6 +209,10 @@ impl Chat {
         }
         if line == b"/quit" {
             return quit(cx);
+        }
+        if self.is_stopping {
+            reply(texts::STOPPING, &[], cx);
+            return cx.close();
         }
         let Some(nick) = self.claim(session.token, line, cx) else {
             return reply(texts::PROMPT, &[], cx);

@@ -5,7 +5,6 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::connection::closed::Closed;
 use crate::connection::timer_id::TimerId;
 use crate::handler::context::Context;
 use crate::workers::Done;
@@ -70,7 +69,7 @@ impl Record {
         }
         if let Some(log) = &mut self.log {
             log.add(event, at, cx);
-            if matches!(event, Event::Leave { why: Closed::Stopping, .. }) {
+            if matches!(event, Event::Stop) {
                 // The timer for the next attempt may not run any more.
                 log.try_again(cx);
             }

@@ -35,6 +35,8 @@ pub(super) const WHO_ALONE: &str = "1 person is here: {nick}.\n";
 pub(super) const WHO: &str = "{count} persons are here: {nicks}.\n";
 /// `/quit`.
 pub(super) const BYE: &str = "Good bye!\n";
+/// To all members, before the server closes their connections.
+pub(super) const STOPPING: &str = "The server is stopping.\n";
 
 /// The nickname is invalid.
 pub(super) const BAD_NICK: &str = "A nickname is 1 to 32 letters, digits and any of _-. (please choose another one)\n";

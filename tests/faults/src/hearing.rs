@@ -121,7 +121,7 @@ fn has_form(text: &str) -> bool {
         || is_name(first) && rest == "leaves the room!"
         || is_name(first)
             && rest.strip_prefix("is now known as ").and_then(|new| new.strip_suffix('.')).is_some_and(is_name)
-        || text == "1 person is here."
+        || ["1 person is here.", "The server is stopping."].contains(&text)
         || first.parse::<u32>().is_ok() && rest == "persons are here."
 }
 
