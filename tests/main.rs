@@ -32,6 +32,7 @@ mod servers {
     mod discard;
     mod doctor;
     mod greeting;
+    mod job_control;
     mod limits;
     mod listening;
     mod phonebook;

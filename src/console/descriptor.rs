@@ -19,6 +19,8 @@ use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, major, minor};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags};
 
+use crate::console::job_control;
+
 /// The kind of a descriptor, which decides how to read and write it without waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -92,6 +94,7 @@ pub(crate) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> 
 #[derive(Debug)]
 pub(crate) struct OutputStream {
     descriptor: Descriptor,
+    is_terminal: bool,
 }
 
 impl OutputStream {
@@ -119,8 +122,8 @@ impl OutputStream {
     ///
     /// If `fd` is closed, or no descriptor is left for the copy.
     pub(crate) fn from_fd(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let descriptor = Descriptor::open(fd, OFlags::WRONLY)?;
-        Ok(Self { descriptor })
+        let is_terminal = Kind::of(fd)? == Kind::Terminal;
+        Ok(Self { descriptor: Descriptor::open(fd, OFlags::WRONLY)?, is_terminal })
     }
 
     /// Writes as many bytes as the system accepts without waiting. Returns their number.
@@ -131,6 +134,11 @@ impl OutputStream {
     /// is registered ([`OutputStream::register`]). `BrokenPipe`: the reader is gone. Otherwise those of write(2).
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.descriptor.write(bytes)
+    }
+
+    /// Whether the stream is a terminal that wants no output from this process now.
+    fn is_muted(&self) -> bool {
+        self.is_terminal && job_control::is_muted(&self.descriptor)
     }
 
     /// Requests an event under `token` when the stream is writable again after `WouldBlock`. Another call requests
@@ -151,8 +159,8 @@ impl OutputStream {
 
 /// A writer of log records and notices that never delays the loop.
 ///
-/// If the stream is full, the record is dropped and its lines are counted. The next record that is written follows the
-/// line `N log lines dropped`.
+/// If the stream is full, or if its terminal wants no output from the background (`stty tostop`), the record is dropped
+/// and its lines are counted. The next record that is written follows the line `N log lines dropped`.
 ///
 /// One call of `write` is one record. If only a part of a record was written, the rest is written before the next
 /// record, so that records are never mixed. No call returns an error: a closed standard error must not end a server.
@@ -192,6 +200,9 @@ impl LossyWriter {
 
     /// Writes `rest`. Returns whether all of it was written.
     fn send_rest(&mut self) -> bool {
+        if self.stream.is_muted() {
+            return false;
+        }
         while !self.rest.is_empty() {
             match self.stream.write(&self.rest) {
                 Ok(0) | Err(_) => return false,
@@ -295,6 +306,11 @@ impl Descriptor {
             Mode::Reopened | Mode::File => {}
         }
         Ok(retry_on_intr(|| rustix::io::write(&self.fd, bytes))?)
+    }
+
+    /// Whether the other side has closed: the master of a terminal, or the last writer of a pipe.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        self.polls_as(PollFlags::empty())
     }
 
     /// Whether a read would return bytes, the end or an error now.

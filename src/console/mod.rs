@@ -7,13 +7,14 @@
 //! |---|---|
 //! | terminal | reopened as non-blocking; read only while the process is in the foreground |
 //! | pipe, FIFO | reopened as non-blocking |
-//! | socket | as a pipe |
+//! | socket | as a pipe; one without a peer, such as a listener, is no operator |
 //! | file | read in bounded steps; an empty file is no operator |
 //! | `/dev/null`, closed, directory, a device that epoll refuses | no operator |
 //!
 //! Deliberately not here: the meaning of a line, and the reaction to the end of input.
 
 pub(crate) mod descriptor;
+pub(crate) mod job_control;
 pub(crate) mod output;
 
 use std::io;
@@ -23,8 +24,10 @@ use std::time::Duration;
 
 use mio::{Interest, Registry, Token};
 use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::io::Errno;
 
 use crate::console::descriptor::{Descriptor, Kind, is_unpollable};
+use crate::console::job_control::is_in_background;
 use crate::framing::{Frame, Framer, LineFramer, LineState};
 
 /// Bytes read in one turn of the loop, so that a long file of commands does not starve the connections.
@@ -43,8 +46,10 @@ pub(crate) enum Input<'a> {
     Line(&'a [u8]),
     /// A line over the limit, which was discarded.
     TooLong,
-    /// The end of input: Ctrl-D, a closed pipe, or a terminal that hung up. Comes once, as the last input.
+    /// The end of input: Ctrl-D, or a closed pipe. Comes once, as the last input.
     End,
+    /// The terminal has closed, so the operator has left. Comes once, as the last input, in place of `End`.
+    HangUp,
 }
 
 /// Standard input, registered with the loop. It is edge-triggered, as every source of the loop is:
@@ -74,6 +79,8 @@ enum InputPhase {
     Open,
     /// The end of input was read and not yet returned.
     Ending,
+    /// The terminal has closed, and this was not yet returned.
+    HangingUp,
     Ended,
 }
 
@@ -173,7 +180,8 @@ impl Console {
                         return None;
                     }
                 }
-                InputPhase::Ending => return Some(self.end()),
+                InputPhase::Ending => return Some(self.end(Input::End)),
+                InputPhase::HangingUp => return Some(self.end(Input::HangUp)),
                 InputPhase::Ended => return None,
             }
         }
@@ -200,8 +208,12 @@ impl Console {
                 self.lines.push(&chunk[..count]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.sleep(),
-            // Linux: a terminal whose other side is gone returns EIO. Retrying does not help after any other error
-            // either.
+            // The process went to the background after the check.
+            Err(_) if self.is_in_background() => {
+                self.waits_for_foreground = true;
+                return self.sleep();
+            }
+            // Retrying does not help.
             Err(error) => {
                 log::debug!("standard input: {error}: treated as the end of input");
                 self.finish();
@@ -217,27 +229,24 @@ impl Console {
         false
     }
 
+    /// Notes the end of input. Linux: a terminal that has closed is at its end, or returns EIO, as after Ctrl-D.
     fn finish(&mut self) {
         self.lines.finish();
-        self.phase = InputPhase::Ending;
+        let has_closed = self.kind == Kind::Terminal && self.descriptor.has_hung_up();
+        self.phase = if has_closed { InputPhase::HangingUp } else { InputPhase::Ending };
         self.is_ready = true;
     }
 
-    fn end(&mut self) -> Input<'static> {
+    fn end(&mut self, end: Input<'static>) -> Input<'static> {
         self.descriptor.deregister();
         self.phase = InputPhase::Ended;
         self.is_ready = false;
-        Input::End
+        end
     }
 
-    /// Whether a read would stop the process (SIGTTIN): it is in the background of its controlling terminal.
-    ///
-    /// If the terminal is not, or no longer, the controlling one, tcgetpgrp(3) fails. Then a read cannot stop the
-    /// process, and reports a hang-up as an error.
+    /// Whether a read would stop the process (SIGTTIN), or fail.
     fn is_in_background(&self) -> bool {
-        self.kind == Kind::Terminal
-            && rustix::termios::tcgetpgrp(&self.descriptor)
-                .is_ok_and(|foreground| foreground != rustix::process::getpgrp())
+        self.kind == Kind::Terminal && is_in_background(&self.descriptor)
     }
 }
 
@@ -246,6 +255,9 @@ fn unreadable(fd: BorrowedFd<'_>, kind: Kind) -> io::Result<Option<&'static str>
     Ok(match kind {
         Kind::Null => Some("is /dev/null"),
         Kind::Directory => Some("is a directory"),
+        Kind::Socket if rustix::net::getpeername(fd).err() == Some(Errno::NOTCONN) => {
+            Some("is a socket without a peer")
+        }
         _ if fcntl_getfl(fd)? & OFlags::RWMODE == OFlags::WRONLY => Some("is open for writing only"),
         _ => None,
     })

@@ -21,6 +21,7 @@ enum Seen {
     Line(String),
     TooLong,
     End,
+    HangUp,
 }
 
 fn line(text: &str) -> Seen {
@@ -32,6 +33,7 @@ fn see(input: Input<'_>) -> Seen {
         Input::Line(bytes) => line(std::str::from_utf8(bytes).unwrap()),
         Input::TooLong => Seen::TooLong,
         Input::End => Seen::End,
+        Input::HangUp => Seen::HangUp,
     }
 }
 
@@ -93,7 +95,7 @@ impl Loop {
 
     fn until_end(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
-        while !matches!(seen.last(), Some(Seen::End)) {
+        while !matches!(seen.last(), Some(Seen::End | Seen::HangUp)) {
             seen.extend(self.expect_some());
         }
         assert!(!self.console.is_ready());
@@ -329,7 +331,7 @@ fn a_terminal_gives_lines_and_keeps_its_flags() {
 }
 
 #[test]
-fn control_d_and_hang_up_are_the_end() {
+fn control_d_is_the_end_and_a_closed_terminal_a_hang_up() {
     let (mut master, slave) = pty();
     let mut operator = Loop::new(&slave);
     master.write_all(b"half\x04\x04").unwrap();
@@ -340,7 +342,7 @@ fn control_d_and_hang_up_are_the_end() {
         let mut operator = if polled { Loop::polled(&slave) } else { Loop::new(&slave) };
         assert_eq!(operator.turn(), []);
         drop(master);
-        assert_eq!(operator.until_end(), [Seen::End]);
+        assert_eq!(operator.until_end(), [Seen::HangUp]);
     }
 }
 

@@ -12,6 +12,8 @@ mod datagram;
 pub(crate) mod dispatcher;
 mod input;
 mod listeners;
+#[cfg(feature = "cli")]
+mod report;
 pub(crate) mod signals;
 mod turn;
 
@@ -25,6 +27,7 @@ use mio::{Events, Poll, Waker};
 use crate::connection::edge::Edge;
 use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::token::Token;
+use crate::console::job_control;
 use crate::console::output::StandardStreams;
 use crate::console::{Console, Input};
 use crate::handler::Handler;
@@ -46,7 +49,9 @@ const WAKER: mio::Token = mio::Token(0);
 const SIGNALS: mio::Token = mio::Token(1);
 const CONSOLE: mio::Token = mio::Token(2);
 const STDOUT: mio::Token = mio::Token(3);
-const FIRST_LISTENER: usize = 4;
+#[cfg(feature = "cli")]
+const REPORT: mio::Token = mio::Token(4);
+const FIRST_LISTENER: usize = 5;
 
 /// Largest number of events that one poll takes from the kernel.
 const EVENTS: usize = 1024;
@@ -55,9 +60,11 @@ const EVENTS: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConsoleMode {
-    /// A line, or the end of input, stops the reactor.
+    /// A line, or the end of input, stops the reactor. A terminal that closes does not stop it: the system sends SIGHUP
+    /// to the processes that end with their terminal.
     Stop,
-    /// Lines are commands and go to [`Handler::console`]. The end of input goes to [`Handler::console_end`].
+    /// Lines are commands and go to [`Handler::console`]. The end of input, also by a terminal that closes, goes to
+    /// [`Handler::console_end`].
     Commands,
     /// Lines are the input of the program and go to [`Handler::console`]. The end of input goes to
     /// [`Handler::console_end`], even if there is no input to read at all.
@@ -100,6 +107,8 @@ pub struct Reactor<H: Handler> {
     console_retry: Option<Instant>,
     output: StandardStreams,
     signals: Option<Signals>,
+    #[cfg(feature = "cli")]
+    report: Option<report::Report>,
     stopper: Stopper,
     clock: TurnClock,
 }
@@ -138,6 +147,8 @@ impl<H: Handler> Reactor<H> {
             console_retry: None,
             output: StandardStreams::new(STDOUT),
             signals: None,
+            #[cfg(feature = "cli")]
+            report: None,
             stopper,
             clock: TurnClock::new(),
         })
@@ -220,10 +231,23 @@ impl<H: Handler> Reactor<H> {
     /// Stops at SIGTERM, SIGINT and SIGHUP. SIGHUP stays ignored if the process was started so, for example by
     /// nohup(1). SIGUSR1 logs the [`Stats`](crate::Stats).
     ///
+    /// Unblocks these signals in this thread. Blocks SIGTTIN and SIGTTOU, so that the terminal never stops the process.
+    ///
     /// # Errors
     /// If the system refuses a signal handler, or the poll refuses its source.
     pub fn handle_signals(&mut self) -> io::Result<()> {
+        job_control::keep_running();
         self.signals = Some(Signals::new(self.poll.registry(), SIGNALS)?);
+        Ok(())
+    }
+
+    /// Sends one datagram to the peer of `socket`, now or as soon as the peer has room.
+    ///
+    /// # Errors
+    /// If the poll refuses the socket.
+    #[cfg(feature = "cli")]
+    pub(crate) fn notify(&mut self, socket: std::os::unix::net::UnixDatagram, message: String) -> io::Result<()> {
+        self.report = report::Report::new(socket, message.into_bytes(), self.poll.registry(), REPORT)?.send();
         Ok(())
     }
 
@@ -322,6 +346,8 @@ impl<H: Handler> Reactor<H> {
                     }
                 }
                 STDOUT => self.output.wake(),
+                #[cfg(feature = "cli")]
+                REPORT => self.report = self.report.take().and_then(report::Report::send),
                 mio::Token(number) if number >> 32 == 0 => self.listeners.wake(ListenerId(number - FIRST_LISTENER)),
                 mio::Token(number) => {
                     let token = Token::from_bits(number as u64);
@@ -343,21 +369,8 @@ impl<H: Handler> Reactor<H> {
         let mut has_ended = self.dispatcher.state.stop > Stop::Running;
         while !has_ended && !self.dispatcher.state.is_console_paused() && console.is_ready() {
             let Some(input) = console.next_input() else { break };
-            has_ended = input == Input::End;
-            match (input, *mode) {
-                (_, ConsoleMode::Stop) => self.dispatcher.call_console(|_, cx| cx.stop()),
-                (Input::Line(line), ConsoleMode::Commands | ConsoleMode::Input) => {
-                    self.dispatcher.call_console(|handler, cx| handler.console(line, cx));
-                }
-                (Input::TooLong, ConsoleMode::Commands | ConsoleMode::Input) => {
-                    let limit = self.dispatcher.state.limits.console_line;
-                    let text = format!("discarded a line of more than {limit} bytes from standard input");
-                    self.dispatcher.call_console(|_, cx| cx.write_stderr(&text));
-                }
-                (Input::End, ConsoleMode::Commands | ConsoleMode::Input) => {
-                    self.dispatcher.call_console(H::console_end);
-                }
-            }
+            has_ended = matches!(input, Input::End | Input::HangUp);
+            obey(input, *mode, &mut self.dispatcher);
         }
         let retry = console.retry_after();
         if has_ended || self.dispatcher.state.stop > Stop::Running {
@@ -369,20 +382,25 @@ impl<H: Handler> Reactor<H> {
 
     /// Returns the number of requests to stop since the last turn. The first one closes the listeners and the console.
     fn stop_requests(&mut self) -> usize {
-        let SignalRequests { stops, hang_ups, wants_stats } =
+        let SignalRequests { stops: mut causes, hang_ups, wants_stats } =
             self.signals.as_mut().map(Signals::take).unwrap_or_default();
         let state = &self.dispatcher.state;
         if wants_stats {
             state.stats().log();
         }
         // A terminal that closes ends the input and sends SIGHUP, in either order. Both together are one request.
-        let hang_ups = if state.stop == Stop::Running { hang_ups.min(1) } else { 0 };
-        let requests = self.stopper.take() + stops + hang_ups;
-        if state.stop.after(requests) > Stop::Running {
+        if hang_ups > 0 && state.stop == Stop::Running {
+            causes.push("SIGHUP");
+        }
+        causes.extend(std::iter::repeat_n("requested by the program", self.stopper.take()));
+        for (cause, requests) in causes.iter().zip(1..) {
+            state.stop.after(requests).log(cause);
+        }
+        if state.stop.after(causes.len()) > Stop::Running {
             self.listeners.clear();
             self.console = None;
         }
-        requests
+        causes.len()
     }
 
     /// Whether draining has finished or was cut short. Standard output is waited for, except after a second request.
@@ -396,6 +414,38 @@ impl<H: Handler> Reactor<H> {
 impl<H: Handler> fmt::Debug for Reactor<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reactor").finish_non_exhaustive()
+    }
+}
+
+/// Acts on one input of the operator, and logs the cause if the reactor stops.
+fn obey<H: Handler>(input: Input<'_>, mode: ConsoleMode, dispatcher: &mut Dispatcher<H>) {
+    match (input, mode) {
+        // SIGHUP stops the processes that the terminal takes with it. The others serve on.
+        (Input::HangUp, ConsoleMode::Stop) => log::warn!("the terminal has closed: no operator from now on"),
+        (_, ConsoleMode::Stop) => dispatcher.call_console(|_, cx| cx.stop()),
+        (Input::Line(line), ConsoleMode::Commands | ConsoleMode::Input) => {
+            dispatcher.call_console(|handler, cx| handler.console(line, cx));
+        }
+        (Input::TooLong, ConsoleMode::Commands | ConsoleMode::Input) => {
+            let limit = dispatcher.state.limits.console_line;
+            let text = format!("discarded a line of more than {limit} bytes from standard input");
+            dispatcher.call_console(|_, cx| cx.write_stderr(&text));
+        }
+        (Input::End | Input::HangUp, ConsoleMode::Commands | ConsoleMode::Input) => {
+            dispatcher.call_console(H::console_end);
+        }
+    }
+    let stop = dispatcher.state.stop;
+    if stop == Stop::Running || mode == ConsoleMode::Input {
+        return;
+    }
+    match (input, mode) {
+        (Input::End, _) => stop.log("end of input"),
+        (Input::HangUp, _) => stop.log("the terminal has closed"),
+        (Input::Line(line), ConsoleMode::Commands) => {
+            stop.log(&format!("{} at standard input", String::from_utf8_lossy(line.trim_ascii())));
+        }
+        (Input::Line(_) | Input::TooLong, _) => stop.log("a line at standard input"),
     }
 }
 

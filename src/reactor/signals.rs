@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mio::{Interest, Registry, Waker};
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals as SignalSource;
 
@@ -53,7 +54,8 @@ impl Signals {
         if !is_ignored(SIGHUP) {
             signals.push(SIGHUP);
         }
-        let mut source = SignalSource::new(signals)?;
+        let mut source = SignalSource::new(&signals)?;
+        receive(&signals)?;
         registry.register(&mut source, token, Interest::READABLE)?;
         Ok(Signals { source, is_ready: false })
     }
@@ -71,7 +73,8 @@ impl Signals {
                 match signal {
                     SIGHUP => requests.hang_ups += 1,
                     SIGUSR1 => requests.wants_stats = true,
-                    _ => requests.stops += 1,
+                    SIGINT => requests.stops.push("SIGINT"),
+                    _ => requests.stops.push("SIGTERM"),
                 }
             }
         }
@@ -80,14 +83,20 @@ impl Signals {
 }
 
 /// Requests made by signals.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct SignalRequests {
-    /// Number of SIGTERM and SIGINT: requests to stop.
-    pub(crate) stops: usize,
+    /// The names of the signals that request a stop: SIGTERM and SIGINT.
+    pub(crate) stops: Vec<&'static str>,
     /// Number of SIGHUP.
     pub(crate) hang_ups: usize,
     /// Whether SIGUSR1 arrived: a request to log the statistics.
     pub(crate) wants_stats: bool,
+}
+
+/// Unblocks signals in this thread. A parent that has blocked them passes its mask to this process (execve(2)).
+fn receive(signals: &[i32]) -> io::Result<()> {
+    let signals = signals.iter().map(|&signal| Signal::try_from(signal)).collect::<Result<SigSet, _>>()?;
+    Ok(signals.thread_unblock()?)
 }
 
 /// Whether the process was started with a signal ignored, according to `/proc/self/status` (proc(5)). False without

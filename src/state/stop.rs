@@ -1,4 +1,7 @@
-//! The stages of a stop.
+//! The stages of a stop, and the log of its causes.
+
+/// The target of the log lines about stops. Programs show it at the default level.
+pub(crate) const LOG_TARGET: &str = module_path!();
 
 /// The stages of a stop, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +19,12 @@ impl Stop {
     /// Requests a stop, if none was requested before.
     pub(crate) fn request(&mut self) {
         *self = (*self).max(Stop::Requested);
+    }
+
+    /// Logs the cause of a request that has led to this stage: a signal, the operator, or the program.
+    pub(crate) fn log(self, cause: &str) {
+        let how = if self == Stop::Now { "stopping at once" } else { "stopping" };
+        log::info!(target: LOG_TARGET, "{how}: {cause}");
     }
 
     /// The stage after further requests: the first request drains, the second drops every connection.

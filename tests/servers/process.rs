@@ -45,7 +45,7 @@ fn connected(address: &str) -> Peer {
 
 #[test]
 fn closed_outputs_do_not_end_it() {
-    for redirections in [">&-", "2>&-", ">&- 2>&-", ">/dev/full 2>/dev/full"] {
+    for redirections in [">&-", "2>&-", ">&- 2>&-", "2>/dev/full"] {
         let place = TempDir::new().expect("room");
         let address = unix_address(&place);
         let mut server = Program::Echo.launch().args("-vv").listen(&address).redirected(redirections).spawn();
@@ -54,6 +54,15 @@ fn closed_outputs_do_not_end_it() {
         }
         server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
     }
+}
+
+#[test]
+fn addresses_that_cannot_be_written_are_exit_code_1() {
+    let finished = Program::Echo.launch().listen("127.0.0.1:0").redirected(">/dev/full").run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let wanted = "echo-server: cannot write \"listening on\" to standard output: No space left on device (os error \
+                  28); redirect it to a file or /dev/null\n";
+    assert_eq!(finished.stderr, wanted);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use crate::support::peer::Peer;
 use crate::support::server::Program;
 use std::fs;
 use std::net::UdpSocket;
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -136,6 +137,50 @@ fn readiness_is_told_when_clients_may_come() {
     let unheard = Program::Echo.launch().after("export NOTIFY_SOCKET=/nonexistent/notify").start();
     unheard.stderr.wait_for("cannot report to the service manager that the server is ready");
     Peer::connect(&unheard.address()).echo("hello\n");
+}
+
+#[test]
+fn readiness_reaches_an_abstract_socket() {
+    let name = format!("switchboard-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).expect("a short name");
+    let manager = UnixDatagram::bind_addr(&address).expect("a free name");
+    manager.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
+    let server = Program::Echo.launch().after(&format!("export NOTIFY_SOCKET=@{name}")).start();
+    let mut told = [0; 1000];
+    let length = manager.recv(&mut told).expect("a message");
+    assert_eq!(
+        String::from_utf8_lossy(&told[..length]),
+        format!("READY=1\nSTATUS=listening on {}\n", server.address())
+    );
+    assert_eq!(server.stderr.text(), "");
+}
+
+#[test]
+fn a_full_queue_of_the_manager_delays_only_readiness() {
+    let directory = TempDir::new().expect("room");
+    let path = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).expect("a free path");
+    manager.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
+    let filler = UnixDatagram::unbound().expect("a socket");
+    filler.connect(&path).expect("the manager");
+    filler.set_nonblocking(true).expect("a socket of ours");
+    while filler.send(b"FILLER=1").is_ok() {}
+    let mut server = Program::Echo.launch().after(&format!("export NOTIFY_SOCKET={}", path.display())).start();
+    Peer::connect(&server.address()).echo("served before the manager reads\n");
+    let mut told = [0; 1000];
+    let mut next = || {
+        let length = manager.recv(&mut told).expect("a message");
+        String::from_utf8_lossy(&told[..length]).into_owned()
+    };
+    let ready = std::iter::from_fn(|| Some(next())).find(|message| message != "FILLER=1").expect("an endless list");
+    assert!(ready.starts_with("READY=1\n"), "{ready:?}");
+    server.stop_by(Stop::Terminate).expect_clean_within(TIMEOUT);
+}
+
+#[test]
+fn sockets_without_a_process_are_ignored() {
+    let server = Program::Echo.launch().after("export LISTEN_FDS=1; unset LISTEN_PID; exec 3<&0").start();
+    Peer::connect(&server.address()).echo("served\n");
 }
 
 /// Copies the unit of the docs with the program that was built here; nothing else is changed.

@@ -7,8 +7,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::Signal;
 use std::fs::File;
 use std::io::{Seek, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-use switchboard_harness::{Input, Server, Stop, alone, until};
+use switchboard_harness::{Input, Launch, Server, Stop, alone, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Well within the drain time of five seconds. Servers with a data file flush it, and a disk may be busy.
@@ -46,10 +48,44 @@ fn every_server_stops_by_every_way_without_clients() {
 
 #[test]
 fn hang_up_stops_too() {
-    let mut server = Program::Echo.start();
+    // Under nohup(1), the test ignores SIGHUP, and the server would inherit that.
+    let mut server = Launch::of("env").args("--default-signal=HUP").arg(Program::Echo.path()).start();
     let asked = Instant::now();
     server.signal(Signal::HUP);
     server.wait_since(asked).expect_clean_within(SOON);
+}
+
+#[test]
+fn the_log_names_the_cause_of_every_stop() {
+    let causes = ["a line at standard input", "a line at standard input", "end of input", "SIGTERM", "SIGINT"];
+    for (stop, cause) in Stop::ALL.into_iter().zip(causes) {
+        let mut server = Program::Echo.start();
+        server.stop_by(stop);
+        let text = server.stderr.all_text();
+        assert!(text.ends_with(&format!(" INFO  stopping: {cause}\n")), "{stop:?}: {text:?}");
+        let mut quiet = Program::Echo.launch().args("-q").start();
+        quiet.stop_by(stop);
+        assert_eq!(quiet.stderr.all_text(), "", "{stop:?}");
+    }
+    let mut server = Program::Echo.launch().args("--stdin commands").start();
+    server.say(" quit \n");
+    server.wait();
+    let text = server.stderr.all_text();
+    assert!(text.ends_with(" INFO  stopping: quit at standard input\n"), "{text:?}");
+}
+
+#[test]
+fn a_listening_socket_is_no_operator() {
+    for input in [
+        OwnedFd::from(TcpListener::bind("127.0.0.1:0").expect("a free port")),
+        OwnedFd::from(UdpSocket::bind("127.0.0.1:0").expect("a free port")),
+    ] {
+        let mut server = Program::Echo.launch().input(Input::Open(input)).start();
+        Peer::connect(&server.address()).echo("served\n");
+        server.stop_by(Stop::Terminate).expect_clean_within(SOON);
+        let text = server.stderr.all_text();
+        assert!(text.contains("standard input is a socket without a peer: no operator"), "{text:?}");
+    }
 }
 
 #[test]

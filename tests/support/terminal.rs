@@ -22,6 +22,13 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn open() -> Self {
+        let mut terminal = Self::unseen();
+        terminal.screen = Capture::of(terminal.keyboard.try_clone().expect("a descriptor is free"));
+        terminal
+    }
+
+    /// A terminal whose output is not read. It closes when it is dropped.
+    pub(crate) fn unseen() -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a free terminal");
         grantpt(&master).expect("a terminal of ours");
         unlockpt(&master).expect("a terminal of ours");
@@ -30,9 +37,7 @@ impl Terminal {
         let flags = OFlags::NOCTTY.bits().cast_signed();
         let line =
             OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).expect("an unlocked terminal");
-        let keyboard = File::from(master);
-        let screen = Capture::of(keyboard.try_clone().expect("a descriptor is free"));
-        Self { keyboard, line, screen }
+        Self { keyboard: File::from(master), line, screen: Capture::empty() }
     }
 
     /// Returns a descriptor of the slave, for a child.

@@ -35,7 +35,7 @@ impl Descriptor {
 }
 
 fn polled(fd: &OwnedFd) -> OutputStream {
-    OutputStream { descriptor: Descriptor::polled(fd.as_fd()) }
+    OutputStream { descriptor: Descriptor::polled(fd.as_fd()), is_terminal: false }
 }
 
 fn is_blocking(fd: &impl AsFd) -> bool {

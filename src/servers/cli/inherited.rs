@@ -3,14 +3,16 @@
 //! Invariant: every inherited socket is served. Otherwise the server does not start, and the error names the socket.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-use listenfd::ListenFd;
-use sd_notify::NotifyState;
-
-use crate::Address;
 use crate::net::{Listener, SocketOptions};
+use crate::{Address, Handler, Reactor};
+use listenfd::ListenFd;
 
 /// The inherited sockets, in the order of their descriptors.
 pub(super) struct InheritedSockets {
@@ -20,9 +22,11 @@ pub(super) struct InheritedSockets {
 }
 
 impl InheritedSockets {
-    /// Takes the sockets that the environment variables announce, and removes the variables.
+    /// Takes the sockets that the environment variables announce, and removes the variables. Without `LISTEN_PID`, the
+    /// variables are meant for another process, and are ignored as by `sd_listen_fds(3)`.
     pub(super) fn from_env() -> Self {
-        let sockets = ListenFd::from_env();
+        let is_announced = env::var_os("LISTEN_PID").is_some();
+        let sockets = if is_announced { ListenFd::from_env() } else { ListenFd::empty() };
         let text = env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names: Vec<_> = text.split(':').map(|name| Some(name.to_owned())).collect();
         names.resize(sockets.len(), Some(String::new()));
@@ -103,11 +107,24 @@ impl fmt::Display for InheritedError {
 
 impl std::error::Error for InheritedError {}
 
-/// Reports readiness and the addresses to the service manager, if there is one.
-pub(super) fn notify_ready(bound: &[Address]) {
+/// Reports readiness and the addresses to the service manager, if there is one. If the manager's queue is full, the
+/// loop sends the report as soon as there is room.
+pub(super) fn notify_ready<H: Handler>(bound: &[Address], reactor: &mut Reactor<H>) {
+    let Some(manager) = env::var_os("NOTIFY_SOCKET") else { return };
     let addresses: Vec<_> = bound.iter().map(ToString::to_string).collect();
-    let status = format!("listening on {}", addresses.join(", "));
-    if let Err(error) = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]) {
+    let message = format!("READY=1\nSTATUS=listening on {}\n", addresses.join(", "));
+    if let Err(error) = connect(&manager).and_then(|socket| reactor.notify(socket, message)) {
         log::warn!("cannot report to the service manager that the server is ready: {error}");
     }
+}
+
+/// Connects to the socket of a service manager: a path, or `@` and an abstract name (unix(7)).
+fn connect(manager: &OsStr) -> io::Result<UnixDatagram> {
+    let address = match manager.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(manager)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.connect_addr(&address)?;
+    Ok(socket)
 }

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use log::LevelFilter;
 
 use crate::console::descriptor::{LossyWriter, OutputStream};
-use crate::state::stats::LOG_TARGET;
+use crate::state::{stats, stop};
 
 /// Ends the process because of a wrong command line, with the message, the usage and exit code 2.
 pub fn usage_error<P: CommandFactory>(message: impl Display) -> ! {
@@ -38,14 +38,16 @@ pub fn log_level(verbose: u8) -> LevelFilter {
 pub fn start_log(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
     // Statistics are logged on request only (SIGUSR1), so they are shown at any level.
-    builder.filter_level(level).filter_module(LOG_TARGET, LevelFilter::Info).parse_default_env().format(
-        |out, record| {
-            // A message may contain bytes of a peer, and a terminal may show it.
-            let message = record.args().to_string();
-            let time = out.timestamp();
-            writeln!(out, "{time} {:<5} {}", record.level(), crate::sanitize(message.as_bytes()))
-        },
-    );
+    builder.filter_level(level).filter_module(stats::LOG_TARGET, LevelFilter::Info);
+    if level >= LevelFilter::Warn {
+        builder.filter_module(stop::LOG_TARGET, LevelFilter::Info);
+    }
+    builder.parse_default_env().format(|out, record| {
+        // A message may contain bytes of a peer, and a terminal may show it.
+        let message = record.args().to_string();
+        let time = out.timestamp();
+        writeln!(out, "{time} {:<5} {}", record.level(), crate::sanitize(message.as_bytes()))
+    });
     if let Ok(stderr) = OutputStream::stderr() {
         builder.target(env_logger::Target::Pipe(Box::new(LossyWriter::new(stderr))));
     }

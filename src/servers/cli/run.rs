@@ -1,7 +1,7 @@
 //! From a command line to a running server, and to its exit code.
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,12 +14,15 @@ use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
 use super::inherited::{InheritedSockets, notify_ready};
 use super::report::{fail, usage_error};
 use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError};
+use crate::console::descriptor::OutputStream;
+use crate::console::job_control;
 use crate::net::{Listener, bind};
 use crate::{Address, ConsoleMode, Handler, Host, Operator, Reactor, ServiceId, ServiceOptions};
 
 /// Runs a server until it is asked to stop. This is the `main` of a server.
 #[must_use]
 pub fn main<S: Server>() -> ExitCode {
+    job_control::keep_running();
     let args = S::parse();
     let shared = args.shared();
     shared.process.prepare();
@@ -135,10 +138,10 @@ fn run<H: Handler>(
     let bound = listen(&mut reactor, bindings)?;
     reactor.handle_signals()?;
     let hint = open_console(&mut reactor, process.stdin, need)?;
-    announce(&bound);
-    notify_ready(&bound);
+    announce(&bound, &mut reactor)?;
+    notify_ready(&bound, &mut reactor);
     if let Some(hint) = hint {
-        let _ = writeln!(io::stderr(), "{hint}");
+        reactor.with_context(|_, cx| cx.write_stderr(hint));
     }
     reactor.run()?;
     Ok(())
@@ -170,7 +173,7 @@ fn failure(error: &(dyn Error + 'static)) -> StartError {
     StartError::failure(format!("{error}{remedy}"))
 }
 
-/// Starts to read standard input. Returns the hint for an operator at a terminal.
+/// Starts to read standard input. Returns the hint for an operator at a terminal with the server in its foreground.
 fn open_console<H: Handler>(
     reactor: &mut Reactor<H>,
     stdin: Stdin,
@@ -181,7 +184,10 @@ fn open_console<H: Handler>(
     if operator == Operator::Absent && need != OperatorNeed::Optional {
         return Err("there is no operator at standard input; start the server at a terminal or with a pipe".into());
     }
-    let is_at_terminal = operator == Operator::Present && io::stdin().is_terminal() && io::stderr().is_terminal();
+    let is_at_terminal = operator == Operator::Present
+        && io::stdin().is_terminal()
+        && io::stderr().is_terminal()
+        && !job_control::is_in_background(io::stdin());
     Ok(Some(hint).filter(|_| is_at_terminal))
 }
 
@@ -207,12 +213,30 @@ fn needs_operator(mode: &str) -> String {
     format!("--stdin {mode}: this server needs an operator; use --stdin commands")
 }
 
-/// Writes one line per socket. A closed standard output does not stop the server.
-fn announce(bound: &[Address]) {
-    let mut stdout = io::stdout();
-    for address in bound {
-        let _ = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
+/// Writes one line per socket. The rest of what standard output does not accept now is written by the loop.
+///
+/// # Errors
+/// If standard output cannot be written, except that its reader has gone.
+fn announce<H: Handler>(bound: &[Address], reactor: &mut Reactor<H>) -> Result<(), String> {
+    let lines: String = bound.iter().map(|address| format!("listening on {address}\n")).collect();
+    let mut rest = lines.as_bytes();
+    let mut stdout = OutputStream::stdout().map_err(|error| unannounced(&error))?;
+    while !rest.is_empty() {
+        match stdout.write(rest) {
+            Ok(count) => rest = &rest[count..],
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                reactor.with_context(|_, cx| cx.write_stdout(rest));
+                break;
+            }
+            Err(error) => return Err(unannounced(&error)),
+        }
     }
+    Ok(())
+}
+
+fn unannounced(error: &io::Error) -> String {
+    format!("cannot write \"listening on\" to standard output: {error}; redirect it to a file or /dev/null")
 }
 
 /// Makes a write beyond the file size limit (`ulimit -f`) fail as on a full disk. Without a handler, SIGXFSZ would end

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::plan::{ServiceSpec, from_toml, from_words};
+use crate::console::job_control;
 use crate::servers::cli::{self, ProcessArgs, StartError};
 use crate::{Limits, Reactor, Services};
 
@@ -36,6 +37,7 @@ impl Switchboard {
     /// Hosts the services of the command line until asked to stop. This is the `main` of `switchboard`.
     #[must_use]
     pub fn main() -> ExitCode {
+        job_control::keep_running();
         let args = Switchboard::parse();
         args.process.prepare();
         cli::exit_code::<Switchboard>(args.run())
