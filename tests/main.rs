@@ -35,6 +35,7 @@ mod servers {
     mod job_control;
     mod limits;
     mod listening;
+    mod operator;
     mod phonebook;
     mod process;
     mod service;

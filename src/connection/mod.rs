@@ -67,6 +67,8 @@ pub(crate) struct Connection {
     pub(crate) deadline: Option<TimerId>,
     /// When bytes last moved, in nanoseconds of the reactor's clock.
     pub(crate) last_active: u64,
+    /// When it was opened, in seconds of the reactor's clock.
+    pub(crate) opened: u32,
     /// The service whose limits apply.
     pub(crate) service: ServiceId,
     pub(crate) phase: Phase,
@@ -99,6 +101,7 @@ impl Connection {
             follower_ref: None,
             deadline: None,
             last_active: 0,
+            opened: 0,
             service,
             phase,
             flags: Flags::empty(),

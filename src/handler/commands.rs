@@ -3,23 +3,35 @@
 //! Every server knows `help`, `stats`, `who`, `kick` and `quit`. A server with commands of its own runs those itself
 //! and passes their descriptions here, so that `help` and the reply to an unknown command list all of them.
 
+mod who;
+
 use crate::handler::context::Context;
 
 /// The description of a command in `help`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CommandHelp {
-    /// The command word and its arguments.
-    pub(crate) usage: &'static str,
+    /// The command.
+    pub(crate) word: &'static str,
+    /// The names of its arguments. Empty if it has none.
+    pub(crate) arguments: &'static str,
     /// The effect of the command.
     pub(crate) what: &'static str,
 }
 
-const HELP: CommandHelp = CommandHelp { usage: "help", what: "show this list" };
+const HELP: CommandHelp = CommandHelp { word: "help", arguments: "", what: "show this list" };
 const STATS: CommandHelp =
-    CommandHelp { usage: "stats", what: "show connections, bytes, queues, timers, turns and drops" };
-const WHO: CommandHelp = CommandHelp { usage: "who", what: "list the connections by number" };
-const KICK: CommandHelp = CommandHelp { usage: "kick NUMBER", what: "close a connection" };
-const QUIT: CommandHelp = CommandHelp { usage: "quit", what: "stop the server" };
+    CommandHelp { word: "stats", arguments: "", what: "show connections, bytes, queues, timers, turns and drops" };
+const WHO: CommandHelp =
+    CommandHelp { word: "who", arguments: "[TEXT]", what: "list the connections, or those that match TEXT" };
+const KICK: CommandHelp = CommandHelp { word: "kick", arguments: "NUMBER", what: "close a connection" };
+const QUIT: CommandHelp = CommandHelp { word: "quit", arguments: "", what: "stop the server" };
+
+impl CommandHelp {
+    /// The command with its arguments, as `help` and a usage line show it.
+    pub(crate) fn usage(&self) -> String {
+        format!("{} {}", self.word, self.arguments).trim_end().to_owned()
+    }
+}
 
 /// Runs a line of a server without commands of its own.
 pub(crate) fn run(line: &[u8], cx: &mut Context<'_>) {
@@ -28,22 +40,31 @@ pub(crate) fn run(line: &[u8], cx: &mut Context<'_>) {
 
 /// Runs a line that is not one of the server's `own` commands.
 pub(crate) fn run_common(own: &[CommandHelp], line: &[u8], cx: &mut Context<'_>) {
-    match line.trim_ascii() {
-        b"" => {}
-        b"help" => cx.write_stderr(&help(own)),
-        b"quit" => cx.stop(),
-        b"stats" => cx.write_stderr(&cx.stats().to_string()),
-        b"kick" => cx.write_stderr("kick needs a number; type who for the list"),
-        b"who" => cx.write_stderr(&who(cx)),
-        other => match String::from_utf8_lossy(other).strip_prefix("kick ").map(str::trim) {
-            Some(number) if cx.kick(number) => {}
-            Some(number) => cx.write_stderr(&format!("no connection has the number {number:?}; type who for the list")),
-            None => {
-                let other = String::from_utf8_lossy(other);
-                cx.write_stderr(&format!("unknown command {other:?}: type {}", choice(own)));
-            }
+    let line = String::from_utf8_lossy(line);
+    let line = line.trim();
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    match (word, rest.trim_start()) {
+        ("", _) => {}
+        ("help", "") => answer(&help(own), cx),
+        ("quit", "") => cx.stop(),
+        ("stats", "") => answer(&cx.stats().to_string(), cx),
+        ("who", wanted) => {
+            let table = who::table(wanted, cx);
+            answer(&table, cx);
+        }
+        ("kick", "") => answer(&format!("usage: {}; type who for the numbers", KICK.usage()), cx),
+        ("kick", number) => match number.parse() {
+            Ok(number) if cx.kick(number) => {}
+            _ => answer(&format!("no connection has the number {number:?}; type who for the list"), cx),
         },
+        _ => answer(&format!("unknown command {line:?}: type {}", choice(own)), cx),
     }
+}
+
+/// Answers the operator with lines. The last one needs no LF.
+pub(crate) fn answer(lines: &str, cx: &mut Context<'_>) {
+    cx.reply(lines.as_bytes());
+    cx.reply(b"\n");
 }
 
 /// All commands, in the order of `help`.
@@ -52,28 +73,15 @@ fn all(own: &[CommandHelp]) -> Vec<CommandHelp> {
 }
 
 fn help(own: &[CommandHelp]) -> String {
-    let all = all(own);
-    let width = all.iter().map(|entry| entry.usage.len()).max().unwrap_or(0);
-    let lines: Vec<_> = all.iter().map(|entry| format!("{:width$}  {}", entry.usage, entry.what)).collect();
+    let all: Vec<_> = all(own).iter().map(|entry| (entry.usage(), entry.what)).collect();
+    let width = all.iter().map(|(usage, _)| usage.len()).max().unwrap_or(0);
+    let lines: Vec<_> = all.iter().map(|(usage, what)| format!("{usage:width$}  {what}")).collect();
     lines.join("\n")
-}
-
-/// The most connections that `who` lists: a screen or two, not the memory of a terminal.
-const MOST_LISTED: usize = 100;
-
-/// The list of connections, one a line.
-fn who(cx: &Context<'_>) -> String {
-    let mut lines: Vec<String> = cx.connections().take(MOST_LISTED).collect();
-    let count = cx.stats().connections;
-    if count > lines.len() {
-        lines.push(format!("and {} more", count - lines.len()));
-    }
-    if lines.is_empty() { "no connections".to_owned() } else { lines.join("\n") }
 }
 
 /// The command words, such as `help, stats or quit`.
 fn choice(own: &[CommandHelp]) -> String {
-    let words: Vec<_> = all(own).iter().filter_map(|entry| entry.usage.split(' ').next()).collect();
+    let words: Vec<_> = all(own).iter().map(|entry| entry.word).collect();
     let (last, others) = words.split_last().expect("quit is a command");
     format!("{} or {last}", others.join(", "))
 }
@@ -82,7 +90,7 @@ fn choice(own: &[CommandHelp]) -> String {
 mod tests {
     use super::*;
 
-    const OWN: [CommandHelp; 1] = [CommandHelp { usage: "dance STEPS", what: "dance" }];
+    const OWN: [CommandHelp; 1] = [CommandHelp { word: "dance", arguments: "STEPS", what: "dance" }];
 
     #[test]
     fn the_list_stands_in_columns_and_ends_with_quit() {
@@ -90,7 +98,7 @@ mod tests {
             help(&[]),
             "help         show this list\n\
              stats        show connections, bytes, queues, timers, turns and drops\n\
-             who          list the connections by number\n\
+             who [TEXT]   list the connections, or those that match TEXT\n\
              kick NUMBER  close a connection\n\
              quit         stop the server"
         );

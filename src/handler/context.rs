@@ -65,6 +65,8 @@ enum ReplyTarget {
     Connection(Token),
     Datagram,
     Console,
+    /// The session of this connection is over.
+    Ended(Token),
     Nowhere,
 }
 
@@ -87,6 +89,10 @@ impl<'a> Context<'a> {
         Context::new(state, ReplyTarget::Console)
     }
 
+    pub(crate) fn of_ended(state: &'a mut State, token: Token) -> Self {
+        Context::new(state, ReplyTarget::Ended(token))
+    }
+
     pub(crate) fn of_service(state: &'a mut State) -> Self {
         Context::new(state, ReplyTarget::Nowhere)
     }
@@ -99,14 +105,15 @@ impl<'a> Context<'a> {
         Context { state, target, head: &[], has_replied: false }
     }
 
-    /// Sends `bytes`, which are copied, to the peer of this connection or the sender of this datagram.
+    /// Sends `bytes`, which are copied, to the peer of this connection, the sender of this datagram, or the operator in
+    /// [`console`](crate::Handler::console).
     ///
     /// All replies of one callback are written together when it returns. What the kernel does not take is queued. This
     /// queue has no limit of its own: a handler whose replies are much larger than its input asks
     /// [`is_writable`](Self::is_writable). Over UDP, the replies of one callback are one datagram, which is dropped if
-    /// the kernel does not take it. Without a connection or datagram, no effect.
+    /// the kernel does not take it. Without any of the three, no effect.
     pub fn reply(&mut self, bytes: &[u8]) {
-        if matches!(self.target, ReplyTarget::Connection(_) | ReplyTarget::Datagram) {
+        if !matches!(self.target, ReplyTarget::Ended(_) | ReplyTarget::Nowhere) {
             self.has_replied = true;
             self.state.scratch.extend_from_slice(bytes);
         }
@@ -114,7 +121,8 @@ impl<'a> Context<'a> {
 
     /// Replies with a part of this callback's input. If it is the first reply of the callback, it is not copied.
     pub fn reply_input(&mut self, bytes: &'a [u8]) {
-        if self.head.is_empty() && self.state.scratch.is_empty() && self.target != ReplyTarget::Nowhere {
+        let is_first = self.head.is_empty() && self.state.scratch.is_empty();
+        if is_first && matches!(self.target, ReplyTarget::Connection(_) | ReplyTarget::Datagram) {
             self.has_replied = true;
             self.head = bytes;
         } else {
@@ -159,8 +167,8 @@ impl<'a> Context<'a> {
     /// Makes this connection follow `feed`: it receives everything that is published from now on.
     ///
     /// A connection follows at most one feed; following another one ends the first. A connection that falls too far
-    /// behind is closed with [`Closed::FeedBehind`](crate::Closed::FeedBehind). A feed is a stream, so a connection over
-    /// UDP follows none.
+    /// behind is closed with [`Closed::FeedBehind`](crate::Closed::FeedBehind). A feed is a stream, so a connection
+    /// over UDP follows none.
     ///
     /// # Panics
     /// May panic if `feed` belongs to another reactor.
@@ -442,7 +450,8 @@ impl<'a> Context<'a> {
         if let ReplyTarget::Connection(token) = self.target
             && let Some(connection) = self.state.connections.get(token)
         {
-            self.state.peer_log.framing(connection.peer, error, self.state.clock.now());
+            let peer = self.state.roster.named(token, connection.peer);
+            self.state.peer_log.framing(peer, error, self.state.clock.now());
         }
     }
 

@@ -159,10 +159,10 @@ impl Handler for Services {
         }
         commands::run(line, cx);
         match word {
-            b"help" => cx.write_stderr(&format!("NAME LINE  the line LINE for one of: {}", self.names())),
+            b"help" => commands::answer(&format!("NAME LINE  the line LINE for one of: {}", self.names()), cx),
             b"stats" => {
                 for (service, name) in self.named() {
-                    cx.write_stderr(&format!("{name}: connections {}", cx.connections_of(service)));
+                    commands::answer(&format!("{name}: connections {}", cx.connections_of(service)), cx);
                 }
             }
             _ => {}

@@ -266,13 +266,14 @@ impl<H: Handler> Dispatcher<H> {
         for (token, why) in ended {
             let session = self.sessions.remove(token.key());
             if let Some(connection) = self.state.connections.get(token) {
-                let left = self.sessions.len();
-                self.state.peer_log.closed(connection.peer, &why, left, self.state.clock.now());
+                let (peer, left) = (self.state.roster.named(token, connection.peer), self.sessions.len());
+                self.state.peer_log.closed(peer, &why, left, self.state.clock.now());
+                self.state.current_service = connection.service;
             }
             if let Some(session) = session {
-                let service =
-                    self.state.connections.get(token).map_or(ServiceId::DEFAULT, |connection| connection.service);
-                self.call(service, |handler, cx| handler.closed(session, &why, cx));
+                let mut cx = Context::of_ended(&mut self.state, token);
+                self.handler.closed(session, &why, &mut cx);
+                cx.settle();
             }
         }
         for &token in &dead {

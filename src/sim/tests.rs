@@ -13,6 +13,7 @@ mod closing;
 mod crowd;
 mod feed;
 mod jobs;
+mod operator;
 mod order;
 mod reading;
 mod stopping;

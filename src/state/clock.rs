@@ -37,6 +37,11 @@ impl Clock {
         self.nanos
     }
 
+    /// Seconds between the origin and the current turn.
+    pub(crate) fn seconds(&self) -> u32 {
+        (self.nanos / 1_000_000_000) as u32
+    }
+
     /// Sets the time of a new turn.
     pub(crate) fn set_now(&mut self, now: Instant) {
         self.now = now;

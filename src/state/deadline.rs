@@ -51,7 +51,8 @@ impl State {
         if let Some(left) = limit.checked_sub(quiet).filter(|left| !left.is_zero()) {
             return self.set_deadline(token, left);
         }
-        self.peer_log.stuck(connection.peer, connection.pending(&self.feeds), limit, self.clock.now());
+        let peer = self.roster.named(token, connection.peer);
+        self.peer_log.stuck(peer, connection.pending(&self.feeds), limit, self.clock.now());
         self.kill(token);
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod operator;
 pub(crate) mod peer_log;
 pub(crate) mod rate;
 pub(crate) mod results;
+pub(crate) mod roster;
 pub(crate) mod service;
 pub(crate) mod stats;
 pub(crate) mod stop;
@@ -43,6 +44,7 @@ use crate::state::limits::Limits;
 use crate::state::operator::OperatorIo;
 use crate::state::peer_log::PeerLog;
 use crate::state::results::Jobs;
+use crate::state::roster::Roster;
 use crate::state::service::{ServiceOptions, ServiceTable};
 use crate::state::stats::Stats;
 use crate::state::stop::Stop;
@@ -95,6 +97,7 @@ pub(crate) struct State {
     pub(crate) drain_deadline: Option<Instant>,
     pub(crate) stats: Stats,
     pub(crate) peer_log: PeerLog,
+    pub(crate) roster: Roster,
     /// Bytes in the outboxes of all connections.
     queued: usize,
     /// The start of the time in which the kernel took none of the output that others queued for a connection. Few
@@ -127,6 +130,7 @@ impl State {
             drain_deadline: None,
             stats: Stats::default(),
             peer_log: PeerLog::new(),
+            roster: Roster::default(),
             queued: 0,
             stalled_since: SecondaryMap::new(),
             scratch: Vec::new(),
@@ -141,6 +145,7 @@ impl State {
     /// If the poll refuses the stream. The connection is dropped.
     pub(crate) fn insert(&mut self, mut connection: Connection) -> io::Result<Token> {
         connection.last_active = self.clock.nanos();
+        connection.opened = self.clock.seconds();
         connection.flags.set(Flags::WRITABLE_ARMED, connection.phase == Phase::Connecting);
         let (interest, service) = (connection.flags.interest(), connection.service);
         let token = self.connections.insert(connection);
@@ -260,6 +265,7 @@ impl State {
             self.timers.cancel(id);
         }
         self.stalled_since.remove(token.key());
+        self.roster.remove(token);
         self.operator.stdout_waiters.retain(|&waiter| waiter != token);
     }
 

@@ -12,6 +12,7 @@ use crate::connection::closed::Closed;
 use crate::connection::framing_error::FramingError;
 use crate::connection::origin::Peer;
 use crate::state::admission::Refusal;
+use crate::state::roster::NamedPeer;
 use crate::state::throttle::Throttles;
 
 /// Logs what happens to peers.
@@ -46,7 +47,7 @@ impl PeerLog {
     }
 
     /// Logs the end of a session, after which `left` sessions are open. It is a warning if a limit is the cause.
-    pub(crate) fn closed(&mut self, peer: Peer, why: &Closed, left: usize, now: Instant) {
+    pub(crate) fn closed(&mut self, peer: NamedPeer<'_>, why: &Closed, left: usize, now: Instant) {
         let line = format_args!("{peer} closed: {why} ({left} connections)");
         if why.is_by_limit() {
             self.warn(Kind::Closed(discriminant(why)), now, &line);
@@ -57,12 +58,12 @@ impl PeerLog {
 
     /// Logs a closing connection that is dropped since its peer took none of the last `bytes` bytes for the time
     /// `limit`.
-    pub(crate) fn stuck(&mut self, peer: Peer, bytes: usize, limit: Duration, now: Instant) {
+    pub(crate) fn stuck(&mut self, peer: NamedPeer<'_>, bytes: usize, limit: Duration, now: Instant) {
         self.warn(Kind::Stuck, now, &format_args!("{peer} dropped: {bytes} bytes not taken for {limit:?}"));
     }
 
     /// Logs input that is not a sequence of whole messages.
-    pub(crate) fn framing(&mut self, peer: Peer, error: &FramingError, now: Instant) {
+    pub(crate) fn framing(&mut self, peer: NamedPeer<'_>, error: &FramingError, now: Instant) {
         self.warn(Kind::Framing(discriminant(error)), now, &format_args!("{peer}: {error}"));
     }
 

@@ -195,28 +195,6 @@ fn help_and_version_are_results_and_not_errors() {
 }
 
 #[test]
-fn the_operator_lists_the_clients_and_closes_one() {
-    let mut server = Program::Echo.launch().args("--stdin commands -v").start();
-    server.say("who\n");
-    server.stderr.wait_for("no connections\n");
-    let [mut stays, mut goes] = [(); 2].map(|()| Peer::connect(&server.address()));
-    stays.echo("one\n");
-    goes.echo("two\n");
-    server.say("who\n");
-    let wanted = format!("  127.0.0.1:{}  queued 0\n", goes.local_port());
-    server.stderr.wait_for(&wanted);
-    let told = server.stderr.text();
-    let line = told.lines().find(|line| line.ends_with(wanted.trim_end())).expect("just seen");
-    let number = line.split(' ').next().expect("a number first");
-    server.say(format!("kick {number}\n"));
-    goes.expect_eof();
-    server.stderr.wait_for("closed: by the operator");
-    stays.echo("still here\n");
-    server.say(format!("kick {number}\n"));
-    server.stderr.wait_for(&format!("no connection has the number {number:?}"));
-}
-
-#[test]
 fn a_signal_logs_the_figures_at_every_level_of_the_log() {
     for flag in ["-q", "-vv"] {
         let mut server = Program::Echo.launch().args("--stdin ignore").args(flag).start();

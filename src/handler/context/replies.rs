@@ -39,9 +39,7 @@ impl Context<'_> {
             stop_callback(self.state, self.target);
         }
         let (state, head) = (self.state, self.head);
-        let ReplyTarget::Connection(token) = self.target else {
-            return state.scratch.clear();
-        };
+        let ReplyTarget::Connection(token) = self.target else { return settle_elsewhere(state) };
         let replied = head.len() + state.scratch.len();
         let is_sent = if state.scratch.is_empty() {
             !head.is_empty() && state.write_now(token, head)
@@ -80,6 +78,16 @@ pub(super) fn start_callback(state: &mut State) {
 fn stop_callback(state: &mut State, target: ReplyTarget) {
     let service = state.service_of(target.session());
     state.callbacks.stop(Instant::now(), service);
+}
+
+/// Writes the replies of a callback without a connection, which can only be answers to the operator.
+fn settle_elsewhere(state: &mut State) {
+    let answer = std::mem::take(&mut state.scratch);
+    if let Some(lines) = answer.strip_suffix(b"\n") {
+        state.operator.write_stderr(&String::from_utf8_lossy(lines));
+    }
+    state.scratch = answer;
+    state.scratch.clear();
 }
 
 /// Writes replies of which some were copied. Returns whether everything was sent.

@@ -20,7 +20,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
-use crate::connection::origin::{Origin, Peer};
+use crate::connection::origin::Origin;
 use crate::framing::{Lines, MessageHandler};
 use crate::handler::commands as operator;
 use crate::handler::context::Context;
@@ -85,7 +85,6 @@ const MOST_REQUESTS: usize = 4096;
 /// The state of a connection.
 #[derive(Debug)]
 pub struct BankSession {
-    peer: Peer,
     /// The account that is logged in.
     account: Option<Account>,
     step: Step,
@@ -114,8 +113,8 @@ struct Login {
 }
 
 /// The operator's commands, in addition to those of every server.
-const OPERATOR: [operator::CommandHelp; 1] =
-    [operator::CommandHelp { usage: "interest PERCENT", what: "pay interest to all accounts" }];
+const INTEREST: operator::CommandHelp =
+    operator::CommandHelp { word: "interest", arguments: "PERCENT", what: "pay interest to all accounts" };
 
 impl Bank {
     /// The schema of the data file.
@@ -147,8 +146,8 @@ impl Bank {
 impl MessageHandler for Bank {
     type Session = BankSession;
 
-    fn open(&mut self, origin: &Origin, _: &mut Context<'_>) -> BankSession {
-        BankSession { peer: origin.peer, account: None, step: Step::Nothing }
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) -> BankSession {
+        BankSession { account: None, step: Step::Nothing }
     }
 
     fn message<'a>(&mut self, session: &mut BankSession, line: &'a mut [u8], cx: &mut Context<'a>) {
@@ -193,8 +192,8 @@ impl MessageHandler for Bank {
         let words: Vec<_> = text.split_whitespace().collect();
         match words[..] {
             ["interest", percent] => self.pay_interest(percent, cx),
-            ["interest", ..] => cx.write_stderr("usage: interest PERCENT"),
-            _ => operator::run_common(&OPERATOR, line, cx),
+            ["interest", ..] => operator::answer(&format!("usage: {}", INTEREST.usage()), cx),
+            _ => operator::run_common(&[INTEREST], line, cx),
         }
     }
 
@@ -243,6 +242,7 @@ impl Bank {
             (_, None) => reply(texts::LOG_IN, &[], cx),
             (Command::Logout, Some(_)) => {
                 session.account = None;
+                cx.set_name("");
                 reply(texts::LOGGED_OUT, &[], cx);
             }
             (Command::Request(request), Some(account)) => {
@@ -302,22 +302,22 @@ impl Bank {
 
     /// Replies with the outcome of a request.
     fn conclude(&mut self, session: &mut BankSession, outcome: Outcome, cx: &mut Context<'_>) {
-        let peer = session.peer;
         match outcome {
             Outcome::Opened(name) => {
-                log::info!("{peer} opened the account {name}");
+                log::info!("{} opened the account {name}", cx.peer());
                 reply(texts::OPENED, &[&name], cx);
             }
             Outcome::Taken(name) => reply(texts::TAKEN, &[&name], cx),
             Outcome::LoggedIn(account) => {
-                log::info!("{peer} logged in as {}", account.name);
+                log::info!("{} logged in as {}", cx.peer(), account.name);
+                cx.set_name(&account.name);
                 reply(texts::LOGGED_IN, &[&account.name], cx);
                 session.account = Some(account);
             }
             Outcome::Wrong { name, locks } => {
-                log::info!("{peer} gave a wrong name or PIN for {name}");
+                log::info!("{} gave a wrong name or PIN for {name}", cx.peer());
                 if locks && let Some(repeats) = self.locks.note(cx.now()) {
-                    let time = self.lock;
+                    let (time, peer) = (self.lock, cx.peer());
                     log::warn!("{name} is locked for {time:?} after 3 wrong PINs, the last from {peer}{repeats}");
                 }
                 reply(texts::WRONG, &[], cx);
@@ -349,12 +349,12 @@ impl Bank {
     /// Handles `interest` of the operator.
     fn pay_interest(&self, percent: &str, cx: &mut Context<'_>) {
         let Some(rate) = InterestRate::parse(percent) else {
-            return cx.write_stderr("interest is a percentage such as 2, 2.5 or 2.50: more than 0, at most 100");
+            return operator::answer("interest is a percentage such as 2, 2.5 or 2.50: more than 0, at most 100", cx);
         };
         let now = self.moment(cx).now;
         let job = move |db: &Connection| Ok((rate, ledger::pay_interest(db, rate, now)?));
         if let Err(busy) = cx.offload(&self.store, move |store| store.write(job)) {
-            cx.write_stderr(&busy.to_string());
+            operator::answer(&busy.to_string(), cx);
         }
     }
 

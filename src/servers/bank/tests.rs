@@ -243,7 +243,7 @@ fn a_pin_is_shown_nowhere() {
     let pin = Pin::parse("9173").expect("a good PIN");
     let account = Some(Account { id: 1, name: "ann".into() });
     let step = Step::Find(Login { name: "ann".into(), pin });
-    let session = BankSession { peer: Peer::Unix, account, step };
+    let session = BankSession { account, step };
     let shown = format!("{session:?} {:?}", Command::parse(b"LOGIN ann 9173"));
     assert!(shown.contains("Login") && !shown.contains("9173"), "{shown}");
 }
@@ -284,7 +284,7 @@ fn the_operator_has_the_commands_of_every_server_too() {
         hall.sim.stderr(),
         "help              show this list\n\
          stats             show connections, bytes, queues, timers, turns and drops\n\
-         who               list the connections by number\n\
+         who [TEXT]        list the connections, or those that match TEXT\n\
          kick NUMBER       close a connection\n\
          interest PERCENT  pay interest to all accounts\n\
          quit              stop the server\n"

@@ -176,7 +176,7 @@ impl MessageHandler for Chat {
         }
         let Some(nick) = session.nick else { return };
         self.members.remove(&*fold(&nick));
-        log::info!("{nick} leaves the room: {why} ({})", counted(self.members.len(), "person"));
+        log::info!("{} leaves the room: {why} ({})", cx.peer(), counted(self.members.len(), "person"));
         // After the notice of the stop, the end of each member is no event of its own.
         if !matches!(why, Closed::Stopping) {
             self.announce(&Event::Leave { nick: &nick, why }, cx);
@@ -218,7 +218,8 @@ impl Chat {
             return reply(texts::PROMPT, &[], cx);
         };
         let persons = self.members.len();
-        log::info!("{nick} joins the room ({})", counted(persons, "person"));
+        cx.set_name(&nick);
+        log::info!("{} joins the room ({})", cx.peer(), counted(persons, "person"));
         let room = *self.room.get_or_insert_with(|| cx.create_feed());
         // The history ends where the feed begins, so no line is missing or shown twice.
         if let Some(record) = &self.record {
@@ -268,7 +269,8 @@ impl Chat {
         if former != fold(&new) {
             self.members.remove(&*former);
         }
-        log::info!("{old} is now known as {new}");
+        log::info!("{} is now known as {new}", cx.peer());
+        cx.set_name(&new);
         self.announce(&Event::Rename { old: &old, nick: &new }, cx);
     }
 

@@ -26,7 +26,8 @@ pub fn main<S: Server>() -> ExitCode {
     let args = S::parse();
     let shared = args.shared();
     shared.process.prepare();
-    exit_code::<S>(args.start(StandaloneHost(shared)).and_then(|outcome| outcome))
+    let name = S::command().get_name().trim_end_matches("-server").to_owned();
+    exit_code::<S>(args.start(StandaloneHost { name, args: shared }).and_then(|outcome| outcome))
 }
 
 /// Reports an error, with exit code 2 for a wrong command line and 1 for anything else.
@@ -39,15 +40,18 @@ pub(crate) fn exit_code<S: clap::CommandFactory>(outcome: Result<(), StartError>
 }
 
 /// Hosts a service in a reactor of its own.
-struct StandaloneHost<'a>(&'a ServerArgs);
+struct StandaloneHost<'a> {
+    name: String,
+    args: &'a ServerArgs,
+}
 
 impl ServiceHost for StandaloneHost<'_> {
     type Output = Result<(), StartError>;
 
     fn host<H: Handler + 'static>(self, setup: ServiceSetup<H>) -> Self::Output {
-        let ServerArgs { listen, process } = self.0;
+        let ServerArgs { listen, process } = self.args;
         let (handler, setup) = setup.split();
-        let mut options = setup.options(listen);
+        let mut options = ServiceOptions { name: self.name, ..setup.options(listen) };
         options.limits = process.limits(&options.limits);
         let binding = ServiceBinding::new(ServiceId::DEFAULT, None, listen.clone(), setup)?;
         let reactor = Reactor::with_options(handler, options).map_err(|error| failure(&error))?;

@@ -143,7 +143,8 @@ impl Doctor {
         let conversation = Arc::make_mut(&mut patient.conversation);
         say(&self.therapist.greet(conversation), cx);
         let (name, visit, here) = (conversation.name(), conversation.visits(), counted(self.here, "patient"));
-        log::info!("{name} is here, visit {visit} ({here})");
+        cx.set_name(name);
+        log::info!("{} is here, visit {visit} ({here})", cx.peer());
         session.0 = Stage::Talking(Arc::clone(&key));
         self.unsaved.insert(key);
         self.save(cx);
@@ -253,8 +254,7 @@ impl MessageHandler for Doctor {
         {
             patient.sessions -= 1;
             self.here -= usize::from(patient.sessions == 0);
-            let (name, here) = (patient.conversation.name(), counted(self.here, "patient"));
-            log::info!("{name} leaves: {why} ({here})");
+            log::info!("{} leaves: {why} ({})", cx.peer(), counted(self.here, "patient"));
             self.forget_if_done(&key);
         }
         if let Closed::Stopping = why {

@@ -1,0 +1,114 @@
+//! The operator's view of connections: the listing, its numbers, and the names that handlers give.
+
+use super::*;
+
+/// A handler that takes the first input of a session as its name.
+fn named() -> Scene<impl FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>)> {
+    scene(|_, _, call, cx| {
+        if let Call::Data(name) = call {
+            cx.set_name(&String::from_utf8_lossy(name));
+        }
+    })
+}
+
+impl<F> Sim<Scene<F>>
+where
+    F: FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>),
+{
+    /// The answer to a command, line by line, without the spaces at the ends of lines.
+    fn ask(&mut self, command: &str) -> Vec<String> {
+        self.console(command.as_bytes());
+        self.stderr().lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// The numbers and names of a listing.
+    fn numbers(&mut self) -> Vec<String> {
+        let listing = self.ask("who");
+        let row = |line: &String| line.split_whitespace().step_by(2).take(2).collect::<Vec<_>>().join(" ");
+        listing.iter().skip(1).map(row).collect()
+    }
+
+    fn named_peers<const N: usize>(&mut self, names: [&str; N]) -> [SimPeer; N] {
+        names.map(|name| {
+            let peer = self.connect();
+            self.send(peer, name.as_bytes());
+            self.run();
+            peer
+        })
+    }
+}
+
+#[test]
+fn the_listing_is_a_table_below_a_heading() {
+    let mut sim = Sim::new(named());
+    assert_eq!(sim.ask("who"), ["no connections"]);
+    let [ann] = sim.named_peers(["ann"]);
+    sim.advance(SECOND * 192);
+    let _quiet = sim.connect();
+    sim.stall(ann);
+    sim.with_context(|handler, cx| cx.send(handler.notes.tokens[0], b"hello"));
+    assert_eq!(
+        sim.ask("who"),
+        [
+            "number  service  nickname  address          connected   queued bytes",
+            "     1  -        ann       127.0.0.1:10000  3m 12s ago             5",
+            "     2  -        -         127.0.0.1:10001  0s ago                 0",
+        ]
+    );
+}
+
+#[test]
+fn a_listing_can_be_searched() {
+    let mut sim = Sim::new(named());
+    let chat = sim.add_service(ServiceOptions { name: "chat".to_owned(), ..ServiceOptions::default() });
+    let [_ann, _bob] = sim.named_peers(["Ann", "bob"]);
+    let _member = sim.connect_to(chat);
+    for (wanted, found) in [("ANN", 1), ("chat", 1), (":1000", 3), ("127.0.0.1:10001", 1)] {
+        assert_eq!(sim.ask(&format!("who {wanted}")).len(), 1 + found, "{wanted}");
+    }
+    assert_eq!(sim.ask("who xyz"), ["no connection has \"xyz\" in its service, nickname or address"]);
+}
+
+#[test]
+fn a_number_of_the_last_listing_never_names_a_stranger() {
+    let mut sim = Sim::new(named());
+    let [_ann, bob, _cid] = sim.named_peers(["ann", "bob", "cid"]);
+    assert_eq!(sim.numbers(), ["1 ann", "2 bob", "3 cid"]);
+    sim.reset(bob);
+    sim.run();
+    let _dan = sim.named_peers(["dan"]);
+    assert_eq!(sim.ask("kick 2"), ["no connection has the number \"2\"; type who for the list"]);
+    assert_eq!(sim.numbers(), ["1 ann", "3 cid", "4 dan"]);
+    let _eve = sim.named_peers(["eve"]);
+    assert_eq!(sim.numbers(), ["1 ann", "2 eve", "3 cid", "4 dan"]);
+    assert!(sim.ask("kick 3").is_empty());
+    assert_eq!(sim.numbers(), ["1 ann", "2 eve", "4 dan"]);
+}
+
+#[test]
+fn the_listing_of_a_crowd_is_bounded() {
+    let mut sim = Sim::new(named());
+    let mut peers: Vec<_> = (0..250).map(|_| sim.connect()).collect();
+    let listing = sim.ask("who");
+    assert_eq!(listing.len(), 1 + 100 + 1);
+    assert!(listing[1].starts_with("     1  -        -         127.0.0.1:10000  "), "{listing:?}");
+    assert_eq!(listing[101], "and 150 more (find one with who TEXT)");
+    assert!(sim.ask("who :10249")[1].starts_with("   101  -"), "a connection that was not listed has no number");
+    for peer in peers.drain(..50) {
+        sim.reset(peer);
+    }
+    let listing = sim.ask("who");
+    assert!(listing[1].starts_with("    51  -"), "listed connections come first: {listing:?}");
+    assert_eq!(listing.len(), 1 + 100 + 1);
+}
+
+#[test]
+fn a_name_is_sanitized_replaced_and_removed() {
+    let mut sim = Sim::new(named());
+    let [ann] = sim.named_peers(["a\x1b[2J"]);
+    assert_eq!(sim.numbers(), ["1 a\u{FFFD}[2J"]);
+    sim.send(ann, b"anna");
+    assert_eq!(sim.numbers(), ["1 anna"]);
+    sim.send(ann, "x".repeat(1000).as_bytes());
+    assert_eq!(sim.numbers(), [format!("1 {}", "x".repeat(32))]);
+}
