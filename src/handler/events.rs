@@ -90,7 +90,7 @@ macro_rules! events {
                 cx.stop();
             }
 
-            /// The reactor begins to stop, because of a signal, the operator or [`Context::stop`](crate::Context::stop).
+            /// The reactor begins to stop, as [`Context::stop`](crate::Context::stop) or a signal has requested.
             ///
             /// Called once, before the stop ends any session, so what is sent and published here still reaches every
             /// peer. Not called if a second request to stop drops all connections at once.

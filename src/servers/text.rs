@@ -91,7 +91,7 @@ fn is_joiner(found: char) -> bool {
 /// These are the code points with the property `Default_Ignorable_Code_Point` (`DerivedCoreProperties.txt`, Unicode
 /// 17; unassigned ranges are reserved for it), the interlinear annotations (U+FFF9 to U+FFFB), and the blank pattern of
 /// Braille (U+2800).
-fn is_invisible(found: char) -> bool {
+pub(super) fn is_invisible(found: char) -> bool {
     matches!(found,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
         | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'

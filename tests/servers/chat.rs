@@ -94,6 +94,24 @@ fn a_bad_or_taken_name_is_refused_with_a_reason_and_asked_again() {
 }
 
 #[test]
+fn a_nickname_begins_with_a_letter_and_bears_few_marks() {
+    let server = Program::Chat.start();
+    let mut peer = Peer::connect(&server.address());
+    peer.expect(PROMPT);
+    let tower = |mark: &str| format!("a{}", mark.repeat(31));
+    for bad in ["\u{345}", "\u{E31}", "\u{301}", &tower("\u{345}"), &tower("\u{E31}"), "_ann", "-", "a\u{FE0F}"] {
+        peer.send(format!("{bad}\n"));
+        let reason =
+            "A nickname is 1 to 32 letters and digits, and any of _-. after the first (please choose another one)";
+        assert_eq!(peer.line(), reason, "{bad:?}");
+        peer.expect(PROMPT);
+    }
+    peer.send("ﬁn²\n");
+    peer.expect("Welcome fin2 to the room!\n");
+    join(&server, "น้อย");
+}
+
+#[test]
 fn a_name_is_free_again_when_its_owner_has_left() {
     let server = Program::Chat.start();
     let mut ann = join(&server, "ann");

@@ -112,16 +112,15 @@ fn a_member_that_does_not_read_is_closed_and_its_leaving_seen() {
 fn a_bad_or_taken_nickname_is_refused_and_asked_again() {
     let (mut room, [ann]) = Room::of(["Ann"]);
     let bob = room.join("a b");
-    let again =
-        "A nickname is 1 to 32 letters, digits and any of _-. (please choose another one)\nEnter your nickname: ";
+    let again = &[texts::BAD_NICK, texts::PROMPT].concat();
     assert_eq!(room.sees(bob), format!("Enter your nickname: {again}"));
     for bad in ["", "ann:", "* ann", "\x1b[31mbob", "/who"] {
         room.says(bob, bad);
-        assert_eq!(room.sees(bob), again);
+        assert_eq!(&room.sees(bob), again);
     }
-    for taken in ["ann", "ＡＮＮ"] {
+    for (taken, shown) in [("ann", "ann"), ("ＡＮＮ", "ANN")] {
         room.says(bob, taken);
-        let reason = format!("The nickname {taken} is taken (please choose another one)\nEnter your nickname: ");
+        let reason = format!("The nickname {shown} is taken (please choose another one)\nEnter your nickname: ");
         assert_eq!(room.sees(bob), reason);
     }
     assert_eq!(room.sees(ann), "", "of all this the room hears nothing");
@@ -255,7 +254,7 @@ fn a_new_nickname_is_announced_and_the_old_one_free() {
         room.sees(ann),
         "Anna is now known as ANNA.\n\
          The nickname bob is taken (please choose another one)\n\
-         A nickname is 1 to 32 letters, digits and any of _-. (please choose another one)\n"
+         A nickname is 1 to 32 letters and digits, and any of _-. after the first (please choose another one)\n"
     );
     room.says(bob, "/nick ann\n/who");
     assert_eq!(

@@ -39,7 +39,8 @@ pub(super) const BYE: &str = "Good bye!\n";
 pub(super) const STOPPING: &str = "The server is stopping.\n";
 
 /// The nickname is invalid.
-pub(super) const BAD_NICK: &str = "A nickname is 1 to 32 letters, digits and any of _-. (please choose another one)\n";
+pub(super) const BAD_NICK: &str =
+    "A nickname is 1 to 32 letters and digits, and any of _-. after the first (please choose another one)\n";
 /// Another member has this nickname, or one that differs only in case or form.
 pub(super) const TAKEN_NICK: &str = "The nickname {nick} is taken (please choose another one)\n";
 /// A web request in place of a nickname. The connection is closed.

@@ -367,7 +367,8 @@ fn be_nameless(visit: &mut Visit<'_>) {
     let mut peer = visit.connect("chat");
     visit.expect(&mut peer, "Enter your nickname: ");
     peer.send("no name\n");
-    let refusal = "A nickname is 1 to 32 letters, digits and any of _-. (please choose another one)\n";
+    let refusal =
+        "A nickname is 1 to 32 letters and digits, and any of _-. after the first (please choose another one)\n";
     visit.expect(&mut peer, format!("{refusal}Enter your nickname: "));
     if hears_while_open(visit, &mut peer) {
         visit.expect_last(&mut peer, "You took too long to choose a nickname.\n");

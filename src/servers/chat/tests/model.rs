@@ -21,9 +21,15 @@ const REQUESTS: [(&str, Option<u8>); 10] = [
     ("*", None),
 ];
 const PROMPT: &str = "Enter your nickname: ";
-const BAD_NICK: &str = "A nickname is 1 to 32 letters, digits and any of _-. (please choose another one)\n";
+const BAD_NICK: &str =
+    "A nickname is 1 to 32 letters and digits, and any of _-. after the first (please choose another one)\n";
 
 type Request = (&'static str, Option<u8>);
+
+/// A nickname as it is shown.
+fn nickname((typed, _): Request) -> &'static str {
+    if typed == "ＡＮＮ" { "ANN" } else { typed }
+}
 
 /// What a person does. A person without a nickname asks for one instead.
 #[derive(Clone, Debug)]
@@ -65,7 +71,7 @@ impl Plain {
     }
 
     fn nick(&self, who: usize) -> &'static str {
-        self.persons[who].request.map_or("nobody", |(nick, _)| nick)
+        self.persons[who].request.map_or("nobody", nickname)
     }
 
     fn tell(&mut self, who: usize, text: &str) {
@@ -86,7 +92,7 @@ impl Plain {
         if request.1.is_none() {
             self.tell(who, BAD_NICK);
         } else if owner.is_some_and(|owner| owner != who) {
-            self.tell(who, &format!("The nickname {} is taken (please choose another one)\n", request.0));
+            self.tell(who, &format!("The nickname {} is taken (please choose another one)\n", nickname(request)));
         } else {
             self.persons[who].request = Some(request);
             return true;
@@ -100,7 +106,7 @@ impl Plain {
         if self.persons[who].request.is_none() {
             if self.claim(who, request) {
                 let count = self.persons.iter().filter(|person| person.request.is_some()).count();
-                self.tell_all(&format!("Welcome {} to the room!\n", request.0), None);
+                self.tell_all(&format!("Welcome {} to the room!\n", nickname(request)), None);
                 self.tell(who, &format!("{}.\n", people_here(count)));
             } else {
                 self.tell(who, PROMPT);
@@ -132,14 +138,14 @@ impl Plain {
             }
             Line::Rename => {
                 if self.claim(who, request) {
-                    self.tell_all(&format!("{nick} is now known as {}.\n", request.0), None);
+                    self.tell_all(&format!("{nick} is now known as {}.\n", nickname(request)), None);
                 }
                 format!("/nick {}", request.0)
             }
             Line::Who => {
                 let mut here: Vec<Request> = self.persons.iter().filter_map(|person| person.request).collect();
                 here.sort_by_key(|(_, number)| *number);
-                let nicks: Vec<&str> = here.iter().map(|(nick, _)| *nick).collect();
+                let nicks: Vec<&str> = here.iter().map(|&request| nickname(request)).collect();
                 self.tell(who, &format!("{}: {}.\n", people_here(nicks.len()), nicks.join(", ")));
                 "/who".to_owned()
             }
