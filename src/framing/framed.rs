@@ -126,6 +126,10 @@ impl<F: Framer, H: MessageHandler> Handler for Framed<F, H> {
         self.inner.closed(session.inner, cause, cx);
     }
 
+    fn kicked(&mut self, session: &mut Self::Session, reason: &str, cx: &mut Context<'_>) {
+        self.inner.kicked(&mut session.inner, reason, cx);
+    }
+
     events! { connection => forward(self, session, cx) to self.inner, &mut session.inner }
     events! { service => forward(self, cx) to self.inner }
     events! { process => forward(self, cx) to self.inner }

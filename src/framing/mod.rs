@@ -102,6 +102,19 @@ pub trait MessageHandler {
         }
     }
 
+    /// The operator is about to close this connection (`kick`), for a `reason` that may be empty.
+    ///
+    /// The handler may reply with a last message, which is still sent. [`closed`](Self::closed) follows. The default
+    /// replies with the line `closed by the operator: REASON`. A handler whose replies are not lines overrides it.
+    #[allow(unused_variables, reason = "the documentation shows the names")]
+    fn kicked(&mut self, session: &mut Self::Session, reason: &str, cx: &mut Context<'_>) {
+        cx.reply(b"closed by the operator");
+        if !reason.is_empty() {
+            cx.reply(format!(": {reason}").as_bytes());
+        }
+        cx.reply(b"\n");
+    }
+
     events! { connection => declare }
     events! { closing => declare }
     events! { service => declare }

@@ -23,7 +23,11 @@ const STATS: CommandHelp =
     CommandHelp { word: "stats", arguments: "", what: "show connections, bytes, queues, timers, turns and drops" };
 const WHO: CommandHelp =
     CommandHelp { word: "who", arguments: "[TEXT]", what: "list the connections, or those that match TEXT" };
-const KICK: CommandHelp = CommandHelp { word: "kick", arguments: "NUMBER", what: "close a connection" };
+const KICK: CommandHelp = CommandHelp {
+    word: "kick",
+    arguments: "NUMBER|NICK [REASON]",
+    what: "close a connection, and tell its client the reason",
+};
 const QUIT: CommandHelp = CommandHelp { word: "quit", arguments: "", what: "stop the server" };
 
 impl CommandHelp {
@@ -53,11 +57,25 @@ pub(crate) fn run_common(own: &[CommandHelp], line: &[u8], cx: &mut Context<'_>)
             answer(&table, cx);
         }
         ("kick", "") => answer(&format!("usage: {}; type who for the numbers", KICK.usage()), cx),
-        ("kick", number) => match number.parse() {
-            Ok(number) if cx.kick(number) => {}
-            _ => answer(&format!("no connection has the number {number:?}; type who for the list"), cx),
-        },
+        ("kick", rest) => kick(rest, cx),
         _ => answer(&format!("unknown command {line:?}: type {}", choice(own)), cx),
+    }
+}
+
+/// Closes the connection that the first word of `rest` names. What follows is the reason.
+fn kick(rest: &str, cx: &mut Context<'_>) {
+    let (wanted, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    match cx.find(wanted)[..] {
+        [] => answer(&format!("no connection has the number or nickname {wanted:?}; type who for the list"), cx),
+        [found] => {
+            let told = format!("kicked {}", cx.peer_of(found));
+            cx.kick(found, reason.trim());
+            answer(&told, cx);
+        }
+        ref found => {
+            let count = found.len();
+            answer(&format!("{count} connections have the nickname {wanted:?}; kick one by its number, see who"), cx);
+        }
     }
 }
 
@@ -96,16 +114,19 @@ mod tests {
     fn the_list_stands_in_columns_and_ends_with_quit() {
         assert_eq!(
             help(&[]),
-            "help         show this list\n\
-             stats        show connections, bytes, queues, timers, turns and drops\n\
-             who [TEXT]   list the connections, or those that match TEXT\n\
-             kick NUMBER  close a connection\n\
-             quit         stop the server"
+            "help                       show this list\n\
+             stats                      show connections, bytes, queues, timers, turns and drops\n\
+             who [TEXT]                 list the connections, or those that match TEXT\n\
+             kick NUMBER|NICK [REASON]  close a connection, and tell its client the reason\n\
+             quit                       stop the server"
         );
         let help = help(&OWN);
         let lines: Vec<_> = help.lines().collect();
-        assert_eq!((lines[0], lines[4]), ("help         show this list", "dance STEPS  dance"));
-        assert_eq!(lines[5], "quit         stop the server");
+        assert_eq!(
+            (lines[0], lines[4]),
+            ("help                       show this list", "dance STEPS                dance")
+        );
+        assert_eq!(lines[5], "quit                       stop the server");
     }
 
     #[test]

@@ -9,8 +9,8 @@
 //! events! { service => forward(self, cx) to INNER_HANDLER }
 //! ```
 //!
-//! Deliberately not here: `open`, the input (`data`, `message`), and what only a framing calls. A wrapper writes
-//! `closed` itself, since it takes its session apart.
+//! Deliberately not here: `open`, the input (`data`, `message`), and what only a framing calls; `kicked`, since its
+//! defaults differ. A wrapper writes `closed` itself, since it takes its session apart.
 //!
 //! [`Handler`]: crate::Handler
 //! [`MessageHandler`]: crate::framing::MessageHandler

@@ -26,7 +26,7 @@ use crate::handler::events::events;
 /// The calls for one connection have this order:
 ///
 /// ```text
-/// open   ( data | drained | timer | done )*   ( eof   ( drained | timer | done )* )?   closed
+/// open   ( data | drained | timer | done )*   ( eof   ( drained | timer | done )* )?   kicked?   closed
 /// ```
 ///
 /// [`open`](Self::open) comes first and exactly once, [`closed`](Self::closed) last and exactly once. After
@@ -101,6 +101,13 @@ pub trait Handler {
     /// uses nothing while [`Limits::inbox`](crate::Limits::inbox) bytes are kept, the connection is closed with
     /// [`Closed::InboxFull`](crate::Closed::InboxFull).
     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize;
+
+    /// The operator is about to close this connection (`kick`), for a `reason` that may be empty.
+    ///
+    /// The handler may reply with a last message, which is still sent. [`closed`](Self::closed) follows. The default
+    /// does nothing: a line of text would be garbage in a protocol of bytes.
+    #[allow(unused_variables, reason = "the documentation shows the names")]
+    fn kicked(&mut self, session: &mut Self::Session, reason: &str, cx: &mut Context<'_>) {}
 
     events! { connection => declare }
     events! { closing => declare }

@@ -141,6 +141,10 @@ impl Handler for Services {
         self.at(session.position).data(&mut session.inner, input, cx)
     }
 
+    fn kicked(&mut self, session: &mut ServiceSession, reason: &str, cx: &mut Context<'_>) {
+        self.at(session.position).kicked(&mut session.inner, reason, cx);
+    }
+
     events! { connection => forward(self, session, cx) to self.at(session.position), &mut session.inner }
     events! { service => forward(self, cx) to self.get(cx.service()) }
 
@@ -200,6 +204,10 @@ impl<H: Handler<Session: 'static>> Handler for Erased<H> {
 
     fn closed(&mut self, session: Box<dyn Any>, cause: &Closed, cx: &mut Context<'_>) {
         self.0.closed(*session.downcast().expect(OWN_SESSION), cause, cx);
+    }
+
+    fn kicked(&mut self, session: &mut Box<dyn Any>, reason: &str, cx: &mut Context<'_>) {
+        self.0.kicked(session.downcast_mut().expect(OWN_SESSION), reason, cx);
     }
 
     events! { connection => forward(self, session, cx) to self.0, session.downcast_mut().expect(OWN_SESSION) }

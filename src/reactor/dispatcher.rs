@@ -246,12 +246,26 @@ impl<H: Handler> Dispatcher<H> {
     pub(crate) fn flush_and_reap(&mut self) -> usize {
         let mut reaped = 0;
         loop {
+            self.kick();
             self.state.flush();
             self.state.enforce_memory_limit();
             if self.state.work.ended.is_empty() && self.state.work.dead.is_empty() {
                 return reaped;
             }
             reaped += self.reap();
+        }
+    }
+
+    /// Closes the connections that the operator kicks, after their sessions were told.
+    fn kick(&mut self) {
+        for (token, reason) in std::mem::take(&mut self.state.work.kicked) {
+            let session = self.sessions.get_mut(token.key());
+            if let Some(session) = session.filter(|_| self.state.connections.is_open(token)) {
+                let mut cx = Context::of_connection(&mut self.state, token);
+                self.handler.kicked(session, &reason, &mut cx);
+                cx.settle();
+                self.state.close(token, Closed::ByOperator);
+            }
         }
     }
 

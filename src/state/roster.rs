@@ -66,11 +66,6 @@ impl Roster {
         NamedPeer { name: self.names.get(token.key()).map(|name| &**name), peer: Some(peer) }
     }
 
-    /// The connection that a listing shows with this number. It may have ended since.
-    pub(crate) fn numbered(&self, number: u32) -> Option<Token> {
-        self.numbers.get(&number).copied()
-    }
-
     /// Numbers the tokens that have no number yet, each with the smallest one that is free.
     fn number(&mut self, tokens: impl Iterator<Item = Token>) {
         let mut free = 1;
@@ -109,6 +104,27 @@ impl State {
         let shown: HashSet<Token> = ranked.into_iter().map(|(_, _, token)| token).collect();
         let rows = self.roster.numbers.iter().filter(|(_, token)| shown.contains(token));
         (rows.map(|(&number, &token)| self.listed(number, token)).collect(), count)
+    }
+
+    /// Finds the open connection with the number `wanted`, or else those with the name `wanted`. If none has exactly
+    /// this name, case is ignored.
+    pub(crate) fn find(&self, wanted: &str) -> Vec<Token> {
+        let is_open = |token: &Token| self.connections.is_open(*token);
+        let number = wanted.parse().ok().and_then(|number: u32| self.roster.numbers.get(&number));
+        if let Some(&token) = number.filter(|&token| is_open(token)) {
+            return vec![token];
+        }
+        let named = |is_wanted: &dyn Fn(&str) -> bool| {
+            let names = self.roster.names.iter().filter(|(_, name)| is_wanted(name));
+            names.map(|(key, _)| Token::new(key)).filter(is_open).collect::<Vec<_>>()
+        };
+        let exact = named(&|name| name == wanted);
+        if exact.is_empty() { named(&|name| name.to_lowercase() == wanted.to_lowercase()) } else { exact }
+    }
+
+    /// The peer of a connection, with its name.
+    pub(crate) fn named_peer(&self, token: Token) -> NamedPeer<'_> {
+        self.connections.get(token).map_or(NamedPeer::NONE, |found| self.roster.named(token, found.peer))
     }
 
     fn listed(&self, number: u32, token: Token) -> Listed {

@@ -18,6 +18,8 @@ pub(crate) struct WorkLists {
     pub(crate) dirty: Vec<Token>,
     /// Feeds to flush.
     pub(crate) dirty_feeds: Vec<FeedId>,
+    /// Connections that the operator closes, each with the reason. Their sessions are told first.
+    pub(crate) kicked: Vec<(Token, Box<str>)>,
     /// Sessions that are over, each with the cause to pass to [`closed`](crate::Handler::closed).
     pub(crate) ended: Vec<(Token, Closed)>,
     /// Connections to remove.

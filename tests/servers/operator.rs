@@ -38,7 +38,21 @@ fn the_operator_lists_the_clients_and_closes_one() {
     server.stderr.wait_for("closed: by the operator");
     stays.echo("still here\n");
     server.say("kick 2\n");
-    server.stderr.wait_for("no connection has the number \"2\"");
+    server.stderr.wait_for("no connection has the number or nickname \"2\"");
+}
+
+#[test]
+fn a_member_is_kicked_by_nickname_and_told_the_reason() {
+    let mut server = Program::Bank.launch().args("--stdin commands").start();
+    let mut ann = Peer::connect(&server.address());
+    ann.send("OPEN ann 1234\nLOGIN ann 1234\n");
+    ann.expect("ok opened ann\nok logged in as ann\n");
+    server.say("kick\nkick bob\nkick ANN too many adverts\n");
+    ann.expect("error closed by the operator: too many adverts\n");
+    ann.expect_eof();
+    server.stderr.wait_for("usage: kick NUMBER|NICK [REASON]; type who for the numbers\n");
+    server.stderr.wait_for("no connection has the number or nickname \"bob\"; type who for the list\n");
+    server.stderr.wait_for(&format!("kicked ann (127.0.0.1:{})\n", ann.local_port()));
 }
 
 #[test]

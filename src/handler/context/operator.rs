@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{Context, ReplyTarget};
-use crate::connection::closed::Closed;
 use crate::connection::ids::ServiceId;
+use crate::connection::token::Token;
 use crate::handler::sanitize::sanitize;
 use crate::state::roster::{Listed, NamedPeer};
 
@@ -23,8 +23,15 @@ impl Context<'_> {
     /// [`closed`](crate::Handler::closed), too. Without a connection, `no peer`.
     #[must_use]
     pub fn peer(&self) -> impl fmt::Display + '_ {
-        let (ReplyTarget::Connection(token) | ReplyTarget::Ended(token)) = self.target else { return NamedPeer::NONE };
-        self.state.connections.get(token).map_or(NamedPeer::NONE, |found| self.state.roster.named(token, found.peer))
+        match self.target {
+            ReplyTarget::Connection(token) | ReplyTarget::Ended(token) => self.state.named_peer(token),
+            _ => NamedPeer::NONE,
+        }
+    }
+
+    /// The peer of another connection, with its name.
+    pub(crate) fn peer_of(&self, other: Token) -> NamedPeer<'_> {
+        self.state.named_peer(other)
     }
 
     /// Makes `service` the service of this callback, which must not be about a connection.
@@ -43,13 +50,18 @@ impl Context<'_> {
         self.state.list(wanted, most)
     }
 
-    /// Closes the connection that a listing shows with this number. Returns whether there is one.
-    pub(crate) fn kick(&mut self, number: u32) -> bool {
-        let Some(token) = self.state.roster.numbered(number).filter(|&token| self.state.connections.is_open(token))
-        else {
-            return false;
-        };
-        self.state.close(token, Closed::ByOperator);
-        true
+    /// Finds the open connection that a listing shows with the number `wanted`, or else those that have this name.
+    pub(crate) fn find(&self, wanted: &str) -> Vec<Token> {
+        self.state.find(wanted)
+    }
+
+    /// Closes the connection `other` for the operator, after [`Handler::kicked`](crate::Handler::kicked).
+    ///
+    /// The peer still receives what is queued for it, and the last words of the handler. Control characters in `reason`
+    /// are replaced. No effect if the connection is no longer open.
+    pub fn kick(&mut self, other: Token, reason: &str) {
+        if self.state.connections.is_open(other) {
+            self.state.work.kicked.push((other, sanitize(reason.as_bytes()).into()));
+        }
     }
 }

@@ -162,6 +162,11 @@ impl MessageHandler for Bank {
         reply(texts::TOO_LONG, &[&limit.to_string()], cx);
     }
 
+    fn kicked(&mut self, _: &mut BankSession, reason: &str, cx: &mut Context<'_>) {
+        let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        reply(texts::KICKED, &[&reason], cx);
+    }
+
     fn done(&mut self, session: &mut BankSession, done: Done, cx: &mut Context<'_>) {
         match std::mem::take(&mut session.step) {
             Step::Nothing => unreachable!("each job is started with a step"),

@@ -282,12 +282,12 @@ fn the_operator_has_the_commands_of_every_server_too() {
     hall.sim.console(b"help");
     assert_eq!(
         hall.sim.stderr(),
-        "help              show this list\n\
-         stats             show connections, bytes, queues, timers, turns and drops\n\
-         who [TEXT]        list the connections, or those that match TEXT\n\
-         kick NUMBER       close a connection\n\
-         interest PERCENT  pay interest to all accounts\n\
-         quit              stop the server\n"
+        "help                       show this list\n\
+         stats                      show connections, bytes, queues, timers, turns and drops\n\
+         who [TEXT]                 list the connections, or those that match TEXT\n\
+         kick NUMBER|NICK [REASON]  close a connection, and tell its client the reason\n\
+         interest PERCENT           pay interest to all accounts\n\
+         quit                       stop the server\n"
     );
     hall.sim.console(b"dance");
     assert_eq!(hall.sim.stderr(), "unknown command \"dance\": type help, stats, who, kick, interest or quit\n");

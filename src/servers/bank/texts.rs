@@ -59,6 +59,8 @@ pub(super) const UNKNOWN: &str = "error unknown command: HELP lists them\n";
 pub(super) const TOO_LONG: &str = "error the line is over {limit} bytes\n";
 /// A web request. The connection is closed.
 pub(super) const NO_HTTP: &str = "error this is a bank and does not speak HTTP\n";
+/// The operator closes the connection. The reason may be empty.
+pub(super) const KICKED: &str = "error closed by the operator{reason}\n";
 /// The data file or the system failed. Nothing was changed.
 pub(super) const TROUBLE: &str = "error {trouble}\n";
 

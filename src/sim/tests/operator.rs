@@ -1,6 +1,8 @@
 //! The operator's view of connections: the listing, its numbers, and the names that handlers give.
 
 use super::*;
+use crate::handler::services::Services;
+use crate::servers::{Echo, EchoLines};
 
 /// A handler that takes the first input of a session as its name.
 fn named() -> Scene<impl FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>)> {
@@ -77,11 +79,11 @@ fn a_number_of_the_last_listing_never_names_a_stranger() {
     sim.reset(bob);
     sim.run();
     let _dan = sim.named_peers(["dan"]);
-    assert_eq!(sim.ask("kick 2"), ["no connection has the number \"2\"; type who for the list"]);
+    assert_eq!(sim.ask("kick 2"), ["no connection has the number or nickname \"2\"; type who for the list"]);
     assert_eq!(sim.numbers(), ["1 ann", "3 cid", "4 dan"]);
     let _eve = sim.named_peers(["eve"]);
     assert_eq!(sim.numbers(), ["1 ann", "2 eve", "3 cid", "4 dan"]);
-    assert!(sim.ask("kick 3").is_empty());
+    assert_eq!(sim.ask("kick 3"), ["kicked cid (127.0.0.1:10002)"]);
     assert_eq!(sim.numbers(), ["1 ann", "2 eve", "4 dan"]);
 }
 
@@ -111,4 +113,63 @@ fn a_name_is_sanitized_replaced_and_removed() {
     assert_eq!(sim.numbers(), ["1 anna"]);
     sim.send(ann, "x".repeat(1000).as_bytes());
     assert_eq!(sim.numbers(), [format!("1 {}", "x".repeat(32))]);
+}
+
+#[test]
+fn a_kick_finds_a_number_and_then_a_name() {
+    let mut sim = Sim::new(named());
+    let [ann, two, bob, anna] = sim.named_peers(["ann", "2", "Bob", "anna"]);
+    assert_eq!(sim.ask("kick"), ["usage: kick NUMBER|NICK [REASON]; type who for the numbers"]);
+    assert_eq!(sim.ask("kick an"), ["no connection has the number or nickname \"an\"; type who for the list"]);
+    assert_eq!(sim.ask("kick 2"), ["kicked 2 (127.0.0.1:10001)"], "nothing was listed, so no connection has a number");
+    assert_eq!(sim.ask("kick bob"), ["kicked Bob (127.0.0.1:10002)"]);
+    assert_eq!(sim.numbers(), ["1 ann", "2 anna"]);
+    let _newcomer = sim.named_peers(["2"]);
+    assert_eq!(sim.ask("kick 2 spam"), ["kicked anna (127.0.0.1:10003)"], "a number goes before a name");
+    for peer in [two, bob, anna] {
+        assert_eq!(sim.ending(peer), Some(Ending::Eof));
+    }
+    assert_eq!(sim.ending(ann), None);
+    assert_eq!(sim.calls().iter().filter(|call| call.ends_with("closed: by the operator")).count(), 3);
+}
+
+#[test]
+fn a_name_of_several_connections_is_kicked_by_number() {
+    let mut sim = Sim::new(named());
+    let peers = sim.named_peers(["ann", "ann", "Ann"]);
+    assert_eq!(sim.ask("kick ann"), ["2 connections have the nickname \"ann\"; kick one by its number, see who"]);
+    assert_eq!(sim.ask("kick Ann"), ["kicked Ann (127.0.0.1:10002)"], "the exact name goes before the case");
+    assert_eq!(peers.map(|peer| sim.ending(peer)), [None, None, Some(Ending::Eof)]);
+}
+
+#[test]
+fn a_kicked_client_is_told_the_reason_in_lines_only() {
+    let mut sim = Sim::new(Echo::lines(EchoLines::default()));
+    for (command, told) in [
+        ("kick 1", "closed by the operator\n"),
+        ("kick 2   no adverts,\x1b[31m please ", "closed by the operator: no adverts,\u{FFFD}[31m please\n"),
+    ] {
+        let peer = sim.connect();
+        sim.console(b"who");
+        sim.console(command.as_bytes());
+        assert_eq!((sim.received(peer), sim.ending(peer)), (told.as_bytes().to_vec(), Some(Ending::Eof)));
+    }
+    let mut sim = Sim::new(Echo::bytes());
+    let peer = sim.connect();
+    sim.console(b"who");
+    sim.console(b"kick 1 spam");
+    assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), Some(Ending::Eof)));
+}
+
+#[test]
+fn a_kick_reaches_the_session_of_the_right_service() {
+    let mut sim = Sim::new(Services::new());
+    sim.handler_mut().add(ServiceId::DEFAULT, "echo", Echo::bytes());
+    let lines = sim.add_service(ServiceOptions::default());
+    sim.handler_mut().add(lines, "lines", Echo::lines(EchoLines::default()));
+    let [bytes, lines] = [sim.connect(), sim.connect_to(lines)];
+    for command in ["who", "kick 1 spam", "kick 2 spam"] {
+        sim.console(command.as_bytes());
+    }
+    assert_eq!((sim.received(bytes), sim.received(lines)), (Vec::new(), b"closed by the operator: spam\n".to_vec()));
 }
