@@ -42,6 +42,7 @@ mod servers {
     mod soak;
     mod stopping;
     mod sum;
+    mod suspended;
     mod switchboard;
     mod talk;
     mod terminal;

@@ -167,6 +167,16 @@ impl Connection {
         self.flags.intersects(Flags::SUSPENDED)
     }
 
+    /// Whether the next turn reads, delivers or discards input of this connection without a new edge.
+    pub(crate) fn has_input_due(&self) -> bool {
+        let is_taken = match self.phase {
+            Phase::Open => !self.flags.intersects(Flags::OUTPUT_FULL | Flags::SUSPENDED),
+            Phase::Flushing | Phase::Lingering => true,
+            Phase::Connecting | Phase::Dead => false,
+        };
+        self.flags.contains(Flags::READY) && self.flags.intersects(Flags::MAY_READ | Flags::CALL_FIRST) && is_taken
+    }
+
     /// Whether the session has a job under way, or unused input that it will answer when its output has drained.
     pub(crate) fn has_unanswered_input(&self) -> bool {
         let has_unused = self.flags.intersects(Flags::OUTPUT_FULL | Flags::CALL_FIRST) && self.inbox.is_some();

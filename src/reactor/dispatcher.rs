@@ -97,16 +97,13 @@ impl<H: Handler> Dispatcher<H> {
         self.serve(token);
     }
 
-    /// Does the middle of a turn, the work without an edge: serves the ready list, delivers results of workers, and
-    /// calls the timers that are due.
+    /// Does the middle of a turn, the work without an edge: serves the ready list and delivers results of workers.
     ///
     /// # Errors
     /// If a worker has panicked or could not be started.
     pub(crate) fn work(&mut self) -> io::Result<()> {
         self.serve_ready();
-        self.deliver_results()?;
-        self.run_timers();
-        Ok(())
+        self.deliver_results()
     }
 
     /// Takes a stop one step further, at the end of a turn. `requests` is the number of requests to stop since the last
@@ -122,7 +119,7 @@ impl<H: Handler> Dispatcher<H> {
                 self.flush_and_reap();
             }
             // The drain time is for connections. Standard output may take longer.
-            Stop::Draining if state.drain_deadline.is_some_and(|deadline| deadline <= state.clock.now()) => {
+            Stop::Draining if state.drain_deadline.is_some_and(|deadline| deadline <= state.clock.horizon()) => {
                 self.stop_now();
             }
             Stop::Running | Stop::Draining => {}
@@ -188,10 +185,11 @@ impl<H: Handler> Dispatcher<H> {
         self.state.mark_ready(token);
     }
 
-    /// Calls the timers that are due. A timer that is set meanwhile fires in the next turn at the earliest.
-    fn run_timers(&mut self) {
-        self.state.timers.begin_round();
-        while let Some((id, target)) = self.state.timers.pop_due(self.state.clock.now()) {
+    /// Calls the timers that were set before this turn and are due at the horizon.
+    ///
+    /// Called after everything else in a turn, so that input and output are used before a deadline applies.
+    pub(crate) fn run_timers(&mut self) {
+        while let Some((id, target)) = self.state.next_timer() {
             self.state.stats.timers_fired += 1;
             match target {
                 TimerTarget::Deadline(token) => self.state.deadline_due(token, id),

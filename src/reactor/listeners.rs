@@ -63,6 +63,11 @@ impl Listeners {
         Ok(id)
     }
 
+    /// The number of listeners.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Notes an edge of a listener.
     pub(crate) fn wake(&mut self, id: ListenerId) {
         match self.entries.get_mut(id.0).map(|entry| &mut entry.kind) {
@@ -123,7 +128,7 @@ impl Listeners {
 
     /// Receives and answers datagrams, within the budget of each socket.
     pub(crate) fn receive<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
-        if !self.datagram_sockets().any(DatagramSocket::may_read) {
+        if !self.may_receive() {
             return;
         }
         let own_ports: Vec<u16> = self.datagram_sockets().map(DatagramSocket::port).collect();
@@ -132,6 +137,11 @@ impl Listeners {
                 socket.serve(dispatcher, *service, &own_ports);
             }
         }
+        dispatcher.state.work.has_datagrams = self.may_receive();
+    }
+
+    fn may_receive(&self) -> bool {
+        self.datagram_sockets().any(DatagramSocket::may_read)
     }
 
     fn datagram_sockets(&self) -> impl Iterator<Item = &DatagramSocket> {

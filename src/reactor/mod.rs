@@ -4,12 +4,14 @@
 //! the handler belongs to the dispatcher.
 //!
 //! Invariants: [`Reactor::turn`] waits in the poll only. If a source has work without a new edge, the next poll returns
-//! at once. An interrupted poll is an empty turn.
+//! at once. What the kernel holds is read before a deadline applies: timers are called last in a turn, and only those
+//! up to the horizon. An interrupted poll is an empty turn.
 
 mod acceptor;
 mod connector;
 mod datagram;
 pub(crate) mod dispatcher;
+mod horizon;
 mod input;
 mod listeners;
 #[cfg(feature = "cli")]
@@ -34,6 +36,7 @@ use crate::handler::Handler;
 use crate::net::{self, Address, Listener};
 use crate::reactor::connector::Connector;
 use crate::reactor::dispatcher::Dispatcher;
+use crate::reactor::horizon::Horizon;
 use crate::reactor::listeners::Listeners;
 use crate::reactor::signals::{SignalRequests, Signals, Stopper};
 use crate::reactor::turn::TurnClock;
@@ -111,6 +114,7 @@ pub struct Reactor<H: Handler> {
     report: Option<report::Report>,
     stopper: Stopper,
     clock: TurnClock,
+    horizon: Horizon,
 }
 
 impl<H: Handler> Reactor<H> {
@@ -135,7 +139,8 @@ impl<H: Handler> Reactor<H> {
         // A poll supports one waker only, see the documentation of `mio::Waker`, so all threads share it.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let stopper = Stopper::new(Arc::clone(&waker));
-        let mut state = State::new(options, Some(poll.registry().try_clone()?), Instant::now());
+        let now = Instant::now();
+        let mut state = State::new(options, Some(poll.registry().try_clone()?), now);
         state.jobs = Jobs::new(Some(waker));
         Ok(Reactor {
             poll,
@@ -151,6 +156,7 @@ impl<H: Handler> Reactor<H> {
             report: None,
             stopper,
             clock: TurnClock::new(),
+            horizon: Horizon::new(now),
         })
     }
 
@@ -285,30 +291,43 @@ impl<H: Handler> Reactor<H> {
     /// The errors of [`run`](Self::run).
     pub fn turn(&mut self) -> io::Result<bool> {
         let timeout = self.timeout();
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
-            result => result?,
-        }
+        // The start of the last turn is earlier than this poll begins, and known without a look at the clock.
+        let began = self.dispatcher.state.clock.now();
+        let polled = self.poll.poll(&mut self.events, timeout);
         let start = Instant::now();
-        self.dispatcher.state.clock.set_now(start);
+        self.dispatcher.state.begin_turn(start);
         self.clock.begin(&mut self.dispatcher.state);
-        self.take_events();
+        match polled {
+            Ok(()) => {
+                let count = self.take_events();
+                let sources = || self.dispatcher.state.connections.len() + self.listeners.len() + FIRST_LISTENER;
+                self.horizon.polled(began, count, sources);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        self.dispatcher.state.clock.set_horizon(self.horizon.time());
         self.dispatcher.work()?;
         self.read_console();
         self.connector.work(&mut self.dispatcher);
-        let reaped = self.dispatcher.flush_and_reap();
+        self.flush_and_reap();
         // After reaping, so that a connection that was closed in this turn makes room for a new one.
-        if reaped > 0 {
-            self.listeners.end_pause();
-        }
         self.listeners.accept(&mut self.dispatcher);
         self.listeners.receive(&mut self.dispatcher);
-        self.dispatcher.flush_and_reap();
+        self.dispatcher.run_timers();
+        self.flush_and_reap();
         let requests = self.stop_requests();
         self.dispatcher.step_stop(requests);
         self.output.write(&mut self.dispatcher.state, self.poll.registry())?;
         self.clock.end(&mut self.dispatcher.state, start.elapsed());
         Ok(!self.has_stopped())
+    }
+
+    /// Flushes, and removes what has ended. A descriptor that is free then ends a pause of accepting.
+    fn flush_and_reap(&mut self) {
+        if self.dispatcher.flush_and_reap() > 0 {
+            self.listeners.end_pause();
+        }
     }
 
     /// Returns how long the poll may wait: zero if a source is ready, otherwise the time until the next deadline.
@@ -330,8 +349,11 @@ impl<H: Handler> Reactor<H> {
         Some(next.saturating_duration_since(Instant::now()))
     }
 
-    fn take_events(&mut self) {
+    /// Takes the events of the poll. Returns their number.
+    fn take_events(&mut self) -> usize {
+        let mut count = 0;
         for event in &self.events {
+            count += 1;
             match event.token() {
                 // Each turn checks the results of workers and the stopper anyway.
                 WAKER => {}
@@ -356,6 +378,7 @@ impl<H: Handler> Reactor<H> {
                 }
             }
         }
+        count
     }
 
     /// Passes the lines of the operator to the handler, unless the console is paused.

@@ -222,6 +222,15 @@ impl<H: Handler> Sim<H> {
         self.dispatcher.state.clock.set_now(until);
     }
 
+    /// Suspends the server for a time, at most 30 years, as SIGSTOP does: it does nothing in the meantime.
+    ///
+    /// What peers do next happens during the suspension. It ends when the test looks at a result.
+    pub fn suspend(&mut self, duration: Duration) {
+        self.run();
+        let clock = &mut self.dispatcher.state.clock;
+        clock.set_now(clock.after(duration));
+    }
+
     /// Makes workers finish no job from now on. By default, each job is done in the turn in which it was offloaded.
     pub fn hold_jobs(&mut self) {
         self.run();
@@ -362,6 +371,8 @@ impl<H: Handler> Sim<H> {
     }
 
     fn turn(&mut self) {
+        let now = self.dispatcher.state.clock.now();
+        self.dispatcher.state.begin_turn(now);
         for peer in std::mem::take(&mut self.touched) {
             let edge = self.wires(peer).edge.take();
             if let Some(edge) = edge {
@@ -370,6 +381,8 @@ impl<H: Handler> Sim<H> {
         }
         // This cannot fail: a job that panics does so on this thread.
         let _ = self.dispatcher.work();
+        self.dispatcher.flush_and_reap();
+        self.dispatcher.run_timers();
         self.dispatcher.flush_and_reap();
         self.dispatcher.step_stop(std::mem::take(&mut self.stop_requests));
     }

@@ -17,6 +17,7 @@ mod operator;
 mod order;
 mod reading;
 mod stopping;
+mod suspended;
 mod timers;
 mod tokens;
 

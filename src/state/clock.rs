@@ -11,6 +11,8 @@ pub(crate) struct Clock {
     /// `now` in nanoseconds after `origin`. Each read and write stores it, which is cheaper than to store an `Instant`.
     nanos: u64,
     origin: Instant,
+    /// What the kernel held at this time, the turn has taken. A deadline after it does not apply yet.
+    horizon: Instant,
     /// The time of day at the origin in a simulation, where the time of day passes with this clock.
     simulated_origin: Option<SystemTime>,
 }
@@ -20,7 +22,7 @@ pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30 * 365 * 86_400
 
 impl Clock {
     pub(crate) fn new(now: Instant) -> Self {
-        Clock { now, nanos: 0, origin: now, simulated_origin: None }
+        Clock { now, nanos: 0, origin: now, horizon: now, simulated_origin: None }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -42,10 +44,26 @@ impl Clock {
         (self.nanos / 1_000_000_000) as u32
     }
 
-    /// Sets the time of a new turn.
+    /// The time up to which deadlines apply in this turn: everything that the kernel held by then was taken.
+    pub(crate) fn horizon(&self) -> Instant {
+        self.horizon
+    }
+
+    /// The time between a turn, given by its [`nanos`](Self::nanos), and the horizon.
+    pub(crate) fn since(&self, nanos: u64) -> Duration {
+        self.horizon.saturating_duration_since(self.origin).saturating_sub(Duration::from_nanos(nanos))
+    }
+
+    /// Sets the time of a new turn, which is its horizon, too, until [`set_horizon`](Self::set_horizon).
     pub(crate) fn set_now(&mut self, now: Instant) {
         self.now = now;
         self.nanos = now.saturating_duration_since(self.origin).as_nanos() as u64;
+        self.horizon = now;
+    }
+
+    /// Sets the horizon of a turn, if it is before the time of the turn.
+    pub(crate) fn set_horizon(&mut self, horizon: Instant) {
+        self.horizon = horizon;
     }
 
     /// The time of day.

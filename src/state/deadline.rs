@@ -33,13 +33,12 @@ impl State {
 
     /// Handles a deadline that is due, by the phase of its connection.
     pub(crate) fn deadline_due(&mut self, token: Token, id: TimerId) {
-        let now = self.clock.nanos();
         let Some(connection) = self.connections.get_mut(token).filter(|found| found.deadline == Some(id)) else {
             self.stats.stale += 1;
             return;
         };
         connection.deadline = None;
-        let quiet = Duration::from_nanos(now.saturating_sub(connection.last_active));
+        let quiet = self.clock.since(connection.last_active);
         match connection.phase {
             Phase::Open => return self.open_deadline_due(token, quiet),
             // When stopping, the drain time is the only limit. A second request to stop ends it.
@@ -58,13 +57,13 @@ impl State {
 
     /// Closes an open connection that has been idle or stalled for too long. Otherwise sets its next deadline.
     ///
-    /// `quiet` is the time since bytes last moved.
+    /// `quiet` is the time between the last move of bytes and the horizon.
     fn open_deadline_due(&mut self, token: Token, quiet: Duration) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let Limits { idle_timeout, queue_time, .. } = self.services[connection.service].limits;
         let mut next = Duration::MAX;
         if let (Some(limit), Some(&since)) = (queue_time, self.stalled_since.get(token.key())) {
-            let left = limit.saturating_sub(self.clock.now() - since);
+            let left = limit.saturating_sub(self.clock.horizon().saturating_duration_since(since));
             if left.is_zero() && connection.has_output_from_others(&self.feeds) {
                 let queued = connection.pending_from_others(&self.feeds);
                 return self.abort(token, Closed::QueueStalled { queued, limit });

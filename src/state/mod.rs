@@ -139,6 +139,12 @@ impl State {
         }
     }
 
+    /// Begins a turn at the time `now`. A timer that is set in the turn is not due in it.
+    pub(crate) fn begin_turn(&mut self, now: Instant) {
+        self.clock.set_now(now);
+        self.timers.begin_round();
+    }
+
     /// Adds a connection and registers its stream.
     ///
     /// # Errors
@@ -276,6 +282,19 @@ impl State {
             TimerTarget::Service(_) | TimerTarget::Deadline(_) => true,
         });
         self.timers.set(deadline, target)
+    }
+
+    /// Takes the next timer that is due at the horizon. The timer of a connection whose input is read or delivered in
+    /// the next turn waits for it, and so does the timer of a service while datagrams wait.
+    pub(crate) fn next_timer(&mut self) -> Option<(TimerId, TimerTarget)> {
+        let State { timers, connections, work, clock, .. } = self;
+        timers.pop_due(clock.horizon(), |target| match *target {
+            TimerTarget::Session(token) | TimerTarget::Deadline(token) => {
+                connections.get(token).is_some_and(Connection::has_input_due)
+            }
+            TimerTarget::Service(_) => work.has_datagrams,
+            TimerTarget::InputPause(_) => false,
+        })
     }
 
     /// Whether [`pause_if_full`](Self::pause_if_full) may have to pause a peer, after `replied` bytes of replies. A

@@ -24,6 +24,8 @@ pub(crate) struct WorkLists {
     pub(crate) ended: Vec<(Token, Closed)>,
     /// Connections to remove.
     pub(crate) dead: Vec<Token>,
+    /// Whether a listener has datagrams for the next turn.
+    pub(crate) has_datagrams: bool,
     /// Requested outbound connections, each with the service of the request.
     pub(crate) pending_connects: Vec<(Address, ServiceId)>,
 }

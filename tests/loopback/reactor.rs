@@ -1,13 +1,17 @@
 //! What only a real kernel shows: bursts, other threads, outbound connections, families of sockets.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use switchboard::net::{SocketOptions, bind};
 use switchboard::servers::Echo;
-use switchboard::{Address, Context, FeedId, Handler, Limits, Origin, Reactor, ServiceId, ServiceOptions, Token, Via};
+use switchboard::{
+    Address, Context, FeedId, Handler, Limits, Origin, Reactor, ServiceId, ServiceOptions, Source, TimerId, Token, Via,
+};
+use switchboard_harness::let_pass;
 
 use super::Running;
 
@@ -235,4 +239,57 @@ fn the_replies_of_a_callback_are_one_datagram() {
     }
     stopper.stop().expect("woken");
     running.join().expect("no panic").expect("the poll works");
+}
+
+/// Counts datagrams, and reports their number a moment after the first.
+struct Count {
+    datagrams: usize,
+    /// Called by the first datagram. The loop waits for it.
+    first: Option<Box<dyn FnOnce() + Send>>,
+    counted: mpsc::Sender<usize>,
+}
+
+impl Handler for Count {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], _: &mut Context<'a>) -> usize {
+        input.len()
+    }
+
+    fn datagram<'a>(&mut self, _: &Source, _: &'a mut [u8], cx: &mut Context<'a>) {
+        self.datagrams += 1;
+        if let Some(first) = self.first.take() {
+            cx.set_timer(Duration::from_millis(1));
+            first();
+        }
+    }
+
+    fn service_timer(&mut self, _: TimerId, _: &mut Context<'_>) {
+        self.counted.send(self.datagrams).expect("the test waits");
+    }
+}
+
+#[test]
+fn datagrams_of_many_turns_come_before_a_timer() {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("free");
+    let (counted, count) = mpsc::channel();
+    let (address, to) = mpsc::channel::<SocketAddr>();
+    let sender = socket.try_clone().expect("a descriptor is free");
+    let first = move || {
+        let to = to.recv().expect("the test sends it");
+        for _ in 0..99 {
+            sender.send_to(b"x", to).expect("room in the receive buffer");
+        }
+        // Longer than the timer.
+        let_pass(Duration::from_millis(5));
+    };
+    let mut limits = Limits::default();
+    limits.turn_datagrams = 10;
+    let make = move || Count { datagrams: 0, first: Some(Box::new(first)), counted };
+    let running = Running::with_limits(make, &["udp:127.0.0.1:0"], limits);
+    address.send(running.address()).expect("the handler waits");
+    socket.send_to(b"x", running.address()).expect("sent");
+    assert_eq!(count.recv_timeout(Duration::from_secs(20)), Ok(100));
 }
