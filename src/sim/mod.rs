@@ -21,7 +21,7 @@ mod law;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -98,6 +98,11 @@ impl<H: Handler> Sim<H> {
         self.connect_to(ServiceId::DEFAULT)
     }
 
+    /// Connects a peer of this host. All other peers are of 127.0.0.1.
+    pub fn connect_from(&mut self, host: IpAddr) -> SimPeer {
+        self.connect_host(ServiceId::DEFAULT, host)
+    }
+
     /// Adds a service, as [`Reactor::add_service`](crate::Reactor::add_service) does. Its peers connect with
     /// [`connect_to`](Self::connect_to).
     ///
@@ -112,11 +117,15 @@ impl<H: Handler> Sim<H> {
     /// # Panics
     /// If this simulation has no such service.
     pub fn connect_to(&mut self, service: ServiceId) -> SimPeer {
+        self.connect_host(service, Ipv4Addr::LOCALHOST.into())
+    }
+
+    fn connect_host(&mut self, service: ServiceId, host: IpAddr) -> SimPeer {
         let (peer, stream) = self.new_peer();
         if self.dispatcher.state.stop >= Stop::Draining {
             return peer;
         }
-        let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + peer.0 as u16 % 50_000)));
+        let address = Peer::Inet(SocketAddr::new(host, 10_000 + peer.0 as u16 % 50_000));
         // Without a registry, nothing can fail.
         let connection = Connection::new(stream, address, Phase::Open, service);
         if let Ok(token) = self.dispatcher.open(connection, ListenerId(0)) {

@@ -61,6 +61,13 @@ impl HostKey {
     }
 }
 
+/// Writes the address, for IPv6 the first of its /64.
+impl fmt::Display for HostKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The number of connections of each host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hosts(HashMap<HostKey, usize>);

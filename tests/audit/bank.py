@@ -7,7 +7,7 @@ DATA is the data file. TRANSCRIPT has a line for each request, in the order in w
 
     SESSION <tab> ACCOUNT <tab> REQUEST <tab> ANSWER
 
-ACCOUNT is the account of the session. The ANSWER is empty where none came. PINs are left out of OPEN. The operator is the
+ACCOUNT is the account of the session. The ANSWER is empty where none came. PINs are left out. The operator is the
 session `operator`. Amounts that are paid in, out and over have to differ from one another: they are how requests are told
 apart.
 
@@ -153,10 +153,16 @@ class Audit:
         return counts
 
     def others(self):
-        """Accounts that were opened are there, and interest that the operator was told of was paid."""
+        """Accounts that were opened are there, those that were closed are closed, and interest was paid as told."""
         known = set(self.names.values())
+        closed = {name.lower() for (name,) in self.db.execute("SELECT name FROM account WHERE closed IS NOT NULL")}
+        ends = {account.lower() for _, account, request, _ in self.requests if request == "CLOSE"}
+        for name in sorted(closed - ends):
+            self.complain(f"{name} is closed without a request")
         asked = told = 0
-        for session, _, request, answer in self.requests:
+        for session, account, request, answer in self.requests:
+            if request == "CLOSE" and answer.startswith("ok closed ") and account.lower() not in closed:
+                self.complain(f"{session}: {request!r} was acknowledged, and {account} is not closed")
             if request.startswith("OPEN ") and answer.startswith("ok opened "):
                 if request.split()[1].lower() not in known:
                     self.complain(f"{session}: {request!r} was acknowledged, and there is no such account")

@@ -9,6 +9,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 use switchboard_harness::{Launch, Stop, alone};
 
+const WELCOME: &str = "ok welcome to the bank: HELP lists the commands\n";
+
 #[test]
 fn every_netcat_banks_over_tcp_and_over_a_unix_socket() {
     let vault = Vault::new();
@@ -26,7 +28,8 @@ fn every_netcat_banks_over_tcp_and_over_a_unix_socket() {
         // The last line without its end, as `printf` leaves it.
         let script = format!("OPEN n{n} 1234\r\nLOGIN n{n} 1234\nDEPOSIT {n}\n\nBALANCE");
         let answers = String::from_utf8(pass_through(words, script.as_bytes())).expect("text");
-        let wanted = format!("ok opened n{n}\nok logged in as n{n}\nok entry {n} balance {n}.00\nok balance {n}.00\n");
+        let wanted =
+            format!("{WELCOME}ok opened n{n}\nok logged in as n{n}\nok entry {n} balance {n}.00\nok balance {n}.00\n");
         assert_eq!(answers, wanted, "{words:?}");
     }
     server.expect_manners();
@@ -37,7 +40,8 @@ fn every_netcat_banks_over_tcp_and_over_a_unix_socket() {
 fn a_person_at_a_netcat_is_answered_line_by_line() {
     let server = Program::Bank.start();
     let mut ann = tool(&["nc", "-N", "127.0.0.1", &server.port().to_string()]);
-    let mut shown = String::new();
+    let mut shown = WELCOME.to_owned();
+    ann.stdout.shows(&shown);
     for (line, answer) in [
         ("deposit 5", "error log in first: LOGIN name PIN"),
         ("open ann 1234", "ok opened ann"),
@@ -64,7 +68,7 @@ fn what_was_acknowledged_is_there_after_a_restart() {
     assert_eq!(ask(&mut ann, "TRANSFER bob 30.50"), "ok entry 3 balance 69.50");
     server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(2));
     let server = vault.launch().start();
-    let mut bob = Peer::connect(&server.address());
+    let mut bob = Peer::newcomer(&server.address());
     log_in(&mut bob, "bob");
     assert_eq!(ask(&mut bob, "BALANCE"), "ok balance 30.57");
     assert_eq!(ask(&mut bob, "HISTORY"), "ok lines 2");
@@ -81,13 +85,30 @@ fn a_lock_is_not_opened_by_a_restart() {
     for pin in ["1111", "2222", "3333"] {
         assert_eq!(ask(&mut peer, &format!("LOGIN ann {pin}")), "error wrong name or PIN");
     }
-    server.stderr.wait_for("ann is locked for 3600s after 3 wrong PINs");
+    server.stderr.wait_for("ann is locked for 3600s for this host, after 3 wrong PINs");
     server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
     let server = vault.launch().args("--lock 1h").start();
-    let answer = ask(&mut Peer::connect(&server.address()), "LOGIN ann 1234");
+    let answer = ask(&mut Peer::newcomer(&server.address()), "LOGIN ann 1234");
     let seconds = answer.strip_prefix("error locked after 3 wrong PINs: try again in ");
     let seconds: u32 = seconds.and_then(|rest| rest.strip_suffix(" s")?.parse().ok()).expect(&answer);
     assert!((3500..=3600).contains(&seconds), "{answer}");
+}
+
+#[test]
+fn wrong_pins_of_a_stranger_do_not_lock_out_the_owner() {
+    let server = Program::Bank.start();
+    let mut owner = opened(&server, "ann");
+    ask(&mut owner, "LOGOUT");
+    let mut stranger = Peer::connect_from("127.0.0.2", &server.address());
+    assert_eq!(format!("{}\n", stranger.line()), WELCOME);
+    for _ in 0..3 {
+        assert_eq!(ask(&mut stranger, "LOGIN ann 9999"), "error wrong name or PIN");
+    }
+    assert!(ask(&mut stranger, "LOGIN ann 1234").starts_with("error locked"));
+    log_in(&mut owner, "ann");
+    assert_eq!(ask(&mut owner, "PIN 1234 567890"), "ok PIN changed");
+    assert_eq!(ask(&mut owner, "CLOSE 567890"), "ok closed ann");
+    server.stderr.wait_for("ann is locked for 60s for hosts that have not logged in to it before");
 }
 
 /// One hundred sessions of ten accounts, ten transfers each, all under way at once.
@@ -103,7 +124,7 @@ fn a_thousand_transfers_at_once_move_money_and_make_none() {
         let request = format!("DEPOSIT {}.{n:02}", 5000);
         transcript.ask(&mut peer, (&format!("opening {name}"), &name), &request);
     }
-    let mut peers: Vec<Peer> = (0..100).map(|_| Peer::connect(&server.address())).collect();
+    let mut peers: Vec<Peer> = (0..100).map(|_| Peer::newcomer(&server.address())).collect();
     for (n, peer) in peers.iter_mut().enumerate() {
         log_in(peer, &format!("n{}", n % 10));
     }
@@ -153,7 +174,7 @@ fn a_flood_of_logins_is_told_to_wait_and_delays_no_deposit() {
     let _alone = alone();
     let server = Program::Bank.start();
     let mut ann = opened(&server, "ann");
-    let mut flood: Vec<Peer> = (0..300).map(|_| Peer::connect(&server.address())).collect();
+    let mut flood: Vec<Peer> = (0..300).map(|_| Peer::newcomer(&server.address())).collect();
     for (n, peer) in flood.iter_mut().enumerate() {
         peer.send(format!("LOGIN n{n} 9999\n"));
     }
@@ -176,7 +197,7 @@ fn a_pin_is_neither_logged_nor_kept() {
     const PIN: &str = "918273645546";
     let vault = Vault::new();
     let mut server = vault.launch().args("-vv --stdin commands").start();
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     let mut answers = String::new();
     for line in [
         format!("OPEN ann {PIN}"),

@@ -5,9 +5,10 @@
 //! all of its requests in one write: they are under way from then on, since the server has them, or the kernel has them
 //! for it. So few sessions, since each login costs a hash on purpose; so many requests, since what counts is what the
 //! kill finds half done: batches of up to ten transactions, one a session, with hundreds of requests behind them.
-//! Beside them an account is opened, and interest is paid. At a moment that the seed chooses the server is killed.
+//! Beside them an account is opened, that of the last round gets another PIN and is closed, and interest is paid. At a
+//! moment that the seed chooses the server is killed.
 
-use crate::support::bank::{Transcript, Vault, opened};
+use crate::support::bank::{Transcript, Vault, ask, opened};
 use crate::support::data::Random;
 use crate::support::peer::Peer;
 use rusqlite::Connection;
@@ -35,11 +36,7 @@ struct Client {
 impl Client {
     /// Sends all requests at once. The transcript has no PINs.
     fn start(mut peer: Peer, (name, account): (String, String), requests: Vec<String>) -> Self {
-        let lines = requests.iter().map(|request| match request.split_once(' ') {
-            Some(("OPEN", _)) => format!("{request} 5678\n"),
-            _ => format!("{request}\n"),
-        });
-        peer.send(lines.collect::<Vec<_>>().concat());
+        peer.send(requests.iter().map(|request| with_pins(request) + "\n").collect::<Vec<_>>().concat());
         let socket = peer.socket().try_clone().expect("a descriptor is free");
         Client { name, account, requests, answers: Capture::of(socket) }
     }
@@ -61,6 +58,21 @@ impl Client {
             let answer = answers.get(n).map_or("", String::as_str);
             transcript.note((&self.name, &self.account), request, answer);
         }
+    }
+}
+
+/// The PINs of the account of a round: the first one, and the one after the change.
+const PINS: [&str; 2] = ["5678", "8765"];
+
+/// The line for a request of a client. `RELOGIN` is a login with the new PIN.
+fn with_pins(request: &str) -> String {
+    let [old, new] = PINS;
+    match request.split_once(' ').unwrap_or((request, "")) {
+        ("OPEN" | "LOGIN", _) => format!("{request} {old}"),
+        ("RELOGIN", name) => format!("LOGIN {name} {new}"),
+        ("PIN", _) => format!("PIN {old} {new}"),
+        ("CLOSE", _) => format!("CLOSE {new}"),
+        _ => request.to_owned(),
     }
 }
 
@@ -90,7 +102,7 @@ fn requests(random: &mut Random, amounts: &mut Amounts, own: usize) -> Vec<Strin
 fn round(mut server: Server, number: u64, amounts: &mut Amounts, transcript: &mut Transcript) -> usize {
     let mut random = Random(number + 1);
     let address = server.address();
-    let mut peers: Vec<Peer> = (0..SESSIONS).map(|_| Peer::connect(&address)).collect();
+    let mut peers: Vec<Peer> = (0..SESSIONS).map(|_| Peer::newcomer(&address)).collect();
     for (n, peer) in peers.iter_mut().enumerate() {
         peer.send(format!("LOGIN n{} 1234\n", n % ACCOUNTS));
     }
@@ -107,7 +119,13 @@ fn round(mut server: Server, number: u64, amounts: &mut Amounts, transcript: &mu
         ));
     }
     let opening = (format!("{number}/opening"), "-".into());
-    clients.push(Client::start(Peer::connect(&address), opening, vec![format!("OPEN round{number}")]));
+    clients.push(Client::start(Peer::newcomer(&address), opening, vec![format!("OPEN round{number}")]));
+    if let Some(last) = number.checked_sub(1) {
+        // After a first login with the old PIN, or else a second one with the new PIN.
+        let requests = [&format!("LOGIN round{last}"), "PIN", &format!("RELOGIN round{last}"), "CLOSE"];
+        let closing = (format!("{number}/closing"), format!("round{last}"));
+        clients.push(Client::start(Peer::newcomer(&address), closing, requests.map(str::to_owned).to_vec()));
+    }
     let pays_interest = number.is_multiple_of(5);
     if pays_interest {
         server.say("interest 0.25\n");
@@ -141,6 +159,19 @@ fn kill(server: &Server, random: &mut Random, in_flight: impl Fn() -> usize) {
     server.signal(Signal::KILL);
 }
 
+/// Each account has the new PIN, unless it was closed.
+fn expect_new_pins(vault: &Vault, accounts: &[&str]) {
+    let db = Connection::open(vault.file()).expect("a file of ours");
+    let server = vault.launch().start();
+    for name in accounts {
+        let is_open = "SELECT closed IS NULL FROM account WHERE name = ?1";
+        if db.query_row(is_open, [name], |row| row.get(0)).expect("an account") {
+            let mut peer = Peer::newcomer(&server.address());
+            assert_eq!(ask(&mut peer, &format!("LOGIN {name} {}", PINS[1])), format!("ok logged in as {name}"));
+        }
+    }
+}
+
 #[test]
 fn killed_fifty_times_it_has_kept_every_word_and_every_cent() {
     let _alone = alone();
@@ -168,6 +199,9 @@ fn killed_fifty_times_it_has_kept_every_word_and_every_cent() {
     }
     let acknowledged = transcript.count("ok entry ");
     assert!(acknowledged > 1000, "only {acknowledged} requests were acknowledged in all");
+    let changed = transcript.accounts_of("PIN", "ok PIN changed");
+    println!("{} PINs were changed, {} accounts closed", changed.len(), transcript.count("ok closed "));
+    expect_new_pins(&vault, &changed);
 }
 
 /// An audit that finds nothing is worth what it would have found.
@@ -182,6 +216,9 @@ fn the_audit_finds_what_is_wrong() {
     }
     transcript.ask(&mut bob, ("2", "bob"), "DEPOSIT 3");
     transcript.note(("2", "bob"), "DEPOSIT 4", "");
+    for name in ["eve", "max"] {
+        opened(&server, name);
+    }
     server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
     let verdict = vault.audit(&transcript);
     assert_eq!(
@@ -196,7 +233,8 @@ fn the_audit_finds_what_is_wrong() {
         ("TRANSFER bob 20", "TRANSFER ann 20", "booked as"),
         ("DEPOSIT 3\tok entry 4 balance 23.00", "DEPOSIT 3\terror no", "refused by"),
         ("2\tbob\tDEPOSIT 3\t", "2\tbob\tBALANCE\t", "nobody asked for"),
-        ("2\tbob\tDEPOSIT 4\t", "2\tbob\tOPEN eve\tok opened eve", "no such account"),
+        ("2\tbob\tDEPOSIT 4\t", "2\tbob\tOPEN joe\tok opened joe", "no such account"),
+        ("2\tbob\tDEPOSIT 4\t", "2\tbob\tCLOSE\tok closed bob", "bob is not closed"),
         ("2\tbob\tDEPOSIT 4\t", "operator\t-\tinterest 1\ttold", "told of 1 times, paid 0 times"),
     ] {
         let wrong = vault.audit(&transcript.falsified(from, to)).expect_err(to);
@@ -212,6 +250,7 @@ fn the_audit_finds_what_is_wrong() {
         ),
         ("INSERT INTO journal (at, kind, payer, amount) VALUES (0, 'withdrawal', 1, 100)", "booked 2 times"),
         ("INSERT INTO journal (at, kind, receiver, amount) VALUES (0, 'interest', 1, 79)", "no whole run of interest"),
+        ("UPDATE account SET closed = 1 WHERE name = 'eve'", "eve is closed without a request"),
         ("UPDATE journal SET amount = 10001 WHERE entry = 1", "the journal says"),
     ] {
         let db = Connection::open(vault.file()).expect("a file of ours");

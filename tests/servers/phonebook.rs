@@ -81,6 +81,8 @@ fn ask(peer: &mut Peer, command: &str) -> String {
     peer.line()
 }
 
+const WELCOME: &str = "Welcome to the phone book. HELP lists the commands.\n";
+
 #[test]
 fn every_netcat_gets_its_answers_over_tcp_and_at_a_path() {
     let book = Book::new();
@@ -98,9 +100,10 @@ fn every_netcat_gets_its_answers_over_tcp_and_at_a_path() {
         let talk = format!("add \"Nr. {number}\" 555-{number}\r\nFIND \"nr. {number}\"\nfind nobody");
         let answers = String::from_utf8(pass_through(words, talk.as_bytes())).expect("text");
         let entry = format!("\"Nr. {number}\" \"555-{number}\"");
-        assert_eq!(answers, format!("Added: {entry}\n{entry}\nNot found: \"nobody\"\n"), "{words:?}");
+        assert_eq!(answers, format!("{WELCOME}Added: {entry}\n{entry}\nNot found: \"nobody\"\n"), "{words:?}");
     }
-    assert_eq!(pass_through(ways[0], b"FIND \"Nr. 3\"\n"), b"\"Nr. 3\" \"555-3\"\n", "one book for all");
+    let answers = String::from_utf8(pass_through(ways[0], b"FIND \"Nr. 3\"\n")).expect("text");
+    assert_eq!(answers, format!("{WELCOME}\"Nr. 3\" \"555-3\"\n"), "one book for all");
 }
 
 #[test]
@@ -114,8 +117,8 @@ fn a_thousand_commands_in_one_write_are_answered_in_order() {
     });
     let port = server.port().to_string();
     let answers = pass_through(&["nc", "-N", "127.0.0.1", &port], joined(talk).as_bytes());
-    assert_eq!(String::from_utf8_lossy(&answers), joined(wanted));
-    let mut peer = Peer::connect(&server.address());
+    assert_eq!(String::from_utf8_lossy(&answers), WELCOME.to_owned() + &joined(wanted));
+    let mut peer = Peer::newcomer(&server.address());
     peer.send("HELP\n".repeat(1000));
     for _ in 0..1000 {
         assert!(peer.line().starts_with("Commands: FIND name"));
@@ -126,18 +129,18 @@ fn a_thousand_commands_in_one_write_are_answered_in_order() {
 fn the_book_is_in_the_users_data_directory_by_default() {
     let mut server = Program::Phonebook.start();
     let file = server.data_home().join("switchboard/phonebook.db");
-    assert_eq!(ask(&mut Peer::connect(&server.address()), "ADD ann 1"), "Added: \"ann\" \"1\"");
+    assert_eq!(ask(&mut Peer::newcomer(&server.address()), "ADD ann 1"), "Added: \"ann\" \"1\"");
     let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(file.parent().expect("a directory"))), (0o600, 0o700));
     server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
     let again = Program::Phonebook.launch().arg("--data").arg(text(&file)).start();
-    assert_eq!(ask(&mut Peer::connect(&again.address()), "FIND ann"), "\"ann\" \"1\"");
+    assert_eq!(ask(&mut Peer::newcomer(&again.address()), "FIND ann"), "\"ann\" \"1\"");
 }
 
 #[test]
 fn a_book_that_is_kept_nowhere_touches_no_file() {
     let server = Program::Phonebook.launch().args("--data :memory:").start();
-    assert_eq!(ask(&mut Peer::connect(&server.address()), "ADD ann 1"), "Added: \"ann\" \"1\"");
+    assert_eq!(ask(&mut Peer::newcomer(&server.address()), "ADD ann 1"), "Added: \"ann\" \"1\"");
     assert_eq!(fs::read_dir(server.data_home()).expect("it is there").count(), 0);
 }
 
@@ -153,7 +156,7 @@ fn a_kill_loses_nothing_that_was_answered() {
         let added = thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|client| {
-                    let mut peer = Peer::connect(&server.address());
+                    let mut peer = Peer::newcomer(&server.address());
                     let answered = &answered;
                     scope.spawn(move || {
                         let names = (0..).map(|number| format!("r{round} c{client} n{number}"));
@@ -177,7 +180,7 @@ fn a_kill_loses_nothing_that_was_answered() {
         drop(server);
     }
     let server = book.start();
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     for name in &known {
         assert_eq!(ask(&mut peer, &format!("FIND \"{name}\"")), format!("\"{name}\" \"1\""));
     }
@@ -187,7 +190,7 @@ fn a_kill_loses_nothing_that_was_answered() {
 fn of_two_adds_at_once_one_wins_and_both_answers_are_true() {
     let book = Book::new();
     let server = book.start();
-    let (mut one, mut two) = (Peer::connect(&server.address()), Peer::connect(&server.address()));
+    let (mut one, mut two) = (Peer::newcomer(&server.address()), Peer::newcomer(&server.address()));
     for number in 0..200 {
         one.send(format!("ADD \"both {number}\" 1\n"));
         two.send(format!("ADD \"BOTH {number}\" 2\n"));
@@ -216,7 +219,7 @@ fn a_list_of_a_hundred_thousand_is_whole_and_costs_no_memory() {
     let book = Book::new();
     book.fill(MANY);
     let server = book.launch().args("--send-buffer 65536").start();
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     assert_eq!(ask(&mut peer, "FIND \"name 000000\""), "\"NAME 000000\" \"+44 20 0\"");
     let before = server.resident();
     // Those that never read are to cost no more than those that do.
@@ -241,11 +244,11 @@ fn long_lists_leave_the_others_their_turn() {
     book.fill(MANY);
     let server = book.start();
     let address = server.address();
-    let mut peer = Peer::connect(&address);
+    let mut peer = Peer::newcomer(&address);
     let found = thread::scope(|scope| {
         let lists: Vec<_> = (0..4)
             .map(|_| {
-                let mut list = Peer::connect(&address);
+                let mut list = Peer::newcomer(&address);
                 list.send("LIST\nQUIT\n");
                 scope.spawn(move || list.rest().expect("an orderly end"))
             })
@@ -275,7 +278,7 @@ fn a_locked_file_delays_only_the_clients_that_need_it() {
     let server = book.start();
     let other = book.open();
     other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
-    let mut held: Vec<_> = (0..CROWD).map(|_| Peer::connect(&server.address())).collect();
+    let mut held: Vec<_> = (0..CROWD).map(|_| Peer::newcomer(&server.address())).collect();
     for (number, peer) in held.iter_mut().enumerate() {
         peer.send(if number % 2 == 0 { format!("ADD n{number} 1\n") } else { format!("FIND n{}\n", number - 1) });
     }
@@ -283,7 +286,7 @@ fn a_locked_file_delays_only_the_clients_that_need_it() {
     let mut longest = Duration::ZERO;
     for _ in 0..CROWD {
         let asked = Instant::now();
-        let mut peer = Peer::connect(&server.address());
+        let mut peer = Peer::newcomer(&server.address());
         peer.send("HELP\nFIND\nQUIT\n");
         for wanted in ["Commands: FIND name", "Usage: FIND name", "Good bye!"] {
             let line = peer.line();
@@ -309,7 +312,7 @@ fn a_locked_file_delays_only_the_clients_that_need_it() {
         }
         assert_eq!(answer, format!("Added: \"n{number}\" \"1\""));
     }
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     peer.send("LIST\n");
     assert_eq!(peer.line_where(|line| line.starts_with("Total")), format!("Total: {}", CROWD / 2));
 }
@@ -320,12 +323,12 @@ fn a_stop_waits_for_a_held_file_no_longer_than_the_drain_time() {
     let mut server = book.launch().args("--drain 200ms").start();
     let other = book.open();
     other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     peer.send("ADD ann 1\n");
-    assert_eq!(ask(&mut Peer::connect(&server.address()), "QUIT"), "Good bye!");
+    assert_eq!(ask(&mut Peer::newcomer(&server.address()), "QUIT"), "Good bye!");
     // A job under way is waited for, for a second at most.
     server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(2));
     server.expect_manners();
     drop(other);
-    assert_eq!(ask(&mut Peer::connect(&book.start().address()), "FIND ann"), "Not found: \"ann\"");
+    assert_eq!(ask(&mut Peer::newcomer(&book.start().address()), "FIND ann"), "Not found: \"ann\"");
 }

@@ -11,7 +11,7 @@ mod member;
 
 use crate::support::data::Random;
 use crate::support::peer::Peer;
-use hall::{Closing, Hall, Visit};
+use hall::{Closing, Hall, Visit, WELCOME};
 use manners::{MANNERS, UNIT};
 use std::collections::BTreeMap;
 use std::env;
@@ -173,7 +173,7 @@ impl House {
             ["echo", "phonebook", "chat", "sum", "sum"].map(|service| Peer::connect(self.hall.address(service)));
         echo.echo("are you well?\n");
         book.send("LIST\n");
-        book.expect("Total: 0\n");
+        book.expect(format!("{WELCOME}Total: 0\n"));
         room.send("nobody\n");
         room.expect("Enter your nickname: Welcome nobody to the room!\n1 person is here.\n");
         // Their total is printed. For the first one the server opens standard output anew, and keeps that open.

@@ -70,6 +70,12 @@ impl Transcript {
         Self(self.0.replace(from, to))
     }
 
+    /// Returns the accounts whose sessions got `answer` to `request`.
+    pub(crate) fn accounts_of(&self, request: &str, answer: &str) -> Vec<&str> {
+        let fields = self.0.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+        fields.filter(|fields| fields[2..] == [request, answer]).map(|fields| fields[1]).collect()
+    }
+
     /// Returns the number of answers that begin with `answer`.
     pub(crate) fn count(&self, answer: &str) -> usize {
         self.0.matches(&format!("\t{answer}")).count()
@@ -97,7 +103,7 @@ pub(crate) fn log_in(peer: &mut Peer, name: &str) {
 /// A client of a new account, PIN 1234.
 #[track_caller]
 pub(crate) fn opened(server: &Server, name: &str) -> Peer {
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     assert_eq!(ask(&mut peer, &format!("OPEN {name} 1234")), format!("ok opened {name}"));
     log_in(&mut peer, name);
     peer

@@ -49,6 +49,15 @@ impl Peer {
         Ok(Self { socket: connect(&target, TIMEOUT, tune)?, unread: Vec::new() })
     }
 
+    /// Connects to a bank or a phone book, and reads the line that names `HELP`.
+    #[track_caller]
+    pub(crate) fn newcomer(address: &str) -> Self {
+        let mut peer = Self::connect(address);
+        let welcome = peer.line();
+        assert!(welcome.contains("HELP lists the commands"), "{welcome}");
+        peer
+    }
+
     pub(crate) fn socket(&self) -> &Socket {
         &self.socket
     }

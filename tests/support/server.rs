@@ -37,7 +37,7 @@ impl Program {
         Self::Doctor,
     ];
 
-    /// The servers that keep a connection open, answer its input, and send nothing else.
+    /// The servers that keep a connection open, answer its input, and send nothing else but a first line.
     pub(crate) const TALKERS: [Self; 7] =
         [Self::Echo, Self::Uppercase, Self::Chat, Self::Sum, Self::Phonebook, Self::Bank, Self::Doctor];
 
@@ -66,10 +66,12 @@ impl Program {
             Self::Echo => "hi\n",
             Self::Uppercase => "HI\n",
             Self::Chat => "Enter your nickname: ",
-            Self::Bank => "error unknown command: HELP lists them\n",
+            Self::Bank => "ok welcome to the bank: HELP lists the commands\nerror unknown command: HELP lists them\n",
             Self::Sum => "That is not an integer: send digits, as 42 or -7.\n",
             Self::Talk => "Welcome to my chat room!\n",
-            Self::Phonebook => "Unknown command: hi (HELP lists them)\n",
+            Self::Phonebook => {
+                "Welcome to the phone book. HELP lists the commands.\nUnknown command: hi (HELP lists them)\n"
+            }
             Self::Doctor => "Good day. What is your name?\n",
             _ => panic!("{self:?} is no talker"),
         }

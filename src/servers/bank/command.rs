@@ -18,6 +18,15 @@ pub(super) enum Command<'a> {
         name: &'a str,
         pin: Pin,
     },
+    /// A new PIN for the account of the session.
+    ChangePin {
+        old: Pin,
+        new: Pin,
+    },
+    /// The end of the account of the session.
+    Close {
+        pin: Pin,
+    },
     /// A request for the account of the session.
     Request(Request),
     Logout,
@@ -69,6 +78,15 @@ impl Command<'_> {
             ("HISTORY", []) => Command::Request(Request::History(HISTORY)),
             ("HISTORY", [count]) => history(count),
             ("HISTORY", _) => Command::Wrong(texts::USAGE, &["HISTORY [n]"]),
+            ("PIN", [old, new]) => match (Pin::parse(old), Pin::parse(new)) {
+                (Some(old), Some(new)) => Command::ChangePin { old, new },
+                _ => Command::Wrong(texts::BAD_PIN, &[]),
+            },
+            ("PIN", _) => Command::Wrong(texts::USAGE, &["PIN old new"]),
+            ("CLOSE", [pin]) => {
+                Pin::parse(pin).map_or(Command::Wrong(texts::BAD_PIN, &[]), |pin| Command::Close { pin })
+            }
+            ("CLOSE", _) => Command::Wrong(texts::USAGE, &["CLOSE PIN"]),
             ("LOGOUT", []) => Command::Logout,
             ("LOGOUT", _) => Command::Wrong(texts::USAGE, &["LOGOUT"]),
             ("HELP", []) => Command::Help,
@@ -147,6 +165,9 @@ mod tests {
         ] {
             assert_eq!(parsed(line), Command::Request(request), "{line}");
         }
+        let new = Pin::parse("56789").expect("a good PIN");
+        assert_eq!(parsed("pin 1234 56789"), Command::ChangePin { old: pin(), new });
+        assert_eq!(parsed("CLOSE 1234"), Command::Close { pin: pin() });
         assert_eq!((parsed("LOGOUT"), parsed("HELP"), parsed("QUIT")), (Command::Logout, Command::Help, Command::Quit));
         assert_eq!((parsed(""), parsed(" \t")), (Command::Nothing, Command::Nothing));
     }
@@ -159,11 +180,17 @@ mod tests {
         };
         for (wanted, lines) in [
             (texts::BAD_NAME, &["OPEN 1234 ann", "LOGIN ann! 1234", "TRANSFER -ann 5", "LOGIN änn 1234"][..]),
-            (texts::BAD_PIN, &["OPEN ann 123", "LOGIN ann 12345678901234", "LOGIN ann 12e4"]),
+            (
+                texts::BAD_PIN,
+                &["OPEN ann 123", "LOGIN ann 12345678901234", "LOGIN ann 12e4", "PIN 1 1234", "PIN 1234 x", "CLOSE 1"],
+            ),
             (texts::BAD_AMOUNT, &["DEPOSIT 0", "WITHDRAW -5", "TRANSFER bob 1e3", "DEPOSIT 99999999999999999999"]),
             (texts::BAD_COUNT, &["HISTORY 0", "HISTORY 1001", "HISTORY -1", "HISTORY +5", "HISTORY all"]),
             (texts::USAGE, &["OPEN ann", "LOGIN", "DEPOSIT", "DEPOSIT 5 EUR", "TRANSFER 5", "TRANSFER a 5 now please"]),
-            (texts::USAGE, &["BALANCE ann", "WITHDRAW", "HISTORY 1 2", "LOGOUT now", "HELP me", "QUIT 1"]),
+            (
+                texts::USAGE,
+                &["BALANCE ann", "WITHDRAW", "HISTORY 1 2", "LOGOUT now", "HELP me", "QUIT 1", "PIN 1234", "CLOSE"],
+            ),
             (texts::UNKNOWN, &["DANCE", "1234", "LOGIN\u{a0}ann 1234", "\u{1b}[2J"]),
         ] {
             for line in lines {

@@ -1,9 +1,11 @@
 //! The ledger: accounts, the journal, and the counts of wrong PINs, as tables of SQLite.
 //!
 //! Invariants, enforced by the tables: a balance changes only with a new row of the journal. A balance is never
-//! negative. A row of the journal is never changed or removed. So each balance is the sum of the payments to the
-//! account, minus the payments from it. Times are arguments, in milliseconds since 1970 (UTC).
+//! negative, and that of a closed account is 0. A row of the journal is never changed or removed. So each balance is
+//! the sum of the payments to the account, minus the payments from it. Times are arguments, in milliseconds since 1970
+//! (UTC).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -14,7 +16,7 @@ use super::pin::Hash;
 use crate::workers::storage::{Schema, StoreError};
 
 /// The schema of the data file. The application id is `Bank`.
-pub(super) const SCHEMA: Schema = Schema { application_id: 0x4261_6E6B, migrations: &[TABLES] };
+pub(super) const SCHEMA: Schema = Schema { application_id: 0x4261_6E6B, migrations: &[TABLES, CLOSING] };
 
 const TABLES: &str = "
 CREATE TABLE account (
@@ -56,8 +58,35 @@ CREATE TABLE attempt (
 CREATE INDEX attempt_last ON attempt (last);
 ";
 
+const CLOSING: &str = "
+-- When the account was closed. Its name stays taken, so that no payment to it can reach another person.
+ALTER TABLE account ADD COLUMN closed INTEGER CHECK (closed IS NULL OR balance = 0);
+
+-- Hosts from which an account was opened or logged in to.
+CREATE TABLE known_host (
+    account INTEGER NOT NULL REFERENCES account,
+    host TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (account, host)
+) STRICT, WITHOUT ROWID;
+
+-- Wrong PINs in a row, by name and host. The host is empty for all unknown hosts together.
+DROP TABLE attempt;
+CREATE TABLE attempt (
+    name TEXT NOT NULL COLLATE NOCASE,
+    host TEXT NOT NULL,
+    failures INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (name, host)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attempt_last ON attempt (last);
+";
+
 /// The number of wrong PINs in a row that locks a name.
 const MOST_FAILURES: u32 = 3;
+/// Known hosts of an account; one more displaces the one that was used least recently. 8: several machines and networks
+/// of one person.
+const MOST_HOSTS: u32 = 8;
 
 /// The account of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +103,16 @@ pub(super) enum Outcome {
     /// The name is taken.
     Taken(Box<str>),
     LoggedIn(Account),
-    /// No such account, or a wrong PIN; and whether the name is locked from now on.
+    PinChanged,
+    Closed(Box<str>),
+    /// The account cannot be closed, because it has this balance.
+    NotEmpty(Money),
+    /// The account was closed by another session.
+    Gone,
+    /// No such account, or a wrong PIN; and the hosts for which the name is locked from now on.
     Wrong {
         name: Box<str>,
-        locks: bool,
+        locks: Option<Hosts>,
     },
     /// The name is locked for this long.
     Locked(Duration),
@@ -111,81 +146,185 @@ pub(super) struct HistoryRow {
     pub(super) other: Option<String>,
 }
 
-/// The time of a request, and how long wrong PINs count.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+/// The hosts that a lock concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hosts {
+    /// One host from which the account was opened or logged in to before.
+    Known,
+    /// All other hosts together, so that guesses from many hosts are as few as those from one.
+    Unknown,
+}
+
+/// An attempt to log in, or to confirm a request with a PIN.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub(super) name: Box<str>,
+    /// The host of the peer.
+    pub(super) host: Arc<str>,
     /// Milliseconds since 1970 (UTC).
     pub(super) now: i64,
     /// How long a name is locked and a wrong PIN counts, in milliseconds.
     pub(super) lock: i64,
 }
 
-/// Opens an account.
-pub(super) fn open(db: &Connection, name: &str, pin: &Hash, now: i64) -> Result<Outcome, StoreError> {
-    let mut insert =
-        db.prepare_cached("INSERT INTO account (name, pin, opened) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING")?;
-    let count = insert.execute(params![name, pin.0, now])?;
-    Ok(if count == 1 { Outcome::Opened(name.into()) } else { Outcome::Taken(name.into()) })
+/// What a right PIN is for.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    LogIn,
+    /// Replaces the hash of the PIN.
+    ChangePin(Hash),
+    Close,
 }
 
-/// The result of the look-up that begins a login.
+/// Opens an account.
+pub(super) fn open(db: &Connection, attempt: &Attempt, pin: &Hash) -> Result<Outcome, StoreError> {
+    let Attempt { name, host, now, .. } = attempt;
+    let mut insert =
+        db.prepare_cached("INSERT INTO account (name, pin, opened) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING")?;
+    if insert.execute(params![name, pin.0, now])? == 0 {
+        return Ok(Outcome::Taken(name.clone()));
+    }
+    know_host(db, db.last_insert_rowid(), host, *now)?;
+    Ok(Outcome::Opened(name.clone()))
+}
+
+/// The result of the look-up that begins an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// The name is locked for this long, whether the account exists or not.
     Locked(Duration),
-    /// The account, if it exists, and the hash of its PIN.
+    /// The account, if it exists and is not closed, and the hash of its PIN.
     Free(Option<(Account, Hash)>),
 }
 
-/// Looks up the account with this name.
-pub(super) fn find(db: &Connection, name: &str, moment: Moment) -> Result<Found, StoreError> {
-    if let Some(time) = locked_for(db, name, moment)? {
+/// Looks up the account of an attempt.
+pub(super) fn find(db: &Connection, attempt: &Attempt) -> Result<Found, StoreError> {
+    if let Some(time) = locked_for(db, attempt)? {
         return Ok(Found::Locked(time));
     }
-    let mut select = db.prepare_cached("SELECT id, name, pin FROM account WHERE name = ?1")?;
-    let found = select.query_row([name], |row| Ok((Account { id: row.get(0)?, name: row.get(1)? }, Hash(row.get(2)?))));
+    let mut select = db.prepare_cached("SELECT id, name, pin FROM account WHERE name = ?1 AND closed IS NULL")?;
+    let found = select
+        .query_row([&attempt.name], |row| Ok((Account { id: row.get(0)?, name: row.get(1)? }, Hash(row.get(2)?))));
     Ok(Found::Free(found.optional()?))
 }
 
-/// Ends a login with the right PIN, unless wrong PINs have locked the name in the meantime. So sessions that try PINs
-/// at the same time learn no more than a session that tries them in turn.
-pub(super) fn admit(db: &Connection, account: Account, moment: Moment) -> Result<Outcome, StoreError> {
-    if let Some(time) = locked_for(db, &account.name, moment)? {
-        return Ok(Outcome::Locked(time));
-    }
-    db.prepare_cached("DELETE FROM attempt WHERE name = ?1")?.execute([&account.name])?;
-    Ok(Outcome::LoggedIn(account))
+/// A right PIN: the account, the hash that it matched, and what it is for.
+#[derive(Clone, Debug)]
+pub(super) struct Proof {
+    pub(super) account: Account,
+    pub(super) hash: Hash,
+    pub(super) purpose: Purpose,
 }
 
-/// Ends a login with a wrong PIN or an unknown name.
-pub(super) fn refuse(db: &Connection, name: &str, moment: Moment) -> Result<Outcome, StoreError> {
-    if let Some(time) = locked_for(db, name, moment)? {
+/// Ends an attempt with the right PIN, unless wrong PINs have locked the name in the meantime, or the PIN was changed.
+/// So sessions that try PINs at the same time learn no more than a session that tries them in turn.
+pub(super) fn admit(db: &Connection, proof: Proof, attempt: &Attempt) -> Result<Outcome, StoreError> {
+    let Proof { account, hash, purpose } = proof;
+    if let Some(time) = locked_for(db, attempt)? {
         return Ok(Outcome::Locked(time));
     }
-    let Moment { now, lock } = moment;
+    if !matches!(purpose, Purpose::LogIn) && !is_open(db, account.id)? {
+        return Ok(Outcome::Gone);
+    }
+    let mut is_same = db.prepare_cached("SELECT pin = ?2 FROM account WHERE id = ?1")?;
+    if !is_same.query_row(params![account.id, hash.0], |row| row.get::<_, bool>(0))? {
+        return refuse(db, attempt);
+    }
+    let hosts = key(db, attempt)?.0;
+    db.prepare_cached("DELETE FROM attempt WHERE name = ?1 AND host = ?2")?.execute([&attempt.name, hosts])?;
+    match purpose {
+        Purpose::LogIn => {
+            know_host(db, account.id, &attempt.host, attempt.now)?;
+            Ok(Outcome::LoggedIn(account))
+        }
+        Purpose::ChangePin(hash) => {
+            db.prepare_cached("UPDATE account SET pin = ?2 WHERE id = ?1")?.execute(params![account.id, hash.0])?;
+            // The old PIN may have been known at the other hosts.
+            forget_hosts(db, account.id)?;
+            know_host(db, account.id, &attempt.host, attempt.now)?;
+            Ok(Outcome::PinChanged)
+        }
+        Purpose::Close => {
+            let balance = balance(db, account.id)?;
+            if balance != Money::default() {
+                return Ok(Outcome::NotEmpty(balance));
+            }
+            let mut close = db.prepare_cached("UPDATE account SET closed = ?2, pin = '' WHERE id = ?1")?;
+            close.execute(params![account.id, attempt.now])?;
+            forget_hosts(db, account.id)?;
+            Ok(Outcome::Closed(account.name))
+        }
+    }
+}
+
+/// Ends an attempt with a wrong PIN or an unknown name.
+pub(super) fn refuse(db: &Connection, attempt: &Attempt) -> Result<Outcome, StoreError> {
+    if let Some(time) = locked_for(db, attempt)? {
+        return Ok(Outcome::Locked(time));
+    }
+    let Attempt { name, now, lock, .. } = attempt;
     // Expired rows are deleted, which bounds the table by the attempts within the time of a lock.
-    db.prepare_cached("DELETE FROM attempt WHERE last <= ?1")?.execute([now.saturating_sub(lock)])?;
+    db.prepare_cached("DELETE FROM attempt WHERE last <= ?1")?.execute([now.saturating_sub(*lock)])?;
     let mut count = db.prepare_cached(
-        "INSERT INTO attempt (name, failures, last) VALUES (?1, 1, ?2)
-         ON CONFLICT (name) DO UPDATE SET failures = failures + 1, last = excluded.last RETURNING failures",
+        "INSERT INTO attempt (name, host, failures, last) VALUES (?1, ?2, 1, ?3)
+         ON CONFLICT (name, host) DO UPDATE SET failures = failures + 1, last = excluded.last RETURNING failures",
     )?;
-    let failures: u32 = count.query_row(params![name, now], |row| row.get(0))?;
-    Ok(Outcome::Wrong { name: name.into(), locks: failures >= MOST_FAILURES && lock > 0 })
+    let (host, hosts) = key(db, attempt)?;
+    let failures: u32 = count.query_row(params![name, host, now], |row| row.get(0))?;
+    let locks = (failures >= MOST_FAILURES && *lock > 0).then_some(hosts);
+    Ok(Outcome::Wrong { name: name.clone(), locks })
 }
 
-/// Returns how long a name is still locked, if it is.
-fn locked_for(db: &Connection, name: &str, Moment { now, lock }: Moment) -> Result<Option<Duration>, StoreError> {
+/// Returns how long a name is still locked for the host of an attempt, if it is.
+fn locked_for(db: &Connection, attempt: &Attempt) -> Result<Option<Duration>, StoreError> {
+    let Attempt { name, now, lock, .. } = attempt;
+    let (host, _) = key(db, attempt)?;
     // If the clock was set back, the lock lasts from now on instead of until the former time.
-    let mut clamp = db.prepare_cached("UPDATE attempt SET last = ?2 WHERE name = ?1 AND last > ?2")?;
-    clamp.execute(params![name, now])?;
-    let mut select = db.prepare_cached("SELECT last FROM attempt WHERE name = ?1 AND failures >= ?2")?;
-    let last: Option<i64> = select.query_row(params![name, MOST_FAILURES], |row| row.get(0)).optional()?;
-    let left = last.map_or(0, |last| last.saturating_add(lock).saturating_sub(now));
+    let mut clamp = db.prepare_cached("UPDATE attempt SET last = ?3 WHERE name = ?1 AND host = ?2 AND last > ?3")?;
+    clamp.execute(params![name, host, now])?;
+    let mut select = db.prepare_cached("SELECT last FROM attempt WHERE name = ?1 AND host = ?2 AND failures >= ?3")?;
+    let last: Option<i64> = select.query_row(params![name, host, MOST_FAILURES], |row| row.get(0)).optional()?;
+    let left = last.map_or(0, |last| last.saturating_add(*lock).saturating_sub(*now));
     Ok(u64::try_from(left).ok().filter(|&left| left > 0).map(Duration::from_millis))
+}
+
+/// Returns the host under which the wrong PINs of an attempt are counted: empty for an unknown host.
+fn key<'a>(db: &Connection, attempt: &'a Attempt) -> Result<(&'a str, Hosts), StoreError> {
+    let mut select = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM known_host JOIN account ON id = account WHERE name = ?1 AND host = ?2)",
+    )?;
+    let is_known = select.query_row(params![attempt.name, attempt.host], |row| row.get(0))?;
+    Ok(if is_known { (&attempt.host, Hosts::Known) } else { ("", Hosts::Unknown) })
+}
+
+/// Adds a host to those of an account.
+fn know_host(db: &Connection, id: i64, host: &str, now: i64) -> Result<(), StoreError> {
+    let mut insert =
+        db.prepare_cached("INSERT OR REPLACE INTO known_host (account, host, last) VALUES (?1, ?2, ?3)")?;
+    insert.execute(params![id, host, now])?;
+    let mut shorten = db.prepare_cached(
+        "DELETE FROM known_host WHERE account = ?1 AND host NOT IN
+         (SELECT host FROM known_host WHERE account = ?1 ORDER BY host = ?2 DESC, last DESC LIMIT ?3)",
+    )?;
+    shorten.execute(params![id, host, MOST_HOSTS])?;
+    Ok(())
+}
+
+fn forget_hosts(db: &Connection, id: i64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM known_host WHERE account = ?1")?.execute([id])?;
+    Ok(())
+}
+
+fn is_open(db: &Connection, id: i64) -> Result<bool, StoreError> {
+    let mut select = db.prepare_cached("SELECT closed IS NULL FROM account WHERE id = ?1")?;
+    Ok(select.query_row([id], |row| row.get(0))?)
 }
 
 /// Carries out a request for an account.
 pub(super) fn carry_out(db: &Connection, id: i64, request: &Request, now: i64) -> Result<Outcome, StoreError> {
+    if !is_open(db, id)? {
+        return Ok(Outcome::Gone);
+    }
     match request {
         Request::Balance => Ok(Outcome::Balance(balance(db, id)?)),
         Request::Deposit(amount) => deposit(db, id, *amount, now),
@@ -222,7 +361,7 @@ fn withdraw(db: &Connection, id: i64, amount: Money, now: i64) -> Result<Outcome
 
 /// Pays an amount to another account.
 fn transfer(db: &Connection, id: i64, to: &str, amount: Money, now: i64) -> Result<Outcome, StoreError> {
-    let mut select = db.prepare_cached("SELECT id, balance FROM account WHERE name = ?1")?;
+    let mut select = db.prepare_cached("SELECT id, balance FROM account WHERE name = ?1 AND closed IS NULL")?;
     let found = select.query_row([to], |row| Ok((row.get::<_, i64>(0)?, money(row, 1)?))).optional()?;
     let Some((receiver, has)) = found else { return Ok(Outcome::UnknownReceiver(to.into())) };
     if receiver == id {

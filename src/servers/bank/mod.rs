@@ -2,7 +2,7 @@
 //!
 //! Invariants: an answer is sent after its change is on the disk. One worker changes accounts, in transactions, so
 //! sessions may share an account. Only the threads that hash PINs see them. Each nonempty line has one answer, and
-//! nothing else is sent. Deposits and withdrawals are only recorded: any client may deposit.
+//! nothing else is sent, except a welcome. Deposits and withdrawals are only recorded: any client may deposit.
 
 #[cfg(feature = "cli")]
 mod args;
@@ -16,21 +16,23 @@ mod money;
 mod pin;
 mod texts;
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
-use crate::connection::origin::Origin;
+use crate::connection::origin::{Origin, Peer};
 use crate::framing::{Lines, MessageHandler};
 use crate::handler::commands as operator;
 use crate::handler::context::Context;
+use crate::state::admission::HostKey;
 use crate::state::throttle::Throttle;
 use crate::workers::storage::{Schema, Store, StoreError};
 use crate::workers::{Busy, Done, Workers};
 
 use crate::servers::text::{counted, refuse_http, reply};
 use command::{Command, Request};
-use ledger::{Account, Found, HistoryRow, Moment, Outcome, Paid};
+use ledger::{Account, Attempt, Found, HistoryRow, Hosts, Outcome, Paid, Proof, Purpose};
 use money::InterestRate;
 use pin::{Cost, Hash, Pin};
 
@@ -41,6 +43,8 @@ pub struct BankOptions {
     /// The longest line, in bytes, without its end. A longer line gets a notice and is not carried out.
     pub max_line: usize,
     /// How long three wrong PINs in a row lock a name, and how long a wrong PIN counts. Zero disables locks.
+    ///
+    /// Each host from which the account was logged in to before has a count of its own, and all other hosts share one.
     pub lock: Duration,
 }
 
@@ -61,7 +65,9 @@ impl Default for BankOptions {
 /// let mut sim = Sim::new(Bank::lines(store, BankOptions::default()));
 /// let ann = sim.connect();
 /// sim.send(ann, b"OPEN ann 1234\nLOGIN ann 1234\nDEPOSIT 12.50\n");
-/// assert_eq!(sim.received(ann), b"ok opened ann\nok logged in as ann\nok entry 1 balance 12.50\n");
+/// let answers = String::from_utf8(sim.received(ann)).expect("text");
+/// let lines: Vec<&str> = answers.lines().skip(1).collect();
+/// assert_eq!(lines, ["ok opened ann", "ok logged in as ann", "ok entry 1 balance 12.50"]);
 /// # Ok::<(), switchboard::workers::storage::OpenError>(())
 /// ```
 #[derive(Debug)]
@@ -85,6 +91,8 @@ const MOST_REQUESTS: usize = 4096;
 /// The state of a connection.
 #[derive(Debug)]
 pub struct BankSession {
+    /// The host under which wrong PINs are counted.
+    host: Arc<str>,
     /// The account that is logged in.
     account: Option<Account>,
     step: Step,
@@ -97,19 +105,28 @@ enum Step {
     Nothing,
     /// `OPEN`: the PIN is being hashed. The account is opened next.
     Hash { name: Box<str> },
-    /// `LOGIN`: the account is being looked up. The PIN is compared next.
-    Find(Login),
-    /// `LOGIN`: the PIN is being compared. The login is decided next.
-    Compare { name: Box<str>, account: Option<Account> },
-    /// The last step of `OPEN` and `LOGIN`, and the only step of all other requests.
+    /// `LOGIN`, `PIN`, `CLOSE`: the account is being looked up. The PIN is compared next.
+    Find(Trial),
+    /// `LOGIN`, `PIN`, `CLOSE`: the PIN is being compared. The outcome is decided next.
+    Compare { name: Box<str>, found: Option<(Account, Hash)> },
+    /// The last step of these four, and the only step of all other requests.
     Book,
 }
 
-/// A name and a PIN to log in with.
+/// A PIN to compare with that of an account.
 #[derive(Debug)]
-struct Login {
+struct Trial {
     name: Box<str>,
     pin: Pin,
+    wish: Wish,
+}
+
+/// The request that the PIN is for.
+#[derive(Debug)]
+enum Wish {
+    LogIn,
+    ChangePin { new: Pin },
+    Close,
 }
 
 /// The operator's commands, in addition to those of every server.
@@ -146,8 +163,13 @@ impl Bank {
 impl MessageHandler for Bank {
     type Session = BankSession;
 
-    fn open(&mut self, _: &Origin, _: &mut Context<'_>) -> BankSession {
-        BankSession { account: None, step: Step::Nothing }
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> BankSession {
+        reply(texts::WELCOME, &[], cx);
+        let host = match origin.peer {
+            Peer::Inet(address) => HostKey::of(address.ip()).to_string(),
+            Peer::Unix => "unix".to_owned(),
+        };
+        BankSession { host: host.into(), account: None, step: Step::Nothing }
     }
 
     fn message<'a>(&mut self, session: &mut BankSession, line: &'a mut [u8], cx: &mut Context<'a>) {
@@ -176,14 +198,22 @@ impl MessageHandler for Bank {
                     Err(error) => reply(texts::TROUBLE, &[&error], cx),
                 }
             }
-            Step::Find(login) => match done.downcast::<Result<Found, StoreError>>().expect("Find offloads a look-up") {
-                Ok(Found::Free(found)) => self.compare(session, login, found, cx),
+            Step::Find(trial) => match done.downcast::<Result<Found, StoreError>>().expect("Find offloads a look-up") {
+                // The account of the session was found, until another session has closed it.
+                Ok(Found::Free(None)) if session.account.is_some() => self.conclude(session, Outcome::Gone, cx),
+                Ok(Found::Free(found)) => self.compare(session, trial, found, cx),
                 Ok(Found::Locked(time)) => self.conclude(session, Outcome::Locked(time), cx),
                 Err(error) => self.fail(&error, cx),
             },
-            Step::Compare { name, account } => {
-                let is_right = done.downcast::<bool>().expect("Compare offloads a comparison");
-                self.decide(session, name, account.filter(|_| is_right), cx);
+            Step::Compare { name, found } => {
+                match done.downcast::<Result<Option<Purpose>, String>>().expect("Compare offloads a comparison") {
+                    Ok(purpose) => {
+                        let proof = found.zip(purpose);
+                        let proof = proof.map(|((account, hash), purpose)| Proof { account, hash, purpose });
+                        self.decide(session, name, proof, cx);
+                    }
+                    Err(error) => reply(texts::TROUBLE, &[&error], cx),
+                }
             }
             Step::Book => match done.downcast::<Result<Outcome, StoreError>>().expect("Book offloads a transaction") {
                 Ok(outcome) => self.conclude(session, outcome, cx),
@@ -238,20 +268,25 @@ impl Bank {
                 session.expect(Step::Hash { name: name.into() }, taken, cx);
             }
             (Command::Login { name, pin }, None) => {
-                let (moment, login_name) = (self.moment(cx), Box::<str>::from(name));
-                let job = move |db: &Connection| ledger::find(db, &login_name, moment);
-                let taken = cx.offload(&self.store, move |store| store.write(job));
-                session.expect(Step::Find(Login { name: name.into(), pin }), taken, cx);
+                self.find(session, Trial { name: name.into(), pin, wish: Wish::LogIn }, cx);
             }
             (Command::Login { .. }, Some(account)) => reply(texts::LOG_OUT, &[&account.name], cx),
             (_, None) => reply(texts::LOG_IN, &[], cx),
+            (Command::ChangePin { old, new }, Some(account)) => {
+                let trial = Trial { name: account.name.clone(), pin: old, wish: Wish::ChangePin { new } };
+                self.find(session, trial, cx);
+            }
+            (Command::Close { pin }, Some(account)) => {
+                let trial = Trial { name: account.name.clone(), pin, wish: Wish::Close };
+                self.find(session, trial, cx);
+            }
             (Command::Logout, Some(_)) => {
                 session.account = None;
                 cx.set_name("");
                 reply(texts::LOGGED_OUT, &[], cx);
             }
             (Command::Request(request), Some(account)) => {
-                let (id, now) = (account.id, self.moment(cx).now);
+                let (id, now) = (account.id, now(cx));
                 let only_reads = matches!(request, Request::Balance | Request::History(_));
                 let job = move |db: &Connection| ledger::carry_out(db, id, &request, now);
                 if only_reads {
@@ -266,30 +301,47 @@ impl Bank {
 
     /// Continues `OPEN` with the hash of the PIN.
     fn open_account(&self, session: &mut BankSession, name: Box<str>, hash: Hash, cx: &mut Context<'_>) {
-        let now = self.moment(cx).now;
-        self.book(session, move |db| ledger::open(db, &name, &hash, now), cx);
+        let attempt = self.attempt(session, name, cx);
+        self.book(session, move |db| ledger::open(db, &attempt, &hash), cx);
     }
 
-    /// Continues `LOGIN` with the account, if there is one. An unknown name costs as much as a known one.
+    /// Starts the comparison of a PIN with a look-up of the account.
+    fn find(&self, session: &mut BankSession, trial: Trial, cx: &mut Context<'_>) {
+        let attempt = self.attempt(session, trial.name.clone(), cx);
+        let taken = cx.offload(&self.store, move |store| store.write(|db| ledger::find(db, &attempt)));
+        session.expect(Step::Find(trial), taken, cx);
+    }
+
+    /// Continues with the account, if there is one. An unknown name costs as much as a known one.
     fn compare(
         &self,
         session: &mut BankSession,
-        Login { name, pin }: Login,
+        Trial { name, pin, wish }: Trial,
         found: Option<(Account, Hash)>,
         cx: &mut Context<'_>,
     ) {
-        let (account, hash) =
-            found.map_or_else(|| (None, self.cost.unmatchable_hash()), |(account, hash)| (Some(account), hash));
-        let taken = cx.offload(&self.hashers, move |()| hash.matches(&pin));
-        session.expect(Step::Compare { name, account }, taken, cx);
+        let hash = found.as_ref().map_or_else(|| self.cost.unmatchable_hash(), |(_, hash)| hash.clone());
+        let cost = self.cost.clone();
+        let compare = move |(): &mut ()| {
+            if !hash.matches(&pin) {
+                return Ok(None);
+            }
+            Ok::<_, String>(Some(match wish {
+                Wish::LogIn => Purpose::LogIn,
+                Wish::ChangePin { new } => Purpose::ChangePin(cost.hash(&new)?),
+                Wish::Close => Purpose::Close,
+            }))
+        };
+        let taken = cx.offload(&self.hashers, compare);
+        session.expect(Step::Compare { name, found }, taken, cx);
     }
 
-    /// Continues `LOGIN` with the account, if the PIN is right.
-    fn decide(&self, session: &mut BankSession, name: Box<str>, account: Option<Account>, cx: &mut Context<'_>) {
-        let moment = self.moment(cx);
-        let job = move |db: &Connection| match account {
-            Some(account) => ledger::admit(db, account, moment),
-            None => ledger::refuse(db, &name, moment),
+    /// Continues with the proof, if the PIN is right.
+    fn decide(&self, session: &mut BankSession, name: Box<str>, proof: Option<Proof>, cx: &mut Context<'_>) {
+        let attempt = self.attempt(session, name, cx);
+        let job = move |db: &Connection| match proof {
+            Some(proof) => ledger::admit(db, proof, &attempt),
+            None => ledger::refuse(db, &attempt),
         };
         self.book(session, job, cx);
     }
@@ -319,13 +371,25 @@ impl Bank {
                 reply(texts::LOGGED_IN, &[&account.name], cx);
                 session.account = Some(account);
             }
+            Outcome::PinChanged => reply(texts::PIN_CHANGED, &[], cx),
+            Outcome::Closed(name) => {
+                log::info!("{} closed the account {name}", cx.peer());
+                reply(texts::CLOSED, &[&name], cx);
+                session.account = None;
+                cx.set_name("");
+            }
+            Outcome::NotEmpty(balance) => reply(texts::NOT_EMPTY, &[&balance.to_string()], cx),
+            Outcome::Gone => {
+                reply(texts::GONE, &[], cx);
+                session.account = None;
+                cx.set_name("");
+            }
             Outcome::Wrong { name, locks } => {
                 log::info!("{} gave a wrong name or PIN for {name}", cx.peer());
-                if locks && let Some(repeats) = self.locks.note(cx.now()) {
-                    let (time, peer) = (self.lock, cx.peer());
-                    log::warn!("{name} is locked for {time:?} after 3 wrong PINs, the last from {peer}{repeats}");
+                if let Some(hosts) = locks {
+                    self.warn_of_lock(&name, hosts, cx);
                 }
-                reply(texts::WRONG, &[], cx);
+                reply(if session.account.is_some() { texts::WRONG_PIN } else { texts::WRONG }, &[], cx);
             }
             Outcome::Locked(time) => {
                 let seconds = time.as_millis().div_ceil(1000);
@@ -356,19 +420,36 @@ impl Bank {
         let Some(rate) = InterestRate::parse(percent) else {
             return operator::answer("interest is a percentage such as 2, 2.5 or 2.50: more than 0, at most 100", cx);
         };
-        let now = self.moment(cx).now;
+        let now = now(cx);
         let job = move |db: &Connection| Ok((rate, ledger::pay_interest(db, rate, now)?));
         if let Err(busy) = cx.offload(&self.store, move |store| store.write(job)) {
             operator::answer(&busy.to_string(), cx);
         }
     }
 
-    /// Returns the current time, in the form of the journal. A time before 1970 becomes the beginning of 1970.
-    fn moment(&self, cx: &Context<'_>) -> Moment {
-        let now = cx.system_time().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        Moment { now: millis(now), lock: millis(self.lock) }
+    fn warn_of_lock(&mut self, name: &str, hosts: Hosts, cx: &Context<'_>) {
+        if let Some(repeats) = self.locks.note(cx.now()) {
+            let place = match hosts {
+                Hosts::Known => "for this host",
+                Hosts::Unknown => "for hosts that have not logged in to it before",
+            };
+            let (time, peer) = (self.lock, cx.peer());
+            log::warn!("{name} is locked for {time:?} {place}, after 3 wrong PINs, the last from {peer}{repeats}");
+        }
     }
+
+    fn attempt(&self, session: &BankSession, name: Box<str>, cx: &Context<'_>) -> Attempt {
+        Attempt { name, host: Arc::clone(&session.host), now: now(cx), lock: millis(self.lock) }
+    }
+}
+
+/// Returns the current time, in the form of the journal. A time before 1970 becomes the beginning of 1970.
+fn now(cx: &Context<'_>) -> i64 {
+    millis(cx.system_time().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl BankSession {

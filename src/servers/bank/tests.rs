@@ -1,5 +1,6 @@
-use std::collections::HashMap;
-use std::fmt::Write as _;
+mod model;
+
+use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -33,12 +34,24 @@ impl Hall {
     fn of<const N: usize>(names: [&str; N]) -> (Hall, [SimPeer; N]) {
         let mut hall = Hall::new();
         let peers = names.map(|name| {
-            let peer = hall.sim.connect();
+            let peer = hall.comes();
             hall.asks(peer, &format!("OPEN {name} 1234"));
             assert_eq!(hall.asks(peer, &format!("LOGIN {name} 1234")), format!("ok logged in as {name}\n"));
             peer
         });
         (hall, peers)
+    }
+
+    /// A client of the owner's host.
+    fn comes(&mut self) -> SimPeer {
+        self.comes_from(0)
+    }
+
+    /// A client of another host for each number.
+    fn comes_from(&mut self, host: u8) -> SimPeer {
+        let peer = self.sim.connect_from(Ipv4Addr::new(192, 0, 2, host).into());
+        assert_eq!(self.hears(peer), "ok welcome to the bank: HELP lists the commands\n");
+        peer
     }
 
     fn asks(&mut self, peer: SimPeer, line: &str) -> String {
@@ -72,7 +85,7 @@ fn money_is_paid_in_moved_and_paid_out() {
 #[test]
 fn several_sessions_share_an_account() {
     let (mut hall, [ann]) = Hall::of(["ann"]);
-    let twin = hall.sim.connect();
+    let twin = hall.comes();
     assert_eq!(hall.asks(twin, "LOGIN ANN 1234"), "ok logged in as ann\n");
     assert_eq!(hall.asks(ann, "DEPOSIT 10"), "ok entry 1 balance 10.00\n");
     hall.sim.hold_jobs();
@@ -116,20 +129,19 @@ fn every_refusal_is_one_line_and_the_client_stays() {
 #[test]
 fn help_says_how_many_lines_it_has() {
     let mut hall = Hall::new();
-    let peer = hall.sim.connect();
+    let peer = hall.comes();
     let help = hall.asks(peer, "help");
     let (first, rest) = help.split_once('\n').expect("lines");
     assert_eq!(first, format!("ok lines {}", rest.lines().count()));
-    for command in ["OPEN", "LOGIN", "BALANCE", "DEPOSIT", "WITHDRAW", "TRANSFER", "HISTORY", "LOGOUT", "HELP", "QUIT"]
-    {
-        assert!(rest.lines().any(|line| line.starts_with(command)), "{command}");
-    }
+    let commands: Vec<_> = rest.lines().filter_map(|line| line.split(' ').next()).collect();
+    let money = ["BALANCE", "DEPOSIT", "WITHDRAW", "TRANSFER", "HISTORY"];
+    assert_eq!(commands, [&["OPEN", "LOGIN"], &money[..], &["PIN", "CLOSE", "LOGOUT", "HELP", "QUIT"]].concat());
 }
 
 #[test]
 fn a_web_page_is_sent_away() {
     let mut hall = Hall::new();
-    let peer = hall.sim.connect();
+    let peer = hall.comes();
     let request = "POST / HTTP/1.1\r\nHost: here\r\n\r\nOPEN eve 1234\nLOGIN eve 1234\n";
     assert_eq!(hall.asks(peer, request), "error this is a bank and does not speak HTTP\n");
     assert_eq!(hall.sim.ending(peer), Some(Ending::Eof));
@@ -138,7 +150,7 @@ fn a_web_page_is_sent_away() {
 #[test]
 fn three_wrong_pins_lock_and_the_right_one_is_told_for_how_long() {
     let (mut hall, [ann]) = Hall::of(["ann"]);
-    let other = hall.sim.connect();
+    let other = hall.comes();
     for pin in ["1111", "2222", "3333"] {
         assert_eq!(hall.asks(other, &format!("LOGIN ann {pin}")), "error wrong name or PIN\n");
     }
@@ -152,11 +164,88 @@ fn three_wrong_pins_lock_and_the_right_one_is_told_for_how_long() {
     assert_eq!(hall.asks(other, "LOGIN ann 1234"), "ok logged in as ann\n");
 }
 
+/// A stranger cannot keep the owner out, and many hosts of strangers try no more PINs than one.
+#[test]
+fn a_stranger_locks_out_strangers_and_not_the_owner() {
+    let (mut hall, _) = Hall::of(["ann"]);
+    for (host, pin) in [(1, "1111"), (2, "2222"), (3, "3333")] {
+        let stranger = hall.comes_from(host);
+        assert_eq!(hall.asks(stranger, &format!("LOGIN ann {pin}")), "error wrong name or PIN\n");
+    }
+    let locked = "error locked after 3 wrong PINs: try again in 60 s\n";
+    let (stranger, owner) = (hall.comes_from(4), hall.comes());
+    assert_eq!(hall.asks(stranger, "LOGIN ann 1234"), locked);
+    assert_eq!(hall.asks(owner, "LOGIN ann 1234"), "ok logged in as ann\n");
+    assert_eq!(hall.asks(stranger, "LOGIN ann 1234"), locked, "the owner's login does not help a stranger");
+    // After a login from there, the fourth host is one of the owner's, too.
+    hall.sim.advance(Duration::from_secs(60));
+    assert_eq!(hall.asks(stranger, "LOGIN ann 1234"), "ok logged in as ann\n");
+    let stranger = hall.comes_from(5);
+    for _ in 0..3 {
+        hall.asks(stranger, "LOGIN ann 9999");
+    }
+    let owner = hall.comes_from(4);
+    assert_eq!(hall.asks(owner, "LOGIN ann 1234"), "ok logged in as ann\n");
+}
+
+#[test]
+fn a_pin_is_changed_with_the_old_one() {
+    let (mut hall, [ann]) = Hall::of(["ann"]);
+    assert_eq!(hall.asks(ann, "PIN 9999 5678"), "error wrong PIN\n");
+    assert_eq!(hall.asks(ann, "PIN 1234 5678"), "ok PIN changed\n");
+    assert_eq!(hall.asks(ann, "DEPOSIT 1"), "ok entry 1 balance 1.00\n");
+    let twin = hall.comes();
+    assert_eq!(hall.asks(twin, "PIN 1234 5678"), "error log in first: LOGIN name PIN\n");
+    assert_eq!(hall.asks(twin, "LOGIN ann 1234"), "error wrong name or PIN\n");
+    assert_eq!(hall.asks(twin, "LOGIN ann 5678"), "ok logged in as ann\n");
+    for _ in 0..3 {
+        assert_eq!(hall.asks(ann, "PIN 9999 1111"), "error wrong PIN\n", "a session may not guess, either");
+    }
+    assert_eq!(hall.asks(ann, "PIN 5678 1111"), "error locked after 3 wrong PINs: try again in 60 s\n");
+}
+
+/// Both PINs are compared before either is changed.
+#[test]
+fn of_two_changes_at_once_one_is_made() {
+    let (mut hall, [ann]) = Hall::of(["ann"]);
+    let twin = hall.comes();
+    hall.asks(twin, "LOGIN ann 1234");
+    hall.sim.hold_jobs();
+    hall.sim.send(ann, b"PIN 1234 5678\n");
+    hall.sim.send(twin, b"PIN 1234 9999\n");
+    hall.sim.run();
+    hall.sim.release_jobs();
+    assert_eq!((hall.hears(ann), hall.hears(twin)), ("ok PIN changed\n".into(), "error wrong PIN\n".into()));
+}
+
+#[test]
+fn an_account_is_closed_when_it_holds_nothing() {
+    let (mut hall, [ann, bob]) = Hall::of(["ann", "bob"]);
+    let twin = hall.comes();
+    hall.asks(twin, "LOGIN ann 1234");
+    hall.asks(ann, "DEPOSIT 5");
+    assert_eq!(hall.asks(ann, "CLOSE 1234"), "error the balance is 5.00: WITHDRAW or TRANSFER it first\n");
+    hall.asks(ann, "TRANSFER bob 5");
+    assert_eq!(hall.asks(ann, "CLOSE 9999"), "error wrong PIN\n");
+    assert_eq!(hall.asks(ann, "CLOSE 1234"), "ok closed ann\n");
+    for (peer, line, answer) in [
+        (ann, "BALANCE", "error log in first: LOGIN name PIN"),
+        (ann, "LOGIN ann 1234", "error wrong name or PIN"),
+        (ann, "OPEN ann 1234", "error the name ann is taken"),
+        (bob, "TRANSFER ann 1", "error no account is called ann"),
+        (bob, "HISTORY 1", "ok lines 1\n2 2000-01-01T12:00:00Z transfer +5.00 ann"),
+        (twin, "DEPOSIT 1", "error this account is closed"),
+        (twin, "DEPOSIT 1", "error log in first: LOGIN name PIN"),
+    ] {
+        assert_eq!(hall.asks(peer, line), format!("{answer}\n"), "{line}");
+    }
+}
+
 #[test]
 fn an_unknown_name_is_answered_like_a_known_one() {
     let (mut hall, _) = Hall::of(["ann"]);
     let mut answers = |name: &str| {
-        let peer = hall.sim.connect();
+        let peer = hall.comes();
         let script: Vec<_> = (0..5).map(|n| hall.asks(peer, &format!("LOGIN {name} 000{n}"))).collect();
         script
     };
@@ -170,7 +259,7 @@ fn a_lock_outlives_the_server() {
     let place = TempDir::new().expect("room for a directory");
     let file = DataFile::Path(place.path().join("bank.db"));
     let mut hall = Hall { sim: Sim::new(bank(&file)) };
-    let peer = hall.sim.connect();
+    let peer = hall.comes();
     hall.asks(peer, "OPEN ann 1234");
     for _ in 0..3 {
         assert_eq!(hall.asks(peer, "LOGIN ann 9999"), "error wrong name or PIN\n");
@@ -179,7 +268,7 @@ fn a_lock_outlives_the_server() {
     let mut hall = Hall { sim: Sim::new(bank(&file)) };
     let noon = UNIX_EPOCH + Duration::from_secs(946_728_000);
     hall.sim.set_system_time(noon + Duration::from_secs(20));
-    let peer = hall.sim.connect();
+    let peer = hall.comes();
     assert_eq!(hall.asks(peer, "LOGIN ann 1234"), "error locked after 3 wrong PINs: try again in 40 s\n");
     hall.sim.set_system_time(noon + Duration::from_secs(60));
     assert_eq!(hall.asks(peer, "LOGIN ann 1234"), "ok logged in as ann\n");
@@ -189,7 +278,7 @@ fn a_lock_outlives_the_server() {
 #[test]
 fn parallel_guesses_learn_no_more_than_guesses_in_turn() {
     let (mut hall, _) = Hall::of(["ann"]);
-    let peers: Vec<_> = (0..10).map(|_| hall.sim.connect()).collect();
+    let peers: Vec<_> = (0..10).map(|_| hall.comes()).collect();
     hall.sim.hold_jobs();
     for (n, &peer) in peers.iter().enumerate() {
         // The last of them is right.
@@ -205,7 +294,7 @@ fn parallel_guesses_learn_no_more_than_guesses_in_turn() {
 #[test]
 fn a_flood_of_pins_is_answered_busy_and_delays_no_other_client() {
     let (mut hall, [ann]) = Hall::of(["ann"]);
-    let peers: Vec<_> = (0..MOST_PINS + 3).map(|_| hall.sim.connect()).collect();
+    let peers: Vec<_> = (0..MOST_PINS + 3).map(|_| hall.comes()).collect();
     hall.sim.hold_jobs();
     for (n, &peer) in peers.iter().enumerate() {
         hall.sim.send(peer, format!("OPEN n{n} 1234\nOPEN m{n} 1234\n").as_bytes());
@@ -236,14 +325,15 @@ fn nothing_is_answered_before_it_is_done() {
 #[test]
 fn a_pin_is_shown_nowhere() {
     let (mut hall, [ann]) = Hall::of(["ann"]);
-    for line in ["9173", "OPEN 9173", "OPEN 9173 ann", "LOGIN ann 9173", "TRANSFER ann", "9173 9173", "BALANCE 9173"] {
+    for line in ["9173", "OPEN 9173", "OPEN 9173 ann", "LOGIN ann 9173", "TRANSFER ann", "PIN 9173", "CLOSE 9173 9173"]
+    {
         let answer = hall.asks(ann, line);
         assert!(answer.starts_with("error ") && !answer.contains("9173"), "{line}: {answer}");
     }
     let pin = Pin::parse("9173").expect("a good PIN");
     let account = Some(Account { id: 1, name: "ann".into() });
-    let step = Step::Find(Login { name: "ann".into(), pin });
-    let session = BankSession { account, step };
+    let step = Step::Find(Trial { name: "ann".into(), wish: Wish::ChangePin { new: pin.clone() }, pin });
+    let session = BankSession { host: "unix".into(), account, step };
     let shown = format!("{session:?} {:?}", Command::parse(b"LOGIN ann 9173"));
     assert!(shown.contains("Login") && !shown.contains("9173"), "{shown}");
 }
@@ -329,223 +419,5 @@ proptest! {
         prop_assert_eq!(ending, Some(Ending::Eof));
         let text = String::from_utf8(received).expect("the server sends UTF-8");
         prop_assert!(text.lines().all(|line| line.starts_with("ok ") || line.starts_with("error ")), "{}", text);
-    }
-
-    /// Several clients do as they like; what each is told is what the model says.
-    #[test]
-    fn the_bank_does_what_a_model_of_it_says(acts in proptest::collection::vec(act(), 1..80)) {
-        let mut hall = Hall::new();
-        let peers: Vec<_> = (0..CLIENTS).map(|_| hall.sim.connect()).collect();
-        let mut model = Model::default();
-        for act in acts {
-            match &act {
-                Act::Ask(client, line) => {
-                    let wanted = model.answer(*client, line);
-                    prop_assert_eq!(hall.asks(peers[*client], line), wanted, "{}", line);
-                }
-                Act::Interest(cents) => {
-                    hall.sim.console(format!("interest {}", shown(*cents)).as_bytes());
-                    prop_assert_eq!(hall.sim.stderr(), model.pay_interest(*cents));
-                }
-                Act::Pause(millis) => {
-                    hall.sim.advance(Duration::from_millis(*millis));
-                    model.now += millis;
-                }
-            }
-        }
-        prop_assert_eq!(model.held(), model.paid_in - model.paid_out);
-    }
-}
-
-const CLIENTS: usize = 4;
-
-/// One thing that happens.
-#[derive(Clone, Debug)]
-enum Act {
-    /// A client asks for something.
-    Ask(usize, String),
-    /// The operator pays interest, in hundredths of a percent.
-    Interest(i128),
-    /// This many milliseconds pass.
-    Pause(u64),
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let name = prop::sample::select(vec!["ann", "Ann", "bob", "eve", "nobody"]);
-    let pin = prop::sample::select(vec!["1234", "1234", "1234", "5678"]);
-    let amount = prop_oneof![
-        8 => (1..100_000_i128).prop_map(shown),
-        1 => (1..=i128::from(i64::MAX)).prop_map(shown),
-        1 => Just(shown(i64::MAX.into())),
-    ];
-    let line = prop_oneof![
-        3 => (name.clone(), pin.clone()).prop_map(|(name, pin)| format!("OPEN {name} {pin}")),
-        4 => (name.clone(), pin).prop_map(|(name, pin)| format!("LOGIN {name} {pin}")),
-        6 => amount.clone().prop_map(|amount| format!("DEPOSIT {amount}")),
-        4 => amount.clone().prop_map(|amount| format!("WITHDRAW {amount}")),
-        6 => (name, amount).prop_map(|(name, amount)| format!("TRANSFER {name} {amount}")),
-        2 => Just("BALANCE".to_owned()),
-        2 => (1..5_usize).prop_map(|count| format!("HISTORY {count}")),
-        1 => Just("LOGOUT".to_owned()),
-    ];
-    prop_oneof![
-        30 => (0..CLIENTS, line).prop_map(|(client, line)| Act::Ask(client, line)),
-        1 => (1..=10_000_i128).prop_map(Act::Interest),
-        2 => (0..40_000_u64).prop_map(Act::Pause),
-    ]
-}
-
-/// An amount as text. The model counts in `i128`, in which nothing overflows.
-fn shown(cents: i128) -> String {
-    format!("{}.{:02}", cents / 100, cents % 100)
-}
-
-const TOO_MUCH: &str = "error a balance cannot be more than 92233720368547758.07\n";
-const MOST: i128 = i64::MAX as i128;
-
-/// The bank as a few maps.
-#[derive(Default)]
-struct Model {
-    /// By lower-case name.
-    accounts: HashMap<String, Holding>,
-    /// Names in the order of opening.
-    order: Vec<String>,
-    /// The account that each client is logged in to.
-    sessions: [Option<String>; CLIENTS],
-    /// Wrong PINs in a row, and when the last one was.
-    wrong: HashMap<String, (u32, u64)>,
-    entries: u64,
-    /// Milliseconds since noon.
-    now: u64,
-    paid_in: i128,
-    paid_out: i128,
-}
-
-#[derive(Default)]
-struct Holding {
-    name: String,
-    pin: String,
-    balance: i128,
-    history: Vec<String>,
-}
-
-impl Model {
-    fn held(&self) -> i128 {
-        self.accounts.values().map(|holding| holding.balance).sum()
-    }
-
-    fn answer(&mut self, client: usize, line: &str) -> String {
-        let words: Vec<_> = line.split(' ').collect();
-        let own = self.sessions[client].clone();
-        match (&words[..], own) {
-            (["OPEN", name, pin], _) => self.open(name, pin),
-            (["LOGIN", ..], Some(own)) => format!("error logged in as {}: LOGOUT first\n", self.accounts[&own].name),
-            (["LOGIN", name, pin], None) => self.login(client, name, pin),
-            (_, None) => "error log in first: LOGIN name PIN\n".into(),
-            (["LOGOUT"], Some(_)) => {
-                self.sessions[client] = None;
-                "ok logged out\n".into()
-            }
-            (["BALANCE"], Some(own)) => format!("ok balance {}\n", shown(self.accounts[&own].balance)),
-            (["HISTORY", count], Some(own)) => {
-                let history = &self.accounts[&own].history;
-                let last = &history[history.len().saturating_sub(count.parse().expect("a number"))..];
-                format!("ok lines {}\n{}", last.len(), last.concat())
-            }
-            (["DEPOSIT", amount], Some(own)) => self.book("deposit", (None, Some(own.clone())), amount, &own),
-            (["WITHDRAW", amount], Some(own)) => self.book("withdrawal", (Some(own.clone()), None), amount, &own),
-            (["TRANSFER", to, amount], Some(own)) => match to.to_lowercase() {
-                to if to == own => "error a transfer needs an account other than your own\n".into(),
-                lower if !self.accounts.contains_key(&lower) => format!("error no account is called {to}\n"),
-                to => self.book("transfer", (Some(own.clone()), Some(to)), amount, &own),
-            },
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn open(&mut self, name: &str, pin: &str) -> String {
-        let lower = name.to_lowercase();
-        if self.accounts.contains_key(&lower) {
-            return format!("error the name {name} is taken\n");
-        }
-        self.order.push(lower.clone());
-        self.accounts.insert(lower, Holding { name: name.into(), pin: pin.into(), ..Holding::default() });
-        format!("ok opened {name}\n")
-    }
-
-    fn login(&mut self, client: usize, name: &str, pin: &str) -> String {
-        let lower = name.to_lowercase();
-        let (failures, last) = self.wrong.get(&lower).copied().unwrap_or_default();
-        let left = (last + 60_000).saturating_sub(self.now);
-        if failures >= 3 && left > 0 {
-            return format!("error locked after 3 wrong PINs: try again in {} s\n", left.div_ceil(1000));
-        }
-        match self.accounts.get(&lower) {
-            Some(holding) if holding.pin == pin => {
-                self.wrong.remove(&lower);
-                self.sessions[client] = Some(lower);
-                format!("ok logged in as {}\n", holding.name)
-            }
-            _ => {
-                let before = if left > 0 { failures } else { 0 };
-                self.wrong.insert(lower, (before + 1, self.now));
-                "error wrong name or PIN\n".into()
-            }
-        }
-    }
-
-    fn book(&mut self, kind: &str, (from, to): (Option<String>, Option<String>), amount: &str, own: &str) -> String {
-        let cents: i128 = amount.replace('.', "").parse().expect("two decimals");
-        if let Some(from) = &from
-            && self.accounts[from].balance < cents
-        {
-            return format!("error insufficient funds: the balance is {}\n", shown(self.accounts[from].balance));
-        }
-        if let Some(to) = &to
-            && self.accounts[to].balance + cents > MOST
-        {
-            return TOO_MUCH.into();
-        }
-        self.pay(kind, (from, to), cents);
-        format!("ok entry {} balance {}\n", self.entries, shown(self.accounts[own].balance))
-    }
-
-    fn pay(&mut self, kind: &str, (from, to): (Option<String>, Option<String>), cents: i128) {
-        self.entries += 1;
-        let seconds = self.now / 1000;
-        let time = format!("2000-01-01T{:02}:{:02}:{:02}Z", 12 + seconds / 3600, seconds / 60 % 60, seconds % 60);
-        let name = |key: &Option<String>| key.as_ref().map(|key| format!(" {}", self.accounts[key].name));
-        let (payer, receiver) = (name(&from).unwrap_or_default(), name(&to).unwrap_or_default());
-        let line = |sign, other| format!("{} {time} {kind} {sign}{}{other}\n", self.entries, shown(cents));
-        let (sent, got) = (line('-', receiver), line('+', payer));
-        for (key, change, line) in [(&from, -cents, sent), (&to, cents, got)] {
-            if let Some(holding) = key.as_ref().and_then(|key| self.accounts.get_mut(key)) {
-                holding.balance += change;
-                holding.history.push(line);
-            }
-        }
-        self.paid_in += if from.is_none() { cents } else { 0 };
-        self.paid_out += if to.is_none() { cents } else { 0 };
-    }
-
-    fn pay_interest(&mut self, rate: i128) -> String {
-        let (mut total, mut accounts, mut full) = (0, 0, 0);
-        for name in self.order.clone() {
-            let balance = self.accounts[&name].balance;
-            let interest = balance * rate / 10_000;
-            if interest > 0 && balance + interest > MOST {
-                full += 1;
-            } else if interest > 0 {
-                self.pay("interest", (None, Some(name)), interest);
-                (total, accounts) = (total + interest, accounts + 1);
-            }
-        }
-        let paid = counted(accounts, "account");
-        let mut told = format!("interest of {} %: {} paid to {paid}", shown(rate), shown(total));
-        if full > 0 {
-            let skipped = counted(full, "account");
-            write!(told, "; skipped {skipped} whose balance would be too large").expect("room");
-        }
-        told + "\n"
     }
 }

@@ -4,6 +4,8 @@
 //! `ok` or `error`. Only `ok lines {count}` is followed by further lines, whose number it gives. An answer repeats
 //! nothing of a client's line except a valid name, so no answer can be mistaken for another, and no PIN is shown.
 
+/// The first line, to a new connection.
+pub(super) const WELCOME: &str = "ok welcome to the bank: HELP lists the commands\n";
 /// `OPEN`. The name is as typed.
 pub(super) const OPENED: &str = "ok opened {name}\n";
 /// `LOGIN`. The name is as in `OPEN`.
@@ -18,6 +20,10 @@ pub(super) const LINES: &str = "ok lines {count}\n";
 pub(super) const ENTRY: &str = "{entry} {time} {kind} {amount}\n";
 /// `HISTORY`: a transfer, with the name of the other account.
 pub(super) const ENTRY_WITH: &str = "{entry} {time} {kind} {amount} {name}\n";
+/// `PIN`.
+pub(super) const PIN_CHANGED: &str = "ok PIN changed\n";
+/// `CLOSE`. The session is logged out.
+pub(super) const CLOSED: &str = "ok closed {name}\n";
 /// `LOGOUT`.
 pub(super) const LOGGED_OUT: &str = "ok logged out\n";
 /// `QUIT`. The connection is closed.
@@ -25,7 +31,13 @@ pub(super) const BYE: &str = "ok good bye\n";
 
 /// `LOGIN`: no such account, or a wrong PIN. The text does not say which.
 pub(super) const WRONG: &str = "error wrong name or PIN\n";
-/// `LOGIN`: too many wrong PINs for this name, known or unknown.
+/// `PIN`, `CLOSE`: a wrong PIN.
+pub(super) const WRONG_PIN: &str = "error wrong PIN\n";
+/// `CLOSE`: the account holds money.
+pub(super) const NOT_EMPTY: &str = "error the balance is {amount}: WITHDRAW or TRANSFER it first\n";
+/// A request for an account that another session has closed. The session is logged out.
+pub(super) const GONE: &str = "error this account is closed\n";
+/// `LOGIN`, `PIN`, `CLOSE`: too many wrong PINs for this name, known or unknown.
 pub(super) const LOCKED: &str = "error locked after 3 wrong PINs: try again in {seconds} s\n";
 /// Too many PINs or requests wait.
 pub(super) const BUSY: &str = "error busy, try again\n";
@@ -73,6 +85,8 @@ DEPOSIT amount        pay in: 12 or 12.50
 WITHDRAW amount       pay out
 TRANSFER name amount  pay to another account
 HISTORY [n]           show the last n entries, 10 by default
+PIN old new           change the PIN
+CLOSE PIN             close the account, once its balance is 0; its name stays taken
 LOGOUT                log out
 HELP                  show this list
 QUIT                  close the connection

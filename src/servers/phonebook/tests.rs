@@ -31,7 +31,8 @@ fn filled(count: usize) -> Lines<Phonebook> {
 fn answers(lines: &str) -> String {
     let (answers, ending) = whole(empty(), lines.as_bytes());
     assert_eq!(ending, Some(Ending::Eof));
-    String::from_utf8(answers).expect("the server sends UTF-8")
+    let text = String::from_utf8(answers).expect("the server sends UTF-8");
+    text.strip_prefix(texts::WELCOME).expect("a welcome comes first").to_owned()
 }
 
 fn joined(lines: impl Iterator<Item = String>) -> String {
@@ -40,6 +41,13 @@ fn joined(lines: impl Iterator<Item = String>) -> String {
 
 fn hears(sim: &mut Sim<Lines<Phonebook>>, peer: SimPeer) -> String {
     String::from_utf8(sim.received(peer)).expect("the server sends UTF-8")
+}
+
+/// A client that has been welcomed.
+fn newcomer(sim: &mut Sim<Lines<Phonebook>>) -> SimPeer {
+    let peer = sim.connect();
+    assert_eq!(hears(sim, peer), texts::WELCOME);
+    peer
 }
 
 #[test]
@@ -101,7 +109,7 @@ fn mistakes_are_answered_with_one_line_each() {
         let answer = answers(&format!("{line}\n"));
         assert!(answer.starts_with(start) && answer.ends_with('\n') && answer.lines().count() == 1, "{answer}");
     }
-    assert_eq!(whole(empty(), b"FIND \xff\n").0, texts::NOT_UTF8.as_bytes());
+    assert_eq!(whole(empty(), b"FIND \xff\n").0, [texts::WELCOME, texts::NOT_UTF8].concat().as_bytes());
     assert_eq!(
         answers(&format!("{}\nHELP\n", "x".repeat(4097))),
         format!("Bad line: it is over 4096 bytes\n{}", texts::HELP)
@@ -113,11 +121,11 @@ fn mistakes_are_answered_with_one_line_each() {
 #[test]
 fn a_web_page_does_not_get_to_write_into_the_book() {
     let mut sim = Sim::new(empty());
-    let browser = sim.connect();
+    let browser = newcomer(&mut sim);
     sim.send(browser, b"POST / HTTP/1.1\r\nHost: here\r\n\r\nADD mallory 666\r\n");
     assert_eq!(hears(&mut sim, browser), texts::NO_HTTP);
     assert_eq!(sim.ending(browser), Some(Ending::Eof));
-    let ann = sim.connect();
+    let ann = newcomer(&mut sim);
     sim.send(ann, b"LIST\n");
     assert_eq!(hears(&mut sim, ann), "Total: 0\n");
 }
@@ -133,7 +141,7 @@ fn a_thousand_commands_in_one_piece_are_answered_in_order() {
 #[test]
 fn of_two_adds_of_one_name_one_wins_and_both_answers_are_true() {
     let mut sim = Sim::new(empty());
-    let (ann, bob) = (sim.connect(), sim.connect());
+    let (ann, bob) = (newcomer(&mut sim), newcomer(&mut sim));
     sim.hold_jobs();
     sim.send(ann, b"ADD eve 1\n");
     sim.send(bob, b"ADD Eve 2\n");
@@ -152,7 +160,7 @@ fn of_two_adds_of_one_name_one_wins_and_both_answers_are_true() {
 #[test]
 fn while_the_file_is_slow_others_are_served() {
     let mut sim = Sim::new(empty());
-    let (ann, bob) = (sim.connect(), sim.connect());
+    let (ann, bob) = (newcomer(&mut sim), newcomer(&mut sim));
     sim.hold_jobs();
     sim.send(ann, b"ADD ann 1\nHELP\n");
     sim.send(bob, b"HELP\nQUIT\n");
@@ -166,7 +174,7 @@ fn while_the_file_is_slow_others_are_served() {
 fn when_too_many_wait_one_more_is_told_to_try_again() {
     assert_eq!(texts::BUSY, format!("{Busy}\n"));
     let mut sim = Sim::new(empty());
-    let peers: Vec<_> = (0..=WAITING).map(|_| sim.connect()).collect();
+    let peers: Vec<_> = (0..=WAITING).map(|_| newcomer(&mut sim)).collect();
     sim.hold_jobs();
     for &peer in &peers {
         sim.send(peer, b"FIND ann\n");
@@ -187,7 +195,7 @@ fn when_too_many_wait_one_more_is_told_to_try_again() {
 fn a_listing_of_many_pages_is_whole() {
     for count in [255, 256, 257, 512, 513, 1000] {
         let mut sim = Sim::new(filled(count));
-        let peer = sim.connect();
+        let peer = newcomer(&mut sim);
         sim.send(peer, b"LIST n\nLIST n0001\n");
         let wanted = joined((0..count).map(|n| format!("\"n{n:04}\" \"1\"\n")));
         assert_eq!(hears(&mut sim, peer), format!("{wanted}Total: {count}\n\"n0001\" \"1\"\nTotal: 1\n"));
@@ -197,7 +205,7 @@ fn a_listing_of_many_pages_is_whole() {
 #[test]
 fn a_listing_goes_no_further_than_its_client_reads() {
     let mut sim = Sim::with_limits(filled(5000), Limits { max_queue: Some(64), ..Limits::default() });
-    let peer = sim.connect();
+    let peer = newcomer(&mut sim);
     sim.stall(peer);
     sim.send(peer, b"LIST\nHELP\n");
     let page = PAGE_BYTES;
@@ -219,7 +227,7 @@ const PAGE_BYTES: usize = table::PAGE as usize * "\"n0000\" \"1\"\n".len();
 #[test]
 fn between_the_pages_of_a_listing_others_have_their_turn() {
     let mut sim = Sim::with_limits(filled(5000), Limits { max_queue: Some(64), ..Limits::default() });
-    let (lists, finds) = (sim.connect(), sim.connect());
+    let (lists, finds) = (newcomer(&mut sim), newcomer(&mut sim));
     sim.stall(lists);
     sim.hold_jobs();
     sim.send(lists, b"LIST\n");
@@ -238,7 +246,7 @@ fn between_the_pages_of_a_listing_others_have_their_turn() {
 fn a_client_that_vanishes_within_a_listing_leaves_nothing() {
     let mut sim = Sim::with_limits(filled(2000), Limits { max_queue: Some(64), ..Limits::default() });
     for leave in [Sim::reset, Sim::shut_down] {
-        let peer = sim.connect();
+        let peer = newcomer(&mut sim);
         sim.stall(peer);
         sim.send(peer, b"LIST\n");
         sim.run();
@@ -253,7 +261,7 @@ fn a_client_that_vanishes_within_a_listing_leaves_nothing() {
 #[test]
 fn a_stop_answers_what_was_asked() {
     let mut sim = Sim::new(filled(1000));
-    let (adds, lists) = (sim.connect(), sim.connect());
+    let (adds, lists) = (newcomer(&mut sim), newcomer(&mut sim));
     sim.hold_jobs();
     sim.send(adds, b"ADD ann 1\nFIND ann\n");
     sim.send(lists, b"LIST\n");
@@ -272,7 +280,7 @@ fn trouble_with_the_file_is_told_and_the_book_goes_on() {
     let mut store = store(&DataFile::Memory);
     store.read(|db| Ok(db.execute_batch("ALTER TABLE entry RENAME TO away")?)).expect("a table");
     let mut sim = Sim::new(Phonebook::lines(store, PhonebookOptions::default()));
-    let peer = sim.connect();
+    let peer = newcomer(&mut sim);
     sim.send(peer, b"ADD ann 1\nFIND ann\nLIST\nHELP\n");
     assert_eq!(hears(&mut sim, peer), format!("{0}{0}{0}{1}", texts::FAILED, texts::HELP));
     assert_eq!(sim.handler_mut().get_ref().failures.kinds.len(), 1, "one kind");
@@ -285,7 +293,7 @@ fn what_the_file_holds_is_shown_harmless() {
     let insert = "INSERT INTO entry VALUES ('evil', 'e' || char(27) || '[2J' || char(10) || '\"', '1' || char(155))";
     store.read(|db| Ok(db.execute_batch(insert)?)).expect("a table");
     let mut sim = Sim::new(Phonebook::lines(store, PhonebookOptions::default()));
-    let peer = sim.connect();
+    let peer = newcomer(&mut sim);
     sim.send(peer, b"FIND evil\n");
     assert_eq!(hears(&mut sim, peer), "\"e\u{FFFD}[2J\u{FFFD}\\\"\" \"1\u{FFFD}\"\n");
 }
@@ -351,7 +359,7 @@ proptest! {
     #[test]
     fn whatever_is_typed_every_answer_is_a_clean_line(talk in talk()) {
         let mut sim = Sim::with_limits(empty(), tight());
-        let peer = sim.connect();
+        let peer = newcomer(&mut sim);
         let seen = play(&mut sim, peer, &talk, &[Step::LimitWrites(3)]);
         let seen = String::from_utf8(seen).expect("the server sends UTF-8");
         prop_assert!(seen.is_empty() || seen.ends_with('\n'));

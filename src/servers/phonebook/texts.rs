@@ -6,6 +6,8 @@
 
 use crate::handler::sanitize::sanitize;
 
+/// The first line, to a new connection.
+pub(super) const WELCOME: &str = "Welcome to the phone book. HELP lists the commands.\n";
 /// `FIND`, and each entry of a `LIST`. `ADD` takes an entry in the same form.
 pub(super) const ENTRY: &str = "\"{name}\" \"{number}\"\n";
 /// The last line of a `LIST`, with the number of entries.

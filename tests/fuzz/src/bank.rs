@@ -1,19 +1,19 @@
 //! A bank, against a few maps: any lines of several clients and of its operator, at any time of day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbitrary::Unstructured;
 use switchboard::servers::{Bank, BankOptions};
 use switchboard::workers::storage::{DataFile, Store};
 
-use crate::hall::{Hall, Model};
+use crate::hall::{HOSTS, Hall, Model};
 
 /// The most that a balance can be, in cents.
 const MOST: i128 = i64::MAX as i128;
 const METHODS: [&str; 9] = ["GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "CONNECT", "TRACE"];
 const HELP: &str = "\
-ok lines 10
+ok lines 12
 OPEN name PIN         open an account; a PIN is 4 to 12 digits
 LOGIN name PIN        log in to an account
 BALANCE               show the balance
@@ -21,6 +21,8 @@ DEPOSIT amount        pay in: 12 or 12.50
 WITHDRAW amount       pay out
 TRANSFER name amount  pay to another account
 HISTORY [n]           show the last n entries, 10 by default
+PIN old new           change the PIN
+CLOSE PIN             close the account, once its balance is 0; its name stays taken
 LOGOUT                log out
 HELP                  show this list
 QUIT                  close the connection";
@@ -46,8 +48,9 @@ struct Books {
     accounts: Vec<Account>,
     /// For which account each client speaks, by its place in the order.
     sessions: BTreeMap<usize, usize>,
-    /// By name in lower case: wrong PINs in a row, and when the last one was.
-    wrong: BTreeMap<String, (u32, i64)>,
+    /// By name in lower case, and by host, or nothing for all hosts that are not known: wrong PINs in a row, and when
+    /// the last one was.
+    wrong: BTreeMap<(String, Option<usize>), (u32, i64)>,
     entries: u64,
     paid_in: i128,
     paid_out: i128,
@@ -63,6 +66,9 @@ struct Books {
 struct Account {
     name: String,
     pin: String,
+    is_closed: bool,
+    /// From which it was opened or logged in to.
+    hosts: BTreeSet<usize>,
     balance: i128,
     /// Lines without their ends, as `HISTORY` shows them.
     history: Vec<String>,
@@ -81,13 +87,15 @@ impl Model for Books {
             "transfer ",
             "BALANCE",
             "HISTORY ",
+            "PIN ",
+            "CLOSE ",
             "LOGOUT",
             "HELP",
             "QUIT",
             "",
             "POST ",
         ],
-        &["", "", "", "ann ", "Ann ", "bob ", "BOB\t", "eve ", "nobody ", "9 "],
+        &["", "", "", "ann ", "Ann ", "bob ", "BOB\t", "eve ", "nobody ", "9 ", "1234 ", "4321 "],
         &[
             "1234",
             "1234",
@@ -105,6 +113,7 @@ impl Model for Books {
             "92233720368547758.07",
         ],
     ];
+    const WELCOME: &'static str = "ok welcome to the bank: HELP lists the commands\n";
     const OPERATOR: &'static [&'static str] = &["interest 2.5", "interest 100", "interest 0.01", "interest "];
 
     fn answer(&mut self, client: usize, line: &[u8]) -> (String, bool) {
@@ -158,6 +167,7 @@ impl Model for Books {
     fn check(&self) {
         for account in &self.accounts {
             assert!((0..=MOST).contains(&account.balance), "{account:?}");
+            assert!(!account.is_closed || account.balance == 0, "{account:?}");
             let entries = account.history.iter().map(|line| line.split(' ').nth(3).expect("an amount"));
             let sum: i128 =
                 entries.map(|amount| amount.replace('.', "").parse::<i128>().expect("a sign and cents")).sum();
@@ -169,7 +179,7 @@ impl Model for Books {
 
     fn last_lines(&self) -> Vec<String> {
         let look = |account: &Account| format!("LOGIN {} {}\nBALANCE\nHISTORY 1000\nLOGOUT", account.name, account.pin);
-        self.accounts.iter().map(look).collect()
+        self.accounts.iter().filter(|account| !account.is_closed).map(look).collect()
     }
 }
 
@@ -181,12 +191,16 @@ fn wrong(verb: &str, rest: &[&str]) -> Option<String> {
         ("OPEN" | "LOGIN" | "TRANSFER", [name, _]) if !is_name(name) => Some(bad_name()),
         ("OPEN" | "LOGIN", [_, pin]) => (!is_pin(pin)).then(|| "error a PIN is 4 to 12 digits".into()),
         ("DEPOSIT" | "WITHDRAW", [amount]) | ("TRANSFER", [_, amount]) => cents(amount).is_none().then(bad_amount),
+        ("PIN", [old, new]) => (!is_pin(old) || !is_pin(new)).then(|| "error a PIN is 4 to 12 digits".into()),
+        ("CLOSE", [pin]) => (!is_pin(pin)).then(|| "error a PIN is 4 to 12 digits".into()),
         ("HISTORY", [count]) => count_of(count).is_none().then(|| "error HISTORY takes a number from 1 to 1000".into()),
         ("BALANCE" | "HISTORY" | "LOGOUT" | "HELP", []) => None,
         ("OPEN" | "LOGIN", _) => Some(format!("error usage: {verb} name PIN")),
         ("DEPOSIT" | "WITHDRAW", _) => Some(format!("error usage: {verb} amount")),
         ("TRANSFER", _) => Some("error usage: TRANSFER name amount".into()),
         ("HISTORY", _) => Some("error usage: HISTORY [n]".into()),
+        ("PIN", _) => Some("error usage: PIN old new".into()),
+        ("CLOSE", _) => Some("error usage: CLOSE PIN".into()),
         ("BALANCE" | "LOGOUT" | "HELP" | "QUIT", _) => Some(format!("error usage: {verb}")),
         _ => Some(unknown()),
     }
@@ -241,13 +255,28 @@ impl Books {
     fn obey(&mut self, client: usize, (verb, rest): (&str, &[&str]), own: Option<usize>) -> String {
         match (verb, rest, own) {
             ("HELP", ..) => HELP.into(),
-            ("OPEN", &[name, pin], _) => self.open(name, pin),
+            ("OPEN", &[name, pin], _) => self.open(client, name, pin),
             ("LOGIN", _, Some(own)) => format!("error logged in as {}: LOGOUT first", self.accounts[own].name),
             ("LOGIN", &[name, pin], None) => self.login(client, name, pin),
             (_, _, None) => "error log in first: LOGIN name PIN".into(),
             ("LOGOUT", ..) => {
                 self.sessions.remove(&client);
                 "ok logged out".into()
+            }
+            ("PIN", &[old, new], Some(own)) => self.prove(client, (own, old), |account, host| {
+                (account.pin, account.hosts) = (new.into(), [host].into());
+                "ok PIN changed".into()
+            }),
+            ("CLOSE", &[pin], Some(own)) => self.prove(client, (own, pin), |account, _| {
+                if account.balance > 0 {
+                    return format!("error the balance is {}: WITHDRAW or TRANSFER it first", shown(account.balance));
+                }
+                (account.is_closed, account.hosts) = (true, BTreeSet::new());
+                format!("ok closed {}", account.name)
+            }),
+            (_, _, Some(own)) if self.accounts[own].is_closed => {
+                self.sessions.remove(&client);
+                "error this account is closed".into()
             }
             ("BALANCE", _, Some(own)) => format!("ok balance {}", shown(self.accounts[own].balance)),
             ("HISTORY", _, Some(own)) => {
@@ -258,7 +287,7 @@ impl Books {
             }
             ("DEPOSIT", &[amount], Some(own)) => self.book("deposit", (None, Some(own)), amount),
             ("WITHDRAW", &[amount], Some(own)) => self.book("withdrawal", (Some(own), None), amount),
-            ("TRANSFER", &[name, amount], Some(own)) => match self.number(name) {
+            ("TRANSFER", &[name, amount], Some(own)) => match self.open_number(name) {
                 None => format!("error no account is called {name}"),
                 Some(other) if other == own => "error a transfer needs an account other than your own".into(),
                 Some(other) => self.book("transfer", (Some(own), Some(other)), amount),
@@ -271,47 +300,97 @@ impl Books {
         self.accounts.iter().position(|account| account.name.eq_ignore_ascii_case(name))
     }
 
+    /// Of an account that is not closed.
+    fn open_number(&self, name: &str) -> Option<usize> {
+        self.number(name).filter(|&number| !self.accounts[number].is_closed)
+    }
+
     fn now(&self) -> i64 {
         self.clock + self.passed
     }
 
-    fn open(&mut self, name: &str, pin: &str) -> String {
+    fn open(&mut self, client: usize, name: &str, pin: &str) -> String {
         if self.number(name).is_some() {
             return format!("error the name {name} is taken");
         }
-        self.accounts.push(Account { name: name.into(), pin: pin.into(), balance: 0, history: Vec::new() });
+        self.accounts.push(Account {
+            name: name.into(),
+            pin: pin.into(),
+            is_closed: false,
+            hosts: [client % HOSTS].into(),
+            balance: 0,
+            history: Vec::new(),
+        });
         format!("ok opened {name}")
     }
 
     fn login(&mut self, client: usize, name: &str, pin: &str) -> String {
-        let (now, key) = (self.now(), name.to_ascii_lowercase());
-        let (count, last) = self.wrong.get(&key).copied().unwrap_or_default();
-        // If the clock was set back, what was wrong counts from now on.
-        let last = last.min(now);
-        let left = last + self.lock - now;
-        if count > 0 {
-            self.wrong.insert(key.clone(), (count, last));
+        let key = self.key(client, name);
+        if let Some(refusal) = self.locked(&key) {
+            return refusal;
         }
-        if count >= 3 && left > 0 {
-            return format!("error locked after 3 wrong PINs: try again in {} s", (left + 999) / 1000);
-        }
-        match self.number(name) {
+        match self.open_number(name) {
             Some(number) if self.accounts[number].pin == pin => {
                 self.wrong.remove(&key);
+                self.accounts[number].hosts.insert(client % HOSTS);
                 self.sessions.insert(client, number);
                 format!("ok logged in as {}", self.accounts[number].name)
             }
             _ => {
-                // What no longer counts is forgotten.
-                let lock = self.lock;
-                self.wrong.retain(|_, (_, last)| *last + lock > now);
-                self.wrong
-                    .entry(key)
-                    .and_modify(|(count, last)| (*count, *last) = (*count + 1, now))
-                    .or_insert((1, now));
+                self.count(key);
                 "error wrong name or PIN".into()
             }
         }
+    }
+
+    /// Does something with the account of a session, for which its PIN has to be right.
+    fn prove(
+        &mut self,
+        client: usize,
+        (own, pin): (usize, &str),
+        act: impl FnOnce(&mut Account, usize) -> String,
+    ) -> String {
+        let key = self.key(client, &self.accounts[own].name);
+        if let Some(refusal) = self.locked(&key) {
+            return refusal;
+        }
+        let account = &mut self.accounts[own];
+        let answer = if account.is_closed {
+            "error this account is closed".into()
+        } else if account.pin == pin {
+            self.wrong.remove(&key);
+            act(account, client % HOSTS)
+        } else {
+            self.count(key);
+            "error wrong PIN".into()
+        };
+        if self.accounts[own].is_closed {
+            self.sessions.remove(&client);
+        }
+        answer
+    }
+
+    /// Under which the wrong PINs of a client for a name are counted.
+    fn key(&self, client: usize, name: &str) -> (String, Option<usize>) {
+        let is_known = |&host: &usize| self.number(name).is_some_and(|at| self.accounts[at].hosts.contains(&host));
+        (name.to_ascii_lowercase(), Some(client % HOSTS).filter(is_known))
+    }
+
+    fn locked(&mut self, key: &(String, Option<usize>)) -> Option<String> {
+        let (now, lock) = (self.now(), self.lock);
+        let (count, last) = self.wrong.get_mut(key)?;
+        // If the clock was set back, what was wrong counts from now on.
+        *last = now.min(*last);
+        let left = *last + lock - now;
+        let is_locked = *count >= 3 && left > 0;
+        is_locked.then(|| format!("error locked after 3 wrong PINs: try again in {} s", (left + 999) / 1000))
+    }
+
+    fn count(&mut self, key: (String, Option<usize>)) {
+        // What no longer counts is forgotten.
+        let (now, lock) = (self.now(), self.lock);
+        self.wrong.retain(|_, (_, last)| *last + lock > now);
+        self.wrong.entry(key).and_modify(|(count, last)| (*count, *last) = (*count + 1, now)).or_insert((1, now));
     }
 
     fn book(&mut self, kind: &str, (from, to): (Option<usize>, Option<usize>), amount: &str) -> String {

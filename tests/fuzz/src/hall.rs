@@ -4,6 +4,7 @@
 //! slow, they have to be answered as in some order of them. Knows neither what is served nor how it is kept.
 
 use std::iter::zip;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, UNIX_EPOCH};
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -21,6 +22,8 @@ use listing::Listing;
 
 /// The most clients of one script.
 const MOST_CLIENTS: usize = 8;
+/// The number of hosts that the clients come from.
+pub(crate) const HOSTS: usize = 3;
 /// The most lines that can meet.
 const MEETING: usize = 3;
 /// The orders in which lines can be carried out; of fewer lines, those of them that there are.
@@ -30,10 +33,17 @@ const LONGEST_REST: Duration = Duration::from_secs(24 * 3600);
 /// Noon of 1 January 2000, UTC: when a simulation begins.
 const NOON: Duration = Duration::from_secs(946_728_000);
 
+/// The host of a client: two clients of the same place modulo [`HOSTS`] share one.
+fn host(number: usize) -> IpAddr {
+    Ipv4Addr::new(192, 0, 2, (number % HOSTS) as u8).into()
+}
+
 /// What a server is to say.
 pub(crate) trait Model: Clone + PartialEq {
     /// What makes a line: a word of each list, and any bytes.
     const WORDS: [&'static [&'static str]; 3];
+    /// What a client is told when it connects.
+    const WELCOME: &'static str = "";
     /// Lines whose answer is fetched while it is read.
     const LISTINGS: &'static [&'static str] = &[];
     /// Beginnings of what the operator types.
@@ -245,7 +255,8 @@ impl<H: MessageHandler, M: Model> Hall<H, M> {
     }
 
     fn let_in(&mut self) {
-        let handle = self.sim.connect();
+        let handle = self.sim.connect_from(host(self.clients.len()));
+        assert_eq!(self.sim.received(handle), M::WELCOME.as_bytes());
         self.clients.push(Client { handle, input: Input::default(), listing: None, has_ended: false, is_gone: false });
     }
 

@@ -76,6 +76,7 @@ impl Model for Book {
         &["", "", "555-0123", "\"+44 (20) 7946 ext 9\"", "1", "\"1 x\"", "\"", "\u{A0}"],
     ];
 
+    const WELCOME: &'static str = "Welcome to the phone book. HELP lists the commands.\n";
     const LISTINGS: &'static [&'static str] = &["LIST", "LIST P1", "LIST \"ann \"", "LIST p"];
 
     fn answer(&mut self, _: usize, line: &[u8]) -> (String, bool) {

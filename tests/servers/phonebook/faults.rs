@@ -81,7 +81,7 @@ fn a_locked_book_is_refused_only_if_it_must_be_changed() {
     let other = book.open();
     other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     let server = book.start();
-    assert_eq!(ask(&mut Peer::connect(&server.address()), "FIND ann"), "Not found: \"ann\"");
+    assert_eq!(ask(&mut Peer::newcomer(&server.address()), "FIND ann"), "Not found: \"ann\"");
     drop((server, other));
 
     let book = Book::new();
@@ -113,7 +113,7 @@ fn a_book_that_may_not_be_written_is_refused() {
 fn a_lasting_lock_is_an_answer_and_one_line_in_the_log() {
     let book = Book::new();
     let server = book.start();
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     assert_eq!(ask(&mut peer, "ADD ann 1"), "Added: \"ann\" \"1\"");
     let other = book.open();
     other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
@@ -134,7 +134,7 @@ fn a_book_damaged_while_open_does_not_end_the_server() {
     let book = Book::new();
     book.fill(100_000);
     let server = book.start();
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     damage(&book.path());
     peer.send("LIST\nHELP\n");
     // What is in memory is still right.
@@ -173,7 +173,7 @@ fn expect_all(peer: &mut Peer, names: &[String]) {
 fn a_file_at_its_limit_refuses_and_keeps_all_that_was_answered() {
     let book = Book::new();
     let server = book.launch().after("ulimit -S -f 64").start();
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     let added = add_until_full(&mut peer, 10_000);
     assert!(added.len() >= 5, "only {} were added", added.len());
     expect_all(&mut peer, &added);
@@ -185,7 +185,7 @@ fn a_file_at_its_limit_refuses_and_keeps_all_that_was_answered() {
     assert_eq!(ask(&mut peer, "ADD \"one more\" 5"), "Added: \"one more\" \"5\"");
     drop(server);
     let server = book.start();
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     expect_all(&mut peer, &added);
     assert_eq!(ask(&mut peer, "FIND \"one more\""), "\"one more\" \"5\"");
 }
@@ -195,7 +195,7 @@ fn a_file_at_its_limit_refuses_and_keeps_all_that_was_answered() {
 fn a_limit_that_only_the_log_has_met_is_not_the_end_of_the_book() {
     let book = Book::new();
     let server = book.launch().after("ulimit -f 64").start();
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     assert_eq!(ask(&mut peer, "ADD ann 0"), "Added: \"ann\" \"0\"");
     let answers: Vec<_> = (1..=200).map(|number| ask(&mut peer, &format!("CHANGE ann {number}"))).collect();
     let failed = answers.iter().filter(|answer| answer.starts_with("Failed: ")).count();
@@ -253,7 +253,7 @@ impl SmallDisk {
 fn a_full_disk_keeps_what_was_answered_and_recovers() {
     let Some(disk) = SmallDisk::new("a full disk") else { return };
     let mut server = disk.launch("").start();
-    let mut peer = Peer::connect(&server.address());
+    let mut peer = Peer::newcomer(&server.address());
     assert_eq!(ask(&mut peer, "ADD before 1"), "Added: \"before\" \"1\"");
     let ballast = disk.file(&server, "ballast");
     let filled = File::create(&ballast).and_then(|mut file| {

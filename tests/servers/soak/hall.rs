@@ -13,6 +13,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The first line of the phone book.
+pub(super) const WELCOME: &str = "Welcome to the phone book. HELP lists the commands.\n";
+
 /// Places to go to, and whether one may stay.
 pub(super) struct Hall {
     addresses: BTreeMap<&'static str, String>,
@@ -112,7 +115,11 @@ pub(super) struct Visit<'a> {
 impl Visit<'_> {
     #[track_caller]
     pub(super) fn connect(&self, service: &str) -> Peer {
-        self.connect_tuned(service, |_| Ok(()))
+        let mut peer = self.connect_tuned(service, |_| Ok(()));
+        if service == "phonebook" {
+            peer.expect(WELCOME);
+        }
+        peer
     }
 
     /// With a receive buffer of `bytes`, for clients that do not read: the kernel would take megabytes for them.

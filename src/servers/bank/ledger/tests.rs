@@ -7,7 +7,7 @@ use crate::workers::storage::{DataFile, Store, StoreErrorKind};
 fn books(accounts: &[(&str, i64)]) -> Store {
     let mut store = Store::open(&DataFile::Memory, &SCHEMA).expect("memory");
     for (&(name, minor), id) in accounts.iter().zip(1..) {
-        let opened = store.write(|db| open(db, name, &Hash("hash".into()), 0));
+        let opened = store.write(|db| open(db, &attempt(name, 0), &Hash("hash".into())));
         assert_eq!(opened, Ok(Outcome::Opened(name.into())));
         if minor > 0 {
             store.write(|db| deposit(db, id, money(minor), 0)).expect("room");
@@ -41,11 +41,10 @@ fn refused(store: &mut Store, statement: &str) {
 fn a_name_is_taken_in_any_case() {
     let mut store = books(&[("Ann", 0)]);
     let hash = Hash("other".into());
-    assert_eq!(store.write(|db| open(db, "aNN", &hash, 0)), Ok(Outcome::Taken("aNN".into())));
-    let moment = Moment { now: 0, lock: 1 };
+    assert_eq!(store.write(|db| open(db, &attempt("aNN", 0), &hash)), Ok(Outcome::Taken("aNN".into())));
     let account = Account { id: 1, name: "Ann".into() };
-    assert_eq!(store.read(|db| find(db, "ANN", moment)), Ok(Found::Free(Some((account, Hash("hash".into()))))));
-    assert_eq!(store.read(|db| find(db, "bob", moment)), Ok(Found::Free(None)));
+    assert_eq!(store.read(|db| find(db, &attempt("ANN", 0))), Ok(Found::Free(Some((account, Hash("hash".into()))))));
+    assert_eq!(store.read(|db| find(db, &attempt("bob", 0))), Ok(Found::Free(None)));
 }
 
 #[test]
@@ -101,6 +100,7 @@ fn the_tables_refuse_what_would_break_the_books() {
     refused(&mut store, "UPDATE journal SET amount = 1 WHERE entry = 1");
     refused(&mut store, "DELETE FROM journal WHERE entry = 1");
     refused(&mut store, "DELETE FROM account WHERE id = 1");
+    refused(&mut store, "UPDATE account SET closed = 1 WHERE id = 1");
     assert_eq!((held(&mut store, 1), sum(&mut store, 1)), (money(1000), money(1000)));
 }
 
@@ -150,58 +150,113 @@ fn interest_goes_to_each_account_that_is_due_some() {
 
 const LOCK: i64 = 60_000;
 
-fn at(now: i64) -> Moment {
-    Moment { now, lock: LOCK }
+/// An attempt from the host from which all accounts were opened.
+fn attempt(name: &str, now: i64) -> Attempt {
+    attempt_from("home", name, now)
 }
 
-/// A login with a wrong PIN: whether it was only wrong, or for how many milliseconds it is locked.
-fn wrong(store: &mut Store, name: &str, now: i64) -> Result<bool, u128> {
-    match store.write(|db| refuse(db, name, at(now))) {
+fn attempt_from(host: &str, name: &str, now: i64) -> Attempt {
+    Attempt { name: name.into(), host: host.into(), now, lock: LOCK }
+}
+
+/// An attempt with a wrong PIN: whether it was only wrong, or for how many milliseconds it is locked.
+fn wrong(store: &mut Store, attempt: &Attempt) -> Result<Option<Hosts>, u128> {
+    match store.write(|db| refuse(db, attempt)) {
         Ok(Outcome::Wrong { locks, .. }) => Ok(locks),
         Ok(Outcome::Locked(time)) => Err(time.as_millis()),
         other => panic!("{other:?}"),
     }
 }
 
-fn is_free(store: &mut Store, name: &str, now: i64) -> bool {
-    matches!(store.write(|db| find(db, name, at(now))), Ok(Found::Free(_)))
+fn is_free(store: &mut Store, attempt: &Attempt) -> bool {
+    matches!(store.write(|db| find(db, attempt)), Ok(Found::Free(_)))
+}
+
+/// The first account, with its right PIN.
+fn proof(purpose: Purpose) -> Proof {
+    Proof { account: Account { id: 1, name: "ann".into() }, hash: Hash("hash".into()), purpose }
 }
 
 #[test]
 fn three_wrong_pins_lock_a_name_for_a_time() {
-    for name in ["ann", "nobody"] {
+    for (name, hosts) in [("ann", Hosts::Known), ("nobody", Hosts::Unknown)] {
         let mut store = books(&[("Ann", 0)]);
-        assert_eq!([1, 2, 3].map(|now| wrong(&mut store, name, now)), [Ok(false), Ok(false), Ok(true)], "{name}");
-        assert_eq!(wrong(&mut store, name, 4), Err(59_999));
-        assert!(!is_free(&mut store, &name.to_uppercase(), 60_002));
-        assert!(is_free(&mut store, name, 60_003));
-        assert_eq!(wrong(&mut store, name, 60_003), Ok(false), "the count begins anew");
+        let wrongs = [1, 2, 3].map(|now| wrong(&mut store, &attempt(name, now)));
+        assert_eq!(wrongs, [Ok(None), Ok(None), Ok(Some(hosts))], "{name}");
+        assert_eq!(wrong(&mut store, &attempt(name, 4)), Err(59_999));
+        assert!(!is_free(&mut store, &attempt(&name.to_uppercase(), 60_002)));
+        assert!(is_free(&mut store, &attempt(name, 60_003)));
+        assert_eq!(wrong(&mut store, &attempt(name, 60_003)), Ok(None), "the count begins anew");
     }
+}
+
+#[test]
+fn each_known_host_has_a_count_and_all_others_share_one() {
+    let mut store = books(&[("ann", 0)]);
+    let at = |host: &str, now| attempt_from(host, "ann", now);
+    for host in ["one", "two", "three"] {
+        wrong(&mut store, &at(host, 0)).expect("free");
+    }
+    assert!(!is_free(&mut store, &at("four", 1)) && is_free(&mut store, &at("home", 1)));
+    for host in 0..MOST_HOSTS {
+        let from = attempt_from(&format!("h{host}"), "ann", LOCK + i64::from(host));
+        let admitted = store.write(|db| admit(db, proof(Purpose::LogIn), &from));
+        assert!(matches!(admitted, Ok(Outcome::LoggedIn(_))), "{admitted:?}");
+    }
+    for _ in 0..3 {
+        wrong(&mut store, &at("four", 2 * LOCK)).expect("free");
+    }
+    assert!(!is_free(&mut store, &at("home", 2 * LOCK)), "displaced by {MOST_HOSTS} others");
+    assert!(is_free(&mut store, &at("h0", 2 * LOCK)));
+    let changed = store.write(|db| admit(db, proof(Purpose::ChangePin(Hash("new".into()))), &at("h1", 2 * LOCK)));
+    assert_eq!(changed, Ok(Outcome::PinChanged));
+    assert!(!is_free(&mut store, &at("h0", 2 * LOCK)), "forgotten with the old PIN");
+    assert!(is_free(&mut store, &at("h1", 2 * LOCK)));
 }
 
 #[test]
 fn the_right_pin_ends_the_count_but_not_a_lock() {
     let mut store = books(&[("ann", 0)]);
-    let ann = Account { id: 1, name: "ann".into() };
-    let right = |store: &mut Store, now| store.write(|db| admit(db, ann.clone(), at(now)));
+    let right = |store: &mut Store, now| store.write(|db| admit(db, proof(Purpose::LogIn), &attempt("ann", now)));
+    let logged_in = Ok(Outcome::LoggedIn(proof(Purpose::LogIn).account));
     for now in 0..10 {
-        assert_eq!(wrong(&mut store, "ann", now), Ok(false));
-        assert_eq!(wrong(&mut store, "ann", now), Ok(false));
-        assert_eq!(right(&mut store, now), Ok(Outcome::LoggedIn(ann.clone())));
+        assert_eq!(wrong(&mut store, &attempt("ann", now)), Ok(None));
+        assert_eq!(wrong(&mut store, &attempt("ann", now)), Ok(None));
+        assert_eq!(right(&mut store, now), logged_in);
     }
     for _ in 0..3 {
-        wrong(&mut store, "ann", 100).expect("free");
+        wrong(&mut store, &attempt("ann", 100)).expect("free");
     }
     assert_eq!(right(&mut store, 200), Ok(Outcome::Locked(Duration::from_millis(59_900))));
-    assert_eq!(right(&mut store, 100 + LOCK), Ok(Outcome::LoggedIn(ann.clone())));
+    assert_eq!(right(&mut store, 100 + LOCK), logged_in);
+}
+
+#[test]
+fn a_closed_account_takes_nothing_and_keeps_its_name() {
+    let mut store = books(&[("ann", 0), ("bob", 100)]);
+    let close = |store: &mut Store| store.write(|db| admit(db, proof(Purpose::Close), &attempt("ann", 0)));
+    store.write(|db| deposit(db, 1, money(1), 0)).expect("room");
+    assert_eq!(close(&mut store), Ok(Outcome::NotEmpty(money(1))));
+    store.write(|db| withdraw(db, 1, money(1), 0)).expect("enough");
+    assert_eq!(close(&mut store), Ok(Outcome::Closed("ann".into())));
+    assert_eq!(close(&mut store), Ok(Outcome::Gone));
+    assert_eq!(store.read(|db| find(db, &attempt("ann", 0))), Ok(Found::Free(None)));
+    for request in [Request::Balance, Request::Deposit(money(1)), Request::History(1)] {
+        assert_eq!(store.write(|db| carry_out(db, 1, &request, 0)), Ok(Outcome::Gone), "{request:?}");
+    }
+    let transfer = store.write(|db| transfer(db, 2, "ann", money(1), 0));
+    assert_eq!(transfer, Ok(Outcome::UnknownReceiver("ann".into())));
+    let opened = store.write(|db| open(db, &attempt("ANN", 0), &Hash("hash".into())));
+    assert_eq!(opened, Ok(Outcome::Taken("ANN".into())));
+    refused(&mut store, "INSERT INTO journal (at, kind, receiver, amount) VALUES (0, 'deposit', 1, 5)");
 }
 
 #[test]
 fn a_wrong_pin_counts_only_for_the_time_of_a_lock() {
     let mut store = books(&[]);
     for n in 0..50 {
-        assert_eq!(wrong(&mut store, "ann", n * LOCK), Ok(false), "the one before counts no longer");
-        assert_eq!(wrong(&mut store, &format!("n{n}"), n * LOCK), Ok(false));
+        assert_eq!(wrong(&mut store, &attempt("ann", n * LOCK)), Ok(None), "the one before counts no longer");
+        assert_eq!(wrong(&mut store, &attempt(&format!("n{n}"), n * LOCK)), Ok(None));
     }
     let rows: i64 =
         store.read(|db| Ok(db.query_row("SELECT count(*) FROM attempt", [], |row| row.get(0))?)).expect("a count");
@@ -212,21 +267,40 @@ fn a_wrong_pin_counts_only_for_the_time_of_a_lock() {
 fn a_clock_set_back_does_not_lengthen_a_lock() {
     let mut store = books(&[]);
     for _ in 0..3 {
-        wrong(&mut store, "ann", 1_000_000_000).expect("free");
+        wrong(&mut store, &attempt("ann", 1_000_000_000)).expect("free");
     }
-    assert_eq!(wrong(&mut store, "ann", 5), Err(60_000));
-    assert_eq!(wrong(&mut store, "ann", 10_005), Err(50_000));
-    assert!(is_free(&mut store, "ann", 60_005));
+    assert_eq!(wrong(&mut store, &attempt("ann", 5)), Err(60_000));
+    assert_eq!(wrong(&mut store, &attempt("ann", 10_005)), Err(50_000));
+    assert!(is_free(&mut store, &attempt("ann", 60_005)));
 }
 
 #[test]
 fn without_a_lock_nothing_locks() {
     let mut store = books(&[]);
-    let moment = Moment { now: 5, lock: 0 };
+    let attempt = Attempt { lock: 0, ..attempt("ann", 5) };
     for _ in 0..10 {
-        let outcome = store.write(|db| refuse(db, "ann", moment));
-        assert_eq!(outcome, Ok(Outcome::Wrong { name: "ann".into(), locks: false }));
+        let outcome = store.write(|db| refuse(db, &attempt));
+        assert_eq!(outcome, Ok(Outcome::Wrong { name: "ann".into(), locks: None }));
     }
+}
+
+/// A file of the first version, which counted wrong PINs by name only.
+#[test]
+fn a_file_of_the_first_version_is_upgraded() {
+    let place = tempfile::TempDir::new().expect("room");
+    let file = DataFile::Path(place.path().join("bank.db"));
+    let first = Schema { migrations: &[TABLES], ..SCHEMA };
+    let mut store = Store::open(&file, &first).expect("a new file");
+    let rows = "INSERT INTO account (name, pin, opened) VALUES ('ann', 'hash', 0);
+                INSERT INTO journal (at, kind, receiver, amount) VALUES (0, 'deposit', 1, 500);
+                INSERT INTO attempt (name, failures, last) VALUES ('ann', 3, 0)";
+    store.write(|db| Ok(db.execute_batch(rows)?)).expect("room");
+    crate::Worker::commit(&mut store).expect("room");
+    drop(store);
+    let mut store = Store::open(&file, &SCHEMA).expect("an old file");
+    assert_eq!((held(&mut store, 1), sum(&mut store, 1)), (money(500), money(500)));
+    let admitted = store.write(|db| admit(db, proof(Purpose::LogIn), &attempt("ann", 1)));
+    assert!(matches!(admitted, Ok(Outcome::LoggedIn(_))), "{admitted:?}");
 }
 
 proptest! {
