@@ -51,10 +51,15 @@ Examples:
   line-client unix:/tmp/echo.sock --retry 10s";
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| cli::suggest(error, hint).exit());
     cli::start_log(cli::log_level(args.verbose));
     let outcome = run(args).unwrap_or_else(|error| Some(error.to_string()));
     outcome.map_or(ExitCode::SUCCESS, |failure| cli::fail::<Args>(&failure))
+}
+
+/// The hint for a port that is given as a word of its own, as to nc(1).
+fn hint(word: &str) -> Option<String> {
+    word.parse::<u16>().is_ok().then(|| format!("host and port are one word, use 'HOST:{word}'"))
 }
 
 /// Parses an address that can be connected to. An address of a listener that cannot is an error.

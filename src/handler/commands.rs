@@ -85,6 +85,12 @@ pub(crate) fn answer(lines: &str, cx: &mut Context<'_>) {
     cx.reply(b"\n");
 }
 
+/// Whether `word` is a command of every server.
+#[cfg(feature = "cli")]
+pub(crate) fn is_common(word: &str) -> bool {
+    all(&[]).iter().any(|entry| entry.word == word)
+}
+
 /// All commands, in the order of `help`.
 fn all(own: &[CommandHelp]) -> Vec<CommandHelp> {
     [&[HELP, STATS, WHO, KICK], own, &[QUIT]].concat()

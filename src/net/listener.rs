@@ -208,6 +208,15 @@ impl BindError {
         &self.address
     }
 
+    /// Returns the socket address that could not be bound, if the address was resolved.
+    #[must_use]
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self.stage {
+            Stage::Socket(at) => Some(at),
+            Stage::Resolve | Stage::Path => None,
+        }
+    }
+
     /// Returns the error of the system, which is part of the displayed line.
     #[must_use]
     pub fn io_error(&self) -> &io::Error {
@@ -225,7 +234,7 @@ impl fmt::Display for BindError {
         }
         write!(f, ": {}; ", self.source)?;
         match self.stage {
-            Stage::Resolve => f.write_str("check the name, or give an IP address with --listen"),
+            Stage::Resolve => f.write_str("check the name, or give an IP address"),
             Stage::Path => self.path_remedy(f),
             Stage::Socket(at) => self.socket_remedy(at, f),
         }
@@ -241,21 +250,16 @@ impl BindError {
             Some(Errno::ADDRINUSE) => {
                 let flags = if matches!(self.address, Address::Udp { .. }) { "-lunp" } else { "-ltnp" };
                 let port = at.port();
-                write!(
-                    f,
-                    "another program has this port: see \"ss {flags} sport = :{port}\", or choose another with --listen"
-                )
+                write!(f, "another program has this port: see \"ss {flags} sport = :{port}\", or choose another")
             }
             Some(Errno::ACCESS | Errno::PERM) => {
-                f.write_str("ports below 1024 need CAP_NET_BIND_SERVICE or root, choose a higher one with --listen")
+                f.write_str("ports below 1024 need CAP_NET_BIND_SERVICE or root, choose a higher one")
             }
             Some(Errno::ADDRNOTAVAIL) => {
-                f.write_str("it is not an address of this machine: see \"ip address\", or choose another with --listen")
+                f.write_str("it is not an address of this machine: see \"ip address\", or choose another")
             }
-            Some(Errno::AFNOSUPPORT) if at.is_ipv6() => {
-                f.write_str("this machine has no IPv6, choose an IPv4 address with --listen")
-            }
-            Some(Errno::AFNOSUPPORT) => f.write_str("this machine has no IPv4, choose an IPv6 address with --listen"),
+            Some(Errno::AFNOSUPPORT) if at.is_ipv6() => f.write_str("this machine has no IPv6, choose an IPv4 address"),
+            Some(Errno::AFNOSUPPORT) => f.write_str("this machine has no IPv4, choose an IPv6 address"),
             Some(Errno::INVAL) if is_link_local(at.ip()) => {
                 f.write_str("link-local addresses are not supported, choose another with --listen, or [::]")
             }
@@ -266,15 +270,13 @@ impl BindError {
     fn path_remedy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.source.kind() {
             io::ErrorKind::AddrInUse => {
-                f.write_str("another program listens there: see \"ss -lxp\", or choose another path with --listen")
+                f.write_str("another program listens there: see \"ss -lxp\", or choose another path")
             }
-            io::ErrorKind::AlreadyExists => {
-                f.write_str("it was left alone: remove it, or choose another path with --listen")
+            io::ErrorKind::AlreadyExists => f.write_str("it was left alone: remove it, or choose another path"),
+            io::ErrorKind::NotFound => f.write_str("create its directory first, or choose another path"),
+            io::ErrorKind::PermissionDenied => {
+                f.write_str("the directory or the socket there belongs to another user, choose another path")
             }
-            io::ErrorKind::NotFound => f.write_str("create its directory first, or choose another path with --listen"),
-            io::ErrorKind::PermissionDenied => f.write_str(
-                "the directory or the socket there belongs to another user, choose another path with --listen",
-            ),
             _ => self.general_remedy(f),
         }
     }
@@ -283,7 +285,7 @@ impl BindError {
         match Errno::from_io_error(&self.source) {
             Some(Errno::MFILE) => f.write_str("raise \"ulimit -n\""),
             Some(Errno::NFILE) => f.write_str("raise \"sysctl fs.file-max\""),
-            _ => f.write_str("check --listen and the socket options"),
+            _ => f.write_str("check the address and the socket options"),
         }
     }
 }

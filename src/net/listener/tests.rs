@@ -172,7 +172,7 @@ fn a_second_copy_fails_with_the_remedy() {
         format!(
             "cannot listen on 127.0.0.1:{port}: Address already in use (os error 98); another \
              program has this port: see \"ss -ltnp sport = :{port}\", \
-             or choose another with --listen"
+             or choose another"
         )
     );
 
@@ -199,7 +199,7 @@ fn the_error_names_the_address_that_failed() {
 fn a_name_without_an_address_is_one_line() {
     let shown = refused("no-such-host.invalid:1");
     assert!(shown.starts_with("cannot listen on no-such-host.invalid:1: "), "{shown}");
-    assert!(shown.ends_with("; check the name, or give an IP address with --listen"), "{shown}");
+    assert!(shown.ends_with("; check the name, or give an IP address"), "{shown}");
     assert!(!shown.contains('\n'), "{shown}");
 }
 
@@ -209,7 +209,7 @@ fn an_address_of_another_machine_is_one_line() {
     assert_eq!(
         refused("192.0.2.1:0"),
         "cannot listen on 192.0.2.1:0: Cannot assign requested address (os error 99); it is \
-         not an address of this machine: see \"ip address\", or choose another with --listen"
+         not an address of this machine: see \"ip address\", or choose another"
     );
     let shown = refused("[fe80::1]:0");
     assert!(shown.contains("link-local addresses are not supported"), "{shown}");
@@ -221,7 +221,7 @@ fn each_socket_error_has_its_remedy() {
         (Errno::ACCESS, "1.2.3.4:80", "; ports below 1024 need CAP_NET_BIND_SERVICE or root"),
         (Errno::AFNOSUPPORT, "[::1]:80", "; this machine has no IPv6, choose an IPv4 address"),
         (Errno::MFILE, "1.2.3.4:80", "; raise \"ulimit -n\""),
-        (Errno::NOBUFS, "1.2.3.4:80", "; check --listen and the socket options"),
+        (Errno::NOBUFS, "1.2.3.4:80", "; check the address and the socket options"),
     ] {
         let error = BindError {
             address: text.parse().expect("an address in a test"),
@@ -249,6 +249,6 @@ fn each_path_error_has_its_remedy() {
         let text = format!("unix:{}", path(name).display());
         let shown = refused(&text);
         assert!(shown.starts_with(&format!("cannot listen on {text}: {remedy}")), "{shown}");
-        assert!(shown.ends_with("or choose another path with --listen"), "{shown}");
+        assert!(shown.ends_with("or choose another path"), "{shown}");
     }
 }

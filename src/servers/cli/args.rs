@@ -7,8 +7,10 @@ use log::LevelFilter;
 
 use super::report::{log_level, start_log};
 use super::run::{ignore_file_size_signal, raise_descriptor_limit};
-use super::value::{LimitOrOff, parse_count, parse_duration, parse_keepalive, parse_off, parse_rate, parse_size};
-use crate::net::{Network, SocketOptions};
+use super::value::{
+    LimitOrOff, parse_count, parse_duration, parse_keepalive, parse_length, parse_off, parse_rate, parse_size,
+};
+use crate::net::{Network, SocketOptions, somaxconn_clip};
 use crate::{Address, Admission, Limits, Rate};
 
 /// The flags of every server. Flatten it into the command line of a server.
@@ -26,13 +28,15 @@ pub struct ServerArgs {
 /// The flags of a service: its listeners, its socket options, its limits.
 #[derive(Args, Clone, Debug)]
 pub struct ListenArgs {
+    // The help is set where the command line is read, because it depends on the server.
     /// The addresses to listen on. If empty, the server listens on its default port on loopback.
-    #[arg(short, long, value_name = "ADDR", help = LISTEN)]
+    #[arg(short, long, value_name = "ADDR")]
     pub listen: Vec<Address>,
 
-    /// Connections that may wait to be accepted
-    #[arg(long, value_name = "N", default_value_t = 1024, help_heading = "Sockets")]
-    pub backlog: u32,
+    /// Connections that may wait to be accepted; off: as many as the system allows
+    #[arg(long, value_name = "N|off", default_value = "1024", value_parser = parse_off(parse_length),
+        help_heading = "Sockets")]
+    pub backlog: LimitOrOff<u32>,
 
     /// Bind a port whose old connections have not expired
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true, help_heading = "Sockets")]
@@ -134,9 +138,6 @@ pub struct ProcessArgs {
     pub quiet: bool,
 }
 
-const LISTEN: &str = "Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT, \
-    unix:PATH, or udp: before one of the first four; with port 0, the system picks one";
-
 /// The meaning of standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Stdin {
@@ -155,7 +156,7 @@ impl ListenArgs {
         SocketOptions {
             reuse_address: self.reuse_address,
             reuse_port: self.reuse_port,
-            backlog: self.backlog,
+            backlog: self.backlog.0.unwrap_or_else(|| somaxconn_clip(u32::MAX).unwrap_or(u32::MAX)),
             nodelay: self.nodelay,
             keepalive: self.keepalive.0,
             recv_buffer: self.recv_buffer,

@@ -5,6 +5,8 @@
 //! program that has one. Everything else goes to standard error.
 
 mod args;
+mod binding;
+mod command;
 mod data;
 mod inherited;
 mod report;
@@ -13,12 +15,15 @@ mod server;
 mod value;
 
 pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
+pub(crate) use binding::{ListenSetting, ServiceBinding};
+pub(crate) use command::parse;
+pub use command::suggest;
 #[cfg(feature = "storage")]
 pub use data::DataArgs;
 pub use data::LineArgs;
 pub use report::{fail, log_level, start_log, usage_error};
 pub use run::main;
-pub(crate) use run::{COMMANDS_HINT, ServiceBinding, exit_code, serve};
+pub(crate) use run::{COMMANDS_HINT, exit_code, serve};
 pub use server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, line_limits};
 pub use value::{LimitOrOff, parse_count, parse_duration, parse_off, parse_rate, parse_size};
 

@@ -1,8 +1,8 @@
 //! From a command line to a running server, and to its exit code.
 
+use std::env;
 use std::error::Error;
 use std::io::{self, ErrorKind, IsTerminal};
-use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,19 +11,20 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::SIGXFSZ;
 
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
+use super::binding::{GivenTwice, ListenSetting, ServiceBinding};
+use super::command::parse;
 use super::inherited::{InheritedSockets, notify_ready};
 use super::report::{fail, usage_error};
 use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError};
 use crate::console::descriptor::OutputStream;
 use crate::console::job_control;
-use crate::net::{Listener, bind};
-use crate::{Address, ConsoleMode, Handler, Host, Operator, Reactor, ServiceId, ServiceOptions};
+use crate::{Address, ConsoleMode, Handler, Operator, Reactor, ServiceId, ServiceOptions};
 
 /// Runs a server until it is asked to stop. This is the `main` of a server.
 #[must_use]
 pub fn main<S: Server>() -> ExitCode {
     job_control::keep_running();
-    let args = S::parse();
+    let args: S = parse(env::args_os()).unwrap_or_else(|error| error.exit());
     let shared = args.shared();
     shared.process.prepare();
     let name = S::command().get_name().trim_end_matches("-server").to_owned();
@@ -53,57 +54,9 @@ impl ServiceHost for StandaloneHost<'_> {
         let (handler, setup) = setup.split();
         let mut options = ServiceOptions { name: self.name, ..setup.options(listen) };
         options.limits = process.limits(&options.limits);
-        let binding = ServiceBinding::new(ServiceId::DEFAULT, None, listen.clone(), setup)?;
+        let binding = ServiceBinding::new(ServiceId::DEFAULT, ListenSetting::Flag, listen.clone(), setup)?;
         let reactor = Reactor::with_options(handler, options).map_err(|error| failure(&error))?;
         serve(reactor, process, &[binding])
-    }
-}
-
-/// A service whose handler is in place, with the addresses to listen on.
-pub(crate) struct ServiceBinding {
-    id: ServiceId,
-    /// The name of the service, if the reactor hosts several.
-    name: Option<String>,
-    listen: ListenArgs,
-    setup: ServiceSetup<()>,
-}
-
-impl ServiceBinding {
-    /// # Errors
-    /// If a UDP address is given to a service that does not answer datagrams.
-    pub(crate) fn new(
-        id: ServiceId,
-        name: Option<String>,
-        listen: ListenArgs,
-        setup: ServiceSetup<()>,
-    ) -> Result<Self, StartError> {
-        let binding = ServiceBinding { id, name, listen, setup };
-        match binding.unsupported(&binding.listen.listen) {
-            Some(udp) => Err(StartError::usage(format!("{udp}: this server does not support UDP; omit udp:"))),
-            None => Ok(binding),
-        }
-    }
-
-    /// The first UDP address, if the service does not answer datagrams.
-    fn unsupported<'a>(&self, addresses: &'a [Address]) -> Option<&'a Address> {
-        addresses.iter().find(|address| matches!(address, Address::Udp { .. }) && !self.setup.has_datagrams)
-    }
-
-    /// Collects the inherited sockets, and binds the addresses of the flags. Without any of these, binds the default
-    /// port on loopback.
-    fn listeners(&self, inherited: &mut InheritedSockets) -> Result<Vec<Listener>, Box<dyn Error>> {
-        let options = self.listen.socket_options();
-        let mut listeners = inherited.take(self.name.as_deref(), &options)?;
-        let locals = listeners.iter().map(Listener::local_addr).collect::<Result<Vec<_>, _>>()?;
-        if let Some(udp) = self.unsupported(&locals) {
-            return Err(format!("{udp}: this server does not support UDP; use ListenStream= instead").into());
-        }
-        let default = Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.setup.port };
-        let default = (listeners.is_empty() && self.listen.listen.is_empty()).then_some(&default);
-        for address in self.listen.listen.iter().chain(default) {
-            listeners.extend(bind(address, &options)?);
-        }
-        Ok(listeners)
     }
 }
 
@@ -130,7 +83,10 @@ pub(crate) fn serve<H: Handler>(
 ) -> Result<(), StartError> {
     let need = operator_need(bindings);
     console_use(process.stdin, need).map_err(StartError::Usage)?;
-    run(reactor, process, bindings, need).map_err(|error| failure(&*error))
+    run(reactor, process, bindings, need).map_err(|error| match error.downcast::<GivenTwice>() {
+        Ok(twice) => StartError::usage(twice),
+        Err(error) => failure(&*error),
+    })
 }
 
 fn run<H: Handler>(
@@ -155,13 +111,12 @@ fn run<H: Handler>(
 fn listen<H: Handler>(reactor: &mut Reactor<H>, bindings: &[ServiceBinding]) -> Result<Vec<Address>, Box<dyn Error>> {
     let (mut bound, mut inherited) = (Vec::new(), InheritedSockets::from_env());
     for binding in bindings {
-        for listener in binding.listeners(&mut inherited)? {
-            bound.push(listener.local_addr()?);
+        for listener in binding.listeners(&mut inherited, &mut bound)? {
             reactor.listen(binding.id, listener)?;
         }
     }
-    inherited.expect_all_taken(&bindings.iter().filter_map(|binding| binding.name.as_deref()).collect::<Vec<_>>())?;
-    Ok(bound)
+    inherited.expect_all_taken(&bindings.iter().map(|binding| binding.setting.service()).collect::<Vec<_>>())?;
+    Ok(bound.into_iter().map(|bound| bound.address).collect())
 }
 
 /// The operator requirement of the first service that has one.

@@ -27,7 +27,7 @@ fn defaults_are_those_of_the_contract() {
     let args = parsed(&[]).expect("no flag is required");
     assert_eq!(
         (args.listen.backlog, args.listen.reuse_address, args.listen.reuse_port, args.listen.nodelay),
-        (1024, true, false, true)
+        (LimitOrOff(Some(1024)), true, false, true)
     );
     assert_eq!(
         (args.listen.keepalive, args.listen.max_connections, args.listen.idle_timeout),
@@ -42,7 +42,7 @@ fn defaults_are_those_of_the_contract() {
 
 #[test]
 fn every_limit_takes_off() {
-    for flag in ["--keepalive", "--max-connections", "--idle-timeout", "--max-queue", "--drain"] {
+    for flag in ["--backlog", "--keepalive", "--max-connections", "--idle-timeout", "--max-queue", "--drain"] {
         parsed(&[flag, "off"]).unwrap_or_else(|error| panic!("{flag} off: {error}"));
     }
 }
@@ -80,6 +80,28 @@ fn networks_and_single_hosts_are_networks() {
     let args = parsed(&["--allow", "10.0.0.0/8", "--deny", "10.0.0.1", "--deny", "::1"]).expect("good networks");
     assert_eq!(args.listen.allow, ["10.0.0.0/8".parse::<Network>().expect("a literal")]);
     assert_eq!(args.listen.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1/32", "::1/128"]);
+}
+
+#[test]
+fn sizes_have_the_units_of_dd() {
+    for (text, wanted) in [
+        ("1", 1),
+        ("1K", 1 << 10),
+        ("1k", 1 << 10),
+        ("64KiB", 64 << 10),
+        ("1kB", 1000),
+        ("1MB", 1_000_000),
+        ("1M", 1 << 20),
+        ("1mib", 1 << 20),
+        ("2GB", 2_000_000_000),
+        ("1G", 1 << 30),
+    ] {
+        assert_eq!(parse_size(text), Ok(wanted), "{text}");
+    }
+    for text in ["", "K", "1 K", "1.5M", "-1", "1Ki", "99999999999999G"] {
+        let error = parse_size(text).expect_err(text);
+        assert!(error.contains("such as 4096, 64KiB or 1MB"), "{text}: {error}");
+    }
 }
 
 /// Hosts are compared as IPv4 on every socket, so a network in the mapped form would match no host.

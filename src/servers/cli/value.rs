@@ -21,24 +21,28 @@ where
     }
 }
 
-/// Parses a number of bytes: `4096`, `64KiB`, `1MiB`, `1GiB`.
+/// Parses a number of bytes: `4096`, `64KiB`, `1MB`. The units are those of dd(1), in small or capital letters: `K`,
+/// `M` and `G` are powers of 1024, `kB`, `MB` and `GB` powers of 1000.
 ///
 /// # Errors
 /// If the text is not a size, or if the size is zero or too large for a `usize`.
 pub fn parse_size(text: &str) -> Result<usize, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
-    let scale: usize = match unit {
-        "" | "B" => 1,
-        "K" | "KiB" => 1 << 10,
-        "M" | "MiB" => 1 << 20,
-        "G" | "GiB" => 1 << 30,
-        _ => return Err("a size is a number of bytes, such as 4096, 64KiB or 1MiB".into()),
+    let scale: usize = match &*unit.to_ascii_lowercase() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err("a size is a number of bytes, such as 4096, 64KiB or 1MB".into()),
     };
     match number.parse::<usize>().ok().and_then(|number| number.checked_mul(scale)) {
         Some(0) => Err("a size is at least 1".into()),
         Some(size) => Ok(size),
-        None => Err("a size is a number of bytes, such as 4096, 64KiB or 1MiB".into()),
+        None => Err("a size is a number of bytes, such as 4096, 64KiB or 1MB".into()),
     }
 }
 
@@ -51,6 +55,14 @@ pub fn parse_count(text: &str) -> Result<usize, String> {
         Ok(0) | Err(_) => Err("a number of at least 1".into()),
         Ok(count) => Ok(count),
     }
+}
+
+/// Parses the length of a queue, zero included.
+///
+/// # Errors
+/// If the text is not a number, or is too large for a `u32`.
+pub(super) fn parse_length(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "a number of connections, such as 1024".into())
 }
 
 /// Parses a duration with its unit: `500ms`, `5s`, `2m`, `1h`.

@@ -29,13 +29,13 @@ pub struct DaytimeServer {
     #[arg(long, value_name = "TEXT")]
     pub farewell: Option<String>,
 
-    /// The flags of servers that answer datagrams.
-    #[command(flatten)]
-    pub datagrams: DatagramArgs,
-
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
+
+    /// The flags of servers that answer datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
 }
 
 /// The first of the two forms that RFC 867 calls popular: `Tuesday, February 22, 1982 17:37:43-PST`.

@@ -24,13 +24,13 @@ pub struct EchoServer {
     #[arg(long, value_name = "BYTES|off", value_parser = parse_off(parse_size))]
     pub max_line: Option<LimitOrOff<usize>>,
 
-    /// The flags of servers that answer datagrams.
-    #[command(flatten)]
-    pub datagrams: DatagramArgs,
-
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
+
+    /// The flags of servers that answer datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
 }
 
 const EXAMPLES: &str = "\

@@ -8,7 +8,7 @@ use clap::Parser;
 use super::plan::{ServiceSpec, from_toml, from_words};
 use crate::console::job_control;
 use crate::servers::cli::{self, ProcessArgs, StartError};
-use crate::{Limits, Reactor, Services};
+use crate::{Limits, Reactor, Services, sanitize};
 
 /// Runs several servers in one process: one loop, one console, one log
 #[derive(Parser, Debug)]
@@ -46,13 +46,14 @@ impl Switchboard {
     fn run(&self) -> Result<(), StartError> {
         let specs = match &self.config {
             Some(path) => from_file(path)?,
-            None => from_words(&self.services).map_err(StartError::usage)?,
+            None => from_words(&self.services).map_err(|error| StartError::usage(sanitize(error.as_bytes())))?,
         };
         let limits = self.process.limits(&Limits::default());
         let mut reactor = Reactor::new(Services::new(), limits).map_err(StartError::failure)?;
         let mut bindings = Vec::new();
-        for ServiceSpec { name, entry, words } in specs {
-            let binding = (entry.add)(&mut reactor, &name, words);
+        for ServiceSpec { setting, entry, words } in specs {
+            let name = setting.service().to_owned();
+            let binding = (entry.add)(&mut reactor, setting, words);
             bindings.push(binding.map_err(|error| error.within(&name))?);
         }
         cli::serve(reactor, &self.process, &bindings)
@@ -67,7 +68,8 @@ fn from_file(path: &Path) -> Result<Vec<ServiceSpec>, StartError> {
     let shown = path.display();
     let text =
         std::fs::read_to_string(path).map_err(|error| StartError::failure(format!("cannot read {shown}: {error}")))?;
-    let specs = from_toml(&text).map_err(|error| StartError::usage(format!("{shown}: {error}")))?;
+    let specs =
+        from_toml(&text).map_err(|error| StartError::usage(format!("{shown}: {}", sanitize(error.as_bytes()))))?;
     if specs.is_empty() {
         return Err(StartError::usage(format!("{shown}: the file has no service; add a table such as [echo]")));
     }

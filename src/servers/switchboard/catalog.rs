@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Command, CommandFactory};
 
 use crate::servers::cli::{
-    self, ListenArgs, OperatorNeed, Server, ServiceBinding, ServiceHost, ServiceSetup, StartError,
+    self, ListenArgs, ListenSetting, OperatorNeed, Server, ServiceBinding, ServiceHost, ServiceSetup, StartError,
 };
 use crate::{Handler, Reactor, ServiceId, ServiceOptions, Services};
 
@@ -22,9 +22,9 @@ pub(super) struct CatalogEntry {
     pub(super) add: Add,
 }
 
-/// Adds a server to a reactor. The parameters are the reactor, the name of the service, and the words of its command
-/// line.
-type Add = fn(&mut Reactor<Services>, &str, Vec<OsString>) -> Result<ServiceBinding, StartError>;
+/// Adds a server to a reactor. The parameters are the reactor, the setting that has its addresses, and the words of its
+/// command line.
+type Add = fn(&mut Reactor<Services>, ListenSetting, Vec<OsString>) -> Result<ServiceBinding, StartError>;
 
 pub(super) const ALL: &[CatalogEntry] = &[
     #[cfg(feature = "bank")]
@@ -56,12 +56,19 @@ impl CatalogEntry {
         ALL.iter().find(|entry| entry.name == name)
     }
 
+    /// Returns the name of the server that is spelled most like `name`, if there is one.
+    fn nearest(name: &str) -> Option<&'static str> {
+        let distances = ALL.iter().map(|entry| (strsim::damerau_levenshtein(entry.name, name), entry.name));
+        distances.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
+    }
+
     /// Returns the error message for the unknown server `name`. If no build has the server, `hint` is appended.
     pub(super) fn missing(name: &str, hint: &str) -> String {
         if OPTIONAL.contains(&name) {
             return format!("this program was built without the server {name:?}; build it with --features full");
         }
-        format!("unknown server {name:?}; known servers: {}{hint}", Self::names())
+        let nearest = Self::nearest(name).map(|nearest| format!(" (did you mean {nearest}?)")).unwrap_or_default();
+        format!("unknown server {name:?}{nearest}; known servers: {}{hint}", Self::names())
     }
 
     /// Returns the names of all servers, for a message.
@@ -72,13 +79,13 @@ impl CatalogEntry {
 
 fn add<S: Server>(
     reactor: &mut Reactor<Services>,
-    name: &str,
+    setting: ListenSetting,
     words: Vec<OsString>,
 ) -> Result<ServiceBinding, StartError> {
-    let server = S::try_parse_from(words).map_err(|error| StartError::usage(first_line(&error)))?;
+    let server: S = cli::parse(words).map_err(|error| StartError::usage(first_line(&error)))?;
     let listen = &server.shared().listen;
-    let (id, setup) = server.start(SharedHost { reactor, name, listen })?;
-    ServiceBinding::new(id, Some(name.to_owned()), listen.clone(), setup)
+    let (id, setup) = server.start(SharedHost { reactor, name: setting.service(), listen })?;
+    ServiceBinding::new(id, setting, listen.clone(), setup)
 }
 
 /// Returns the first line of an error. The usage after it describes a program that the user did not run.

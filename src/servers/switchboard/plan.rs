@@ -10,12 +10,15 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::catalog::CatalogEntry;
+use crate::Address;
+use crate::handler::commands;
+use crate::servers::cli::ListenSetting;
 
 /// A service to host.
 #[derive(Debug)]
 pub(super) struct ServiceSpec {
-    /// The name of the service in console commands.
-    pub(super) name: String,
+    /// The name of the service in console commands, and where its addresses are given.
+    pub(super) setting: ListenSetting,
     pub(super) entry: &'static CatalogEntry,
     /// The command line of the server, beginning with the name of the program.
     pub(super) words: Vec<OsString>,
@@ -34,8 +37,8 @@ const PROCESS_FLAGS: [&str; 6] = ["stdin", "drain", "memory-limit", "slow-turn",
 const OTHER_FLAGS: [&str; 2] = ["help", "version"];
 
 impl ServiceSpec {
-    fn new(name: &str, entry: &'static CatalogEntry) -> Self {
-        ServiceSpec { name: name.to_owned(), entry, words: vec![format!("{}-server", entry.name).into()] }
+    fn new(setting: ListenSetting, entry: &'static CatalogEntry) -> Self {
+        ServiceSpec { setting, entry, words: vec![format!("{}-server", entry.name).into()] }
     }
 }
 
@@ -48,16 +51,30 @@ pub(super) fn from_words(words: &[String]) -> Result<Vec<ServiceSpec>, String> {
     for word in words {
         let (name, address) = word.split_once('=').map_or((&**word, None), |(name, address)| (name, Some(address)));
         let Some(entry) = CatalogEntry::find(name) else {
-            return Err(format!("{word}: {}", CatalogEntry::missing(name, "")));
+            return Err(format!("{word}: {}", unknown(word, name)));
         };
-        let known = specs.iter().position(|service| service.name == name);
+        if let Some(Err(error)) = address.map(str::parse::<Address>) {
+            return Err(format!("{word}: {error}"));
+        }
+        let known = specs.iter().position(|spec| spec.setting.service() == name);
         let index = known.unwrap_or_else(|| {
-            specs.push(ServiceSpec::new(name, entry));
+            specs.push(ServiceSpec::new(ListenSetting::Word(name.to_owned()), entry));
             specs.len() - 1
         });
         specs[index].words.extend(address.map(|address| format!("--listen={address}").into()));
     }
     Ok(specs)
+}
+
+/// The reason why `word` is not a service, with the right form of a usual mistake.
+fn unknown(word: &str, name: &str) -> String {
+    match word.split_once(':') {
+        Some((server, address)) if CatalogEntry::find(server).is_some() => {
+            format!("an address follows \"=\", use {server}={address}")
+        }
+        _ if word.parse::<Address>().is_ok() => format!("an address needs a server, use for example echo={word}"),
+        _ => CatalogEntry::missing(name, ""),
+    }
 }
 
 /// Reads the text of a TOML file, with one table for each service. The server is the name of the table, or the value of
@@ -69,8 +86,25 @@ pub(super) fn from_toml(text: &str) -> Result<Vec<ServiceSpec>, String> {
     let tables = DeTable::parse(text).map_err(|error| with_position(text, &error))?;
     in_order(tables.into_inner())
         .into_iter()
-        .map(|(name, value)| from_table(text, &name, value).map_err(|error| format!("[{name}]: {error}")))
+        .map(|(name, value)| {
+            check_name(&name)?;
+            from_table(text, &name, value).map_err(|error| format!("[{name}]: {error}"))
+        })
         .collect()
+}
+
+/// Checks that the operator can type the name of a service and means this service by it.
+fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        return Err(format!(
+            "[{name:?}]: the name of a service is made of letters from a to z, digits, \"-\", \"_\" and \".\", so that \
+             the operator can type it"
+        ));
+    }
+    if commands::is_common(name) {
+        return Err(format!("[{name}]: this is a command of the operator; use another name, and the key server"));
+    }
+    Ok(())
 }
 
 type Value<'a> = Spanned<DeValue<'a>>;
@@ -103,7 +137,7 @@ fn from_table(text: &str, name: &str, value: Value<'_>) -> Result<ServiceSpec, S
     let Some(entry) = CatalogEntry::find(&server) else {
         return Err(CatalogEntry::missing(&server, "; a table with another name needs the key server"));
     };
-    let mut spec = ServiceSpec::new(name, entry);
+    let mut spec = ServiceSpec::new(ListenSetting::Key(name.to_owned()), entry);
     let command = (entry.command)();
     for (key, value) in in_order(settings) {
         let words = flag(text, &command, &key, value).map_err(|error| format!("{key}: {error}"))?;
@@ -125,6 +159,9 @@ fn flag(text: &str, command: &Command, key: &str, value: Value<'_>) -> Result<Ve
     match (known.get_action(), value.into_inner()) {
         (ArgAction::SetTrue, DeValue::Boolean(is_on)) => Ok(is_on.then(|| format!("--{key}")).into_iter().collect()),
         (ArgAction::SetTrue, _) => Err(format!("the value must be true or false, not {source}")),
+        (_, DeValue::Array(values)) if values.is_empty() => {
+            Err("the list is empty; give it a value, or omit the setting for its default".into())
+        }
         (_, DeValue::Array(values)) => {
             values.into_iter().map(|value| word(key, value.get_ref(), &text[value.span()])).collect()
         }
@@ -158,7 +195,7 @@ mod tests {
     fn described(specs: Result<Vec<ServiceSpec>, String>) -> Result<Vec<String>, String> {
         let line = |service: ServiceSpec| {
             let words = service.words.iter().map(|word| word.to_string_lossy().into_owned());
-            format!("{}: {}", service.name, words.collect::<Vec<_>>().join(" "))
+            format!("{}: {}", service.setting.service(), words.collect::<Vec<_>>().join(" "))
         };
         specs.map(|specs| specs.into_iter().map(line).collect())
     }
@@ -205,7 +242,13 @@ mod tests {
         for (text, wanted) in [
             ("[echo\n", "line 1, column 6"),
             ("echo = 5\n", "[echo]: a service is a table such as [echo]"),
-            ("[ecko]\n", &format!("[ecko]: unknown server \"ecko\"; known servers: {}", CatalogEntry::names())),
+            (
+                "[ecko]\n",
+                &format!(
+                    "[ecko]: unknown server \"ecko\" (did you mean echo?); known servers: {}",
+                    CatalogEntry::names()
+                ),
+            ),
             ("[x]\nserver = 5\n", "[x]: server = 5: the name of a server is a string"),
             ("[echo]\nlissen = 5\n", "[echo]: lissen: unknown setting; known settings: "),
             ("[echo]\nhelp = true\n", "[echo]: help: unknown setting"),

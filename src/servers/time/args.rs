@@ -9,13 +9,13 @@ use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, Service
 #[derive(Parser, Debug)]
 #[command(name = "time-server", version, after_help = EXAMPLES)]
 pub struct TimeServer {
-    /// The flags of servers that answer datagrams.
-    #[command(flatten)]
-    pub datagrams: DatagramArgs,
-
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
+
+    /// The flags of servers that answer datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
 }
 
 const EXAMPLES: &str = "\

@@ -13,13 +13,13 @@ pub struct UppercaseServer {
     #[arg(long)]
     pub unicode: bool,
 
-    /// The flags of servers that answer datagrams.
-    #[command(flatten)]
-    pub datagrams: DatagramArgs,
-
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
+
+    /// The flags of servers that answer datagrams.
+    #[command(flatten)]
+    pub datagrams: DatagramArgs,
 }
 
 const EXAMPLES: &str = "\

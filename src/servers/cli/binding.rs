@@ -1,0 +1,145 @@
+//! The sockets of a service: where its addresses are given, and the listeners that come of them.
+//!
+//! Invariant: an error names the setting as the user writes it, which is a flag, a word or a key of a file.
+
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+
+use rustix::io::Errno;
+
+use super::args::ListenArgs;
+use super::inherited::InheritedSockets;
+use super::server::{ServiceSetup, StartError};
+use crate::net::{BindError, Listener, bind};
+use crate::{Address, Host, ServiceId};
+
+/// Where the addresses of a service are given.
+#[derive(Clone, Debug)]
+pub(crate) enum ListenSetting {
+    /// The flag `--listen` of the only service.
+    Flag,
+    /// A word `NAME=ADDR` for the service with this name.
+    Word(String),
+    /// The key `listen` in the table of the service with this name.
+    Key(String),
+}
+
+impl ListenSetting {
+    /// The name of the service; empty for the only one.
+    pub(crate) fn service(&self) -> &str {
+        match self {
+            ListenSetting::Flag => "",
+            ListenSetting::Word(name) | ListenSetting::Key(name) => name,
+        }
+    }
+
+    /// The setting as the user writes it.
+    fn with(&self, address: impl Display) -> String {
+        match self {
+            ListenSetting::Flag => format!("--listen {address}"),
+            ListenSetting::Word(name) => format!("{name}={address}"),
+            ListenSetting::Key(name) => format!("listen = {address} in [{name}]"),
+        }
+    }
+}
+
+/// An address that is in use by this process, and the setting that gave it.
+pub(super) struct Bound {
+    pub(super) address: Address,
+    given: String,
+}
+
+/// A service whose handler is in place, with the addresses to listen on.
+pub(crate) struct ServiceBinding {
+    pub(super) id: ServiceId,
+    pub(super) setting: ListenSetting,
+    listen: ListenArgs,
+    pub(super) setup: ServiceSetup<()>,
+}
+
+impl ServiceBinding {
+    /// # Errors
+    /// If a UDP address is given to a service that does not answer datagrams.
+    pub(crate) fn new(
+        id: ServiceId,
+        setting: ListenSetting,
+        listen: ListenArgs,
+        setup: ServiceSetup<()>,
+    ) -> Result<Self, StartError> {
+        let binding = ServiceBinding { id, setting, listen, setup };
+        match binding.unsupported(&binding.listen.listen) {
+            Some(udp) => Err(StartError::usage(format!("{udp}: this server does not support UDP; omit udp:"))),
+            None => Ok(binding),
+        }
+    }
+
+    /// The first UDP address, if the service does not answer datagrams.
+    fn unsupported<'a>(&self, addresses: &'a [Address]) -> Option<&'a Address> {
+        addresses.iter().find(|address| matches!(address, Address::Udp { .. }) && !self.setup.has_datagrams)
+    }
+
+    /// Collects the inherited sockets, and binds the addresses of the flags. Without any of these, binds the default
+    /// port on loopback. Adds the real addresses to `bound`.
+    pub(super) fn listeners(
+        &self,
+        inherited: &mut InheritedSockets,
+        bound: &mut Vec<Bound>,
+    ) -> Result<Vec<Listener>, Box<dyn Error>> {
+        let options = self.listen.socket_options();
+        let service = Some(self.setting.service()).filter(|name| !name.is_empty());
+        let mut listeners = inherited.take(service, &options)?;
+        let locals = listeners.iter().map(Listener::local_addr).collect::<Result<Vec<_>, _>>()?;
+        if let Some(udp) = self.unsupported(&locals) {
+            return Err(format!("{udp}: this server does not support UDP; use ListenStream= instead").into());
+        }
+        bound.extend(locals.into_iter().map(|address| Bound { address, given: "the service manager".to_owned() }));
+        let default = Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.setup.port };
+        let default = (listeners.is_empty() && self.listen.listen.is_empty()).then_some(&default);
+        for address in self.listen.listen.iter().chain(default) {
+            for listener in bind(address, &options).map_err(|error| self.explain(&error, bound))? {
+                bound.push(Bound { address: listener.local_addr()?, given: self.setting.with(address) });
+                listeners.push(listener);
+            }
+        }
+        Ok(listeners)
+    }
+
+    /// Adds to an error of binding the setting that mends it. An address that this process has already is given twice.
+    fn explain(&self, error: &BindError, bound: &[Bound]) -> Box<dyn Error> {
+        let kind = error.io_error().kind();
+        let twice = bound.iter().find(|own| kind == ErrorKind::AddrInUse && is_in_use_by(error, &own.address));
+        if let Some(Bound { given, .. }) = twice {
+            let again = self.setting.with(error.address());
+            return Box::new(GivenTwice(format!("{} is given twice: {given} and {again}", error.address())));
+        }
+        let is_full = matches!(Errno::from_io_error(error.io_error()), Some(Errno::MFILE | Errno::NFILE));
+        let setting = if is_full { String::new() } else { format!(" ({})", self.setting.with("ADDR")) };
+        format!("{error}{setting}").into()
+    }
+}
+
+/// Whether a socket at `own` is the reason why an address could not be bound.
+fn is_in_use_by(error: &BindError, own: &Address) -> bool {
+    match (error.address(), own) {
+        (Address::Tcp { .. }, Address::Tcp { host: Host::Ip(ip), port })
+        | (Address::Udp { .. }, Address::Udp { host: Host::Ip(ip), port }) => error.socket_addr().is_some_and(|at| {
+            let is_wildcard = at.ip().is_unspecified() || ip.is_unspecified();
+            at.port() == *port && (at.ip() == *ip || is_wildcard && at.is_ipv4() == ip.is_ipv4())
+        }),
+        (address, own) => address == own,
+    }
+}
+
+/// An address is given twice, which is an error of the command line.
+#[derive(Debug)]
+pub(super) struct GivenTwice(String);
+
+impl fmt::Display for GivenTwice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for GivenTwice {}

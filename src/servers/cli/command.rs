@@ -1,0 +1,54 @@
+//! The command line of a server as clap reads it, with hints for usual mistakes.
+
+use std::ffi::OsString;
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::server::Server;
+use crate::Address;
+
+/// Reads the words of a command line, the first of which is the name of the program.
+///
+/// # Errors
+/// Those of clap, also for `--help` and `--version`.
+pub(crate) fn parse<S: Server>(words: impl IntoIterator<Item = OsString>) -> Result<S, clap::Error> {
+    let mut command = with_addresses(S::command());
+    let matches = command.try_get_matches_from_mut(words).map_err(|error| suggest(error, hint))?;
+    S::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Adds to the help of `--listen` the addresses that this server can listen on.
+fn with_addresses(command: Command) -> Command {
+    let has_datagrams = command.get_arguments().any(|arg| arg.get_id() == "datagram_rate");
+    command.mut_arg("listen", |arg| arg.help(if has_datagrams { LISTEN_WITH_DATAGRAMS } else { LISTEN }))
+}
+
+const LISTEN: &str = "Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or \
+    unix:PATH; with port 0, the system picks one";
+
+const LISTEN_WITH_DATAGRAMS: &str = "Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, \
+    *:PORT, unix:PATH, or udp: before one of the first four; with port 0, the system picks one";
+
+/// Adds to the error of an unknown argument the suggestion that `hint` makes for it, in place of clap's.
+pub fn suggest(mut error: clap::Error, hint: impl FnOnce(&str) -> Option<String>) -> clap::Error {
+    let hint = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => hint(word),
+        _ => None,
+    };
+    if let Some(hint) = hint {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+    }
+    error
+}
+
+/// The hint for an address or a port that is given as to other programs.
+fn hint(word: &str) -> Option<String> {
+    let address = match word {
+        "-p" | "--port" | "--bind" | "--address" => "ADDR",
+        _ if word.starts_with('-') => return None,
+        _ if word.parse::<Address>().is_ok() => word,
+        _ => "ADDR",
+    };
+    Some(format!("to listen on an address, use '-l {address}'"))
+}
