@@ -239,7 +239,7 @@ fn the_operator_pays_interest_and_is_told_how_much() {
     transcript.ask(&mut ann, ("1", "ann"), "DEPOSIT 100");
     transcript.ask(&mut bob, ("2", "bob"), "DEPOSIT 0.19");
     server.say("help\ninterest 2.5\ninterest much\n");
-    server.stderr.wait_for("interest PERCENT  pay interest to all accounts");
+    server.stderr.wait_for("pay interest to all accounts");
     server.stderr.wait_for("interest of 2.50 %: 2.50 paid to 1 account\n");
     server.stderr.wait_for("interest is a percentage");
     assert_eq!(ask(&mut ann, "BALANCE"), "ok balance 102.50");
