@@ -139,8 +139,9 @@ pub use handler::sanitize::sanitize;
 pub use handler::services::Services;
 #[doc(inline)]
 pub use net::{Address, AddressError, Host, Network, SocketOptions};
+pub use reactor::Reactor;
+pub use reactor::operators::{ConsoleMode, Operator};
 pub use reactor::signals::Stopper;
-pub use reactor::{ConsoleMode, Operator, Reactor};
 #[doc(inline)]
 pub use sim::{Ending, Sim, SimPeer};
 pub use state::admission::Admission;

@@ -14,6 +14,7 @@ pub(crate) mod dispatcher;
 mod horizon;
 mod input;
 mod listeners;
+pub(crate) mod operators;
 #[cfg(feature = "cli")]
 mod report;
 pub(crate) mod signals;
@@ -29,15 +30,16 @@ use mio::{Events, Poll, Waker};
 use crate::connection::edge::Edge;
 use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::token::Token;
+use crate::console::Console;
 use crate::console::job_control;
 use crate::console::output::StandardStreams;
-use crate::console::{Console, Input};
 use crate::handler::Handler;
 use crate::net::{self, Address, Listener};
 use crate::reactor::connector::Connector;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::reactor::horizon::Horizon;
 use crate::reactor::listeners::Listeners;
+use crate::reactor::operators::{ConsoleMode, Operator, Operators};
 use crate::reactor::signals::{SignalRequests, Signals, Stopper};
 use crate::reactor::turn::TurnClock;
 use crate::state::State;
@@ -58,30 +60,6 @@ const FIRST_LISTENER: usize = 5;
 
 /// Largest number of events that one poll takes from the kernel.
 const EVENTS: usize = 1024;
-
-/// The meaning of standard input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConsoleMode {
-    /// A line, or the end of input, stops the reactor. A terminal that closes does not stop it: the system sends SIGHUP
-    /// to the processes that end with their terminal.
-    Stop,
-    /// Lines are commands and go to [`Handler::console`]. The end of input, also by a terminal that closes, goes to
-    /// [`Handler::console_end`].
-    Commands,
-    /// Lines are the input of the program and go to [`Handler::console`]. The end of input goes to
-    /// [`Handler::console_end`], even if there is no input to read at all.
-    Input,
-}
-
-/// Whether an operator can type at standard input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
-    /// Standard input is a terminal, a pipe, or a file with at least one line.
-    Present,
-    /// Standard input is closed, `/dev/null`, a directory or an empty file.
-    Absent,
-}
 
 /// Hosts a [`Handler`] on any number of listeners, in one thread.
 ///
@@ -105,9 +83,7 @@ pub struct Reactor<H: Handler> {
     dispatcher: Dispatcher<H>,
     listeners: Listeners,
     connector: Connector,
-    console: Option<(Console, ConsoleMode)>,
-    /// The time at which standard input is tried again, while the process is in the background.
-    console_retry: Option<Instant>,
+    operators: Operators,
     output: StandardStreams,
     signals: Option<Signals>,
     #[cfg(feature = "cli")]
@@ -148,8 +124,7 @@ impl<H: Handler> Reactor<H> {
             dispatcher: Dispatcher::new(handler, state),
             listeners: Listeners::new(),
             connector: Connector::default(),
-            console: None,
-            console_retry: None,
+            operators: Operators::default(),
             output: StandardStreams::new(STDOUT),
             signals: None,
             #[cfg(feature = "cli")]
@@ -224,8 +199,8 @@ impl<H: Handler> Reactor<H> {
     pub fn open_console(&mut self, mode: ConsoleMode) -> io::Result<Operator> {
         let max_line = self.dispatcher.state.limits.console_line;
         let console = Console::open(self.poll.registry(), CONSOLE, max_line)?;
-        self.console = console.map(|console| (console, mode));
-        if self.console.is_some() {
+        if let Some(console) = console {
+            self.operators.set_console(console, mode);
             return Ok(Operator::Present);
         }
         if mode == ConsoleMode::Input {
@@ -308,7 +283,7 @@ impl<H: Handler> Reactor<H> {
         }
         self.dispatcher.state.clock.set_horizon(self.horizon.time());
         self.dispatcher.work()?;
-        self.read_console();
+        self.operators.read(&mut self.dispatcher);
         self.connector.work(&mut self.dispatcher);
         self.flush_and_reap();
         // After reaping, so that a connection that was closed in this turn makes room for a new one.
@@ -333,18 +308,21 @@ impl<H: Handler> Reactor<H> {
     /// Returns how long the poll may wait: zero if a source is ready, otherwise the time until the next deadline.
     fn timeout(&mut self) -> Option<Duration> {
         let state = &mut self.dispatcher.state;
-        let is_console_paused = state.is_console_paused();
         let has_listener = self.listeners.is_ready(state.clock.now());
-        let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !is_console_paused;
+        let has_lines = self.operators.is_ready(state);
         let has_requests = !state.work.pending_connects.is_empty()
             || state.jobs.has_results()
             || state.stop == Stop::Requested
             || self.output.has_work(state);
-        if !state.work.ready.is_empty() || has_requests || has_listener || has_console {
+        if !state.work.ready.is_empty() || has_requests || has_listener || has_lines {
             return Some(Duration::ZERO);
         }
-        let deadlines =
-            [state.timers.next_deadline(), self.listeners.paused_until(), self.console_retry, state.drain_deadline];
+        let deadlines = [
+            state.timers.next_deadline(),
+            self.listeners.paused_until(),
+            self.operators.retry_at(),
+            state.drain_deadline,
+        ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
@@ -362,11 +340,7 @@ impl<H: Handler> Reactor<H> {
                         signals.wake();
                     }
                 }
-                CONSOLE => {
-                    if let Some((console, _)) = &mut self.console {
-                        console.wake();
-                    }
-                }
+                CONSOLE => self.operators.wake_console(),
                 STDOUT => self.output.wake(),
                 #[cfg(feature = "cli")]
                 REPORT => self.report = self.report.take().and_then(report::Report::send),
@@ -379,28 +353,6 @@ impl<H: Handler> Reactor<H> {
             }
         }
         count
-    }
-
-    /// Passes the lines of the operator to the handler, unless the console is paused.
-    fn read_console(&mut self) {
-        let now = self.dispatcher.state.clock.now();
-        let Some((console, mode)) = &mut self.console else { return };
-        if self.console_retry.is_some_and(|at| at <= now) {
-            self.console_retry = None;
-            console.wake();
-        }
-        let mut has_ended = self.dispatcher.state.stop > Stop::Running;
-        while !has_ended && !self.dispatcher.state.is_console_paused() && console.is_ready() {
-            let Some(input) = console.next_input() else { break };
-            has_ended = matches!(input, Input::End | Input::HangUp);
-            obey(input, *mode, &mut self.dispatcher);
-        }
-        let retry = console.retry_after();
-        if has_ended || self.dispatcher.state.stop > Stop::Running {
-            self.console = None;
-        } else if self.console_retry.is_none() {
-            self.console_retry = retry.and_then(|after| now.checked_add(after));
-        }
     }
 
     /// Returns the number of requests to stop since the last turn. The first one closes the listeners and the console.
@@ -421,7 +373,7 @@ impl<H: Handler> Reactor<H> {
         }
         if state.stop.after(causes.len()) > Stop::Running {
             self.listeners.clear();
-            self.console = None;
+            self.operators.close();
         }
         causes.len()
     }
@@ -437,38 +389,6 @@ impl<H: Handler> Reactor<H> {
 impl<H: Handler> fmt::Debug for Reactor<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reactor").finish_non_exhaustive()
-    }
-}
-
-/// Acts on one input of the operator, and logs the cause if the reactor stops.
-fn obey<H: Handler>(input: Input<'_>, mode: ConsoleMode, dispatcher: &mut Dispatcher<H>) {
-    match (input, mode) {
-        // SIGHUP stops the processes that the terminal takes with it. The others serve on.
-        (Input::HangUp, ConsoleMode::Stop) => log::warn!("the terminal has closed: no operator from now on"),
-        (_, ConsoleMode::Stop) => dispatcher.call_console(|_, cx| cx.stop()),
-        (Input::Line(line), ConsoleMode::Commands | ConsoleMode::Input) => {
-            dispatcher.call_console(|handler, cx| handler.console(line, cx));
-        }
-        (Input::TooLong, ConsoleMode::Commands | ConsoleMode::Input) => {
-            let limit = dispatcher.state.limits.console_line;
-            let text = format!("discarded a line of more than {limit} bytes from standard input");
-            dispatcher.call_console(|_, cx| cx.write_stderr(&text));
-        }
-        (Input::End | Input::HangUp, ConsoleMode::Commands | ConsoleMode::Input) => {
-            dispatcher.call_console(H::console_end);
-        }
-    }
-    let stop = dispatcher.state.stop;
-    if stop == Stop::Running || mode == ConsoleMode::Input {
-        return;
-    }
-    match (input, mode) {
-        (Input::End, _) => stop.log("end of input"),
-        (Input::HangUp, _) => stop.log("the terminal has closed"),
-        (Input::Line(line), ConsoleMode::Commands) => {
-            stop.log(&format!("{} at standard input", String::from_utf8_lossy(line.trim_ascii())));
-        }
-        (Input::Line(_) | Input::TooLong, _) => stop.log("a line at standard input"),
     }
 }
 

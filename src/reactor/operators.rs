@@ -1,0 +1,125 @@
+//! The operators of a reactor: the sources of lines that are commands.
+//!
+//! Invariant: the first request to stop closes every source.
+
+use std::time::Instant;
+
+use crate::console::{Console, Input};
+use crate::handler::Handler;
+use crate::reactor::dispatcher::Dispatcher;
+use crate::state::State;
+use crate::state::stop::Stop;
+
+/// The meaning of standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConsoleMode {
+    /// A line, or the end of input, stops the reactor. A terminal that closes does not stop it: the system sends SIGHUP
+    /// to the processes that end with their terminal.
+    Stop,
+    /// Lines are commands and go to [`Handler::console`]. The end of input, also by a terminal that closes, goes to
+    /// [`Handler::console_end`].
+    Commands,
+    /// Lines are the input of the program and go to [`Handler::console`]. The end of input goes to
+    /// [`Handler::console_end`], even if there is no input to read at all.
+    Input,
+}
+
+/// Whether an operator can type at standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// Standard input is a terminal, a pipe, or a file with at least one line.
+    Present,
+    /// Standard input is closed, `/dev/null`, a directory or an empty file.
+    Absent,
+}
+
+/// The sources of the operators' lines.
+#[derive(Debug, Default)]
+pub(crate) struct Operators {
+    console: Option<(Console, ConsoleMode)>,
+    /// The time at which standard input is tried again, while the process is in the background.
+    retry: Option<Instant>,
+}
+
+impl Operators {
+    pub(crate) fn set_console(&mut self, console: Console, mode: ConsoleMode) {
+        self.console = Some((console, mode));
+    }
+
+    /// Notes an edge of standard input.
+    pub(crate) fn wake_console(&mut self) {
+        if let Some((console, _)) = &mut self.console {
+            console.wake();
+        }
+    }
+
+    /// Whether [`read`](Self::read) may find a line without a new edge.
+    pub(crate) fn is_ready(&self, state: &mut State) -> bool {
+        self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !state.is_console_paused()
+    }
+
+    /// The time at which standard input is tried again.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.retry
+    }
+
+    /// Closes every source.
+    pub(crate) fn close(&mut self) {
+        self.console = None;
+    }
+
+    /// Passes the lines of the operator to the handler, unless the console is paused.
+    pub(crate) fn read<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
+        let now = dispatcher.state.clock.now();
+        let Some((console, mode)) = &mut self.console else { return };
+        if self.retry.is_some_and(|at| at <= now) {
+            self.retry = None;
+            console.wake();
+        }
+        let mut has_ended = dispatcher.state.stop > Stop::Running;
+        while !has_ended && !dispatcher.state.is_console_paused() && console.is_ready() {
+            let Some(input) = console.next_input() else { break };
+            has_ended = matches!(input, Input::End | Input::HangUp);
+            obey(input, *mode, dispatcher);
+        }
+        let retry = console.retry_after();
+        if has_ended || dispatcher.state.stop > Stop::Running {
+            self.console = None;
+        } else if self.retry.is_none() {
+            self.retry = retry.and_then(|after| now.checked_add(after));
+        }
+    }
+}
+
+/// Acts on one input of the operator, and logs the cause if the reactor stops.
+fn obey<H: Handler>(input: Input<'_>, mode: ConsoleMode, dispatcher: &mut Dispatcher<H>) {
+    match (input, mode) {
+        // SIGHUP stops the processes that the terminal takes with it. The others serve on.
+        (Input::HangUp, ConsoleMode::Stop) => log::warn!("the terminal has closed: no operator from now on"),
+        (_, ConsoleMode::Stop) => dispatcher.call_console(|_, cx| cx.stop()),
+        (Input::Line(line), ConsoleMode::Commands | ConsoleMode::Input) => {
+            dispatcher.call_console(|handler, cx| handler.console(line, cx));
+        }
+        (Input::TooLong, ConsoleMode::Commands | ConsoleMode::Input) => {
+            let limit = dispatcher.state.limits.console_line;
+            let text = format!("discarded a line of more than {limit} bytes from standard input");
+            dispatcher.call_console(|_, cx| cx.write_stderr(&text));
+        }
+        (Input::End | Input::HangUp, ConsoleMode::Commands | ConsoleMode::Input) => {
+            dispatcher.call_console(H::console_end);
+        }
+    }
+    let stop = dispatcher.state.stop;
+    if stop == Stop::Running || mode == ConsoleMode::Input {
+        return;
+    }
+    match (input, mode) {
+        (Input::End, _) => stop.log("end of input"),
+        (Input::HangUp, _) => stop.log("the terminal has closed"),
+        (Input::Line(line), ConsoleMode::Commands) => {
+            stop.log(&format!("{} at standard input", String::from_utf8_lossy(line.trim_ascii())));
+        }
+        (Input::Line(_) | Input::TooLong, _) => stop.log("a line at standard input"),
+    }
+}
