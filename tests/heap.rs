@@ -182,6 +182,9 @@ fn kept_for_the_silent<H: Handler>(make: impl Fn() -> H + Send + Sync, enter: im
     least
 }
 
+/// What a debug build adds to a connection: there, mio keeps the number of the poll in each source.
+const DEBUG: usize = if cfg!(debug_assertions) { size_of::<usize>() } else { 0 };
+
 #[test]
 fn a_silent_client_costs_little() {
     let _alone = alone();
@@ -189,12 +192,12 @@ fn a_silent_client_costs_little() {
         client.write_all(MESSAGE).expect("connected");
         hear(client, MESSAGE);
     });
-    assert!(echo <= 128, "{echo} bytes a client of echo");
+    assert!(echo <= 128 + DEBUG, "{echo} bytes a client of echo");
     let room = || Chat::room(ChatOptions::default());
     let member = kept_for_the_silent(room, |number, client| {
         writeln!(client, "member{number:03}").expect("connected");
         hear(client, format!("Welcome member{number:03}").as_bytes());
     });
-    assert!(member <= 450, "{member} bytes a member of a room");
+    assert!(member <= 450 + DEBUG, "{member} bytes a member of a room");
     println!("{echo} bytes a client of echo, {member} a member of a room");
 }
