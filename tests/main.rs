@@ -48,6 +48,7 @@ mod servers {
     mod talk;
     mod terminal;
     mod transfer;
+    mod udp;
     mod unix;
 }
 

@@ -6,6 +6,7 @@
 //! This module neither waits for readiness nor accepts connections. Its sockets are plain `std::net` sockets.
 
 mod address;
+mod asked;
 mod inherited;
 mod listener;
 mod network;
@@ -13,6 +14,7 @@ mod options;
 mod unix;
 
 pub use address::{Address, AddressError, Host, MAX_UNIX_PATH};
+pub(crate) use asked::Asked;
 pub use listener::{BindError, Listener, bind};
 pub use network::{Network, NetworkError};
 pub use options::{SocketOptions, somaxconn_clip};

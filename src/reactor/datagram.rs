@@ -4,6 +4,8 @@
 //! answer each other for ever (CVE-2024-2169). Such a datagram comes from a system port (below 1024) or from a port of
 //! this reactor.
 //!
+//! A socket that is bound to every address of this machine answers from the address that was asked.
+//!
 //! Datagrams are not queued. If the kernel refuses one, it is dropped and counted.
 
 use std::collections::HashMap;
@@ -15,6 +17,7 @@ use mio::{Interest, Registry, net};
 use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::origin::Source;
 use crate::handler::Handler;
+use crate::net::Asked;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
 use crate::state::admission::HostKey;
@@ -36,6 +39,9 @@ const FIRST_USER_PORT: u16 = 1024;
 impl DatagramSocket {
     pub(crate) fn new(socket: std::net::UdpSocket, id: ListenerId) -> io::Result<Self> {
         let local = socket.local_addr()?;
+        if local.ip().is_unspecified() {
+            Asked::report(&socket, local)?;
+        }
         Ok(DatagramSocket {
             socket: net::UdpSocket::from_std(socket),
             local,
@@ -67,14 +73,15 @@ impl DatagramSocket {
             if !self.may_read {
                 return;
             }
-            match self.socket.recv_from(dispatcher.buffer()) {
-                Ok((count, from))
+            match self.receive(dispatcher.buffer()) {
+                Ok((count, from, asked))
                     if !may_be_server(from, own_ports) && self.sources.admit(from.ip(), &dispatcher.state, service) =>
                 {
                     let (mut sent, mut refused) = (0, 0);
                     let source = Source { address: from, listener: self.id };
                     dispatcher.datagram(&source, service, count, |answer| {
-                        (sent, refused) = if self.send(answer, from) { (answer.len() as u64, 0) } else { (0, 1) };
+                        (sent, refused) =
+                            if self.send(answer, from, asked) { (answer.len() as u64, 0) } else { (0, 1) };
                     });
                     dispatcher.state.stats.bytes_out += sent;
                     dispatcher.state.stats.datagrams_dropped += refused;
@@ -87,9 +94,22 @@ impl DatagramSocket {
         }
     }
 
-    /// Sends an answer. Returns whether the kernel took it.
-    fn send(&self, answer: &[u8], to: SocketAddr) -> bool {
-        match self.socket.send_to(answer, to) {
+    /// Receives a datagram. Returns its length, its sender and, if this socket has every address, the one that was
+    /// asked.
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, Option<Asked>)> {
+        if self.local.ip().is_unspecified() {
+            return Asked::receive(&self.socket, buffer);
+        }
+        self.socket.recv_from(buffer).map(|(count, from)| (count, from, None))
+    }
+
+    /// Sends an answer from the address that was asked. Returns whether the kernel took it.
+    fn send(&self, answer: &[u8], to: SocketAddr, asked: Option<Asked>) -> bool {
+        let sent = match asked {
+            Some(asked) => asked.send(&self.socket, answer, to),
+            None => self.socket.send_to(answer, to),
+        };
+        match sent {
             Ok(_) => true,
             Err(error) => {
                 log::debug!("udp:{}: cannot answer {to}: {error}", self.local);

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use switchboard::net::{SocketOptions, bind};
+use switchboard::net::{Listener, SocketOptions, bind};
 use switchboard::servers::Echo;
 use switchboard::{
     Address, Context, FeedId, Handler, Limits, Origin, Reactor, ServiceId, ServiceOptions, Source, TimerId, Token, Via,
@@ -292,4 +292,26 @@ fn datagrams_of_many_turns_come_before_a_timer() {
     address.send(running.address()).expect("the handler waits");
     socket.send_to(b"x", running.address()).expect("sent");
     assert_eq!(count.recv_timeout(Duration::from_secs(20)), Ok(100));
+}
+
+#[test]
+fn a_socket_of_both_families_replies_from_the_asked_address() {
+    let mut options = SocketOptions::default();
+    options.only_v6 = false;
+    let socket = options.bind_udp("[::]:0".parse().expect("a literal")).expect("a free port");
+    let port = socket.local_addr().expect("bound").port();
+    let mut reactor = Reactor::new(Echo::bytes(), Limits::default()).expect("a poll");
+    reactor.listen(ServiceId::DEFAULT, Listener::Udp(socket)).expect("a socket that does not block");
+    let stopper = reactor.stopper();
+    let running = std::thread::spawn(move || reactor.run().map(drop));
+    for (from, asked) in [("127.0.0.1:0", "127.0.0.2"), ("[::1]:0", "::1")] {
+        let client = UdpSocket::bind(from).expect("free");
+        client.set_read_timeout(Some(Duration::from_secs(10))).expect("a valid time-out");
+        client.connect((asked, port)).expect("an address of this machine");
+        client.send(b"hi").expect("sent");
+        let mut answer = [0; 10];
+        assert_eq!(client.recv(&mut answer).expect("an answer from the address that was asked"), 2);
+    }
+    stopper.stop().expect("woken");
+    running.join().expect("no panic").expect("the poll works");
 }
