@@ -91,6 +91,8 @@ fn run(args: Args) -> io::Result<Option<String>> {
     options.prompt = if is_conversation { args.prompt } else { String::new() };
     let mut limits = Limits::default();
     limits.drain = options.linger;
+    // A look-up of the name is one slow turn, and a client delays only itself.
+    limits.slow_turn = None;
     // A line of a file may be long.
     limits.console_line = 16 << 20;
     let mut reactor = Reactor::new(Client::new(args.address, options), limits)?;
