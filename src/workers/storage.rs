@@ -20,6 +20,8 @@ use directories::ProjectDirs;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 pub use error::{OpenError, StoreError, StoreErrorKind};
+/// The crate of the connection that the jobs of a [`Store`] get.
+pub use rusqlite;
 
 use crate::workers::Worker;
 
