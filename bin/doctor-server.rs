@@ -1,4 +1,4 @@
-//! Doctor: a therapist after ELIZA that remembers returning patients.
+//! Doctor: a therapist modelled on ELIZA that remembers returning patients.
 
 use std::process::ExitCode;
 

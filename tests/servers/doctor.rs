@@ -82,6 +82,16 @@ fn ask(peer: &mut Peer, line: &str) -> String {
 }
 
 #[test]
+fn a_greeting_is_not_taken_for_a_name() {
+    let server = Office::new().start();
+    let (mut tom, answer) = patient(&server, "Hello!");
+    assert_eq!(answer, ASKED);
+    assert_eq!(ask(&mut tom, "Hi, I am Tom."), "Welcome, Tom. What is on your mind?");
+    assert_eq!(ask(&mut tom, "what do you remember of me?"), "I remember what you tell me. What should I not forget?");
+    assert_eq!(ask(&mut tom, "I already told you."), "What difference does it make that you already told me?");
+}
+
+#[test]
 fn every_netcat_is_served_over_tcp_and_a_unix_path() {
     let office = Office::new();
     let path = office.path("socket");

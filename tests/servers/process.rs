@@ -15,7 +15,7 @@ fn one_thread_and_no_idle_time() {
     let servers = Program::TALKERS.map(Program::start);
     let peers = servers.each_ref().map(|server| {
         let mut peer = Peer::connect(&server.address());
-        peer.send("hi\n");
+        peer.send("sam\n");
         assert!(peer.hears_within(Duration::from_secs(5)));
         peer
     });

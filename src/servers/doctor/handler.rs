@@ -106,8 +106,12 @@ impl Doctor {
         if refuse_http(line, texts::NO_HTTP, cx) {
             return;
         }
-        let Some(conversation) = Conversation::new(&sanitize(line)) else {
-            reply(texts::BAD_NAME, &[], cx);
+        let line = sanitize(line);
+        let name = self.therapist.name_in(&line);
+        let Some(conversation) = Conversation::new(name) else {
+            if !line.contains(char::is_alphanumeric) || !name.is_empty() {
+                reply(texts::BAD_NAME, &[], cx);
+            }
             return say(&self.therapist.ask_name, cx);
         };
         let key = key_of(&conversation);

@@ -1,4 +1,4 @@
-//! The doctor: a therapist after ELIZA, which understands nothing and turns what patients say into questions.
+//! The doctor: a therapist modelled on ELIZA, which understands nothing and turns what patients say into questions.
 //!
 //! The mechanism is that of J. Weizenbaum, "ELIZA, a computer program for the study of natural language communication
 //! between man and machine", Communications of the ACM 9(1), 1966. The built-in script is our own. A line is answered
@@ -28,7 +28,7 @@
 //! let mut conversation = Conversation::new("Ann").expect("a name with a letter");
 //! assert!(therapist.greet(&mut conversation).contains("Ann"));
 //! let answer = therapist.answer(&mut conversation, "Well, my sister hates me!");
-//! assert_eq!(answer.text, "Has your sister always been important to you?");
+//! assert_eq!(answer.text, "What does it mean to you that your sister hates you?");
 //! assert!(therapist.answer(&mut conversation, "Goodbye.").is_farewell);
 //! ```
 

@@ -52,6 +52,7 @@ struct Source {
     silence: Option<Texts>,
     quit: Texts,
     breaks: Option<Texts>,
+    introductions: Option<Texts>,
     plain: Option<Texts>,
     replace: Option<BTreeMap<Text, Text>>,
     reflect: Option<BTreeMap<Text, Text>>,
@@ -154,6 +155,7 @@ fn compile(source: &Source) -> Result<Therapist, Fault> {
         keywords: keywords.collect::<Result<_, Fault>>()?,
         quit: source.quit.0.iter().map(|text| compiler.pattern(text)).collect::<Result<_, _>>()?,
         ask_name: question(&source.ask_name)?,
+        introductions: introductions(source)?,
         greeting: compiler.templates(&source.greeting, 0)?,
         welcome_back: source.welcome_back.as_ref().map(|texts| compiler.templates(texts, 0)).transpose()?,
         farewell: compiler.templates(&source.farewell, 0)?,
@@ -305,6 +307,15 @@ fn question(text: &Text) -> Result<String, Fault> {
     let message = "{name} is not known yet when the question for it is asked: remove it";
     ensure(!text.get_ref().contains('{'), text, message)?;
     Ok(text.get_ref().trim().to_owned())
+}
+
+fn introductions(source: &Source) -> Result<Vec<String>, Fault> {
+    let texts = source.introductions.iter().flat_map(|texts| &texts.0);
+    let phrases = texts.map(|text| {
+        let phrase = text.get_ref().trim().to_owned();
+        ensure(!phrase.is_empty(), text, "an introduction without a word: write at least one").map(|()| phrase)
+    });
+    phrases.collect()
 }
 
 /// Removes the dot that stands for the end of the line, and returns whether it was there.

@@ -16,6 +16,8 @@ use super::vocabulary::{Vocabulary, Word, clauses};
 pub struct Therapist {
     pub(super) vocabulary: Vocabulary,
     pub(super) ask_name: String,
+    /// Phrases before a name, in the order in which they are tried.
+    pub(super) introductions: Vec<String>,
     pub(super) greeting: List<Template>,
     pub(super) welcome_back: Option<List<Template>>,
     pub(super) farewell: List<Template>,
@@ -81,6 +83,21 @@ impl Therapist {
         &self.ask_name
     }
 
+    /// The name in a patient's answer to the question for it: "Tom" in "Hi, I am Tom!". Empty if there is only a
+    /// greeting.
+    #[must_use]
+    pub fn name_in<'a>(&self, line: &'a str) -> &'a str {
+        const MARKS: [char; 5] = [',', ';', '!', '?', '.'];
+        let line = line.trim();
+        let mut name = line;
+        while let Some(rest) = self.introductions.iter().find_map(|phrase| strip_phrase(name, phrase)) {
+            name = rest.trim_start_matches(|found: char| !found.is_alphanumeric());
+        }
+        // After an introduction, more may follow: "I am Tom, and I am sad."
+        let end = if name.len() < line.len() { name.find(&MARKS[..4]) } else { None };
+        name[..end.unwrap_or(name.len())].trim_end_matches(MARKS)
+    }
+
     /// Begins a visit and returns the greeting, which can be another one for a patient who comes back.
     pub fn greet(&self, conversation: &mut Conversation) -> String {
         let welcome_back = self.welcome_back.as_ref().filter(|_| conversation.visits > 0);
@@ -135,6 +152,13 @@ impl Therapist {
         }
         None
     }
+}
+
+/// Removes a phrase from the start of a line, in any case, unless it is only the beginning of a word.
+fn strip_phrase<'a>(line: &'a str, phrase: &str) -> Option<&'a str> {
+    let (start, rest) = line.split_at_checked(phrase.len())?;
+    let is_whole = !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-');
+    (is_whole && start.eq_ignore_ascii_case(phrase)).then_some(rest)
 }
 
 fn say(list: &List<Template>, parts: &[String], conversation: &mut Conversation) -> String {

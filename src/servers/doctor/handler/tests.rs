@@ -91,7 +91,7 @@ fn a_patient_gives_a_name_talks_and_says_goodbye() {
     let peer = sim.connect();
     assert_eq!(received(&mut sim, peer), ASKED);
     assert_eq!(ask(&mut sim, peer, " Ann "), GREETED);
-    assert_eq!(ask(&mut sim, peer, "my brother hates me\r"), "Has your brother always been important to you?\n");
+    assert_eq!(ask(&mut sim, peer, "my brother hates me\r"), "What does it mean to you that your brother hates you?\n");
     assert_eq!(ask(&mut sim, peer, "Thanks, bye.\nstill here"), BYE);
     assert_eq!(sim.ending(peer), Some(Ending::Eof));
 }

@@ -22,6 +22,30 @@ fn a_name_is_one_line_of_bounded_length() {
 }
 
 #[test]
+fn an_introduction_is_not_a_part_of_the_name() {
+    let therapist = Therapist::built_in();
+    for (line, name) in [
+        ("Tom", "Tom"),
+        (" Tom. ", "Tom"),
+        ("Hi, I am Tom", "Tom"),
+        ("hello doctor! I’m Tom.", "Tom"),
+        ("My name's Tom, and I am sad.", "Tom"),
+        ("GOOD MORNING - THIS IS DR. TOM O'BRIEN!", "DR. TOM O'BRIEN"),
+        ("Smith, Tom", "Smith, Tom"),
+        ("Himmel", "Himmel"),
+        ("Hi-Ho", "Hi-Ho"),
+        ("Ismael", "Ismael"),
+        ("Hello", ""),
+        ("Good evening, doctor", "doctor"),
+        ("I am", ""),
+        ("ï", "ï"),
+        ("", ""),
+    ] {
+        assert_eq!(therapist.name_in(line), name, "{line:?}");
+    }
+}
+
+#[test]
 fn lists_turn_round_each_by_itself() {
     let mut conversation = Conversation::new("Ann").expect("a name");
     conversation.begin_line(2);

@@ -41,8 +41,9 @@ fn form() {
     adding(
         "pliny = 1",
         "line 6, column 1: unknown field `pliny`, expected one of `ask_name`, `greeting`, `welcome_back`, `farewell`, \
-         `default`, `silence`, `quit`, `breaks`, `plain`, `replace`, `reflect`, `synonyms`, `keyword`",
+         `default`, `silence`, `quit`, `breaks`, `introductions`, `plain`, `replace`, `reflect`, `synonyms`, `keyword`",
     );
+    adding("introductions = [' ']", "line 6, column 18: an introduction without a word: write at least one");
     adding("quit = ['x']", "line 6, column 1: duplicate key");
     adding(
         "[[keyword]]\nword = ['a']",

@@ -82,7 +82,7 @@ fn the_page_explains_every_key_and_names_every_limit() {
             count += 1;
         }
     }
-    assert_eq!(count, 13 + 3 + 3);
+    assert_eq!(count, 14 + 3 + 3);
     let (_, limits) = PAGE.split_once("## Limits").expect("the heading");
     for limit in [MAX_WORDS, MAX_ANSWER, super::super::reassembly::MAX_PART, MAX_MEMORIES, MAX_NAME, MAX_ELEMENTS] {
         let is_there =
