@@ -138,7 +138,7 @@ fn a_second_number_is_not_taken() {
     let server = Program::Sum.launch().args("--reply").start();
     let mut ann = Peer::connect(&server.address());
     ann.send("1\n5\n");
-    ann.expect("You have sent your number already.\n");
+    ann.expect("You have already sent your number.\n");
     let mut bob = client(&server, "2");
     assert_eq!((ann.line(), bob.line()), ("3".into(), "3".into()));
 }

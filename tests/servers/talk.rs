@@ -259,7 +259,7 @@ fn lines_of_a_file_wait_for_the_next_guest() {
     eve.expect("four\n");
     eve.expect_eof();
     assert_eq!(server.wait().code, Some(0), "the end of the file stops it");
-    assert_eq!(server.stderr.all_text().matches("that is for the next one").count(), 3);
+    assert_eq!(server.stderr.all_text().matches("that is kept for the next one").count(), 3);
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Program {
             Self::Uppercase => "HI\n",
             Self::Chat => "Enter your nickname: ",
             Self::Bank => "ok welcome to the bank: HELP lists the commands\nerror unknown command: HELP lists them\n",
-            Self::Sum => "That is not an integer: send digits, as 42 or -7.\n",
+            Self::Sum => "That is not an integer: send digits, such as 42 or -7.\n",
             Self::Talk => "Welcome to my chat room!\n",
             Self::Phonebook => {
                 "Welcome to the phone book. HELP lists the commands.\nUnknown command: hi (HELP lists them)\n"

@@ -9,7 +9,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 
-/// A PIN in clear: 4 to 12 digits.
+/// A PIN as plain text: 4 to 12 digits.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Pin(Box<[u8]>);
 

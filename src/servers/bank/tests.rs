@@ -113,7 +113,7 @@ fn every_refusal_is_one_line_and_the_client_stays() {
         ("TRANSFER max 0.01", "error a balance cannot be more than 92233720368547758.07"),
         ("TRANSFER Ann 1", "error a transfer needs an account other than your own"),
         ("TRANSFER bob 1", "error no account is called bob"),
-        ("DEPOSIT -1", "error an amount is 12, 12.5 or 12.50: more than 0, at most 92233720368547758.07"),
+        ("DEPOSIT -1", "error write an amount as 12, 12.5 or 12.50: more than 0, at most 92233720368547758.07"),
         ("HISTORY 0", "error HISTORY takes a number from 1 to 1000"),
         ("DEPOSIT", "error usage: DEPOSIT amount"),
         ("GET / HTTP/1.1", "error unknown command: HELP lists them"),

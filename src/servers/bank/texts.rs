@@ -60,7 +60,8 @@ pub(super) const BAD_NAME: &str = "error a name is a letter, then up to 31 of A-
 /// An invalid PIN.
 pub(super) const BAD_PIN: &str = "error a PIN is 4 to 12 digits\n";
 /// An invalid amount.
-pub(super) const BAD_AMOUNT: &str = "error an amount is 12, 12.5 or 12.50: more than 0, at most 92233720368547758.07\n";
+pub(super) const BAD_AMOUNT: &str =
+    "error write an amount as 12, 12.5 or 12.50: more than 0, at most 92233720368547758.07\n";
 /// `HISTORY` with an invalid number.
 pub(super) const BAD_COUNT: &str = "error HISTORY takes a number from 1 to 1000\n";
 /// A command with the wrong number of words.

@@ -219,6 +219,7 @@ impl Phonebook {
 fn refuse(mistake: &Mistake, cx: &mut Context<'_>) {
     match mistake {
         Mistake::Unknown(word) => reply(texts::UNKNOWN, &[&sanitize(word.as_bytes())], cx),
+        Mistake::Usage("QUIT") => reply(texts::USAGE_ALONE, &["QUIT"], cx),
         Mistake::Usage(usage) => reply(texts::USAGE, &[usage], cx),
         Mistake::Quotes => reply(texts::BAD_QUOTES, &[], cx),
         Mistake::Name => reply(texts::BAD_NAME, &[], cx),

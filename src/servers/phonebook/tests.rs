@@ -98,8 +98,8 @@ fn mistakes_are_answered_with_one_line_each() {
     for (line, start) in [
         ("dial ann", "Unknown command: dial (HELP"),
         ("\x1b[2J", "Unknown command: \u{FFFD}[2J (HELP"),
-        ("FIND", "Usage: FIND name (quote"),
-        ("ADD Ann Smith 5", "Usage: ADD name number (quote"),
+        ("FIND", "Usage: FIND name (a name"),
+        ("ADD Ann Smith 5", "Usage: ADD name number (a name"),
         ("FIND \"ann", "Bad quotes: write"),
         ("FIND \"a\u{202E}b\"", "Bad name: "),
         ("ADD \u{3164} 5", "Bad name: "),

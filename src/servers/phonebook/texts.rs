@@ -25,14 +25,16 @@ pub(super) const NOT_FOUND: &str = "Not found: \"{name}\"\n";
 /// `HELP`. One line, as for other commands.
 pub(super) const HELP: &str = "\
     Commands: FIND name, ADD name number, CHANGE name number, REMOVE name, LIST prefix, LIST, \
-HELP, QUIT (quote what has spaces: \"Ann Smith\")\n";
+HELP, QUIT (a name with spaces needs quotes: \"Ann Smith\")\n";
 /// `QUIT`.
 pub(super) const BYE: &str = "Good bye!\n";
 
 /// An unknown command.
 pub(super) const UNKNOWN: &str = "Unknown command: {word} (HELP lists them)\n";
 /// A command with the wrong number of words.
-pub(super) const USAGE: &str = "Usage: {usage} (quote what has spaces: \"Ann Smith\")\n";
+pub(super) const USAGE: &str = "Usage: {usage} (a name with spaces needs quotes: \"Ann Smith\")\n";
+/// `QUIT` with further words.
+pub(super) const USAGE_ALONE: &str = "Usage: {usage}\n";
 /// Quotes that do not match.
 pub(super) const BAD_QUOTES: &str =
     "Bad quotes: write \"Ann Smith\", and within quotes \\\" for a quote and \\\\ for a backslash\n";
@@ -40,7 +42,7 @@ pub(super) const BAD_QUOTES: &str =
 pub(super) const BAD_NAME: &str = "Bad name: a name has 1 to 64 characters, and no invisible or control characters\n";
 /// An invalid number.
 pub(super) const BAD_NUMBER: &str =
-    "Bad number: a number has 1 to 40 of 0-9, spaces, + - ( ) . / * #, x and ext, and a digit among them\n";
+    "Bad number: use up to 40 digits, spaces, + - ( ) . / * # and x or ext, with at least one digit\n";
 /// A line that is not UTF-8.
 pub(super) const NOT_UTF8: &str = "Bad line: it is not UTF-8\n";
 /// The line is longer than the limit, in bytes.

@@ -82,8 +82,8 @@ impl Sum {
     }
 }
 
-const NOT_AN_INTEGER: &str = "That is not an integer: send digits, as 42 or -7.\n";
-const ALREADY_SENT: &str = "You have sent your number already.\n";
+const NOT_AN_INTEGER: &str = "That is not an integer: send digits, such as 42 or -7.\n";
+const ALREADY_SENT: &str = "You have already sent your number.\n";
 const NO_HTTP: &str = "This is a sum server and does not speak HTTP.\n";
 
 impl MessageHandler for Sum {

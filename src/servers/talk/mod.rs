@@ -113,7 +113,7 @@ const NOT_KEPT: &str = "It is not your turn yet, and you have typed too much. Th
 const BYE: &str = "Good bye!\n";
 const NO_HTTP: &str = "This is a chat server and does not speak HTTP.\n";
 const NOT_SENT: &str = "no client is here: that was not sent (quit stops the server)";
-const HELD: &str = "no client is here: that is for the next one";
+const HELD: &str = "no client is here: that is kept for the next one";
 const NO_TALK: &str = "no client is here: there is no talk to end (quit stops the server)";
 
 impl Talk {

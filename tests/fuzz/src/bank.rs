@@ -186,7 +186,8 @@ impl Model for Books {
 /// What is wrong with a line, for any client.
 fn wrong(verb: &str, rest: &[&str]) -> Option<String> {
     let bad_name = || "error a name is a letter, then up to 31 of A-Z, a-z, 0-9 and _-.".to_owned();
-    let bad_amount = || "error an amount is 12, 12.5 or 12.50: more than 0, at most 92233720368547758.07".to_owned();
+    let bad_amount =
+        || "error write an amount as 12, 12.5 or 12.50: more than 0, at most 92233720368547758.07".to_owned();
     match (verb, rest) {
         ("OPEN" | "LOGIN" | "TRANSFER", [name, _]) if !is_name(name) => Some(bad_name()),
         ("OPEN" | "LOGIN", [_, pin]) => (!is_pin(pin)).then(|| "error a PIN is 4 to 12 digits".into()),

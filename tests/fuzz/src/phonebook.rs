@@ -107,7 +107,7 @@ impl Model for Book {
             ("LIST", [prefix]) => key_of_prefix(prefix).map(|prefix| self.list(&prefix)),
             ("HELP", _) => {
                 Ok("Commands: FIND name, ADD name number, CHANGE name number, REMOVE name, LIST prefix, LIST, \
-                               HELP, QUIT (quote what has spaces: \"Ann Smith\")"
+                               HELP, QUIT (a name with spaces needs quotes: \"Ann Smith\")"
                     .into())
             }
             ("QUIT", []) => return ("Good bye!\n".into(), true),
@@ -183,7 +183,10 @@ impl Book {
 }
 
 fn usage(verb: &str, rest: &str) -> String {
-    format!("Usage: {verb}{rest} (quote what has spaces: \"Ann Smith\")")
+    if rest.is_empty() {
+        return format!("Usage: {verb}");
+    }
+    format!("Usage: {verb}{rest} (a name with spaces needs quotes: \"Ann Smith\")")
 }
 
 fn not_found(name: &str) -> String {
@@ -304,7 +307,6 @@ fn number_of(text: &str) -> Result<&str, String> {
     if has_good_words && has_good_signs && has_digit && number.len() <= MOST_OF_NUMBER {
         Ok(number)
     } else {
-        Err("Bad number: a number has 1 to 40 of 0-9, spaces, + - ( ) . / * #, x and ext, and a digit among them"
-            .into())
+        Err("Bad number: use up to 40 digits, spaces, + - ( ) . / * # and x or ext, with at least one digit".into())
     }
 }

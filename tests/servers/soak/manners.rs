@@ -314,7 +314,7 @@ fn send_long_lines(visit: &mut Visit<'_>) {
     peer.expect_eof();
 }
 
-const NO_INTEGER: &str = "That is not an integer: send digits, as 42 or -7.\n";
+const NO_INTEGER: &str = "That is not an integer: send digits, such as 42 or -7.\n";
 
 fn send_in_pieces(visit: &mut Visit<'_>, peer: &mut Peer, text: &str) {
     for piece in text.as_bytes().chunks(3000) {
