@@ -3,20 +3,26 @@
 //! Invariant: a parsed [`Address`] displays as text that parses to the same address.
 //!
 //! Parsing makes no system call, so a malformed address is found before any name is looked up. [`Address::resolve`]
-//! looks names up, and may block while a name server answers. Abstract Unix addresses (with a leading NUL byte) and
-//! IPv6 zones (`%eth0`) have no syntax here.
+//! looks names up, and may block while a name server answers. Abstract Unix addresses (with a leading NUL byte) have no
+//! syntax here.
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use rustix::net::netdevice::{index_to_name, name_to_index};
 
 /// Longest Unix path, in bytes. `sun_path` has 108 bytes, one of them for the final NUL, see unix(7).
 pub const MAX_UNIX_PATH: usize = 107;
 
 /// Longest host name, in bytes, without a final dot (RFC 1035, section 2.3.4).
 const MAX_NAME: usize = 253;
+
+/// Longest name of a network interface, in bytes. `IFNAMSIZ` is 16 with the final NUL, see netdevice(7).
+const MAX_ZONE: usize = 15;
 
 /// Longest label of a host name, in bytes (RFC 1035, section 2.3.4).
 const MAX_LABEL: usize = 63;
@@ -27,7 +33,7 @@ const MAX_LABEL: usize = 63;
 /// |---|---|
 /// | `PORT` | TCP on 127.0.0.1 |
 /// | `HOST:PORT` | TCP on an IPv4 address, or on all addresses of a name |
-/// | `[V6]:PORT` | TCP on an IPv6 address |
+/// | `[V6]:PORT` | TCP on an IPv6 address; a link-local one has a zone, `[fe80::1%eth0]:PORT` |
 /// | `*:PORT` | TCP on every address of this machine, IPv4 and IPv6 |
 /// | `udp:` before one of the forms above | UDP instead of TCP |
 /// | `unix:PATH` | a Unix stream socket |
@@ -71,6 +77,13 @@ pub enum Host {
     Any,
     /// One address.
     Ip(IpAddr),
+    /// An IPv6 address that is valid on one link only (RFC 4007).
+    Zoned {
+        /// The address.
+        ip: Ipv6Addr,
+        /// The name or the number of the network interface of the link.
+        zone: String,
+    },
     /// A name. [`Address::resolve`] looks it up.
     Name(String),
 }
@@ -81,7 +94,8 @@ impl Address {
     /// A name is looked up by getaddrinfo(3), which may block for seconds.
     ///
     /// # Errors
-    /// The error of the resolver if a name has no address. `InvalidInput` for a Unix path.
+    /// The error of the resolver if a name has no address. `ENODEV` if a zone is not a network interface.
+    /// `InvalidInput` for a Unix path.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let (host, port) = match self {
             Self::Tcp { host, port } | Self::Udp { host, port } => (host, *port),
@@ -93,8 +107,16 @@ impl Address {
         match host {
             Host::Any => Ok(vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]),
             Host::Ip(ip) => Ok(vec![(*ip, port).into()]),
+            Host::Zoned { ip, zone } => Ok(vec![SocketAddrV6::new(*ip, port, 0, zone_index(zone)?).into()]),
             Host::Name(name) => look_up(name, port),
         }
+    }
+
+    /// Whether this is a link-local address without its zone, so that it names no link.
+    pub(crate) fn lacks_zone(&self) -> bool {
+        matches!(self,
+            Self::Tcp { host: Host::Ip(IpAddr::V6(ip)), .. } | Self::Udp { host: Host::Ip(IpAddr::V6(ip)), .. }
+            if ip.is_unicast_link_local())
     }
 }
 
@@ -116,9 +138,34 @@ impl fmt::Display for Host {
             Self::Any => f.write_str("*"),
             Self::Ip(IpAddr::V4(ip)) => write!(f, "{ip}"),
             Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Zoned { ip, zone } => write!(f, "[{ip}%{zone}]"),
             Self::Name(name) => f.write_str(name),
         }
     }
+}
+
+impl Host {
+    /// Returns the host of a socket address. Its zone has the name of the interface, or its number if it has no name.
+    pub(super) fn of(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => Self::Zoned { ip: *v6.ip(), zone: zone_name(v6.scope_id()) },
+            _ => Self::Ip(address.ip()),
+        }
+    }
+}
+
+/// Returns the number of a network interface, by its name or number.
+fn zone_index(zone: &str) -> io::Result<u32> {
+    match zone.parse() {
+        Ok(number) => Ok(number),
+        // Linux: any socket serves to ask for the interfaces, see netdevice(7).
+        Err(_) => Ok(name_to_index(UnixDatagram::unbound()?, zone)?),
+    }
+}
+
+fn zone_name(index: u32) -> String {
+    let name = UnixDatagram::unbound().ok().and_then(|socket| index_to_name(socket, index).ok());
+    name.unwrap_or_else(|| index.to_string())
 }
 
 impl FromStr for Address {
@@ -154,6 +201,8 @@ pub enum AddressError {
     NeedsBrackets(String),
     /// The text in brackets is not an IPv6 address.
     BadV6(String),
+    /// The text after `%` is neither the name nor the number of a network interface.
+    BadZone(String),
     /// Numbers and dots that are neither an IPv4 address nor a host name.
     BadV4(String),
     /// The host is not a valid name.
@@ -183,6 +232,9 @@ impl fmt::Display for AddressError {
             Self::NoHost => write!(f, "the host before the colon is missing, use {FORMS}"),
             Self::NeedsBrackets(text) => write!(f, "the IPv6 address in {text:?} needs brackets, use [V6]:PORT"),
             Self::BadV6(text) => write!(f, "{text:?} in brackets is not an IPv6 address, use [V6]:PORT"),
+            Self::BadZone(text) => {
+                write!(f, "the zone {text:?} is not the name or number of a network interface, use [fe80::1%eth0]:PORT")
+            }
             Self::BadV4(text) => {
                 write!(f, "{text:?} is not an IPv4 address: four numbers from 0 to 255 without leading zeros")
             }
@@ -230,7 +282,8 @@ fn parse_inet(text: &str) -> Result<(Host, u16), AddressError> {
             parse_port(text).map(|port| (Host::Ip(Ipv4Addr::LOCALHOST.into()), port))
         };
     };
-    if text.parse::<Ipv6Addr>().is_ok() || host.parse::<Ipv6Addr>().is_ok() {
+    let before_zone = text.split('%').next().unwrap_or_default();
+    if [text, host, before_zone].iter().any(|text| text.parse::<Ipv6Addr>().is_ok()) {
         return Err(AddressError::NeedsBrackets(text.to_owned()));
     }
     Ok((parse_host(host)?, parse_port(port)?))
@@ -239,9 +292,20 @@ fn parse_inet(text: &str) -> Result<(Host, u16), AddressError> {
 /// Parses the text after the opening bracket.
 fn parse_v6(rest: &str) -> Result<(Host, u16), AddressError> {
     let (inside, after) = rest.split_once(']').unwrap_or((rest, ""));
-    let ip: Ipv6Addr = inside.parse().map_err(|_| AddressError::BadV6(inside.to_owned()))?;
+    let (ip, zone) = inside.split_once('%').map_or((inside, None), |(ip, zone)| (ip, Some(zone)));
+    let ip: Ipv6Addr = ip.parse().map_err(|_| AddressError::BadV6(inside.to_owned()))?;
+    let host = match zone {
+        None => Host::Ip(ip.into()),
+        Some(zone) if is_zone(zone) => Host::Zoned { ip, zone: zone.to_owned() },
+        Some(zone) => return Err(AddressError::BadZone(zone.to_owned())),
+    };
     let port = after.strip_prefix(':').ok_or(AddressError::NoPort)?;
-    Ok((Host::Ip(ip.into()), parse_port(port)?))
+    Ok((host, parse_port(port)?))
+}
+
+/// Whether Linux accepts this as the name of a network interface. A number is such a name too.
+fn is_zone(text: &str) -> bool {
+    (1..=MAX_ZONE).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
 }
 
 fn parse_port(text: &str) -> Result<u16, AddressError> {

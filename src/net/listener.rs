@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{OFlags, fcntl_getfl};
@@ -30,7 +30,7 @@ impl Listener {
     /// # Errors
     /// The errors of getsockname(2).
     pub fn local_addr(&self) -> io::Result<Address> {
-        let inet = |at: SocketAddr| (Host::Ip(at.ip()), at.port());
+        let inet = |at: SocketAddr| (Host::of(at), at.port());
         Ok(match self {
             Self::Tcp(listener) => {
                 let (host, port) = inet(listener.local_addr()?);
@@ -228,12 +228,13 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot listen on {}", self.address)?;
         if let (Stage::Socket(at), Address::Tcp { host, .. } | Address::Udp { host, .. }) = (&self.stage, &self.address)
-            && !matches!(host, Host::Ip(_))
+            && matches!(host, Host::Any | Host::Name(_))
         {
             write!(f, " ({at})")?;
         }
         write!(f, ": {}; ", self.source)?;
         match self.stage {
+            Stage::Resolve if self.has_zone() => f.write_str("see \"ip link\" for the network interfaces"),
             Stage::Resolve => f.write_str("check the name, or give an IP address"),
             Stage::Path => self.path_remedy(f),
             Stage::Socket(at) => self.socket_remedy(at, f),
@@ -245,6 +246,13 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {}
 
 impl BindError {
+    fn has_zone(&self) -> bool {
+        match &self.address {
+            Address::Tcp { host, .. } | Address::Udp { host, .. } => matches!(host, Host::Zoned { .. }),
+            Address::Unix(_) => false,
+        }
+    }
+
     fn socket_remedy(&self, at: SocketAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Errno::from_io_error(&self.source) {
             Some(Errno::ADDRINUSE) => {
@@ -260,8 +268,8 @@ impl BindError {
             }
             Some(Errno::AFNOSUPPORT) if at.is_ipv6() => f.write_str("this machine has no IPv6, choose an IPv4 address"),
             Some(Errno::AFNOSUPPORT) => f.write_str("this machine has no IPv4, choose an IPv6 address"),
-            Some(Errno::INVAL) if is_link_local(at.ip()) => {
-                f.write_str("link-local addresses are not supported, choose another with --listen, or [::]")
+            Some(Errno::INVAL) if self.address.lacks_zone() => {
+                write!(f, "a link-local address needs its zone, such as [{}%eth0]:{}", at.ip(), at.port())
             }
             _ => self.general_remedy(f),
         }
@@ -288,10 +296,6 @@ impl BindError {
             _ => f.write_str("check the address and the socket options"),
         }
     }
-}
-
-fn is_link_local(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 #[cfg(test)]

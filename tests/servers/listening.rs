@@ -1,7 +1,7 @@
 //! Where a server listens: addresses, their errors, restarts, the queue, and datagrams.
 
 use crate::support::peer::Peer;
-use crate::support::server::Program;
+use crate::support::server::{LINE_CLIENT, Program};
 use crate::support::tools::tool;
 use std::io::ErrorKind;
 use std::net::UdpSocket;
@@ -142,6 +142,37 @@ fn a_name_binds_every_address_that_it_has() {
         assert!(address.starts_with("127.0.0.1:") || address.starts_with("[::1]:"), "{address}");
         Peer::connect(&address).echo("hello\n");
     }
+}
+
+/// A network of its own gives the loopback interface a link-local address.
+const LINK_LOCAL: &str = "ip link set lo up && ip -6 addr add fe80::1/64 dev lo nodad || exit 77
+    \"$0\" -q -l '[fe80::1%lo]:5000' -l '[fe80::1%1]:5001' -l 'udp:[fe80::1%lo]:5002' --stdin ignore &
+    for to in '[fe80::1%lo]:5000' '[fe80::1%1]:5001' 'udp:[fe80::1%1]:5002'; do
+        echo \"to $to\" | \"$1\" --retry 20s --linger 200ms \"$to\"
+    done
+    kill %1; wait
+    \"$1\" '[fe80::1]:5000'
+    \"$0\" -l '[fe80::1]:5000'
+    \"$0\" -l '[fe80::1%no]:5000'";
+
+#[test]
+fn a_link_local_address_has_its_zone() {
+    let launch = Launch::of("unshare").args("--user --map-root-user --net bash -c").arg(LINK_LOCAL);
+    let finished = launch.arg(Program::Echo.path()).arg(LINE_CLIENT).run();
+    if finished.code == Some(77) || finished.stderr.contains("unshare") {
+        skipped("this user may not have a network of its own");
+        return;
+    }
+    let shown = "listening on [fe80::1%lo]:5000\nlistening on [fe80::1%lo]:5001\nlistening on udp:[fe80::1%lo]:5002\n\
+                 to [fe80::1%lo]:5000\nto [fe80::1%1]:5001\nto udp:[fe80::1%1]:5002\n";
+    assert_eq!(finished.stdout, shown, "{finished:?}");
+    let told = "line-client: cannot connect to [fe80::1]:5000: Invalid argument (os error 22) (a link-local address \
+                needs its zone, such as [fe80::1%eth0]:50000)\n\
+                echo-server: cannot listen on [fe80::1]:5000: Invalid argument (os error 22); a link-local address \
+                needs its zone, such as [fe80::1%eth0]:5000 (--listen ADDR)\n\
+                echo-server: cannot listen on [fe80::1%no]:5000: No such device (os error 19); see \"ip link\" for the \
+                network interfaces (--listen ADDR)\n";
+    assert_eq!(finished.stderr, told, "{finished:?}");
 }
 
 #[test]

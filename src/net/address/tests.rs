@@ -10,6 +10,10 @@ fn ip(text: &str) -> Host {
     Host::Ip(text.parse().expect("an address in a test"))
 }
 
+fn zoned(text: &str, zone: &str) -> Host {
+    Host::Zoned { ip: text.parse().expect("an address in a test"), zone: zone.to_owned() }
+}
+
 fn name(text: &str) -> Host {
     Host::Name(text.to_owned())
 }
@@ -33,6 +37,8 @@ fn every_form_is_understood() {
         ("1.2.3.4.example:1", tcp(name("1.2.3.4.example"), 1)),
         ("[::1]:80", tcp(ip("::1"), 80)),
         ("[::ffff:1.2.3.4]:80", tcp(ip("::ffff:1.2.3.4"), 80)),
+        ("[fe80::1%eth0]:80", tcp(zoned("fe80::1", "eth0"), 80)),
+        ("[fe80::1%2]:80", tcp(zoned("fe80::1", "2"), 80)),
         ("*:80", tcp(Host::Any, 80)),
         ("unix:/run/x", Address::Unix("/run/x".into())),
         ("unix:x y:1", Address::Unix("x y:1".into())),
@@ -40,6 +46,7 @@ fn every_form_is_understood() {
         ("udp:1.2.3.4:5", udp(ip("1.2.3.4"), 5)),
         ("udp:localhost:5", udp(name("localhost"), 5)),
         ("udp:[::1]:5", udp(ip("::1"), 5)),
+        ("udp:[fe80::1%br-a.1]:5", udp(zoned("fe80::1", "br-a.1"), 5)),
         ("udp:*:5", udp(Host::Any, 5)),
     ] {
         assert_eq!(text.parse(), Ok(address), "{text:?}");
@@ -76,7 +83,14 @@ fn every_mistake_is_named() {
         ("[zz]:1", E::BadV6("zz".into())),
         ("[::1", E::NoPort),
         ("[1.2.3.4]:1", E::BadV6("1.2.3.4".into())),
-        ("[fe80::1%eth0]:1", E::BadV6("fe80::1%eth0".into())),
+        ("[fe80::1%eth0", E::NoPort),
+        ("[1.2.3.4%eth0]:1", E::BadV6("1.2.3.4%eth0".into())),
+        ("[fe80::1%]:1", E::BadZone(String::new())),
+        ("[fe80::1%eth 0]:1", E::BadZone("eth 0".into())),
+        ("[fe80::1%a/b]:1", E::BadZone("a/b".into())),
+        ("[fe80::1%a-name-far-too-long]:1", E::BadZone("a-name-far-too-long".into())),
+        ("fe80::1%eth0", E::NeedsBrackets("fe80::1%eth0".into())),
+        ("fe80::1%eth0:1", E::NeedsBrackets("fe80::1%eth0:1".into())),
         ("[]:1", E::BadV6(String::new())),
         ("256.1.1.1:1", E::BadV4("256.1.1.1".into())),
         ("127.1:1", E::BadV4("127.1".into())),

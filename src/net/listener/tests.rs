@@ -212,7 +212,7 @@ fn an_address_of_another_machine_is_one_line() {
          not an address of this machine: see \"ip address\", or choose another"
     );
     let shown = refused("[fe80::1]:0");
-    assert!(shown.contains("link-local addresses are not supported"), "{shown}");
+    assert!(shown.contains("a link-local address needs its zone, such as [fe80::1%eth0]:0"), "{shown}");
 }
 
 #[test]

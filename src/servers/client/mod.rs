@@ -240,6 +240,9 @@ impl Handler for Client {
         }
         let remedy = match (self.options.retry, error.kind()) {
             (Some(retry), _) => format!(" (tried for {retry:?})"),
+            _ if self.to.lacks_zone() => {
+                " (a link-local address needs its zone, such as [fe80::1%eth0]:50000)".to_owned()
+            }
             (None, _) if is_absence(error) => String::from(" (is the server running? --retry 5s waits for it)"),
             _ => String::new(),
         };

@@ -19,7 +19,7 @@ pub fn run(bytes: &[u8]) {
 
 /// What the standard library takes for a host and a port has to be the same ones here.
 fn compare(text: &str) {
-    // Zones (`%eth0`) have no syntax here.
+    // The standard library takes zones that are numbers, and loses their text.
     let Ok(known) = text.parse::<SocketAddr>().map_err(drop).and_then(|known| match known {
         SocketAddr::V6(v6) if v6.scope_id() != 0 || text.contains('%') => Err(()),
         other => Ok(other),
