@@ -29,6 +29,7 @@ mod servers {
     mod clock;
     mod command_line;
     mod crowd;
+    mod data_file;
     mod descriptors;
     mod discard;
     mod doctor;

@@ -326,7 +326,8 @@ impl<'a> Context<'a> {
     /// [`Handler::service_done`](crate::Handler::service_done) follows.
     ///
     /// # Errors
-    /// [`Busy`] if the queue of the pool is full, or this session has a job under way.
+    /// [`Busy`] if the queue of the pool is full, this session has a job under way, or the system refuses to start the
+    /// pool's first thread, which is logged.
     pub fn offload<W: Worker, T: Send + 'static>(
         &mut self,
         workers: &Workers<W>,
@@ -337,8 +338,8 @@ impl<'a> Context<'a> {
             return Err(Busy);
         }
         let recipient = session.map_or(Recipient::Service(self.state.current_service), Recipient::Session);
-        workers.submit(Job::new(recipient.to_bits(), job))?;
-        self.begin_job(workers, session);
+        self.submit(workers, Job::new(recipient.to_bits(), job))?;
+        self.state.begin_job(session);
         Ok(())
     }
 
@@ -348,14 +349,14 @@ impl<'a> Context<'a> {
     /// of such jobs may be under way.
     ///
     /// # Errors
-    /// [`Busy`] if the queue of the pool is full.
+    /// [`Busy`] if the queue of the pool is full, or the system refuses to start the pool's first thread.
     pub fn offload_detached<W: Worker, T: Send + 'static>(
         &mut self,
         workers: &Workers<W>,
         job: impl FnOnce(&mut W) -> W::Output<T> + Send + 'static,
     ) -> Result<(), Busy> {
-        workers.submit(Job::new(Recipient::Service(self.service()).to_bits(), job))?;
-        self.begin_job(workers, None);
+        self.submit(workers, Job::new(Recipient::Service(self.service()).to_bits(), job))?;
+        self.state.begin_job(None);
         Ok(())
     }
 
@@ -465,12 +466,13 @@ impl<'a> Context<'a> {
         self.target.session()
     }
 
-    /// Has a queued job run: by the threads of its pool or, in a simulation, in this turn.
-    fn begin_job<W: Worker>(&mut self, workers: &Workers<W>, session: Option<Token>) {
-        self.state.begin_job(session);
-        match self.state.jobs.queue() {
-            Some(results) => workers.wake(results),
-            None => self.state.jobs.simulate(workers.inline()),
+    /// Queues a job for the threads of its pool or, in a simulation, for this turn.
+    fn submit<W: Worker>(&mut self, workers: &Workers<W>, job: Job<W>) -> Result<(), Busy> {
+        if let Some(results) = self.state.jobs.queue() {
+            return workers.submit_to_threads(job, results);
         }
+        workers.submit(job)?;
+        self.state.jobs.simulate(workers.inline());
+        Ok(())
     }
 }

@@ -100,7 +100,7 @@ impl<H: Handler> Dispatcher<H> {
     /// Does the middle of a turn, the work without an edge: serves the ready list and delivers results of workers.
     ///
     /// # Errors
-    /// If a worker has panicked or could not be started.
+    /// If a worker has panicked.
     pub(crate) fn work(&mut self) -> io::Result<()> {
         self.serve_ready();
         self.deliver_results()

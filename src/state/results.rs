@@ -91,7 +91,7 @@ impl Jobs {
     /// Takes the results that have arrived. Runs simulated jobs first.
     ///
     /// # Errors
-    /// If a worker has panicked or could not be started.
+    /// If a worker has panicked.
     pub(crate) fn collect(&mut self) -> io::Result<()> {
         if self.outstanding == self.results.len() {
             return Ok(());

@@ -15,7 +15,8 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -59,6 +60,9 @@ pub trait Worker: Send + 'static {
     /// transaction on a disk does.
     const BATCH: usize = 1;
 
+    /// How often [`idle`](Self::idle) is called while there are no jobs. `None`: never.
+    const IDLE_INTERVAL: Option<Duration> = None;
+
     /// Begins a batch. If this fails, no job of the batch runs, and each reports the error.
     ///
     /// # Errors
@@ -74,6 +78,9 @@ pub trait Worker: Send + 'static {
     fn commit(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
+
+    /// Looks after the state of the worker while there are no jobs. Not called in a simulation.
+    fn idle(&mut self) {}
 
     /// Creates the output of a job whose batch failed.
     fn failed<T: Send + 'static>(error: Self::Error) -> Self::Output<T>;
@@ -92,8 +99,8 @@ impl Worker for () {
 /// A pool of threads with a bounded queue of jobs, one [`Worker`] for each thread.
 ///
 /// A handler owns its pools and passes them jobs with [`Context::offload`](crate::Context::offload). The threads start
-/// with the first job. Dropping the pool discards the jobs in its queue and waits for the jobs that run, for at most
-/// one second.
+/// with [`start`](Self::start), or else with the first job. Dropping the pool discards the jobs in its queue and waits
+/// for the jobs that run, for at most one second.
 ///
 /// ```
 /// use switchboard::{Context, Done, Handler, Origin, Sim, Workers};
@@ -134,7 +141,11 @@ pub struct Workers<W: Worker> {
 struct Shared<W: Worker> {
     name: Box<str>,
     capacity: usize,
+    /// Number of workers.
+    size: usize,
     queue: Mutex<Queue<W>>,
+    /// Receives the results. Set by the first job.
+    results: OnceLock<Arc<ResultQueue>>,
     /// Signals a queued job, or the end of the pool.
     work: Condvar,
     /// Signals the end of a thread.
@@ -143,9 +154,12 @@ struct Shared<W: Worker> {
 
 struct Queue<W: Worker> {
     jobs: VecDeque<Job<W>>,
-    /// Workers whose threads have not been started.
+    /// Workers without a thread.
     workers: Vec<W>,
+    /// Number of threads. At first, each one takes a worker.
     threads: usize,
+    /// Whether the last attempt to start a thread has failed, which is logged once.
+    lacks_threads: bool,
     is_closed: bool,
 }
 
@@ -170,44 +184,79 @@ impl<W: Worker> Workers<W> {
     #[must_use]
     pub fn new(name: &str, capacity: usize, workers: Vec<W>) -> Self {
         assert!(!workers.is_empty(), "a pool needs at least one worker");
-        let queue = Queue { jobs: VecDeque::new(), workers, threads: 0, is_closed: false };
-        let (work, ended) = (Condvar::new(), Condvar::new());
-        Workers { shared: Arc::new(Shared { name: name.into(), capacity, queue: Mutex::new(queue), work, ended }) }
+        let size = workers.len();
+        let queue = Queue { jobs: VecDeque::new(), workers, threads: 0, lacks_threads: false, is_closed: false };
+        let (queue, work, ended) = (Mutex::new(queue), Condvar::new(), Condvar::new());
+        let shared = Shared { name: name.into(), capacity, size, queue, results: OnceLock::new(), work, ended };
+        Workers { shared: Arc::new(shared) }
     }
 
-    /// Queues a job.
+    /// Starts the threads now, so that a program without the right to start threads fails at its start. Not for a
+    /// simulation, which runs jobs itself.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub fn start(&self) -> io::Result<()> {
+        self.start_threads(&mut self.shared.lock(), spawn)
+    }
+
+    /// Queues a job for a simulation.
     ///
     /// # Errors
     /// [`Busy`] if the queue is full.
     pub(crate) fn submit(&self, job: Job<W>) -> Result<(), Busy> {
+        self.shared.push(&mut self.shared.lock(), job)
+    }
+
+    /// Queues a job for the threads, and starts them if necessary. `results` receives the results.
+    ///
+    /// # Errors
+    /// [`Busy`] if the queue is full, or if there is no thread and the system refuses to start one.
+    pub(crate) fn submit_to_threads(&self, job: Job<W>, results: &Arc<ResultQueue>) -> Result<(), Busy> {
+        self.submit_to(job, results, spawn)
+    }
+
+    fn submit_to(&self, job: Job<W>, results: &Arc<ResultQueue>, spawn: Spawn) -> Result<(), Busy> {
+        self.shared.results.get_or_init(|| Arc::clone(results));
         let mut queue = self.shared.lock();
-        if queue.jobs.len() >= self.shared.capacity {
+        let started = self.start_threads(&mut queue, spawn);
+        let lacks_threads = started.is_err();
+        if let Err(error) = started
+            && !queue.lacks_threads
+        {
+            log::error!("{}: cannot start a thread: {error}; look at \"ulimit -u\"", self.shared.name);
+        }
+        queue.lacks_threads = lacks_threads;
+        if queue.threads == 0 {
             return Err(Busy);
         }
-        queue.jobs.push_back(job);
+        self.shared.push(&mut queue, job)?;
+        drop(queue);
+        self.shared.work.notify_one();
         Ok(())
     }
 
-    /// Wakes a thread for a queued job. The first call starts the threads. `results` receives the results, and the
-    /// error if a thread cannot be started.
-    pub(crate) fn wake(&self, results: &Arc<ResultQueue>) {
-        let mut queue = self.shared.lock();
-        for worker in std::mem::take(&mut queue.workers) {
-            let (shared, thread_results) = (Arc::clone(&self.shared), Arc::clone(results));
-            let builder = thread::Builder::new().name(self.shared.name.to_string());
-            match builder.spawn(move || shared.serve(worker, &thread_results)) {
-                Ok(_) => queue.threads += 1,
-                Err(error) => results.fail(format!("cannot start a worker thread: {error}")),
-            }
+    /// Starts the threads that are missing.
+    fn start_threads(&self, queue: &mut Queue<W>, spawn: Spawn) -> io::Result<()> {
+        while queue.threads < self.shared.size {
+            let shared = Arc::clone(&self.shared);
+            spawn(&self.shared.name, Box::new(move || shared.serve()))?;
+            queue.threads += 1;
         }
-        drop(queue);
-        self.shared.work.notify_one();
+        Ok(())
     }
 
     /// Returns a handle that runs the jobs of this pool on the caller's thread, for a simulation.
     pub(crate) fn inline(&self) -> Arc<dyn InlinePool> {
         Arc::clone(&self.shared) as Arc<dyn InlinePool>
     }
+}
+
+/// Starts a thread of this name.
+type Spawn = fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<()>;
+
+fn spawn(name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    thread::Builder::new().name(name.into()).spawn(body).map(drop)
 }
 
 impl<W: Worker> Job<W> {
@@ -248,17 +297,28 @@ impl<W: Worker> Shared<W> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn push(&self, queue: &mut Queue<W>, job: Job<W>) -> Result<(), Busy> {
+        if queue.jobs.len() >= self.capacity {
+            return Err(Busy);
+        }
+        queue.jobs.push_back(job);
+        Ok(())
+    }
+
     /// Runs batches until the pool is closed: the body of a thread.
-    fn serve(&self, worker: W, results: &ResultQueue) {
+    fn serve(&self) {
         // Locals are dropped in reverse order: the worker closes its file before the thread counts as ended.
-        let _end = ThreadEnd { shared: self, results };
-        let mut worker = worker;
+        let _end = ThreadEnd { shared: self };
+        let Some(mut worker) = self.lock().workers.pop() else { return };
         while let Some(batch) = self.next_batch() {
-            results.send(run(&mut worker, batch));
+            match self.results.get() {
+                Some(results) if !batch.is_empty() => results.send(run(&mut worker, batch)),
+                _ => worker.idle(),
+            }
         }
     }
 
-    /// Waits for jobs. Returns `None` when the pool is closed.
+    /// Waits for jobs. Returns no jobs after an idle interval, and `None` when the pool is closed.
     fn next_batch(&self) -> Option<Vec<Job<W>>> {
         let mut queue = self.lock();
         loop {
@@ -272,7 +332,15 @@ impl<W: Worker> Shared<W> {
                 }
                 return Some(batch);
             }
-            queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            let Some(interval) = W::IDLE_INTERVAL else {
+                queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let waited = self.work.wait_timeout(queue, interval).unwrap_or_else(PoisonError::into_inner);
+            queue = waited.0;
+            if waited.1.timed_out() && queue.jobs.is_empty() && !queue.is_closed {
+                return Some(Vec::new());
+            }
         }
     }
 }
@@ -295,13 +363,14 @@ impl<W: Worker> Drop for Workers<W> {
 /// forever for their results.
 struct ThreadEnd<'a, W: Worker> {
     shared: &'a Shared<W>,
-    results: &'a ResultQueue,
 }
 
 impl<W: Worker> Drop for ThreadEnd<'_, W> {
     fn drop(&mut self) {
-        if thread::panicking() {
-            self.results.fail(format!("a worker of {} has panicked", self.shared.name));
+        if thread::panicking()
+            && let Some(results) = self.shared.results.get()
+        {
+            results.fail(format!("a worker of {} has panicked", self.shared.name));
         }
         self.shared.lock().threads -= 1;
         self.shared.ended.notify_all();
@@ -363,7 +432,8 @@ impl<W: Worker> fmt::Debug for Workers<W> {
     }
 }
 
-/// The error of a job that was not accepted: the queue is full, or the session already has a job.
+/// The error of a job that was not accepted: the queue is full, the session already has a job, or the system refuses to
+/// start a thread.
 ///
 /// Its `Display` is a reply for a peer: `busy, try again`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

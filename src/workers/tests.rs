@@ -109,12 +109,22 @@ fn threads_do_all_jobs_and_each_once() {
     let workers = Workers::new("ledger", 10_000, (0..4).map(|_| Ledger::default()).collect());
     let home = Arc::new(ResultQueue::default());
     for n in 0..5_000_u32 {
-        workers.submit(entry(move |_| Ok(n))).expect("room for all");
-        workers.wake(&home);
+        workers.submit_to_threads(entry(move |_| Ok(n)), &home).expect("room for all");
     }
     let mut numbers: Vec<u32> = results(wait_for(&home, 5_000)).into_iter().map(|n| n.expect("no failure")).collect();
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(0..5_000));
+}
+
+#[test]
+fn without_a_thread_a_job_is_refused_and_a_later_one_runs() {
+    let workers = Workers::new("ledger", 10, vec![Ledger::default()]);
+    let home = Arc::new(ResultQueue::default());
+    let refuse: Spawn = |_, _| Err(io::ErrorKind::WouldBlock.into());
+    assert_eq!(workers.submit_to(entry(|_| Ok(1_u32)), &home, refuse), Err(Busy));
+    assert!(taken(&home).is_empty());
+    workers.submit_to_threads(entry(|_| Ok(2_u32)), &home).expect("a thread");
+    assert_eq!(results(wait_for(&home, 1)), [Ok(2)]);
 }
 
 #[test]
@@ -125,10 +135,8 @@ fn as_many_jobs_run_at_a_time_as_there_are_workers() {
     // Each job waits for the other, so both end only if they run at the same time.
     let first = move |(): &mut ()| (to_second.send(()).is_ok(), at_first.recv().is_ok());
     let second = move |(): &mut ()| (to_first.send(()).is_ok(), at_second.recv().is_ok());
-    workers.submit(Job::new(0, first)).expect("room");
-    workers.wake(&home);
-    workers.submit(Job::new(0, second)).expect("room");
-    workers.wake(&home);
+    workers.submit_to_threads(Job::new(0, first), &home).expect("room");
+    workers.submit_to_threads(Job::new(0, second), &home).expect("room");
     for (_, done) in wait_for(&home, 2) {
         assert_eq!(done.downcast::<(bool, bool)>().expect("two answers"), (true, true));
     }
@@ -158,10 +166,9 @@ fn the_end_of_a_pool_waits_for_the_job_under_way() {
         gone.recv().expect("the test lets go");
         worker.0.send("done").expect("the test listens");
     };
-    workers.submit(Job::new(0, job)).expect("room");
+    workers.submit_to_threads(Job::new(0, job), &home).expect("room");
     let never = |worker: &mut Closing| worker.0.send("never").expect("the test listens");
     workers.submit(Job::new(0, never)).expect("room");
-    workers.wake(&home);
     assert_eq!(heard.recv(), Ok("begun"));
     let shared = Arc::clone(&workers.shared);
     thread::scope(|scope| {

@@ -51,6 +51,8 @@ impl Server for BankServer {
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let store = self.data.open("bank", &Bank::SCHEMA)?;
         let options = BankOptions { max_line: self.lines.max_line(), lock: self.lock.0.unwrap_or_default() };
-        Ok(host.host(ServiceSetup::new(5003, Bank::lines(store, options)).with_limits(self.lines.limits())))
+        let bank = Bank::lines(store, options);
+        bank.get_ref().start_threads().map_err(StartError::thread)?;
+        Ok(host.host(ServiceSetup::new(5003, bank).with_limits(self.lines.limits())))
     }
 }

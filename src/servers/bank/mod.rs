@@ -16,6 +16,7 @@ mod money;
 mod pin;
 mod texts;
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -27,7 +28,7 @@ use crate::handler::commands as operator;
 use crate::handler::context::Context;
 use crate::state::admission::HostKey;
 use crate::state::throttle::Throttle;
-use crate::workers::storage::{Schema, Store, StoreError};
+use crate::workers::storage::{Schema, Store, StoreError, StoreErrorKind};
 use crate::workers::{Busy, Done, Workers};
 
 use crate::servers::text::{counted, refuse_http, reply};
@@ -150,6 +151,15 @@ impl Bank {
     #[must_use]
     pub fn with_cheap_pins(store: Store, options: BankOptions) -> Lines<Bank> {
         Bank::with_cost(store, options, Cost::least())
+    }
+
+    /// Starts the threads for the data file and for PINs now, rather than with the first request. Not for a simulation.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub fn start_threads(&self) -> io::Result<()> {
+        self.store.start()?;
+        self.hashers.start()
     }
 
     fn with_cost(store: Store, options: BankOptions, cost: Cost) -> Lines<Bank> {
@@ -409,7 +419,9 @@ impl Bank {
 
     /// Logs an error of the data file, and replies with it.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
-        if let Some(repeats) = self.failures.note(cx.now()) {
+        if error.kind() != StoreErrorKind::Moved
+            && let Some(repeats) = self.failures.note(cx.now())
+        {
             log::error!("data file: {error}{repeats}");
         }
         reply(texts::TROUBLE, &[&error.to_string()], cx);

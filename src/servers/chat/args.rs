@@ -98,7 +98,9 @@ impl ChatServer {
             let file = LogFile::open(path).map_err(|error| {
                 StartError::failure(format!("cannot log to {name}: {error}; give --log a file that can be written to"))
             })?;
-            record = record.with_log(ChatLog::new(&name, file));
+            let log = ChatLog::new(&name, file);
+            log.start_thread().map_err(StartError::thread)?;
+            record = record.with_log(log);
         }
         Ok(Some(record))
     }

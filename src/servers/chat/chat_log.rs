@@ -73,6 +73,14 @@ impl ChatLog {
         }
     }
 
+    /// Starts the thread that writes now, rather than with the first event. Not for a simulation.
+    ///
+    /// # Errors
+    /// If the system refuses the thread.
+    pub fn start_thread(&self) -> io::Result<()> {
+        self.workers.start()
+    }
+
     /// Adds a line for an event, to be written now or later.
     pub(super) fn add(&mut self, event: &Event<'_>, at: LocalTime, cx: &mut Context<'_>) {
         let length = self.waiting.len();
@@ -91,21 +99,34 @@ impl ChatLog {
     /// Passes the waiting lines to the worker, if it is idle.
     fn send(&mut self, at: LocalTime, cx: &mut Context<'_>) {
         let Stage::Idle(spare) = &mut self.stage else { return };
+        let spare = std::mem::take(spare);
         if self.waiting.is_empty() {
-            return;
+            self.add_gap(at);
         }
-        let batch = std::mem::replace(&mut self.waiting, std::mem::take(spare));
+        if !self.waiting.is_empty() {
+            let batch = std::mem::replace(&mut self.waiting, spare);
+            self.add_gap(at);
+            self.start_batch(batch, cx);
+        }
+    }
+
+    /// Adds a line for the lost events, if there are any.
+    fn add_gap(&mut self, at: LocalTime) {
         if self.lost > 0 {
             // Writing to memory cannot fail.
             let _ = writeln!(self.waiting, "{at} lost {}", counted(std::mem::take(&mut self.lost), "event"));
         }
-        self.start_batch(batch, cx);
     }
 
     fn start_batch(&mut self, batch: Vec<u8>, cx: &mut Context<'_>) {
-        self.stage = Stage::Out(lines(&batch));
-        let taken = cx.offload_detached(&self.workers, move |writer| writer.write(batch));
-        debug_assert!(taken.is_ok(), "one batch at a time fits a queue of one");
+        let lines = lines(&batch);
+        if cx.offload_detached(&self.workers, move |writer| writer.write(batch)).is_ok() {
+            self.stage = Stage::Out(lines);
+        } else {
+            // One batch at a time fits a queue of one, so the system refuses the thread, which is logged.
+            self.stage = Stage::Idle(Vec::new());
+            self.lost += lines as u64;
+        }
     }
 
     /// Handles the result of a batch.

@@ -1,6 +1,7 @@
 //! A server as a program: its command line, and the service that the command line describes.
 
 use std::fmt::Display;
+use std::io;
 
 use clap::Parser;
 
@@ -114,6 +115,12 @@ impl StartError {
     /// Creates the error of a resource that is not available.
     pub fn failure(message: impl Display) -> Self {
         StartError::Failure(message.to_string())
+    }
+
+    /// Creates the error of a thread that the system refuses to start.
+    #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+    pub(crate) fn thread(error: io::Error) -> Self {
+        StartError::Failure(format!("cannot start a thread: {error}; look at \"ulimit -u\""))
     }
 
     /// Puts the name of a service before the message.

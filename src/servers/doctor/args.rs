@@ -49,6 +49,7 @@ impl Server for DoctorServer {
         let therapist = self.script.as_deref().map_or_else(|| Ok(Therapist::built_in()), read_script)?;
         let store = self.data.open("doctor", &Doctor::SCHEMA)?;
         let doctor = Doctor::lines(therapist, store, self.lines.max_line());
+        doctor.get_ref().start_thread().map_err(StartError::thread)?;
         Ok(host.host(ServiceSetup::new(5001, doctor).with_limits(self.lines.limits())))
     }
 }

@@ -10,6 +10,7 @@ mod texts;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,7 +21,7 @@ use super::therapist::Therapist;
 use crate::framing::{Lines, MessageHandler};
 use crate::servers::text::{counted, fold, refuse_http, reply};
 use crate::state::throttle::Throttles;
-use crate::workers::storage::{Schema, Store, StoreError};
+use crate::workers::storage::{Schema, Store, StoreError, StoreErrorKind};
 use crate::{Busy, Closed, Context, Done, Origin, TimerId, Workers, sanitize};
 
 /// Look-ups that can wait for the file. Together they hold a few megabytes.
@@ -102,6 +103,14 @@ impl Doctor {
         Lines::new(doctor, max_line)
     }
 
+    /// Starts the thread that uses the data file now, rather than with the first request. Not for a simulation.
+    ///
+    /// # Errors
+    /// If the system refuses the thread.
+    pub fn start_thread(&self) -> io::Result<()> {
+        self.store.start()
+    }
+
     fn receive_name(&mut self, session: &mut DoctorSession, line: &[u8], cx: &mut Context<'_>) {
         if refuse_http(line, texts::NO_HTTP, cx) {
             return;
@@ -174,7 +183,16 @@ impl Doctor {
         let patients = self.saving.iter().filter_map(|key| self.patients.get_key_value(key));
         let patients: Vec<_> = patients.map(|(key, patient)| (Arc::clone(key), patient.clone())).collect();
         let taken = cx.offload_detached(&self.store, move |store| store.write(|db| table::save(db, patients)));
-        debug_assert!(taken.is_ok(), "look-ups leave a place for a save");
+        if taken.is_err() {
+            // Look-ups leave a place for a save, so the system refuses a thread, which is logged.
+            self.retry_save(cx);
+        }
+    }
+
+    /// Saves the patients of a failed save later.
+    fn retry_save(&mut self, cx: &mut Context<'_>) {
+        self.unsaved.append(&mut self.saving);
+        self.retry = Some(cx.set_timer(RETRY));
     }
 
     /// Joins a conversation with what the file has of earlier visits.
@@ -201,6 +219,13 @@ impl Doctor {
         let is_here = self.patients.get(key).is_some_and(|patient| patient.sessions > 0);
         if !is_here && !self.unsaved.contains(key) && !self.saving.contains(key) {
             self.patients.remove(key);
+        }
+    }
+
+    /// Logs an error of the data file. A file that was moved is in the log already.
+    fn report_file(&mut self, error: &StoreError, cx: &Context<'_>) {
+        if error.kind() != StoreErrorKind::Moved {
+            self.report("file", error, cx);
         }
     }
 
@@ -246,7 +271,7 @@ impl MessageHandler for Doctor {
             self.patients.insert(Arc::clone(&key), patient);
             match found {
                 Ok(notes) => self.complete(&key, notes, cx),
-                Err(error) => self.report("file", error, cx),
+                Err(error) => self.report_file(&error, cx),
             }
         }
         self.welcome(session, key, cx);
@@ -285,9 +310,9 @@ impl MessageHandler for Doctor {
                 self.save(cx);
             }
             Err(error) => {
-                self.unsaved.extend(saving);
-                self.report("file", error, cx);
-                self.retry = Some(cx.set_timer(RETRY));
+                self.saving = saving;
+                self.retry_save(cx);
+                self.report_file(&error, cx);
             }
         }
     }

@@ -40,6 +40,7 @@ impl Server for PhonebookServer {
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let store = self.data.open("phonebook", &Phonebook::SCHEMA)?;
         let book = Phonebook::lines(store, PhonebookOptions { max_line: self.lines.max_line() });
+        book.get_ref().start_thread().map_err(StartError::thread)?;
         Ok(host.host(ServiceSetup::new(5002, book).with_limits(self.lines.limits())))
     }
 }

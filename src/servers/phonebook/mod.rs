@@ -15,6 +15,8 @@ mod entry;
 mod table;
 mod texts;
 
+use std::io;
+
 use crate::connection::origin::Origin;
 use crate::framing::{Lines, MessageHandler};
 use crate::handler::context::Context;
@@ -96,6 +98,14 @@ impl Phonebook {
     pub fn lines(store: Store, options: PhonebookOptions) -> Lines<Phonebook> {
         let store = Workers::new("phonebook", WAITING, vec![store]);
         Lines::new(Phonebook { store, failures: Throttles::new() }, options.max_line)
+    }
+
+    /// Starts the thread that uses the data file now, rather than with the first request. Not for a simulation.
+    ///
+    /// # Errors
+    /// If the system refuses the thread.
+    pub fn start_thread(&self) -> io::Result<()> {
+        self.store.start()
     }
 }
 
@@ -210,7 +220,9 @@ impl Phonebook {
     /// Reports an error of the data file. The client receives a notice, and the log contains the reason.
     fn fail(&mut self, error: &StoreError, cx: &mut Context<'_>) {
         reply(texts::FAILED, &[], cx);
-        if let Some(repeats) = self.failures.note(error.kind(), cx.now()) {
+        if error.kind() != StoreErrorKind::Moved
+            && let Some(repeats) = self.failures.note(error.kind(), cx.now())
+        {
             log::error!("phone book: {error}{repeats}");
         }
     }

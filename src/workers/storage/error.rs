@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
@@ -21,6 +22,8 @@ pub enum StoreErrorKind {
     Full,
     /// Another program holds the lock of the file.
     Locked,
+    /// The file is no longer at its path: it was moved, deleted or replaced while the server was using it.
+    Moved,
     /// The file cannot be written to.
     ReadOnly,
     /// The content of the file is damaged, or the file is not a database.
@@ -58,7 +61,7 @@ impl From<rusqlite::Error> for StoreError {
                 (StoreErrorKind::Locked, "another program is using it; stop that program")
             }
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                (StoreErrorKind::ReadOnly, "look at its permissions, and at those of its directory")
+                (StoreErrorKind::ReadOnly, LOOK_AT_PERMISSIONS)
             }
             Some(ErrorCode::DatabaseCorrupt) => (StoreErrorKind::Damaged, "restore a copy"),
             Some(ErrorCode::NotADatabase) => (StoreErrorKind::Damaged, "name another file with --data"),
@@ -70,6 +73,19 @@ impl From<rusqlite::Error> for StoreError {
         StoreError::new(kind, format!("{error}; {remedy}"))
     }
 }
+
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                StoreError::new(StoreErrorKind::ReadOnly, format!("{error}; {LOOK_AT_PERMISSIONS}"))
+            }
+            _ => StoreError::new(StoreErrorKind::Failed, error.to_string()),
+        }
+    }
+}
+
+const LOOK_AT_PERMISSIONS: &str = "look at its permissions, and at those of its directory";
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,6 +21,10 @@ fn open(file: &DataFile) -> Store {
     Store::open(file, &NOTES).expect("a good file")
 }
 
+fn db(store: &Store) -> &Connection {
+    store.db().expect("an open file")
+}
+
 fn add(store: &mut Store, text: &str) -> Result<usize, StoreError> {
     store.write(|db| Ok(db.execute("INSERT INTO note (text) VALUES (?1)", [text])?))
 }
@@ -59,9 +63,10 @@ fn the_file_is_its_owners_and_durable() {
     let mode = fs::metadata(path(&file)).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let pragma =
-        |name: &str| store.db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0));
+        |name: &str| db(&store).query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0));
     assert_eq!(pragma("journal_mode"), Ok(rusqlite::types::Value::Text("wal".into())));
     assert_eq!(pragma("synchronous"), Ok(rusqlite::types::Value::Integer(2)), "FULL");
+    assert_eq!(pragma("temp_store"), Ok(rusqlite::types::Value::Integer(2)), "MEMORY");
     assert_eq!(notes(&mut store), [""; 0]);
 }
 
@@ -88,7 +93,7 @@ fn a_full_file_undoes_the_batch_until_there_is_room() {
     let mut store = open(&file);
     add(&mut store, "before").expect("room");
     store.commit().expect("room");
-    let limit = |store: &Store, pages: u32| store.db.pragma_update(None, "max_page_count", pages).expect("a number");
+    let limit = |store: &Store, pages: u32| db(store).pragma_update(None, "max_page_count", pages).expect("a number");
     limit(&store, 10);
     let mut outcomes = Vec::new();
     for n in 0..50 {
@@ -113,7 +118,7 @@ fn a_foreign_lock_fails_writes_but_not_reads() {
     let mut store = open(&file);
     add(&mut store, "one").expect("room");
     store.commit().expect("room");
-    store.db.busy_timeout(Duration::from_millis(1)).expect("a number");
+    db(&store).busy_timeout(Duration::from_millis(1)).expect("a number");
     let other = Connection::open(path(&file)).expect("a second handle");
     other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     assert_eq!(notes(&mut store), ["one"]);
@@ -130,7 +135,7 @@ fn a_foreign_lock_fails_writes_but_not_reads() {
 fn a_batch_waits_for_the_lock_of_another_program_once() {
     let (_place, file) = place();
     let mut store = open(&file);
-    store.db.busy_timeout(Duration::from_millis(1)).expect("a number");
+    db(&store).busy_timeout(Duration::from_millis(1)).expect("a number");
     let other = Connection::open(path(&file)).expect("a second handle");
     other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
     assert_eq!(add(&mut store, "one").expect_err("locked").kind(), StoreErrorKind::Locked);

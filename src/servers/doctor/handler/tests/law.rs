@@ -151,6 +151,7 @@ proptest! {
                     sim.release_jobs();
                     sim.run();
                     here.clear();
+                    drop(sim);
                     sim = office.open();
                 }
                 Event::Hold(false) => sim.release_jobs(),

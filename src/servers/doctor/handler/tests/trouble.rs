@@ -48,6 +48,7 @@ fn notes_that_cannot_be_read_yet_are_joined_later() {
     office.run(MEND);
     sim.advance(RETRY);
     assert!(ask(&mut sim, ann, "Hm.").contains("your garden is a desert"), "it is back");
+    drop(sim);
     let seen = office.visit("Ann\nHm.\n");
     assert!(seen.contains(", Ann.") && seen.contains("your cellar is a lake") && !seen.contains(texts::NO_NOTES));
     assert_eq!(office.text("SELECT visits || '' FROM patient"), "4");
