@@ -2,7 +2,7 @@
 
 use super::chat::join;
 use crate::support::peer::Peer;
-use crate::support::server::Program;
+use crate::support::server::{Program, expect_only_the_stop};
 use crate::support::terminal::Terminal;
 use crate::support::tools::tool;
 use rustix::process::Signal;
@@ -130,7 +130,7 @@ fn the_log_has_everything_in_order_when_the_server_has_stopped() {
     ann.send("/nick Ann\n/msg bob secret\n/quit\n");
     bob.line_where(|line| line == "Ann leaves the room!");
     server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(2));
-    assert_eq!(server.stderr.all_text(), "");
+    expect_only_the_stop(&server);
 
     let events = events(&path);
     for nick in ["ann", "bob"] {

@@ -1,7 +1,7 @@
 //! The doctor from outside: netcats, whole conversations, a crowd, a kill, a locked file.
 
 use crate::support::peer::Peer;
-use crate::support::server::Program;
+use crate::support::server::{Program, expect_only_the_stop};
 use crate::support::tools::{pass_through, tool};
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
@@ -186,7 +186,7 @@ fn the_next_server_remembers_a_patient_with_two_connections() {
     assert_eq!(ask(&mut one, "Hm."), TAKEN_UP);
     server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(2));
     server.expect_manners();
-    assert_eq!(server.stderr.all_text(), "");
+    expect_only_the_stop(&server);
 
     let server = office.start();
     let (mut ann, greeting) = patient(&server, "ann");
@@ -418,7 +418,7 @@ fn a_stop_saves_a_whole_crowd() {
     }
     server.stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(4));
     server.expect_manners();
-    assert_eq!(server.stderr.all_text(), "");
+    expect_only_the_stop(&server);
     for number in 0..CROWD {
         let kept = office.kept(&format!("p{number}")).expect("a patient");
         assert_eq!(boxes(&kept), [number, number + 1]);

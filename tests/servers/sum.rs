@@ -1,7 +1,7 @@
 //! The sum server: what its clients send, what it prints, and a round that a client leaves.
 
 use crate::support::peer::Peer;
-use crate::support::server::Program;
+use crate::support::server::{Program, expect_only_the_stop};
 use crate::support::tools::tool;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -90,7 +90,7 @@ fn rounds_go_on_until_it_is_stopped() {
     let totals: Vec<_> = (1000..1050).map(|total| total.to_string()).collect();
     let printed = server.stdout.all_text();
     assert_eq!(printed.lines().skip(1).collect::<Vec<_>>(), totals, "a round that is not full has no total");
-    assert_eq!(server.stderr.all_text(), "");
+    expect_only_the_stop(&server);
 }
 
 #[test]

@@ -89,5 +89,12 @@ impl Program {
     }
 }
 
+/// Fails unless the cause of the stop is all that the server has logged.
+#[track_caller]
+pub(crate) fn expect_only_the_stop(server: &Server) {
+    let text = server.stderr.all_text();
+    assert!(text.lines().count() == 1 && text.contains(" INFO  stopping: "), "{text:?}");
+}
+
 /// The path of the client.
 pub(crate) const LINE_CLIENT: &str = env!("CARGO_BIN_EXE_line-client");
