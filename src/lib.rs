@@ -30,7 +30,14 @@
 //!     }
 //! }
 //!
-//! fn main() -> std::io::Result<()> {
+//! fn main() {
+//!     if let Err(error) = serve() {
+//!         eprintln!("{error}"); // one line, with the remedy
+//!         std::process::exit(1);
+//!     }
+//! }
+//!
+//! fn serve() -> std::io::Result<()> {
 //!     let mut reactor = Reactor::new(Echo, Limits::default())?;
 //!     reactor.bind("127.0.0.1:7000")?;
 //!     reactor.open_console(ConsoleMode::Stop)?; // Enter stops it

@@ -15,7 +15,14 @@ impl Handler for Echo {
     }
 }
 
-fn main() -> std::io::Result<()> {
+fn main() {
+    if let Err(error) = serve() {
+        eprintln!("{error}"); // one line, with the remedy
+        std::process::exit(1);
+    }
+}
+
+fn serve() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:7000".into());
     let mut reactor = Reactor::new(Echo, Limits::default())?;
     for bound in reactor.bind(&address)? {

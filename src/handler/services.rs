@@ -20,9 +20,9 @@ use crate::handler::events::events;
 
 /// Hosts several handlers in one [`Reactor`](crate::Reactor), one for each service.
 ///
-/// At the console, `NAME LINE` passes the line `LINE` to the handler with that name. The commands of all servers
-/// (`help`, `stats`, `who`, `kick`, `quit`) concern the reactor as a whole. The end of standard input reaches every
-/// handler.
+/// At the console, `NAME LINE` passes the line `LINE` to the handler with that name, which must have no blank. The
+/// commands of all servers (`help`, `stats`, `who`, `kick`, `quit`) concern the reactor as a whole. The end of standard
+/// input reaches every handler.
 ///
 /// ```no_run
 /// use switchboard::servers::{Echo, Uppercase};
@@ -157,9 +157,16 @@ impl Handler for Services {
         let end = trimmed.iter().position(u8::is_ascii_whitespace).unwrap_or(trimmed.len());
         let (word, rest) = trimmed.split_at(end);
         let named = self.named().rev().find(|(_, name)| name.as_bytes() == word).map(|(service, _)| service);
-        if let Some(service) = named {
-            cx.act_for(service);
-            return self.get(service).console(rest.trim_ascii_start(), cx);
+        match (named, rest.trim_ascii_start()) {
+            (Some(_), b"") => {
+                let name = String::from_utf8_lossy(word);
+                return commands::answer(&format!("usage: {name} LINE, which gives LINE to the service {name}"), cx);
+            }
+            (Some(service), rest) => {
+                cx.act_for(service);
+                return self.get(service).console(rest, cx);
+            }
+            (None, _) => {}
         }
         commands::run(line, cx);
         match word {

@@ -10,11 +10,16 @@ use switchboard_harness::{Launch, Server, Stop};
 
 /// Starts an example on a free port.
 fn start(name: &str) -> Server {
+    example(name).arg("127.0.0.1:0").spawn()
+}
+
+/// The command line of an example without its address.
+fn example(name: &str) -> Launch {
     let path = binaries().join("examples").join(name);
     if is_outdated(&path, &format!("docs/examples/{name}.rs")) {
         build(name);
     }
-    Launch::of(&path).arg("127.0.0.1:0").spawn()
+    Launch::of(&path)
 }
 
 /// `cargo test` builds all examples, but `cargo test --test all` builds none.
@@ -42,6 +47,16 @@ fn stop(mut server: Server) {
 fn the_echo_example_returns_every_byte() {
     let server = start("echo");
     Peer::connect(&server.address()).echo("hello\n");
+    stop(server);
+}
+
+#[test]
+fn the_echo_example_reports_an_error_in_one_line() {
+    let server = start("echo");
+    let finished = example("echo").arg(&server.address()).run();
+    assert_eq!((finished.code, &*finished.stdout), (Some(1), ""), "{finished:?}");
+    assert!(finished.stderr.starts_with(&format!("cannot listen on {}: ", server.address())), "{finished:?}");
+    assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
     stop(server);
 }
 

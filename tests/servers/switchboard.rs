@@ -66,6 +66,8 @@ fn the_operator_asks_all_or_one() {
     peer.echo("here");
     server.say("stats\n");
     until("the figures of both", || server.stderr.text().contains("echo: connections 1\nchat: connections "));
+    server.say("chat\n");
+    server.stderr.wait_for("usage: chat LINE, which gives LINE to the service chat\n");
     server.say("chat nonsense\n");
     until("an answer of the chat", || server.stderr.text().contains("unknown command \"nonsense\""));
     server.say("quit\n");
@@ -152,6 +154,7 @@ fn a_phone_book_with_a_stalled_disk_delays_no_echo() {
     let stalled = p99(&mut echo, 1000);
     other.execute_batch("ROLLBACK").expect("it was begun");
     for client in &mut clients {
+        client.expect("Welcome to the phone book. HELP lists the commands.\n");
         let answer = client.line();
         assert!(answer.starts_with("Added: ") || answer.starts_with("Failed: "), "{answer}");
     }

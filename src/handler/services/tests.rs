@@ -95,7 +95,7 @@ fn the_operator_speaks_to_one_or_to_all() {
     sim.console(b"  bob  interest 2 ");
     assert_eq!(sim.stderr(), "bob heard \"interest 2\"\nbob service timer\n");
     sim.console(b"ann");
-    assert_eq!(sim.stderr(), "ann heard \"\"\nann service timer\n");
+    assert_eq!(sim.stderr(), "usage: ann LINE, which gives LINE to the service ann\n");
     sim.console(b"stats");
     let stats = sim.stderr();
     assert!(
