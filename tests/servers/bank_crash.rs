@@ -22,7 +22,7 @@ const SESSIONS: usize = 10;
 const ACCOUNTS: usize = 5;
 /// Requests of a session in a round: more than a server carries out before it is killed.
 const REQUESTS: usize = 60;
-/// The least number of requests under way at the kill.
+/// The least number of requests under way at a kill that counts.
 const IN_FLIGHT: usize = 200;
 
 /// A session, the requests that it sends, and what it hears.
@@ -109,7 +109,20 @@ fn round(mut server: Server, number: u64, amounts: &mut Amounts, transcript: &mu
     for (n, peer) in peers.iter_mut().enumerate() {
         assert_eq!(peer.line(), format!("ok logged in as n{}", n % ACCOUNTS));
     }
-    let mut clients: Vec<Client> = Vec::new();
+    let opening = (format!("{number}/opening"), "-".into());
+    let request = vec![format!("OPEN round{number}")];
+    let mut clients = vec![Client::start(Peer::newcomer(&address), opening, request)];
+    if let Some(last) = number.checked_sub(1) {
+        // After a first login with the old PIN, or else a second one with the new PIN.
+        let requests = [&format!("LOGIN round{last}"), "PIN", &format!("RELOGIN round{last}"), "CLOSE"];
+        let closing = (format!("{number}/closing"), format!("round{last}"));
+        clients.push(Client::start(Peer::newcomer(&address), closing, requests.map(str::to_owned).to_vec()));
+    }
+    // A random number of these is answered before the flood, so the kill meets each state of an account.
+    for client in &clients {
+        let answers = random.below(client.requests.len() as u64 + 1) as usize;
+        until("the first answers", || client.answered().len() >= answers);
+    }
     for (n, peer) in peers.into_iter().enumerate() {
         let own = n % ACCOUNTS;
         clients.push(Client::start(
@@ -117,14 +130,6 @@ fn round(mut server: Server, number: u64, amounts: &mut Amounts, transcript: &mu
             (format!("{number}/{n}"), format!("n{own}")),
             requests(&mut random, amounts, own),
         ));
-    }
-    let opening = (format!("{number}/opening"), "-".into());
-    clients.push(Client::start(Peer::newcomer(&address), opening, vec![format!("OPEN round{number}")]));
-    if let Some(last) = number.checked_sub(1) {
-        // After a first login with the old PIN, or else a second one with the new PIN.
-        let requests = [&format!("LOGIN round{last}"), "PIN", &format!("RELOGIN round{last}"), "CLOSE"];
-        let closing = (format!("{number}/closing"), format!("round{last}"));
-        clients.push(Client::start(Peer::newcomer(&address), closing, requests.map(str::to_owned).to_vec()));
     }
     let pays_interest = number.is_multiple_of(5);
     if pays_interest {
@@ -185,22 +190,27 @@ fn killed_fifty_times_it_has_kept_every_word_and_every_cent() {
         transcript.ask(&mut opened(&server, &name), (&format!("opening {name}"), &name), &request);
     }
     server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
-    for number in 0..=ROUNDS {
+    let mut counted = 0;
+    for number in 0.. {
         // Started again, it brings the file into order; what the audit sees is what clients will see.
         let server = vault.launch().args("--stdin commands").start();
         let verdict = vault.audit(&transcript).unwrap_or_else(|wrong| panic!("after {number} rounds:\n{wrong}"));
         assert!(!verdict.contains("refused"), "{verdict}");
         println!("after {number} rounds: {verdict}");
-        if number < ROUNDS {
-            let in_flight = round(server, number, &mut amounts, &mut transcript);
-            println!("seed {number}: killed with {in_flight} requests in flight");
-            assert!(in_flight >= IN_FLIGHT, "only {in_flight} requests were in flight");
+        if counted == ROUNDS {
+            break;
         }
+        let in_flight = round(server, number, &mut amounts, &mut transcript);
+        println!("seed {number}: killed with {in_flight} requests in flight");
+        // On a busy machine, the server may answer nearly everything before the signal arrives. Such a round is extra.
+        counted += u64::from(in_flight >= IN_FLIGHT);
+        assert!(number < 2 * ROUNDS, "only {counted} of {number} rounds had {IN_FLIGHT} requests in flight");
     }
     let acknowledged = transcript.count("ok entry ");
     assert!(acknowledged > 1000, "only {acknowledged} requests were acknowledged in all");
     let changed = transcript.accounts_of("PIN", "ok PIN changed");
-    println!("{} PINs were changed, {} accounts closed", changed.len(), transcript.count("ok closed "));
+    let closed = transcript.count("ok closed ");
+    assert!(changed.len() > 3 && closed > 3, "only {} PINs were changed, and {closed} accounts closed", changed.len());
     expect_new_pins(&vault, &changed);
 }
 
