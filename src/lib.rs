@@ -153,6 +153,7 @@ pub use reactor::signals::Stopper;
 pub use sim::{Ending, Sim, SimPeer};
 pub use state::admission::Admission;
 pub use state::limits::Limits;
+pub use state::operator::PendingAnswer;
 pub use state::rate::{Bucket, Rate};
 pub use state::service::ServiceOptions;
 pub use state::stats::Stats;

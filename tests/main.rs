@@ -27,6 +27,7 @@ mod servers {
     mod chat_record;
     mod client;
     mod clock;
+    mod control;
     mod command_line;
     mod crowd;
     mod data_file;

@@ -265,7 +265,7 @@ fn unreadable(fd: BorrowedFd<'_>, kind: Kind) -> io::Result<Option<&'static str>
 
 /// The bytes that were read and not yet returned as lines.
 #[derive(Debug)]
-struct LineBuffer {
+pub(crate) struct LineBuffer {
     bytes: Vec<u8>,
     /// The bytes before this offset were returned or discarded.
     start: usize,
@@ -276,15 +276,17 @@ struct LineBuffer {
     is_finished: bool,
 }
 
+/// What [`LineBuffer::take`] finds.
 #[derive(Debug, PartialEq, Eq)]
-enum Piece {
+pub(crate) enum Piece {
     /// The range of the line in the buffer. Valid until the next [`LineBuffer::push`].
     Line(Range<usize>),
     TooLong,
 }
 
 impl LineBuffer {
-    fn new(max_line: usize) -> Self {
+    /// Creates an empty buffer for lines of at most `max_line` bytes.
+    pub(crate) fn new(max_line: usize) -> Self {
         Self {
             bytes: Vec::new(),
             start: 0,
@@ -296,17 +298,24 @@ impl LineBuffer {
     }
 
     /// Adds input. If [`LineBuffer::take`] returned `None` before, at most one line and `input` are in memory.
-    fn push(&mut self, input: &[u8]) {
+    pub(crate) fn push(&mut self, input: &[u8]) {
         self.bytes.drain(..self.start);
         self.start = 0;
         self.bytes.extend_from_slice(input);
     }
 
-    fn finish(&mut self) {
+    /// Notes the end of input, which also ends the last line.
+    pub(crate) fn finish(&mut self) {
         self.is_finished = true;
     }
 
-    fn take(&mut self) -> Option<Piece> {
+    /// The bytes of a line that [`take`](Self::take) has returned.
+    pub(crate) fn bytes(&self, line: Range<usize>) -> &[u8] {
+        &self.bytes[line]
+    }
+
+    /// Takes the next line, if all of it is here.
+    pub(crate) fn take(&mut self) -> Option<Piece> {
         while self.start < self.bytes.len() {
             let start = self.start;
             match self.framer.next(&mut self.state, &self.bytes[start..]) {

@@ -17,6 +17,7 @@ use crate::connection::ids::ServiceId;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
 use crate::net::Address;
+use crate::state::operator::OperatorId;
 use crate::state::results::Recipient;
 use crate::state::stats::Stats;
 use crate::state::{OutputSource, State, TimerTarget};
@@ -64,7 +65,7 @@ pub struct Context<'a> {
 enum ReplyTarget {
     Connection(Token),
     Datagram,
-    Console,
+    Operator(OperatorId),
     /// The session of this connection is over.
     Ended(Token),
     Nowhere,
@@ -85,8 +86,8 @@ impl<'a> Context<'a> {
         Context::new(state, ReplyTarget::Datagram)
     }
 
-    pub(crate) fn of_console(state: &'a mut State) -> Self {
-        Context::new(state, ReplyTarget::Console)
+    pub(crate) fn of_operator(state: &'a mut State, operator: OperatorId) -> Self {
+        Context::new(state, ReplyTarget::Operator(operator))
     }
 
     pub(crate) fn of_ended(state: &'a mut State, token: Token) -> Self {
@@ -144,13 +145,14 @@ impl<'a> Context<'a> {
         if self.target == ReplyTarget::Connection(to) {
             return self.reply(bytes);
         }
-        // The console can be paused, so console input must not close a slow peer.
-        let source = if self.target == ReplyTarget::Console { OutputSource::Console } else { OutputSource::Others };
+        // The input of operators can be paused, so it must not close a slow peer.
+        let is_operator = matches!(self.target, ReplyTarget::Operator(_));
+        let source = if is_operator { OutputSource::Operator } else { OutputSource::Others };
         self.state.queue(to, bytes, source);
-        if self.target == ReplyTarget::Console
+        if is_operator
             && self.state.connections.get(to).is_some_and(|found| found.queued() > self.state.limits_of(to).high_mark())
         {
-            self.state.operator.console_waits_for = Some(to);
+            self.state.operator.waits_for = Some(to);
         }
     }
 

@@ -72,6 +72,8 @@ pub struct SocketOptions {
     /// `SO_BROADCAST` of UDP sockets, socket(7). Default: false, which protects against sending to a whole network
     /// because of a wrong address.
     pub broadcast: bool,
+    /// Mode of the file of a Unix listener. Default: 0660, for the owner and the group.
+    pub unix_mode: u32,
 }
 
 impl Default for SocketOptions {
@@ -87,6 +89,7 @@ impl Default for SocketOptions {
             send_buffer: None,
             only_v6: true,
             broadcast: false,
+            unix_mode: 0o660,
         }
     }
 }

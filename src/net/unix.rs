@@ -20,9 +20,6 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::options::{SocketOptions, unix_address};
 
-/// Mode of the file: the owner and the group may connect.
-const MODE: u32 = 0o660;
-
 /// A Unix listener, with the guard of its file unless another program created it.
 #[derive(Debug)]
 pub struct UnixBound {
@@ -93,8 +90,9 @@ pub(super) fn listen(options: &SocketOptions, path: &Path) -> io::Result<UnixBou
     let address = unix_address(path)?;
     let absolute = path::absolute(path)?;
     let socket = options.open(Domain::UNIX, Type::STREAM, None)?;
-    // Linux gives the new file the mode of the socket, less the umask, so the file never allows more than MODE.
-    fchmod(&socket, Mode::from_raw_mode(MODE))?;
+    // Linux gives the new file the mode of the socket, less the umask, so the file never allows more.
+    let mode = options.unix_mode;
+    fchmod(&socket, Mode::from_raw_mode(mode))?;
     // Held until this socket listens. Until then, another copy would remove the file as a socket without a listener.
     let _lock = lock_directory(&absolute);
     if let Err(error) = socket.bind(&address) {
@@ -106,8 +104,8 @@ pub(super) fn listen(options: &SocketOptions, path: &Path) -> io::Result<UnixBou
     }
     let created = fs::symlink_metadata(&absolute)?;
     let guard = PathGuard { path: absolute, device: created.dev(), inode: created.ino() };
-    if created.mode() & 0o7777 != MODE {
-        fs::set_permissions(&guard.path, Permissions::from_mode(MODE))?;
+    if created.mode() & 0o7777 != mode {
+        fs::set_permissions(&guard.path, Permissions::from_mode(mode))?;
     }
     // Connections are refused until this call, so no peer connects before the mode is set.
     socket.listen(options.listen_backlog())?;

@@ -21,6 +21,7 @@ use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::net::Address;
+use crate::state::operator::OperatorId;
 use crate::state::results::Recipient;
 use crate::state::stop::Stop;
 use crate::state::{State, TimerTarget};
@@ -231,10 +232,10 @@ impl<H: Handler> Dispatcher<H> {
         cx.settle();
     }
 
-    /// Calls the handler for input of the operator.
-    pub(crate) fn call_console(&mut self, call: impl FnOnce(&mut H, &mut Context<'_>)) {
+    /// Calls the handler for input of an operator.
+    pub(crate) fn call_operator(&mut self, operator: OperatorId, call: impl FnOnce(&mut H, &mut Context<'_>)) {
         self.state.current_service = ServiceId::DEFAULT;
-        let mut cx = Context::of_console(&mut self.state);
+        let mut cx = Context::of_operator(&mut self.state, operator);
         call(&mut self.handler, &mut cx);
         cx.settle();
     }

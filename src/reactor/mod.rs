@@ -9,6 +9,7 @@
 
 mod acceptor;
 mod connector;
+mod control;
 mod datagram;
 pub(crate) mod dispatcher;
 mod horizon;
@@ -22,6 +23,7 @@ mod turn;
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +38,7 @@ use crate::console::output::StandardStreams;
 use crate::handler::Handler;
 use crate::net::{self, Address, Listener};
 use crate::reactor::connector::Connector;
+use crate::reactor::control::Control;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::reactor::horizon::Horizon;
 use crate::reactor::listeners::Listeners;
@@ -44,6 +47,7 @@ use crate::reactor::signals::{SignalRequests, Signals, Stopper};
 use crate::reactor::turn::TurnClock;
 use crate::state::State;
 use crate::state::limits::Limits;
+use crate::state::operator::OperatorId;
 use crate::state::results::Jobs;
 use crate::state::service::{Service, ServiceOptions};
 use crate::state::stop::Stop;
@@ -56,7 +60,8 @@ const CONSOLE: mio::Token = mio::Token(2);
 const STDOUT: mio::Token = mio::Token(3);
 #[cfg(feature = "cli")]
 const REPORT: mio::Token = mio::Token(4);
-const FIRST_LISTENER: usize = 5;
+const CONTROL: usize = 5;
+const FIRST_LISTENER: usize = CONTROL + control::TOKENS;
 
 /// Largest number of events that one poll takes from the kernel.
 const EVENTS: usize = 1024;
@@ -204,9 +209,24 @@ impl<H: Handler> Reactor<H> {
             return Ok(Operator::Present);
         }
         if mode == ConsoleMode::Input {
-            self.dispatcher.call_console(H::console_end);
+            self.dispatcher.call_operator(OperatorId::CONSOLE, H::console_end);
         }
         Ok(Operator::Absent)
+    }
+
+    /// Accepts operators at a Unix path from now on, beside the console. Only the owner of the file may connect.
+    ///
+    /// Each line of such a client goes to [`Handler::console`], and the answers go back to it. The end of its input
+    /// ends the client only. At most 16 clients are served at a time. They count in no limit and no figure.
+    ///
+    /// # Errors
+    /// The [`BindError`](net::BindError), wrapped in an error of the same kind. Its message names the remedy. The
+    /// errors of the poll.
+    pub fn open_control(&mut self, path: &Path) -> io::Result<()> {
+        let max_line = self.dispatcher.state.limits.console_line;
+        let control = Control::open(path, self.poll.registry().try_clone()?, CONTROL, max_line)?;
+        self.operators.set_control(control);
+        Ok(())
     }
 
     /// Stops at SIGTERM, SIGINT and SIGHUP. SIGHUP stays ignored if the process was started so, for example by
@@ -294,6 +314,7 @@ impl<H: Handler> Reactor<H> {
         let requests = self.stop_requests();
         self.dispatcher.step_stop(requests);
         self.output.write(&mut self.dispatcher.state, self.poll.registry())?;
+        self.operators.write(&mut self.dispatcher.state);
         self.clock.end(&mut self.dispatcher.state, start.elapsed());
         Ok(!self.has_stopped())
     }
@@ -344,6 +365,9 @@ impl<H: Handler> Reactor<H> {
                 STDOUT => self.output.wake(),
                 #[cfg(feature = "cli")]
                 REPORT => self.report = self.report.take().and_then(report::Report::send),
+                mio::Token(number @ CONTROL..FIRST_LISTENER) => {
+                    self.operators.wake_control(number - CONTROL, edge(event));
+                }
                 mio::Token(number) if number >> 32 == 0 => self.listeners.wake(ListenerId(number - FIRST_LISTENER)),
                 mio::Token(number) => {
                     let token = Token::from_bits(number as u64);

@@ -4,10 +4,13 @@
 
 use std::time::Instant;
 
+use crate::connection::edge::Edge;
 use crate::console::{Console, Input};
 use crate::handler::Handler;
+use crate::reactor::control::Control;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
+use crate::state::operator::OperatorId;
 use crate::state::stop::Stop;
 
 /// The meaning of standard input.
@@ -40,11 +43,23 @@ pub(crate) struct Operators {
     console: Option<(Console, ConsoleMode)>,
     /// The time at which standard input is tried again, while the process is in the background.
     retry: Option<Instant>,
+    control: Option<Control>,
 }
 
 impl Operators {
     pub(crate) fn set_console(&mut self, console: Console, mode: ConsoleMode) {
         self.console = Some((console, mode));
+    }
+
+    pub(crate) fn set_control(&mut self, control: Control) {
+        self.control = Some(control);
+    }
+
+    /// Notes an edge of the control socket. `offset` is that of its token after the first one.
+    pub(crate) fn wake_control(&mut self, offset: usize, edge: Edge) {
+        if let Some(control) = &mut self.control {
+            control.wake(offset, edge);
+        }
     }
 
     /// Notes an edge of standard input.
@@ -56,7 +71,9 @@ impl Operators {
 
     /// Whether [`read`](Self::read) may find a line without a new edge.
     pub(crate) fn is_ready(&self, state: &mut State) -> bool {
-        self.console.as_ref().is_some_and(|(console, _)| console.is_ready()) && !state.is_console_paused()
+        let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready());
+        has_console && !state.is_console_paused()
+            || self.control.as_ref().is_some_and(|control| control.is_ready(state))
     }
 
     /// The time at which standard input is tried again.
@@ -64,13 +81,31 @@ impl Operators {
         self.retry
     }
 
-    /// Closes every source.
+    /// Closes every source. Control clients still get their answers.
     pub(crate) fn close(&mut self) {
         self.console = None;
+        if let Some(control) = &mut self.control {
+            control.close();
+        }
     }
 
-    /// Passes the lines of the operator to the handler, unless the console is paused.
+    /// Writes the answers to control clients, as far as the kernel takes them.
+    pub(crate) fn write(&mut self, state: &mut State) {
+        if let Some(control) = &mut self.control {
+            control.write(state);
+        }
+    }
+
+    /// Passes the lines of all operators to the handler.
     pub(crate) fn read<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
+        self.read_console(dispatcher);
+        if let Some(control) = &mut self.control {
+            control.serve(dispatcher);
+        }
+    }
+
+    /// Passes the lines of the console to the handler, unless it is paused.
+    fn read_console<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
         let now = dispatcher.state.clock.now();
         let Some((console, mode)) = &mut self.console else { return };
         if self.retry.is_some_and(|at| at <= now) {
@@ -97,17 +132,17 @@ fn obey<H: Handler>(input: Input<'_>, mode: ConsoleMode, dispatcher: &mut Dispat
     match (input, mode) {
         // SIGHUP stops the processes that the terminal takes with it. The others serve on.
         (Input::HangUp, ConsoleMode::Stop) => log::warn!("the terminal has closed: no operator from now on"),
-        (_, ConsoleMode::Stop) => dispatcher.call_console(|_, cx| cx.stop()),
+        (_, ConsoleMode::Stop) => dispatcher.call_operator(OperatorId::CONSOLE, |_, cx| cx.stop()),
         (Input::Line(line), ConsoleMode::Commands | ConsoleMode::Input) => {
-            dispatcher.call_console(|handler, cx| handler.console(line, cx));
+            dispatcher.call_operator(OperatorId::CONSOLE, |handler, cx| handler.console(line, cx));
         }
         (Input::TooLong, ConsoleMode::Commands | ConsoleMode::Input) => {
             let limit = dispatcher.state.limits.console_line;
             let text = format!("discarded a line of more than {limit} bytes from standard input");
-            dispatcher.call_console(|_, cx| cx.write_stderr(&text));
+            dispatcher.call_operator(OperatorId::CONSOLE, |_, cx| cx.write_stderr(&text));
         }
         (Input::End | Input::HangUp, ConsoleMode::Commands | ConsoleMode::Input) => {
-            dispatcher.call_console(H::console_end);
+            dispatcher.call_operator(OperatorId::CONSOLE, H::console_end);
         }
     }
     let stop = dispatcher.state.stop;

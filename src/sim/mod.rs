@@ -36,6 +36,7 @@ use crate::net::Address;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
 use crate::state::limits::Limits;
+use crate::state::operator::OperatorId;
 use crate::state::service::ServiceOptions;
 use crate::state::stats::Stats;
 use crate::state::stop::Stop;
@@ -261,13 +262,26 @@ impl<H: Handler> Sim<H> {
     /// Passes a line of the operator to the handler.
     pub fn console(&mut self, line: &[u8]) {
         self.run();
-        self.dispatcher.call_console(|handler, cx| handler.console(line, cx));
+        self.dispatcher.call_operator(OperatorId::CONSOLE, |handler, cx| handler.console(line, cx));
+    }
+
+    /// Passes a line of a client of the control socket to the handler. Returns the answer.
+    pub fn control(&mut self, line: &[u8]) -> String {
+        self.run();
+        let client = self.dispatcher.state.operator.add();
+        self.dispatcher.call_operator(client, |handler, cx| handler.console(line, cx));
+        self.run();
+        let operator = &mut self.dispatcher.state.operator;
+        let answer = operator.answers_mut(client).map_or(&[][..], |answers| answers.unsent());
+        let answer = String::from_utf8_lossy(answer).into_owned();
+        operator.remove(client);
+        answer
     }
 
     /// Ends standard input.
     pub fn console_end(&mut self) {
         self.run();
-        self.dispatcher.call_console(H::console_end);
+        self.dispatcher.call_operator(OperatorId::CONSOLE, H::console_end);
     }
 
     /// Returns the text written to standard error since the last call.

@@ -28,7 +28,7 @@ impl State {
         match source {
             OutputSource::Own => outbox.push(bytes),
             OutputSource::Others => outbox.push_others(bytes),
-            OutputSource::Console => outbox.push_console(bytes),
+            OutputSource::Operator => outbox.push_console(bytes),
         }
         let others = outbox.others();
         if let Some((end, follower)) = connection.follower_mut(&mut self.feeds) {

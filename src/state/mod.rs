@@ -71,8 +71,8 @@ pub(crate) enum OutputSource {
     Own,
     /// Another connection, a timer or a worker. If there is too much output, the peer is closed.
     Others,
-    /// The operator. While there is too much output, standard input is not read.
-    Console,
+    /// An operator. While there is too much output, the input of operators is not used.
+    Operator,
 }
 
 /// The state that a turn works on.
@@ -400,16 +400,21 @@ impl State {
         }
     }
 
-    /// Whether standard input is paused, by the handler or by a peer that has not read the operator's output.
-    pub(crate) fn is_console_paused(&mut self) -> bool {
-        let is_full = self.operator.console_waits_for.is_some_and(|token| {
+    /// Whether the operators wait for a peer that has not read what they sent.
+    pub(crate) fn are_operators_paused(&mut self) -> bool {
+        let is_full = self.operator.waits_for.is_some_and(|token| {
             let low = self.limits_of(token).low_mark();
             self.connections.get(token).is_some_and(|found| found.is_open() && found.queued() > low)
         });
         if !is_full {
-            self.operator.console_waits_for = None;
+            self.operator.waits_for = None;
         }
-        is_full || self.operator.is_console_paused
+        is_full
+    }
+
+    /// Whether standard input is paused, by the handler or as the other operators are.
+    pub(crate) fn is_console_paused(&mut self) -> bool {
+        self.operator.is_console_paused || self.are_operators_paused()
     }
 
     /// Whether a stop is complete: every connection is removed, and no job is waited for.

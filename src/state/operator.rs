@@ -1,11 +1,30 @@
-//! The operator's input and output: what waits for standard output and standard error, and what pauses standard input.
+//! Input and output of the operators: what waits for standard output, standard error and the clients of the control
+//! socket, and what pauses standard input.
 //!
-//! Does no I/O: the console writes what is queued here.
+//! An operator is a source of lines and a reader of answers. One is at the console: standard input, and standard error.
+//! The others are clients of the control socket. Does no I/O: the console and the control socket write what is queued
+//! here.
+
+use std::collections::BTreeMap;
 
 use crate::connection::outbox::Outbox;
 use crate::connection::token::Token;
 
-/// The queues of standard output and standard error, and what waits for them.
+/// Names an operator. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OperatorId(u64);
+
+impl OperatorId {
+    /// The operator at the console.
+    pub(crate) const CONSOLE: OperatorId = OperatorId(0);
+}
+
+/// An answer that an operator waits for, see [`Context::answer_later`](crate::Context::answer_later).
+#[derive(Debug)]
+#[must_use = "an operator waits for the answer: pass it to Context::answer_operator"]
+pub struct PendingAnswer(OperatorId);
+
+/// The queues of standard output, of standard error and of control clients, and what waits for them.
 #[derive(Debug, Default)]
 pub(crate) struct OperatorIo {
     /// Bytes for standard output that the kernel has not taken yet.
@@ -14,10 +33,23 @@ pub(crate) struct OperatorIo {
     pub(crate) stderr: Vec<Notice>,
     /// Connections that are not read until `stdout` has drained.
     pub(crate) stdout_waiters: Vec<Token>,
-    /// The connection whose full outbox pauses standard input.
-    pub(crate) console_waits_for: Option<Token>,
+    /// The connection whose full outbox pauses the input of operators.
+    pub(crate) waits_for: Option<Token>,
     /// Whether the handler has paused standard input.
     pub(crate) is_console_paused: bool,
+    /// The clients of the control socket.
+    clients: BTreeMap<OperatorId, Answers>,
+    /// Number of clients so far.
+    added: u64,
+}
+
+/// The answers to one client of the control socket.
+#[derive(Debug, Default)]
+struct Answers {
+    /// Bytes that the kernel has not taken yet.
+    unread: Outbox,
+    /// Number of answers that come later.
+    pending: usize,
 }
 
 /// Text for standard error.
@@ -46,5 +78,61 @@ impl OperatorIo {
         if !self.stdout_waiters.contains(&token) {
             self.stdout_waiters.push(token);
         }
+    }
+
+    /// Adds a client of the control socket.
+    pub(crate) fn add(&mut self) -> OperatorId {
+        self.added += 1;
+        let id = OperatorId(self.added);
+        self.clients.insert(id, Answers::default());
+        id
+    }
+
+    /// Removes a client. Answers that come later have no effect.
+    pub(crate) fn remove(&mut self, client: OperatorId) {
+        self.clients.remove(&client);
+    }
+
+    /// Queues `lines`, each with its LF, for an operator. No effect for a client that is gone.
+    pub(crate) fn answer(&mut self, operator: OperatorId, lines: &[u8]) {
+        if operator == OperatorId::CONSOLE {
+            if let Some(lines) = lines.strip_suffix(b"\n") {
+                self.write_stderr(&String::from_utf8_lossy(lines));
+            }
+        } else if let Some(answers) = self.clients.get_mut(&operator) {
+            answers.unread.push(lines);
+        }
+    }
+
+    /// Notes that an operator waits for an answer.
+    pub(crate) fn begin_answer(&mut self, operator: OperatorId) -> PendingAnswer {
+        if let Some(answers) = self.clients.get_mut(&operator) {
+            answers.pending += 1;
+        }
+        PendingAnswer(operator)
+    }
+
+    /// Gives a pending answer.
+    pub(crate) fn end_answer(&mut self, answer: PendingAnswer, lines: &[u8]) {
+        let PendingAnswer(operator) = answer;
+        if let Some(answers) = self.clients.get_mut(&operator) {
+            answers.pending -= 1;
+        }
+        self.answer(operator, lines);
+    }
+
+    /// The answers that a client has not read yet.
+    pub(crate) fn answers_mut(&mut self, client: OperatorId) -> Option<&mut Outbox> {
+        self.clients.get_mut(&client).map(|answers| &mut answers.unread)
+    }
+
+    /// The number of bytes that a client has not read yet.
+    pub(crate) fn unread_answers(&self, client: OperatorId) -> usize {
+        self.clients.get(&client).map_or(0, |answers| answers.unread.len())
+    }
+
+    /// Whether a client has every answer to its lines.
+    pub(crate) fn is_answered(&self, client: OperatorId) -> bool {
+        self.clients.get(&client).is_none_or(|answers| answers.unread.len() == 0 && answers.pending == 0)
     }
 }

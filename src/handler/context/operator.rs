@@ -6,6 +6,7 @@ use super::{Context, ReplyTarget};
 use crate::connection::ids::ServiceId;
 use crate::connection::token::Token;
 use crate::handler::sanitize::sanitize;
+use crate::state::operator::{OperatorId, PendingAnswer};
 use crate::state::roster::{Listed, NamedPeer};
 
 impl Context<'_> {
@@ -17,6 +18,26 @@ impl Context<'_> {
         if let ReplyTarget::Connection(token) = self.target {
             self.state.roster.set_name(token, &sanitize(name.as_bytes()));
         }
+    }
+
+    /// Makes the operator of this [`console`](crate::Handler::console) line wait for an answer that comes later, with
+    /// [`answer_operator`](Self::answer_operator). In other callbacks, the operator is the one at the console.
+    pub fn answer_later(&mut self) -> PendingAnswer {
+        self.state.operator.begin_answer(self.operator())
+    }
+
+    /// Gives an operator the line that it waits for. To answer at once, use [`reply`](Self::reply).
+    pub fn answer_operator(&mut self, answer: PendingAnswer, line: &str) {
+        self.state.operator.end_answer(answer, format!("{line}\n").as_bytes());
+    }
+
+    /// Whether the operator of this callback is at the console, rather than at the control socket.
+    pub(crate) fn is_at_console(&self) -> bool {
+        self.operator() == OperatorId::CONSOLE
+    }
+
+    fn operator(&self) -> OperatorId {
+        if let ReplyTarget::Operator(operator) = self.target { operator } else { OperatorId::CONSOLE }
     }
 
     /// The peer of this connection, for the log: its name and its address, or the address alone. Works in

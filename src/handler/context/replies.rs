@@ -39,7 +39,7 @@ impl Context<'_> {
             stop_callback(self.state, self.target);
         }
         let (state, head) = (self.state, self.head);
-        let ReplyTarget::Connection(token) = self.target else { return settle_elsewhere(state) };
+        let ReplyTarget::Connection(token) = self.target else { return settle_elsewhere(state, self.target) };
         let replied = head.len() + state.scratch.len();
         let is_sent = if state.scratch.is_empty() {
             !head.is_empty() && state.write_now(token, head)
@@ -80,13 +80,11 @@ fn stop_callback(state: &mut State, target: ReplyTarget) {
     state.callbacks.stop(Instant::now(), service);
 }
 
-/// Writes the replies of a callback without a connection, which can only be answers to the operator.
-fn settle_elsewhere(state: &mut State) {
-    let answer = std::mem::take(&mut state.scratch);
-    if let Some(lines) = answer.strip_suffix(b"\n") {
-        state.operator.write_stderr(&String::from_utf8_lossy(lines));
+/// Ends a callback without a connection: its replies are answers to an operator, or are dropped.
+fn settle_elsewhere(state: &mut State, target: ReplyTarget) {
+    if let ReplyTarget::Operator(operator) = target {
+        state.operator.answer(operator, &state.scratch);
     }
-    state.scratch = answer;
     state.scratch.clear();
 }
 

@@ -16,6 +16,7 @@ mod money;
 mod pin;
 mod texts;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -27,6 +28,7 @@ use crate::framing::{Lines, MessageHandler};
 use crate::handler::commands as operator;
 use crate::handler::context::Context;
 use crate::state::admission::HostKey;
+use crate::state::operator::PendingAnswer;
 use crate::state::throttle::Throttle;
 use crate::workers::storage::{Schema, Store, StoreError, StoreErrorKind};
 use crate::workers::{Busy, Done, Workers};
@@ -77,6 +79,8 @@ pub struct Bank {
     hashers: Workers<()>,
     cost: Cost,
     lock: Duration,
+    /// The answers to `interest`, in the order in which it is paid.
+    interest: VecDeque<PendingAnswer>,
     /// Limits for log lines that a client can cause at any rate.
     locks: Throttle,
     failures: Throttle,
@@ -166,7 +170,8 @@ impl Bank {
         let store = Workers::new("books", MOST_REQUESTS, vec![store]);
         let hashers = Workers::new("pins", MOST_PINS, vec![(); HASHERS]);
         let (locks, failures) = (Throttle::new(), Throttle::new());
-        Lines::new(Bank { store, hashers, cost, lock: options.lock, locks, failures }, options.max_line)
+        let (lock, interest) = (options.lock, VecDeque::new());
+        Lines::new(Bank { store, hashers, cost, lock, interest, locks, failures }, options.max_line)
     }
 }
 
@@ -243,18 +248,19 @@ impl MessageHandler for Bank {
     }
 
     fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
-        match done.downcast::<Result<(InterestRate, Paid), StoreError>>().expect("only interest is a service job") {
+        let done = done.downcast::<Result<(InterestRate, Paid), StoreError>>().expect("only interest is a service job");
+        let line = match done {
             Ok((rate, Paid { total, accounts, full })) => {
                 let skipped = match full {
                     0 => String::new(),
                     full => format!("; skipped {} whose balance would be too large", counted(full, "account")),
                 };
-                cx.write_stderr(&format!(
-                    "interest of {rate}: {total} paid to {}{skipped}",
-                    counted(accounts, "account")
-                ));
+                format!("interest of {rate}: {total} paid to {}{skipped}", counted(accounts, "account"))
             }
-            Err(error) => cx.write_stderr(&format!("no interest was paid: {error}")),
+            Err(error) => format!("no interest was paid: {error}"),
+        };
+        if let Some(answer) = self.interest.pop_front() {
+            cx.answer_operator(answer, &line);
         }
     }
 }
@@ -428,14 +434,15 @@ impl Bank {
     }
 
     /// Handles `interest` of the operator.
-    fn pay_interest(&self, percent: &str, cx: &mut Context<'_>) {
+    fn pay_interest(&mut self, percent: &str, cx: &mut Context<'_>) {
         let Some(rate) = InterestRate::parse(percent) else {
             return operator::answer("interest is a percentage such as 2, 2.5 or 2.50: more than 0, at most 100", cx);
         };
         let now = now(cx);
         let job = move |db: &Connection| Ok((rate, ledger::pay_interest(db, rate, now)?));
-        if let Err(busy) = cx.offload(&self.store, move |store| store.write(job)) {
-            operator::answer(&busy.to_string(), cx);
+        match cx.offload(&self.store, move |store| store.write(job)) {
+            Ok(()) => self.interest.push_back(cx.answer_later()),
+            Err(busy) => operator::answer(&busy.to_string(), cx),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The flags that servers share, and their effect on the reactor.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
@@ -114,6 +115,10 @@ pub struct ProcessArgs {
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Stdin::Stop)]
     pub stdin: Stdin,
 
+    /// Accept the commands of the console on this Unix socket, too; only the owner of the server may connect
+    #[arg(long, value_name = "unix:PATH", value_parser = parse_control)]
+    pub control: Option<PathBuf>,
+
     /// Cap on all queued output; above it, the client with the most is closed
     #[arg(long, value_name = "BYTES|off", default_value = "off", value_parser = parse_off(parse_size),
         help_heading = "Limits")]
@@ -136,6 +141,15 @@ pub struct ProcessArgs {
     /// Log errors only
     #[arg(short, long, help_heading = "Diagnostics")]
     pub quiet: bool,
+}
+
+/// Parses the address of a control socket.
+fn parse_control(text: &str) -> Result<PathBuf, String> {
+    match text.parse() {
+        Ok(Address::Unix(path)) => Ok(path),
+        Ok(_) => Err("a control socket has a path, such as unix:/run/chat/control".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The meaning of standard input.

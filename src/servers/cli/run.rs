@@ -96,6 +96,10 @@ fn run<H: Handler>(
     need: OperatorNeed,
 ) -> Result<(), Box<dyn Error>> {
     let bound = listen(&mut reactor, bindings)?;
+    if let Some(path) = &process.control {
+        reactor.open_control(path)?;
+        log::info!("accepting commands at unix:{}", path.display());
+    }
     reactor.handle_signals()?;
     let hint = open_console(&mut reactor, process.stdin, need)?;
     announce(&bound, &mut reactor)?;

@@ -31,7 +31,7 @@ impl std::fmt::Debug for CatalogEntry {
 }
 
 /// Flags of the process, which are not settings of a service.
-const PROCESS_FLAGS: [&str; 6] = ["stdin", "drain", "memory-limit", "slow-turn", "verbose", "quiet"];
+const PROCESS_FLAGS: [&str; 7] = ["stdin", "control", "drain", "memory-limit", "slow-turn", "verbose", "quiet"];
 
 /// Flags that end the process at once, so they are not settings either.
 const OTHER_FLAGS: [&str; 2] = ["help", "version"];

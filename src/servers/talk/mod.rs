@@ -19,6 +19,7 @@ use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
 use crate::framing::{Lines, MessageHandler};
+use crate::handler::commands;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
 use crate::servers::text::refuse_http;
@@ -197,6 +198,10 @@ impl MessageHandler for Talk {
     }
 
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        if !cx.is_at_console() {
+            // The talk is with the operator at the console. The others only look after the connections.
+            return commands::run(line, cx);
+        }
         if line == b"quit" {
             return cx.stop();
         }

@@ -345,14 +345,14 @@ fn what_is_typed_waits_for_its_peer_however_long_that_takes() {
     let (talker, slow) = (sim.connect(), sim.connect());
     sim.stall(slow);
     let token = sim.handler_mut().notes.tokens[1];
-    sim.dispatcher.call_console(|_, cx| cx.send(token, b"typed"));
+    sim.dispatcher.call_operator(OperatorId::CONSOLE, |_, cx| cx.send(token, b"typed"));
     sim.advance(3600 * SECOND);
     sim.resume(slow);
     assert_eq!((sim.received(slow), sim.ending(slow)), (b"typed".to_vec(), None));
 
     // The time of a stall starts with output of others, even behind that of the console.
     sim.stall(slow);
-    sim.dispatcher.call_console(|_, cx| cx.send(token, b"typed"));
+    sim.dispatcher.call_operator(OperatorId::CONSOLE, |_, cx| cx.send(token, b"typed"));
     sim.advance(3600 * SECOND);
     sim.send(talker, b"sent");
     sim.advance((10 * SECOND).saturating_sub(MS));

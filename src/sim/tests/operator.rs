@@ -173,3 +173,14 @@ fn a_kick_reaches_the_session_of_the_right_service() {
     }
     assert_eq!((sim.received(bytes), sim.received(lines)), (Vec::new(), b"closed by the operator: spam\n".to_vec()));
 }
+
+#[test]
+fn an_answer_goes_to_the_operator_that_asked() {
+    let mut sim = Sim::new(named());
+    assert_eq!(sim.control(b"who"), "no connections\n");
+    assert_eq!(sim.stderr(), "");
+    sim.console(b"who");
+    assert_eq!(sim.stderr(), "no connections\n");
+    assert_eq!(sim.control(b"quit"), "");
+    assert!(sim.is_stopped());
+}

@@ -1,0 +1,267 @@
+//! The control socket: operators that connect to a Unix path.
+//!
+//! A client sends lines, which are commands as at the console, and reads the answers. The end of its input ends the
+//! client after its answers, and never the reactor.
+//!
+//! Invariants: no call blocks. A client is not read while it has answers to read, and it is served within a budget, so
+//! a stalled client delays nothing and its memory has a limit. A client is no connection: it has no session, and no
+//! limit or figure counts it.
+
+use std::io;
+use std::path::Path;
+
+use mio::{Interest, Registry};
+
+use crate::connection::edge::Edge;
+use crate::connection::stream::{Received, Stream};
+use crate::console::{LineBuffer, Piece};
+use crate::handler::Handler;
+use crate::net::{self, Address, Listener, SocketOptions};
+use crate::reactor::acceptor::{Accepted, Acceptor};
+use crate::reactor::dispatcher::Dispatcher;
+use crate::state::State;
+use crate::state::operator::OperatorId;
+use crate::state::stop::Stop;
+
+/// Mode of the file: only the owner may connect.
+const MODE: u32 = 0o600;
+
+/// Clients at a time. 16: one for each operator and script of a large site.
+const MOST_CLIENTS: usize = 16;
+
+/// Lines and reads of one client in a turn. 64: a paste of a screen takes one turn.
+const TURN_STEPS: usize = 64;
+
+/// Bytes of one read. 4096: the default limit of a line.
+const CHUNK: usize = 4096;
+
+/// While a client has more bytes of answers to read, its lines wait. 64 KiB: several of the longest listings.
+const MOST_ANSWERS: usize = 64 * 1024;
+
+const TOO_MANY: &[u8] = b"too many control clients, at most 16; try again later\n";
+
+/// The number of the poll's tokens that a control socket needs: the first is the listener's.
+pub(crate) const TOKENS: usize = 1 + MOST_CLIENTS;
+
+/// A control socket and its clients.
+#[derive(Debug)]
+pub(crate) struct Control {
+    /// `None` after a stop was requested.
+    acceptor: Option<Acceptor>,
+    /// The process had no descriptor for a client. Each turn tries again.
+    is_exhausted: bool,
+    clients: [Option<Client>; MOST_CLIENTS],
+    registry: Registry,
+    first_token: usize,
+    max_line: usize,
+}
+
+/// One operator.
+#[derive(Debug)]
+struct Client {
+    id: OperatorId,
+    stream: Stream,
+    lines: LineBuffer,
+    /// The kernel may have input: no read has met `WouldBlock` since the last edge.
+    may_read: bool,
+    /// The kernel may take output.
+    may_write: bool,
+    /// The end of input was read.
+    has_ended: bool,
+    /// Every line was used, and a read would block.
+    is_idle: bool,
+    /// The transport has failed.
+    is_dead: bool,
+}
+
+impl Control {
+    /// Listens at `path`. The listener has the token `first_token`, and the clients have those after it.
+    ///
+    /// # Errors
+    /// The [`BindError`](net::BindError), wrapped in an error of the same kind. The errors of the poll.
+    pub(crate) fn open(path: &Path, registry: Registry, first_token: usize, max_line: usize) -> io::Result<Self> {
+        let options = SocketOptions { unix_mode: MODE, backlog: MOST_CLIENTS as u32, ..SocketOptions::default() };
+        let listeners = net::bind(&Address::Unix(path.to_owned()), &options)
+            .map_err(|error| io::Error::new(error.io_error().kind(), error))?;
+        let acceptor = listeners.into_iter().find_map(|listener| match listener {
+            Listener::Unix(bound) => Some(Acceptor::unix(bound)),
+            _ => None,
+        });
+        let clients = [const { None }; MOST_CLIENTS];
+        let mut control = Control { acceptor, is_exhausted: false, clients, registry, first_token, max_line };
+        if let Some(acceptor) = &mut control.acceptor {
+            acceptor.register(&control.registry, mio::Token(first_token))?;
+        }
+        Ok(control)
+    }
+
+    /// Notes an edge of the token at `offset` after the first one.
+    pub(crate) fn wake(&mut self, offset: usize, edge: Edge) {
+        match offset.checked_sub(1) {
+            None => self.acceptor.iter_mut().for_each(Acceptor::wake),
+            Some(slot) => {
+                if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
+                    client.may_write |= edge.writable;
+                    if (edge.readable || edge.read_closed) && !client.has_ended {
+                        client.may_read = true;
+                        client.is_idle = false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether [`serve`](Self::serve) has work without a new edge.
+    pub(crate) fn is_ready(&self, state: &mut State) -> bool {
+        let may_accept = self.acceptor.as_ref().is_some_and(Acceptor::may_accept) && !self.is_exhausted;
+        may_accept || self.clients.iter().flatten().any(|client| client.takes_line(state))
+    }
+
+    /// Accepts clients, and passes their lines to the handler.
+    pub(crate) fn serve<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
+        self.accept(&mut dispatcher.state);
+        for client in self.clients.iter_mut().flatten() {
+            client.serve(dispatcher);
+        }
+    }
+
+    /// Writes answers, as far as the kernel takes them, and drops the clients that are done.
+    pub(crate) fn write(&mut self, state: &mut State) {
+        for slot in &mut self.clients {
+            let Some(client) = slot else { continue };
+            client.write(state);
+            if client.is_done(state) {
+                state.operator.remove(client.id);
+                *slot = None;
+            }
+        }
+    }
+
+    /// Closes the listener, which removes its path, and uses no further line. Answers are still written.
+    pub(crate) fn close(&mut self) {
+        self.acceptor = None;
+        for client in self.clients.iter_mut().flatten() {
+            client.lines = LineBuffer::new(self.max_line);
+            client.has_ended = true;
+            client.is_idle = true;
+        }
+    }
+
+    fn accept(&mut self, state: &mut State) {
+        let Some(acceptor) = &mut self.acceptor else { return };
+        self.is_exhausted = false;
+        for _ in 0..MOST_CLIENTS {
+            if !acceptor.may_accept() {
+                return;
+            }
+            match acceptor.accept(&SocketOptions::default()) {
+                Accepted::Stream(mut stream, _) => {
+                    let Some(slot) = self.clients.iter().position(Option::is_none) else {
+                        // A new socket has room for one line.
+                        let _ = stream.write(TOO_MANY);
+                        continue;
+                    };
+                    let token = mio::Token(self.first_token + 1 + slot);
+                    match stream.register(&self.registry, token, Interest::READABLE | Interest::WRITABLE) {
+                        Ok(()) => self.clients[slot] = Some(Client::new(state.operator.add(), stream, self.max_line)),
+                        Err(error) => log::warn!("lost a client of the control socket: {error}"),
+                    }
+                }
+                Accepted::Lost(error) => log::debug!("lost a client of the control socket: {error}"),
+                Accepted::WouldBlock => return,
+                Accepted::Exhausted(error) => {
+                    log::debug!("a client of the control socket waits: {error}");
+                    self.is_exhausted = true;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Client {
+    fn new(id: OperatorId, stream: Stream, max_line: usize) -> Self {
+        Client {
+            id,
+            stream,
+            lines: LineBuffer::new(max_line),
+            may_read: true,
+            may_write: true,
+            has_ended: false,
+            is_idle: false,
+            is_dead: false,
+        }
+    }
+
+    /// Whether a line may be found without a new edge, and may be used now.
+    fn takes_line(&self, state: &mut State) -> bool {
+        let has_room = state.operator.unread_answers(self.id) <= MOST_ANSWERS;
+        !self.is_idle && !self.is_dead && has_room && !state.are_operators_paused()
+    }
+
+    /// Passes lines to the handler, within the budget of the turn.
+    fn serve<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
+        for _ in 0..TURN_STEPS {
+            if !self.takes_line(&mut dispatcher.state) || dispatcher.state.stop > Stop::Running {
+                return;
+            }
+            match self.lines.take() {
+                Some(Piece::Line(range)) => {
+                    let line = self.lines.bytes(range);
+                    dispatcher.call_operator(self.id, |handler, cx| handler.console(line, cx));
+                    let stop = dispatcher.state.stop;
+                    if stop > Stop::Running {
+                        stop.log(&format!("{} at the control socket", String::from_utf8_lossy(line.trim_ascii())));
+                    }
+                }
+                Some(Piece::TooLong) => {
+                    let limit = dispatcher.state.limits.console_line;
+                    let text = format!("discarded a line of more than {limit} bytes\n");
+                    dispatcher.state.operator.answer(self.id, text.as_bytes());
+                }
+                None => self.read(),
+            }
+        }
+    }
+
+    /// Reads once.
+    fn read(&mut self) {
+        if self.has_ended || !self.may_read {
+            self.is_idle = true;
+            return;
+        }
+        let mut chunk = [0; CHUNK];
+        match self.stream.read(&mut chunk) {
+            Ok(Received::Bytes(count)) => self.lines.push(&chunk[..count]),
+            Ok(Received::Eof) => {
+                self.has_ended = true;
+                self.lines.finish();
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.may_read = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn write(&mut self, state: &mut State) {
+        let Some(answers) = state.operator.answers_mut(self.id) else { return };
+        while self.may_write && !self.is_dead && answers.len() > 0 {
+            match self.stream.write(answers.unsent()) {
+                Ok(count) => answers.consume(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.may_write = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.fail(&error),
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        log::debug!("a client of the control socket is gone: {error}");
+        self.is_dead = true;
+    }
+
+    /// Whether nothing is left to do for this client.
+    fn is_done(&self, state: &State) -> bool {
+        self.is_dead || self.has_ended && self.is_idle && state.operator.is_answered(self.id)
+    }
+}
