@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use switchboard::framing::Lines;
 use switchboard::servers::{Chat, ChatOptions, Echo, Uppercase};
 use switchboard::{Handler, Limits, Reactor, Sim, SimPeer};
 
@@ -20,12 +21,19 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A room that slows down and hides no one.
+fn room() -> Lines<Chat> {
+    let mut options = ChatOptions::default();
+    (options.rate, options.join_rate, options.crowd) = (None, None, usize::MAX);
+    Chat::room(options)
+}
+
 const STALLED: usize = 1000;
 
 #[test]
 fn one_line_to_a_thousand_stalled_members_is_kept_once() {
     let _alone = alone();
-    let mut sim = Sim::new(Chat::room(ChatOptions::default()));
+    let mut sim = Sim::new(room());
     let members: Vec<SimPeer> = (0..STALLED).map(|_| sim.connect()).collect();
     let talker = sim.connect();
     for (number, &peer) in members.iter().chain([&talker]).enumerate() {
@@ -131,11 +139,6 @@ fn a_message_and_its_answer_allocate_nothing() {
 #[test]
 fn a_line_to_a_room_allocates_nothing() {
     let _alone = alone();
-    let room = || {
-        let mut options = ChatOptions::default();
-        options.rate = None;
-        Chat::room(options)
-    };
     with_server(room, |address| {
         let mut members: Vec<TcpStream> = (0..20).map(|_| client(address)).collect();
         for (number, member) in members.iter_mut().enumerate() {
@@ -193,7 +196,6 @@ fn a_silent_client_costs_little() {
         hear(client, MESSAGE);
     });
     assert!(echo <= 128 + DEBUG, "{echo} bytes a client of echo");
-    let room = || Chat::room(ChatOptions::default());
     let member = kept_for_the_silent(room, |number, client| {
         writeln!(client, "member{number:03}").expect("connected");
         hear(client, format!("Welcome member{number:03}").as_bytes());

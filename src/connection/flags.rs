@@ -36,6 +36,8 @@ bitflags::bitflags! {
         const READY = 1 << 12;
         /// On the dirty list.
         const DIRTY = 1 << 13;
+        /// The kernel has reported the end of the peer's side. Input before it may still be unread.
+        const PEER_ENDING = 1 << 14;
 
         /// The input is suspended by the server: the peer waits for it.
         const SUSPENDED = Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits();

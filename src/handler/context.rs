@@ -246,6 +246,18 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether the end of the peer's side is known, even if input before it was not passed yet. True without a
+    /// connection. [`is_eof`](Self::is_eof) follows when all input was passed.
+    #[must_use]
+    pub fn is_peer_ending(&self) -> bool {
+        match self.target {
+            ReplyTarget::Connection(token) => {
+                self.state.connections.get(token).is_some_and(|found| found.flags.contains(Flags::PEER_ENDING))
+            }
+            _ => true,
+        }
+    }
+
     /// Whether this connection is open: false after it was closed, when replies are dropped. True without a connection.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -277,6 +289,22 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Passes no input of this connection to the handler until [`resume_input`](Self::resume_input).
+    ///
+    /// As in [`pause_input`](Self::pause_input), the peer loses nothing, and a stop of the reactor ends the pause.
+    pub fn hold_input(&mut self) {
+        if let Some(session) = self.session() {
+            self.state.hold_input(session);
+        }
+    }
+
+    /// Passes the input of this connection to the handler again. What has waited follows after this callback.
+    pub fn resume_input(&mut self) {
+        if let Some(session) = self.session() {
+            self.state.resume_input(session);
+        }
+    }
+
     /// Stops reading the console, until [`resume_console`](Self::resume_console): for a handler that could only queue
     /// the lines.
     pub fn pause_console(&mut self) {
@@ -300,6 +328,17 @@ impl<'a> Context<'a> {
             _ => TimerTarget::Service(self.state.current_service),
         };
         self.state.set_timer(self.state.clock.after(after), due)
+    }
+
+    /// Sets a timer of the connection `other`, as [`set_timer`](Self::set_timer) sets one of this connection.
+    pub fn set_timer_of(&mut self, other: Token, after: Duration) -> TimerId {
+        self.state.set_timer(self.state.clock.after(after), TimerTarget::Session(other))
+    }
+
+    /// Sets a timer of the service, also in a callback of a connection, as [`set_timer`](Self::set_timer) does without
+    /// one. [`Handler::service_timer`](crate::Handler::service_timer) follows.
+    pub fn set_service_timer(&mut self, after: Duration) -> TimerId {
+        self.state.set_timer(self.state.clock.after(after), TimerTarget::Service(self.service()))
     }
 
     /// Cancels a timer. No effect if it has expired or was cancelled.

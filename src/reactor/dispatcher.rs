@@ -88,6 +88,7 @@ impl<H: Handler> Dispatcher<H> {
         let flags = &mut connection.flags;
         if edge.read_closed || edge.urgent {
             flags.insert(Flags::MAY_READ | Flags::DRAIN_FULLY);
+            flags.set(Flags::PEER_ENDING, edge.read_closed || flags.contains(Flags::PEER_ENDING));
         } else if edge.readable {
             flags.insert(Flags::MAY_READ);
         }

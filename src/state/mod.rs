@@ -381,7 +381,16 @@ impl State {
         }
     }
 
-    /// Ends the pause that [`pause_input`](Self::pause_input) began.
+    /// Pauses the input of a session until [`resume_input`](Self::resume_input), unless the server is stopping.
+    pub(crate) fn hold_input(&mut self, token: Token) {
+        if self.stop < Stop::Draining
+            && let Some(connection) = self.connections.get_open(token)
+        {
+            connection.flags.insert(Flags::INPUT_PAUSED);
+        }
+    }
+
+    /// Ends the pause that [`pause_input`](Self::pause_input) or [`hold_input`](Self::hold_input) began.
     pub(crate) fn resume_input(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token)
             && connection.flags.take(Flags::INPUT_PAUSED)

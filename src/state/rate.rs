@@ -45,14 +45,17 @@ impl Bucket {
         used.saturating_add(interval).saturating_sub(interval.saturating_mul(rate.burst.max(1)))
     }
 
+    /// Returns the time until an event is allowed, which is zero while some of the burst is left.
+    #[must_use]
+    pub fn wait(mut self, rate: &Rate, now: Instant) -> Duration {
+        self.take(rate, now).saturating_sub(rate.interval())
+    }
+
     /// Takes one event if it is allowed now. Returns whether it was.
     pub fn try_take(&mut self, rate: &Rate, now: Instant) -> bool {
-        let before = *self;
-        let wait = self.take(rate, now);
-        // If the wait is longer than one interval, this event is over the rate.
-        let is_allowed = wait <= rate.interval();
-        if !is_allowed {
-            *self = before;
+        let is_allowed = self.wait(rate, now).is_zero();
+        if is_allowed {
+            self.take(rate, now);
         }
         is_allowed
     }

@@ -185,10 +185,11 @@ fn a_full_disk_is_one_warning_with_figures_and_the_chat_goes_on() {
     server.stop_by(Stop::Line).expect_clean_within(Duration::from_secs(2));
     let told = server.stderr.all_text();
     let lines: Vec<_> = told.lines().collect();
-    assert_eq!(lines.len(), 2, "{told}");
+    assert_eq!(lines.len(), 3, "{told}");
     assert!(lines[0].contains("make room on its disk") && lines[0].ends_with(" waiting"), "{told}");
     // Two joined, a hundred lines were said, one left, and the server stopped.
-    assert!(lines[1].ends_with(" 104 lines not written to /dev/full"), "{told}");
+    assert!(lines[1].ends_with(" stopping: a line at standard input"), "{told}");
+    assert!(lines[2].ends_with(" 104 lines not written to /dev/full"), "{told}");
 }
 
 #[test]

@@ -63,6 +63,8 @@ const SERVICES: &str = "
     [chat]
     listen = '127.0.0.1:0'
     handshake-timeout = '6s'
+    rate = '20/1s'
+    join-rate = 'off'
     queue-time = '5s'
     room-buffer = '256KiB'
     send-buffer = '16KiB'

@@ -32,9 +32,13 @@ pub struct ChatServer {
     #[arg(long, value_name = "BYTES|off", default_value = "4MiB", value_parser = parse_off(parse_size))]
     pub room_buffer: LimitOrOff<usize>,
 
-    /// How often a member may send a line, after a burst of ten times as many; a faster member is read more slowly
-    #[arg(long, value_name = "N/DUR|off", default_value = "20/1s", value_parser = parse_off(parse_rate))]
+    /// How often a member may send a line, after a burst of 20 times N; a faster member is read more slowly
+    #[arg(long, value_name = "N/DUR|off", default_value = "5/1s", value_parser = parse_off(with_burst::<20>))]
     pub rate: LimitOrOff<Rate>,
+
+    /// How often newcomers of one host (for IPv6, of one /64) may join, after a burst of 100 times N; further ones wait
+    #[arg(long, value_name = "N/DUR|off", default_value = "2/1s", value_parser = parse_off(with_burst::<100>))]
+    pub join_rate: LimitOrOff<Rate>,
 
     /// How long a newcomer may take to choose a nickname
     #[arg(long, value_name = "DUR|off", default_value = "30s", value_parser = parse_off(parse_duration))]
@@ -76,7 +80,14 @@ impl Server for ChatServer {
         let max_line = self.lines.max_line();
         let limits = Limits { feed_buffer: self.room_buffer.0, ..self.lines.limits() };
         let record = self.record(&limits)?;
-        let options = ChatOptions { max_line, rate: self.rate.0, handshake: self.handshake_timeout.0, record };
+        let options = ChatOptions {
+            max_line,
+            rate: self.rate.0,
+            join_rate: self.join_rate.0,
+            handshake: self.handshake_timeout.0,
+            record,
+            ..ChatOptions::default()
+        };
         Ok(host.host(ServiceSetup::new(8888, Chat::room(options)).with_limits(limits)))
     }
 }
@@ -104,6 +115,11 @@ impl ChatServer {
         }
         Ok(Some(record))
     }
+}
+
+/// Parses a rate with a burst of `TIMES` times its number.
+fn with_burst<const TIMES: u32>(text: &str) -> Result<Rate, String> {
+    parse_rate(text).map(|rate| Rate { burst: rate.count.saturating_mul(TIMES), ..rate })
 }
 
 /// The local time in `zone`. A time outside of the calendar, from a clock that is wrong by millennia, becomes the

@@ -9,6 +9,7 @@ use crate::connection::closed::Closed;
 use crate::handler::sanitize::sanitize;
 use crate::servers::text::fill;
 
+use super::crowd::Tally;
 use super::local_time::LocalTime;
 use super::texts;
 
@@ -20,6 +21,7 @@ pub(super) enum Event<'a> {
     Rename { old: &'a str, nick: &'a str },
     Say { nick: &'a str, text: &'a str },
     Act { nick: &'a str, text: &'a str },
+    Crowd(Tally),
     Stop,
 }
 
@@ -37,6 +39,10 @@ impl Event<'_> {
             Event::Rename { old, nick } => fill(out, texts::RENAMED, &[old, nick]),
             Event::Say { nick, text } => fill(out, texts::LINE, &[nick, text]),
             Event::Act { nick, text } => fill(out, texts::ACTION, &[nick, text]),
+            Event::Crowd(Tally { joined, left }) => {
+                let people = if joined == 1 { "1 person".to_owned() } else { format!("{joined} people") };
+                fill(out, texts::CROWD, &[&people, &left.to_string()]);
+            }
             Event::Stop => out.extend_from_slice(texts::STOPPING.as_bytes()),
         }
     }
@@ -50,6 +56,7 @@ impl Event<'_> {
             Event::Rename { old, nick } => writeln!(out, "{at} rename {old} {nick}"),
             Event::Say { nick, text } => writeln!(out, "{at} say {nick} {text}"),
             Event::Act { nick, text } => writeln!(out, "{at} act {nick} {text}"),
+            Event::Crowd(Tally { joined, left }) => writeln!(out, "{at} crowd {joined} {left}"),
             Event::Stop => writeln!(out, "{at} stop"),
         };
     }

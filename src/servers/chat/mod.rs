@@ -3,7 +3,8 @@
 //! Invariants: a connection follows the room's feed exactly while it has a nickname. A nickname belongs to one open
 //! session. What a member types reaches others, and the log, only through [`sanitize`] and after a mark that begins no
 //! other text (see `texts`). A line costs one append to the feed, whatever the number of members, and allocates only if
-//! a record is kept.
+//! a record is kept. What joining and leaving costs the others is limited twice: by host (`turnstile`) and in all
+//! (`crowd`).
 
 #[cfg(feature = "cli")]
 mod args;
@@ -15,12 +16,14 @@ pub use args::ChatServer;
 
 mod chat_log;
 mod command;
+mod crowd;
 mod event;
 mod history;
 mod local_time;
 mod nickname;
 mod record;
 mod texts;
+mod turnstile;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +31,7 @@ use std::time::Duration;
 
 use crate::connection::closed::Closed;
 use crate::connection::feed::FeedId;
-use crate::connection::origin::Origin;
+use crate::connection::origin::{Origin, Peer};
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
 use crate::framing::{Lines, MessageHandler};
@@ -39,7 +42,9 @@ use crate::workers::Done;
 
 use crate::servers::text::{counted, fill, fold, refuse_http, reply};
 use command::Command;
+use crowd::Crowd;
 use event::Event;
+use turnstile::{Place, Turnstile};
 
 pub use chat_log::ChatLog;
 pub use local_time::{LocalDate, LocalTime};
@@ -53,6 +58,12 @@ pub struct ChatOptions {
     pub max_line: usize,
     /// How often a member may send a line. A faster member is not read for a while; no line is lost.
     pub rate: Option<Rate>,
+    /// How often newcomers of one host may join. For IPv6, a host is a /64; all peers of Unix sockets are one host. A
+    /// newcomer above the rate waits.
+    pub join_rate: Option<Rate>,
+    /// How many joins and leaves of one second have a notice of their own. Above that, members receive one line with
+    /// the numbers.
+    pub crowd: usize,
     /// How long a newcomer may take to choose a nickname.
     pub handshake: Option<Duration>,
     /// The record of the room. `None`: nothing is kept.
@@ -61,9 +72,18 @@ pub struct ChatOptions {
 
 impl Default for ChatOptions {
     fn default() -> Self {
-        // Enough for a person who pastes text.
-        let rate = Rate { count: 20, per: Duration::from_secs(1), burst: 200 };
-        ChatOptions { max_line: 4096, rate: Some(rate), handshake: Some(Duration::from_secs(30)), record: None }
+        let per = Duration::from_secs(1);
+        ChatOptions {
+            max_line: 4096,
+            // Faster than a person types. The burst is for pasted text.
+            rate: Some(Rate { count: 5, per, burst: 100 }),
+            // The burst is for a class behind one address that arrives together.
+            join_rate: Some(Rate { count: 2, per, burst: 200 }),
+            // About as many lines as can be read in a second.
+            crowd: 20,
+            handshake: Some(Duration::from_secs(30)),
+            record: None,
+        }
     }
 }
 
@@ -79,12 +99,14 @@ impl Default for ChatOptions {
 /// sim.send(ann, b"ann\n");
 /// assert_eq!(sim.received(ann), b"Welcome ann to the room!\n1 person is here.\n");
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Chat {
     room: Option<FeedId>,
     /// The members, by folded nickname.
     members: HashMap<Arc<str>, Member>,
     rate: Option<Rate>,
+    turnstile: Turnstile,
+    crowd: Crowd,
     handshake: Option<Duration>,
     record: Option<Record>,
     is_stopping: bool,
@@ -103,20 +125,41 @@ struct Member {
 #[derive(Debug)]
 pub struct ChatSession {
     token: Token,
+    peer: Peer,
     /// The nickname as shown. `None` until one is chosen.
     nick: Option<Arc<str>>,
     /// Fires if no nickname is chosen in time.
     handshake_timer: Option<TimerId>,
+    /// A newcomer has chosen a nickname, and waits for its turn to join.
+    waiting: Option<Box<Waiting>>,
     /// How much of the rate is used.
     bucket: Bucket,
+}
+
+/// A newcomer over the rate of joins.
+#[derive(Debug)]
+struct Waiting {
+    place: Place,
+    nick: Arc<str>,
 }
 
 impl Chat {
     /// Creates an empty room whose members send lines.
     #[must_use]
     pub fn room(options: ChatOptions) -> Lines<Chat> {
-        let ChatOptions { max_line, rate, handshake, record } = options;
-        Lines::new(Chat { rate, handshake, record, ..Chat::default() }, max_line)
+        let ChatOptions { max_line, rate, join_rate, crowd, handshake, record } = options;
+        let chat = Chat {
+            room: None,
+            members: HashMap::new(),
+            rate,
+            turnstile: Turnstile::new(join_rate),
+            crowd: Crowd::new(crowd),
+            handshake,
+            record,
+            is_stopping: false,
+            text: Vec::new(),
+        };
+        Lines::new(chat, max_line)
     }
 
     /// Returns the number of members in the room.
@@ -131,8 +174,14 @@ impl MessageHandler for Chat {
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> ChatSession {
         reply(texts::PROMPT, &[], cx);
-        let handshake_timer = self.handshake.map(|time| cx.set_timer(time));
-        ChatSession { token: origin.token, nick: None, handshake_timer, bucket: Bucket::default() }
+        ChatSession {
+            token: origin.token,
+            peer: origin.peer,
+            nick: None,
+            handshake_timer: self.handshake.map(|time| cx.set_timer(time)),
+            waiting: None,
+            bucket: Bucket::default(),
+        }
     }
 
     fn message<'a>(&mut self, session: &mut ChatSession, line: &'a mut [u8], cx: &mut Context<'a>) {
@@ -163,28 +212,37 @@ impl MessageHandler for Chat {
     }
 
     fn timer(&mut self, session: &mut ChatSession, _: TimerId, cx: &mut Context<'_>) {
-        if session.nick.is_none() {
+        if let Some(Waiting { place, nick }) = session.waiting.take().map(|waiting| *waiting) {
+            match self.turnstile.turn(place, session.peer, cx) {
+                Some(place) => session.waiting = Some(Box::new(Waiting { place, nick })),
+                None => self.end_wait(session, &nick, cx),
+            }
+        } else if session.nick.is_none() {
             reply(texts::TOO_LATE, &[], cx);
             cx.close();
         }
     }
 
-    fn closed(&mut self, session: ChatSession, why: &Closed, cx: &mut Context<'_>) {
+    fn closed(&mut self, mut session: ChatSession, why: &Closed, cx: &mut Context<'_>) {
         // An armed timer would outlive a peer that connects and vanishes.
-        if let Some(handshake_timer) = session.handshake_timer {
-            cx.cancel_timer(handshake_timer);
+        session.stop_handshake(cx);
+        if let Some(waiting) = &session.waiting {
+            self.turnstile.leave(waiting.place, session.peer, cx);
         }
         let Some(nick) = session.nick else { return };
         self.members.remove(&*fold(&nick));
         log::info!("{} leaves the room: {why} ({})", cx.peer(), counted(self.members.len(), "person"));
         // After the notice of the stop, the end of each member is no event of its own.
-        if !matches!(why, Closed::Stopping) {
+        if !matches!(why, Closed::Stopping) && self.crowd.note(false, cx) {
             self.announce(&Event::Leave { nick: &nick, why }, cx);
         }
     }
 
     fn stopping(&mut self, cx: &mut Context<'_>) {
         self.is_stopping = true;
+        if let Some(tally) = self.crowd.stop(cx) {
+            self.announce(&Event::Crowd(tally), cx);
+        }
         self.announce(&Event::Stop, cx);
     }
 
@@ -195,6 +253,9 @@ impl MessageHandler for Chat {
     }
 
     fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        if let Some(tally) = self.crowd.end_second(timer, cx) {
+            self.announce(&Event::Crowd(tally), cx);
+        }
         if let Some(record) = &mut self.record {
             record.service_timer(timer, cx);
         }
@@ -214,9 +275,33 @@ impl Chat {
             reply(texts::STOPPING, &[], cx);
             return cx.close();
         }
-        let Some(nick) = self.claim(session.token, line, cx) else {
+        let Some(nick) = self.check(session.token, line, cx) else {
             return reply(texts::PROMPT, &[], cx);
         };
+        session.stop_handshake(cx);
+        match self.turnstile.enter(session.token, session.peer, cx) {
+            Some(place) => {
+                reply(texts::WAIT, &[], cx);
+                cx.hold_input();
+                session.waiting = Some(Box::new(Waiting { place, nick }));
+            }
+            None => self.join(session, nick, cx),
+        }
+    }
+
+    /// Lets a newcomer join that has waited, unless its nickname was taken meanwhile.
+    fn end_wait(&mut self, session: &mut ChatSession, nick: &str, cx: &mut Context<'_>) {
+        cx.resume_input();
+        if let Some(nick) = self.check(session.token, nick.as_bytes(), cx) {
+            return self.join(session, nick, cx);
+        }
+        reply(texts::PROMPT, &[], cx);
+        session.handshake_timer = self.handshake.map(|time| cx.set_timer(time));
+    }
+
+    /// Makes a newcomer a member.
+    fn join(&mut self, session: &mut ChatSession, nick: Arc<str>, cx: &mut Context<'_>) {
+        self.seat(session.token, &nick);
         let persons = self.members.len();
         cx.set_name(&nick);
         log::info!("{} joins the room ({})", cx.peer(), counted(persons, "person"));
@@ -226,15 +311,19 @@ impl Chat {
             record.replay(cx);
         }
         cx.follow(room);
-        self.announce(&Event::Join { nick: &nick }, cx);
+        let event = Event::Join { nick: &nick };
+        if self.crowd.note(true, cx) {
+            self.announce(&event, cx);
+        } else {
+            self.text.clear();
+            event.show(&mut self.text);
+            cx.reply(&self.text);
+        }
         match persons {
             1 => reply(texts::COUNT_ALONE, &[], cx),
             _ => reply(texts::COUNT, &[&persons.to_string()], cx),
         }
         session.nick = Some(nick);
-        if let Some(handshake_timer) = session.handshake_timer.take() {
-            cx.cancel_timer(handshake_timer);
-        }
     }
 
     /// Pauses the input of a member that sends faster than the rate.
@@ -244,26 +333,30 @@ impl Chat {
         }
     }
 
-    /// Gives the requested nickname to a connection, or replies with the reason for a refusal. A former nickname
-    /// remains taken.
-    fn claim(&mut self, token: Token, request: &[u8], cx: &mut Context<'_>) -> Option<Arc<str>> {
+    /// Returns the requested nickname as it is shown, or replies with the reason for a refusal.
+    fn check(&self, token: Token, request: &[u8], cx: &mut Context<'_>) -> Option<Arc<str>> {
         let Some(nick) = nickname::parse(request).map(Arc::<str>::from) else {
             reply(texts::BAD_NICK, &[], cx);
             return None;
         };
-        let folded = fold(&nick);
-        if self.members.get(&*folded).is_some_and(|member| member.token != token) {
+        if self.members.get(&*fold(&nick)).is_some_and(|member| member.token != token) {
             reply(texts::TAKEN_NICK, &[&nick], cx);
             return None;
         }
-        // Most nicknames equal their folded form and share one allocation with it.
-        let key = if *folded == *nick { Arc::clone(&nick) } else { folded.into() };
-        self.members.insert(key, Member { token, nick: Arc::clone(&nick) });
         Some(nick)
     }
 
+    /// Gives a nickname to a connection. A former one remains taken.
+    fn seat(&mut self, token: Token, nick: &Arc<str>) {
+        let folded = fold(nick);
+        // Most nicknames equal their folded form and share one allocation with it.
+        let key = if *folded == **nick { Arc::clone(nick) } else { folded.into() };
+        self.members.insert(key, Member { token, nick: Arc::clone(nick) });
+    }
+
     fn rename(&mut self, session: &mut ChatSession, request: &str, cx: &mut Context<'_>) {
-        let Some(new) = self.claim(session.token, request.as_bytes(), cx) else { return };
+        let Some(new) = self.check(session.token, request.as_bytes(), cx) else { return };
+        self.seat(session.token, &new);
         let Some(old) = session.nick.replace(Arc::clone(&new)) else { return };
         let former = fold(&old);
         if former != fold(&new) {
@@ -312,6 +405,14 @@ impl Chat {
     fn record(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
         if let Some(record) = &mut self.record {
             record.add(event, cx);
+        }
+    }
+}
+
+impl ChatSession {
+    fn stop_handshake(&mut self, cx: &mut Context<'_>) {
+        if let Some(timer) = self.handshake_timer.take() {
+            cx.cancel_timer(timer);
         }
     }
 }

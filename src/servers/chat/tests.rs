@@ -1,3 +1,4 @@
+mod arrivals;
 mod model;
 
 use std::time::Duration;
@@ -25,6 +26,12 @@ impl Room {
 
     pub(super) fn with(options: ChatOptions, limits: Limits) -> Room {
         Room { sim: Sim::with_limits(Chat::room(options), limits) }
+    }
+
+    /// A room in which any number of people join and leave at once, each with a notice.
+    fn of_crowds() -> Room {
+        let options = ChatOptions { join_rate: None, crowd: usize::MAX, ..ChatOptions::default() };
+        Room::with(options, Limits::default())
     }
 
     /// Peers with these nicknames, who have read all that they were greeted with.
@@ -93,7 +100,8 @@ fn a_leave_notice_is_seen_at_once_however_one_leaves() {
 
 #[test]
 fn a_member_that_does_not_read_is_closed_and_its_leaving_seen() {
-    let mut room = Room::with_limits(Limits { feed_buffer: Some(1000), ..Limits::default() });
+    let limits = Limits { feed_buffer: Some(1000), ..Limits::default() };
+    let mut room = Room::with(ChatOptions { rate: None, ..ChatOptions::default() }, limits);
     let (ann, bob, stuck) = (room.join("ann"), room.join("bob"), room.join("stuck"));
     room.sees(bob);
     room.sim.stall(stuck);
@@ -267,7 +275,7 @@ fn a_new_nickname_is_announced_and_the_old_one_free() {
 
 #[test]
 fn five_hundred_join_at_once_and_all_are_welcomed() {
-    let mut room = Room::new();
+    let mut room = Room::of_crowds();
     let peers: Vec<_> = (0..500).map(|_| room.sim.connect()).collect();
     for (index, &peer) in peers.iter().enumerate() {
         room.says(peer, &format!("n{index}"));
@@ -282,7 +290,8 @@ fn five_hundred_join_at_once_and_all_are_welcomed() {
 
 #[test]
 fn fifteen_hundred_vanish_at_once_and_the_room_goes_on() {
-    let (mut room, [ann, bob]) = Room::of(["ann", "bob"]);
+    let mut room = Room::of_crowds();
+    let [ann, bob] = ["ann", "bob"].map(|nick| room.join(nick));
     let crowd: Vec<_> = (0..1500).map(|index| room.join(&format!("n{index}"))).collect();
     room.sees(ann);
     room.sees(bob);
@@ -385,7 +394,7 @@ proptest! {
     #[test]
     fn no_split_pause_or_slow_reader_changes_what_is_seen(talk in talk(), steps in steps()) {
         let script = [b"mal\n", &talk[..]].concat();
-        let limits = Limits { max_queue: Some(4096), ..tight() };
+        let limits = Limits { max_queue: Some(4096), queue_time: None, ..tight() };
         prop_assert_eq!(transcript(&script, &steps, limits), transcript(&script, &[], Limits::default()));
     }
 

@@ -35,6 +35,10 @@ pub(super) const WHO_ALONE: &str = "1 person is here: {nick}.\n";
 pub(super) const WHO: &str = "{count} persons are here: {nicks}.\n";
 /// `/quit`.
 pub(super) const BYE: &str = "Good bye!\n";
+/// In a crowd, to all members: the joins and leaves of a second. The first value is `12 people` or `1 person`.
+pub(super) const CROWD: &str = "{people} joined, {count} left\n";
+/// To a newcomer over the rate of joins.
+pub(super) const WAIT: &str = "Too many people join from your address at once. Please wait for your turn.\n";
 /// To all members, before the server closes their connections.
 pub(super) const STOPPING: &str = "The server is stopping.\n";
 

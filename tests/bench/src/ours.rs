@@ -34,9 +34,9 @@ pub(crate) fn replying(handler: Handler) -> io::Result<Vec<String>> {
     })
 }
 
-/// Our room, without a limit of the rate.
+/// Our room, without limits of its rates.
 pub(crate) fn room() -> io::Result<Vec<String>> {
-    Ok([beside("chat-server")?, ["--rate", "off"].map(str::to_owned).to_vec()].concat())
+    Ok([beside("chat-server")?, ["--rate", "off", "--join-rate", "off"].map(str::to_owned).to_vec()].concat())
 }
 
 /// The command of one of our servers.

@@ -122,7 +122,13 @@ fn has_form(text: &str) -> bool {
         || is_name(first)
             && rest.strip_prefix("is now known as ").and_then(|new| new.strip_suffix('.')).is_some_and(is_name)
         || ["1 person is here.", "The server is stopping."].contains(&text)
-        || first.parse::<u32>().is_ok() && rest == "persons are here."
+        || first.parse::<u32>().is_ok() && (rest == "persons are here." || is_crowd(rest))
+}
+
+/// Whether this follows the number in a line such as `12 people joined, 9 left`.
+fn is_crowd(rest: &str) -> bool {
+    let left = rest.strip_prefix("people joined, ").or_else(|| rest.strip_prefix("person joined, "));
+    left.and_then(|left| left.strip_suffix(" left")).is_some_and(|count| count.parse::<u32>().is_ok())
 }
 
 #[cfg(test)]

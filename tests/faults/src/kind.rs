@@ -25,6 +25,11 @@ impl Kind {
         }
     }
 
+    /// The flags without which the polite clients, or the faults, would meet the limits of a room for people.
+    pub(crate) fn flags(self) -> &'static [&'static str] {
+        if self == Kind::Chat { &["--rate", "off", "--join-rate", "off"] } else { &[] }
+    }
+
     /// Whether `hearer` is owed what `speaker` says.
     pub(crate) fn owes(self, hearer: usize, speaker: usize) -> bool {
         match self {

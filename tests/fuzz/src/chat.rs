@@ -17,9 +17,11 @@ const MOST_MEMBERS: usize = 6;
 /// patience.
 const LONGEST_REST: Duration = Duration::from_secs(3600);
 const LISTENER: &str = "listener";
+const STOPPING: &str = "The server is stopping.";
 const PROMPT: &str = "Enter your nickname: ";
 /// How lines begin that the server says to one member, and how their texts end.
-const ANSWERS: [(&str, &str); 10] = [
+const ANSWERS: [(&str, &str); 11] = [
+    ("Too many people join ", " Please wait for your turn."),
     ("A nickname is ", "(please choose another one)"),
     ("The nickname ", " is taken (please choose another one)"),
     ("This is a chat server", " does not speak HTTP."),
@@ -96,6 +98,7 @@ struct Frame {
     feed_buffer: u8,
     rate: u8,
     handshake: u8,
+    arrivals: u8,
 }
 
 impl Frame {
@@ -105,6 +108,11 @@ impl Frame {
         let mut options = ChatOptions::default();
         options.max_line = or(self.max_line, 4096);
         options.rate = Some(rate).filter(|rate| rate.count > 0);
+        let (joins, crowd) = (self.arrivals / 16, self.arrivals % 16);
+        let join_rate = Rate { count: joins.into(), per: Duration::from_secs(1), burst: joins.into() };
+        options.join_rate = Some(join_rate).filter(|rate| rate.count > 0);
+        // Without a crowd, the few members never are one.
+        options.crowd = if crowd == 0 { usize::MAX } else { crowd.into() };
         options.handshake = Some(Duration::from_secs(self.handshake.into())).filter(|handshake| !handshake.is_zero());
         let mut limits = Limits::default();
         limits.max_queue = Some(or(self.max_queue, 1 << 20));
@@ -134,6 +142,9 @@ struct Room {
     listener: SimPeer,
     /// By what was announced.
     present: BTreeSet<String>,
+    /// Members that only the line of a crowd has counted, less the present ones that only such a line has seen leave.
+    hidden: i64,
+    has_crowds: bool,
     is_stopping: bool,
 }
 
@@ -146,13 +157,14 @@ struct Member {
 
 impl Room {
     fn new(options: ChatOptions, limits: Limits) -> Self {
+        let has_crowds = options.crowd < usize::MAX;
         let mut sim = Sim::with_limits(Chat::room(options), limits);
         let listener = sim.connect();
         sim.send(listener, format!("{LISTENER}\n").as_bytes());
         let greeting = format!("{PROMPT}Welcome {LISTENER} to the room!\n1 person is here.\n");
         assert_eq!(sim.received(listener), greeting.as_bytes());
         let present = BTreeSet::from([LISTENER.to_owned()]);
-        Room { sim, members: Vec::new(), listener, present, is_stopping: false }
+        Room { sim, members: Vec::new(), listener, present, hidden: 0, has_crowds, is_stopping: false }
     }
 
     fn take(&mut self, step: &Step<'_>) {
@@ -216,7 +228,7 @@ impl Room {
             let seen = String::from_utf8(seen).expect("the server sends UTF-8");
             seen.lines().for_each(check_line);
         }
-        if !self.is_stopping {
+        if !self.is_stopping && !self.has_crowds {
             assert_eq!(self.present.len(), self.sim.handler_mut().get_ref().persons(), "{:?}", self.present);
         }
     }
@@ -224,15 +236,34 @@ impl Room {
     /// A line at the listener, which has asked nothing: the talk of a present member, or a notice.
     fn hear(&mut self, line: &str) {
         if let Some((nick, _)) = line.split_once(' ').filter(|(_, rest)| *rest == "leaves the room!") {
-            assert!(self.present.remove(nick), "{nick} was not here");
+            self.go(nick);
         } else if let Some((old, new)) = renamed(line) {
-            assert!(self.present.remove(old), "{old} was not here");
-            assert!(self.present.insert(new.to_owned()), "{new} was here");
+            self.go(old);
+            self.come(new);
         } else if let Some(nick) = line.strip_prefix("Welcome ").and_then(|rest| rest.strip_suffix(" to the room!")) {
-            assert!(self.present.insert(nick.to_owned()), "{nick} was here");
+            self.come(nick);
+        } else if let Some((joined, left)) = crowd(line) {
+            assert!(self.has_crowds && joined + left > 0, "{line:?} without a crowd");
+            self.hidden += joined - left;
+        } else if line == STOPPING {
+            assert!(self.is_stopping, "it does not stop");
         } else {
             let nick = speaker(line).unwrap_or_else(|| panic!("{line:?} is neither talk nor a notice"));
-            assert!(self.present.contains(nick), "{nick} is not here");
+            assert!(self.present.contains(nick) || self.has_crowds, "{nick} is not here");
+        }
+    }
+
+    fn come(&mut self, nick: &str) {
+        if !self.present.insert(nick.to_owned()) {
+            assert!(self.has_crowds, "{nick} was here");
+            self.hidden += 1;
+        }
+    }
+
+    fn go(&mut self, nick: &str) {
+        if !self.present.remove(nick) {
+            assert!(self.has_crowds, "{nick} was not here");
+            self.hidden -= 1;
         }
     }
 
@@ -247,7 +278,8 @@ impl Room {
         self.take(&Step::Wait(LONGEST_REST));
         self.look();
         if !self.is_stopping {
-            assert_eq!(self.present, BTreeSet::from([LISTENER.to_owned()]));
+            assert_eq!(self.present.len() as i64 + self.hidden, 1, "{:?}", self.present);
+            assert!(self.present.contains(LISTENER));
         }
         self.take(&Step::Stop);
         self.look();
@@ -268,6 +300,14 @@ fn speaker(line: &str) -> Option<&str> {
     line.split_once(": ").map(|(nick, _)| nick).filter(|nick| !nick.contains(' '))
 }
 
+/// The numbers of a line that stands for a crowd.
+fn crowd(line: &str) -> Option<(i64, i64)> {
+    let (joined, left) = line.strip_suffix(" left")?.split_once(" joined, ")?;
+    let (joined, people) = joined.split_once(' ')?;
+    assert_eq!(people, if joined == "1" { "person" } else { "people" });
+    Some((joined.parse().ok()?, left.parse().ok()?))
+}
+
 fn renamed(line: &str) -> Option<(&str, &str)> {
     let (old, rest) = line.split_once(' ')?;
     Some((old, rest.strip_prefix("is now known as ")?.strip_suffix('.')?))
@@ -283,7 +323,11 @@ fn check_line(line: &str) {
     let is_answer = ANSWERS.iter().any(|(start, end)| line.starts_with(start) && line.ends_with(end));
     let is_count = line.starts_with("1 person is here")
         || line.split_once(" persons are here").is_some_and(|(count, _)| count.parse::<usize>().is_ok());
-    let is_notice = line.ends_with(" leaves the room!") || line.starts_with("Welcome ") || renamed(line).is_some();
+    let is_notice = line == STOPPING
+        || crowd(line).is_some()
+        || line.ends_with(" leaves the room!")
+        || line.starts_with("Welcome ")
+        || renamed(line).is_some();
     let is_talk = speaker(line).is_some() || line.starts_with("[to ");
     assert!(is_answer || is_count || is_notice || is_talk, "{line:?} is not a text of the server");
 }

@@ -94,9 +94,8 @@ impl Member {
         let names: Vec<&str> = names.trim_end_matches('.').split(", ").collect();
         let expected = if names.len() == 1 { "1 person is".into() } else { format!("{} persons are", names.len()) };
         assert!(count == expected && names.contains(&&*self.nick), "{}: {list:?}", self.nick);
-        for known in self.heard.keys() {
-            assert!(names.contains(&&**known), "{}: {known} left unseen: {list:?}", self.nick);
-        }
+        // In a crowd, the leaving of a member is counted at the end of the second.
+        self.heard.retain(|known, _| names.contains(&&**known));
     }
 
     /// Leaves with a word, and hears everything up to it.
@@ -162,8 +161,12 @@ impl Member {
             self.whispers.remove(name);
             return !name.contains(' ');
         }
-        let missing = line.strip_prefix("No member is called ");
-        missing.is_some_and(|name| self.friends.contains_key(name) && !self.heard.contains_key(name))
+        if let Some((joined, left)) = line.split_once(" joined, ") {
+            return is_crowd(joined, left);
+        }
+        let Some(missing) = line.strip_prefix("No member is called ") else { return false };
+        self.heard.remove(missing);
+        self.friends.contains_key(missing)
     }
 }
 
@@ -182,6 +185,12 @@ fn number_signed(nick: &str, line: &str) -> Option<u64> {
 /// FNV-1a of 64 bits.
 fn checksum(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Whether these are the parts of a line such as `12 people joined, 9 left`.
+fn is_crowd(joined: &str, left: &str) -> bool {
+    let joined = joined.strip_suffix(" people").or_else(|| joined.strip_suffix(" person"));
+    joined.is_some_and(is_number) && left.strip_suffix(" left").is_some_and(is_number)
 }
 
 fn is_polite(name: &str) -> bool {

@@ -73,7 +73,7 @@ impl Write for Paper {
 
 fn with_history(lines: usize) -> ChatOptions {
     let record = Record::new(clock).with_history(lines, Limits::default().high_mark());
-    ChatOptions { record: Some(record), rate: None, ..ChatOptions::default() }
+    ChatOptions { record: Some(record), rate: None, join_rate: None, ..ChatOptions::default() }
 }
 
 fn with_log(paper: &Paper) -> ChatOptions {
@@ -419,7 +419,7 @@ proptest! {
     #[test]
     fn splits_and_slowness_change_neither_the_view_nor_the_log(talk in talk(), steps in steps(), held: bool) {
         let script = [b"mal\n", &talk[..]].concat();
-        let limits = Limits { max_queue: Some(16_384), ..tight() };
+        let limits = Limits { max_queue: Some(16_384), queue_time: None, ..tight() };
         let expected = transcript(&script, &[], (Limits::default(), false));
         prop_assert_eq!(transcript(&script, &steps, (limits, held)), expected);
     }

@@ -40,6 +40,8 @@ enum Deed {
     Reset,
     Stall,
     Resume,
+    /// All do nothing for so many milliseconds.
+    Wait(u64),
 }
 
 #[derive(Clone, Debug)]
@@ -63,7 +65,17 @@ struct Person {
 #[derive(Default)]
 struct Plain {
     persons: Vec<Person>,
+    /// The time, and the end of the second in which joins and leaves are counted, in milliseconds.
+    now: u64,
+    end: u64,
+    /// Joins and leaves in that second.
+    count: usize,
+    /// Those of them without a notice. `None` while each has one.
+    hidden: Option<(u64, u64)>,
 }
+
+/// The joins and leaves of a second that have notices.
+const CROWD: usize = 3;
 
 impl Plain {
     fn find(&self, (_, number): Request) -> Option<usize> {
@@ -86,6 +98,37 @@ impl Plain {
         }
     }
 
+    /// Counts a join or a leave. Returns whether it has a notice.
+    fn is_shown(&mut self, is_join: bool) -> bool {
+        if self.hidden.is_none() && self.now >= self.end {
+            (self.end, self.count) = (self.now + 1000, 0);
+        }
+        self.count += 1;
+        if self.count > CROWD {
+            self.hidden.get_or_insert_default();
+        }
+        let Some((joined, left)) = &mut self.hidden else { return true };
+        *if is_join { joined } else { left } += 1;
+        false
+    }
+
+    /// Lets time pass.
+    fn wait(&mut self, time: u64) {
+        let until = self.now + time;
+        while let Some((joined, left)) = self.hidden.filter(|_| self.end <= until) {
+            let goes_on = self.count > CROWD;
+            self.hidden = goes_on.then_some((0, 0));
+            if joined + left > 0 {
+                let people = if joined == 1 { "person" } else { "people" };
+                self.tell_all(&format!("{joined} {people} joined, {left} left\n"), None);
+            }
+            if goes_on {
+                (self.end, self.count) = (self.end + 1000, 0);
+            }
+        }
+        self.now = until;
+    }
+
     /// Gives a person a nickname, or says why not.
     fn claim(&mut self, who: usize, request: Request) -> bool {
         let owner = self.find(request);
@@ -106,7 +149,12 @@ impl Plain {
         if self.persons[who].request.is_none() {
             if self.claim(who, request) {
                 let count = self.persons.iter().filter(|person| person.request.is_some()).count();
-                self.tell_all(&format!("Welcome {} to the room!\n", nickname(request)), None);
+                let welcome = format!("Welcome {} to the room!\n", nickname(request));
+                if self.is_shown(true) {
+                    self.tell_all(&welcome, None)
+                } else {
+                    self.tell(who, &welcome)
+                }
                 self.tell(who, &format!("{}.\n", people_here(count)));
             } else {
                 self.tell(who, PROMPT);
@@ -156,7 +204,7 @@ impl Plain {
     fn leave(&mut self, who: usize) {
         self.persons[who].is_gone = true;
         let nick = self.nick(who);
-        if self.persons[who].request.take().is_some() {
+        if self.persons[who].request.take().is_some() && self.is_shown(false) {
             self.tell_all(&format!("{nick} leaves the room!\n"), None);
         }
     }
@@ -188,6 +236,7 @@ fn deeds() -> impl Strategy<Value = Vec<(Option<Index>, Deed)>> {
         1 => Just(Deed::Reset),
         2 => Just(Deed::Stall),
         2 => Just(Deed::Resume),
+        2 => (0..1500u64).prop_map(Deed::Wait),
     ];
     // Without a person, a newcomer does it.
     proptest::collection::vec((proptest::option::weighted(0.9, any::<Index>()), deed), 0..80)
@@ -212,6 +261,10 @@ impl Both {
     fn act(&mut self, who: usize, deed: &Deed, room: &mut Room) {
         let (peer, _) = self.peers[who];
         match deed {
+            Deed::Wait(time) => {
+                room.sim.advance(Duration::from_millis(*time));
+                self.plain.wait(*time);
+            }
             Deed::Stall => {
                 room.sim.stall(peer);
                 self.stalled.push(who);
@@ -260,7 +313,8 @@ proptest! {
 
     #[test]
     fn each_member_receives_what_a_plain_room_would_send(script in deeds()) {
-        let (mut room, mut both) = (Room::new(), Both::default());
+        let options = ChatOptions { join_rate: None, crowd: CROWD, handshake: None, ..ChatOptions::default() };
+        let (mut room, mut both) = (Room::with(options, Limits::default()), Both::default());
         for (who, deed) in script {
             let who = match who {
                 Some(who) if !both.peers.is_empty() => who.index(both.peers.len()),

@@ -31,7 +31,7 @@ impl Fault for Narrow {
     }
 
     fn flags(&self, kind: Kind) -> &'static [&'static str] {
-        let flags = &["--send-buffer", "4096", "--rate", "off", "--room-buffer", "1MiB", "--max-queue", "64KiB"];
+        let flags = &["--send-buffer", "4096", "--room-buffer", "1MiB", "--max-queue", "64KiB"];
         if kind == Kind::Chat { flags } else { &flags[..2] }
     }
 

@@ -17,18 +17,8 @@ pub(crate) const COUNT: usize = 30;
 pub(crate) struct Stuck;
 
 /// A room with little patience.
-pub(crate) const ROOM: &[&str] = &[
-    "--rate",
-    "off",
-    "--queue-time",
-    "500ms",
-    "--room-buffer",
-    "1MiB",
-    "--max-queue",
-    "64KiB",
-    "--send-buffer",
-    "16KiB",
-];
+pub(crate) const ROOM: &[&str] =
+    &["--queue-time", "500ms", "--room-buffer", "1MiB", "--max-queue", "64KiB", "--send-buffer", "16KiB"];
 
 /// What may be kept for `COUNT` clients that never read.
 pub(crate) fn bound(kind: Kind) -> Bound {
