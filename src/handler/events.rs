@@ -90,6 +90,12 @@ macro_rules! events {
                 cx.stop();
             }
 
+            /// Files that may have been replaced should be opened again: logs that were rotated, certificates.
+            ///
+            /// Called at SIGHUP if standard input is not the controlling terminal
+            /// ([`Reactor::handle_signals`](crate::Reactor::handle_signals)).
+            fn reload(&mut self; cx: &mut Context<'_>) {}
+
             /// The reactor begins to stop, as [`Context::stop`](crate::Context::stop) or a signal has requested.
             ///
             /// Called once, before the stop ends any session, so what is sent and published here still reaches every

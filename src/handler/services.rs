@@ -185,6 +185,10 @@ impl Handler for Services {
         self.call_each(cx, DynHandler::console_end);
     }
 
+    fn reload(&mut self, cx: &mut Context<'_>) {
+        self.call_each(cx, DynHandler::reload);
+    }
+
     fn stopping(&mut self, cx: &mut Context<'_>) {
         self.call_each(cx, DynHandler::stopping);
     }

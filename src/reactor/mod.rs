@@ -229,8 +229,10 @@ impl<H: Handler> Reactor<H> {
         Ok(())
     }
 
-    /// Stops at SIGTERM, SIGINT and SIGHUP. SIGHUP stays ignored if the process was started so, for example by
-    /// nohup(1). SIGUSR1 logs the [`Stats`](crate::Stats).
+    /// Stops at SIGTERM and SIGINT. SIGUSR1 logs the [`Stats`](crate::Stats).
+    ///
+    /// SIGHUP stops a program whose standard input is its controlling terminal, unless the signal was ignored at the
+    /// start. Any other program calls [`Handler::reload`].
     ///
     /// Unblocks these signals in this thread. Blocks SIGTTIN and SIGTTOU, so that the terminal never stops the process.
     ///
@@ -381,14 +383,19 @@ impl<H: Handler> Reactor<H> {
 
     /// Returns the number of requests to stop since the last turn. The first one closes the listeners and the console.
     fn stop_requests(&mut self) -> usize {
-        let SignalRequests { stops: mut causes, hang_ups, wants_stats } =
+        let SignalRequests { stops: mut causes, hangs_up, wants_reload, wants_stats } =
             self.signals.as_mut().map(Signals::take).unwrap_or_default();
+        if wants_reload {
+            log::info!("SIGHUP: files are opened again");
+            self.dispatcher.call(ServiceId::DEFAULT, Handler::reload);
+            self.flush_and_reap();
+        }
         let state = &self.dispatcher.state;
         if wants_stats {
             state.stats().log();
         }
         // A terminal that closes ends the input and sends SIGHUP, in either order. Both together are one request.
-        if hang_ups > 0 && state.stop == Stop::Running {
+        if hangs_up && state.stop == Stop::Running {
             causes.push("SIGHUP");
         }
         causes.extend(std::iter::repeat_n("requested by the program", self.stopper.take()));

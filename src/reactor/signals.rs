@@ -1,4 +1,4 @@
-//! Requests from other threads and from signals: to stop, and to log the statistics.
+//! Requests from other threads and from signals: to stop, to open files again, and to log the statistics.
 //!
 //! Invariant: every request to stop is counted exactly once. The first one drains, the second one stops at once.
 
@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mio::{Interest, Registry, Waker};
 use nix::sys::signal::{SigSet, Signal};
+use rustix::stdio::stdin;
+use rustix::termios::tcgetsid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals as SignalSource;
 
@@ -45,19 +47,24 @@ pub(crate) struct Signals {
     source: SignalSource,
     /// Set by an edge, because asking for pending signals costs a system call.
     is_ready: bool,
+    /// Whether the process was started at its controlling terminal. Noted at the start, because a terminal that has
+    /// closed cannot be asked.
+    has_terminal: bool,
 }
 
 impl Signals {
     pub(crate) fn new(registry: &Registry, token: mio::Token) -> io::Result<Self> {
         let mut signals = vec![SIGTERM, SIGINT, SIGUSR1];
-        // nohup(1) starts a program with SIGHUP ignored, which a signal handler would undo.
-        if !is_ignored(SIGHUP) {
+        // Fails unless the terminal is the controlling one (tcgetsid(3)).
+        let has_terminal = tcgetsid(stdin()).is_ok();
+        // A terminal that closes must not stop a program for which SIGHUP is ignored; a signal handler would undo that.
+        if !(has_terminal && is_ignored(SIGHUP)) {
             signals.push(SIGHUP);
         }
         let mut source = SignalSource::new(&signals)?;
         receive(&signals)?;
         registry.register(&mut source, token, Interest::READABLE)?;
-        Ok(Signals { source, is_ready: false })
+        Ok(Signals { source, is_ready: false, has_terminal })
     }
 
     /// Notes an edge: a signal has arrived.
@@ -71,7 +78,8 @@ impl Signals {
         if std::mem::take(&mut self.is_ready) {
             for signal in self.source.pending() {
                 match signal {
-                    SIGHUP => requests.hang_ups += 1,
+                    SIGHUP if self.has_terminal => requests.hangs_up = true,
+                    SIGHUP => requests.wants_reload = true,
                     SIGUSR1 => requests.wants_stats = true,
                     SIGINT => requests.stops.push("SIGINT"),
                     _ => requests.stops.push("SIGTERM"),
@@ -87,8 +95,10 @@ impl Signals {
 pub(crate) struct SignalRequests {
     /// The names of the signals that request a stop: SIGTERM and SIGINT.
     pub(crate) stops: Vec<&'static str>,
-    /// Number of SIGHUP.
-    pub(crate) hang_ups: usize,
+    /// Whether SIGHUP arrived at a terminal: it has closed.
+    pub(crate) hangs_up: bool,
+    /// Whether SIGHUP arrived without a terminal: a request to open files again.
+    pub(crate) wants_reload: bool,
     /// Whether SIGUSR1 arrived: a request to log the statistics.
     pub(crate) wants_stats: bool,
 }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
-use switchboard_harness::{Launch, Stop, until};
+use switchboard_harness::{Input, Launch, Stop, until};
 use tempfile::TempDir;
 
 const PROMPT: &str = "Enter your nickname: ";
@@ -238,6 +238,25 @@ fn a_log_that_was_moved_away_or_emptied_goes_on_in_its_place() {
     fs::File::create(&path).expect("ours");
     say("three");
     assert_eq!(events(&path), ["say ann three"], "no hole of zeros is left by copytruncate");
+}
+
+#[test]
+fn a_log_that_was_moved_is_made_anew_without_an_event() {
+    let (place, path) = place();
+    let server = logging_to(&path).input(Input::Null).start();
+    let mut ann = join(&server, "ann");
+    until("a line of the log", || !events(&path).is_empty());
+    for (number, is_signalled) in [(1, false), (2, true)] {
+        let old = place.path().join(format!("room.log.{number}"));
+        fs::rename(&path, &old).expect("ours");
+        if is_signalled {
+            server.signal(Signal::HUP);
+        }
+        until("a new log", || path.exists());
+    }
+    ann.send("hello\n");
+    until("a line of the log", || !events(&path).is_empty());
+    assert_eq!(events(&path), ["say ann hello"]);
 }
 
 #[test]

@@ -48,11 +48,28 @@ fn every_server_stops_by_every_way_without_clients() {
 
 #[test]
 fn hang_up_stops_too() {
+    let terminal = Terminal::open();
     // Under nohup(1), the test ignores SIGHUP, and the server would inherit that.
-    let mut server = Launch::of("env").args("--default-signal=HUP").arg(Program::Echo.path()).start();
+    let launch = Launch::of("env").args("--default-signal=HUP").arg(Program::Echo.path());
+    let mut server = launch.input(Input::Terminal(terminal.slave())).start();
     let asked = Instant::now();
     server.signal(Signal::HUP);
     server.wait_since(asked).expect_clean_within(SOON);
+}
+
+#[test]
+fn a_hang_up_without_a_terminal_opens_files_again() {
+    let inputs = [Input::Null, Input::Pipe, Input::Closed];
+    // nohup(1) starts a program with SIGHUP ignored.
+    for (input, flag) in inputs.into_iter().zip(["--default-signal=HUP", "--default-signal=HUP", "--ignore-signal=HUP"])
+    {
+        let launch = Launch::of("env").args(flag).arg(Program::Echo.path()).args("-v");
+        let mut server = launch.input(input).start();
+        server.signal(Signal::HUP);
+        server.stderr.wait_for("SIGHUP: files are opened again");
+        Peer::connect(&server.address()).echo("served after SIGHUP\n");
+        server.stop_by(Stop::Terminate).expect_clean_within(SOON);
+    }
 }
 
 #[test]

@@ -59,6 +59,8 @@ const RETRY: Duration = Duration::from_secs(1);
 
 impl ChatLog {
     /// Creates a log that writes to `out`, which may block. A failed write is tried again. Warnings call it `name`.
+    ///
+    /// `out` is flushed after each batch and, while there is nothing to write, once a second.
     pub fn new(name: &str, out: impl Write + Send + 'static) -> Self {
         ChatLog {
             name: name.into(),
@@ -153,6 +155,14 @@ impl ChatLog {
         }
     }
 
+    /// Opens the file again, with an empty batch. A batch that is under way does it, too.
+    pub(super) fn reload(&mut self, cx: &mut Context<'_>) {
+        if let Stage::Idle(spare) = &mut self.stage {
+            let batch = std::mem::take(spare);
+            self.start_batch(batch, cx);
+        }
+    }
+
     /// Writes a refused batch again, if there is one.
     pub(super) fn try_again(&mut self, cx: &mut Context<'_>) {
         if let Stage::Refused(rest) = &mut self.stage {
@@ -190,6 +200,13 @@ impl Worker for Writer {
     type Output<T: Send + 'static> = T;
     /// A failed write is not an error of the pool: [`Outcome`] reports it.
     type Error = Infallible;
+
+    const IDLE_INTERVAL: Option<Duration> = Some(Duration::from_secs(1));
+
+    fn idle(&mut self) {
+        // The next batch meets an error again, and reports it.
+        let _ = self.out.flush();
+    }
 
     fn failed<T: Send + 'static>(error: Infallible) -> T {
         match error {}

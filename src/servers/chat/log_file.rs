@@ -1,7 +1,8 @@
 //! The file of a room's log.
 //!
 //! Invariants: a file contains only whole lines, even if an earlier run left it torn or if it is renamed while in use.
-//! A write never waits for a reader. Bytes are passed to the system and not synced to the disk.
+//! No line is written to a file that was removed. A write never waits for a reader. Bytes are passed to the system and
+//! not synced to the disk. Several servers may append to one file, line by line.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -12,7 +13,7 @@ use memchr::memchr;
 use rustix::fs::OFlags;
 
 /// A file that is appended to. If its path no longer leads to it, as after `mv` or `rm`, the next line goes to a new
-/// file at that path.
+/// file at that path. `flush` makes the new file before the next line.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
@@ -45,6 +46,14 @@ impl LogFile {
         Ok(LogFile { path: path.into(), file, id: id(&found), is_within_line: false })
     }
 
+    /// Opens the file at the path, if it is another one or none.
+    fn follow_path(&mut self) -> io::Result<()> {
+        if self.has_moved() {
+            *self = LogFile::open(&self.path)?;
+        }
+        Ok(())
+    }
+
     /// Whether the path leads to another file or to none.
     fn has_moved(&self) -> bool {
         fs::metadata(&self.path).map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |at| id(&at) != self.id)
@@ -57,10 +66,15 @@ impl Write for LogFile {
         if self.is_within_line {
             // The rest of a line belongs to the file with its beginning.
             end = memchr(b'\n', bytes).map_or(end, |at| at + 1);
-        } else if self.has_moved() {
-            *self = LogFile::open(&self.path)?;
+        } else {
+            self.follow_path()?;
         }
-        let count = self.file.write(&bytes[..end])?;
+        let mut count = self.file.write(&bytes[..end])?;
+        if !self.is_within_line && self.file.metadata()?.nlink() == 0 {
+            // The file was removed since it was looked for.
+            self.follow_path()?;
+            count = self.file.write(&bytes[..end])?;
+        }
         if let Some(last) = bytes[..count].last() {
             self.is_within_line = *last != b'\n';
         }
@@ -68,7 +82,7 @@ impl Write for LogFile {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        if self.is_within_line { Ok(()) } else { self.follow_path() }
     }
 }
 
@@ -146,6 +160,9 @@ mod tests {
         fs::remove_file(&path).expect("ours");
         log.write_all(b"four\n").expect("room");
         assert_eq!(text(&path), "four\n");
+        fs::rename(&path, &old).expect("ours");
+        log.flush().expect("room");
+        assert_eq!((text(&old), text(&path)), ("four\n".into(), String::new()));
     }
 
     #[test]

@@ -238,6 +238,12 @@ impl MessageHandler for Chat {
         }
     }
 
+    fn reload(&mut self, cx: &mut Context<'_>) {
+        if let Some(record) = &mut self.record {
+            record.reload(cx);
+        }
+    }
+
     fn stopping(&mut self, cx: &mut Context<'_>) {
         self.is_stopping = true;
         if let Some(tally) = self.crowd.stop(cx) {

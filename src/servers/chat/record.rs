@@ -83,6 +83,13 @@ impl Record {
         }
     }
 
+    /// Opens the file of the log again.
+    pub(super) fn reload(&mut self, cx: &mut Context<'_>) {
+        if let Some(log) = &mut self.log {
+            log.reload(cx);
+        }
+    }
+
     /// Handles a finished job of the log.
     pub(super) fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
         let at = (self.clock)(cx.system_time());
