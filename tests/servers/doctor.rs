@@ -83,7 +83,8 @@ fn ask(peer: &mut Peer, line: &str) -> String {
 
 #[test]
 fn a_greeting_is_not_taken_for_a_name() {
-    let server = Office::new().start();
+    let office = Office::new();
+    let server = office.start();
     let (mut tom, answer) = patient(&server, "Hello!");
     assert_eq!(answer, ASKED);
     assert_eq!(ask(&mut tom, "Hi, I am Tom."), "Welcome, Tom. What is on your mind?");

@@ -44,7 +44,7 @@ fn the_operator_lists_the_clients_and_closes_one() {
 #[test]
 fn a_member_is_kicked_by_nickname_and_told_the_reason() {
     let mut server = Program::Bank.launch().args("--stdin commands").start();
-    let mut ann = Peer::connect(&server.address());
+    let mut ann = Peer::newcomer(&server.address());
     ann.send("OPEN ann 1234\nLOGIN ann 1234\n");
     ann.line_where(|line| line == "ok logged in as ann");
     server.say("kick\nkick bob\nkick ANN too many adverts\n");

@@ -234,11 +234,13 @@ fn the_end_of_the_reader_of_totals_ends_the_server() {
 fn a_total_that_cannot_be_written_is_a_failure() {
     let place = TempDir::new().expect("room");
     let address = format!("unix:{}", place.path().join("socket").display());
-    let launch = Program::Sum.launch().args("--clients 1").listen(&address).redirected(">/dev/full");
+    // The address fits into the file, and the total does not.
+    let output = format!(">'{}'", place.path().join("output").display());
+    let launch = Program::Sum.launch().args("--clients 1").listen(&address).after("ulimit -f 1").redirected(&output);
     let mut server = launch.spawn();
     until("the server", || {
         Peer::attempt(&address, |_| Ok(())).is_ok_and(|mut peer| {
-            peer.send("5\n");
+            peer.send(format!("{}\n", "5".repeat(2000)));
             true
         })
     });

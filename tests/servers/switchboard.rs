@@ -147,7 +147,7 @@ fn a_phone_book_with_a_stalled_disk_delays_no_echo() {
     // Another program in the middle of a transaction: SQLite waits for it, as for a disk that does not answer.
     let other = rusqlite::Connection::open(&book).expect("the file is there");
     other.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
-    let mut clients: Vec<Peer> = (0..200).map(|_| Peer::connect(&at[1])).collect();
+    let mut clients: Vec<Peer> = (0..200).map(|_| Peer::newcomer(&at[1])).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         client.send(format!("ADD name{number} {number}\n"));
     }
