@@ -8,7 +8,6 @@
 //!
 //! Datagrams are not queued. If the kernel refuses one, it is dropped and counted.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,8 +19,7 @@ use crate::handler::Handler;
 use crate::net::Asked;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
-use crate::state::admission::HostKey;
-use crate::state::rate::Bucket;
+use crate::state::admission::HostRates;
 
 /// One UDP socket.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ pub(crate) struct DatagramSocket {
     local: SocketAddr,
     id: ListenerId,
     may_read: bool,
-    sources: Sources,
+    rates: HostRates,
 }
 
 /// First port that is not a system port (RFC 6335).
@@ -47,7 +45,7 @@ impl DatagramSocket {
             local,
             id,
             may_read: false,
-            sources: Sources::default(),
+            rates: HostRates::default(),
         })
     }
 
@@ -75,7 +73,8 @@ impl DatagramSocket {
             }
             match self.receive(dispatcher.buffer()) {
                 Ok((count, from, asked))
-                    if !may_be_server(from, own_ports) && self.sources.admit(from.ip(), &dispatcher.state, service) =>
+                    if !may_be_server(from, own_ports)
+                        && admit(from.ip(), &mut self.rates, &dispatcher.state, service) =>
                 {
                     let (mut sent, mut refused) = (0, 0);
                     let source = Source { address: from, listener: self.id };
@@ -124,60 +123,19 @@ fn may_be_server(from: SocketAddr, own_ports: &[u16]) -> bool {
     from.port() < FIRST_USER_PORT || own_ports.contains(&from.port())
 }
 
-/// The rate of datagrams of each host.
-#[derive(Debug, Default)]
-struct Sources(HashMap<HostKey, Bucket>);
-
-/// Number of hosts whose rates are kept. Above it, hosts with a whole burst are dropped. If too many remain, all are
-/// dropped, and each host gets a new burst. This bounds memory, since source addresses can be forged.
-const MAX_HOSTS: usize = 4096;
-
-impl Sources {
-    /// Whether the admission and the rate of a service allow an answer to this host. Counts the datagram if they do.
-    fn admit(&mut self, host: IpAddr, state: &State, service: ServiceId) -> bool {
-        let service = &state.services[service];
-        if !service.admission.admits(host) {
-            return false;
-        }
-        let Some(rate) = &service.limits.datagram_rate else { return true };
-        if self.0.len() >= MAX_HOSTS {
-            self.0.retain(|_, bucket| !bucket.is_full(state.clock.now()));
-            if self.0.len() >= MAX_HOSTS {
-                self.0.clear();
-            }
-        }
-        self.0.entry(HostKey::of(host)).or_default().try_take(rate, state.clock.now())
-    }
+/// Whether the admission and the rate of a service allow an answer to this host. Counts the datagram if they do.
+fn admit(host: IpAddr, rates: &mut HostRates, state: &State, service: ServiceId) -> bool {
+    let service = &state.services[service];
+    let is_within = |rate| rates.try_take(host, rate, state.clock.now());
+    service.admission.admits(host) && service.limits.datagram_rate.as_ref().is_none_or(is_within)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::state::admission::Admission;
-    use crate::state::limits::Limits;
-    use crate::state::rate::Rate;
     use crate::state::service::ServiceOptions;
-    use std::time::{Duration, Instant};
-
-    const SERVICE: ServiceId = ServiceId::DEFAULT;
-
-    #[test]
-    fn each_host_has_a_rate_and_memory_is_bounded() {
-        let rate = Rate { count: 10, per: Duration::from_secs(1), burst: 20 };
-        let limits = Limits { datagram_rate: Some(rate), ..Limits::default() };
-        let mut state = State::new(ServiceOptions { limits, ..ServiceOptions::default() }, None, Instant::now());
-        let mut sources = Sources::default();
-        let host = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
-        let mut answered =
-            |state: &State, number| (0..100).filter(|_| sources.admit(host(number), state, SERVICE)).count();
-        assert_eq!((answered(&state, 1), answered(&state, 2)), (20, 20));
-        state.clock.set_now(state.clock.now() + Duration::from_secs(1));
-        assert_eq!(answered(&state, 1), 10);
-        for number in 0..3 * MAX_HOSTS as u32 {
-            sources.admit(host(number), &state, SERVICE);
-        }
-        assert!(sources.0.len() <= MAX_HOSTS);
-    }
+    use std::time::Instant;
 
     #[test]
     fn system_ports_own_ports_and_denied_hosts_are_not_answered() {
@@ -193,7 +151,7 @@ mod tests {
             ("127.0.0.2:5001", false),
         ] {
             let source: SocketAddr = from.parse().expect("a literal");
-            let is_admitted = Sources::default().admit(source.ip(), &state, SERVICE);
+            let is_admitted = admit(source.ip(), &mut HostRates::default(), &state, ServiceId::DEFAULT);
             assert_eq!(is_admitted && !may_be_server(source, &[5000]), answered, "{from}");
         }
     }

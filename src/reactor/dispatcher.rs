@@ -44,11 +44,23 @@ impl<H: Handler> Dispatcher<H> {
         Dispatcher { handler, state, sessions: SecondaryMap::new(), buffer, batch: Vec::new() }
     }
 
+    /// Opens a session for an accepted connection, or refuses and closes the connection. Returns the token of an open
+    /// one.
+    pub(crate) fn admit(&mut self, connection: Connection, listener: ListenerId) -> Option<Token> {
+        let (peer, now) = (connection.peer, self.state.clock.now());
+        if let Some(refusal) = self.state.services[connection.service].refusal(peer, now) {
+            self.state.stats.note_refusal(refusal);
+            self.state.peer_log.refused(peer, refusal, now);
+            return None;
+        }
+        self.open(connection, listener).inspect_err(|error| self.state.peer_log.lost(peer, error, now)).ok()
+    }
+
     /// Adds an accepted connection and opens its session.
     ///
     /// # Errors
     /// If the poll refuses the stream.
-    pub(crate) fn open(&mut self, connection: Connection, listener: ListenerId) -> io::Result<Token> {
+    fn open(&mut self, connection: Connection, listener: ListenerId) -> io::Result<Token> {
         let peer = connection.peer;
         let token = self.state.insert(connection)?;
         self.state.stats.accepted += 1;

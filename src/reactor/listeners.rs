@@ -113,7 +113,7 @@ impl Listeners {
                 match acceptor.accept(&dispatcher.state.services[*service].sockets) {
                     Accepted::Stream(stream, peer) => {
                         let connection = Connection::new(stream, peer, Phase::Open, *service);
-                        admit(connection, ListenerId(number), dispatcher);
+                        dispatcher.admit(connection, ListenerId(number));
                     }
                     Accepted::Lost(error) => log::debug!("lost a connection before it was accepted: {error}"),
                     Accepted::WouldBlock => break,
@@ -149,17 +149,5 @@ impl Listeners {
             ListenerKind::Datagrams(socket) => Some(socket),
             ListenerKind::Streams(_) => None,
         })
-    }
-}
-
-/// Opens a session for a connection, or refuses and closes it.
-fn admit<H: Handler>(connection: Connection, listener: ListenerId, dispatcher: &mut Dispatcher<H>) {
-    let (peer, state) = (connection.peer, &mut dispatcher.state);
-    if let Some(refusal) = state.services[connection.service].refusal(peer) {
-        state.stats.note_refusal(refusal);
-        state.peer_log.refused(peer, refusal, state.clock.now());
-    } else if let Err(error) = dispatcher.open(connection, listener) {
-        let state = &mut dispatcher.state;
-        state.peer_log.lost(peer, &error, state.clock.now());
     }
 }

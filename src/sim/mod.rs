@@ -80,7 +80,7 @@ impl<H: Handler> Sim<H> {
         Sim::with_limits(handler, Limits::default())
     }
 
-    /// Creates a simulation with these limits. Those of admission, such as `max_connections`, have no effect.
+    /// Creates a simulation with these limits.
     pub fn with_limits(handler: H, limits: Limits) -> Self {
         let options = ServiceOptions { limits, ..ServiceOptions::default() };
         let mut state = State::new(options, None, Instant::now());
@@ -94,7 +94,7 @@ impl<H: Handler> Sim<H> {
     }
 
     /// Connects a peer. It reads everything at once, until [`stall`](Self::stall). A server that is stopping does not
-    /// accept it.
+    /// accept it, and one whose limits refuse it closes it at once.
     pub fn connect(&mut self) -> SimPeer {
         self.connect_to(ServiceId::DEFAULT)
     }
@@ -127,9 +127,8 @@ impl<H: Handler> Sim<H> {
             return peer;
         }
         let address = Peer::Inet(SocketAddr::new(host, 10_000 + peer.0 as u16 % 50_000));
-        // Without a registry, nothing can fail.
         let connection = Connection::new(stream, address, Phase::Open, service);
-        if let Ok(token) = self.dispatcher.open(connection, ListenerId(0)) {
+        if let Some(token) = self.dispatcher.admit(connection, ListenerId(0)) {
             self.peers[peer.0].token = token;
         }
         peer

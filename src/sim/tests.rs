@@ -7,6 +7,7 @@ use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
 use crate::handler::context::Context;
 
+mod admission;
 mod back_pressure;
 mod chunking;
 mod closing;

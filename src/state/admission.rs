@@ -1,14 +1,16 @@
-//! Admission: networks that are allowed or denied, and the number of connections of each host.
+//! Admission: networks that are allowed or denied, and the number and the rate of connections of each host.
 //!
-//! Invariant: a host is in the table while it has a connection, so the table is no larger than that of connections.
-//! Peers of Unix sockets have no host.
+//! Invariants: a host is in the table of numbers while it has a connection, so the table is no larger than that of
+//! connections. The table of rates is bounded. Peers of Unix sockets have no host.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::time::Instant;
 
 use crate::net::Network;
+use crate::state::rate::{Bucket, Rate};
 
 /// The hosts that are served. Peers of Unix sockets are always served, since the mode of the file decides about them.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,7 @@ pub(crate) enum Refusal {
     Denied,
     Full,
     HostFull,
+    HostRate,
 }
 
 impl fmt::Display for Refusal {
@@ -43,6 +46,7 @@ impl fmt::Display for Refusal {
             Refusal::Denied => "not allowed (--allow, --deny)",
             Refusal::Full => "full (--max-connections)",
             Refusal::HostFull => "too many connections from this host (--max-per-host)",
+            Refusal::HostRate => "too many new connections from this host (--connect-rate)",
         })
     }
 }
@@ -91,9 +95,45 @@ impl Hosts {
     }
 }
 
+/// The rates of hosts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HostRates(HashMap<HostKey, Bucket>);
+
+/// Number of hosts whose rates are kept. Above it, hosts with a whole burst are dropped. If too many remain, all are
+/// dropped, and each host gets a new burst. This bounds memory, since source addresses can be forged.
+const MAX_HOSTS: usize = 4096;
+
+impl HostRates {
+    /// Whether the rate allows one more event of this host. Counts the event if it does.
+    pub(crate) fn try_take(&mut self, host: IpAddr, rate: &Rate, now: Instant) -> bool {
+        if self.0.len() >= MAX_HOSTS {
+            self.0.retain(|_, bucket| !bucket.is_full(now));
+            if self.0.len() >= MAX_HOSTS {
+                self.0.clear();
+            }
+        }
+        self.0.entry(HostKey::of(host)).or_default().try_take(rate, now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn each_host_has_a_rate_and_memory_is_bounded() {
+        let rate = Rate { count: 10, per: Duration::from_secs(1), burst: 20 };
+        let (now, mut rates) = (Instant::now(), HostRates::default());
+        let host = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
+        let mut allowed = |number, now| (0..100).filter(|_| rates.try_take(host(number), &rate, now)).count();
+        assert_eq!((allowed(1, now), allowed(2, now)), (20, 20));
+        assert_eq!(allowed(1, now + Duration::from_secs(1)), 10);
+        for number in 0..3 * MAX_HOSTS as u32 {
+            rates.try_take(host(number), &rate, now);
+        }
+        assert!(rates.0.len() <= MAX_HOSTS);
+    }
 
     fn nets(texts: &[&str]) -> Vec<Network> {
         texts.iter().map(|text| text.parse().expect("a literal network")).collect()

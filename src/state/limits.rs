@@ -60,6 +60,9 @@ pub struct Limits {
     /// Open connections of one host (for IPv6, one /64). A further one is closed at once. Peers of Unix sockets have no
     /// host. Off: many clients may share an address, and a server on the loopback interface has one host only.
     pub max_per_host: Option<usize>,
+    /// New connections of one host (for IPv6, one /64). A further one is closed at once. Off: many clients may share an
+    /// address.
+    pub connect_rate: Option<Rate>,
     /// How long a connection may neither send nor take bytes. After that, it is closed
     /// ([`Closed::Idle`](crate::Closed::Idle)). Off: many good clients are quiet.
     pub idle_timeout: Option<Duration>,
@@ -100,6 +103,7 @@ impl Default for Limits {
             memory_limit: None,
             max_connections: None,
             max_per_host: None,
+            connect_rate: None,
             idle_timeout: None,
             linger: Duration::from_secs(1),
             flush_stall: Duration::from_secs(30),

@@ -4,12 +4,13 @@
 //! removed.
 
 use std::ops::{Index, IndexMut};
+use std::time::Instant;
 
 use crate::connection::Connection;
 use crate::connection::ids::ServiceId;
 use crate::connection::origin::Peer;
 use crate::net::SocketOptions;
-use crate::state::admission::{Admission, Hosts, Refusal};
+use crate::state::admission::{Admission, HostRates, Hosts, Refusal};
 use crate::state::limits::Limits;
 
 /// The options of one service.
@@ -48,11 +49,21 @@ pub(crate) struct Service {
     pub(crate) connections: usize,
     /// Connections of each host, counted while `max_per_host` is set.
     pub(crate) hosts: Hosts,
+    /// Rates of new connections of each host.
+    rates: HostRates,
 }
 
 impl Service {
     fn new(ServiceOptions { name, limits, admission, sockets }: ServiceOptions) -> Self {
-        Service { name, limits, admission, sockets, connections: 0, hosts: Hosts::default() }
+        Service {
+            name,
+            limits,
+            admission,
+            sockets,
+            connections: 0,
+            hosts: Hosts::default(),
+            rates: HostRates::default(),
+        }
     }
 
     pub(crate) fn count_in(&mut self, connection: &Connection) {
@@ -69,16 +80,24 @@ impl Service {
         }
     }
 
-    /// Returns the reason to refuse a peer, if there is one.
-    pub(crate) fn refusal(&self, peer: Peer) -> Option<Refusal> {
-        let is_over = |limit: Option<usize>, count: usize| limit.is_some_and(|most| count >= most);
-        match peer {
-            Peer::Inet(address) if !self.admission.admits(address.ip()) => Some(Refusal::Denied),
-            _ if is_over(self.limits.max_connections, self.connections) => Some(Refusal::Full),
-            Peer::Inet(address) if is_over(self.limits.max_per_host, self.hosts.count(address.ip())) => {
-                Some(Refusal::HostFull)
-            }
-            _ => None,
+    /// Returns the reason to refuse a peer at the time `now`, if there is one. A peer that is not refused counts for the
+    /// rate of its host.
+    pub(crate) fn refusal(&mut self, peer: Peer, now: Instant) -> Option<Refusal> {
+        let Limits { max_connections, max_per_host, connect_rate, .. } = &self.limits;
+        let is_over = |limit: &Option<usize>, count: usize| limit.is_some_and(|most| count >= most);
+        let host = if let Peer::Inet(address) = peer { Some(address.ip()) } else { None };
+        if host.is_some_and(|host| !self.admission.admits(host)) {
+            Some(Refusal::Denied)
+        } else if is_over(max_connections, self.connections) {
+            Some(Refusal::Full)
+        } else if host.is_some_and(|host| is_over(max_per_host, self.hosts.count(host))) {
+            Some(Refusal::HostFull)
+        } else if let (Some(host), Some(rate)) = (host, connect_rate)
+            && !self.rates.try_take(host, rate, now)
+        {
+            Some(Refusal::HostRate)
+        } else {
+            None
         }
     }
 }

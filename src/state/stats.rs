@@ -19,6 +19,8 @@ pub struct Stats {
     pub refused_full: u64,
     /// Connections refused for [`Limits::max_per_host`](crate::Limits::max_per_host).
     pub refused_per_host: u64,
+    /// Connections refused for [`Limits::connect_rate`](crate::Limits::connect_rate).
+    pub refused_rate: u64,
     /// Connections refused by [`Admission`](crate::Admission).
     pub refused_denied: u64,
     /// Bytes received.
@@ -57,7 +59,7 @@ impl fmt::Display for Stats {
         )?;
         write!(
             f,
-            "in feeds {}, timers {}, turns {}, longest turn {:.1?}, full {}, host full {}, denied {}, \
+            "in feeds {}, timers {}, turns {}, longest turn {:.1?}, full {}, host full {}, host rate {}, denied {}, \
              datagrams dropped {}, stale {}",
             self.in_feeds,
             self.timers,
@@ -65,6 +67,7 @@ impl fmt::Display for Stats {
             self.longest_turn,
             self.refused_full,
             self.refused_per_host,
+            self.refused_rate,
             self.refused_denied,
             self.datagrams_dropped,
             self.stale
@@ -89,6 +92,7 @@ impl Stats {
         match refusal {
             Refusal::Full => self.refused_full += 1,
             Refusal::HostFull => self.refused_per_host += 1,
+            Refusal::HostRate => self.refused_rate += 1,
             Refusal::Denied => self.refused_denied += 1,
         }
     }

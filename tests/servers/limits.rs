@@ -288,6 +288,25 @@ fn a_flag_without_a_meaning_is_absent() {
 }
 
 #[test]
+fn each_host_has_a_rate_of_connections() {
+    // The burst is ten times the number.
+    for program in Program::TALKERS {
+        let mut server = program.launch().args("--connect-rate 1/1h --stdin commands").start();
+        for _ in 0..10 {
+            // Those that have left count, too.
+            expect_served(program, &mut Peer::connect_from("127.0.0.1", &server.address()));
+        }
+        for _ in 0..5 {
+            expect_refused(&mut Peer::connect_from("127.0.0.1", &server.address()));
+        }
+        expect_served(program, &mut Peer::connect_from("127.0.0.2", &server.address()));
+        server.stderr.wait_for("too many new connections from this host (--connect-rate)");
+        server.say("stats\n");
+        server.stderr.wait_for("host rate 5");
+    }
+}
+
+#[test]
 fn datagrams_over_the_rate_are_dropped_and_counted() {
     expect_ten_answers("1/1h");
 }

@@ -74,6 +74,12 @@ pub struct ListenArgs {
         help_heading = "Limits")]
     pub max_per_host: LimitOrOff<usize>,
 
+    /// Rate of new clients of one host (for IPv6, of one /64), with a burst of ten times N; a client above it is closed
+    /// at once
+    #[arg(long, value_name = "N/DUR|off", default_value = "off", value_parser = parse_off(parse_rate),
+        help_heading = "Limits")]
+    pub connect_rate: LimitOrOff<Rate>,
+
     /// Close a client that has been silent for this long
     #[arg(long, value_name = "DUR|off", default_value = "off", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
@@ -191,6 +197,7 @@ impl ListenArgs {
         Limits {
             max_connections: self.max_connections.0,
             max_per_host: self.max_per_host.0,
+            connect_rate: self.connect_rate.0,
             idle_timeout: self.idle_timeout.0,
             max_queue: self.max_queue.0,
             queue_time: self.queue_time.0,
