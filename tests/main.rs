@@ -48,6 +48,7 @@ mod servers {
     mod suspended;
     mod switchboard;
     mod talk;
+    mod telnet;
     mod terminal;
     mod transfer;
     mod udp;

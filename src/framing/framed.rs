@@ -72,9 +72,21 @@ impl<F: Framer, H: MessageHandler> Framed<F, H> {
         cx: &mut Context<'a>,
     ) {
         match self.framer.last(rest) {
-            Some(body) => self.inner.message(&mut session.inner, &mut rest[body], cx),
+            Some(body) => self.pass(session, &mut rest[body], cx),
             None => self.fail(session, FramingError::Truncated { received: rest.len(), needed }, cx),
         }
+    }
+
+    /// Passes a message to the inner handler.
+    #[inline]
+    fn pass<'a>(
+        &mut self,
+        session: &mut FramedSession<H::Session, F::State>,
+        message: &'a mut [u8],
+        cx: &mut Context<'a>,
+    ) {
+        let length = self.framer.clean(message);
+        self.inner.message(&mut session.inner, &mut message[..length], cx);
     }
 
     fn fail(&mut self, session: &mut FramedSession<H::Session, F::State>, error: FramingError, cx: &mut Context<'_>) {
@@ -99,7 +111,7 @@ impl<F: Framer, H: MessageHandler> Handler for Framed<F, H> {
                 Frame::Message { body, used } => {
                     let (frame, after) = rest.split_at_mut(used);
                     rest = after;
-                    self.inner.message(&mut session.inner, &mut frame[body], cx);
+                    self.pass(session, &mut frame[body], cx);
                 }
                 Frame::TooLong { limit, used } => {
                     rest = &mut rest[used..];

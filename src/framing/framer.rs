@@ -63,6 +63,14 @@ pub trait Framer {
     /// followed by those that have arrived since.
     fn next(&self, state: &mut Self::State, input: &[u8]) -> Frame;
 
+    /// Removes the bytes of a message that do not belong to it, in place. Returns the length of the rest, which is at
+    /// the beginning of `message`.
+    ///
+    /// Called for each message before the handler receives it. The default removes nothing.
+    fn clean(&self, message: &mut [u8]) -> usize {
+        message.len()
+    }
+
     /// Returns the last message in `rest`, if the end of input completes it.
     ///
     /// Called at the end of input, after [`Frame::Partial`]. The default returns `None`: the message is incomplete.
@@ -89,7 +97,7 @@ pub enum Frame {
         /// The bytes to discard now.
         used: usize,
     },
-    /// This number of bytes, which continue a message that is too long, is discarded.
+    /// This number of bytes is discarded: they continue a message that is too long, or belong to no message.
     Discard(usize),
     /// An incomplete message, which stays in the connection's inbox.
     Partial {

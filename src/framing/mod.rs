@@ -6,7 +6,7 @@
 //!
 //! | framing | on the wire | bytes of a message |
 //! |---|---|---|
-//! | [`Lines`] | `hello world!` and LF or CRLF | any except LF |
+//! | [`Lines`] | `hello world!` and LF, CRLF or CR NUL | any except LF and what belongs to Telnet |
 //! | [`Netstrings`] | `12:hello world!,` | any |
 //! | [`LengthPrefixed`] | a length of 1, 2 or 4 bytes, then that number of bytes | any |
 //! | [`Fixed`] | always the same number of bytes | any |

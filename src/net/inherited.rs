@@ -28,15 +28,17 @@ impl SocketOptions {
         }
         socket.set_nonblocking(self.nonblocking)?;
         self.set_buffers(&socket)?;
-        match (domain, kind) {
+        let listener = match (domain, kind) {
             (Domain::IPV4 | Domain::IPV6, Type::STREAM) => {
                 self.set_tcp(&socket)?;
-                Ok(Listener::Tcp(TcpListener::from(socket)))
+                Listener::Tcp(TcpListener::from(socket))
             }
-            (Domain::IPV4 | Domain::IPV6, Type::DGRAM) => Ok(Listener::Udp(UdpSocket::from(socket))),
-            (Domain::UNIX, Type::STREAM) => Ok(Listener::Unix(UnixBound::adopted(UnixListener::from(socket))?)),
-            _ => Err(invalid("it is neither TCP, nor UDP, nor a Unix stream socket")),
-        }
+            (Domain::IPV4 | Domain::IPV6, Type::DGRAM) => Listener::Udp(UdpSocket::from(socket)),
+            (Domain::UNIX, Type::STREAM) => Listener::Unix(UnixBound::adopted(UnixListener::from(socket))?),
+            _ => return Err(invalid("it is neither TCP, nor UDP, nor a Unix stream socket")),
+        };
+        self.warn_of_clipped_buffers(&listener);
+        Ok(listener)
     }
 }
 

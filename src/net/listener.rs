@@ -76,7 +76,7 @@ impl AsFd for Listener {
 /// If `address` has port 0, the system picks one port for all of them. If there are several socket addresses, IPv6
 /// sockets get `IPV6_V6ONLY` regardless of the options, because otherwise they would occupy the port of the IPv4
 /// sockets. A socket address of a family that this machine lacks is skipped with a warning. If the kernel lowers the
-/// backlog, each listener logs a warning.
+/// backlog or a buffer size, each listener logs a warning.
 ///
 /// # Errors
 /// If a name has no address, if one of the socket addresses cannot be bound, or if this machine lacks all their
@@ -99,6 +99,7 @@ pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>,
         }
     };
     warn_of_clipped_backlog(&listeners, options.backlog);
+    listeners.iter().for_each(|listener| options.warn_of_clipped_buffers(listener));
     Ok(listeners)
 }
 

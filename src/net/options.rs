@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
+use super::Listener;
 use super::unix::{self, UnixBound};
 use crate::net::MAX_UNIX_PATH;
 
@@ -227,6 +228,24 @@ impl SocketOptions {
             socket.set_send_buffer_size(bytes.min(MAX_BUFFER))?;
         }
         Ok(())
+    }
+
+    /// Warns if the kernel has lowered a buffer size of `listener`. On Linux, SO_RCVBUF and SO_SNDBUF return twice the
+    /// size that is in force for data (socket(7)).
+    pub(super) fn warn_of_clipped_buffers(&self, listener: &Listener) {
+        let socket = SockRef::from(listener);
+        let sizes = [
+            (self.recv_buffer, socket.recv_buffer_size(), "receive buffer", "net.core.rmem_max"),
+            (self.send_buffer, socket.send_buffer_size(), "send buffer", "net.core.wmem_max"),
+        ];
+        for (wanted, size, name, sysctl) in sizes {
+            if let (Some(wanted), Ok(size), Ok(local)) = (wanted, size, listener.local_addr())
+                && size / 2 < wanted
+            {
+                let size = size / 2;
+                log::warn!("the {name} of {local} is {size} bytes, not {wanted}: raise {sysctl} for more");
+            }
+        }
     }
 
     pub(super) fn listen_backlog(&self) -> i32 {

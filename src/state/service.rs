@@ -80,8 +80,8 @@ impl Service {
         }
     }
 
-    /// Returns the reason to refuse a peer at the time `now`, if there is one. A peer that is not refused counts for the
-    /// rate of its host.
+    /// Returns the reason to refuse a peer at the time `now`, if there is one. A peer that is not refused counts for
+    /// the rate of its host.
     pub(crate) fn refusal(&mut self, peer: Peer, now: Instant) -> Option<Refusal> {
         let Limits { max_connections, max_per_host, connect_rate, .. } = &self.limits;
         let is_over = |limit: &Option<usize>, count: usize| limit.is_some_and(|most| count >= most);

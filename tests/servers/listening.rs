@@ -314,3 +314,19 @@ fn datagrams_to_a_server_of_connections_are_a_usage_error() {
         assert!(finished.stderr.contains("udp:"), "{finished:?}");
     }
 }
+
+#[test]
+fn a_buffer_that_the_kernel_clips_is_a_warning() {
+    let sockets = ["127.0.0.1:0", "udp:127.0.0.1:0"];
+    let launch = Program::Echo.launch().args("--recv-buffer 1GiB --send-buffer 1GiB");
+    let server = sockets.iter().fold(launch, |launch, address| launch.listen(address)).start();
+    for address in server.addresses(2) {
+        for (name, sysctl) in [("receive", "rmem_max"), ("send", "wmem_max")] {
+            server.stderr.wait_for(&format!("the {name} buffer of {address} is "));
+            server.stderr.wait_for(&format!("bytes, not 1073741824: raise net.core.{sysctl} for more"));
+        }
+    }
+    let quiet = Program::Echo.launch().args("--recv-buffer 64KiB --send-buffer 64KiB").start();
+    Peer::connect(&quiet.address()).echo("served\n");
+    assert_eq!(quiet.stderr.text(), "");
+}

@@ -2,6 +2,24 @@
 
 use super::{Framing, Told};
 
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// A line without the commands of Telnet.
+fn without_telnet(line: &[u8]) -> Vec<u8> {
+    let (used, text) = match line {
+        [] => return Vec::new(),
+        [255, 255, ..] => (2, &line[..1]),
+        [255, 250, ..] => {
+            let end = (2..line.len()).find(|&at| line[at..].starts_with(&[255, 240]));
+            (end.map_or(line.len(), |end| end + 2), &[][..])
+        }
+        [255, 251..=254, _, ..] => (3, &[][..]),
+        [255, 240..=254, ..] => (2, &[][..]),
+        _ => (1, &line[..1]),
+    };
+    [text, &without_telnet(&line[used..])].concat()
+}
+
 impl Framing {
     /// The messages that a handler gets of this input, with its end.
     pub(super) fn plain(self, input: &[u8]) -> Vec<Told> {
@@ -9,6 +27,11 @@ impl Framing {
         let mut at = 0;
         while at < input.len() {
             let (event, used) = match self {
+                // A line of fewer bytes has no room for a byte order mark.
+                Framing::Lines { max_line: 3.. } if at == 0 && input.starts_with(BYTE_ORDER_MARK) => {
+                    at = BYTE_ORDER_MARK.len();
+                    continue;
+                }
                 Framing::Lines { .. } => self.line(&input[at..]),
                 Framing::Netstrings { .. } => self.netstring(&input[at..]),
                 Framing::LengthPrefixed { prefix, .. } => self.prefixed(prefix.real().size(), &input[at..]),
@@ -36,11 +59,16 @@ impl Framing {
         matches!(self, Framing::Netstrings { .. }) && at <= input.len() && input[at - 1] != b','
     }
 
-    /// A line ends in LF or CRLF, or with the input.
+    /// A line ends in LF, CRLF or CR NUL, or with the input.
     fn line(self, input: &[u8]) -> (Told, usize) {
-        let line = input.split_inclusive(|&byte| byte == b'\n').next().unwrap_or(input);
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        (self.whole(text.strip_suffix(b"\r").unwrap_or(text)), line.len())
+        let is_end = |at: &usize| input[..=*at].ends_with(b"\n") || input[..=*at].ends_with(b"\r\0");
+        let end = (0..input.len()).find(is_end);
+        let text = &input[..end.unwrap_or(input.len())];
+        let told = match self.whole(text.strip_suffix(b"\r").unwrap_or(text)) {
+            Told::Message(line) => Told::Message(without_telnet(&line)),
+            told => told,
+        };
+        (told, end.map_or(input.len(), |end| end + 1))
     }
 
     /// Up to nine digits without leading zeros, a colon, as many bytes as they say, a comma.
