@@ -24,6 +24,7 @@ pub(crate) mod pool;
 pub(crate) mod stream;
 pub(crate) mod timer_id;
 pub(crate) mod token;
+pub(crate) mod traced;
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::IpAddr;
@@ -94,7 +95,7 @@ const PIECES: usize = 32;
 impl Connection {
     pub(crate) fn new(stream: Stream, peer: Peer, phase: Phase, service: ServiceId) -> Self {
         Connection {
-            stream,
+            stream: traced::trace(stream, peer),
             peer,
             inbox: None,
             outbox: None,

@@ -10,6 +10,7 @@ use mio::event::Source;
 use mio::{Interest, Registry, net};
 
 use crate::connection::pipe::Pipe;
+use crate::connection::traced::TracedStream;
 
 /// A non-blocking socket, or its simulation.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) enum Stream {
     Udp(net::UdpSocket),
     /// A peer of a [`Sim`](crate::Sim).
     Simulated(Pipe),
+    /// A stream whose reads and writes are logged.
+    Traced(Box<TracedStream>),
 }
 
 /// What a read returned.
@@ -41,6 +44,7 @@ impl Stream {
             Stream::Unix(stream) => stream.read(buffer)?,
             Stream::Udp(socket) => return socket.recv(buffer).map(Received::Bytes),
             Stream::Simulated(pipe) => pipe.read(buffer)?,
+            Stream::Traced(traced) => return traced.read(buffer),
         };
         Ok(if count == 0 { Received::Eof } else { Received::Bytes(count) })
     }
@@ -52,6 +56,7 @@ impl Stream {
             Stream::Unix(stream) => stream.write(bytes),
             Stream::Udp(socket) => socket.send(bytes),
             Stream::Simulated(pipe) => pipe.write(bytes),
+            Stream::Traced(traced) => traced.write(bytes),
         }
     }
 
@@ -80,6 +85,7 @@ impl Stream {
                 }
                 Ok(written)
             }
+            Stream::Traced(traced) => traced.write_vectored(pieces),
         }
     }
 
@@ -92,6 +98,7 @@ impl Stream {
                 pipe.shutdown_write();
                 Ok(())
             }
+            Stream::Traced(traced) => traced.inner.shutdown_write(),
         }
     }
 
@@ -101,6 +108,7 @@ impl Stream {
             Stream::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
             Stream::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
             Stream::Udp(_) | Stream::Simulated(_) => return Ok(true),
+            Stream::Traced(traced) => return traced.inner.is_connected(),
         };
         match (error, peer) {
             (None, Ok(())) => Ok(true),
@@ -111,7 +119,10 @@ impl Stream {
 
     /// Whether each write is one datagram.
     pub(crate) fn is_datagram(&self) -> bool {
-        matches!(self, Stream::Udp(_))
+        match self {
+            Stream::Traced(traced) => traced.inner.is_datagram(),
+            stream => matches!(stream, Stream::Udp(_)),
+        }
     }
 
     /// Registers the stream at the poll, which reports its edges with `token` from now on.
@@ -136,6 +147,7 @@ impl Stream {
             Stream::Unix(stream) => Some(stream),
             Stream::Udp(socket) => Some(socket),
             Stream::Simulated(_) => None,
+            Stream::Traced(traced) => traced.inner.source(),
         }
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! Datagrams are not queued. If the kernel refuses one, it is dropped and counted.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,6 +16,7 @@ use mio::{Interest, Registry, net};
 
 use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::origin::Source;
+use crate::connection::traced;
 use crate::handler::Handler;
 use crate::net::Asked;
 use crate::reactor::dispatcher::Dispatcher;
@@ -78,6 +80,7 @@ impl DatagramSocket {
                 {
                     let (mut sent, mut refused) = (0, 0);
                     let source = Source { address: from, listener: self.id };
+                    traced::log_received(&Udp(from), &dispatcher.buffer()[..count]);
                     dispatcher.datagram(&source, service, count, |answer| {
                         (sent, refused) =
                             if self.send(answer, from, asked) { (answer.len() as u64, 0) } else { (0, 1) };
@@ -109,12 +112,24 @@ impl DatagramSocket {
             None => self.socket.send_to(answer, to),
         };
         match sent {
-            Ok(_) => true,
+            Ok(_) => {
+                traced::log_sent(&Udp(to), answer);
+                true
+            }
             Err(error) => {
                 log::debug!("udp:{}: cannot answer {to}: {error}", self.local);
                 false
             }
         }
+    }
+}
+
+/// Shows the sender of a datagram.
+struct Udp(SocketAddr);
+
+impl fmt::Display for Udp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "udp:{}", self.0)
     }
 }
 

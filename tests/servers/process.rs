@@ -211,3 +211,30 @@ fn a_signal_logs_the_figures_at_every_level_of_the_log() {
         assert!(server.is_running());
     }
 }
+
+#[test]
+fn a_second_v_shows_what_arrives_and_leaves() {
+    let server = Program::Echo.launch().args("-vv").listen("127.0.0.1:0").listen("udp:127.0.0.1:0").start();
+    let addresses = server.addresses(2);
+    let mut peer = Peer::connect(&addresses[0]);
+    let from = format!("127.0.0.1:{}", peer.local_port());
+    peer.echo("hello \x1b[31m\r\n");
+    for way in ["received from", "sent to"] {
+        server.stderr.wait_for(&format!("data {way} {from}, 13 bytes: hello \\x1b[31m\\r\\n\n"));
+    }
+    peer.echo("x".repeat(200));
+    server.stderr.wait_for(&format!("data received from {from}, 200 bytes: {}...\n", "x".repeat(64)));
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let from = socket.local_addr().expect("bound");
+    socket.send_to(b"hi", addresses[1].trim_start_matches("udp:")).expect("sent");
+    for way in ["received from", "sent to"] {
+        server.stderr.wait_for(&format!("data {way} udp:{from}, 2 bytes: hi\n"));
+    }
+
+    let quiet = Program::Echo.launch().args("-v").start();
+    let mut peer = Peer::connect(&quiet.address());
+    peer.echo("secret\n");
+    peer.finish();
+    quiet.stderr.wait_for("closed: done");
+    assert!(!quiet.stderr.text().contains("secret"));
+}

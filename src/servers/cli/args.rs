@@ -140,7 +140,7 @@ pub struct ProcessArgs {
         help_heading = "Diagnostics")]
     pub slow_turn: LimitOrOff<Duration>,
 
-    /// Log more to standard error: -v for connections, -vv for details
+    /// Log more to standard error: -v for connections, -vv for what arrives and leaves
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", help_heading = "Diagnostics")]
     pub verbose: u8,
 
