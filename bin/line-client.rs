@@ -28,8 +28,8 @@ struct Args {
     linger: LimitOrOff<Duration>,
 
     /// Time during which failed attempts to connect are repeated
-    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
-    retry: Option<Duration>,
+    #[arg(long, value_name = "DUR|off", default_value = "off", value_parser = parse_off(parse_duration))]
+    retry: LimitOrOff<Duration>,
 
     /// Prompt for each line, at a terminal
     #[arg(long, value_name = "TEXT", default_value = "% ")]
@@ -86,7 +86,7 @@ fn run(args: Args) -> io::Result<Option<String>> {
     let is_conversation = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut options = ClientOptions::default();
     options.linger = args.linger.0.unwrap_or(Duration::MAX);
-    options.retry = args.retry;
+    options.retry = args.retry.0;
     options.quit_on = args.quit_on;
     options.prompt = if is_conversation { args.prompt } else { String::new() };
     let mut limits = Limits::default();

@@ -226,8 +226,8 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The Debug form escapes control characters, which could disturb the terminal that shows the error.
         match self {
-            Self::Empty => write!(f, "the address is empty, use {FORMS}, one of these after udp:, or unix:PATH"),
-            Self::NoPort => write!(f, "the port is missing, use {FORMS}, one of these after udp:, or unix:PATH"),
+            Self::Empty => write!(f, "the address is empty, use {FORMS}, or unix:PATH"),
+            Self::NoPort => write!(f, "the port is missing, use {FORMS}, or unix:PATH"),
             Self::BadPort(text) => write!(f, "the port {text:?} is not a number from 0 to 65535"),
             Self::NoHost => write!(f, "the host before the colon is missing, use {FORMS}"),
             Self::NeedsBrackets(text) => write!(f, "the IPv6 address in {text:?} needs brackets, use [V6]:PORT"),

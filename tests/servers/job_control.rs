@@ -6,7 +6,7 @@ use crate::support::terminal::{Shell, Terminal};
 use rustix::process::Signal;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use switchboard_harness::{Ended, Input, Launch, Process, Server, until, until_some};
 use tempfile::TempDir;
 
@@ -92,34 +92,44 @@ fn no_hint_about_enter_in_the_background() {
     assert!(!shell.terminal.screen.text().contains("press Enter"), "{}", shell.terminal.screen.text());
 }
 
-#[test]
-fn a_disowned_server_outlives_its_terminal() {
-    let place = TempDir::new().expect("room for a file");
-    let file = |name: &str| place.path().join(name);
-    let mut terminal = Terminal::unseen();
+/// An interactive shell at a terminal that closes when it is dropped.
+fn shell_at(terminal: &Terminal) -> Child {
     let mut bash = Command::new("setsid");
     bash.args(["--ctty", "bash", "--norc", "--noprofile", "-i"]).env("HISTFILE", "/dev/null").env_remove("RUST_LOG");
-    let mut bash = bash.stdin(terminal.slave()).stdout(terminal.slave()).stderr(Stdio::null()).spawn().expect("bash");
-    let [out, err, pid] = ["out", "err", "pid"].map(|name| file(name).display().to_string());
-    let server = Program::Echo.path();
-    terminal.type_in(format!("{server} -l 127.0.0.1:0 >{out} 2>{err} & disown; echo $! >{pid}\n"));
-    let process = written_pid(&file("pid"));
+    bash.stdin(terminal.slave()).stdout(terminal.slave()).stderr(Stdio::null()).spawn().expect("setsid and bash")
+}
+
+/// A server that a shell has started with `& disown` serves on when the terminal of both has closed.
+fn outlive_the_terminal(redirections: &str, told: Option<&Path>) {
+    let place = TempDir::new().expect("room for a file");
+    let (socket, pid) = (place.path().join("socket"), place.path().join("pid"));
+    let (address, server) = (format!("unix:{}", socket.display()), Program::Echo.path());
+    let mut terminal = Terminal::unseen();
+    let mut shell = shell_at(&terminal);
+    terminal.type_in(format!("{server} -v -l {address} {redirections} & disown; echo $! >{}\n", pid.display()));
+    let process = written_pid(&pid);
     let _doomed = Ended(process);
-    let address = until_some("the `listening on` line", || {
-        let text = fs::read_to_string(file("out")).ok()?;
-        Some(text.strip_suffix('\n')?.strip_prefix("listening on ")?.to_owned())
-    });
-    let mut peer = Peer::connect(&address);
+    let mut peer = until_some("the server", || Peer::attempt(&address, |_| Ok(())).ok());
     peer.echo("the window is open\n");
     drop(terminal);
-    until("the shell to end", || bash.try_wait().expect("a child of ours").is_some());
-    until("a word about the terminal", || {
-        fs::read_to_string(file("err")).is_ok_and(|text| text.contains("the terminal has closed"))
-    });
+    until("the shell to end", || shell.try_wait().expect("a child of ours").is_some());
+    if let Some(file) = told {
+        let is_told =
+            || fs::read_to_string(file).is_ok_and(|text| text.contains("the terminal has closed: no operator"));
+        until("a word about the terminal", is_told);
+    }
     peer.echo("the window is closed\n");
     Peer::connect(&address).echo("newcomers are served\n");
     process.signal(Signal::TERM).expect("it runs");
     until("SIGTERM to stop the server", || !process.is_alive());
+}
+
+#[test]
+fn a_disowned_server_outlives_its_terminal() {
+    outlive_the_terminal("", None);
+    let place = TempDir::new().expect("room for a file");
+    let log = place.path().join("log");
+    outlive_the_terminal(&format!("2>{}", log.display()), Some(&log));
 }
 
 /// A server that env(1) starts, so that its signals are set as `flag` says.

@@ -136,6 +136,21 @@ fn a_held_terminal_delays_no_client() {
     assert_eq!(server.wait().code, Some(0));
 }
 
+#[test]
+fn a_held_terminal_delays_no_start() {
+    let place = TempDir::new().expect("room for a socket");
+    let address = format!("unix:{}", place.path().join("socket").display());
+    let mut terminal = Terminal::open();
+    terminal.hold_output();
+    let launch = Program::Echo.launch().args("-vv").listen(&address).input(Input::Terminal(terminal.slave()));
+    let mut server = launch.redirected(">&0 2>&0").spawn();
+    until_some("the server", || Peer::attempt(&address, |_| Ok(())).ok()).echo("while held\n");
+    terminal.release_output();
+    terminal.screen.wait_for(&format!("listening on {address}\r\n"));
+    terminal.type_in("\n");
+    assert_eq!(server.wait().code, Some(0));
+}
+
 /// A server that a shell has started, known by the files that it writes.
 struct Job {
     place: TempDir,
