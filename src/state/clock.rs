@@ -68,7 +68,8 @@ impl Clock {
 
     /// The time of day.
     pub(crate) fn system_time(&self) -> SystemTime {
-        let simulated = self.simulated_origin.map(|origin| origin + Duration::from_nanos(self.nanos));
+        let elapsed = Duration::from_nanos(self.nanos);
+        let simulated = self.simulated_origin.map(|origin| origin.checked_add(elapsed).unwrap_or(origin));
         simulated.unwrap_or_else(SystemTime::now)
     }
 

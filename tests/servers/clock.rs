@@ -6,7 +6,7 @@ use crate::support::tools::pass_through;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
-use switchboard_harness::{Server, TIMEOUT};
+use switchboard_harness::{Launch, Server, Stop, TIMEOUT, skipped};
 use tempfile::TempDir;
 
 /// How far an answer may be from our clock: rounded down to a second, and the machine may be busy.
@@ -145,16 +145,57 @@ fn the_date_is_in_the_time_zone_of_the_environment_or_in_utc() {
 }
 
 #[test]
-fn an_unknown_time_zone_is_one_clear_line_if_it_is_needed() {
-    let launch = || Program::Daytime.launch().after("export TZ=Nowhere/Land");
-    let finished = launch().listen("127.0.0.1:0").run();
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{finished:?}");
-    assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
-    assert!(
-        finished.stderr.contains("TZ=Nowhere/Land") && finished.stderr.contains("as Europe/Berlin"),
-        "{finished:?}"
-    );
-    expect_date(&Peer::connect(&launch().args("--utc").start().address()).rest().expect("an orderly end"));
+fn an_unknown_time_zone_is_utc_and_a_warning() {
+    let server = Program::Daytime.launch().after("export TZ=Nowhere/Land").start();
+    let line = expect_date(&Peer::connect(&server.address()).rest().expect("an orderly end"));
+    assert!(line.ends_with("-UTC"), "{line:?}");
+    assert_eq!(server.stderr.text().lines().count(), 1, "{}", server.stderr.text());
+    server.stderr.wait_for("TZ=Nowhere/Land is not a time zone of this system, so times are in UTC");
+}
+
+/// A program under a clock that is set by an offset such as `+8000y`. `None`, and a word about it, without faketime(1).
+fn shifted(offset: &str, program: Program) -> Option<Launch> {
+    if Command::new("faketime").arg("--version").output().is_err() {
+        skipped(&format!("a clock that is wrong by {offset}: faketime is not installed"));
+        return None;
+    }
+    let args = ["--exclude-monotonic", "-f", offset, program.path()];
+    Some(args.into_iter().fold(Launch::of("faketime"), |launch, arg| launch.arg(arg)).arg("-v"))
+}
+
+#[test]
+fn no_clock_ends_a_server() {
+    let place = TempDir::new().expect("room");
+    for (offset, number) in [("+8000y", "1"), ("-100y", "2"), ("+200y", "3")] {
+        let file = |name: &str| place.path().join(format!("{name}{number}"));
+        for program in
+            [Program::Echo, Program::Daytime, Program::Time, Program::Phonebook, Program::Bank, Program::Doctor]
+        {
+            let Some(mut launch) = shifted(offset, program) else { return };
+            if matches!(program, Program::Phonebook | Program::Bank | Program::Doctor) {
+                launch = launch.arg("--data").arg(file(program.path().rsplit('/').next().expect("a name")));
+            }
+            let mut server = launch.start();
+            for _ in 0..2 {
+                let mut peer = Peer::connect(&server.address());
+                peer.send("OPEN ann 1234\nLOGIN ann 1234\nDEPOSIT 5\nHISTORY\nQUIT\n");
+                peer.finish();
+                let _ = peer.rest().expect("an orderly end");
+            }
+            // A signal would end faketime alone.
+            assert_eq!(server.stop_by(Stop::Line).code, Some(0), "{offset} {program:?}");
+            server.expect_manners();
+        }
+        let Some(launch) = shifted(offset, Program::Chat) else { return };
+        let mut server = launch.args("--history 5 --log").arg(file("chat.log")).start();
+        for nick in ["ann", "bob"] {
+            let mut peer = Peer::connect(&server.address());
+            peer.send(format!("{nick}\nhello\n/quit\n"));
+            assert!(String::from_utf8_lossy(&peer.rest().expect("an orderly end")).contains("Good bye!"));
+        }
+        assert_eq!(server.stop_by(Stop::Line).code, Some(0), "{offset}");
+        server.expect_manners();
+    }
 }
 
 #[test]

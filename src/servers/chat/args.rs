@@ -98,7 +98,7 @@ impl ChatServer {
         if self.history.0.is_none() && self.log.is_none() {
             return Ok(None);
         }
-        let zone = time_zone()?;
+        let zone = time_zone();
         let mut record = Record::new(move |at| local_time(at, &zone));
         if let Some(lines) = self.history.0 {
             // The whole history is sent at once, so it must fit below the mark at which a connection is paused.

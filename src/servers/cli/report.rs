@@ -3,9 +3,11 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use jiff::Timestamp;
 use log::LevelFilter;
 
 use crate::console::descriptor::{LossyWriter, OutputStream};
@@ -33,6 +35,16 @@ pub fn log_level(verbose: u8) -> LevelFilter {
     }
 }
 
+/// A time as in RFC 3339, in UTC. A time outside of the calendar, from a clock that is wrong by millennia, is `@` and
+/// the seconds since 1970, as `date -d` reads them.
+fn timestamp(at: SystemTime) -> String {
+    match (Timestamp::try_from(at), at.duration_since(SystemTime::UNIX_EPOCH)) {
+        (Ok(at), _) => format!("{at:.0}"),
+        (_, Ok(after)) => format!("@{}", after.as_secs()),
+        (_, Err(before)) => format!("@-{}", before.duration().as_secs()),
+    }
+}
+
 /// Sends the log to standard error, without ever blocking. The environment variable `RUST_LOG` takes precedence over
 /// `level`.
 pub fn start_log(level: LevelFilter) {
@@ -45,7 +57,7 @@ pub fn start_log(level: LevelFilter) {
     builder.parse_default_env().format(|out, record| {
         // A message may contain bytes of a peer, and a terminal may show it.
         let message = record.args().to_string();
-        let time = out.timestamp();
+        let time = timestamp(SystemTime::now());
         writeln!(out, "{time} {:<5} {}", record.level(), crate::sanitize(message.as_bytes()))
     });
     if let Ok(stderr) = OutputStream::stderr() {
@@ -53,4 +65,22 @@ pub fn start_log(level: LevelFilter) {
     }
     // Fails if the program has set a logger already, which is then kept.
     let _ = builder.try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn every_time_can_be_logged() {
+        assert_eq!(timestamp(UNIX_EPOCH + Duration::from_millis(1_500)), "1970-01-01T00:00:01Z");
+        assert_eq!(timestamp(UNIX_EPOCH - Duration::from_secs(1)), "1969-12-31T23:59:59Z");
+        let far = Duration::from_secs(1 << 62);
+        assert_eq!(timestamp(UNIX_EPOCH + far), "@4611686018427387904");
+        assert_eq!(timestamp(UNIX_EPOCH - far), "@-4611686018427387904");
+        let last =
+            (0..64).rev().fold(UNIX_EPOCH, |at, bit| at.checked_add(Duration::from_secs(1 << bit)).unwrap_or(at));
+        assert_eq!(timestamp(last), format!("@{}", i64::MAX));
+    }
 }

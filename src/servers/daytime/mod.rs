@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use crate::connection::origin::{Origin, Source};
 use crate::handler::Handler;
 use crate::handler::context::Context;
+use crate::state::throttle::Throttle;
 
 /// Sends the date and time as a line and closes the connection; answers a datagram with the line (RFC 867).
 ///
@@ -35,6 +36,7 @@ use crate::handler::context::Context;
 pub struct Daytime<F> {
     write: F,
     farewell: Option<String>,
+    failures: Throttle,
 }
 
 impl<F: Fn(SystemTime) -> Option<String>> Daytime<F> {
@@ -43,13 +45,16 @@ impl<F: Fn(SystemTime) -> Option<String>> Daytime<F> {
     /// `write` returns the text without a line end, or `None` for a time that cannot be written; the peer then gets
     /// nothing.
     pub fn new(write: F, farewell: Option<String>) -> Self {
-        Daytime { write, farewell }
+        Daytime { write, farewell, failures: Throttle::new() }
     }
 
-    fn reply_lines(&self, cx: &mut Context<'_>) {
+    fn reply_lines(&mut self, cx: &mut Context<'_>) {
         let now = cx.system_time();
         let Some(date) = (self.write)(now) else {
-            return log::warn!("no answer sent: the clock shows {now:?}, which cannot be written as a date");
+            if let Some(repeats) = self.failures.note(cx.now()) {
+                log::warn!("no answer sent: the clock shows {now:?}, which cannot be written as a date{repeats}");
+            }
+            return;
         };
         for line in [Some(&date), self.farewell.as_ref()].into_iter().flatten() {
             cx.reply(line.as_bytes());
