@@ -24,6 +24,7 @@ mod servers {
     mod bank_crash;
     mod chargen;
     mod chat;
+    mod chat_operator;
     mod chat_record;
     mod client;
     mod clock;

@@ -5,6 +5,8 @@
 
 mod who;
 
+pub(crate) use who::rough;
+
 use crate::handler::context::Context;
 
 /// The description of a command in `help`.

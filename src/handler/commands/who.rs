@@ -53,7 +53,7 @@ fn row(listed: &Listed) -> [String; COLUMNS] {
 }
 
 /// A duration in its two largest units, such as `3m 12s`.
-pub(super) fn rough(time: Duration) -> String {
+pub(crate) fn rough(time: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
     let seconds = time.as_secs();
     let first = UNITS.iter().position(|&(unit, _)| seconds >= unit).unwrap_or(UNITS.len() - 1);

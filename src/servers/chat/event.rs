@@ -16,19 +16,41 @@ use super::texts;
 /// An event of the room. Its nicknames are valid, and its texts are sanitized.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event<'a> {
-    Join { nick: &'a str },
-    Leave { nick: &'a str, why: &'a Closed },
-    Rename { old: &'a str, nick: &'a str },
-    Say { nick: &'a str, text: &'a str },
-    Act { nick: &'a str, text: &'a str },
+    Join {
+        nick: &'a str,
+    },
+    Leave {
+        nick: &'a str,
+        why: &'a Closed,
+    },
+    Rename {
+        old: &'a str,
+        nick: &'a str,
+    },
+    Say {
+        nick: &'a str,
+        text: &'a str,
+    },
+    Act {
+        nick: &'a str,
+        text: &'a str,
+    },
+    /// The reason is empty, or follows a colon.
+    Kick {
+        nick: &'a str,
+        reason: &'a str,
+    },
+    Operator {
+        text: &'a str,
+    },
     Crowd(Tally),
     Stop,
 }
 
 impl Event<'_> {
-    /// Whether a member said or did something. Its author does not receive such an event; the history has it.
-    pub(super) fn is_talk(&self) -> bool {
-        matches!(self, Event::Say { .. } | Event::Act { .. })
+    /// Whether the member of the event does not receive it: it has typed the words, or receives a text of its own.
+    pub(super) fn is_for_others(&self) -> bool {
+        matches!(self, Event::Say { .. } | Event::Act { .. } | Event::Kick { .. })
     }
 
     /// Appends the form that members see.
@@ -39,6 +61,8 @@ impl Event<'_> {
             Event::Rename { old, nick } => fill(out, texts::RENAMED, &[old, nick]),
             Event::Say { nick, text } => fill(out, texts::LINE, &[nick, text]),
             Event::Act { nick, text } => fill(out, texts::ACTION, &[nick, text]),
+            Event::Kick { nick, reason } => fill(out, texts::REMOVED, &[nick, reason]),
+            Event::Operator { text } => fill(out, texts::OPERATOR, &[text]),
             Event::Crowd(Tally { joined, left }) => {
                 let people = if joined == 1 { "1 person".to_owned() } else { format!("{joined} people") };
                 fill(out, texts::CROWD, &[&people, &left.to_string()]);
@@ -56,6 +80,8 @@ impl Event<'_> {
             Event::Rename { old, nick } => writeln!(out, "{at} rename {old} {nick}"),
             Event::Say { nick, text } => writeln!(out, "{at} say {nick} {text}"),
             Event::Act { nick, text } => writeln!(out, "{at} act {nick} {text}"),
+            Event::Kick { nick, reason } => writeln!(out, "{at} kick {nick}{}", reason.trim_start_matches(':')),
+            Event::Operator { text } => writeln!(out, "{at} operator {text}"),
             Event::Crowd(Tally { joined, left }) => writeln!(out, "{at} crowd {joined} {left}"),
             Event::Stop => writeln!(out, "{at} stop"),
         };

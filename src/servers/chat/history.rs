@@ -54,7 +54,7 @@ impl History {
         match *event {
             Event::Say { nick, text: said } => fill(&mut text, texts::PAST_LINE, &[&time, nick, said]),
             Event::Act { nick, text: done } => fill(&mut text, texts::PAST_ACTION, &[&time, nick, done]),
-            Event::Join { .. } | Event::Leave { .. } | Event::Rename { .. } | Event::Crowd(_) | Event::Stop => return,
+            _ => return,
         }
         let past = Past { date: at.date, text: text.into_boxed_slice() };
         self.bytes += past.longest();

@@ -14,6 +14,7 @@ mod log_file;
 #[cfg(feature = "cli")]
 pub use args::ChatServer;
 
+mod bans;
 mod chat_log;
 mod command;
 mod crowd;
@@ -21,6 +22,7 @@ mod event;
 mod history;
 mod local_time;
 mod nickname;
+mod operator;
 mod record;
 mod texts;
 mod turnstile;
@@ -41,6 +43,7 @@ use crate::state::rate::{Bucket, Rate};
 use crate::workers::Done;
 
 use crate::servers::text::{counted, fill, fold, refuse_http, reply};
+use bans::Bans;
 use command::Command;
 use crowd::Crowd;
 use event::Event;
@@ -109,6 +112,7 @@ pub struct Chat {
     crowd: Crowd,
     handshake: Option<Duration>,
     record: Option<Record>,
+    bans: Bans,
     is_stopping: bool,
     /// A buffer for the text being sent, kept for reuse.
     text: Vec<u8>,
@@ -118,6 +122,7 @@ pub struct Chat {
 #[derive(Debug)]
 struct Member {
     token: Token,
+    peer: Peer,
     nick: Arc<str>,
 }
 
@@ -156,6 +161,7 @@ impl Chat {
             crowd: Crowd::new(crowd),
             handshake,
             record,
+            bans: Bans::default(),
             is_stopping: false,
             text: Vec::new(),
         };
@@ -173,6 +179,10 @@ impl MessageHandler for Chat {
     type Session = ChatSession;
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> ChatSession {
+        if self.bans.has_host_of(origin.peer, cx.now()) {
+            reply(texts::BANNED, &[], cx);
+            cx.close();
+        }
         reply(texts::PROMPT, &[], cx);
         ChatSession {
             token: origin.token,
@@ -221,6 +231,18 @@ impl MessageHandler for Chat {
             reply(texts::TOO_LATE, &[], cx);
             cx.close();
         }
+    }
+
+    fn kicked(&mut self, session: &mut ChatSession, reason: &str, cx: &mut Context<'_>) {
+        let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        if let Some(nick) = &session.nick {
+            self.announce(&Event::Kick { nick, reason: &reason }, cx);
+        }
+        reply(texts::KICKED, &[&reason], cx);
+    }
+
+    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        self.obey(line, cx);
     }
 
     fn closed(&mut self, mut session: ChatSession, why: &Closed, cx: &mut Context<'_>) {
@@ -281,7 +303,7 @@ impl Chat {
             reply(texts::STOPPING, &[], cx);
             return cx.close();
         }
-        let Some(nick) = self.check(session.token, line, cx) else {
+        let Some(nick) = self.check(session, line, cx) else {
             return reply(texts::PROMPT, &[], cx);
         };
         session.stop_handshake(cx);
@@ -298,7 +320,7 @@ impl Chat {
     /// Lets a newcomer join that has waited, unless its nickname was taken meanwhile.
     fn end_wait(&mut self, session: &mut ChatSession, nick: &str, cx: &mut Context<'_>) {
         cx.resume_input();
-        if let Some(nick) = self.check(session.token, nick.as_bytes(), cx) {
+        if let Some(nick) = self.check(session, nick.as_bytes(), cx) {
             return self.join(session, nick, cx);
         }
         reply(texts::PROMPT, &[], cx);
@@ -307,7 +329,7 @@ impl Chat {
 
     /// Makes a newcomer a member.
     fn join(&mut self, session: &mut ChatSession, nick: Arc<str>, cx: &mut Context<'_>) {
-        self.seat(session.token, &nick);
+        self.seat(session, &nick);
         let persons = self.members.len();
         cx.set_name(&nick);
         log::info!("{} joins the room ({})", cx.peer(), counted(persons, "person"));
@@ -339,13 +361,25 @@ impl Chat {
         }
     }
 
-    /// Returns the requested nickname as it is shown, or replies with the reason for a refusal.
-    fn check(&self, token: Token, request: &[u8], cx: &mut Context<'_>) -> Option<Arc<str>> {
+    /// Returns the requested nickname as it is shown, or replies with the reason for a refusal. A banned newcomer is
+    /// closed.
+    fn check(&self, session: &ChatSession, request: &[u8], cx: &mut Context<'_>) -> Option<Arc<str>> {
         let Some(nick) = nickname::parse(request).map(Arc::<str>::from) else {
             reply(texts::BAD_NICK, &[], cx);
             return None;
         };
-        if self.members.get(&*fold(&nick)).is_some_and(|member| member.token != token) {
+        let bans = [
+            (self.bans.has_host_of(session.peer, cx.now()), texts::BANNED, &[][..]),
+            (self.bans.has_nick(&nick, cx.now()), texts::BANNED_NICK, &[&*nick][..]),
+        ];
+        if let Some((_, text, values)) = bans.into_iter().find(|(is_banned, ..)| *is_banned) {
+            reply(text, values, cx);
+            if session.nick.is_none() {
+                cx.close();
+            }
+            return None;
+        }
+        if self.members.get(&*fold(&nick)).is_some_and(|member| member.token != session.token) {
             reply(texts::TAKEN_NICK, &[&nick], cx);
             return None;
         }
@@ -353,16 +387,17 @@ impl Chat {
     }
 
     /// Gives a nickname to a connection. A former one remains taken.
-    fn seat(&mut self, token: Token, nick: &Arc<str>) {
+    fn seat(&mut self, session: &ChatSession, nick: &Arc<str>) {
         let folded = fold(nick);
         // Most nicknames equal their folded form and share one allocation with it.
         let key = if *folded == **nick { Arc::clone(nick) } else { folded.into() };
-        self.members.insert(key, Member { token, nick: Arc::clone(nick) });
+        let (token, peer) = (session.token, session.peer);
+        self.members.insert(key, Member { token, peer, nick: Arc::clone(nick) });
     }
 
     fn rename(&mut self, session: &mut ChatSession, request: &str, cx: &mut Context<'_>) {
-        let Some(new) = self.check(session.token, request.as_bytes(), cx) else { return };
-        self.seat(session.token, &new);
+        let Some(new) = self.check(session, request.as_bytes(), cx) else { return };
+        self.seat(session, &new);
         let Some(old) = session.nick.replace(Arc::clone(&new)) else { return };
         let former = fold(&old);
         if former != fold(&new) {
@@ -395,12 +430,12 @@ impl Chat {
         cx.send(member.token, &self.text);
     }
 
-    /// Sends an event to all members, and records it. The author of what is said or done receives nothing.
+    /// Sends an event to all members, or to all others, and records it.
     fn announce(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
         self.text.clear();
         event.show(&mut self.text);
         match self.room {
-            Some(room) if event.is_talk() => cx.publish_others(room, &self.text),
+            Some(room) if event.is_for_others() => cx.publish_others(room, &self.text),
             Some(room) => cx.publish(room, &self.text),
             None => {}
         }

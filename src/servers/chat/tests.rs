@@ -1,5 +1,6 @@
 mod arrivals;
 mod model;
+mod moderation;
 
 use std::time::Duration;
 

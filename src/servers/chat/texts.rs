@@ -3,7 +3,8 @@
 //! [`fill`](crate::servers::text::fill) replaces names in braces. Invariant: the words of members always follow a mark
 //! that begins no other text, so they cannot be mistaken for the words of another member or of the server. In a line of
 //! the room, the first colon precedes the first space and is followed by a space (in a time of the history, by a
-//! digit). `*` and `[` begin no nickname. No notice begins in any of these ways.
+//! digit). `*` and `[` begin no nickname. No notice and no line of the operator begins in any of these ways: `*** `
+//! differs from `* ` at the second character.
 
 /// On connecting, and again after a refusal. Has no line end, so that the answer is typed on the same line.
 pub(super) const PROMPT: &str = "Enter your nickname: ";
@@ -35,6 +36,16 @@ pub(super) const WHO_ALONE: &str = "1 person is here: {nick}.\n";
 pub(super) const WHO: &str = "{count} persons are here: {nicks}.\n";
 /// `/quit`.
 pub(super) const BYE: &str = "Good bye!\n";
+/// To all members: a line of the operator. `***` begins no nickname and no other text.
+pub(super) const OPERATOR: &str = "*** Operator: {text}\n";
+/// To all other members, before the notice that the member leaves. The reason is empty, or follows a colon.
+pub(super) const REMOVED: &str = "{nick} was removed by the operator{reason}\n";
+/// To the member. The connection is closed.
+pub(super) const KICKED: &str = "You were removed by the operator{reason}\n";
+/// To a client of a banned host. The connection is closed.
+pub(super) const BANNED: &str = "You are banned from this room.\n";
+/// The nickname is banned. The connection of a newcomer is closed.
+pub(super) const BANNED_NICK: &str = "The nickname {nick} is banned from this room.\n";
 /// In a crowd, to all members: the joins and leaves of a second. The first value is `12 people` or `1 person`.
 pub(super) const CROWD: &str = "{people} joined, {count} left\n";
 /// To a newcomer over the rate of joins.
