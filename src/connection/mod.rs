@@ -95,7 +95,7 @@ const PIECES: usize = 32;
 impl Connection {
     pub(crate) fn new(stream: Stream, peer: Peer, phase: Phase, service: ServiceId) -> Self {
         Connection {
-            stream: traced::trace(stream, peer),
+            stream,
             peer,
             inbox: None,
             outbox: None,

@@ -120,8 +120,9 @@ impl Stream {
     /// Whether each write is one datagram.
     pub(crate) fn is_datagram(&self) -> bool {
         match self {
-            Stream::Traced(traced) => traced.inner.is_datagram(),
-            stream => matches!(stream, Stream::Udp(_)),
+            Stream::Udp(_) => true,
+            Stream::Traced(traced) => traced.is_datagram,
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Simulated(_) => false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The log of what arrives and leaves (`-vv`).
 //!
-//! Invariant: if the log does not show this level when a connection begins, its stream is not wrapped. So reads and
-//! writes need not ask the log.
+//! Invariant: if the log does not show this level when a connection begins, or its service keeps secrets, its stream is
+//! not wrapped. So reads and writes need not ask the log.
 
 use std::fmt::{self, Display};
 use std::io::{self, IoSlice};
@@ -13,6 +13,7 @@ use crate::connection::stream::{Received, Stream};
 #[derive(Debug)]
 pub(crate) struct TracedStream {
     pub(crate) inner: Stream,
+    pub(crate) is_datagram: bool,
     peer: Peer,
 }
 
@@ -21,7 +22,8 @@ pub(crate) fn trace(stream: Stream, peer: Peer) -> Stream {
     if !log::log_enabled!(log::Level::Debug) {
         return stream;
     }
-    Stream::Traced(Box::new(TracedStream { inner: stream, peer }))
+    let is_datagram = stream.is_datagram();
+    Stream::Traced(Box::new(TracedStream { inner: stream, is_datagram, peer }))
 }
 
 /// Logs bytes that have arrived from `peer`.
@@ -34,7 +36,9 @@ pub(crate) fn log_sent(peer: &impl Display, bytes: &[u8]) {
     log::debug!("data sent to {peer}, {}", Excerpt(bytes));
 }
 
+// Not inlined, so that the methods of `Stream` stay short enough to be inlined.
 impl TracedStream {
+    #[cold]
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         let received = self.inner.read(buffer)?;
         if let Received::Bytes(count) = received {
@@ -43,12 +47,14 @@ impl TracedStream {
         Ok(received)
     }
 
+    #[cold]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.inner.write(bytes)?;
         log_sent(&self.peer, &bytes[..count]);
         Ok(count)
     }
 
+    #[cold]
     pub(crate) fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
         self.write(&whole)

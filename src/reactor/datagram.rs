@@ -80,10 +80,16 @@ impl DatagramSocket {
                 {
                     let (mut sent, mut refused) = (0, 0);
                     let source = Source { address: from, listener: self.id };
-                    traced::log_received(&Udp(from), &dispatcher.buffer()[..count]);
+                    let log_data = dispatcher.state.services[service].log_data;
+                    if log_data {
+                        traced::log_received(&Udp(from), &dispatcher.buffer()[..count]);
+                    }
                     dispatcher.datagram(&source, service, count, |answer| {
-                        (sent, refused) =
-                            if self.send(answer, from, asked) { (answer.len() as u64, 0) } else { (0, 1) };
+                        let is_sent = self.send(answer, from, asked);
+                        if is_sent && log_data {
+                            traced::log_sent(&Udp(from), answer);
+                        }
+                        (sent, refused) = if is_sent { (answer.len() as u64, 0) } else { (0, 1) };
                     });
                     dispatcher.state.stats.bytes_out += sent;
                     dispatcher.state.stats.datagrams_dropped += refused;
@@ -112,10 +118,7 @@ impl DatagramSocket {
             None => self.socket.send_to(answer, to),
         };
         match sent {
-            Ok(_) => {
-                traced::log_sent(&Udp(to), answer);
-                true
-            }
+            Ok(_) => true,
             Err(error) => {
                 log::debug!("udp:{}: cannot answer {to}: {error}", self.local);
                 false

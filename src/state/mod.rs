@@ -37,6 +37,7 @@ use crate::connection::ids::ServiceId;
 use crate::connection::pool::SplicePool;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::{ConnectionKey, Token};
+use crate::connection::traced;
 use crate::connection::{Connection, Phase};
 use crate::state::clock::{CallbackTimer, Clock};
 use crate::state::connections::Connections;
@@ -154,6 +155,9 @@ impl State {
         connection.opened = self.clock.seconds();
         connection.flags.set(Flags::WRITABLE_ARMED, connection.phase == Phase::Connecting);
         let (interest, service) = (connection.flags.interest(), connection.service);
+        if self.services[service].log_data {
+            connection.stream = traced::trace(connection.stream, connection.peer);
+        }
         let token = self.connections.insert(connection);
         if let Some(registry) = &self.registry {
             let registered = self.connections[token].stream.register(registry, token.to_mio(), interest);

@@ -37,6 +37,9 @@ pub struct ServiceOptions {
     /// The options of the sockets that the reactor creates for it: outbound connections, and connections accepted from
     /// a Unix listener. [`Reactor::bind`](crate::Reactor::bind) uses them for listeners, too.
     pub sockets: SocketOptions,
+    /// Whether the log shows at level debug what its connections and datagrams carry: escaped, at most 64 bytes a line.
+    /// Default: false, because that may be secret.
+    pub log_data: bool,
 }
 
 /// A service of a reactor, with the counts of its connections.
@@ -46,6 +49,7 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     pub(crate) admission: Admission,
     pub(crate) sockets: SocketOptions,
+    pub(crate) log_data: bool,
     pub(crate) connections: usize,
     /// Connections of each host, counted while `max_per_host` is set.
     pub(crate) hosts: Hosts,
@@ -54,12 +58,14 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    fn new(ServiceOptions { name, limits, admission, sockets }: ServiceOptions) -> Self {
+    fn new(options: ServiceOptions) -> Self {
+        let ServiceOptions { name, limits, admission, sockets, log_data } = options;
         Service {
             name,
             limits,
             admission,
             sockets,
+            log_data,
             connections: 0,
             hosts: Hosts::default(),
             rates: HostRates::default(),

@@ -53,6 +53,6 @@ impl Server for BankServer {
         let options = BankOptions { max_line: self.lines.max_line(), lock: self.lock.0.unwrap_or_default() };
         let bank = Bank::lines(store, options);
         bank.get_ref().start_threads().map_err(StartError::thread)?;
-        Ok(host.host(ServiceSetup::new(5003, bank).with_limits(self.lines.limits())))
+        Ok(host.host(ServiceSetup::new(5003, bank).with_limits(self.lines.limits()).with_secrets()))
     }
 }

@@ -68,6 +68,7 @@ impl<H> ServiceSetup<H> {
             limits: listen.limits(&self.limits),
             admission: listen.admission(),
             sockets: listen.socket_options(),
+            log_data: !self.has_secrets,
         }
     }
 }

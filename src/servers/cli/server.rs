@@ -49,6 +49,8 @@ pub struct ServiceSetup<H> {
     pub limits: Limits,
     /// Whether the service needs an operator at standard input.
     pub operator: OperatorNeed,
+    /// Whether clients send secrets, which `-vv` must not show.
+    pub has_secrets: bool,
 }
 
 /// Whether a server needs an operator at standard input.
@@ -73,6 +75,7 @@ impl<H> ServiceSetup<H> {
             has_datagrams: false,
             limits: Limits::default(),
             operator: OperatorNeed::Optional,
+            has_secrets: false,
         }
     }
 
@@ -89,10 +92,16 @@ impl<H> ServiceSetup<H> {
         ServiceSetup { limits, ..self }
     }
 
+    /// Keeps what clients send out of the log.
+    #[must_use]
+    pub fn with_secrets(self) -> Self {
+        ServiceSetup { has_secrets: true, ..self }
+    }
+
     /// Splits off the handler.
     pub(crate) fn split(self) -> (H, ServiceSetup<()>) {
-        let ServiceSetup { handler, port, has_datagrams, limits, operator } = self;
-        (handler, ServiceSetup { handler: (), port, has_datagrams, limits, operator })
+        let ServiceSetup { handler, port, has_datagrams, limits, operator, has_secrets } = self;
+        (handler, ServiceSetup { handler: (), port, has_datagrams, limits, operator, has_secrets })
     }
 }
 
