@@ -85,6 +85,7 @@ impl<F: Framer, H: MessageHandler> Framed<F, H> {
         message: &'a mut [u8],
         cx: &mut Context<'a>,
     ) {
+        cx.count_message();
         let length = self.framer.clean(message);
         self.inner.message(&mut session.inner, &mut message[..length], cx);
     }

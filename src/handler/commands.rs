@@ -5,8 +5,6 @@
 
 mod who;
 
-pub(crate) use who::rough;
-
 use crate::handler::context::Context;
 
 /// The description of a command in `help`.
@@ -21,8 +19,11 @@ pub(crate) struct CommandHelp {
 }
 
 const HELP: CommandHelp = CommandHelp { word: "help", arguments: "", what: "show this list" };
-const STATS: CommandHelp =
-    CommandHelp { word: "stats", arguments: "", what: "show connections, bytes, queues, timers, turns and drops" };
+const STATS: CommandHelp = CommandHelp {
+    word: "stats",
+    arguments: "",
+    what: "show the uptime, connections, traffic, rates and the load of the loop",
+};
 const WHO: CommandHelp =
     CommandHelp { word: "who", arguments: "[TEXT]", what: "list the connections, or those that match TEXT" };
 const KICK: CommandHelp = CommandHelp {
@@ -53,7 +54,10 @@ pub(crate) fn run_common(own: &[CommandHelp], line: &[u8], cx: &mut Context<'_>)
         ("", _) => {}
         ("help", "") => answer(&help(own), cx),
         ("quit", "") => cx.stop(),
-        ("stats", "") => answer(&cx.stats().to_string(), cx),
+        ("stats", "") => {
+            let report = cx.report();
+            answer(&report, cx);
+        }
         ("who", wanted) => {
             let table = who::table(wanted, cx);
             answer(&table, cx);
@@ -123,7 +127,7 @@ mod tests {
         assert_eq!(
             help(&[]),
             "help                       show this list\n\
-             stats                      show connections, bytes, queues, timers, turns and drops\n\
+             stats                      show the uptime, connections, traffic, rates and the load of the loop\n\
              who [TEXT]                 list the connections, or those that match TEXT\n\
              kick NUMBER|NICK [REASON]  close a connection, and tell its client the reason\n\
              quit                       stop the server"

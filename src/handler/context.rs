@@ -487,6 +487,12 @@ impl<'a> Context<'a> {
         self.state.stats()
     }
 
+    /// Counts a message that a framing has found.
+    #[inline]
+    pub(crate) fn count_message(&mut self) {
+        self.state.stats.messages += 1;
+    }
+
     /// Logs that the input of this connection was malformed or incomplete.
     pub(crate) fn log_framing_error(&mut self, error: &FramingError) {
         if let ReplyTarget::Connection(token) = self.target

@@ -50,6 +50,7 @@ use crate::state::limits::Limits;
 use crate::state::operator::OperatorId;
 use crate::state::results::Jobs;
 use crate::state::service::{Service, ServiceOptions};
+use crate::state::stats;
 use crate::state::stop::Stop;
 
 // The tokens of the reactor's own sources. Listeners have the tokens from `FIRST_LISTENER` on, connections those from
@@ -390,9 +391,11 @@ impl<H: Handler> Reactor<H> {
             self.dispatcher.call(ServiceId::DEFAULT, Handler::reload);
             self.flush_and_reap();
         }
-        let state = &self.dispatcher.state;
+        let state = &mut self.dispatcher.state;
         if wants_stats {
-            state.stats().log();
+            for line in state.report().lines() {
+                log::info!(target: stats::LOG_TARGET, "{line}");
+            }
         }
         // A terminal that closes ends the input and sends SIGHUP, in either order. Both together are one request.
         if hangs_up && state.stop == Stop::Running {

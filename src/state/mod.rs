@@ -97,6 +97,8 @@ pub(crate) struct State {
     /// When draining ends.
     pub(crate) drain_deadline: Option<Instant>,
     pub(crate) stats: Stats,
+    /// The figures of the last report.
+    reported: Stats,
     pub(crate) peer_log: PeerLog,
     pub(crate) roster: Roster,
     /// Bytes in the outboxes of all connections.
@@ -130,6 +132,7 @@ impl State {
             stop: Stop::Running,
             drain_deadline: None,
             stats: Stats::default(),
+            reported: Stats::default(),
             peer_log: PeerLog::new(),
             roster: Roster::default(),
             queued: 0,
@@ -435,10 +438,18 @@ impl State {
         self.stop >= Stop::Draining && self.connections.is_empty() && self.jobs.is_idle()
     }
 
+    /// The current figures for the operator, with the rates since the last report, or since the start.
+    pub(crate) fn report(&mut self) -> String {
+        let stats = self.stats();
+        let earlier = std::mem::replace(&mut self.reported, stats);
+        format!("{stats}\n{}", stats.rates_since(&earlier))
+    }
+
     /// The current figures: counters, and the sizes of the queues.
     pub(crate) fn stats(&self) -> Stats {
         debug_assert_eq!(self.queued, self.connections.values().map(Connection::queued).sum::<usize>());
         Stats {
+            uptime: Duration::from_nanos(self.clock.nanos()),
             connections: self.connections.len(),
             queued: self.queued,
             in_feeds: self.feeds.bytes(),

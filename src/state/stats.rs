@@ -9,6 +9,8 @@ use crate::state::admission::Refusal;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
+    /// Time since the start.
+    pub uptime: Duration,
     /// Current connections, lingering ones included.
     pub connections: usize,
     /// Connections accepted.
@@ -25,6 +27,8 @@ pub struct Stats {
     pub refused_denied: u64,
     /// Bytes received.
     pub bytes_in: u64,
+    /// Messages that a framing has found, and datagrams received.
+    pub messages: u64,
     /// Bytes that the kernel has taken.
     pub bytes_out: u64,
     /// Bytes queued now for all connections, feeds not included.
@@ -50,28 +54,28 @@ pub struct Stats {
 }
 
 impl fmt::Display for Stats {
-    /// Writes two lines.
+    /// Writes six lines, each with a label.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stats { connections, accepted, refused, bytes_in, bytes_out, queued, in_feeds, messages, .. } = self;
+        let Stats { refused_full, refused_per_host, refused_rate, refused_denied, datagrams_dropped, .. } = self;
+        let Stats { turns, longest_turn, timers, stale, .. } = self;
+        writeln!(f, "uptime       {}", rough(self.uptime))?;
+        writeln!(f, "connections  {connections} open, {accepted} accepted, {refused} refused")?;
         writeln!(
             f,
-            "connections {}, accepted {}, refused {}, bytes in {}, bytes out {}, queued {}",
-            self.connections, self.accepted, self.refused, self.bytes_in, self.bytes_out, self.queued
+            "refused      {refused_full} by --max-connections, {refused_per_host} by --max-per-host, \
+             {refused_rate} by --connect-rate, {refused_denied} by --allow and --deny"
         )?;
-        write!(
+        writeln!(
             f,
-            "in feeds {}, timers {}, turns {}, longest turn {:.1?}, full {}, host full {}, host rate {}, denied {}, \
-             datagrams dropped {}, stale {}",
-            self.in_feeds,
-            self.timers,
-            self.turns,
-            self.longest_turn,
-            self.refused_full,
-            self.refused_per_host,
-            self.refused_rate,
-            self.refused_denied,
-            self.datagrams_dropped,
-            self.stale
-        )
+            "bytes        {bytes_in} received, {bytes_out} sent, {queued} queued for clients, {in_feeds} kept for rooms"
+        )?;
+        writeln!(
+            f,
+            "messages     {messages} lines, frames and datagrams received, \
+             {datagrams_dropped} datagrams without an answer"
+        )?;
+        write!(f, "loop         {turns} turns, {longest_turn:.1?} the longest, {timers} timers, {stale} late events")
     }
 }
 
@@ -79,11 +83,18 @@ impl fmt::Display for Stats {
 pub(crate) const LOG_TARGET: &str = module_path!();
 
 impl Stats {
-    /// Logs the figures.
-    pub(crate) fn log(&self) {
-        for line in self.to_string().lines() {
-            log::info!(target: LOG_TARGET, "{line}");
-        }
+    /// A line with the rates between `earlier` and these figures.
+    pub(crate) fn rates_since(&self, earlier: &Stats) -> String {
+        let time = self.uptime.saturating_sub(earlier.uptime);
+        let per_second = |now: u64, then: u64| (now - then) as f64 / time.as_secs_f64().max(0.001);
+        format!(
+            "per second   {:.1} connections, {:.1} bytes received, {:.1} bytes sent, {:.1} messages, in the last {}",
+            per_second(self.accepted, earlier.accepted),
+            per_second(self.bytes_in, earlier.bytes_in),
+            per_second(self.bytes_out, earlier.bytes_out),
+            per_second(self.messages, earlier.messages),
+            rough(time),
+        )
     }
 
     /// Counts a refused connection.
@@ -95,5 +106,40 @@ impl Stats {
             Refusal::HostRate => self.refused_rate += 1,
             Refusal::Denied => self.refused_denied += 1,
         }
+    }
+}
+
+/// A duration in its two largest units, such as `3m 12s`.
+pub(crate) fn rough(time: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
+    let seconds = time.as_secs();
+    let first = UNITS.iter().position(|&(unit, _)| seconds >= unit).unwrap_or(UNITS.len() - 1);
+    let (unit, name) = UNITS[first];
+    match UNITS.get(first + 1) {
+        Some((next, second)) => format!("{}{name} {}{second}", seconds / unit, seconds % unit / next),
+        None => format!("{seconds}{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_told_in_two_units() {
+        let told = [0, 59, 60, 192, 7_500, 273_599].map(|seconds| rough(Duration::from_secs(seconds)));
+        assert_eq!(told, ["0s", "59s", "1m 0s", "3m 12s", "2h 5m", "3d 3h"]);
+    }
+
+    #[test]
+    fn rates_are_those_since_the_last_report() {
+        let earlier = Stats { uptime: Duration::from_secs(60), accepted: 5, bytes_in: 100, ..Stats::default() };
+        let uptime = Duration::from_secs(70);
+        let now = Stats { uptime, accepted: 10, bytes_in: 1100, bytes_out: 1, messages: 33, ..Stats::default() };
+        assert_eq!(
+            now.rates_since(&earlier),
+            "per second   0.5 connections, 100.0 bytes received, 0.1 bytes sent, 3.3 messages, in the last 10s"
+        );
+        assert!(now.rates_since(&now).contains("0.0 connections"), "no time has passed");
     }
 }

@@ -41,13 +41,13 @@ fn drink(peer: &Peer, is_over: &AtomicBool) {
 /// The bytes that the server has queued now, by its own account.
 #[track_caller]
 fn queued(server: &mut Server) -> usize {
-    let before = server.stderr.text().matches("queued ").count();
+    const LABEL: &str = " queued for clients";
+    let before = server.stderr.text().matches(LABEL).count();
     server.say("stats\n");
-    until("the figures", || server.stderr.text().matches("queued ").count() > before);
-    until("the end of a line", || server.stderr.text().ends_with('\n'));
+    until("the figures", || server.stderr.text().matches(LABEL).count() > before);
     let text = server.stderr.text();
-    let figure = text.rsplit("queued ").next().and_then(|rest| rest.lines().next());
-    figure.and_then(|figure| figure.parse().ok()).expect("a figure")
+    let (figures, _) = text.rsplit_once(LABEL).expect("just seen");
+    figures.rsplit(' ').next().and_then(|figure| figure.parse().ok()).expect("a figure")
 }
 
 /// Connects, and returns how long the first line took.
@@ -152,7 +152,7 @@ fn what_a_reader_sends_is_thrown_away() {
             writer.send(vec![b'x'; 5_000_000]);
             until("all of it to be read", || {
                 server.say("stats\n");
-                server.stderr.text().contains("bytes in 5000000,")
+                server.stderr.text().contains("bytes        5000000 received,")
             });
             is_over.store(true, Ordering::Relaxed);
         });
@@ -168,7 +168,7 @@ fn a_half_closed_client_reads_on_until_it_closes() {
     drop(peer);
     until("the end of the connection", || {
         server.say("stats\n");
-        server.stderr.text().contains("connections 0,")
+        server.stderr.text().contains("connections  0 open,")
     });
 }
 

@@ -24,7 +24,7 @@ fn whatever_a_netcat_sends_has_no_answer_and_costs_no_memory() {
     let growth = server.peak_resident().saturating_sub(before);
     assert!(growth < 2 << 20, "grown by {growth} bytes");
     server.say("stats\n");
-    server.stderr.wait_for("bytes in 60000004, bytes out 0, queued 0");
+    server.stderr.wait_for("60000004 received, 0 sent, 0 queued for clients");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_datagram_has_no_answer() {
     // Datagrams are served in their order: what counts the last has dealt with all.
     until("the datagrams", || {
         server.say("stats\n");
-        server.stderr.text().contains("bytes in 7, bytes out 0")
+        server.stderr.text().contains("bytes        7 received, 0 sent")
     });
     socket.set_nonblocking(true).expect("a socket of ours");
     socket.recv(&mut [0; 100]).expect_err("no answer");

@@ -146,7 +146,7 @@ fn a_blocked_signal_stops_all_the_same() {
     }
     let server = with_signals("--block-signal=USR1");
     server.signal(Signal::USR1);
-    server.stderr.wait_for("connections 0, accepted 0");
+    server.stderr.wait_for("connections  0 open, 0 accepted, 0 refused");
 }
 
 #[test]

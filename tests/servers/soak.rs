@@ -204,11 +204,11 @@ impl House {
         let mut empty_since = None;
         until("no connections", || {
             let figures = figures(&mut self.server);
-            if figures["connections"] > 0 {
+            if figures["open"] > 0 {
                 return false;
             }
             let since = *empty_since.get_or_insert_with(Instant::now);
-            let held = ["timers", "queued", "in feeds"].map(|name| figures[name]);
+            let held = ["timers", "queued for clients", "kept for rooms"].map(|name| figures[name]);
             // Less than the time to choose a nickname, or a timer that was left behind would be taken for one that is
             // needed.
             assert!(held == [0; 3] || since.elapsed() < Duration::from_secs(2), "left behind: {figures:?}");
@@ -243,9 +243,9 @@ fn figures(server: &mut Server) -> Figures {
         let answer = text[before..].to_owned();
         answer.rsplit_once('\n').is_some_and(|(whole, _)| whole.contains(&last)).then_some(answer)
     });
-    let lines = answer.lines().filter(|line| line.starts_with("connections ") || line.starts_with("in feeds "));
-    let figures = lines.flat_map(|line| line.split(", ")).filter_map(|figure| figure.rsplit_once(' '));
-    figures.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
+    let lines = answer.lines().filter_map(|line| line.split_once("  ").map(|(_, figures)| figures.trim()));
+    let figures = lines.flat_map(|figures| figures.split(", ")).filter_map(|figure| figure.split_once(' '));
+    figures.filter_map(|(value, name)| Some((name.to_owned(), value.parse().ok()?))).collect()
 }
 
 fn say_how_it_goes(server: &mut Server, hall: &Hall, opened: Instant) {
@@ -256,12 +256,12 @@ fn say_how_it_goes(server: &mut Server, hall: &Hall, opened: Instant) {
         opened.elapsed().as_secs(),
         tally.connections,
         tally.checked,
-        figures["connections"],
+        figures["open"],
         server.resident() / 1024,
         server.descriptors(),
         figures["timers"],
-        figures["in feeds"],
-        figures["queued"],
+        figures["kept for rooms"],
+        figures["queued for clients"],
     );
 }
 

@@ -1,9 +1,8 @@
 //! The table of connections that `who` shows.
 
-use std::time::Duration;
-
 use crate::handler::context::Context;
 use crate::state::roster::Listed;
+use crate::state::stats::rough;
 
 /// The most connections that `who` lists: a screen or two, not the memory of a terminal.
 const MOST_LISTED: usize = 100;
@@ -50,27 +49,4 @@ fn row(listed: &Listed) -> [String; COLUMNS] {
         format!("{} ago", rough(listed.age)),
         listed.queued.to_string(),
     ]
-}
-
-/// A duration in its two largest units, such as `3m 12s`.
-pub(crate) fn rough(time: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
-    let seconds = time.as_secs();
-    let first = UNITS.iter().position(|&(unit, _)| seconds >= unit).unwrap_or(UNITS.len() - 1);
-    let (unit, name) = UNITS[first];
-    match UNITS.get(first + 1) {
-        Some((next, second)) => format!("{}{name} {}{second}", seconds / unit, seconds % unit / next),
-        None => format!("{seconds}{name}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_is_told_in_two_units() {
-        let told = [0, 59, 60, 192, 7_500, 273_599].map(|seconds| rough(Duration::from_secs(seconds)));
-        assert_eq!(told, ["0s", "59s", "1m 0s", "3m 12s", "2h 5m", "3d 3h"]);
-    }
 }

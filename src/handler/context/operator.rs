@@ -65,6 +65,11 @@ impl Context<'_> {
         self.state.services.get(service).map_or(0, |service| service.connections)
     }
 
+    /// The figures for `stats`.
+    pub(crate) fn report(&mut self) -> String {
+        self.state.report()
+    }
+
     /// Lists at most `most` connections whose service, name or address contains `wanted`, and gives them numbers.
     /// Returns them with the count of all that match.
     pub(crate) fn list(&mut self, wanted: &str, most: usize) -> (Vec<Listed>, usize) {

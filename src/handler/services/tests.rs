@@ -99,7 +99,7 @@ fn the_operator_speaks_to_one_or_to_all() {
     sim.console(b"stats");
     let stats = sim.stderr();
     assert!(
-        stats.starts_with("connections 1,") && stats.ends_with("\nbob: connections 1\nann: connections 0\n"),
+        stats.contains("\nconnections  1 open, ") && stats.ends_with("\nbob: connections 1\nann: connections 0\n"),
         "{stats}"
     );
     sim.console(b"help");

@@ -373,7 +373,7 @@ fn the_operator_has_the_commands_of_every_server_too() {
     assert_eq!(
         hall.sim.stderr(),
         "help                       show this list\n\
-         stats                      show connections, bytes, queues, timers, turns and drops\n\
+         stats                      show the uptime, connections, traffic, rates and the load of the loop\n\
          who [TEXT]                 list the connections, or those that match TEXT\n\
          kick NUMBER|NICK [REASON]  close a connection, and tell its client the reason\n\
          interest PERCENT           pay interest to all accounts\n\

@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use crate::connection::origin::Peer;
-use crate::handler::commands::rough;
 use crate::net::Network;
 use crate::servers::text::fold;
+use crate::state::stats::rough;
 
 use super::nickname;
 
