@@ -75,9 +75,9 @@ impl StandardStreams {
                 return Err(io::Error::new(error.kind(), format!("standard output: {error}")));
             }
             // A reader such as `head` closes the pipe when it has enough, so this is a regular end.
-            log::debug!("standard output: {error}");
             self.stdout = Stdout::Closed;
             state.stop.request();
+            state.stop.log("standard output has no reader");
         }
         if !self.is_open() {
             state.operator.stdout.clear();

@@ -17,7 +17,7 @@ mod input;
 mod listeners;
 pub(crate) mod operators;
 #[cfg(feature = "cli")]
-mod report;
+mod readiness;
 pub(crate) mod signals;
 mod turn;
 
@@ -60,7 +60,7 @@ const SIGNALS: mio::Token = mio::Token(1);
 const CONSOLE: mio::Token = mio::Token(2);
 const STDOUT: mio::Token = mio::Token(3);
 #[cfg(feature = "cli")]
-const REPORT: mio::Token = mio::Token(4);
+const READINESS: mio::Token = mio::Token(4);
 const CONTROL: usize = 5;
 const FIRST_LISTENER: usize = CONTROL + control::TOKENS;
 
@@ -93,7 +93,7 @@ pub struct Reactor<H: Handler> {
     output: StandardStreams,
     signals: Option<Signals>,
     #[cfg(feature = "cli")]
-    report: Option<report::Report>,
+    readiness: Option<readiness::Readiness>,
     stopper: Stopper,
     clock: TurnClock,
     horizon: Horizon,
@@ -134,7 +134,7 @@ impl<H: Handler> Reactor<H> {
             output: StandardStreams::new(STDOUT),
             signals: None,
             #[cfg(feature = "cli")]
-            report: None,
+            readiness: None,
             stopper,
             clock: TurnClock::new(),
             horizon: Horizon::new(now),
@@ -251,7 +251,8 @@ impl<H: Handler> Reactor<H> {
     /// If the poll refuses the socket.
     #[cfg(feature = "cli")]
     pub(crate) fn notify(&mut self, socket: std::os::unix::net::UnixDatagram, message: String) -> io::Result<()> {
-        self.report = report::Report::new(socket, message.into_bytes(), self.poll.registry(), REPORT)?.send();
+        self.readiness =
+            readiness::Readiness::new(socket, message.into_bytes(), self.poll.registry(), READINESS)?.send();
         Ok(())
     }
 
@@ -367,7 +368,7 @@ impl<H: Handler> Reactor<H> {
                 CONSOLE => self.operators.wake_console(),
                 STDOUT => self.output.wake(),
                 #[cfg(feature = "cli")]
-                REPORT => self.report = self.report.take().and_then(report::Report::send),
+                READINESS => self.readiness = self.readiness.take().and_then(readiness::Readiness::send),
                 mio::Token(number @ CONTROL..FIRST_LISTENER) => {
                     self.operators.wake_control(number - CONTROL, edge(event));
                 }

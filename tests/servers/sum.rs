@@ -104,6 +104,8 @@ fn with_one_round_it_prints_the_total_and_ends() {
         peer.expect_eof();
     }
     server.wait().expect_clean_within(SECOND);
+    let told = server.stderr.all_text();
+    assert!(told.ends_with(" stopping: the last round is over\n"), "{told:?}");
     let printed = server.stdout.all_text();
     assert_eq!(printed.lines().skip(1).collect::<Vec<_>>(), ["42"]);
     assert_eq!(Program::Sum.launch().args("--rounds 0").run().code, Some(2));

@@ -10,6 +10,13 @@ use crate::state::operator::{OperatorId, PendingAnswer};
 use crate::state::roster::{Listed, NamedPeer};
 
 impl Context<'_> {
+    /// Stops the reactor as [`stop`](Self::stop) does, and logs the cause.
+    #[cfg(feature = "sum")]
+    pub(crate) fn stop_because(&mut self, cause: &str) {
+        self.stop();
+        self.state.stop.log(cause);
+    }
+
     /// Names this connection for the operator: `who` lists the name, `kick` finds it, and the log shows it with the
     /// address. The name is sanitized. An empty name removes the former one.
     ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 use log::LevelFilter;
 
-use super::report::{log_level, start_log};
+use super::report::{log_level, start_server_log};
 use super::run::{ignore_file_size_signal, raise_descriptor_limit};
 use super::value::{
     LimitOrOff, parse_count, parse_duration, parse_keepalive, parse_length, parse_off, parse_rate, parse_size,
@@ -209,7 +209,7 @@ impl ListenArgs {
 impl ProcessArgs {
     /// Starts the log, and sets the limits of the process.
     pub(crate) fn prepare(&self) {
-        start_log(if self.quiet { LevelFilter::Error } else { log_level(self.verbose) });
+        start_server_log(if self.quiet { LevelFilter::Error } else { log_level(self.verbose) });
         ignore_file_size_signal();
         raise_descriptor_limit();
     }

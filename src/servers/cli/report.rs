@@ -48,12 +48,21 @@ fn timestamp(at: SystemTime) -> String {
 /// Sends the log to standard error, without ever blocking. The environment variable `RUST_LOG` takes precedence over
 /// `level`.
 pub fn start_log(level: LevelFilter) {
+    start(env_logger::Builder::new().filter_level(level));
+}
+
+/// Starts the log of a server, which also has the causes of stops, unless `level` is for errors only.
+pub(super) fn start_server_log(level: LevelFilter) {
     let mut builder = env_logger::Builder::new();
     // Statistics are logged on request only (SIGUSR1), so they are shown at any level.
     builder.filter_level(level).filter_module(stats::LOG_TARGET, LevelFilter::Info);
     if level >= LevelFilter::Warn {
         builder.filter_module(stop::LOG_TARGET, LevelFilter::Info);
     }
+    start(&mut builder);
+}
+
+fn start(builder: &mut env_logger::Builder) {
     builder.parse_default_env().format(|out, record| {
         // A message may contain bytes of a peer, and a terminal may show it.
         let message = record.args().to_string();

@@ -182,7 +182,7 @@ fn needs_operator(mode: &str) -> String {
 /// # Errors
 /// If standard output cannot be written, except that its reader has gone.
 fn announce<H: Handler>(bound: &[Address], reactor: &mut Reactor<H>) -> Result<(), String> {
-    let lines: String = bound.iter().map(|address| format!("listening on {address}\n")).collect();
+    let lines = bound.iter().map(|address| format!("listening on {address}\n")).collect::<Vec<_>>().concat();
     let mut rest = lines.as_bytes();
     let mut stdout = OutputStream::stdout().map_err(|error| unannounced(&error))?;
     while !rest.is_empty() {

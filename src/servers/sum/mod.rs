@@ -149,7 +149,7 @@ impl Sum {
         if let Some(rounds) = &mut self.options.rounds {
             *rounds = rounds.saturating_sub(1);
             if *rounds == 0 {
-                cx.stop();
+                cx.stop_because("the last round is over");
             }
         }
     }

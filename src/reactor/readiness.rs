@@ -1,6 +1,6 @@
 //! A datagram for a service manager, sent as soon as its receiver has room.
 //!
-//! Invariant: the loop never waits for the receiver. A report is sent once; an error is logged.
+//! Invariant: the loop never waits for the receiver. The datagram is sent once; an error is logged.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
@@ -8,15 +8,15 @@ use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 use mio::net::UnixDatagram;
 use mio::{Interest, Registry, Token};
 
-/// A datagram that is not sent yet.
+/// The datagram "ready" that is not sent yet.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct Readiness {
     socket: UnixDatagram,
     message: Vec<u8>,
 }
 
-impl Report {
-    /// Creates the report `message` to the peer of `socket`.
+impl Readiness {
+    /// Creates the datagram `message` to the peer of `socket`.
     ///
     /// # Errors
     /// If the socket cannot be made non-blocking, or the poll refuses it.
@@ -25,18 +25,18 @@ impl Report {
         message: Vec<u8>,
         registry: &Registry,
         token: Token,
-    ) -> io::Result<Report> {
+    ) -> io::Result<Readiness> {
         socket.set_nonblocking(true)?;
         let mut socket = UnixDatagram::from_std(socket);
         registry.register(&mut socket, token, Interest::WRITABLE)?;
-        Ok(Report { socket, message })
+        Ok(Readiness { socket, message })
     }
 
-    /// Sends the report. Returns it if its receiver has no room; an edge then reports room.
-    pub(crate) fn send(self) -> Option<Report> {
+    /// Sends the datagram. Returns it if its receiver has no room; an edge then reports room.
+    pub(crate) fn send(self) -> Option<Readiness> {
         match self.socket.send(&self.message) {
             Ok(_) => None,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Some(self),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(self),
             Err(error) => {
                 log::warn!("cannot report to the service manager that the server is ready: {error}");
                 None
