@@ -283,6 +283,12 @@ impl<H: Handler> Sim<H> {
         self.dispatcher.call_operator(OperatorId::CONSOLE, H::console_end);
     }
 
+    /// Asks the handler to open its files again, as SIGHUP does without a terminal.
+    pub fn reload(&mut self) {
+        self.run();
+        self.dispatcher.call(ServiceId::DEFAULT, H::reload);
+    }
+
     /// Returns the text written to standard error since the last call.
     pub fn stderr(&mut self) -> String {
         self.run();

@@ -58,6 +58,10 @@ impl Handler for Named {
         cx.set_timer(Duration::ZERO);
     }
 
+    fn reload(&mut self, cx: &mut Context<'_>) {
+        self.report("reloads", cx);
+    }
+
     fn service_timer(&mut self, _: TimerId, cx: &mut Context<'_>) {
         self.report("service timer", cx);
     }
@@ -118,6 +122,13 @@ fn the_end_of_the_console_reaches_every_handler() {
     sim.run();
     assert_eq!(sim.stderr(), "bob heard the end\nann heard the end\nbob service timer\nann service timer\n");
     assert!(!sim.is_stopped(), "neither of the two handlers stops at the end");
+}
+
+#[test]
+fn a_reload_reaches_every_handler() {
+    let (mut sim, _) = two(Limits::default());
+    sim.reload();
+    assert_eq!(sim.stderr(), "bob reloads\nann reloads\n");
 }
 
 #[test]

@@ -21,7 +21,8 @@ pub(super) struct Place {
     path: PathBuf,
     /// Holds the lock. It is closed after SQLite has closed the file, because closing any descriptor of a file ends all
     /// POSIX locks of the process on it (fcntl(2)).
-    file: File,
+    _lock: File,
+    id: FileId,
     /// The files that SQLite keeps beside it (`-wal`, `-shm`).
     side_files: Vec<(PathBuf, FileId)>,
     /// Holds a lock on the `-wal` file. A server that finds another data file at the path must not use this one's log.
@@ -43,11 +44,12 @@ impl Place {
         let path = std::path::absolute(path)?;
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-        if !file.metadata()?.is_file() {
+        let found = file.metadata()?;
+        if !found.is_file() {
             return Err(StoreError::new(StoreErrorKind::Foreign, "it is no file; name another one with --data"));
         }
         lock(&file)?;
-        Ok(Place { path, file, side_files: Vec::new(), log: None })
+        Ok(Place { path, _lock: file, id: id(&found), side_files: Vec::new(), log: None })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -88,7 +90,7 @@ impl Place {
     /// What has happened to it.
     pub(super) fn find(&self) -> Result<(), String> {
         match fs::metadata(&self.path) {
-            Ok(found) if self.file.metadata().is_ok_and(|own| id(&own) == id(&found)) => Ok(()),
+            Ok(found) if id(&found) == self.id => Ok(()),
             Ok(_) => Err("was replaced by another file".into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err("was moved or deleted".into()),
             Err(error) => Err(format!("cannot be found: {error}")),
