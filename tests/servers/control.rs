@@ -94,7 +94,9 @@ fn the_path_of_a_control_socket_is_taken_with_care() {
     let server = place.launch(Program::Echo).start();
     let second = place.launch(Program::Echo).run();
     assert_eq!(second.code, Some(1));
-    assert!(second.stderr.contains("another program listens there"), "{}", second.stderr);
+    for text in ["another program listens there", "(--control unix:PATH)"] {
+        assert!(second.stderr.contains(text), "{}", second.stderr);
+    }
     server.signal(Signal::KILL);
     drop(server);
     assert!(place.path.exists(), "a killed server leaves its socket behind");
@@ -106,6 +108,10 @@ fn the_path_of_a_control_socket_is_taken_with_care() {
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("the file there is not a socket"), "{}", refused.stderr);
     assert_eq!(fs::read(&place.path).expect("still there"), b"mine");
+    fs::remove_file(&place.path).expect("a file");
+    let twice = place.launch(Program::Echo).listen(&place.address()).run();
+    assert_eq!(twice.code, Some(2));
+    assert!(twice.stderr.contains(" is given twice: to listen, and for --control"), "{}", twice.stderr);
     let usage = Program::Echo.launch().args("--control 127.0.0.1:5000").run();
     assert_eq!(usage.code, Some(2));
     assert!(usage.stderr.contains("a control socket has a path, such as unix:"), "{}", usage.stderr);

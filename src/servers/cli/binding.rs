@@ -134,7 +134,7 @@ fn is_in_use_by(error: &BindError, own: &Address) -> bool {
 
 /// An address is given twice, which is an error of the command line.
 #[derive(Debug)]
-pub(super) struct GivenTwice(String);
+pub(super) struct GivenTwice(pub(super) String);
 
 impl fmt::Display for GivenTwice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

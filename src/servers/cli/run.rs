@@ -3,6 +3,7 @@
 use std::env;
 use std::error::Error;
 use std::io::{self, ErrorKind, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -98,8 +99,7 @@ fn run<H: Handler>(
 ) -> Result<(), Box<dyn Error>> {
     let bound = listen(&mut reactor, bindings)?;
     if let Some(path) = &process.control {
-        reactor.open_control(path)?;
-        log::info!("accepting commands at unix:{}", path.display());
+        open_control(&mut reactor, path, &bound)?;
     }
     reactor.handle_signals()?;
     let hint = open_console(&mut reactor, process.stdin, need)?;
@@ -122,6 +122,17 @@ fn listen<H: Handler>(reactor: &mut Reactor<H>, bindings: &[ServiceBinding]) -> 
     }
     inherited.expect_all_taken(&bindings.iter().map(|binding| binding.setting.service()).collect::<Vec<_>>())?;
     Ok(bound.into_iter().map(|bound| bound.address).collect())
+}
+
+/// Opens the control socket. Its path must not be one of the addresses in `bound`.
+fn open_control<H: Handler>(reactor: &mut Reactor<H>, path: &Path, bound: &[Address]) -> Result<(), Box<dyn Error>> {
+    let shown = path.display();
+    if bound.contains(&Address::Unix(path.to_owned())) {
+        return Err(GivenTwice(format!("unix:{shown} is given twice: to listen, and for --control")).into());
+    }
+    reactor.open_control(path).map_err(|error| format!("{error} (--control unix:PATH)"))?;
+    log::info!("accepting commands at unix:{shown}");
+    Ok(())
 }
 
 /// The operator requirement of the first service that has one.
