@@ -39,8 +39,8 @@ const SEVERAL_ADDRESSES: &str = r#"
     for address in fd00::2/128 fe80::1/64 fe80::2/64; do ip -6 addr add $address dev lo nodad; done
     coproc "$0" --listen 'udp:*:5000' --stdin ignore
     read -r line <&"${COPROC[0]}"
-    echo global | nc -u -N -w 1 -s ::1 fd00::2 5000
-    echo local | nc -u -N -w 1 -s fe80::2%lo fe80::1%lo 5000
+    echo global | nc -u -W 1 -w 10 -s ::1 fd00::2 5000
+    echo local | nc -u -W 1 -w 10 -s fe80::2%lo fe80::1%lo 5000
     kill $COPROC_PID
 "#;
 
