@@ -48,11 +48,11 @@ pub(crate) struct Listed {
 
 impl Roster {
     /// Names a connection. An empty name removes the former one. `name` is sanitized text.
-    pub(crate) fn set_name(&mut self, token: Token, name: &str) {
+    pub(crate) fn set_name(&mut self, token: Token, name: Arc<str>) {
         if name.is_empty() {
             self.names.remove(token.key());
         } else {
-            self.names.insert(token.key(), name.into());
+            self.names.insert(token.key(), name);
         }
     }
 

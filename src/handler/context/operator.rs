@@ -1,6 +1,8 @@
 //! What the operator sees of a connection, and what the operator's commands ask for.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Context, ReplyTarget};
 use crate::connection::ids::ServiceId;
@@ -20,10 +22,16 @@ impl Context<'_> {
     /// Names this connection for the operator: `who` lists the name, `kick` finds it, and the log shows it with the
     /// address. The name is sanitized. An empty name removes the former one.
     ///
-    /// Several connections may have the same name. A name ends with its connection.
-    pub fn set_name(&mut self, name: &str) {
+    /// Several connections may have the same name. A name ends with its connection. An `Arc<str>` is shared, not
+    /// copied.
+    pub fn set_name(&mut self, name: impl Into<Arc<str>>) {
         if let ReplyTarget::Connection(token) = self.target {
-            self.state.roster.set_name(token, &sanitize(name.as_bytes()));
+            let name = name.into();
+            let changed = match sanitize(name.as_bytes()) {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(clean) => Some(clean.into()),
+            };
+            self.state.roster.set_name(token, changed.unwrap_or(name));
         }
     }
 

@@ -383,7 +383,7 @@ impl Bank {
             Outcome::Taken(name) => reply(texts::TAKEN, &[&name], cx),
             Outcome::LoggedIn(account) => {
                 log::info!("{} logged in as {}", cx.peer(), account.name);
-                cx.set_name(&account.name);
+                cx.set_name(&*account.name);
                 reply(texts::LOGGED_IN, &[&account.name], cx);
                 session.account = Some(account);
             }

@@ -331,7 +331,7 @@ impl Chat {
     fn join(&mut self, session: &mut ChatSession, nick: Arc<str>, cx: &mut Context<'_>) {
         self.seat(session, &nick);
         let persons = self.members.len();
-        cx.set_name(&nick);
+        cx.set_name(Arc::clone(&nick));
         log::info!("{} joins the room ({})", cx.peer(), counted(persons, "person"));
         let room = *self.room.get_or_insert_with(|| cx.create_feed());
         // The history ends where the feed begins, so no line is missing or shown twice.
@@ -404,7 +404,7 @@ impl Chat {
             self.members.remove(&*former);
         }
         log::info!("{} is now known as {new}", cx.peer());
-        cx.set_name(&new);
+        cx.set_name(Arc::clone(&new));
         self.announce(&Event::Rename { old: &old, nick: &new }, cx);
     }
 

@@ -8,7 +8,7 @@ use crate::servers::{Echo, EchoLines};
 fn named() -> Scene<impl FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>)> {
     scene(|_, _, call, cx| {
         if let Call::Data(name) = call {
-            cx.set_name(&String::from_utf8_lossy(name));
+            cx.set_name(&*String::from_utf8_lossy(name));
         }
     })
 }
