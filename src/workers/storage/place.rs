@@ -32,6 +32,9 @@ pub(super) struct Place {
 /// Identifies a file: the numbers of its device and inode.
 type FileId = (u64, u64);
 
+/// The longest path that SQLite opens, in bytes: `MAX_PATHNAME` of its source, without the suffix `-journal`.
+const LONGEST_PATH: usize = 504;
+
 impl Place {
     /// Opens and locks a file. If it is missing, it is created, readable for its owner only.
     ///
@@ -42,6 +45,10 @@ impl Place {
             return Err(StoreError::new(StoreErrorKind::Failed, "its name is empty; name a file with --data"));
         }
         let path = std::path::absolute(path)?;
+        if path.as_os_str().len() > LONGEST_PATH {
+            let text = format!("its absolute path is longer than {LONGEST_PATH} bytes; choose a shorter one");
+            return Err(StoreError::new(StoreErrorKind::Failed, text));
+        }
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         let found = file.metadata()?;

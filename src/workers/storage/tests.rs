@@ -181,6 +181,18 @@ fn what_is_not_ours_or_not_whole_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_path_that_is_too_long_is_told_and_leaves_no_file() {
+    let (place, _) = place();
+    let deep = place.path().join("d".repeat(200)).join("d".repeat(200));
+    fs::create_dir_all(&deep).expect("room");
+    let file = |length: usize| DataFile::Path(deep.join("n".repeat(length - deep.as_os_str().len() - 1)));
+    open(&file(504));
+    let text = refusal(&file(505), &NOTES);
+    assert!(text.contains("longer than 504 bytes"), "{text}");
+    assert_eq!(fs::read_dir(&deep).expect("ours").count(), 1);
+}
+
+#[test]
 fn damage_within_a_file_is_found_at_the_start() {
     let (_place, file) = place();
     let mut store = open(&file);
