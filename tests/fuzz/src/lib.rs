@@ -21,6 +21,7 @@ mod hall;
 pub mod phonebook;
 pub mod sanitizer;
 pub mod sim;
+mod telnet;
 
 /// A target: what is fuzzed under this name.
 #[derive(Clone, Copy, Debug)]
