@@ -113,6 +113,7 @@ fn an_address_without_its_flag_is_answered_with_the_flag() {
             expect_usage_error(&program.launch().args(words).run(), wanted);
         }
     }
+    expect_usage_error(&switchboard("echo -l 7000"), "to listen on an address, use 'NAME=ADDR', such as 'echo=7000'");
     expect_usage_error(
         &Launch::of(LINE_CLIENT).args("127.0.0.1 50000").run(),
         "host and port are one word, use 'HOST:50000'",

@@ -38,7 +38,7 @@ impl Switchboard {
     #[must_use]
     pub fn main() -> ExitCode {
         job_control::keep_running();
-        let args = Switchboard::parse();
+        let args = Switchboard::try_parse().unwrap_or_else(|error| cli::suggest(error, hint).exit());
         args.process.prepare();
         cli::exit_code::<Switchboard>(args.run())
     }
@@ -58,6 +58,12 @@ impl Switchboard {
         }
         cli::serve(reactor, &self.process, &bindings)
     }
+}
+
+/// The hint for a port or an address that is given as to a single server.
+fn hint(word: &str) -> Option<String> {
+    let is_address = ["-l", "--listen", "-p", "--port"].contains(&word);
+    is_address.then(|| "to listen on an address, use 'NAME=ADDR', such as 'echo=7000'".to_owned())
 }
 
 /// Reads the services of a configuration file.
