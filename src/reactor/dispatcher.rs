@@ -64,7 +64,7 @@ impl<H: Handler> Dispatcher<H> {
         let peer = connection.peer;
         let token = self.state.insert(connection)?;
         self.state.stats.accepted += 1;
-        log::info!("{peer} connected ({} connections)", self.sessions.len() + 1);
+        log::info!("{peer} connected (connections: {})", self.sessions.len() + 1);
         self.open_session(token, Via::Listener(listener));
         Ok(token)
     }

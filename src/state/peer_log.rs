@@ -48,7 +48,7 @@ impl PeerLog {
 
     /// Logs the end of a session, after which `left` sessions are open. It is a warning if a limit is the cause.
     pub(crate) fn closed(&mut self, peer: NamedPeer<'_>, why: &Closed, left: usize, now: Instant) {
-        let line = format_args!("{peer} closed: {why} ({left} connections)");
+        let line = format_args!("{peer} closed: {why} (connections: {left})");
         if why.is_by_limit() {
             self.warn(Kind::Closed(discriminant(why)), now, &line);
         } else {

@@ -191,10 +191,10 @@ fn each_going_has_its_own_count_also_when_all_go_at_once() {
     server.signal(Signal::STOP);
     drop(peers);
     server.signal(Signal::CONT);
-    server.stderr.wait_for("(0 connections)");
+    server.stderr.wait_for("(connections: 0)");
     let text = server.stderr.text();
     for count in 0..5 {
-        assert_eq!(text.matches(&format!("done ({count} connections)")).count(), 1, "{count}: {text}");
+        assert_eq!(text.matches(&format!("done (connections: {count})")).count(), 1, "{count}: {text}");
     }
 }
 
