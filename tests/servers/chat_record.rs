@@ -317,3 +317,22 @@ fn a_second_signal_does_not_wait_for_the_log() {
     server.signal(Signal::TERM);
     server.wait().expect_clean_within(Duration::from_secs(2));
 }
+
+#[test]
+fn members_ask_for_the_history_and_see_the_times() {
+    let server = Program::Chat.launch().args("--timestamps").after("export TZ=UTC").start();
+    let [mut ann, mut bob] = ["ann", "bob"].map(|nick| {
+        let mut peer = Peer::connect(&server.address());
+        peer.send(format!("{nick}\n"));
+        peer.line_where(|line| line.ends_with(" here."));
+        peer
+    });
+    bob.send("hello\n/quit\n");
+    ann.line_where(|line| line.ends_with(" bob leaves the room!"));
+    ann.send("/history 3\n");
+    for wanted in ["Welcome bob to the room!", "bob: hello", "bob leaves the room!"] {
+        let line = ann.line();
+        let (time, shown) = line.split_once(' ').expect("a time comes first");
+        assert_eq!((time.len(), shown), ("12:00".len(), wanted));
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Context, ReplyTarget};
 use crate::connection::ids::ServiceId;
+use crate::connection::origin::Peer;
 use crate::connection::token::Token;
 use crate::handler::sanitize::sanitize;
 use crate::state::operator::{OperatorId, PendingAnswer};
@@ -63,6 +64,11 @@ impl Context<'_> {
             ReplyTarget::Connection(token) | ReplyTarget::Ended(token) => self.state.named_peer(token),
             _ => NamedPeer::NONE,
         }
+    }
+
+    /// The peer of another connection, or `None` after that was removed.
+    pub(crate) fn address_of(&self, other: Token) -> Option<Peer> {
+        self.state.connections.get(other).map(|found| found.peer)
     }
 
     /// The peer of another connection, with its name.

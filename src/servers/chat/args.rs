@@ -48,6 +48,10 @@ pub struct ChatServer {
     #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count))]
     pub history: LimitOrOff<usize>,
 
+    /// Show the time before each line of the room
+    #[arg(long)]
+    pub timestamps: bool,
+
     /// Append what happens in the room to this file
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
@@ -85,7 +89,7 @@ impl Server for ChatServer {
             rate: self.rate.0,
             join_rate: self.join_rate.0,
             handshake: self.handshake_timeout.0,
-            record,
+            record: Some(record),
             ..ChatOptions::default()
         };
         Ok(host.host(ServiceSetup::new(8888, Chat::room(options)).with_limits(limits)))
@@ -93,13 +97,13 @@ impl Server for ChatServer {
 }
 
 impl ChatServer {
-    /// The record that the flags ask for, if any.
-    fn record(&self, limits: &Limits) -> Result<Option<Record>, StartError> {
-        if self.history.0.is_none() && self.log.is_none() {
-            return Ok(None);
-        }
+    /// The record that the flags ask for.
+    fn record(&self, limits: &Limits) -> Result<Record, StartError> {
         let zone = time_zone();
         let mut record = Record::new(move |at| local_time(at, &zone));
+        if self.timestamps {
+            record = record.with_timestamps();
+        }
         if let Some(lines) = self.history.0 {
             // The whole history is sent at once, so it must fit below the mark at which a connection is paused.
             record = record.with_history(lines, self.server.listen.limits(limits).high_mark());
@@ -113,7 +117,7 @@ impl ChatServer {
             log.start_thread().map_err(StartError::thread)?;
             record = record.with_log(log);
         }
-        Ok(Some(record))
+        Ok(record)
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Invariant: a command borrows from its line and is independent of the state of the room.
 
+/// The number of lines that `/history` shows if no other is given: a screen.
+const LINES_OF_HISTORY: usize = 20;
+
 /// A parsed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command<'a> {
@@ -19,6 +22,8 @@ pub(super) enum Command<'a> {
         nick: &'a str,
         text: &'a str,
     },
+    /// `/history`: the number of lines, if it is one.
+    History(Option<usize>),
     /// `/help`
     Help,
     /// `/quit`
@@ -43,6 +48,8 @@ impl Command<'_> {
         match (name, rest) {
             ("/who", _) => Command::Who,
             ("/help", _) => Command::Help,
+            ("/history", "") => Command::History(Some(LINES_OF_HISTORY)),
+            ("/history", count) => Command::History(count.parse().ok().filter(|&count| count > 0)),
             ("/quit", _) => Command::Quit,
             ("/me", "") => Command::Incomplete("/me TEXT"),
             ("/me", text) => Command::Act(text),
@@ -84,6 +91,10 @@ mod tests {
         assert_eq!(Command::parse("/who is it"), Command::Who);
         assert_eq!(Command::parse("/quit"), Command::Quit);
         assert_eq!(Command::parse("/help"), Command::Help);
+        assert_eq!(Command::parse("/history"), Command::History(Some(20)));
+        assert_eq!(Command::parse("/history 5"), Command::History(Some(5)));
+        assert_eq!(Command::parse("/history 0"), Command::History(None));
+        assert_eq!(Command::parse("/history -x"), Command::History(None));
     }
 
     #[test]

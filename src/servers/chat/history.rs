@@ -1,32 +1,32 @@
-//! The last lines that were said in the room, for newcomers.
+//! The last lines of the room: for newcomers, and for `/history`.
 //!
-//! Invariant: the history holds the most recent lines without a gap, as many as both limits allow. Lines are formatted
+//! Invariant: a history holds the most recent lines without a gap, as many as both limits allow. Lines are formatted
 //! when they are added, so a replay only copies bytes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::handler::context::Context;
-use crate::servers::text::fill;
 
-use super::event::Event;
 use super::local_time::{LocalDate, LocalTime};
-use super::texts;
 
-/// The most recent lines of the room.
+/// The most recent lines.
 #[derive(Debug)]
 pub(super) struct History {
-    lines: VecDeque<Past>,
+    lines: VecDeque<Arc<Past>>,
     /// Bytes of all lines, each counted with a date.
     bytes: usize,
     most_lines: usize,
     most_bytes: usize,
+    /// Number of all lines so far.
+    count: u64,
 }
 
 /// A line of the past.
 #[derive(Debug)]
-struct Past {
+pub(super) struct Past {
     date: LocalDate,
-    /// The text that follows the date.
+    /// The time and what members saw.
     text: Box<[u8]>,
 }
 
@@ -34,6 +34,11 @@ struct Past {
 const DATE_BYTES: usize = "2000-01-01 ".len();
 
 impl Past {
+    /// Creates a line of what members saw at this time.
+    pub(super) fn new(at: LocalTime, shown: &[u8]) -> Arc<Past> {
+        Arc::new(Past { date: at.date, text: [at.stamp().as_bytes(), shown].concat().into_boxed_slice() })
+    }
+
     /// The length with a date.
     fn longest(&self) -> usize {
         DATE_BYTES + self.text.len()
@@ -43,20 +48,12 @@ impl Past {
 impl History {
     /// Creates a history of at most `most_lines` lines that take at most `most_bytes` bytes in a replay.
     pub(super) fn new(most_lines: usize, most_bytes: usize) -> Self {
-        History { lines: VecDeque::new(), bytes: 0, most_lines, most_bytes }
+        History { lines: VecDeque::new(), bytes: 0, most_lines, most_bytes, count: 0 }
     }
 
-    /// Adds what was said or done. Other events are ignored: a crowd that comes and goes would displace the
-    /// conversation.
-    pub(super) fn add(&mut self, event: &Event<'_>, at: LocalTime) {
-        let time = format!("{:02}:{:02}", at.hour, at.minute);
-        let mut text = Vec::new();
-        match *event {
-            Event::Say { nick, text: said } => fill(&mut text, texts::PAST_LINE, &[&time, nick, said]),
-            Event::Act { nick, text: done } => fill(&mut text, texts::PAST_ACTION, &[&time, nick, done]),
-            _ => return,
-        }
-        let past = Past { date: at.date, text: text.into_boxed_slice() };
+    /// Adds a line.
+    pub(super) fn add(&mut self, past: Arc<Past>) {
+        self.count += 1;
         self.bytes += past.longest();
         self.lines.push_back(past);
         while self.lines.len() > self.most_lines || self.bytes > self.most_bytes {
@@ -65,10 +62,18 @@ impl History {
         }
     }
 
-    /// Replies with all lines. A line of another day than `today` has its date.
-    pub(super) fn replay(&self, today: LocalDate, cx: &mut Context<'_>) {
+    /// The number of all lines so far.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Replies with the last `most` lines that were added after the first `since`. A line of another day than `today`
+    /// has its date.
+    pub(super) fn replay(&self, most: usize, since: u64, today: LocalDate, cx: &mut Context<'_>) {
+        let count = usize::try_from(self.count - since.min(self.count)).unwrap_or(usize::MAX).min(most);
         let mut shown = (today, String::new());
-        for Past { date, text } in &self.lines {
+        for past in self.lines.iter().skip(self.lines.len().saturating_sub(count)) {
+            let Past { date, text } = &**past;
             if *date != shown.0 {
                 shown = (*date, if *date == today { String::new() } else { format!("{date} ") });
             }
@@ -85,13 +90,13 @@ mod tests {
     const NOON: LocalTime =
         LocalTime { date: LocalDate { year: 2000, month: 1, day: 1 }, hour: 12, minute: 0, second: 0, offset: 0 };
 
-    fn say(text: &str) -> Event<'_> {
-        Event::Say { nick: "ann", text }
+    fn say(text: &str) -> Arc<Past> {
+        Past::new(NOON, format!("ann: {text}\n").as_bytes())
     }
 
     /// What is kept, without times and nicknames.
     fn kept(history: &History) -> Vec<String> {
-        let text = |past: &Past| String::from_utf8_lossy(&past.text).trim_end().replace("12:00 ann: ", "");
+        let text = |past: &Arc<Past>| String::from_utf8_lossy(&past.text).trim_end().replace("12:00 ann: ", "");
         history.lines.iter().map(text).collect()
     }
 
@@ -99,10 +104,8 @@ mod tests {
     fn the_last_lines_are_kept() {
         let mut history = History::new(2, usize::MAX);
         for text in ["one", "two", "three"] {
-            history.add(&say(text), NOON);
+            history.add(say(text));
         }
-        history.add(&Event::Join { nick: "bob" }, NOON);
-        history.add(&Event::Rename { old: "bob", nick: "rob" }, NOON);
         assert_eq!(kept(&history), ["two", "three"]);
     }
 
@@ -111,14 +114,14 @@ mod tests {
         let line = "2000-01-01 12:00 ann: x\n".len();
         let mut history = History::new(usize::MAX, 3 * line);
         for text in ["1", "2", "3", "4"] {
-            history.add(&say(text), NOON);
+            history.add(say(text));
         }
         assert_eq!((kept(&history), history.bytes), (vec!["2".into(), "3".into(), "4".into()], 3 * line));
-        history.add(&say("55"), NOON);
+        history.add(say("55"));
         assert_eq!(kept(&history), ["4", "55"], "one byte more takes the place of a line");
-        history.add(&say(&"x".repeat(3 * line)), NOON);
+        history.add(say(&"x".repeat(3 * line)));
         assert_eq!((kept(&history).len(), history.bytes), (0, 0), "what was before it is no end of the talk");
-        history.add(&say("6"), NOON);
+        history.add(say("6"));
         assert_eq!(kept(&history), ["6"]);
     }
 }

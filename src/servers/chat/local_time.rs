@@ -31,6 +31,13 @@ pub struct LocalDate {
     pub day: u8,
 }
 
+impl LocalTime {
+    /// The time before a line, such as `13:00 `.
+    pub(super) fn stamp(&self) -> String {
+        format!("{:02}:{:02} ", self.hour, self.minute)
+    }
+}
+
 impl fmt::Display for LocalTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LocalTime { date, hour, minute, second, offset } = self;

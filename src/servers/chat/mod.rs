@@ -122,7 +122,6 @@ pub struct Chat {
 #[derive(Debug)]
 struct Member {
     token: Token,
-    peer: Peer,
     nick: Arc<str>,
 }
 
@@ -137,6 +136,8 @@ pub struct ChatSession {
     handshake_timer: Option<TimerId>,
     /// A newcomer has chosen a nickname, and waits for its turn to join.
     waiting: Option<Box<Waiting>>,
+    /// Number of events of the record before it has joined.
+    since: u64,
     /// How much of the rate is used.
     bucket: Bucket,
 }
@@ -190,6 +191,7 @@ impl MessageHandler for Chat {
             nick: None,
             handshake_timer: self.handshake.map(|time| cx.set_timer(time)),
             waiting: None,
+            since: 0,
             bucket: Bucket::default(),
         }
     }
@@ -203,6 +205,7 @@ impl MessageHandler for Chat {
                 Command::Message { nick: to, text } => self.send_private(nick, to, text, cx),
                 Command::Rename(new) => self.rename(session, new, cx),
                 Command::Who => self.list(cx),
+                Command::History(count) => self.show_history(count, session.since, cx),
                 Command::Help => reply(texts::HELP, &[], cx),
                 Command::Quit => quit(cx),
                 Command::Nothing => {}
@@ -339,12 +342,12 @@ impl Chat {
             record.replay(cx);
         }
         cx.follow(room);
+        session.since = self.record.as_ref().map_or(0, Record::count);
         let event = Event::Join { nick: &nick };
         if self.crowd.note(true, cx) {
             self.announce(&event, cx);
         } else {
-            self.text.clear();
-            event.show(&mut self.text);
+            self.show(&event, cx);
             cx.reply(&self.text);
         }
         match persons {
@@ -391,8 +394,7 @@ impl Chat {
         let folded = fold(nick);
         // Most nicknames equal their folded form and share one allocation with it.
         let key = if *folded == **nick { Arc::clone(nick) } else { folded.into() };
-        let (token, peer) = (session.token, session.peer);
-        self.members.insert(key, Member { token, peer, nick: Arc::clone(nick) });
+        self.members.insert(key, Member { token: session.token, nick: Arc::clone(nick) });
     }
 
     fn rename(&mut self, session: &mut ChatSession, request: &str, cx: &mut Context<'_>) {
@@ -425,27 +427,47 @@ impl Chat {
             return reply(texts::UNKNOWN_NICK, &[to], cx);
         };
         reply(texts::PRIVATE_SENT, &[&member.nick, text], cx);
-        self.text.clear();
+        let token = member.token;
+        self.start_line(cx);
         fill(&mut self.text, texts::PRIVATE, &[from, text]);
-        cx.send(member.token, &self.text);
+        cx.send(token, &self.text);
     }
 
     /// Sends an event to all members, or to all others, and records it.
     fn announce(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
-        self.text.clear();
-        event.show(&mut self.text);
+        let start = self.show(event, cx);
         match self.room {
             Some(room) if event.is_for_others() => cx.publish_others(room, &self.text),
             Some(room) => cx.publish(room, &self.text),
             None => {}
         }
-        self.record(event, cx);
+        if let Some(record) = &mut self.record {
+            record.add(event, &self.text[start..], cx);
+        }
     }
 
-    /// Adds an event to the record, if there is one.
-    fn record(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
-        if let Some(record) = &mut self.record {
-            record.add(event, cx);
+    /// Makes `text` the line that members see of an event. Returns where it begins, after the time.
+    fn show(&mut self, event: &Event<'_>, cx: &Context<'_>) -> usize {
+        self.start_line(cx);
+        let start = self.text.len();
+        event.show(&mut self.text);
+        start
+    }
+
+    /// Clears `text`, and begins it with the time if the room has timestamps.
+    fn start_line(&mut self, cx: &Context<'_>) {
+        self.text.clear();
+        if let Some(record) = &self.record {
+            self.text.extend_from_slice(record.stamp(cx).as_bytes());
+        }
+    }
+
+    /// Handles `/history`.
+    fn show_history(&self, count: Option<usize>, since: u64, cx: &mut Context<'_>) {
+        match (&self.record, count) {
+            (_, None) => reply(texts::HISTORY_USAGE, &[], cx),
+            (None, _) => reply(texts::NO_HISTORY, &[], cx),
+            (Some(record), Some(count)) => record.replay_events(count, since, cx),
         }
     }
 }

@@ -57,16 +57,14 @@ impl Chat {
         if !self.bans.add(banned.clone(), time, cx.now()) {
             return answer("there are too many bans: end one with unban", cx);
         }
-        let is_banned = |folded: &str, member: &super::Member| match &banned {
+        let is_banned = |folded: &str, token| match &banned {
             Banned::Nick(nick) => **nick == *folded,
-            network @ Banned::Network(_) => network.is_host_of(member.peer),
+            network @ Banned::Network(_) => cx.address_of(token).is_some_and(|peer| network.is_host_of(peer)),
         };
-        let mut kicked = 0;
-        for (_, member) in self.members.iter().filter(|(folded, member)| is_banned(folded, member)) {
-            cx.kick(member.token, BANNED);
-            kicked += 1;
-        }
-        answer(&format!("banned {banned}; {kicked} in the room"), cx);
+        let members = self.members.iter().filter(|(folded, member)| is_banned(folded, member.token));
+        let tokens: Vec<_> = members.map(|(_, member)| member.token).collect();
+        tokens.iter().for_each(|&token| cx.kick(token, BANNED));
+        answer(&format!("banned {banned}; {} in the room", tokens.len()), cx);
     }
 }
 

@@ -1,8 +1,10 @@
-//! The record of a room: a history for newcomers, a log, or both.
+//! The record of a room: its last events, a history for newcomers, and a log.
 //!
-//! Invariant: the record holds only what all members could see. It receives every event once, in order.
+//! Invariant: the record holds only what all members could see. It receives every event once, in order. Without a
+//! history for newcomers, a member is shown no event from before it has joined.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::connection::timer_id::TimerId;
@@ -11,10 +13,10 @@ use crate::workers::Done;
 
 use super::chat_log::ChatLog;
 use super::event::Event;
-use super::history::History;
+use super::history::{History, Past};
 use super::local_time::LocalTime;
 
-/// The events that a room keeps, as a history, as a log, or as both.
+/// The events that a room keeps, for `/history`, for newcomers, and in a log.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -36,23 +38,35 @@ use super::local_time::LocalTime;
 /// ```
 pub struct Record {
     clock: Box<dyn Fn(SystemTime) -> LocalTime + Send>,
-    history: Option<History>,
+    /// All events, for `/history`.
+    events: History,
+    /// What was said, for newcomers.
+    newcomers: Option<History>,
     log: Option<ChatLog>,
+    has_timestamps: bool,
 }
 
+/// The most events that `/history` can show.
+const MOST_EVENTS: usize = 1000;
+/// The most bytes that `/history` can show. 64 KiB are below the mark at which the input of its member is paused.
+const MOST_EVENT_BYTES: usize = 64 * 1024;
+
 impl Record {
-    /// Creates a record that keeps nothing yet. `clock` converts system time to local time.
+    /// Creates a record that keeps the last thousand events, or 64 KiB of them, for `/history`. `clock` converts system
+    /// time to local time.
     pub fn new(clock: impl Fn(SystemTime) -> LocalTime + Send + 'static) -> Self {
-        Record { clock: Box::new(clock), history: None, log: None }
+        let events = History::new(MOST_EVENTS, MOST_EVENT_BYTES);
+        Record { clock: Box::new(clock), events, newcomers: None, log: None, has_timestamps: false }
     }
 
     /// Shows each newcomer the last lines that were said: at most `lines` lines, of at most `bytes` bytes together.
+    /// Then `/history` also shows events from before a member has joined.
     ///
     /// The history is sent at once, so `bytes` should not exceed [`Limits::high_mark`](crate::Limits::high_mark). Each
     /// line takes up to a hundred bytes of memory in addition.
     #[must_use]
     pub fn with_history(self, lines: usize, bytes: usize) -> Self {
-        Record { history: Some(History::new(lines, bytes)), ..self }
+        Record { newcomers: Some(History::new(lines, bytes)), ..self }
     }
 
     /// Writes every event to `log`.
@@ -61,12 +75,21 @@ impl Record {
         Record { log: Some(log), ..self }
     }
 
-    /// Adds an event.
-    pub(super) fn add(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
+    /// Shows the time before each line of the room and each private message.
+    #[must_use]
+    pub fn with_timestamps(self) -> Self {
+        Record { has_timestamps: true, ..self }
+    }
+
+    /// Adds an event, and the line that members see of it.
+    pub(super) fn add(&mut self, event: &Event<'_>, shown: &[u8], cx: &mut Context<'_>) {
         let at = (self.clock)(cx.system_time());
-        if let Some(history) = &mut self.history {
-            history.add(event, at);
+        let past = Past::new(at, shown);
+        // A crowd that comes and goes would displace the conversation.
+        if let Some(newcomers) = self.newcomers.as_mut().filter(|_| event.is_talk()) {
+            newcomers.add(Arc::clone(&past));
         }
+        self.events.add(past);
         if let Some(log) = &mut self.log {
             log.add(event, at, cx);
             if matches!(event, Event::Stop) {
@@ -76,11 +99,27 @@ impl Record {
         }
     }
 
-    /// Replies with the history.
+    /// The time before a line of the room. Empty without timestamps.
+    pub(super) fn stamp(&self, cx: &Context<'_>) -> String {
+        if self.has_timestamps { (self.clock)(cx.system_time()).stamp() } else { String::new() }
+    }
+
+    /// Replies with the lines that were said, for a newcomer.
     pub(super) fn replay(&self, cx: &mut Context<'_>) {
-        if let Some(history) = &self.history {
-            history.replay((self.clock)(cx.system_time()).date, cx);
+        if let Some(newcomers) = &self.newcomers {
+            newcomers.replay(usize::MAX, 0, (self.clock)(cx.system_time()).date, cx);
         }
+    }
+
+    /// The number of events so far.
+    pub(super) fn count(&self) -> u64 {
+        self.events.count()
+    }
+
+    /// Replies with the last `most` events, for a member that has joined after the first `since`.
+    pub(super) fn replay_events(&self, most: usize, since: u64, cx: &mut Context<'_>) {
+        let since = if self.newcomers.is_some() { 0 } else { since };
+        self.events.replay(most, since, (self.clock)(cx.system_time()).date, cx);
     }
 
     /// Opens the file of the log again.
@@ -108,8 +147,9 @@ impl Record {
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Record { clock: _, history, log } = self;
-        f.debug_struct("Record").field("history", history).field("log", log).finish_non_exhaustive()
+        let Record { clock: _, events, newcomers, log, has_timestamps: _ } = self;
+        let mut shown = f.debug_struct("Record");
+        shown.field("events", events).field("newcomers", newcomers).field("log", log).finish_non_exhaustive()
     }
 }
 

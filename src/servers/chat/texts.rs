@@ -18,10 +18,6 @@ pub(super) const COUNT: &str = "{count} persons are here.\n";
 pub(super) const LINE: &str = "{nick}: {text}\n";
 /// To all other members.
 pub(super) const ACTION: &str = "* {nick} {text}\n";
-/// To a newcomer: a line of the history. The time is `12:00`, or `2000-01-01 12:00` for another day.
-pub(super) const PAST_LINE: &str = "{time} {nick}: {text}\n";
-/// To a newcomer: an action of the history.
-pub(super) const PAST_ACTION: &str = "{time} * {nick} {text}\n";
 /// To the receiver of a private message.
 pub(super) const PRIVATE: &str = "[{nick}] {text}\n";
 /// To the sender of a private message. A nickname contains no space, so this is no message from another member.
@@ -34,6 +30,10 @@ pub(super) const LEAVES: &str = "{nick} leaves the room!\n";
 pub(super) const WHO_ALONE: &str = "1 person is here: {nick}.\n";
 /// `/who`: the count, and the names in order.
 pub(super) const WHO: &str = "{count} persons are here: {nicks}.\n";
+/// `/history`, if the room keeps none.
+pub(super) const NO_HISTORY: &str = "No history is kept.\n";
+/// `/history` with an argument that is not a number of at least 1.
+pub(super) const HISTORY_USAGE: &str = "Type /history, or /history N for the last N lines\n";
 /// `/quit`.
 pub(super) const BYE: &str = "Good bye!\n";
 /// To all members: a line of the operator. `***` begins no nickname and no other text.
@@ -76,6 +76,7 @@ pub(super) const HELP: &str = "\
 /me TEXT        say what you do
 /nick NICK      change your nickname
 /msg NICK TEXT  send a private message
+/history [N]    show the last N lines of the room, with times
 /help           show this list
 /quit           leave
 //TEXT          say /TEXT

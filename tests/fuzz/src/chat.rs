@@ -20,7 +20,9 @@ const LISTENER: &str = "listener";
 const STOPPING: &str = "The server is stopping.";
 const PROMPT: &str = "Enter your nickname: ";
 /// How lines begin that the server says to one member, and how their texts end.
-const ANSWERS: [(&str, &str); 11] = [
+const ANSWERS: [(&str, &str); 13] = [
+    ("No history", " is kept."),
+    ("Type /history", " lines"),
     ("Too many people join ", " Please wait for your turn."),
     ("A nickname is ", "(please choose another one)"),
     ("The nickname ", " is taken (please choose another one)"),

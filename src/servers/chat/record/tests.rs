@@ -1,3 +1,5 @@
+mod events;
+
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
