@@ -4,12 +4,13 @@
 //! itself. Bans are kept in memory and end with the server.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::connection::origin::Peer;
 use crate::net::Network;
 use crate::servers::text::fold;
+use crate::state::admission::HostKey;
 use crate::state::stats::rough;
 
 use super::nickname;
@@ -40,13 +41,11 @@ impl Banned {
     /// addresses of it.
     pub(super) fn parse(text: &str) -> Option<Banned> {
         let network = match text.parse().map(|host: IpAddr| host.to_canonical()) {
-            Ok(IpAddr::V6(host)) => {
-                let start = Ipv6Addr::from_bits(host.to_bits() & !u128::from(u64::MAX));
-                format!("{start}/64").parse().ok()
-            }
-            _ => text.parse().ok(),
+            Ok(host @ IpAddr::V6(_)) => format!("{}/64", HostKey::of(host)).parse(),
+            _ => text.parse(),
         };
-        network.map(Banned::Network).or_else(|| nickname::parse(text.as_bytes()).map(|nick| Banned::Nick(fold(&nick))))
+        let nick = || nickname::parse(text.as_bytes()).map(|nick| Banned::Nick(fold(&nick)));
+        network.ok().map(Banned::Network).or_else(nick)
     }
 
     /// Whether this is the host of a peer.
@@ -95,11 +94,8 @@ impl Bans {
 
     /// Whether a nickname is banned.
     pub(super) fn has_nick(&self, nick: &str, now: Instant) -> bool {
-        let mut nicks = self.0.iter().filter(|ban| ban.lasts(now));
-        !self.0.is_empty() && {
-            let folded = fold(nick);
-            nicks.any(|ban| matches!(&ban.of, Banned::Nick(banned) if *banned == folded))
-        }
+        let nick = Banned::Nick(fold(nick));
+        self.0.iter().any(|ban| ban.lasts(now) && ban.of == nick)
     }
 
     /// All bans, one a line.

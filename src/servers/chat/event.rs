@@ -48,11 +48,6 @@ pub(super) enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// Whether the member of the event does not receive it: it has typed the words, or receives a text of its own.
-    pub(super) fn is_for_others(&self) -> bool {
-        self.is_talk() || matches!(self, Event::Kick { .. })
-    }
-
     /// Whether a member said or did something.
     pub(super) fn is_talk(&self) -> bool {
         matches!(self, Event::Say { .. } | Event::Act { .. })

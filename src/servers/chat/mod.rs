@@ -238,10 +238,12 @@ impl MessageHandler for Chat {
 
     fn kicked(&mut self, session: &mut ChatSession, reason: &str, cx: &mut Context<'_>) {
         let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-        if let Some(nick) = &session.nick {
-            self.announce(&Event::Kick { nick, reason: &reason }, cx);
-        }
         reply(texts::KICKED, &[&reason], cx);
+        if let Some(nick) = session.nick.take() {
+            // What the others see of it is not for this member.
+            cx.unfollow();
+            self.leave(&nick, &Closed::ByOperator, Some(&Event::Kick { nick: &nick, reason: &reason }), cx);
+        }
     }
 
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
@@ -254,12 +256,8 @@ impl MessageHandler for Chat {
         if let Some(waiting) = &session.waiting {
             self.turnstile.leave(waiting.place, session.peer, cx);
         }
-        let Some(nick) = session.nick else { return };
-        self.members.remove(&*fold(&nick));
-        log::info!("{} leaves the room: {why} ({})", cx.peer(), counted(self.members.len(), "person"));
-        // After the notice of the stop, the end of each member is no event of its own.
-        if !matches!(why, Closed::Stopping) && self.crowd.note(false, cx) {
-            self.announce(&Event::Leave { nick: &nick, why }, cx);
+        if let Some(nick) = session.nick {
+            self.leave(&nick, why, None, cx);
         }
     }
 
@@ -357,6 +355,18 @@ impl Chat {
         session.nick = Some(nick);
     }
 
+    /// Ends the membership of a nickname. The event `first` has its notice before that of the leave.
+    fn leave(&mut self, nick: &str, why: &Closed, first: Option<&Event<'_>>, cx: &mut Context<'_>) {
+        self.members.remove(&*fold(nick));
+        log::info!("{} leaves the room: {why} ({})", cx.peer(), counted(self.members.len(), "person"));
+        // After the notice of the stop, the end of each member is no event of its own.
+        if !matches!(why, Closed::Stopping) && self.crowd.note(false, cx) {
+            for event in first.into_iter().chain([&Event::Leave { nick, why }]) {
+                self.announce(event, cx);
+            }
+        }
+    }
+
     /// Pauses the input of a member that sends faster than the rate.
     fn slow_down(&self, session: &mut ChatSession, cx: &mut Context<'_>) {
         if let Some(rate) = &self.rate {
@@ -433,11 +443,11 @@ impl Chat {
         cx.send(token, &self.text);
     }
 
-    /// Sends an event to all members, or to all others, and records it.
+    /// Sends an event to all members, or to all others if a member has typed its words, and records it.
     fn announce(&mut self, event: &Event<'_>, cx: &mut Context<'_>) {
         let start = self.show(event, cx);
         match self.room {
-            Some(room) if event.is_for_others() => cx.publish_others(room, &self.text),
+            Some(room) if event.is_talk() => cx.publish_others(room, &self.text),
             Some(room) => cx.publish(room, &self.text),
             None => {}
         }

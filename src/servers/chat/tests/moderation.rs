@@ -51,6 +51,25 @@ fn a_banned_host_is_closed_with_one_line() {
 }
 
 #[test]
+fn a_ban_of_a_crowd_has_few_notices_and_then_one_line() {
+    let options = ChatOptions { crowd: 2, ..ChatOptions::default() };
+    let mut room = Room::with(options, Limits::default());
+    let ann = room.join("ann");
+    for nick in ["a", "b", "c", "d", "e"] {
+        let peer = room.sim.connect_from([192, 0, 2, 7].into());
+        room.says(peer, nick);
+    }
+    room.sim.advance(Duration::from_secs(5));
+    room.sees(ann);
+    assert_eq!(ordered(&mut room, "ban 192.0.2.7"), "banned 192.0.2.7/32; 5 in the room\n");
+    let seen = room.sees(ann);
+    assert_eq!((seen.lines().count(), seen.matches("was removed").count()), (4, 2), "{seen}");
+    room.sim.advance(Duration::from_secs(1));
+    assert_eq!(room.sees(ann), "0 people joined, 3 left\n");
+    assert_eq!(room.persons(), 1);
+}
+
+#[test]
 fn the_operator_speaks_in_a_form_of_its_own() {
     let (mut room, [ann, bob]) = Room::of(["ann", "bob"]);
     assert_eq!(ordered(&mut room, "say  we move at \x1b[1mnoon "), "");
