@@ -258,17 +258,15 @@ impl<H: Handler> Sim<H> {
         self.dispatcher.state.clock.simulate_system_time(time);
     }
 
-    /// Passes a line of the operator to the handler.
+    /// Passes a line of the operator to the handler. A server that is stopping takes none.
     pub fn console(&mut self, line: &[u8]) {
-        self.run();
-        self.dispatcher.call_operator(OperatorId::CONSOLE, |handler, cx| handler.console(line, cx));
+        self.operate(OperatorId::CONSOLE, |handler, cx| handler.console(line, cx));
     }
 
     /// Passes a line of a client of the control socket to the handler. Returns the answer.
     pub fn control(&mut self, line: &[u8]) -> String {
-        self.run();
         let client = self.dispatcher.state.operator.add();
-        self.dispatcher.call_operator(client, |handler, cx| handler.console(line, cx));
+        self.operate(client, |handler, cx| handler.console(line, cx));
         self.run();
         let operator = &mut self.dispatcher.state.operator;
         let answer = operator.answers_mut(client).map_or(&[][..], |answers| answers.unsent());
@@ -279,8 +277,15 @@ impl<H: Handler> Sim<H> {
 
     /// Ends standard input.
     pub fn console_end(&mut self) {
+        self.operate(OperatorId::CONSOLE, H::console_end);
+    }
+
+    /// Calls the handler for an operator, unless the server is stopping.
+    fn operate(&mut self, operator: OperatorId, call: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
         self.run();
-        self.dispatcher.call_operator(OperatorId::CONSOLE, H::console_end);
+        if self.dispatcher.state.stop == Stop::Running {
+            self.dispatcher.call_operator(operator, call);
+        }
     }
 
     /// Asks the handler to open its files again, as SIGHUP does without a terminal.

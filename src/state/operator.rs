@@ -93,14 +93,17 @@ impl OperatorIo {
         self.clients.remove(&client);
     }
 
-    /// Queues `lines`, each with its LF, for an operator. No effect for a client that is gone.
+    /// Queues `lines` for an operator. The last one needs no LF. No effect for a client that is gone.
     pub(crate) fn answer(&mut self, operator: OperatorId, lines: &[u8]) {
+        if lines.is_empty() {
+            return;
+        }
+        let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
         if operator == OperatorId::CONSOLE {
-            if let Some(lines) = lines.strip_suffix(b"\n") {
-                self.write_stderr(&String::from_utf8_lossy(lines));
-            }
+            self.write_stderr(&String::from_utf8_lossy(lines));
         } else if let Some(answers) = self.clients.get_mut(&operator) {
             answers.unread.push(lines);
+            answers.unread.push(b"\n");
         }
     }
 

@@ -42,9 +42,10 @@ impl Context<'_> {
         self.state.operator.begin_answer(self.operator())
     }
 
-    /// Gives an operator the line that it waits for. To answer at once, use [`reply`](Self::reply).
-    pub fn answer_operator(&mut self, answer: PendingAnswer, line: &str) {
-        self.state.operator.end_answer(answer, format!("{line}\n").as_bytes());
+    /// Gives an operator the lines that it waits for. The last one needs no LF. To answer at once, use
+    /// [`reply`](Self::reply).
+    pub fn answer_operator(&mut self, answer: PendingAnswer, lines: &str) {
+        self.state.operator.end_answer(answer, lines.as_bytes());
     }
 
     /// Whether the operator of this callback is at the console, rather than at the control socket.

@@ -184,3 +184,41 @@ fn an_answer_goes_to_the_operator_that_asked() {
     assert_eq!(sim.control(b"quit"), "");
     assert!(sim.is_stopped());
 }
+
+/// A handler that answers each line of an operator with the line.
+struct Repeats;
+
+impl Handler for Repeats {
+    type Session = ();
+
+    fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], _: &mut Context<'a>) -> usize {
+        input.len()
+    }
+
+    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        cx.reply(line);
+        if line == b"stop" {
+            cx.stop();
+        }
+    }
+}
+
+#[test]
+fn an_answer_is_whole_lines_and_the_last_needs_no_end() {
+    let mut sim = Sim::new(Repeats);
+    for (line, answer) in [("one", "one\n"), ("one\ntwo\n", "one\ntwo\n"), ("", "")] {
+        assert_eq!(sim.control(line.as_bytes()), answer);
+        sim.console(line.as_bytes());
+        assert_eq!(sim.stderr(), answer);
+    }
+}
+
+#[test]
+fn a_server_that_stops_obeys_no_operator() {
+    let mut sim = Sim::new(Repeats);
+    assert_eq!(sim.control(b"stop"), "stop\n");
+    sim.console(b"late");
+    assert_eq!((sim.stderr(), sim.control(b"late")), (String::new(), String::new()));
+}
