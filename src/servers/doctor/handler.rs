@@ -192,7 +192,7 @@ impl Doctor {
     /// Saves the patients of a failed save later.
     fn retry_save(&mut self, cx: &mut Context<'_>) {
         self.unsaved.append(&mut self.saving);
-        self.retry = Some(cx.set_timer(RETRY));
+        self.retry = Some(cx.set_service_timer(RETRY));
     }
 
     /// Joins a conversation with what the file has of earlier visits.

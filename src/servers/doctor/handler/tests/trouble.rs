@@ -32,6 +32,21 @@ fn a_failed_save_is_tried_again() {
 }
 
 #[test]
+fn a_save_that_no_thread_takes_is_tried_again_without_its_patient() {
+    let office = Office::new();
+    let mut sim = office.open();
+    let ann = patient(&mut sim, "Ann");
+    let memory = Store::open(&DataFile::Memory, &Doctor::SCHEMA).expect("memory");
+    let full = Workers::new("full", 0, vec![memory]);
+    let store = mem::replace(&mut sim.handler_mut().get_mut().store, full);
+    assert!(ask(&mut sim, ann, "My garden is a desert.").contains("garden"));
+    sim.handler_mut().get_mut().store = store;
+    sim.reset(ann);
+    sim.advance(RETRY);
+    assert!(office.text("SELECT conversation FROM patient").contains("your garden is a desert"));
+}
+
+#[test]
 fn notes_that_cannot_be_read_yet_are_joined_later() {
     let office = Office::new();
     office.visit("Ann\nMy garden is a desert.\n");
