@@ -99,7 +99,9 @@ pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>,
         }
     };
     warn_of_clipped_backlog(&listeners, options.backlog);
-    listeners.iter().for_each(|listener| options.warn_of_clipped_buffers(listener));
+    for listener in &listeners {
+        options.warn_of_clipped_buffers(listener);
+    }
     Ok(listeners)
 }
 

@@ -230,8 +230,8 @@ impl SocketOptions {
         Ok(())
     }
 
-    /// Warns if the kernel has lowered a buffer size of `listener`. On Linux, SO_RCVBUF and SO_SNDBUF return twice the
-    /// size that is in force for data (socket(7)).
+    /// Warns if the kernel has lowered a buffer size of `listener`. On Linux, `SO_RCVBUF` and `SO_SNDBUF` return twice
+    /// the size that is in force for data (socket(7)).
     pub(super) fn warn_of_clipped_buffers(&self, listener: &Listener) {
         let socket = SockRef::from(listener);
         let sizes = [

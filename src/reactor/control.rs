@@ -58,6 +58,7 @@ pub(crate) struct Control {
 
 /// One operator.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent states of the two directions")]
 struct Client {
     id: OperatorId,
     stream: Stream,

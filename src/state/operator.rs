@@ -116,6 +116,7 @@ impl OperatorIo {
     }
 
     /// Gives a pending answer.
+    #[expect(clippy::needless_pass_by_value, reason = "an answer is given once")]
     pub(crate) fn end_answer(&mut self, answer: PendingAnswer, lines: &[u8]) {
         let PendingAnswer(operator) = answer;
         if let Some(answers) = self.clients.get_mut(&operator) {

@@ -84,6 +84,7 @@ pub(crate) const LOG_TARGET: &str = module_path!();
 
 impl Stats {
     /// A line with the rates between `earlier` and these figures.
+    #[expect(clippy::cast_precision_loss, reason = "a rate is shown with one decimal")]
     pub(crate) fn rates_since(&self, earlier: &Stats) -> String {
         let time = self.uptime.saturating_sub(earlier.uptime);
         let per_second = |now: u64, then: u64| (now - then) as f64 / time.as_secs_f64().max(0.001);

@@ -63,7 +63,9 @@ impl Chat {
         };
         let members = self.members.iter().filter(|(folded, member)| is_banned(folded, member.token));
         let tokens: Vec<_> = members.map(|(_, member)| member.token).collect();
-        tokens.iter().for_each(|&token| cx.kick(token, BANNED));
+        for &token in &tokens {
+            cx.kick(token, BANNED);
+        }
         answer(&format!("banned {banned}; {} in the room", tokens.len()), cx);
     }
 }

@@ -19,7 +19,7 @@ fn input_of_many_turns_is_read_before_a_timer() {
     let mut sim = patient();
     let peer = sim.connect();
     sim.suspend(3 * SECOND);
-    sim.send(peer, &[b'x'; 1_000_000]);
+    sim.send(peer, &b"x".repeat(1_000_000));
     sim.send(peer, b"!");
     assert_eq!(sim.received(peer), b"end late ");
 }
@@ -64,7 +64,7 @@ fn output_that_was_taken_in_time_is_no_stall() {
 fn a_last_reply_that_was_taken_in_time_is_sent_whole() {
     let mut sim = Sim::new(scene(|_, _, call, cx| {
         if let Call::Data(_) = call {
-            cx.reply(&[b'x'; 1_000_000]);
+            cx.reply(&b"x".repeat(1_000_000));
             cx.close();
         }
     }));

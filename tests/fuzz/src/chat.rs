@@ -280,7 +280,7 @@ impl Room {
         self.take(&Step::Wait(LONGEST_REST));
         self.look();
         if !self.is_stopping {
-            assert_eq!(self.present.len() as i64 + self.hidden, 1, "{:?}", self.present);
+            assert_eq!(i64::try_from(self.present.len()).expect("few") + self.hidden, 1, "{:?}", self.present);
             assert!(self.present.contains(LISTENER));
         }
         self.take(&Step::Stop);

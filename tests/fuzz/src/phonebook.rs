@@ -273,6 +273,7 @@ fn is_visible(text: &str) -> bool {
     !picture.contains('i') && !format!(" {picture}").contains(" m") && !picture.contains("mmmmmmm")
 }
 
+#[expect(clippy::match_same_arms, reason = "three lines of ranges, in their order")]
 fn kind(found: char) -> char {
     match u32::from(found) {
         0x180B..=0x180D | 0x180F | 0x200C..=0x200D | 0xFE00..=0xFE0F | 0xE0020..=0xE007F | 0xE0100..=0xE01EF => 'j',

@@ -100,7 +100,9 @@ fn a_stop_ends_the_wait_of_newcomers() {
     room.sim.stop();
     assert_eq!(room.answers(peers[3]), [WAIT, texts::STOPPING].concat());
     assert_eq!(room.answers(peers[4]), WAIT);
-    peers.iter().for_each(|&peer| room.sim.shut_down(peer));
+    for &peer in &peers {
+        room.sim.shut_down(peer);
+    }
     assert!(room.sim.is_stopped());
     assert_eq!(room.sim.timers(), 0);
 }
@@ -122,20 +124,20 @@ fn a_crowd_is_one_line_and_each_newcomer_is_welcomed() {
     let [ann] = room.join_all(["ann"]);
     room.sees(ann);
     room.advance_ms(2000);
-    let [a, b, c, d, e] = room.join_all(["a", "b", "c", "d", "e"]);
+    let [reset, quits, speaker, fourth, fifth] = room.join_all(["a", "b", "c", "d", "e"]);
     assert_eq!(room.sees(ann), "Welcome a to the room!\nWelcome b to the room!\nWelcome c to the room!\n");
-    assert_eq!(room.answers(d), "Welcome d to the room!\n5 persons are here.\n");
-    assert_eq!(room.answers(e), "Welcome e to the room!\n6 persons are here.\n");
-    room.sim.reset(a);
-    room.says(b, "/quit");
-    room.says(c, "hello");
+    assert_eq!(room.answers(fourth), "Welcome d to the room!\n5 persons are here.\n");
+    assert_eq!(room.answers(fifth), "Welcome e to the room!\n6 persons are here.\n");
+    room.sim.reset(reset);
+    room.says(quits, "/quit");
+    room.says(speaker, "hello");
     room.sim.run();
     assert_eq!(room.sees(ann), "c: hello\n");
     room.advance_ms(999);
     assert_eq!(room.sees(ann), "");
     room.advance_ms(1);
     assert_eq!(room.sees(ann), "2 people joined, 2 left\n");
-    assert_eq!(room.sees(d), "c: hello\n2 people joined, 2 left\n");
+    assert_eq!(room.sees(fourth), "c: hello\n2 people joined, 2 left\n");
 }
 
 #[test]

@@ -151,9 +151,9 @@ impl Plain {
                 let count = self.persons.iter().filter(|person| person.request.is_some()).count();
                 let welcome = format!("Welcome {} to the room!\n", nickname(request));
                 if self.is_shown(true) {
-                    self.tell_all(&welcome, None)
+                    self.tell_all(&welcome, None);
                 } else {
-                    self.tell(who, &welcome)
+                    self.tell(who, &welcome);
                 }
                 self.tell(who, &format!("{}.\n", people_here(count)));
             } else {
