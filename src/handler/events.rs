@@ -71,13 +71,14 @@ macro_rules! events {
             fn connect_failed(&mut self, to: &$crate::Address, error: &::std::io::Error; cx: &mut Context<'_>) {}
         }
     };
-    // What concerns the whole process: standard input, where lines are commands or input, and the stop.
+    // What concerns the whole process: the lines of operators, files that are opened again, and the stop.
     (process => $action:ident $($arguments:tt)*) => {
         $crate::handler::events::$action! { $($arguments)*;
-            /// A line has arrived at standard input, given without its line end.
+            /// A line of an operator has arrived, given without its line end. Replies go to this operator.
             ///
-            /// Called only if the console is open for commands or for input
-            /// ([`Reactor::open_console`](crate::Reactor::open_console)). The default obeys the commands `help`,
+            /// It comes from standard input, if that is open for commands or for input
+            /// ([`Reactor::open_console`](crate::Reactor::open_console)), or from a client of the control socket
+            /// ([`Reactor::open_control`](crate::Reactor::open_control)). The default obeys the commands `help`,
             /// `stats`, `who`, `kick` and `quit`.
             fn console(&mut self, line: &[u8]; cx: &mut Context<'_>) {
                 $crate::handler::commands::run(line, cx);
@@ -85,7 +86,8 @@ macro_rules! events {
 
             /// Standard input has ended.
             ///
-            /// Called only if the console is open for commands or for input. The default stops the reactor.
+            /// Called only if it is open for commands or for input. The end of a control client has no call. The default
+            /// stops the reactor.
             fn console_end(&mut self; cx: &mut Context<'_>) {
                 cx.stop();
             }
