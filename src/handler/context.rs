@@ -43,7 +43,8 @@ use crate::workers::{Busy, Job, Worker, Workers};
 /// | do slow work | [`offload`](Self::offload) |
 /// | make a connection | [`connect`](Self::connect) |
 /// | end a connection | [`close`](Self::close), [`abort`](Self::abort), [`shut_down`](Self::shut_down) |
-/// | end another connection | [`close_other`](Self::close_other), [`abort_other`](Self::abort_other), [`kick`](Self::kick) |
+/// | end another connection | [`close_other`](Self::close_other), [`abort_other`](Self::abort_other) |
+/// | end it for an operator | [`kick`](Self::kick) |
 /// | answer an operator | [`reply`](Self::reply), or [`answer_later`](Self::answer_later) |
 /// | talk to the operator | [`write_stderr`](Self::write_stderr), [`write_stdout`](Self::write_stdout) |
 ///

@@ -86,8 +86,8 @@ macro_rules! events {
 
             /// Standard input has ended.
             ///
-            /// Called only if it is open for commands or for input. The end of a control client has no call. The default
-            /// stops the reactor.
+            /// Called only if it is open for commands or for input. The end of a control client is not reported. The
+            /// default stops the reactor.
             fn console_end(&mut self; cx: &mut Context<'_>) {
                 cx.stop();
             }

@@ -32,7 +32,7 @@ fn a_failed_save_is_tried_again() {
 }
 
 #[test]
-fn a_save_that_no_thread_takes_is_tried_again_without_its_patient() {
+fn a_save_that_no_thread_takes_is_tried_again() {
     let office = Office::new();
     let mut sim = office.open();
     let ann = patient(&mut sim, "Ann");
