@@ -92,6 +92,16 @@ fn the_log_names_the_cause_of_every_stop() {
 }
 
 #[test]
+fn the_level_of_the_environment_is_that_of_stops_too() {
+    for (level, flags, is_told) in [("error", "-v", false), ("off", "", false), ("warn", "-q", true)] {
+        let mut server = Program::Echo.launch().after(&format!("export RUST_LOG={level}")).args(flags).start();
+        server.stop_by(Stop::Terminate);
+        let text = server.stderr.all_text();
+        assert_eq!(text.contains("stopping: SIGTERM"), is_told, "RUST_LOG={level}: {text:?}");
+    }
+}
+
+#[test]
 fn a_listening_socket_is_no_operator() {
     for input in [
         OwnedFd::from(TcpListener::bind("127.0.0.1:0").expect("a free port")),

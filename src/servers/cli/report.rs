@@ -1,5 +1,6 @@
 //! The diagnostics of a program on standard error, and its exit code.
 
+use std::env;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ pub fn start_log(level: LevelFilter) {
 
 /// Starts the log of a server, which also has the causes of stops, unless `level` is for errors only.
 pub(super) fn start_server_log(level: LevelFilter) {
+    let by_environment = env::var(env_logger::DEFAULT_FILTER_ENV).ok().and_then(|text| text.parse().ok());
+    let level = by_environment.unwrap_or(level);
     let mut builder = env_logger::Builder::new();
     // Statistics are logged on request only (SIGUSR1), so they are shown at any level.
     builder.filter_level(level).filter_module(stats::LOG_TARGET, LevelFilter::Info);
