@@ -53,7 +53,7 @@ fn the_echo_example_returns_every_byte() {
 #[test]
 fn the_echo_example_reports_an_error_in_one_line() {
     let server = start("echo");
-    let finished = example("echo").arg(&server.address()).run();
+    let finished = example("echo").arg(server.address()).run();
     assert_eq!((finished.code, &*finished.stdout), (Some(1), ""), "{finished:?}");
     assert!(finished.stderr.starts_with(&format!("cannot listen on {}: ", server.address())), "{finished:?}");
     assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");

@@ -294,7 +294,7 @@ fn an_unusable_log_is_one_line_and_exit_code_1() {
 #[test]
 fn a_wrong_number_is_usage_and_a_wrong_time_zone_is_told() {
     for wrong in ["0", "-1", "many", "1.5"] {
-        let finished = Program::Chat.launch().arg(&format!("--history={wrong}")).run();
+        let finished = Program::Chat.launch().arg(format!("--history={wrong}")).run();
         assert_eq!(finished.code, Some(2), "{finished:?}");
         assert!(finished.stderr.contains("a number of at least 1, or off"), "{finished:?}");
     }

@@ -321,7 +321,7 @@ fn a_prompt_is_for_terminals_only() {
     let server = Program::Uppercase.start();
     let mut terminal = Terminal::open();
     let settings = terminal.settings();
-    let launch = Launch::of(LINE_CLIENT).arg("--prompt").arg("your turn> ").arg(&server.address());
+    let launch = Launch::of(LINE_CLIENT).arg("--prompt").arg("your turn> ").arg(server.address());
     let mut at_terminal = launch.input(Input::Terminal(terminal.slave())).redirected(">&0 2>&0").spawn();
     terminal.screen.wait_for("your turn> ");
     terminal.type_in("hello\n");
@@ -331,7 +331,7 @@ fn a_prompt_is_for_terminals_only() {
     assert!(!terminal.is_nonblocking());
     assert_eq!(terminal.settings(), settings);
 
-    let launch = Launch::of(LINE_CLIENT).arg("--prompt").arg("your turn> ").arg(&server.address());
+    let launch = Launch::of(LINE_CLIENT).arg("--prompt").arg("your turn> ").arg(server.address());
     let mut at_pipe = launch.spawn();
     at_pipe.say("hello\n");
     at_pipe.hang_up();

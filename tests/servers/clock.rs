@@ -160,7 +160,7 @@ fn shifted(offset: &str, program: Program) -> Option<Launch> {
         return None;
     }
     let args = ["--exclude-monotonic", "-f", offset, program.path()];
-    Some(args.into_iter().fold(Launch::of("faketime"), |launch, arg| launch.arg(arg)).arg("-v"))
+    Some(args.into_iter().fold(Launch::of("faketime"), switchboard_harness::Launch::arg).arg("-v"))
 }
 
 #[test]

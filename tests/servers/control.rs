@@ -31,7 +31,7 @@ impl Place {
 
     /// A server without an operator at standard input, as under a service manager.
     fn launch(&self, program: Program) -> Launch {
-        program.launch().arg("--control").arg(&self.address()).input(Input::Null)
+        program.launch().arg("--control").arg(self.address()).input(Input::Null)
     }
 
     fn client(&self) -> Peer {
@@ -198,7 +198,7 @@ fn a_switchboard_has_one_control_socket_for_all_services() {
     let place = Place::new();
     let server = Launch::of(env!("CARGO_BIN_EXE_switchboard"))
         .args("echo=127.0.0.1:0 chat=127.0.0.1:0 --stdin ignore --control")
-        .arg(&place.address())
+        .arg(place.address())
         .spawn();
     let addresses = server.addresses(2);
     let _peers: Vec<_> = addresses.iter().map(|address| Peer::connect(address)).collect();

@@ -212,7 +212,9 @@ fn without_its_log_a_file_loses_nothing() {
     for missing in [&["book.db-wal"][..], &["book.db-shm"], &["book.db-wal", "book.db-shm"]] {
         let place = Place::new();
         let (server, mut peer) = place.start();
-        missing.iter().for_each(|name| place.remove(name));
+        for name in missing {
+            place.remove(name);
+        }
         let answer = ask(&mut peer, "ADD bob 2");
         assert_eq!(answer, "Added: \"bob\" \"2\"", "{missing:?}");
         server.signal(Signal::KILL);

@@ -252,7 +252,7 @@ fn a_bad_value_is_refused_by_the_name_of_its_flag() {
     ];
     for program in Program::ALL {
         for (flag, value) in bad {
-            let finished = program.launch().arg(&format!("{flag}={value}")).run();
+            let finished = program.launch().arg(format!("{flag}={value}")).run();
             assert_eq!(finished.code, Some(2), "{flag} {value}: {finished:?}");
             assert!(finished.stderr.contains(flag), "{flag} {value}: {finished:?}");
             assert_eq!(finished.stdout, "", "{flag} {value}: {finished:?}");

@@ -82,7 +82,7 @@ fn the_queue_is_as_long_as_asked_for() {
 fn a_queue_that_the_kernel_clips_is_a_warning() {
     let limit = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux has a limit");
     let limit: u32 = limit.trim().parse().expect("a number");
-    let server = Program::Echo.launch().arg("--backlog").arg(&(limit + 1).to_string()).start();
+    let server = Program::Echo.launch().arg("--backlog").arg((limit + 1).to_string()).start();
     server.stderr.wait_for(&limit.to_string());
     Peer::connect(&server.address()).echo("it serves all the same");
 }
@@ -103,7 +103,7 @@ fn a_bad_address_is_a_usage_error() {
             "99999",
             "-1",
         ] {
-            let finished = program.launch().arg(&format!("--listen={address}")).run();
+            let finished = program.launch().arg(format!("--listen={address}")).run();
             assert_eq!(finished.code, Some(2), "{address:?}: {finished:?}");
             assert_eq!(finished.stdout, "", "{address:?}: {finished:?}");
             assert!(finished.stderr.contains("--listen"), "{address:?}: {finished:?}");

@@ -32,8 +32,8 @@ fn a_nickname_is_read_before_the_handshake_ends() {
 fn clients_that_kept_writing_are_not_idle() {
     let _alone = alone();
     // More clients than one poll reports.
-    let count = 1100;
-    allow_descriptors(count as u64 + 500, u64::MAX).expect("a limit that is high enough");
+    let count = 1100_u32;
+    allow_descriptors(u64::from(count) + 500, u64::MAX).expect("a limit that is high enough");
     let server = Program::Echo.launch().args("--idle-timeout 3s").start();
     let mut peers: Vec<_> = (0..count).map(|_| Peer::connect(&server.address())).collect();
     for peer in &mut peers {

@@ -21,5 +21,5 @@ pub(crate) fn pass_through(words: &[&str], input: &[u8]) -> Vec<u8> {
 /// Starts `words` with pipes at standard input and output: a netcat that a user types at.
 #[track_caller]
 pub(crate) fn tool(words: &[&str]) -> Server {
-    words[1..].iter().fold(Launch::of(words[0]), |launch, word| launch.arg(word)).spawn()
+    words[1..].iter().fold(Launch::of(words[0]), switchboard_harness::Launch::arg).spawn()
 }

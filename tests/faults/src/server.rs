@@ -44,7 +44,7 @@ impl Launch<'_> {
         if let Some(descriptors) = self.descriptors {
             launch = launch.after(&format!("ulimit -n {descriptors}"));
         }
-        launch = self.kind.flags().iter().chain(self.flags).fold(launch, |launch, flag| launch.arg(flag));
+        launch = self.kind.flags().iter().chain(self.flags).fold(launch, switchboard_harness::Launch::arg);
         let named = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", program.display()));
         let process = launch.try_spawn().map_err(named)?;
         let printed = process.try_addresses(1 + usize::from(takes_datagrams)).map_err(named)?;

@@ -238,7 +238,7 @@ impl SmallDisk {
     /// The server, with its data on the disk. The disk is gone with the process.
     fn launch(&self, first: &str) -> Launch {
         let launch = Launch::of("unshare").args(self.unshare).arg("bash").arg("-c");
-        let launch = launch.arg(&self.script(&format!("{first} exec \"$0\" \"$@\"")));
+        let launch = launch.arg(self.script(&format!("{first} exec \"$0\" \"$@\"")));
         launch.arg(Program::Phonebook.path()).arg("--data").arg(text(&self.place.path().join("book.db")))
     }
 
