@@ -106,6 +106,8 @@ pub(crate) struct State {
     /// The start of the time in which the kernel took none of the output that others queued for a connection. Few
     /// connections are stalled, so this is not a field of each.
     stalled_since: SecondaryMap<ConnectionKey, Instant>,
+    /// The timers that end pauses of input.
+    pauses: SecondaryMap<ConnectionKey, TimerId>,
     /// Copied replies of the running callback.
     pub(crate) scratch: Vec<u8>,
     splices: SplicePool,
@@ -137,6 +139,7 @@ impl State {
             roster: Roster::default(),
             queued: 0,
             stalled_since: SecondaryMap::new(),
+            pauses: SecondaryMap::new(),
             scratch: Vec::new(),
             splices: SplicePool::default(),
             registry,
@@ -277,6 +280,9 @@ impl State {
         if let Some(id) = connection.deadline {
             self.timers.cancel(id);
         }
+        if let Some(id) = self.pauses.remove(token.key()) {
+            self.timers.cancel(id);
+        }
         self.stalled_since.remove(token.key());
         self.roster.remove(token);
         self.operator.stdout_waiters.retain(|&waiter| waiter != token);
@@ -285,8 +291,8 @@ impl State {
     /// Sets a timer of a handler. If there are many timers, those of sessions that are over are dropped first.
     pub(crate) fn set_timer(&mut self, deadline: Instant, target: TimerTarget) -> TimerId {
         self.timers.sweep(|target| match target {
-            TimerTarget::Session(token) | TimerTarget::InputPause(token) => self.connections.is_open(*token),
-            TimerTarget::Service(_) | TimerTarget::Deadline(_) => true,
+            TimerTarget::Session(token) => self.connections.is_open(*token),
+            TimerTarget::InputPause(_) | TimerTarget::Service(_) | TimerTarget::Deadline(_) => true,
         });
         self.timers.set(deadline, target)
     }
@@ -384,7 +390,8 @@ impl State {
         }
         let Some(connection) = self.connections.get_open(token) else { return };
         if !connection.flags.put(Flags::INPUT_PAUSED) {
-            self.set_timer(self.clock.after(time), TimerTarget::InputPause(token));
+            let end = self.timers.set(self.clock.after(time), TimerTarget::InputPause(token));
+            self.pauses.insert(token.key(), end);
         }
     }
 
@@ -399,6 +406,9 @@ impl State {
 
     /// Ends the pause that [`pause_input`](Self::pause_input) or [`hold_input`](Self::hold_input) began.
     pub(crate) fn resume_input(&mut self, token: Token) {
+        if let Some(id) = self.pauses.remove(token.key()) {
+            self.timers.cancel(id);
+        }
         if let Some(connection) = self.connections.get_mut(token)
             && connection.flags.take(Flags::INPUT_PAUSED)
         {

@@ -312,3 +312,26 @@ fn the_longest_callback_of_a_turn_is_measured() {
     let (time, service) = sim.dispatcher.state.callbacks.longest().expect("two callbacks were measured");
     assert!(service == slow && time >= MS, "{time:?} in {service:?}");
 }
+
+#[test]
+fn a_pause_that_was_ended_early_shortens_no_later_pause() {
+    let mut sim = Sim::new(scene(|_, _, call, cx| match call {
+        Call::Data(_) => {
+            cx.pause_input(10 * SECOND);
+            cx.set_timer(8 * SECOND);
+        }
+        Call::Timeout(_) => cx.resume_input(),
+        _ => {}
+    }));
+    let peer = sim.connect();
+    sim.send(peer, b"a");
+    sim.advance(8 * SECOND);
+    assert_eq!(sim.timers(), 0, "the pause has ended");
+    sim.send(peer, b"b");
+    sim.run();
+    sim.send(peer, b"c");
+    sim.advance(8 * SECOND - MS);
+    assert_eq!(sim.unread(peer), 1);
+    sim.advance(MS);
+    assert_eq!(sim.unread(peer), 0);
+}
