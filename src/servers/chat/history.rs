@@ -1,20 +1,21 @@
 //! The last lines of the room: for newcomers, and for `/history`.
 //!
-//! Invariant: a history holds the most recent lines without a gap, as many as both limits allow. Lines are formatted
-//! when they are added, so a replay only copies bytes.
+//! Invariant: a history holds the most recent lines without a gap, as many as both limits allow. The local time of a line
+//! is found when it is shown, because few lines are.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::handler::context::Context;
 
-use super::local_time::{LocalDate, LocalTime};
+use super::local_time::LocalTime;
 
 /// The most recent lines.
 #[derive(Debug)]
 pub(super) struct History {
-    lines: VecDeque<Arc<Past>>,
-    /// Bytes of all lines, each counted with a date.
+    lines: VecDeque<Past>,
+    /// Bytes of all lines, each counted with its date and time.
     bytes: usize,
     most_lines: usize,
     most_bytes: usize,
@@ -22,26 +23,26 @@ pub(super) struct History {
     count: u64,
 }
 
-/// A line of the past.
-#[derive(Debug)]
+/// A line of the past. Cloning it shares its text.
+#[derive(Clone, Debug)]
 pub(super) struct Past {
-    date: LocalDate,
-    /// The time and what members saw.
-    text: Box<[u8]>,
+    at: SystemTime,
+    /// What members saw.
+    text: Arc<[u8]>,
 }
 
-/// The length of a date and a space.
-const DATE_BYTES: usize = "2000-01-01 ".len();
+/// The length of a date, a time, and a space after each.
+const STAMP_BYTES: usize = "2000-01-01 12:00 ".len();
 
 impl Past {
     /// Creates a line of what members saw at this time.
-    pub(super) fn new(at: LocalTime, shown: &[u8]) -> Arc<Past> {
-        Arc::new(Past { date: at.date, text: [at.stamp().as_bytes(), shown].concat().into_boxed_slice() })
+    pub(super) fn new(at: SystemTime, shown: &[u8]) -> Past {
+        Past { at, text: shown.into() }
     }
 
-    /// The length with a date.
+    /// The length with a date and a time.
     fn longest(&self) -> usize {
-        DATE_BYTES + self.text.len()
+        STAMP_BYTES + self.text.len()
     }
 }
 
@@ -52,7 +53,7 @@ impl History {
     }
 
     /// Adds a line.
-    pub(super) fn add(&mut self, past: Arc<Past>) {
+    pub(super) fn add(&mut self, past: Past) {
         self.count += 1;
         self.bytes += past.longest();
         self.lines.push_back(past);
@@ -67,17 +68,23 @@ impl History {
         self.count
     }
 
-    /// Replies with the last `most` lines that were added after the first `since`. A line of another day than `today`
-    /// has its date.
-    pub(super) fn replay(&self, most: usize, since: u64, today: LocalDate, cx: &mut Context<'_>) {
+    /// Replies with the last `most` lines that were added after the first `since`, each after its local time. A line of
+    /// another day than today has its date.
+    pub(super) fn replay(
+        &self,
+        most: usize,
+        since: u64,
+        local: &dyn Fn(SystemTime) -> LocalTime,
+        cx: &mut Context<'_>,
+    ) {
+        let today = local(cx.system_time()).date;
         let count = usize::try_from(self.count - since.min(self.count)).unwrap_or(usize::MAX).min(most);
-        let mut shown = (today, String::new());
-        for past in self.lines.iter().skip(self.lines.len().saturating_sub(count)) {
-            let Past { date, text } = &**past;
-            if *date != shown.0 {
-                shown = (*date, if *date == today { String::new() } else { format!("{date} ") });
+        for Past { at, text } in self.lines.iter().skip(self.lines.len().saturating_sub(count)) {
+            let at = local(*at);
+            if at.date != today {
+                cx.reply(format!("{} ", at.date).as_bytes());
             }
-            cx.reply(shown.1.as_bytes());
+            cx.reply(at.stamp().as_bytes());
             cx.reply(text);
         }
     }
@@ -87,16 +94,13 @@ impl History {
 mod tests {
     use super::*;
 
-    const NOON: LocalTime =
-        LocalTime { date: LocalDate { year: 2000, month: 1, day: 1 }, hour: 12, minute: 0, second: 0, offset: 0 };
-
-    fn say(text: &str) -> Arc<Past> {
-        Past::new(NOON, format!("ann: {text}\n").as_bytes())
+    fn say(text: &str) -> Past {
+        Past::new(SystemTime::UNIX_EPOCH, format!("ann: {text}\n").as_bytes())
     }
 
-    /// What is kept, without times and nicknames.
+    /// What is kept, without nicknames.
     fn kept(history: &History) -> Vec<String> {
-        let text = |past: &Arc<Past>| String::from_utf8_lossy(&past.text).trim_end().replace("12:00 ann: ", "");
+        let text = |past: &Past| String::from_utf8_lossy(&past.text).trim_end().replace("ann: ", "");
         history.lines.iter().map(text).collect()
     }
 

@@ -4,7 +4,6 @@
 //! history for newcomers, a member is shown no event from before it has joined.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::connection::timer_id::TimerId;
@@ -83,15 +82,14 @@ impl Record {
 
     /// Adds an event, and the line that members see of it.
     pub(super) fn add(&mut self, event: &Event<'_>, shown: &[u8], cx: &mut Context<'_>) {
-        let at = (self.clock)(cx.system_time());
-        let past = Past::new(at, shown);
+        let past = Past::new(cx.system_time(), shown);
         // A crowd that comes and goes would displace the conversation.
         if let Some(newcomers) = self.newcomers.as_mut().filter(|_| event.is_talk()) {
-            newcomers.add(Arc::clone(&past));
+            newcomers.add(past.clone());
         }
         self.events.add(past);
         if let Some(log) = &mut self.log {
-            log.add(event, at, cx);
+            log.add(event, (self.clock)(cx.system_time()), cx);
             if matches!(event, Event::Stop) {
                 // The timer for the next attempt may not run any more.
                 log.try_again(cx);
@@ -107,7 +105,7 @@ impl Record {
     /// Replies with the lines that were said, for a newcomer.
     pub(super) fn replay(&self, cx: &mut Context<'_>) {
         if let Some(newcomers) = &self.newcomers {
-            newcomers.replay(usize::MAX, 0, (self.clock)(cx.system_time()).date, cx);
+            newcomers.replay(usize::MAX, 0, &self.clock, cx);
         }
     }
 
@@ -119,7 +117,7 @@ impl Record {
     /// Replies with the last `most` events, for a member that has joined after the first `since`.
     pub(super) fn replay_events(&self, most: usize, since: u64, cx: &mut Context<'_>) {
         let since = if self.newcomers.is_some() { 0 } else { since };
-        self.events.replay(most, since, (self.clock)(cx.system_time()).date, cx);
+        self.events.replay(most, since, &self.clock, cx);
     }
 
     /// Opens the file of the log again.
