@@ -345,7 +345,8 @@ fn no_temporary_directory_is_needed() {
     let directory = vault.file().parent().expect("a directory").to_owned();
     // `/mnt` holds the data. Nothing can be written to the places where SQLite looks for a temporary directory.
     let script = format!(
-        "mount --bind '{}' /mnt && for d in /tmp /var/tmp; do mount -t tmpfs -o ro tmpfs $d || exit; done; \
+        "mount --bind '{}' /mnt && for d in /tmp /var/tmp; do \
+         mount --bind $d $d && mount -o remount,bind,ro $d || exit; done; \
          cd /tmp; unset TMPDIR SQLITE_TMPDIR; exec \"$0\" \"$@\"",
         directory.display()
     );
