@@ -1,7 +1,7 @@
 //! The last lines of the room: for newcomers, and for `/history`.
 //!
-//! Invariant: a history holds the most recent lines without a gap, as many as both limits allow. The local time of a line
-//! is found when it is shown, because few lines are.
+//! Invariant: a history holds the most recent lines without a gap, as many as both limits allow. The local time of a
+//! line is found when it is shown, because few lines are.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

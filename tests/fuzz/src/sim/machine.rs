@@ -60,6 +60,8 @@ pub(super) struct Machine {
     /// What was written to standard output, and told to the operator.
     pub(super) printed: Vec<u8>,
     pub(super) told: String,
+    /// In a callback of the operator, what was replied to it.
+    answer: Option<Vec<u8>>,
     pub(super) is_stopping: bool,
     /// Jobs outside of any session that were taken and are not finished.
     pub(super) chores: usize,
@@ -83,6 +85,7 @@ impl Machine {
             next_comer: (Act { code: 0, argument: 0, then: 0 }, Act { code: 0, argument: 0, then: 0 }),
             printed: Vec::new(),
             told: String::new(),
+            answer: None,
             is_stopping: false,
             chores: 0,
             wanted: 0,
@@ -205,6 +208,9 @@ impl Machine {
     fn reply(&mut self, who: Option<usize>, size: usize, cx: &mut Context<'_>) {
         let bytes = self.payload(size);
         cx.reply(&bytes);
+        if let Some(answer) = &mut self.answer {
+            answer.extend(&bytes);
+        }
         self.of(who, |account| account.credit(&bytes));
     }
 
@@ -386,8 +392,14 @@ impl Handler for Machine {
     }
 
     fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        self.answer = Some(Vec::new());
         for bytes in line.chunks_exact(ACT) {
             self.act(None, Act::parse(bytes).expect("three bytes"), cx);
+        }
+        let answer = self.answer.take().unwrap_or_default();
+        if !answer.is_empty() {
+            self.told.push_str(&String::from_utf8_lossy(answer.strip_suffix(b"\n").unwrap_or(&answer)));
+            self.told.push('\n');
         }
     }
 
