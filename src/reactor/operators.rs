@@ -115,11 +115,12 @@ impl Operators {
         let mut has_ended = dispatcher.state.stop > Stop::Running;
         while !has_ended && !dispatcher.state.is_console_paused() && console.is_ready() {
             let Some(input) = console.next_input() else { break };
-            has_ended = matches!(input, Input::End | Input::HangUp);
+            let is_last = matches!(input, Input::End | Input::HangUp);
             obey(input, *mode, dispatcher);
+            has_ended = is_last || dispatcher.state.stop > Stop::Running;
         }
         let retry = console.retry_after();
-        if has_ended || dispatcher.state.stop > Stop::Running {
+        if has_ended {
             self.console = None;
         } else if self.retry.is_none() {
             self.retry = retry.and_then(|after| now.checked_add(after));

@@ -92,6 +92,17 @@ fn the_log_names_the_cause_of_every_stop() {
 }
 
 #[test]
+fn lines_behind_the_stop_are_not_carried_out() {
+    for (mode, lines) in [("commands", "quit\nstats\n"), ("stop", "\n\n")] {
+        let mut server = Program::Echo.launch().args(&format!("--stdin {mode}")).start();
+        server.say(lines);
+        server.wait();
+        let text = server.stderr.all_text();
+        assert_eq!((text.matches("stopping: ").count(), text.matches("uptime").count()), (1, 0), "{mode}: {text:?}");
+    }
+}
+
+#[test]
 fn the_level_of_the_environment_is_that_of_stops_too() {
     for (level, flags, is_told) in [("error", "-v", false), ("off", "", false), ("warn", "-q", true)] {
         let mut server = Program::Echo.launch().after(&format!("export RUST_LOG={level}")).args(flags).start();
