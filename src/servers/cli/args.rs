@@ -153,8 +153,8 @@ pub struct ProcessArgs {
 fn parse_control(text: &str) -> Result<PathBuf, String> {
     match text.parse() {
         Ok(Address::Unix(path)) => Ok(path),
-        Ok(_) => Err("a control socket has a path, such as unix:/run/chat/control".into()),
-        Err(error) => Err(error.to_string()),
+        Err(error) if text.starts_with("unix:") => Err(error.to_string()),
+        _ => Err("a control socket has a path, such as unix:/run/chat/control".into()),
     }
 }
 

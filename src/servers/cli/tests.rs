@@ -76,6 +76,16 @@ fn values_are_understood_or_refused_with_the_flag_named() {
 }
 
 #[test]
+fn a_control_socket_has_a_path_and_nothing_else() {
+    for value in ["/run/control", "7000", "off", ""] {
+        let error = parsed(&["--control", value]).expect_err(value);
+        assert!(error.contains("such as unix:/run/chat/control") && !error.contains("PORT,"), "{value}: {error}");
+    }
+    let error = parsed(&["--control", "unix:"]).expect_err("no path");
+    assert!(error.contains("path"), "{error}");
+}
+
+#[test]
 fn networks_and_single_hosts_are_networks() {
     let args = parsed(&["--allow", "10.0.0.0/8", "--deny", "10.0.0.1", "--deny", "::1"]).expect("good networks");
     assert_eq!(args.listen.allow, ["10.0.0.0/8".parse::<Network>().expect("a literal")]);
