@@ -184,6 +184,7 @@ fn no_clock_ends_a_server() {
             }
             // A signal would end faketime alone.
             assert_eq!(server.stop_by(Stop::Line).code, Some(0), "{offset} {program:?}");
+            assert!(!server.stderr.all_text().contains("tv_sec"), "{offset}: {:?}", server.stderr.all_text());
             server.expect_manners();
         }
         let Some(launch) = shifted(offset, Program::Chat) else { return };

@@ -49,10 +49,9 @@ impl<F: Fn(SystemTime) -> Option<String>> Daytime<F> {
     }
 
     fn reply_lines(&mut self, cx: &mut Context<'_>) {
-        let now = cx.system_time();
-        let Some(date) = (self.write)(now) else {
+        let Some(date) = (self.write)(cx.system_time()) else {
             if let Some(repeats) = self.failures.note(cx.now()) {
-                log::warn!("no answer sent: the clock shows {now:?}, which cannot be written as a date{repeats}");
+                log::warn!("no answer sent: the clock shows a time that cannot be written as a date; set it{repeats}");
             }
             return;
         };
