@@ -45,6 +45,7 @@ impl Wires {
             readable: old.readable | edge.readable,
             writable: old.writable | edge.writable,
             read_closed: old.read_closed | edge.read_closed,
+            write_closed: old.write_closed | edge.write_closed,
             urgent: false,
         });
     }

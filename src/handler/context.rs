@@ -293,7 +293,8 @@ impl<'a> Context<'a> {
 
     /// Passes no input of this connection to the handler until [`resume_input`](Self::resume_input).
     ///
-    /// As in [`pause_input`](Self::pause_input), the peer loses nothing, and a stop of the reactor ends the pause.
+    /// As in [`pause_input`](Self::pause_input), the peer loses nothing, and a stop of the reactor ends the pause. If
+    /// the peer resets the connection meanwhile, the session ends.
     pub fn hold_input(&mut self) {
         if let Some(session) = self.session() {
             self.state.hold_input(session);

@@ -109,6 +109,9 @@ impl<H: Handler> Dispatcher<H> {
             self.state.mark_dirty(token);
         }
         self.serve(token);
+        if edge.write_closed {
+            self.state.abort_if_held(token);
+        }
     }
 
     /// Does the middle of a turn, the work without an edge: serves the ready list and delivers results of workers.

@@ -438,6 +438,7 @@ fn edge(event: &mio::event::Event) -> Edge {
         readable: event.is_readable() || event.is_error(),
         writable: event.is_writable() || event.is_error(),
         read_closed: event.is_read_closed(),
+        write_closed: event.is_write_closed(),
         urgent: event.is_priority(),
     }
 }

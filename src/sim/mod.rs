@@ -172,7 +172,7 @@ impl<H: Handler> Sim<H> {
         let mut wires = self.wires(peer);
         wires.peer_reset = true;
         wires.to_server.clear();
-        wires.raise(Edge { readable: true, writable: true, read_closed: true, ..Edge::default() });
+        wires.raise(Edge { readable: true, writable: true, read_closed: true, write_closed: true, urgent: false });
         drop(wires);
         self.touched.push(peer);
     }

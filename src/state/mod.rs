@@ -404,6 +404,16 @@ impl State {
         }
     }
 
+    /// Ends a session whose input is held, because its peer is gone. No read would notice it until the hold ends.
+    pub(crate) fn abort_if_held(&mut self, token: Token) {
+        let Some(connection) = self.connections.get(token) else { return };
+        let is_held = connection.flags.contains(Flags::INPUT_PAUSED) && !self.pauses.contains_key(token.key());
+        // With both sides shut down in good order, the kernel reports the same.
+        if is_held && !connection.flags.contains(Flags::SHUT_DOWN) {
+            self.abort(token, Closed::Failed(io::ErrorKind::ConnectionReset.into()));
+        }
+    }
+
     /// Ends the pause that [`pause_input`](Self::pause_input) or [`hold_input`](Self::hold_input) began.
     pub(crate) fn resume_input(&mut self, token: Token) {
         if let Some(id) = self.pauses.remove(token.key()) {

@@ -372,6 +372,21 @@ fn newcomers_over_the_rate_wait_at_the_prompt() {
 }
 
 #[test]
+fn a_newcomer_that_resets_while_it_waits_holds_no_place() {
+    let server = Program::Chat.launch().args("-v --join-rate 1/1h").start();
+    for peer in &mut burst(&server, 100) {
+        peer.line_where(is_count);
+    }
+    let mut late = Peer::connect(&server.address());
+    late.send("late\n");
+    late.expect(PROMPT);
+    late.expect("Too many people join from your address at once. Please wait for your turn.\n");
+    let port = late.local_port();
+    late.reset();
+    server.stderr.wait_for(&format!("127.0.0.1:{port} closed: "));
+}
+
+#[test]
 fn fifteen_hundred_vanish_at_once_and_the_room_goes_on() {
     let _alone = alone();
     allow_descriptors(3000, u64::MAX).expect("a limit that is high enough");

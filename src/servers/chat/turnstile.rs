@@ -2,7 +2,8 @@
 //!
 //! Invariants: the newcomers of a host that wait join one by one, those with a peer that has ended its side last, and
 //! otherwise in the order of their requests. The first of them has a timer, and no other newcomer of its host joins
-//! before it. A host is kept while a newcomer waits or a part of its burst is used.
+//! before it. A newcomer leaves at once if its peer resets the connection. A host is kept while a newcomer waits or a
+//! part of its burst is used.
 
 use std::collections::{BTreeMap, HashMap};
 

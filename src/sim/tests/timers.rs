@@ -273,6 +273,24 @@ fn a_paused_peer_is_not_read_and_loses_nothing() {
 }
 
 #[test]
+fn a_peer_that_is_gone_ends_a_session_that_is_held() {
+    let mut sim = Sim::new(scene(|_, _, call, cx| {
+        if let Call::Data(_) = call {
+            cx.hold_input();
+        }
+    }));
+    let [ended, gone] = [(); 2].map(|()| sim.connect());
+    for peer in [ended, gone] {
+        sim.send(peer, b"a");
+        sim.run();
+    }
+    sim.shut_down(ended);
+    sim.reset(gone);
+    assert_eq!((sim.ending(ended), sim.stats().connections), (None, 1));
+    assert!(sim.calls().last().is_some_and(|call| call.starts_with("1 closed: ")));
+}
+
+#[test]
 fn the_longest_pause_does_not_end() {
     let mut sim = Sim::new(Lines::new(Slowly(Duration::MAX), 10));
     let peer = sim.connect();
