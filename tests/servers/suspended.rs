@@ -34,12 +34,12 @@ fn clients_that_kept_writing_are_not_idle() {
     // More clients than one poll reports.
     let count = 1100_u32;
     allow_descriptors(u64::from(count) + 500, u64::MAX).expect("a limit that is high enough");
-    let server = Program::Echo.launch().args("--idle-timeout 3s").start();
+    let server = Program::Echo.launch().args("--idle-timeout 6s").start();
     let mut peers: Vec<_> = (0..count).map(|_| Peer::connect(&server.address())).collect();
     for peer in &mut peers {
         peer.echo("hello\n");
     }
-    while_stopped(&server, Duration::from_millis(3100), || peers.iter_mut().for_each(|peer| peer.send("still here\n")));
+    while_stopped(&server, Duration::from_millis(6100), || peers.iter_mut().for_each(|peer| peer.send("still here\n")));
     for peer in &mut peers {
         peer.expect("still here\n");
     }
