@@ -92,7 +92,7 @@ fn only_the_owner_may_connect_whatever_the_umask() {
 fn the_path_of_a_control_socket_is_taken_with_care() {
     let place = Place::new();
     let server = place.launch(Program::Echo).start();
-    let second = place.launch(Program::Echo).run();
+    let second = place.launch(Program::Echo).listen("0").run();
     assert_eq!(second.code, Some(1));
     for text in ["another program listens there", "(--control unix:PATH)"] {
         assert!(second.stderr.contains(text), "{}", second.stderr);
@@ -104,7 +104,7 @@ fn the_path_of_a_control_socket_is_taken_with_care() {
     assert!(place.answers("help\n").starts_with("help "));
     third.stop_by(Stop::Terminate).expect_clean_within(TIMEOUT);
     fs::write(&place.path, "mine").expect("a file");
-    let refused = place.launch(Program::Echo).run();
+    let refused = place.launch(Program::Echo).listen("0").run();
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("the file there is not a socket"), "{}", refused.stderr);
     assert_eq!(fs::read(&place.path).expect("still there"), b"mine");
