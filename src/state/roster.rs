@@ -1,8 +1,8 @@
 //! What the operator calls connections by: the names that handlers give, and the numbers of a listing.
 //!
 //! Both are side tables, so a connection that no handler has named and no listing has shown costs nothing here.
-//! Invariant: a number names one connection, from the listing that gave it until a listing is made after the end of
-//! that connection. So a number on the operator's screen never names a stranger.
+//! Invariant: a number is given once, to one connection. So a number on the screen of an operator never names a
+//! stranger, also after a listing of another operator.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -22,6 +22,8 @@ pub(crate) struct Roster {
     names: SecondaryMap<ConnectionKey, Arc<str>>,
     /// The connections that were listed, by number. Entries of ended connections are dropped by the next listing.
     numbers: BTreeMap<u32, Token>,
+    /// The highest number that was given.
+    last_number: u32,
 }
 
 /// A peer in a log line: `ann (127.0.0.1:4242)`, or the address alone if the connection has no name.
@@ -66,14 +68,11 @@ impl Roster {
         NamedPeer { name: self.names.get(token.key()).map(|name| &**name), peer: Some(peer) }
     }
 
-    /// Numbers the tokens that have no number yet, each with the smallest one that is free.
+    /// Numbers the tokens that have no number yet.
     fn number(&mut self, tokens: impl Iterator<Item = Token>) {
-        let mut free = 1;
         for token in tokens {
-            while self.numbers.contains_key(&free) {
-                free += 1;
-            }
-            self.numbers.insert(free, token);
+            self.last_number += 1;
+            self.numbers.insert(self.last_number, token);
         }
     }
 }
