@@ -16,12 +16,22 @@ fn under(server: &Server, load: &str, arguments: &[&str]) -> (String, bool) {
     (String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(), output.status.success())
 }
 
+/// What a load says that measures for 50 ms, or for longer if a busy machine lets no reply through in that time.
+fn measured(server: &Server, load: &str, arguments: &[&str]) -> (String, bool) {
+    let mut results = ["50", "1000", "20000"].iter().map(|millis| {
+        let arguments = [arguments, &["--millis", millis]].concat();
+        under(server, load, &arguments)
+    });
+    let came = |(said, _): &(String, bool)| !said.contains("no whole reply came");
+    results.find(came).expect("a reply within 20 s")
+}
+
 /// Ones that fit and ones that the kernel takes in parts, one and several in flight.
 #[track_caller]
 fn assert_echoes(server: &Server) {
     for (size, depth) in [("64", "1"), ("64", "16"), ("1048576", "4")] {
-        let plan = ["--connections", "3", "--millis", "50", "--size", size, "--depth", depth];
-        let (said, is_good) = under(server, "load", &plan);
+        let plan = ["--connections", "3", "--size", size, "--depth", depth];
+        let (said, is_good) = measured(server, "load", &plan);
         assert!(is_good && said.contains(" messages/s, "), "{size} bytes, {depth} in flight: {said}");
     }
 }
@@ -40,14 +50,14 @@ fn tokio_echoes() {
 #[test]
 fn a_wrong_reply_ends_the_load() {
     let server = Server::start(&["floor-echo", "0", "--handler", "upper"]);
-    let (said, is_good) = under(&server, "load", &["--connections", "1", "--millis", "50"]);
+    let (said, is_good) = measured(&server, "load", &["--connections", "1"]);
     assert!(!is_good && said.contains("is not what it should be"), "{said}");
 }
 
 #[test]
 fn the_floor_delivers_to_every_member() {
     let server = Server::start(&["floor-fanout", "0"]);
-    let (said, is_good) = under(&server, "fanout", &["--members", "5", "--publishers", "2", "--millis", "50"]);
+    let (said, is_good) = measured(&server, "fanout", &["--members", "5", "--publishers", "2"]);
     assert!(is_good && said.contains(" deliveries/s, "), "{said}");
 }
 
