@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use crate::dial::{Window, dial, discard, reset};
-use crate::fault::{ALLOWANCE, Bound, Fault, KIB};
+use crate::fault::{ALLOWANCE, Bound, Fault, KIB, MIB};
 use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, on_threads};
 use crate::speech;
@@ -28,9 +28,17 @@ impl Fault for Noise {
         &[Kind::Echo, Kind::Uppercase, Kind::Chat]
     }
 
-    fn bound(&self, _: Kind) -> Bound {
-        let why = "the allowance, and one read buffer for each connection";
-        Bound { fixed: ALLOWANCE, each: 64 * KIB, count: THREADS, why }
+    fn flags(&self, kind: Kind) -> &'static [&'static str] {
+        if kind == Kind::Chat { &["--room-buffer", "1MiB"] } else { &[] }
+    }
+
+    fn bound(&self, kind: Kind) -> Bound {
+        // A member that a busy machine lets wait reads its lines later, so the room keeps them.
+        let (room, why) = match kind {
+            Kind::Chat => (2 * MIB, "the allowance, twice --room-buffer, and one read buffer for each connection"),
+            Kind::Echo | Kind::Uppercase => (0, "the allowance, and one read buffer for each connection"),
+        };
+        Bound { fixed: ALLOWANCE + room, each: 64 * KIB, count: THREADS, why }
     }
 
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
