@@ -151,6 +151,7 @@ fn a_moved_file_is_an_error_until_it_is_back() {
     assert_eq!(ask(&mut peer, "ADD bob 2"), "Added: \"bob\" \"2\"");
     expect_log(&server, &["book.db was moved or deleted", "book.db is back"]);
     server.signal(Signal::KILL);
+    drop(server);
     place.expect_entries("book.db", &["ann", "bob"]);
 }
 
