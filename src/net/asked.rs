@@ -29,15 +29,20 @@ impl Asked {
         Ok(setsockopt(socket, Ipv4PacketInfo, &true)?)
     }
 
+    /// Returns a buffer for what the kernel reports with a datagram.
+    pub(crate) fn space() -> Vec<u8> {
+        cmsg_space!(in_pktinfo, in6_pktinfo)
+    }
+
     /// Receives a datagram. Returns its length, its sender, and the address that was asked, if the kernel reports it.
+    /// `space` is a buffer of [`space`](Self::space), for use with every datagram.
     pub(crate) fn receive(
         socket: &(impl AsFd + AsRawFd),
         buffer: &mut [u8],
+        space: &mut [u8],
     ) -> io::Result<(usize, SocketAddr, Option<Asked>)> {
-        let mut space = cmsg_space!(in_pktinfo, in6_pktinfo);
         let mut buffers = [IoSliceMut::new(buffer)];
-        let message =
-            recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut buffers, Some(&mut space), MsgFlags::empty())?;
+        let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut buffers, Some(space), MsgFlags::empty())?;
         let from = message.address.as_ref().and_then(socket_addr).ok_or(io::ErrorKind::InvalidData)?;
         let mut asked = None;
         for control in message.cmsgs().into_iter().flatten() {

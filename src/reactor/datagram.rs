@@ -28,6 +28,8 @@ use crate::state::admission::HostRates;
 pub(crate) struct DatagramSocket {
     socket: net::UdpSocket,
     local: SocketAddr,
+    /// For the address that was asked, if this socket has every address.
+    asked_space: Option<Vec<u8>>,
     id: ListenerId,
     may_read: bool,
     rates: HostRates,
@@ -39,12 +41,14 @@ const FIRST_USER_PORT: u16 = 1024;
 impl DatagramSocket {
     pub(crate) fn new(socket: std::net::UdpSocket, id: ListenerId) -> io::Result<Self> {
         let local = socket.local_addr()?;
-        if local.ip().is_unspecified() {
+        let is_wildcard = local.ip().is_unspecified();
+        if is_wildcard {
             Asked::report(&socket, local)?;
         }
         Ok(DatagramSocket {
             socket: net::UdpSocket::from_std(socket),
             local,
+            asked_space: is_wildcard.then(Asked::space),
             id,
             may_read: false,
             rates: HostRates::default(),
@@ -104,11 +108,11 @@ impl DatagramSocket {
 
     /// Receives a datagram. Returns its length, its sender and, if this socket has every address, the one that was
     /// asked.
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, Option<Asked>)> {
-        if self.local.ip().is_unspecified() {
-            return Asked::receive(&self.socket, buffer);
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, Option<Asked>)> {
+        match &mut self.asked_space {
+            Some(space) => Asked::receive(&self.socket, buffer, space),
+            None => self.socket.recv_from(buffer).map(|(count, from)| (count, from, None)),
         }
-        self.socket.recv_from(buffer).map(|(count, from)| (count, from, None))
     }
 
     /// Sends an answer from the address that was asked. Returns whether the kernel took it.
