@@ -65,10 +65,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.write_vectored(pieces),
             Stream::Unix(stream) => stream.write_vectored(pieces),
-            Stream::Udp(socket) => {
-                let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
-                socket.send(&whole)
-            }
+            Stream::Udp(socket) => socket.send(&joined(pieces)),
             Stream::Simulated(pipe) => {
                 let mut written = 0;
                 for piece in pieces {
@@ -121,7 +118,7 @@ impl Stream {
     pub(crate) fn is_datagram(&self) -> bool {
         match self {
             Stream::Udp(_) => true,
-            Stream::Traced(traced) => traced.is_datagram,
+            Stream::Traced(traced) => traced.inner.is_datagram(),
             Stream::Tcp(_) | Stream::Unix(_) | Stream::Simulated(_) => false,
         }
     }
@@ -151,4 +148,9 @@ impl Stream {
             Stream::Traced(traced) => traced.inner.source(),
         }
     }
+}
+
+/// The bytes of all pieces, for a transport that takes them only in one.
+pub(crate) fn joined(pieces: &[IoSlice<'_>]) -> Vec<u8> {
+    pieces.iter().flat_map(|piece| piece.iter().copied()).collect()
 }

@@ -7,13 +7,12 @@ use std::fmt::{self, Display};
 use std::io::{self, IoSlice};
 
 use crate::connection::origin::Peer;
-use crate::connection::stream::{Received, Stream};
+use crate::connection::stream::{Received, Stream, joined};
 
 /// A stream whose reads and writes are logged.
 #[derive(Debug)]
 pub(crate) struct TracedStream {
     pub(crate) inner: Stream,
-    pub(crate) is_datagram: bool,
     peer: Peer,
 }
 
@@ -22,8 +21,7 @@ pub(crate) fn trace(stream: Stream, peer: Peer) -> Stream {
     if !log::log_enabled!(log::Level::Debug) {
         return stream;
     }
-    let is_datagram = stream.is_datagram();
-    Stream::Traced(Box::new(TracedStream { inner: stream, is_datagram, peer }))
+    Stream::Traced(Box::new(TracedStream { inner: stream, peer }))
 }
 
 /// Logs bytes that have arrived from `peer`.
@@ -56,8 +54,7 @@ impl TracedStream {
 
     #[cold]
     pub(crate) fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
-        self.write(&whole)
+        self.write(&joined(pieces))
     }
 }
 
