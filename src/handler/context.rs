@@ -240,24 +240,19 @@ impl<'a> Context<'a> {
     /// connection.
     #[must_use]
     pub fn is_eof(&self) -> bool {
-        match self.target {
-            ReplyTarget::Connection(token) => {
-                self.state.connections.get(token).is_some_and(|found| found.flags.contains(Flags::EOF))
-            }
-            _ => true,
-        }
+        self.has_flag_or_no_connection(Flags::EOF)
     }
 
     /// Whether the end of the peer's side is known, even if input before it was not passed yet. True without a
     /// connection. [`is_eof`](Self::is_eof) follows when all input was passed.
     #[must_use]
     pub fn is_peer_ending(&self) -> bool {
-        match self.target {
-            ReplyTarget::Connection(token) => {
-                self.state.connections.get(token).is_some_and(|found| found.flags.contains(Flags::PEER_ENDING))
-            }
-            _ => true,
-        }
+        self.has_flag_or_no_connection(Flags::PEER_ENDING)
+    }
+
+    fn has_flag_or_no_connection(&self, flag: Flags) -> bool {
+        let ReplyTarget::Connection(token) = self.target else { return true };
+        self.state.connections.get(token).is_some_and(|found| found.flags.contains(flag))
     }
 
     /// Whether this connection is open: false after it was closed, when replies are dropped. True without a connection.
