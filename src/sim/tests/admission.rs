@@ -9,7 +9,7 @@ fn with(limits: Limits) -> Sim<impl Handler> {
     Sim::with_limits(scene(|_, _, _, _| {}), limits)
 }
 
-/// Connects so many peers of a host. Returns the number that is served.
+/// Connects `count` peers of a host. Returns the number that is served.
 fn served(sim: &mut Sim<impl Handler>, count: usize, host: IpAddr) -> usize {
     let peers: Vec<_> = (0..count).map(|_| sim.connect_from(host)).collect();
     peers.into_iter().filter(|&peer| sim.ending(peer).is_none()).count()

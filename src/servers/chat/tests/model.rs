@@ -40,7 +40,7 @@ enum Deed {
     Reset,
     Stall,
     Resume,
-    /// All do nothing for so many milliseconds.
+    /// All do nothing for this number of milliseconds.
     Wait(u64),
 }
 
