@@ -432,13 +432,15 @@ fn invalid(text: &str) -> io::Error {
 }
 
 fn edge(event: &mio::event::Event) -> Edge {
+    let read_closed = event.is_read_closed();
     Edge {
         // Linux reports a refused datagram as an error without a direction. Both directions are marked, so that a
         // paused reader does not hide it.
         readable: event.is_readable() || event.is_error(),
         writable: event.is_writable() || event.is_error(),
-        read_closed: event.is_read_closed(),
-        write_closed: event.is_write_closed(),
+        read_closed,
+        // The kernel reports the end of both directions together. So most events need no look at the second one.
+        write_closed: read_closed && event.is_write_closed(),
         urgent: event.is_priority(),
     }
 }
