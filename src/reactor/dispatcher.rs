@@ -104,8 +104,8 @@ impl<H: Handler> Dispatcher<H> {
         self.serve(token);
     }
 
-    /// Notes an edge that says more than that there is input. Kept out of the path of every message, where it would take
-    /// 18 instructions more.
+    /// Notes an edge that says more than that there is input. Apart from the path of every message, where it would take
+    /// 18 instructions.
     #[cold]
     fn rare_edge(&mut self, token: Token, edge: Edge) {
         let Some(connection) = self.state.connections.get_mut(token) else {
