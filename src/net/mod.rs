@@ -11,6 +11,7 @@ mod inherited;
 mod listener;
 mod network;
 mod options;
+mod proxy_header;
 mod unix;
 
 pub use address::{Address, AddressError, Host, MAX_UNIX_PATH};
@@ -18,4 +19,5 @@ pub(crate) use asked::Asked;
 pub use listener::{BindError, Listener, bind};
 pub use network::{Network, NetworkError};
 pub use options::{SocketOptions, somaxconn_clip};
+pub use proxy_header::{ProxyHeader, ProxyHeaderError};
 pub use unix::{PathGuard, UnixBound};

@@ -19,6 +19,7 @@ pub mod framing;
 mod hall;
 #[cfg(feature = "storage")]
 pub mod phonebook;
+pub mod proxy;
 pub mod sanitizer;
 pub mod sim;
 mod telnet;
@@ -44,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "framing", run: framing::run },
     #[cfg(feature = "storage")]
     Target { name: "phonebook", run: phonebook::run },
+    Target { name: "proxy", run: proxy::run },
     Target { name: "sanitizer", run: sanitizer::run },
     Target { name: "sim", run: sim::run },
 ];
