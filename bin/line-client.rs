@@ -93,6 +93,8 @@ fn run(args: Args) -> io::Result<Option<String>> {
     limits.drain = options.linger;
     // A look-up of the name is one slow turn, and a client delays only itself.
     limits.slow_turn = None;
+    // As long as the system takes, or as --retry says.
+    limits.connect_timeout = None;
     // A line of a file may be long.
     limits.console_line = 16 << 20;
     let mut reactor = Reactor::new(Client::new(args.address, options), limits)?;

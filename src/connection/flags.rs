@@ -7,7 +7,7 @@ use mio::Interest;
 bitflags::bitflags! {
     /// The flags of one connection.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub(crate) struct Flags: u16 {
+    pub(crate) struct Flags: u32 {
         /// The kernel may have input: there was an edge, and no read has met `WouldBlock` since.
         const MAY_READ = 1;
         /// A short read does not prove that the socket is empty: read until `WouldBlock`.
@@ -38,6 +38,8 @@ bitflags::bitflags! {
         const DIRTY = 1 << 13;
         /// The kernel has reported the end of the peer's side. Input before it may still be unread.
         const PEER_ENDING = 1 << 14;
+        /// The handler has requested the connection: the limits on the number of connections do not count it.
+        const OUTBOUND = 1 << 15;
 
         /// The input is suspended by the server: the peer waits for it.
         const SUSPENDED = Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits();

@@ -15,6 +15,8 @@ use crate::connection::traced::TracedStream;
 /// A non-blocking socket, or its simulation.
 #[derive(Debug)]
 pub(crate) enum Stream {
+    /// None yet, of an outbound connection.
+    Unconnected,
     /// A TCP connection.
     Tcp(net::TcpStream),
     /// A connection to a Unix socket.
@@ -40,6 +42,7 @@ impl Stream {
     #[inline]
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         let count = match self {
+            Stream::Unconnected => return Err(io::ErrorKind::NotConnected.into()),
             Stream::Tcp(stream) => stream.read(buffer)?,
             Stream::Unix(stream) => stream.read(buffer)?,
             Stream::Udp(socket) => return socket.recv(buffer).map(Received::Bytes),
@@ -52,6 +55,7 @@ impl Stream {
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
+            Stream::Unconnected => Err(io::ErrorKind::NotConnected.into()),
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
             Stream::Udp(socket) => socket.send(bytes),
@@ -63,6 +67,7 @@ impl Stream {
     /// Writes several pieces in one call. Over UDP, they are one datagram.
     pub(crate) fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
+            Stream::Unconnected => Err(io::ErrorKind::NotConnected.into()),
             Stream::Tcp(stream) => stream.write_vectored(pieces),
             Stream::Unix(stream) => stream.write_vectored(pieces),
             Stream::Udp(socket) => socket.send(&joined(pieces)),
@@ -90,7 +95,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Udp(_) => Ok(()),
+            Stream::Unconnected | Stream::Udp(_) => Ok(()),
             Stream::Simulated(pipe) => {
                 pipe.shutdown_write();
                 Ok(())
@@ -105,6 +110,7 @@ impl Stream {
             Stream::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
             Stream::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
             Stream::Udp(_) | Stream::Simulated(_) => return Ok(true),
+            Stream::Unconnected => return Ok(false),
             Stream::Traced(traced) => return traced.inner.is_connected(),
         };
         match (error, peer) {
@@ -119,7 +125,7 @@ impl Stream {
         match self {
             Stream::Udp(_) => true,
             Stream::Traced(traced) => traced.inner.is_datagram(),
-            Stream::Tcp(_) | Stream::Unix(_) | Stream::Simulated(_) => false,
+            Stream::Unconnected | Stream::Tcp(_) | Stream::Unix(_) | Stream::Simulated(_) => false,
         }
     }
 
@@ -144,7 +150,7 @@ impl Stream {
             Stream::Tcp(stream) => Some(stream),
             Stream::Unix(stream) => Some(stream),
             Stream::Udp(socket) => Some(socket),
-            Stream::Simulated(_) => None,
+            Stream::Unconnected | Stream::Simulated(_) => None,
             Stream::Traced(traced) => traced.inner.source(),
         }
     }

@@ -10,6 +10,7 @@ use super::*;
 use crate::connection::closed::Closed;
 use crate::connection::origin::{Origin, Source};
 use crate::connection::timer_id::TimerId;
+use crate::connection::token::Token;
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::net::Address;
@@ -198,7 +199,7 @@ impl MessageHandler for Recorder {
     fn service_done(&mut self, done: Done, _: &mut Context<'_>) {
         self.calls.push(format!("service done: {}", Recorder::take(done)));
     }
-    fn connect_failed(&mut self, to: &Address, error: &io::Error, _: &mut Context<'_>) {
+    fn connect_failed(&mut self, _: Token, to: &Address, error: &io::Error, _: &mut Context<'_>) {
         self.calls.push(format!("connect failed {to}: {error}"));
     }
 }
@@ -216,7 +217,9 @@ fn all_events_are_forwarded_and_input_becomes_messages() {
     sim.console(b"typed\n");
     sim.console_end();
     sim.datagram(SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)), b"any\nlines");
-    sim.refused(&"127.0.0.1:1".parse().expect("an address"), &io::ErrorKind::ConnectionRefused.into());
+    let to: Address = "127.0.0.1:1".parse().expect("an address");
+    sim.with_context(|_, cx| _ = cx.connect(to.clone()));
+    sim.refused(&to, io::ErrorKind::ConnectionRefused.into());
     sim.advance(Duration::from_secs(3));
     sim.send(peer, b"2:");
     sim.shut_down(peer);

@@ -399,16 +399,19 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Requests a connection to `to`.
+    /// Requests a connection to `to`, and returns its token.
     ///
-    /// [`Handler::open`](crate::Handler::open) or [`Handler::connect_failed`](crate::Handler::connect_failed) follows,
-    /// never before this callback has returned. Over UDP, each [`send`](Self::send) to the connection is one datagram.
+    /// [`Handler::open`](crate::Handler::open) or [`Handler::connect_failed`](crate::Handler::connect_failed) follows
+    /// with this token, never before this callback has returned. Neither follows if the connection is
+    /// [closed](Self::close_other) before, or the reactor stops. Each socket address of `to` has
+    /// [`Limits::connect_timeout`](crate::Limits::connect_timeout) to accept. Until then the connection is not open:
+    /// output sent to it is dropped. Over UDP, each [`send`](Self::send) to the connection is one datagram.
     ///
     /// If `to` is a host name, the loop waits for its look-up, which may take seconds. A server should connect to IP
     /// addresses.
-    pub fn connect(&mut self, to: Address) {
+    pub fn connect(&mut self, to: Address) -> Token {
         let service = self.service();
-        self.state.work.pending_connects.push((to, service));
+        self.state.connect(to, service)
     }
 
     /// Closes this connection after its queued output was sent.

@@ -67,8 +67,14 @@ macro_rules! events {
             /// connection, or to [`Context::offload_detached`](crate::Context::offload_detached).
             fn service_done(&mut self, done: $crate::Done; cx: &mut Context<'_>) {}
 
-            /// A connection that was requested with [`Context::connect`](crate::Context::connect) could not be made.
-            fn connect_failed(&mut self, to: &$crate::Address, error: &::std::io::Error; cx: &mut Context<'_>) {}
+            /// The connection `requested`, which [`Context::connect`](crate::Context::connect) returned, could not be
+            /// made.
+            ///
+            /// `error` is that of the last socket address of `to` that was tried.
+            fn connect_failed(
+                &mut self, requested: $crate::Token, to: &$crate::Address, error: &::std::io::Error;
+                cx: &mut Context<'_>
+            ) {}
         }
     };
     // What concerns the whole process: the lines of operators, files that are opened again, and the stop.

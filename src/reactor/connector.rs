@@ -1,129 +1,158 @@
-//! Outbound connections: from the address in a request of a handler to a stream or an error.
+//! Outbound connections: from the request of a handler to a session or an error.
 //!
-//! Invariant: every request ends in exactly one `open` or one `connect_failed`, unless the reactor stops first. The
-//! socket addresses of a name are tried one after the other.
+//! Invariant: every request ends in exactly one `open` or one `connect_failed`, unless the handler ends the connection
+//! before, or the reactor stops. The socket addresses of a name are tried one after the other.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 
-use mio::net;
-
-use crate::connection::ids::ServiceId;
-use crate::connection::origin::Peer;
-use crate::connection::stream::Stream;
 use crate::connection::token::Token;
-use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
-use crate::net::{Address, SocketOptions};
 use crate::reactor::dispatcher::Dispatcher;
-use crate::state::stop::Stop;
+use crate::state::connects::Step;
 
-/// The outbound connections that are not established yet.
-#[derive(Debug, Default)]
-pub(crate) struct Connector {
-    attempts: HashMap<Token, Attempt>,
-    /// Attempts for which the kernel has reported an edge.
-    ready: Vec<Token>,
-}
-
-#[derive(Debug)]
-struct Attempt {
-    to: Address,
-    /// The service of the request.
-    service: ServiceId,
-    /// Socket addresses that were not tried yet, in reverse order.
-    remaining: Vec<Target>,
-}
-
-#[derive(Debug)]
-enum Target {
-    Inet(SocketAddr),
-    Unix,
-}
-
-impl Connector {
-    /// Notes an edge of a connection, if the connection is being established.
-    #[inline]
-    pub(crate) fn wake(&mut self, token: Token) {
-        if !self.attempts.is_empty() && self.attempts.contains_key(&token) {
-            self.ready.push(token);
+impl<H: Handler> Dispatcher<H> {
+    /// Starts the attempts that handlers have requested, and advances those with an edge or a failure.
+    pub(crate) fn connect(&mut self) {
+        for token in std::mem::take(&mut self.state.work.connects) {
+            self.advance(token);
         }
     }
 
-    /// Starts the attempts that handlers have requested, and advances those with an edge.
-    pub(crate) fn work<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
-        if dispatcher.state.stop >= Stop::Draining {
-            // A stopping reactor neither starts nor finishes attempts.
-            dispatcher.state.work.pending_connects.clear();
-            return self.attempts.clear();
-        }
-        for token in std::mem::take(&mut self.ready) {
-            self.advance(token, dispatcher);
-        }
-        for (to, service) in std::mem::take(&mut dispatcher.state.work.pending_connects) {
-            match targets(&to) {
-                Ok(remaining) => self.attempt(Attempt { to, service, remaining }, None, dispatcher),
-                Err(error) => dispatcher.call(service, |handler, cx| handler.connect_failed(&to, &error, cx)),
-            }
-        }
-    }
-
-    /// Tries the remaining socket addresses until an attempt starts. `failed` is the error of the previous attempt.
-    fn attempt<H: Handler>(
-        &mut self,
-        mut attempt: Attempt,
-        mut failed: Option<io::Error>,
-        dispatcher: &mut Dispatcher<H>,
-    ) {
-        while let Some(target) = attempt.remaining.pop() {
-            let begun = begin(&attempt.to, &target, &dispatcher.state.services[attempt.service].sockets);
-            let peer = match target {
-                Target::Inet(at) => Peer::Inet(at),
-                Target::Unix => Peer::Unix,
-            };
-            let connection = begun.map(|stream| Connection::new(stream, peer, Phase::Connecting, attempt.service));
-            match connection.and_then(|connection| dispatcher.state.insert(connection)) {
-                Ok(token) => {
-                    self.attempts.insert(token, attempt);
-                    return;
+    fn advance(&mut self, token: Token) {
+        let Some(attempt) = self.state.attempts.get_mut(token.key()) else { return };
+        let error = match std::mem::replace(&mut attempt.step, Step::Trying) {
+            Step::Requested => {
+                let to = attempt.to.clone();
+                match (self.state.targets(&to), self.state.attempts.get_mut(token.key())) {
+                    (Ok(targets), Some(attempt)) => attempt.remaining = targets,
+                    (Ok(_), None) => return,
+                    (Err(error), _) => return self.connect_failed(token, &error),
                 }
-                Err(error) => failed = Some(error),
+                io::Error::new(io::ErrorKind::NotFound, "the name has no address")
             }
-        }
-        let error = failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-        dispatcher.call(attempt.service, |handler, cx| handler.connect_failed(&attempt.to, &error, cx));
+            Step::Trying => match self.state.connections[token].stream.is_connected() {
+                Ok(true) => return self.connected(token),
+                Ok(false) => return,
+                Err(error) => error,
+            },
+            Step::Failed(error) => error,
+        };
+        self.try_next(token, error);
     }
 
-    fn advance<H: Handler>(&mut self, token: Token, dispatcher: &mut Dispatcher<H>) {
-        let Some(attempt) = self.attempts.remove(&token) else { return };
-        let Some(connection) = dispatcher.state.connections.get_mut(token) else { return };
-        match connection.stream.is_connected() {
-            Ok(true) => dispatcher.connected(token, attempt.to),
-            Ok(false) => {
-                self.attempts.insert(token, attempt);
-            }
-            Err(error) => {
-                dispatcher.state.kill(token);
-                self.attempt(attempt, Some(error), dispatcher);
+    /// Tries the remaining socket addresses until one try begins. `error` is that of the last one.
+    pub(crate) fn try_next(&mut self, token: Token, mut error: io::Error) {
+        while let Some(begun) = self.state.try_next(token) {
+            match begun {
+                Ok(()) => return,
+                Err(failed) => error = failed,
             }
         }
+        self.connect_failed(token, &error);
+    }
+
+    /// Removes a connection that could not be established, and tells the handler.
+    fn connect_failed(&mut self, token: Token, error: &io::Error) {
+        let Some(attempt) = self.state.attempts.remove(token.key()) else { return };
+        let service = self.state.connections[token].service;
+        self.state.kill(token);
+        self.call(service, |handler, cx| handler.connect_failed(token, &attempt.to, error, cx));
     }
 }
 
-/// Starts to connect to one socket address.
-fn begin(to: &Address, target: &Target, options: &SocketOptions) -> io::Result<Stream> {
-    Ok(match (to, target) {
-        (Address::Unix(path), _) => Stream::Unix(net::UnixStream::from_std(options.connect_unix(path)?)),
-        (Address::Udp { .. }, Target::Inet(at)) => Stream::Udp(net::UdpSocket::from_std(options.connect_udp(*at)?)),
-        (_, Target::Inet(at)) => Stream::Tcp(net::TcpStream::from_std(options.connect_tcp(*at)?)),
-        (_, Target::Unix) => return Err(io::ErrorKind::InvalidInput.into()),
-    })
-}
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener};
+    use std::time::Duration;
 
-fn targets(to: &Address) -> io::Result<Vec<Target>> {
-    if let Address::Unix(_) = to {
-        return Ok(vec![Target::Unix]);
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::Reactor;
+    use crate::connection::origin::{Origin, Peer};
+    use crate::handler::context::Context;
+    use crate::net::Address;
+    use crate::state::connects::Target;
+    use crate::state::limits::Limits;
+
+    /// Stops when its connection is established or has failed.
+    #[derive(Default)]
+    struct Once {
+        opened: Option<(Token, Peer)>,
+        failed: Option<(Token, io::ErrorKind)>,
     }
-    Ok(to.resolve()?.into_iter().rev().map(Target::Inet).collect())
+
+    impl Handler for Once {
+        type Session = ();
+
+        fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
+            self.opened = Some((origin.token, origin.peer));
+            cx.stop();
+        }
+
+        fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], _: &mut Context<'a>) -> usize {
+            input.len()
+        }
+
+        fn connect_failed(&mut self, requested: Token, _: &Address, error: &io::Error, cx: &mut Context<'_>) {
+            self.failed = Some((requested, error.kind()));
+            cx.stop();
+        }
+    }
+
+    /// Connects to a name with these addresses. Returns its token and the handler.
+    fn connect(addresses: &[SocketAddr]) -> (Token, Once) {
+        let limits = Limits { connect_timeout: Some(Duration::from_millis(100)), ..Limits::default() };
+        let mut reactor = Reactor::new(Once::default(), limits).expect("a poll");
+        let state = &mut reactor.dispatcher.state;
+        let token = state.connect("name.invalid:1".parse().expect("an address"), crate::ServiceId::DEFAULT);
+        let attempt = &mut state.attempts[token.key()];
+        attempt.remaining = addresses.iter().rev().copied().map(Target::Inet).collect();
+        attempt.step = Step::Failed(io::ErrorKind::Other.into());
+        (token, reactor.run().expect("the poll works"))
+    }
+
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("free");
+        let at = listener.local_addr().expect("bound");
+        (listener, at)
+    }
+
+    /// An address that answers nothing: Linux drops the request for a connection if the backlog is full.
+    fn silence() -> ([Socket; 4], SocketAddr) {
+        let sockets = [(); 4].map(|()| Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket"));
+        let [listener, waiting @ ..] = &sockets;
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("free");
+        listener.listen(0).expect("bound");
+        let at = listener.local_addr().expect("bound");
+        for socket in waiting {
+            socket.set_nonblocking(true).expect("a socket");
+            let _ = socket.connect(&at);
+        }
+        (sockets, at.as_socket().expect("an IP address"))
+    }
+
+    #[test]
+    fn an_address_that_does_not_answer_gives_way_to_the_next() {
+        let ((_full, silent), (_live, live)) = (silence(), listener());
+        let (token, handler) = connect(&[silent, live]);
+        assert_eq!((handler.opened, handler.failed), (Some((token, Peer::Inet(live))), None));
+        let (token, handler) = connect(&[silent]);
+        assert_eq!((handler.opened, handler.failed), (None, Some((token, io::ErrorKind::TimedOut))));
+    }
+
+    #[test]
+    fn the_token_stays_the_same_over_the_addresses_of_a_name() {
+        let ((_live, live), (_, dead)) = (listener(), listener());
+        let (token, handler) = connect(&[dead, dead, live]);
+        assert_eq!((handler.opened, handler.failed), (Some((token, Peer::Inet(live))), None));
+    }
+
+    #[test]
+    fn the_last_address_that_fails_fails_the_request() {
+        let (_, dead) = listener();
+        let (token, handler) = connect(&[dead, dead]);
+        assert_eq!((handler.opened, handler.failed), (None, Some((token, io::ErrorKind::ConnectionRefused))));
+        assert_eq!(connect(&[]).1.failed.map(|(_, kind)| kind), Some(io::ErrorKind::Other));
+    }
 }

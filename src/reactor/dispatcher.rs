@@ -20,7 +20,6 @@ use crate::connection::token::{ConnectionKey, Token};
 use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::net::Address;
 use crate::state::operator::OperatorId;
 use crate::state::results::Recipient;
 use crate::state::stop::Stop;
@@ -70,12 +69,11 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// Opens the session of an outbound connection that is established now.
-    pub(crate) fn connected(&mut self, token: Token, to: Address) {
-        if let Some(connection) = self.state.connections.get_mut(token) {
-            connection.phase = Phase::Open;
-            self.open_session(token, Via::Connect(to));
-            self.serve(token);
-        }
+    pub(crate) fn connected(&mut self, token: Token) {
+        let Some(attempt) = self.state.attempts.remove(token.key()) else { return };
+        self.state.established(token);
+        self.open_session(token, Via::Connect(attempt.to));
+        self.serve(token);
     }
 
     fn open_session(&mut self, token: Token, via: Via) {
@@ -182,7 +180,8 @@ impl<H: Handler> Dispatcher<H> {
                 self.read(token);
             }
             Phase::Flushing | Phase::Lingering => self.discard(token),
-            Phase::Connecting | Phase::Dead => {}
+            Phase::Connecting => self.state.work.connects.push(token),
+            Phase::Dead => {}
         }
     }
 

@@ -37,7 +37,6 @@ use crate::console::job_control;
 use crate::console::output::StandardStreams;
 use crate::handler::Handler;
 use crate::net::{self, Address, Listener};
-use crate::reactor::connector::Connector;
 use crate::reactor::control::Control;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::reactor::horizon::Horizon;
@@ -88,7 +87,6 @@ pub struct Reactor<H: Handler> {
     events: Events,
     dispatcher: Dispatcher<H>,
     listeners: Listeners,
-    connector: Connector,
     operators: Operators,
     output: StandardStreams,
     signals: Option<Signals>,
@@ -129,7 +127,6 @@ impl<H: Handler> Reactor<H> {
             events: Events::with_capacity(EVENTS),
             dispatcher: Dispatcher::new(handler, state),
             listeners: Listeners::new(),
-            connector: Connector::default(),
             operators: Operators::default(),
             output: StandardStreams::new(STDOUT),
             signals: None,
@@ -308,7 +305,7 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.state.clock.set_horizon(self.horizon.time());
         self.dispatcher.work()?;
         self.operators.read(&mut self.dispatcher);
-        self.connector.work(&mut self.dispatcher);
+        self.dispatcher.connect();
         self.flush_and_reap();
         // After reaping, so that a connection that was closed in this turn makes room for a new one.
         self.listeners.accept(&mut self.dispatcher);
@@ -335,7 +332,7 @@ impl<H: Handler> Reactor<H> {
         let state = &mut self.dispatcher.state;
         let has_listener = self.listeners.is_ready(state.clock.now());
         let has_lines = self.operators.is_ready(state);
-        let has_requests = !state.work.pending_connects.is_empty()
+        let has_requests = !state.work.connects.is_empty()
             || state.jobs.has_results()
             || state.stop == Stop::Requested
             || self.output.has_work(state);
@@ -374,9 +371,7 @@ impl<H: Handler> Reactor<H> {
                 }
                 mio::Token(number) if number >> 32 == 0 => self.listeners.wake(ListenerId(number - FIRST_LISTENER)),
                 mio::Token(number) => {
-                    let token = Token::from_bits(number as u64);
-                    self.dispatcher.edge(token, edge(event));
-                    self.connector.wake(token);
+                    self.dispatcher.edge(Token::from_bits(number as u64), edge(event));
                 }
             }
         }

@@ -35,6 +35,7 @@ use crate::handler::Handler;
 use crate::net::Address;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
+use crate::state::connects::{Attempt, Step};
 use crate::state::limits::Limits;
 use crate::state::operator::OperatorId;
 use crate::state::service::ServiceOptions;
@@ -62,8 +63,19 @@ pub struct Sim<H: Handler> {
     peers: Vec<Entry>,
     /// Peers with an edge that was not reported yet, in the order of their actions.
     touched: Vec<SimPeer>,
+    /// Outbound connections that were requested and not answered yet, oldest first.
+    requests: Vec<Request>,
     /// Requests to stop since the last turn.
     stop_requests: usize,
+}
+
+/// An outbound connection that a handler has requested.
+#[derive(Debug)]
+struct Request {
+    token: Token,
+    to: Address,
+    /// Whether [`Sim::pending_connects`] has returned it.
+    is_seen: bool,
 }
 
 /// A peer, and its connection in the server.
@@ -85,7 +97,13 @@ impl<H: Handler> Sim<H> {
         let options = ServiceOptions { limits, ..ServiceOptions::default() };
         let mut state = State::new(options, None, Instant::now());
         state.clock.simulate_system_time(SystemTime::UNIX_EPOCH + SYSTEM_TIME_AT_START);
-        Sim { dispatcher: Dispatcher::new(handler, state), peers: Vec::new(), touched: Vec::new(), stop_requests: 0 }
+        Sim {
+            dispatcher: Dispatcher::new(handler, state),
+            peers: Vec::new(),
+            touched: Vec::new(),
+            requests: Vec::new(),
+            stop_requests: 0,
+        }
     }
 
     /// Calls the handler without a connection, as [`Reactor::with_context`](crate::Reactor::with_context) does.
@@ -322,27 +340,55 @@ impl<H: Handler> Sim<H> {
         answer
     }
 
-    /// Returns the addresses that the handler has asked to connect to since the last call.
+    /// Returns the addresses that the handler has asked to connect to since the last call. One that the handler has
+    /// given up, or whose time is over, is not among them.
+    ///
+    /// Each request waits for [`connected`](Self::connected) or [`refused`](Self::refused), at most
+    /// [`Limits::connect_timeout`].
     pub fn pending_connects(&mut self) -> Vec<Address> {
         self.run();
-        std::mem::take(&mut self.dispatcher.state.work.pending_connects).into_iter().map(|(to, _)| to).collect()
+        let State { attempts, .. } = &self.dispatcher.state;
+        self.requests.retain(|request| attempts.contains_key(request.token.key()));
+        let unseen = self.requests.iter_mut().filter(|request| !request.is_seen);
+        unseen
+            .map(|request| {
+                request.is_seen = true;
+                request.to.clone()
+            })
+            .collect()
     }
 
-    /// Establishes an outbound connection.
-    pub fn connected(&mut self, to: Address) -> SimPeer {
+    /// Establishes the oldest outbound connection that was requested to `to` and not answered.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn connected(&mut self, to: &Address) -> SimPeer {
+        let token = self.take_request(to);
         let (peer, stream) = self.new_peer();
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
-        let connection = Connection::new(stream, address, Phase::Connecting, ServiceId::DEFAULT);
-        if let Ok(token) = self.dispatcher.state.insert(connection) {
-            self.peers[peer.0].token = token;
-            self.dispatcher.connected(token, to);
-        }
+        self.peers[peer.0].token = token;
+        // This cannot fail: nothing is registered in a simulation.
+        let _ = self.dispatcher.state.replace_stream(token, stream, address);
+        self.dispatcher.connected(token);
         peer
     }
 
-    /// Fails an outbound connection.
-    pub fn refused(&mut self, to: &Address, error: &io::Error) {
-        self.dispatcher.call(ServiceId::DEFAULT, |handler, cx| handler.connect_failed(to, error, cx));
+    /// Fails the oldest outbound connection that was requested to `to` and not answered.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn refused(&mut self, to: &Address, error: io::Error) {
+        let token = self.take_request(to);
+        self.dispatcher.try_next(token, error);
+    }
+
+    fn take_request(&mut self, to: &Address) -> Token {
+        self.run();
+        let State { attempts, .. } = &self.dispatcher.state;
+        let is_wanted = |request: &Request| request.to == *to && attempts.contains_key(request.token.key());
+        let position = self.requests.iter().position(is_wanted);
+        let position = position.unwrap_or_else(|| panic!("the handler has not asked to connect to {to}"));
+        self.requests.remove(position).token
     }
 
     /// Asks the server to stop, as a signal does. The first request drains, and the second one drops all connections.
@@ -396,11 +442,22 @@ impl<H: Handler> Sim<H> {
         let state = &self.dispatcher.state;
         !self.touched.is_empty()
             || !state.work.ready.is_empty()
+            || !state.work.connects.is_empty()
             || state.jobs.has_results()
             || state.jobs.has_simulated()
             || self.stop_requests > 0
             || state.stop == Stop::Requested
             || state.timers.next_deadline().is_some_and(|at| at <= state.clock.now())
+    }
+
+    /// Notes the outbound connections that were requested since the last turn.
+    fn note_requests(&mut self) {
+        let State { work, attempts, .. } = &self.dispatcher.state;
+        for &token in &work.connects {
+            if let Some(Attempt { to, step: Step::Requested, .. }) = attempts.get(token.key()) {
+                self.requests.push(Request { token, to: to.clone(), is_seen: false });
+            }
+        }
     }
 
     fn turn(&mut self) {
@@ -414,6 +471,8 @@ impl<H: Handler> Sim<H> {
         }
         // This cannot fail: a job that panics does so on this thread.
         let _ = self.dispatcher.work();
+        self.note_requests();
+        self.dispatcher.connect();
         self.dispatcher.flush_and_reap();
         self.dispatcher.run_timers();
         self.dispatcher.flush_and_reap();

@@ -11,6 +11,7 @@ mod admission;
 mod back_pressure;
 mod chunking;
 mod closing;
+mod connecting;
 mod crowd;
 mod feed;
 mod jobs;

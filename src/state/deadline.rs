@@ -3,6 +3,7 @@
 //! Invariant: a connection has at most one. It is lazy: moving bytes only notes the time, and a deadline that is due is
 //! set again if bytes have moved since it was set.
 
+use std::io;
 use std::time::Duration;
 
 use crate::connection::Phase;
@@ -44,7 +45,8 @@ impl State {
             // When stopping, the drain time is the only limit. A second request to stop ends it.
             Phase::Flushing if self.stop >= Stop::Draining => return,
             Phase::Flushing => {}
-            Phase::Connecting | Phase::Lingering | Phase::Dead => return self.kill(token),
+            Phase::Connecting => return self.fail_try(token, io::ErrorKind::TimedOut.into()),
+            Phase::Lingering | Phase::Dead => return self.kill(token),
         }
         let limit = self.limits.flush_stall;
         if let Some(left) = limit.checked_sub(quiet).filter(|left| !left.is_zero()) {

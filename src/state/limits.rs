@@ -54,8 +54,8 @@ pub struct Limits {
     /// ([`Closed::MemoryFull`](crate::Closed::MemoryFull)), and then the next one. Off: the bound is the number of
     /// connections times the limits of each.
     pub memory_limit: Option<usize>,
-    /// Open connections. A further one is accepted and closed at once. Off: descriptors are the natural limit, and a
-    /// client that waits for one is served later instead of refused.
+    /// Open connections, except outbound ones. A further one is accepted and closed at once. Off: descriptors are the
+    /// natural limit, and a client that waits for one is served later instead of refused.
     pub max_connections: Option<usize>,
     /// Open connections of one host (for IPv6, one /64). A further one is closed at once. Peers of Unix sockets have no
     /// host. Off: many clients may share an address, and a server on the loopback interface has one host only.
@@ -66,6 +66,10 @@ pub struct Limits {
     /// How long a connection may neither send nor take bytes. After that, it is closed
     /// ([`Closed::Idle`](crate::Closed::Idle)). Off: many good clients are quiet.
     pub idle_timeout: Option<Duration>,
+    /// How long one socket address may take to accept an outbound connection. After that, the next address of the name
+    /// is tried, and after the last one [`connect_failed`](crate::Handler::connect_failed) is called with `TimedOut`.
+    /// 10 s: longer than any network needs, while the system itself tries for two minutes.
+    pub connect_timeout: Option<Duration>,
     /// How long a closing connection may continue to send after its last output was flushed. 1 s: longer than a round
     /// trip to any place on Earth. Without this time, late input would turn the close into a reset, which can destroy
     /// the last output.
@@ -105,6 +109,7 @@ impl Default for Limits {
             max_per_host: None,
             connect_rate: None,
             idle_timeout: None,
+            connect_timeout: Some(Duration::from_secs(10)),
             linger: Duration::from_secs(1),
             flush_stall: Duration::from_secs(30),
             drain: Duration::from_secs(5),

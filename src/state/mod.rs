@@ -9,6 +9,7 @@
 pub(crate) mod admission;
 pub(crate) mod clock;
 pub(crate) mod connections;
+pub(crate) mod connects;
 mod deadline;
 mod flush;
 pub(crate) mod limits;
@@ -41,6 +42,7 @@ use crate::connection::traced;
 use crate::connection::{Connection, Phase};
 use crate::state::clock::{CallbackTimer, Clock};
 use crate::state::connections::Connections;
+use crate::state::connects::Attempt;
 use crate::state::limits::Limits;
 use crate::state::operator::OperatorIo;
 use crate::state::peer_log::PeerLog;
@@ -80,6 +82,8 @@ pub(crate) enum OutputSource {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) connections: Connections,
+    /// The attempts of outbound connections that are not established yet.
+    pub(crate) attempts: SecondaryMap<ConnectionKey, Attempt>,
     pub(crate) feeds: Feeds,
     pub(crate) timers: Timers<TimerTarget>,
     /// Jobs given to workers.
@@ -121,6 +125,7 @@ impl State {
         options.limits = options.limits.with_budgets();
         State {
             connections: Connections::default(),
+            attempts: SecondaryMap::new(),
             feeds: Feeds::default(),
             timers: Timers::new(now),
             jobs: Jobs::default(),
@@ -157,23 +162,27 @@ impl State {
     /// # Errors
     /// If the poll refuses the stream. The connection is dropped.
     pub(crate) fn insert(&mut self, mut connection: Connection) -> io::Result<Token> {
-        connection.last_active = self.clock.nanos();
-        connection.opened = self.clock.seconds();
-        connection.flags.set(Flags::WRITABLE_ARMED, connection.phase == Phase::Connecting);
-        let (interest, service) = (connection.flags.interest(), connection.service);
-        if self.services[service].log_data {
+        if self.services[connection.service].log_data {
             connection.stream = traced::trace(connection.stream, connection.peer);
         }
-        let token = self.connections.insert(connection);
+        let interest = connection.flags.interest();
+        let token = self.add(connection);
         if let Some(registry) = &self.registry {
             let registered = self.connections[token].stream.register(registry, token.to_mio(), interest);
             if let Err(error) = registered {
-                self.connections.remove(token);
+                self.remove(token);
                 return Err(error);
             }
         }
-        self.services[service].count_in(&self.connections[token]);
         Ok(token)
+    }
+
+    /// Adds a connection to the table.
+    fn add(&mut self, mut connection: Connection) -> Token {
+        connection.last_active = self.clock.nanos();
+        connection.opened = self.clock.seconds();
+        self.services[connection.service].count_in(&connection);
+        self.connections.insert(connection)
     }
 
     /// The service of a session, or the current service if there is no such session.
@@ -240,17 +249,15 @@ impl State {
         }
     }
 
-    /// Half-closes an open connection after its pending output. It also leaves its feed, which would otherwise keep its
-    /// log for a peer that gets no more of it.
+    /// Half-closes a connection after its pending output, or when it is established. It also leaves its feed, which
+    /// would otherwise keep its log for a peer that gets no more of it.
     pub(crate) fn shut_down(&mut self, token: Token) {
-        if !self.connections.is_open(token) {
-            return;
-        }
-        self.unfollow(token);
-        if let Some(connection) = self.connections.get_mut(token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if matches!(connection.phase, Phase::Connecting | Phase::Open) {
             connection.flags.insert(Flags::SHUT_DOWN);
+            self.unfollow(token);
+            self.mark_dirty(token);
         }
-        self.mark_dirty(token);
     }
 
     /// Ends a session at once. Its pending output is lost.
@@ -266,6 +273,9 @@ impl State {
         if let Some(connection) = self.connections.get_mut(token)
             && connection.phase != Phase::Dead
         {
+            if connection.phase == Phase::Connecting {
+                self.attempts.remove(token.key());
+            }
             connection.phase = Phase::Dead;
             self.work.dead.push(token);
         }

@@ -1,12 +1,13 @@
 //! Services: listeners and connections that are served together, under the same limits.
 //!
-//! Invariant: the counts of a service are those of its connections in the state. Dead connections count until they are
-//! removed.
+//! Invariant: the counts of a service are those of its connections in the state, except outbound ones. Dead connections
+//! count until they are removed.
 
 use std::ops::{Index, IndexMut};
 use std::time::Instant;
 
 use crate::connection::Connection;
+use crate::connection::flags::Flags;
 use crate::connection::ids::ServiceId;
 use crate::connection::origin::Peer;
 use crate::net::SocketOptions;
@@ -50,6 +51,7 @@ pub(crate) struct Service {
     pub(crate) admission: Admission,
     pub(crate) sockets: SocketOptions,
     pub(crate) log_data: bool,
+    /// Connections, except outbound ones.
     pub(crate) connections: usize,
     /// Connections of each host, counted while `max_per_host` is set.
     pub(crate) hosts: Hosts,
@@ -73,6 +75,9 @@ impl Service {
     }
 
     pub(crate) fn count_in(&mut self, connection: &Connection) {
+        if connection.flags.contains(Flags::OUTBOUND) {
+            return;
+        }
         self.connections += 1;
         if let Some(host) = self.limits.max_per_host.and(connection.host()) {
             self.hosts.add(host);
@@ -80,6 +85,9 @@ impl Service {
     }
 
     pub(crate) fn count_out(&mut self, connection: &Connection) {
+        if connection.flags.contains(Flags::OUTBOUND) {
+            return;
+        }
         self.connections -= 1;
         if let Some(host) = self.limits.max_per_host.and(connection.host()) {
             self.hosts.remove(host);

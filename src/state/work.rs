@@ -2,9 +2,7 @@
 
 use crate::connection::closed::Closed;
 use crate::connection::feed::FeedId;
-use crate::connection::ids::ServiceId;
 use crate::connection::token::Token;
-use crate::net::Address;
 
 /// The work left for this turn or the next.
 ///
@@ -26,6 +24,6 @@ pub(crate) struct WorkLists {
     pub(crate) dead: Vec<Token>,
     /// Whether a listener has datagrams for the next turn.
     pub(crate) has_datagrams: bool,
-    /// Requested outbound connections, each with the service of the request.
-    pub(crate) pending_connects: Vec<(Address, ServiceId)>,
+    /// Outbound connections to be established: requested, with an edge, or with a failed try.
+    pub(crate) connects: Vec<Token>,
 }

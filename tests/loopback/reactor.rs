@@ -156,7 +156,7 @@ impl Handler for Relay {
         cx.close();
     }
 
-    fn connect_failed(&mut self, to: &Address, error: &io::Error, cx: &mut Context<'_>) {
+    fn connect_failed(&mut self, _: Token, to: &Address, error: &io::Error, cx: &mut Context<'_>) {
         let client = self.waiting.remove(0);
         cx.send(client, format!("{to}: {:?}\n", error.kind()).as_bytes());
         cx.close_other(client);
@@ -226,7 +226,7 @@ fn the_replies_of_a_callback_are_one_datagram() {
     target.set_read_timeout(Some(Duration::from_secs(10))).expect("a valid time-out");
     let to: Address = format!("udp:{}", target.local_addr().expect("bound")).parse().expect("an address");
     let mut reactor = Reactor::new(Pieces { to, feed: None }, Limits::default()).expect("a poll");
-    reactor.with_context(|pieces, cx| cx.connect(pieces.to.clone()));
+    reactor.with_context(|pieces, cx| _ = cx.connect(pieces.to.clone()));
     let stopper = reactor.stopper();
     let running = std::thread::spawn(move || reactor.run().map(drop));
     let mut buffer = [0; 100];

@@ -41,7 +41,7 @@ impl Handler for Named {
         self.report("closed", cx);
         cx.set_timer(Duration::ZERO);
         cx.offload(&self.workers, |()| 7).expect("room");
-        cx.connect("127.0.0.1:1".parse().expect("a literal"));
+        let _ = cx.connect("127.0.0.1:1".parse().expect("a literal"));
     }
 
     fn datagram<'a>(&mut self, _: &Source, _: &'a mut [u8], cx: &mut Context<'a>) {

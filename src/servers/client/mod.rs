@@ -61,7 +61,8 @@ impl Default for ClientOptions {
 ///
 /// let to = "127.0.0.1:4444".parse()?;
 /// let mut sim = Sim::new(Client::new(to, ClientOptions::default()));
-/// let server = sim.connected("127.0.0.1:4444".parse()?);
+/// sim.with_context(Client::start);
+/// let server = sim.connected(&"127.0.0.1:4444".parse()?);
 /// sim.console(b"hello");
 /// assert_eq!(sim.received(server), b"hello\n");
 /// sim.send(server, b"HELLO\n");
@@ -228,7 +229,7 @@ impl Handler for Client {
         self.service_timer(timer, cx);
     }
 
-    fn connect_failed(&mut self, _: &Address, error: &io::Error, cx: &mut Context<'_>) {
+    fn connect_failed(&mut self, _: Token, _: &Address, error: &io::Error, cx: &mut Context<'_>) {
         self.cancel_attempt_timer(cx);
         self.state = State::Waiting;
         if let Some(until) = self.retry_until {

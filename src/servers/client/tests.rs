@@ -24,12 +24,12 @@ fn client(options: ClientOptions) -> Sim<Client> {
 /// A client whose connection is up, and its server.
 fn connected() -> (Sim<Client>, SimPeer) {
     let mut sim = client(ClientOptions::default());
-    let server = sim.connected(address());
+    let server = sim.connected(&address());
     (sim, server)
 }
 
 fn refuse(sim: &mut Sim<Client>) {
-    sim.refused(&address(), &ErrorKind::ConnectionRefused.into());
+    sim.refused(&address(), ErrorKind::ConnectionRefused.into());
 }
 
 fn failure(sim: &mut Sim<Client>) -> Option<String> {
@@ -52,7 +52,7 @@ fn lines_typed_before_the_connection_is_up_are_sent_in_order() {
     let mut sim = client(ClientOptions::default());
     sim.console(b"one");
     sim.console(b"two");
-    let server = sim.connected(address());
+    let server = sim.connected(&address());
     sim.console(b"three");
     assert_eq!(sim.received(server), b"one\ntwo\nthree\n");
 }
@@ -62,7 +62,7 @@ fn input_that_ends_before_the_connection_is_up_is_sent() {
     let mut sim = client(ClientOptions::default());
     sim.console(b"one");
     sim.console_end();
-    let server = sim.connected(address());
+    let server = sim.connected(&address());
     assert_eq!(sim.received(server), b"one\n");
     assert_eq!(sim.ending(server), Some(Ending::Eof));
     sim.send(server, b"ONE\n");
@@ -98,7 +98,7 @@ fn a_quit_text_ends_the_input_and_a_blank_line_is_sent() {
     for quit in ["q", "Q", " q\t", "BYE"] {
         let quit_on = vec!["q".into(), "bye".into()];
         let mut sim = client(ClientOptions { quit_on, ..ClientOptions::default() });
-        let server = sim.connected(address());
+        let server = sim.connected(&address());
         for line in ["question", "", "q q"] {
             sim.console(line.as_bytes());
         }
@@ -227,7 +227,7 @@ fn a_server_that_comes_late_gets_all_that_was_typed() {
         sim.advance(RETRY_EVERY);
         assert_eq!(sim.pending_connects(), [address()]);
     }
-    let server = sim.connected(address());
+    let server = sim.connected(&address());
     assert_eq!(sim.received(server), b"hello\n");
 }
 
@@ -235,7 +235,7 @@ fn a_server_that_comes_late_gets_all_that_was_typed() {
 fn a_prompt_stands_where_a_line_may_be_typed() {
     let mut sim = client(ClientOptions { prompt: String::from("% "), ..ClientOptions::default() });
     assert_eq!(sim.stdout(), b"");
-    let server = sim.connected(address());
+    let server = sim.connected(&address());
     assert_eq!(sim.stdout(), b"% ");
     sim.console(b"hello");
     sim.send(server, b"HEL");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arbitrary::Arbitrary;
-use switchboard::{Address, Closed, Context, Done, FeedId, Handler, Origin, Source, TimerId, Workers};
+use switchboard::{Address, Closed, Context, Done, FeedId, Handler, Origin, Source, TimerId, Token, Workers};
 
 use super::account::Account;
 
@@ -174,7 +174,7 @@ impl Machine {
                 self.is_stopping = true;
             }
             1 | 2 => {
-                cx.connect(Address::Unix("/run/peer".into()));
+                let _ = cx.connect(Address::Unix("/run/peer".into()));
                 self.wanted += 1;
             }
             3 => cx.pause_console(),
@@ -418,7 +418,7 @@ impl Handler for Machine {
         self.act(None, act, cx);
     }
 
-    fn connect_failed(&mut self, _: &Address, _: &io::Error, _: &mut Context<'_>) {
+    fn connect_failed(&mut self, _: Token, _: &Address, _: &io::Error, _: &mut Context<'_>) {
         self.refused += 1;
     }
 }
