@@ -6,8 +6,9 @@
 //! [`Splice`] at an offset of the log, so a follower receives everything in the exact order.
 //!
 //! Invariants: `base <= cursor <= end` for every follower; the splices of a follower are in order of offset, and none
-//! is before its cursor; the lengths of its [`Own`](SpliceKind::Own) splices add up to its outbox; a follower and the
-//! [`FollowerRef`] of its connection name each other. Offsets count from the first byte ever published and never wrap.
+//! is before its cursor; the lengths of its [`Own`](SpliceKind::Own) splices add up to the bytes of its outbox after
+//! its last file; a follower and the [`FollowerRef`] of its connection name each other. Offsets count from the first
+//! byte ever published and never wrap.
 //!
 //! Does no I/O and closes no connection: a follower that is too far behind is found when the feed is flushed.
 

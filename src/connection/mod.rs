@@ -13,6 +13,7 @@
 pub(crate) mod closed;
 pub(crate) mod edge;
 pub(crate) mod feed;
+pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod framing_error;
 pub(crate) mod ids;
@@ -114,18 +115,18 @@ impl Connection {
         if let Peer::Inet(address) = self.peer { Some(address.ip()) } else { None }
     }
 
-    /// The number of unsent bytes in the outbox.
+    /// The number of unsent bytes in the outbox. They are memory; files are not.
     pub(crate) fn queued(&self) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.len())
     }
 
-    /// The number of unsent bytes in the outbox that the peer's own input caused. While there are many, the peer is not
-    /// read.
+    /// The amount of output in the outbox that the peer's own input caused, files included. While there is much, the
+    /// peer is not read.
     ///
     /// Output of others does not count: two programs that each send before they read would wait for each other for
     /// ever.
     pub(crate) fn queued_own(&self) -> usize {
-        self.outbox.as_ref().map_or(0, |outbox| outbox.len() - outbox.others())
+        self.outbox.as_ref().map_or(0, |outbox| outbox.own())
     }
 
     /// The feed that is followed, and the position in it.
@@ -192,7 +193,7 @@ impl Connection {
             if sent >= budget {
                 return (sent, Flush::Budget);
             }
-            match self.write_once(feeds) {
+            match self.write_once(feeds, budget - sent) {
                 Ok(0) => return (sent, Flush::Done),
                 Ok(count) => sent += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return (sent, Flush::Refused),
@@ -202,9 +203,14 @@ impl Connection {
         }
     }
 
-    /// Writes all pending output in one call. Returns 0 if there is none.
-    fn write_once(&mut self, feeds: &mut Feeds) -> io::Result<usize> {
-        let unsent = self.outbox.as_ref().map_or(&[][..], |outbox| outbox.unsent());
+    /// Writes all pending output in one call, or the output before or in the first file. Returns 0 if there is none.
+    /// `budget` bounds the bytes of a file.
+    fn write_once(&mut self, feeds: &mut Feeds, budget: usize) -> io::Result<usize> {
+        let unsent = match &self.outbox {
+            None => &[][..],
+            Some(outbox) if outbox.first_file().is_some() => return self.write_to_file(budget),
+            Some(outbox) => outbox.unsent(),
+        };
         let Some(follower_ref) = self.follower_ref else {
             if unsent.is_empty() {
                 return Ok(0);
@@ -241,6 +247,23 @@ impl Connection {
         Ok(count)
     }
 
+    /// Writes the bytes before the first file or, if there are none, at most `budget` bytes of the file. What a feed
+    /// has for this connection follows the files.
+    #[cold]
+    fn write_to_file(&mut self, budget: usize) -> io::Result<usize> {
+        let Connection { stream, outbox: Some(outbox), .. } = self else { return Ok(0) };
+        let bytes = outbox.before_files();
+        if !bytes.is_empty() {
+            let count = stream.write_before_file(bytes)?;
+            outbox.consume(count);
+            return Ok(count);
+        }
+        let Some(file) = outbox.first_file() else { return Ok(0) };
+        let count = file.send(stream, budget)?;
+        outbox.consume_file(count);
+        Ok(count)
+    }
+
     /// Whether a reply may be written at once: no output is pending before it, and the kernel has not refused any.
     #[inline]
     pub(crate) fn may_write(&self, feeds: &Feeds) -> bool {
@@ -251,12 +274,22 @@ impl Connection {
     /// Whether no output is pending.
     pub(crate) fn is_flushed(&self, feeds: &Feeds) -> bool {
         let is_caught_up = |(feed, follower): (&Feed, &Follower)| follower.is_caught_up(feed.log.end());
-        self.queued() == 0 && self.follower(feeds).is_none_or(is_caught_up)
+        self.outbox.as_ref().is_none_or(|outbox| outbox.is_empty()) && self.follower(feeds).is_none_or(is_caught_up)
     }
 
-    /// The number of pending bytes, in the outbox and in the feed.
+    /// The number of pending bytes in memory: those in the outbox and in the feed.
     pub(crate) fn pending(&self, feeds: &Feeds) -> usize {
         let behind = self.follower(feeds).map_or(0, |(feed, follower)| follower.unsent_feed(feed.log.end()));
         self.queued() + behind
+    }
+
+    /// Whether a file is pending.
+    pub(crate) fn has_files(&self) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| outbox.first_file().is_some())
+    }
+
+    /// The number of pending bytes, those of files included.
+    pub(crate) fn undelivered(&self, feeds: &Feeds) -> u64 {
+        self.pending(feeds) as u64 + self.outbox.as_ref().map_or(0, |outbox| outbox.file_bytes())
     }
 }

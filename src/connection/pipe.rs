@@ -128,6 +128,10 @@ impl Pipe {
     pub(crate) fn shutdown_write(&mut self) {
         lock(&self.0).ending.get_or_insert(Ending::Eof);
     }
+
+    pub(crate) fn reset(&mut self) {
+        lock(&self.0).ending.get_or_insert(Ending::Reset);
+    }
 }
 
 impl Drop for Pipe {

@@ -47,7 +47,7 @@ impl StandardStreams {
 
     /// Whether [`write`](Self::write) would write something.
     pub(crate) fn has_work(&self, state: &State) -> bool {
-        !state.operator.stderr.is_empty() || state.operator.stdout.len() > 0 && !self.is_blocked
+        !state.operator.stderr.is_empty() || !state.operator.stdout.is_empty() && !self.is_blocked
     }
 
     /// Writes queued output and notices, as far as possible without waiting.

@@ -36,6 +36,7 @@ use crate::workers::{Busy, Job, Worker, Workers};
 /// | to | call |
 /// |---|---|
 /// | reply to the peer | [`reply`](Self::reply), [`reply_input`](Self::reply_input), or [`Write`](std::io::Write) |
+/// | reply with a file | [`reply_file`](Self::reply_file) |
 /// | send to another connection | [`send`](Self::send) |
 /// | send to many connections | [`follow`](Self::follow) and [`publish`](Self::publish) |
 /// | produce much output | [`is_writable`](Self::is_writable), then [`Handler::drained`](crate::Handler::drained) |

@@ -246,7 +246,7 @@ impl Client {
 
     fn write(&mut self, state: &mut State) {
         let Some(answers) = state.operator.answers_mut(self.id) else { return };
-        while self.may_write && !self.is_dead && answers.len() > 0 {
+        while self.may_write && !self.is_dead && !answers.is_empty() {
             match self.stream.write(answers.unsent()) {
                 Ok(count) => answers.consume(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.may_write = false,

@@ -350,8 +350,8 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Drops every connection and every job. Returns the number of connections with pending bytes, and the number of
     /// these bytes.
-    pub(crate) fn drop_all(&mut self) -> (usize, usize) {
-        let pending = self.state.connections.values().map(|connection| connection.pending(&self.state.feeds));
+    pub(crate) fn drop_all(&mut self) -> (usize, u64) {
+        let pending = self.state.connections.values().map(|connection| connection.undelivered(&self.state.feeds));
         let undelivered =
             pending.filter(|&bytes| bytes > 0).fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
         for token in self.state.connections.tokens() {

@@ -411,7 +411,7 @@ impl<H: Handler> Reactor<H> {
     /// Whether draining has finished or was cut short. Standard output is waited for, except after a second request.
     fn has_stopped(&self) -> bool {
         let state = &self.dispatcher.state;
-        let is_output_done = state.operator.stdout.len() == 0 || !self.output.is_open();
+        let is_output_done = state.operator.stdout.is_empty() || !self.output.is_open();
         state.has_stopped() && (is_output_done || state.stop == Stop::Now)
     }
 }

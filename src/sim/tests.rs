@@ -14,6 +14,7 @@ mod closing;
 mod connecting;
 mod crowd;
 mod feed;
+mod files;
 mod jobs;
 mod operator;
 mod order;

@@ -53,7 +53,7 @@ impl State {
             return self.set_deadline(token, left);
         }
         let peer = self.roster.named(token, connection.peer);
-        self.peer_log.stuck(peer, connection.pending(&self.feeds), limit, self.clock.now());
+        self.peer_log.stuck(peer, connection.undelivered(&self.feeds), limit, self.clock.now());
         self.kill(token);
     }
 

@@ -9,9 +9,8 @@ use std::io::{self, ErrorKind, IoSlice};
 use crate::connection::closed::Closed;
 use crate::connection::feed::{Feed, FeedId, Follower, FollowerRef, Segment};
 use crate::connection::flags::Flags;
-use crate::connection::outbox::Outbox;
 use crate::connection::token::Token;
-use crate::connection::{Flush, Phase};
+use crate::connection::{Connection, Flush, Phase};
 use crate::state::{OutputSource, State};
 
 impl State {
@@ -158,10 +157,11 @@ impl State {
     /// Flushes a connection without a budget, and even if no writable edge was reported. A peer is not closed for its
     /// pending output before this: neither a used-up budget nor a late edge is its fault.
     fn flush_fully(&mut self, token: Token) {
-        if let Some(connection) = self.connections.get_mut(token) {
-            connection.flags.remove(Flags::WRITE_BLOCKED);
-        }
-        self.flush_within(token, usize::MAX);
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        connection.flags.remove(Flags::WRITE_BLOCKED);
+        // All that is pending, but of files no more than in a turn.
+        let pending = connection.pending(&self.feeds);
+        self.flush_within(token, pending.saturating_add(self.limits.turn_output));
     }
 
     /// Flushes a connection until `budget` bytes are sent. Returns whether nothing is left.
@@ -186,7 +186,7 @@ impl State {
         let is_done = matches!(end, Flush::Done);
         match end {
             Flush::Failed(error) => {
-                self.abort(token, Closed::Failed(error));
+                self.output_failed(token, error);
                 return false;
             }
             Flush::Refused => self.wait_for_writable(token),
@@ -277,11 +277,13 @@ impl State {
     /// Flushes a feed to one follower, and closes it if it is too far behind. Returns its cursor if it still needs the
     /// log.
     ///
-    /// There is no budget. The new bytes are bounded by the size of the feed, and with a budget the log could grow
-    /// faster than it is sent to a peer that reads.
+    /// There is no budget, unless a file is pending. The new bytes are bounded by the size of the feed, and with a
+    /// budget the log could grow faster than it is sent to a peer that reads.
     fn flush_follower(&mut self, id: FeedId, position: usize) -> Option<u64> {
         let token = self.feeds[id].followers[position].token;
-        if self.flush_within(token, usize::MAX) {
+        let has_files = self.connections.get(token).is_some_and(Connection::has_files);
+        let budget = if has_files { self.limits.turn_output } else { usize::MAX };
+        if self.flush_within(token, budget) {
             return None;
         }
         let (cursor, lag) = self.lag(id, position)?;
@@ -361,9 +363,11 @@ impl State {
             return;
         }
         let mut follower = Follower::new(token, feed.log.end());
-        if connection.queued() > 0 {
+        // What is queued up to the last file is sent before anything of the feed, so it needs no splice.
+        let own = connection.outbox.as_ref().map_or(0, |outbox| outbox.after_files());
+        if own > 0 {
             follower.lend(|| self.splices.take());
-            follower.splice_own(feed.log.end(), connection.queued());
+            follower.splice_own(feed.log.end(), own);
         }
         connection.follower_ref = Some(FollowerRef { feed: id, position: feed.followers.len() as u32 });
         feed.followers.push(follower);
@@ -377,17 +381,16 @@ impl State {
         let follower = &followers[follower_ref.position as usize];
         // A dead connection needs nothing, and the log at its cursor may have been dropped already.
         if connection.phase != Phase::Dead && !follower.is_caught_up(log.end()) {
-            let mut whole = Box::<Outbox>::default();
-            let unsent = connection.outbox.as_ref().map_or(&[][..], |outbox| outbox.unsent());
+            self.queued -= connection.queued();
+            let outbox = connection.outbox.get_or_insert_default();
+            let own = outbox.take_after_files();
             for segment in follower.segments(log.end()) {
                 match segment {
-                    Segment::Feed(range) => whole.push_others(log.slice(range)),
-                    Segment::Own(range) => whole.push(&unsent[range]),
+                    Segment::Feed(range) => outbox.push_others(log.slice(range)),
+                    Segment::Own(range) => outbox.push(&own[range]),
                 }
             }
-            self.queued += whole.len();
-            self.queued -= connection.queued();
-            connection.outbox = Some(whole);
+            self.queued += outbox.len();
             self.mark_dirty(token);
         }
         self.leave_feed(token);

@@ -11,6 +11,7 @@ pub(crate) mod clock;
 pub(crate) mod connections;
 pub(crate) mod connects;
 mod deadline;
+mod files;
 mod flush;
 pub(crate) mod limits;
 pub(crate) mod operator;

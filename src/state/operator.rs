@@ -137,6 +137,6 @@ impl OperatorIo {
 
     /// Whether a client has every answer to its lines.
     pub(crate) fn is_answered(&self, client: OperatorId) -> bool {
-        self.clients.get(&client).is_none_or(|answers| answers.unread.len() == 0 && answers.pending == 0)
+        self.clients.get(&client).is_none_or(|answers| answers.unread.is_empty() && answers.pending == 0)
     }
 }

@@ -28,6 +28,7 @@ enum Kind {
     Lost,
     Closed(Discriminant<Closed>),
     Stuck,
+    Truncated,
     Framing(Discriminant<FramingError>),
 }
 
@@ -58,8 +59,13 @@ impl PeerLog {
 
     /// Logs a closing connection that is dropped since its peer took none of the last `bytes` bytes for the time
     /// `limit`.
-    pub(crate) fn stuck(&mut self, peer: NamedPeer<'_>, bytes: usize, limit: Duration, now: Instant) {
+    pub(crate) fn stuck(&mut self, peer: NamedPeer<'_>, bytes: u64, limit: Duration, now: Instant) {
         self.warn(Kind::Stuck, now, &format_args!("{peer} dropped: {bytes} bytes not taken for {limit:?}"));
+    }
+
+    /// Logs a file that ended before all of it was sent.
+    pub(crate) fn truncated(&mut self, peer: NamedPeer<'_>, error: &io::Error, now: Instant) {
+        self.warn(Kind::Truncated, now, &format_args!("{peer} reset: {error}"));
     }
 
     /// Logs input that is not a sequence of whole messages.

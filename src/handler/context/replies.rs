@@ -3,7 +3,10 @@
 //! The first reply may be a slice of the input, which is not copied; all others are copied to one buffer. When the
 //! callback has returned, both are written with one system call.
 
+use std::fs::File;
 use std::io;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Context, ReplyTarget};
@@ -14,6 +17,36 @@ use crate::state::{OutputSource, State};
 const SCRATCH_RETAINED: usize = 64 * 1024;
 
 impl Context<'_> {
+    /// Replies with the bytes `range` of `file`, in order with the other replies.
+    ///
+    /// The file is not read into memory: a TCP or Unix socket gets its bytes by sendfile(2), without a copy in this
+    /// process. Its bytes count as output of this connection for [`is_writable`](Self::is_writable) and
+    /// [`drained`](crate::Handler::drained), but not for [`Limits::max_queue`](crate::Limits::max_queue) and
+    /// [`Limits::memory_limit`](crate::Limits::memory_limit). The offset of the open file is neither used nor moved, so
+    /// many connections can share one `Arc`.
+    ///
+    /// The bytes are read when the peer takes them, so a file that changes meanwhile is sent as it is then. If it has
+    /// become shorter than the range, the connection is reset, and ends with [`Closed::Failed`](crate::Closed::Failed).
+    /// A file that grows is sent up to the end of the range.
+    ///
+    /// While bytes come from a disk instead of the page cache, the loop waits for the disk, as it does in other servers
+    /// that use sendfile(2).
+    ///
+    /// If the connection [follows](Self::follow) a feed after this call, the file is sent before the feed, and the
+    /// limit [`Limits::feed_buffer`](crate::Limits::feed_buffer) applies in the meantime.
+    ///
+    /// # Errors
+    /// Nothing is sent, with the kind
+    ///
+    /// - [`NotConnected`](io::ErrorKind::NotConnected): there is no connection, or it is no longer open for output.
+    /// - [`Unsupported`](io::ErrorKind::Unsupported): the connection follows a feed, or is one over UDP.
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput): the range ends before it starts, or beyond the largest offset.
+    pub fn reply_file(&mut self, file: Arc<File>, range: Range<u64>) -> io::Result<()> {
+        let ReplyTarget::Connection(token) = self.target else { return Err(io::ErrorKind::NotConnected.into()) };
+        self.queue_replies();
+        self.state.queue_file(token, file, range)
+    }
+
     /// Moves the replies made so far to the queue, so that what follows is sent after them.
     ///
     /// Over UDP, they stay: the replies of a callback are one datagram, and no feed is followed.

@@ -1,5 +1,10 @@
 //! The exact bytes that each peer receives, compared with a model that has one vector for each peer.
 
+use std::fs::File;
+use std::io::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -10,6 +15,7 @@ const PEERS: usize = 4;
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Reply,
+    ReplyFile,
     Publish,
     PublishOthers,
     Send(usize),
@@ -23,6 +29,7 @@ enum Act {
 fn letters(act: Act) -> [u8; 2] {
     match act {
         Act::Reply => *b"r ",
+        Act::ReplyFile => *b"F ",
         Act::Publish => *b"p ",
         Act::PublishOthers => *b"o ",
         Act::Send(whom) => [b's', whom as u8],
@@ -33,11 +40,39 @@ fn letters(act: Act) -> [u8; 2] {
     }
 }
 
-fn perform(number: &mut u32, rooms: [FeedId; 2], tokens: &[Token], letters: &[u8], cx: &mut Context<'_>) {
-    *number += 1;
-    let (text, whom) = (format!("{number} "), usize::from(letters[1]));
+/// The content of the file that is sent.
+const CONTENT: &[u8] = b"<abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ>";
+
+/// The range of the file that the act with this number sends.
+fn range(number: u32) -> Range<usize> {
+    let start = 7 * number as usize % (CONTENT.len() - 20);
+    start..start + number as usize % 20
+}
+
+/// A file with [`CONTENT`].
+fn file() -> Arc<File> {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(CONTENT).expect("room for a few bytes");
+    Arc::new(file)
+}
+
+/// What acts share.
+struct Props {
+    number: u32,
+    rooms: Option<[FeedId; 2]>,
+    file: Arc<File>,
+}
+
+fn perform(props: &mut Props, rooms: [FeedId; 2], tokens: &[Token], letters: &[u8], cx: &mut Context<'_>) {
+    props.number += 1;
+    let (text, whom) = (format!("{} ", props.number), usize::from(letters[1]));
     match letters[0] {
         b'r' => cx.reply(text.as_bytes()),
+        b'F' => {
+            let range = range(props.number);
+            // A follower receives no file.
+            let _ = cx.reply_file(props.file.clone(), range.start as u64..range.end as u64);
+        }
         b'p' => cx.publish(rooms[0], text.as_bytes()),
         b'o' => cx.publish_others(rooms[0], text.as_bytes()),
         b's' => cx.send(tokens[whom], text.as_bytes()),
@@ -93,6 +128,10 @@ impl Model {
             let text = format!("{} ", self.number);
             match act {
                 Act::Reply => self.give(who, &text),
+                Act::ReplyFile if self.members[who].room.is_none() => {
+                    self.give(who, &String::from_utf8_lossy(&CONTENT[range(self.number)]));
+                }
+                Act::ReplyFile => {}
                 Act::Publish => self.publish(&text, None),
                 Act::PublishOthers => self.publish(&text, Some(who)),
                 Act::Send(whom) => self.give(whom, &text),
@@ -125,11 +164,12 @@ enum Step {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         6 => Just(Act::Reply),
+        6 => Just(Act::ReplyFile),
         6 => Just(Act::Publish),
         6 => Just(Act::PublishOthers),
         4 => (0..PEERS).prop_map(Act::Send),
         1 => (0..2_usize).prop_map(Act::Follow),
-        1 => Just(Act::Unfollow),
+        2 => Just(Act::Unfollow),
         1 => Just(Act::Close),
         1 => (0..PEERS).prop_map(Act::CloseOther),
     ]
@@ -157,15 +197,14 @@ proptest! {
     ) {
         // A tiny limit flushes within a callback. Otherwise it is off, or too large to close a peer.
         let feed_buffer = if tiny_flush { Some(3000) } else { feed_buffer };
-        let mut number = 0;
-        let mut rooms = None;
+        let mut props = Props { number: 0, rooms: None, file: file() };
         let mut sim = Sim::with_limits(scene(move |notes, who, call, cx| {
-            let rooms = rooms.get_or_insert_with(|| [notes.room(cx), cx.create_feed()]);
+            let rooms = *props.rooms.get_or_insert_with(|| [notes.room(cx), cx.create_feed()]);
             match call {
                 Call::Open => cx.follow(rooms[0]),
                 Call::Data(input) => {
                     for letters in input.chunks(2) {
-                        perform(&mut number, *rooms, &notes.tokens, letters, cx);
+                        perform(&mut props, rooms, &notes.tokens, letters, cx);
                     }
                 }
                 Call::Closed(_) => cx.publish(rooms[0], format!("-{who} ").as_bytes()),
