@@ -36,6 +36,7 @@ mod servers {
     mod discard;
     mod doctor;
     mod greeting;
+    mod greeting_file;
     mod job_control;
     mod limits;
     mod listening;

@@ -1,21 +1,27 @@
-//! Greeting: one text for each client.
+//! Greeting: one text for each client, or one file.
 //!
-//! Invariant: each peer receives the text once, as a line, before any of its input is read. The peer is then closed, or
-//! closed after a line of its own. That line is only logged, through [`sanitize`].
+//! Invariant: each peer receives the text once, as a line, or the file, before any of its input is used. The peer is
+//! then closed, or closed after a line of its own. That line is only logged, through [`sanitize`].
 
 #[cfg(feature = "cli")]
 mod args;
+mod file;
 
 #[cfg(feature = "cli")]
 pub use args::GreetingServer;
+
+use std::io;
+use std::path::Path;
 
 use crate::connection::origin::{Origin, Peer};
 use crate::framing::{Lines, MessageHandler};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
+use crate::servers::greeting::file::GreetingFile;
+use crate::workers::Done;
 
-/// Sends a text as a line and closes the connection.
+/// Sends a text as a line, or a file, and closes the connection.
 ///
 /// ```
 /// use switchboard::servers::Greeting;
@@ -27,24 +33,73 @@ use crate::handler::sanitize::sanitize;
 /// sim.shut_down(peer);
 /// assert_eq!(sim.ending(peer), Some(Ending::Eof));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Greeting {
+    content: Content,
+}
+
+/// What each client gets.
+#[derive(Debug)]
+enum Content {
     /// The text with its LF.
-    line: Vec<u8>,
+    Line(Vec<u8>),
+    File(GreetingFile),
 }
 
 impl Greeting {
     /// Sends `text`, and a line end, as soon as a peer connects, and closes the connection. Input is discarded.
     #[must_use]
     pub fn new(text: &str) -> Greeting {
-        Greeting { line: format!("{text}\n").into_bytes() }
+        Greeting { content: Content::Line(format!("{text}\n").into_bytes()) }
     }
 
-    /// Sends `text`, waits for a line of at most `max_line` bytes, and closes the connection. The line is logged at the
-    /// level `info`.
+    /// Sends the file at `path` as soon as a peer connects, and closes the connection. Input is discarded.
+    ///
+    /// The file is opened for each peer anew, and sent with the length that it has then, by [`Context::reply_file`]. If
+    /// it cannot be opened, the peer gets nothing; if it is truncated meanwhile, the connection is reset. The log shows
+    /// both.
+    ///
+    /// # Errors
+    /// If the file cannot be opened now, or is no regular file.
+    pub fn file(path: &Path) -> io::Result<Greeting> {
+        Ok(Greeting { content: Content::File(GreetingFile::new(path)?) })
+    }
+
+    /// Starts the thread that opens the file, so that a program without the right to start threads fails at its start.
+    #[cfg(feature = "cli")]
+    fn start_thread(&self) -> io::Result<()> {
+        match &self.content {
+            Content::Line(_) => Ok(()),
+            Content::File(file) => file.start_thread(),
+        }
+    }
+
+    /// After the text or the file, waits for a line of at most `max_line` bytes before it closes the connection. The
+    /// line is logged at the level `info`.
     #[must_use]
-    pub fn lines(text: &str, max_line: usize) -> Lines<GreetingReply> {
-        Lines::new(GreetingReply { greeting: Greeting::new(text) }, max_line)
+    pub fn with_reply(self, max_line: usize) -> Lines<GreetingReply> {
+        Lines::new(GreetingReply { greeting: self }, max_line)
+    }
+
+    /// Greets a new peer. Returns whether that is done. If not, a job opens the file, and
+    /// [`greet_by_file`](Self::greet_by_file) follows.
+    fn greet(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.content {
+            Content::Line(line) => {
+                cx.reply(line);
+                true
+            }
+            Content::File(file) => {
+                file.open(cx);
+                false
+            }
+        }
+    }
+
+    fn greet_by_file(&mut self, done: Done, cx: &mut Context<'_>) {
+        if let Content::File(file) = &mut self.content {
+            file.reply(done, cx);
+        }
     }
 }
 
@@ -52,7 +107,13 @@ impl Handler for Greeting {
     type Session = ();
 
     fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {
-        cx.reply(&self.line);
+        if self.greet(cx) {
+            cx.close();
+        }
+    }
+
+    fn done(&mut self, (): &mut (), done: Done, cx: &mut Context<'_>) {
+        self.greet_by_file(done, cx);
         cx.close();
     }
 
@@ -61,8 +122,8 @@ impl Handler for Greeting {
     }
 }
 
-/// A greeting that waits for a reply; the handler that [`Greeting::lines`] wraps.
-#[derive(Clone, Debug)]
+/// A greeting that waits for a reply; the handler that [`Greeting::with_reply`] wraps.
+#[derive(Debug)]
 pub struct GreetingReply {
     greeting: Greeting,
 }
@@ -72,8 +133,12 @@ impl MessageHandler for GreetingReply {
     type Session = Peer;
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Peer {
-        cx.reply(&self.greeting.line);
+        self.greeting.greet(cx);
         origin.peer
+    }
+
+    fn done(&mut self, _: &mut Peer, done: Done, cx: &mut Context<'_>) {
+        self.greeting.greet_by_file(done, cx);
     }
 
     fn message<'a>(&mut self, peer: &mut Peer, line: &'a mut [u8], cx: &mut Context<'a>) {
@@ -83,70 +148,4 @@ impl MessageHandler for GreetingReply {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::servers::chunking::{in_pieces, steps, whole};
-    use crate::sim::{Ending, Sim, assert_chunking_law};
-
-    const ONCE: &[u8] = b"hello\n";
-
-    fn with_reply() -> Lines<GreetingReply> {
-        Greeting::lines("hello", 10)
-    }
-
-    #[test]
-    fn the_text_comes_before_anything_is_sent() {
-        let mut sim = Sim::new(Greeting::new("hello"));
-        let peer = sim.connect();
-        assert_eq!((sim.received(peer), sim.ending(peer)), (ONCE.to_vec(), Some(Ending::Eof)));
-    }
-
-    #[test]
-    fn a_reply_follows_the_text_and_ends_the_connection() {
-        let mut sim = Sim::new(with_reply());
-        let peer = sim.connect();
-        assert_eq!((sim.received(peer), sim.ending(peer)), (ONCE.to_vec(), None));
-        sim.send(peer, b"I am ann");
-        assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), None));
-        sim.send(peer, b"\nand more\n");
-        assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), Some(Ending::Eof)));
-    }
-
-    #[test]
-    fn the_end_of_input_stands_for_a_line() {
-        for input in [&b""[..], b"no end", b"\n", b"two\nlines\n"] {
-            assert_eq!(whole(with_reply(), input), (ONCE.to_vec(), Some(Ending::Eof)), "{}", input.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn a_line_over_the_limit_is_told_and_the_next_one_counts() {
-        let mut sim = Sim::new(with_reply());
-        let peer = sim.connect();
-        sim.send(peer, b"far too long for this\n");
-        assert_eq!(sim.received(peer), b"hello\nline too long: the limit is 10 bytes\n");
-        assert_eq!(sim.ending(peer), None);
-        sim.send(peer, b"short\n");
-        assert_eq!((sim.received(peer), sim.ending(peer)), (Vec::new(), Some(Ending::Eof)));
-    }
-
-    #[test]
-    fn obeys_the_chunking_law() {
-        assert_chunking_law(|| Greeting::new("hello"), b"one\ntwo");
-        assert_chunking_law(with_reply, b"one\ntwo");
-        assert_chunking_law(with_reply, b"far too long for this\r\nshort\r\nrest");
-    }
-
-    proptest! {
-        #[test]
-        fn each_client_is_greeted_once(input: Vec<u8>, steps in steps()) {
-            let greeting = Greeting::new("hello");
-            prop_assert_eq!(in_pieces(greeting, &input, &steps), (ONCE.to_vec(), Some(Ending::Eof)));
-            let expected = whole(with_reply(), &input);
-            prop_assert!(expected.0.starts_with(ONCE));
-            prop_assert_eq!(in_pieces(with_reply(), &input, &steps), expected);
-        }
-    }
-}
+mod tests;
