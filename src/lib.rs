@@ -138,6 +138,7 @@ pub use connection::closed::Closed;
 pub use connection::feed::FeedId;
 pub use connection::ids::{ListenerId, ServiceId};
 pub use connection::origin::{Origin, Peer, Source, Via};
+pub use connection::spawn::{Spawn, StderrMode, StdinMode};
 pub use connection::timer_id::TimerId;
 pub use connection::token::Token;
 pub use handler::Handler;

@@ -10,6 +10,7 @@
 //! no inbox and no outbox; a follower reference names a follower of this connection. A connection decides nothing about
 //! other connections.
 
+pub(crate) mod child;
 pub(crate) mod closed;
 pub(crate) mod edge;
 pub(crate) mod feed;
@@ -22,6 +23,8 @@ pub(crate) mod origin;
 pub(crate) mod outbox;
 pub(crate) mod pipe;
 pub(crate) mod pool;
+pub(crate) mod process;
+pub(crate) mod spawn;
 pub(crate) mod stream;
 pub(crate) mod timer_id;
 pub(crate) mod token;
@@ -42,7 +45,7 @@ use crate::connection::timer_id::TimerId;
 /// The phases of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Outbound, and not established yet.
+    /// Outbound and not established yet, or of a child whose session is not open yet.
     Connecting,
     /// There is a session.
     Open,
@@ -151,6 +154,11 @@ impl Connection {
     /// An upper bound of the pending bytes that others have caused: theirs in the outbox, and all of the feed.
     pub(crate) fn pending_from_others(&self, feeds: &Feeds) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.others()) + self.pending(feeds) - self.queued()
+    }
+
+    /// Whether the peer is a program that a handler has started.
+    pub(crate) fn is_child(&self) -> bool {
+        matches!(self.peer, Peer::Child(_))
     }
 
     /// Whether there is a session.

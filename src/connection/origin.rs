@@ -27,6 +27,8 @@ pub enum Via {
     Listener(ListenerId),
     /// [`Context::connect`](crate::Context::connect) requested it.
     Connect(Address),
+    /// [`Context::spawn`](crate::Context::spawn) started it.
+    Spawn,
 }
 
 /// Where a datagram comes from.
@@ -47,6 +49,8 @@ pub enum Peer {
     Inet(SocketAddr),
     /// A process on this machine, connected to a Unix socket.
     Unix,
+    /// A program that [`Context::spawn`](crate::Context::spawn) has started, with the number of its process.
+    Child(u32),
 }
 
 impl fmt::Display for Peer {
@@ -54,6 +58,7 @@ impl fmt::Display for Peer {
         match self {
             Peer::Inet(address) => address.fmt(f),
             Peer::Unix => f.write_str("unix"),
+            Peer::Child(pid) => write!(f, "child {pid}"),
         }
     }
 }

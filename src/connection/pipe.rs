@@ -22,6 +22,7 @@ pub enum Ending {
 
 /// Both directions of one simulated connection.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something that a peer can do by itself")]
 pub(crate) struct Wires {
     pub(crate) to_server: VecDeque<u8>,
     pub(crate) from_server: Vec<u8>,
@@ -31,6 +32,8 @@ pub(crate) struct Wires {
     pub(crate) chunk: usize,
     pub(crate) peer_ended: bool,
     pub(crate) peer_reset: bool,
+    /// A child has closed its standard input.
+    pub(crate) is_deaf: bool,
     /// A write was refused, and the window has not opened since.
     refused: bool,
     pub(crate) ending: Option<Ending>,
@@ -77,6 +80,7 @@ pub(crate) fn pipe() -> (PeerEnd, Pipe) {
         chunk: usize::MAX,
         peer_ended: false,
         peer_reset: false,
+        is_deaf: false,
         refused: false,
         ending: None,
         edge: None,
@@ -112,7 +116,7 @@ impl Pipe {
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut wires = lock(&self.0);
-        if wires.peer_reset || wires.ending.is_some() {
+        if wires.peer_reset || wires.is_deaf || wires.ending.is_some() {
             return Err(ErrorKind::BrokenPipe.into());
         }
         let count = bytes.len().min(wires.window).min(wires.chunk);

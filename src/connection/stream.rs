@@ -1,4 +1,4 @@
-//! The streams of connections: sockets of each kind, and the simulated one.
+//! The streams of connections: sockets of each kind, the pipes of a child, and the simulated one.
 //!
 //! Invariant: no call blocks. A stream can be read, written, half-closed and registered. It keeps no state of its
 //! connection.
@@ -9,10 +9,11 @@ use std::net::Shutdown;
 use mio::event::Source;
 use mio::{Interest, Registry, net};
 
+use crate::connection::child::ChildStream;
 use crate::connection::pipe::Pipe;
 use crate::connection::traced::TracedStream;
 
-/// A non-blocking socket, or its simulation.
+/// A non-blocking socket, the pipes of a child, or their simulation.
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// None yet, of an outbound connection.
@@ -23,6 +24,8 @@ pub(crate) enum Stream {
     Unix(net::UnixStream),
     /// A connected UDP socket. Each read and each write is one datagram, and there is no end of input.
     Udp(net::UdpSocket),
+    /// The standard input and output of a child. Boxed, since most connections are sockets.
+    Child(Box<ChildStream>),
     /// A peer of a [`Sim`](crate::Sim).
     Simulated(Pipe),
     /// A stream whose reads and writes are logged.
@@ -46,6 +49,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.read(buffer)?,
             Stream::Unix(stream) => stream.read(buffer)?,
             Stream::Udp(socket) => return socket.recv(buffer).map(Received::Bytes),
+            Stream::Child(child) => child.read(buffer)?,
             Stream::Simulated(pipe) => pipe.read(buffer)?,
             Stream::Traced(traced) => return traced.read(buffer),
         };
@@ -59,6 +63,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
             Stream::Udp(socket) => socket.send(bytes),
+            Stream::Child(child) => child.write(bytes),
             Stream::Simulated(pipe) => pipe.write(bytes),
             Stream::Traced(traced) => traced.write(bytes),
         }
@@ -71,6 +76,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.write_vectored(pieces),
             Stream::Unix(stream) => stream.write_vectored(pieces),
             Stream::Udp(socket) => socket.send(&joined(pieces)),
+            Stream::Child(child) => child.write(&joined(pieces)),
             Stream::Simulated(pipe) => {
                 let mut written = 0;
                 for piece in pieces {
@@ -96,6 +102,10 @@ impl Stream {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
             Stream::Unconnected | Stream::Udp(_) => Ok(()),
+            Stream::Child(child) => {
+                child.end_stdin();
+                Ok(())
+            }
             Stream::Simulated(pipe) => {
                 pipe.shutdown_write();
                 Ok(())
@@ -109,7 +119,7 @@ impl Stream {
         let (error, peer) = match self {
             Stream::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
             Stream::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
-            Stream::Udp(_) | Stream::Simulated(_) => return Ok(true),
+            Stream::Udp(_) | Stream::Child(_) | Stream::Simulated(_) => return Ok(true),
             Stream::Unconnected => return Ok(false),
             Stream::Traced(traced) => return traced.inner.is_connected(),
         };
@@ -125,7 +135,7 @@ impl Stream {
         match self {
             Stream::Udp(_) => true,
             Stream::Traced(traced) => traced.inner.is_datagram(),
-            Stream::Unconnected | Stream::Tcp(_) | Stream::Unix(_) | Stream::Simulated(_) => false,
+            Stream::Unconnected | Stream::Tcp(_) | Stream::Unix(_) | Stream::Child(_) | Stream::Simulated(_) => false,
         }
     }
 
@@ -150,6 +160,7 @@ impl Stream {
             Stream::Tcp(stream) => Some(stream),
             Stream::Unix(stream) => Some(stream),
             Stream::Udp(socket) => Some(socket),
+            Stream::Child(child) => Some(&mut **child),
             Stream::Unconnected | Stream::Simulated(_) => None,
             Stream::Traced(traced) => traced.inner.source(),
         }

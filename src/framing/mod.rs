@@ -68,7 +68,8 @@ pub trait MessageHandler {
     /// The state that the handler keeps for each connection.
     type Session;
 
-    /// A connection is open: a peer has connected, or a connection requested with [`Context::connect`] was made.
+    /// A connection is open: a peer has connected, a connection requested with [`Context::connect`] was made, or a
+    /// program was started with [`Context::spawn`].
     ///
     /// Returns the session of the connection.
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session;

@@ -6,6 +6,7 @@
 mod operator;
 mod replies;
 
+use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::connection::Connection;
@@ -14,6 +15,7 @@ use crate::connection::feed::{Feed, FeedId};
 use crate::connection::flags::Flags;
 use crate::connection::framing_error::FramingError;
 use crate::connection::ids::ServiceId;
+use crate::connection::spawn::Spawn;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
 use crate::net::Address;
@@ -43,6 +45,7 @@ use crate::workers::{Busy, Job, Worker, Workers};
 /// | act later | [`set_timer`](Self::set_timer) |
 /// | do slow work | [`offload`](Self::offload) |
 /// | make a connection | [`connect`](Self::connect) |
+/// | start a program | [`spawn`](Self::spawn) |
 /// | end a connection | [`close`](Self::close), [`abort`](Self::abort), [`shut_down`](Self::shut_down) |
 /// | end another connection | [`close_other`](Self::close_other), [`abort_other`](Self::abort_other) |
 /// | end it for an operator | [`kick`](Self::kick) |
@@ -413,6 +416,35 @@ impl<'a> Context<'a> {
     pub fn connect(&mut self, to: Address) -> Token {
         let service = self.service();
         self.state.connect(to, service)
+    }
+
+    /// Starts a program whose standard input and output are a connection. Returns its token.
+    ///
+    /// [`Handler::open`](crate::Handler::open) follows with [`Via::Spawn`](crate::Via::Spawn), never before this
+    /// callback has returned. Then output for the connection is the input of the program, and its output is input of
+    /// the session. When the program closes its standard input, the rest of the output is dropped, which does not end
+    /// the connection. [`Handler::exited`](crate::Handler::exited) reports the exit.
+    ///
+    /// The program belongs to the service of this callback. It does not count towards
+    /// [`Limits::max_connections`](crate::Limits::max_connections), and
+    /// [`Limits::idle_timeout`](crate::Limits::idle_timeout) and [`Limits::queue_time`](crate::Limits::queue_time) do
+    /// not apply to it.
+    ///
+    /// After [`close`](Self::close), the program gets the end of its input, and has
+    /// [`Limits::linger`](crate::Limits::linger) to exit; at a stop, it has [`Limits::drain`](crate::Limits::drain).
+    /// Then, or after [`abort`](Self::abort), its process group receives SIGTERM, and SIGKILL after [`Spawn::grace`].
+    ///
+    /// The loop waits until the program runs, about a millisecond.
+    ///
+    /// # Errors
+    /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if this turn has started
+    /// [`Limits::turn_spawns`](crate::Limits::turn_spawns) programs: try again in a later turn, for example with a
+    /// timer of no delay. [`QuotaExceeded`](std::io::ErrorKind::QuotaExceeded) if the service has
+    /// [`Limits::max_children`](crate::Limits::max_children) programs. Otherwise, if the reactor is stopping, and the
+    /// errors of the system, such as [`NotFound`](std::io::ErrorKind::NotFound). The text has the remedy.
+    pub fn spawn(&mut self, spawn: &Spawn) -> io::Result<Token> {
+        let service = self.service();
+        self.state.spawn(spawn, service)
     }
 
     /// Closes this connection after its queued output was sent.

@@ -40,6 +40,15 @@ macro_rules! events {
             ///
             /// Its result is `done`. Input that arrived while the job ran is passed after this call.
             fn done(&mut self, session: &mut Self::Session, done: $crate::Done; cx: &mut Context<'_>) {}
+
+            /// The program of this connection, started with [`Context::spawn`](crate::Context::spawn), has exited.
+            ///
+            /// Called at most once, and not after the session has ended. Output of the program may follow, and
+            /// [`eof`](Self::eof) may have come before: a program can end its output first, and other processes can
+            /// continue it.
+            fn exited(
+                &mut self, session: &mut Self::Session, status: ::std::process::ExitStatus; cx: &mut Context<'_>
+            ) {}
         }
     };
     // The end of a session.

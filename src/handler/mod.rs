@@ -30,8 +30,9 @@ use crate::handler::events::events;
 /// ```
 ///
 /// [`open`](Self::open) comes first and exactly once, [`closed`](Self::closed) last and exactly once. After
-/// [`eof`](Self::eof) there is no more [`data`](Self::data). The other methods belong to the service as a whole and may
-/// be called at any time.
+/// [`eof`](Self::eof) there is no more [`data`](Self::data). For a program that [`Context::spawn`] has started,
+/// [`exited`](Self::exited) comes at most once, anywhere between [`open`](Self::open) and [`closed`](Self::closed).
+/// The other methods belong to the service as a whole and may be called at any time.
 ///
 /// # Concurrency
 ///
@@ -82,7 +83,8 @@ pub trait Handler {
     /// The state that the handler keeps for each connection. The reactor stores it.
     type Session;
 
-    /// A connection is open: a peer has connected, or a connection requested with [`Context::connect`] was made.
+    /// A connection is open: a peer has connected, a connection requested with [`Context::connect`] was made, or a
+    /// program was started with [`Context::spawn`].
     ///
     /// Returns the session of the connection.
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session;

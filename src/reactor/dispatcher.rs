@@ -70,20 +70,29 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Opens the session of an outbound connection that is established now.
     pub(crate) fn connected(&mut self, token: Token) {
-        let Some(attempt) = self.state.attempts.remove(token.key()) else { return };
+        if let Some(attempt) = self.state.attempts.remove(token.key()) {
+            self.establish(token, Via::Connect(attempt.to));
+        }
+    }
+
+    /// Opens the session of a connection that a handler has asked for.
+    pub(super) fn establish(&mut self, token: Token, via: Via) {
         self.state.established(token);
-        self.open_session(token, Via::Connect(attempt.to));
+        self.open_session(token, via);
         self.serve(token);
     }
 
     fn open_session(&mut self, token: Token, via: Via) {
         let peer = self.state.connections[token].peer;
+        let is_child = via == Via::Spawn;
         let mut cx = Context::of_connection(&mut self.state, token);
         let session = self.handler.open(&Origin { token, peer, via }, &mut cx);
         cx.settle();
         self.sessions.insert(token.key(), session);
+        // A child that computes is not idle.
         if let Some(limit) = self.state.limits_of(token).idle_timeout
             && self.state.connections.is_open(token)
+            && !is_child
         {
             self.state.set_deadline(token, limit);
         }
@@ -225,6 +234,7 @@ impl<H: Handler> Dispatcher<H> {
             match target {
                 TimerTarget::Deadline(token) => self.state.deadline_due(token, id),
                 TimerTarget::InputPause(token) => self.state.resume_input(token),
+                TimerTarget::Grace(token) => self.state.grace_over(token),
                 TimerTarget::Service(service) => self.call(service, |handler, cx| handler.service_timer(id, cx)),
                 TimerTarget::Session(token) => {
                     let is_open = self.state.connections.is_open(token);

@@ -218,7 +218,8 @@ impl<H: Handler> Dispatcher<H> {
             let is_lingering = connection.phase == Phase::Lingering;
             // When stopping, a lingering peer that has sent nothing more is not waited for. Only a read can tell
             // whether it has.
-            let must_try = self.state.stop >= Stop::Draining && is_lingering && discarded == 0;
+            let is_child = connection.is_child();
+            let must_try = self.state.stop >= Stop::Draining && is_lingering && discarded == 0 && !is_child;
             if connection.phase == Phase::Dead
                 || !(connection.flags.contains(Flags::MAY_READ) || must_try)
                 || connection.flags.contains(Flags::EOF)
@@ -233,7 +234,8 @@ impl<H: Handler> Dispatcher<H> {
             (budget, discarded) = (budget.saturating_sub(count), discarded + count);
             let Some(connection) = self.state.connections.get(token) else { return };
             let is_quiet = must_try && count == 0 && !connection.flags.contains(Flags::MAY_READ);
-            if is_lingering && (connection.flags.contains(Flags::EOF) || is_quiet) {
+            let has_ended = connection.flags.contains(Flags::EOF) && !self.state.children.is_running(token);
+            if is_lingering && (has_ended || is_quiet) {
                 return self.state.kill(token);
             }
         }

@@ -19,6 +19,7 @@ pub(crate) mod operators;
 #[cfg(feature = "cli")]
 mod readiness;
 pub(crate) mod signals;
+mod spawner;
 mod turn;
 
 use std::fmt;
@@ -306,6 +307,7 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.work()?;
         self.operators.read(&mut self.dispatcher);
         self.dispatcher.connect();
+        self.dispatcher.serve_children();
         self.flush_and_reap();
         // After reaping, so that a connection that was closed in this turn makes room for a new one.
         self.listeners.accept(&mut self.dispatcher);
@@ -335,6 +337,7 @@ impl<H: Handler> Reactor<H> {
         let has_requests = !state.work.connects.is_empty()
             || state.jobs.has_results()
             || state.stop == Stop::Requested
+            || state.children.has_work()
             || self.output.has_work(state);
         if !state.work.ready.is_empty() || has_requests || has_listener || has_lines {
             return Some(Duration::ZERO);
@@ -371,7 +374,9 @@ impl<H: Handler> Reactor<H> {
                 }
                 mio::Token(number) if number >> 32 == 0 => self.listeners.wake(ListenerId(number - FIRST_LISTENER)),
                 mio::Token(number) => {
-                    self.dispatcher.edge(Token::from_bits(number as u64), edge(event));
+                    let token = Token::from_bits(number as u64);
+                    self.dispatcher.edge(token, edge(event));
+                    self.dispatcher.state.children.wake(token);
                 }
             }
         }

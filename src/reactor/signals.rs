@@ -13,6 +13,8 @@ use rustix::termios::tcgetsid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals as SignalSource;
 
+use crate::connection::process::is_ignored;
+
 /// Stops a running [`Reactor`](crate::Reactor) from any thread.
 ///
 /// At the first request the reactor drains, at the second one it stops at once.
@@ -109,28 +111,9 @@ fn receive(signals: &[i32]) -> io::Result<()> {
     Ok(signals.thread_unblock()?)
 }
 
-/// Whether the process was started with a signal ignored, according to `/proc/self/status` (proc(5)). False without
-/// such a file.
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    ignored_set(&status).is_some_and(|set| set & (1 << (signal - 1)) != 0)
-}
-
-fn ignored_set(status: &str) -> Option<u64> {
-    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-    u64::from_str_radix(set.trim(), 16).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_the_set_of_ignored_signals() {
-        assert_eq!(ignored_set("Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0\n"), Some(0x1001));
-        assert_eq!(ignored_set("Name:\tx\n"), None);
-        assert!(!is_ignored(SIGTERM), "the test process does not ignore SIGTERM");
-    }
 
     #[test]
     fn requests_are_counted_once() {

@@ -17,6 +17,7 @@
 //! assert_eq!(sim.ending(peer), Some(Ending::Eof));
 //! ```
 
+mod children;
 mod law;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::connection::edge::Edge;
 use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::origin::{Peer, Source};
+use crate::connection::process::SimulatedProcess;
 use crate::connection::stream::Stream;
 use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
@@ -35,6 +37,7 @@ use crate::handler::Handler;
 use crate::net::Address;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
+use crate::state::children::Simulation;
 use crate::state::connects::{Attempt, Step};
 use crate::state::limits::Limits;
 use crate::state::operator::OperatorId;
@@ -84,6 +87,8 @@ struct Entry {
     /// Names no connection if the server did not accept the peer.
     token: Token,
     end: PeerEnd,
+    /// Of a child only.
+    process: Option<SimulatedProcess>,
 }
 
 impl<H: Handler> Sim<H> {
@@ -97,6 +102,7 @@ impl<H: Handler> Sim<H> {
         let options = ServiceOptions { limits, ..ServiceOptions::default() };
         let mut state = State::new(options, None, Instant::now());
         state.clock.simulate_system_time(SystemTime::UNIX_EPOCH + SYSTEM_TIME_AT_START);
+        state.children.simulation = Some(Simulation::default());
         Sim {
             dispatcher: Dispatcher::new(handler, state),
             peers: Vec::new(),
@@ -158,7 +164,7 @@ impl<H: Handler> Sim<H> {
 
     fn new_peer(&mut self) -> (SimPeer, Stream) {
         let (end, server) = pipe();
-        self.peers.push(Entry { token: Token::none(), end });
+        self.peers.push(Entry { token: Token::none(), end, process: None });
         (SimPeer(self.peers.len() - 1), Stream::Simulated(server))
     }
 
@@ -443,6 +449,7 @@ impl<H: Handler> Sim<H> {
         !self.touched.is_empty()
             || !state.work.ready.is_empty()
             || !state.work.connects.is_empty()
+            || state.children.has_work()
             || state.jobs.has_results()
             || state.jobs.has_simulated()
             || self.stop_requests > 0
@@ -473,6 +480,7 @@ impl<H: Handler> Sim<H> {
         let _ = self.dispatcher.work();
         self.note_requests();
         self.dispatcher.connect();
+        self.dispatcher.serve_children();
         self.dispatcher.flush_and_reap();
         self.dispatcher.run_timers();
         self.dispatcher.flush_and_reap();

@@ -1,5 +1,7 @@
 //! Tests of the reactor without sockets, one topic in a file. This file has the handler that they share.
 
+use std::process::ExitStatus;
+
 use super::*;
 use crate::connection::closed::Closed;
 use crate::connection::feed::FeedId;
@@ -9,6 +11,7 @@ use crate::handler::context::Context;
 
 mod admission;
 mod back_pressure;
+mod child;
 mod chunking;
 mod closing;
 mod connecting;
@@ -35,6 +38,7 @@ enum Call<'c> {
     Eof,
     Drained,
     Timeout(TimerId),
+    Exited(ExitStatus),
     Alarm,
     Closed(&'c Closed),
 }
@@ -89,6 +93,7 @@ where
             Call::Eof => format!("{who} eof"),
             Call::Drained => format!("{who} drained"),
             Call::Timeout(_) => format!("{who} timeout"),
+            Call::Exited(status) => format!("{who} exited: {status}"),
             Call::Alarm => "alarm".to_owned(),
             Call::Closed(why) => format!("{who} closed: {why}"),
         };
@@ -126,6 +131,10 @@ where
 
     fn timer(&mut self, who: &mut usize, timer: TimerId, cx: &mut Context<'_>) {
         self.call(*who, Call::Timeout(timer), cx);
+    }
+
+    fn exited(&mut self, who: &mut usize, status: ExitStatus, cx: &mut Context<'_>) {
+        self.call(*who, Call::Exited(status), cx);
     }
 
     fn service_timer(&mut self, _: TimerId, cx: &mut Context<'_>) {

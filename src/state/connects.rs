@@ -3,7 +3,7 @@
 //! Such a connection is in the table from its request on, so it has its token at once and keeps it while the socket
 //! addresses of a name are tried one after the other: each try gives it another stream.
 //!
-//! Invariant: there is an attempt for each connection in phase `Connecting`, and for no other.
+//! Invariant: there is an attempt for each connection in phase `Connecting`, except that of a child, and for no other.
 
 use std::io;
 use std::net::SocketAddr;

@@ -44,6 +44,7 @@ impl State {
             Phase::Open => return self.open_deadline_due(token, quiet),
             // When stopping, the drain time is the only limit. A second request to stop ends it.
             Phase::Flushing if self.stop >= Stop::Draining => return,
+            Phase::Lingering if self.stop >= Stop::Draining && connection.is_child() => return,
             Phase::Flushing => {}
             Phase::Connecting => return self.fail_try(token, io::ErrorKind::TimedOut.into()),
             Phase::Lingering | Phase::Dead => return self.kill(token),

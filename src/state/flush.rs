@@ -217,7 +217,9 @@ impl State {
     /// Starts the stall time of a connection. Within it, the kernel has to take some of the output of others.
     fn note_stall(&mut self, token: Token) {
         let Some(connection) = self.connections.get_open(token) else { return };
-        if !connection.flags.contains(Flags::WRITE_BLOCKED) || self.stalled_since.contains_key(token.key()) {
+        let is_noted = self.stalled_since.contains_key(token.key());
+        // A child that computes for long is no lost peer.
+        if !connection.flags.contains(Flags::WRITE_BLOCKED) || is_noted || connection.is_child() {
             return;
         }
         if let Some(limit) = self.services[connection.service].limits.queue_time
@@ -250,7 +252,8 @@ impl State {
             return;
         }
         // A peer that has ended its side sends nothing that could be left unread, so closing does not reset (tcp(7)).
-        let is_over = connection.flags.contains(Flags::EOF) || connection.stream.is_datagram();
+        let is_over = connection.flags.contains(Flags::EOF) && !self.children.is_running(token)
+            || connection.stream.is_datagram();
         if is_over || connection.stream.shutdown_write().is_err() {
             return self.kill(token);
         }

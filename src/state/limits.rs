@@ -30,6 +30,9 @@ pub struct Limits {
     pub turn_datagrams: usize,
     /// Results of workers delivered in a turn. 256: a burst of 500 takes two turns.
     pub turn_jobs: usize,
+    /// Children started in a turn. A further [`Context::spawn`](crate::Context::spawn) fails with
+    /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy). 8: the loop waits for each start, about a millisecond.
+    pub turn_spawns: usize,
     /// Unused input kept for one connection. If the handler uses nothing of a full inbox, the connection is closed
     /// ([`Closed::InboxFull`](crate::Closed::InboxFull)). 64 KiB: sixteen times the default limit of a line.
     pub inbox: usize,
@@ -63,6 +66,9 @@ pub struct Limits {
     /// New connections of one host (for IPv6, one /64). A further one is closed at once. Off: many clients may share an
     /// address.
     pub connect_rate: Option<Rate>,
+    /// Children of the service that were not reaped. A further [`Context::spawn`](crate::Context::spawn) fails with
+    /// [`QuotaExceeded`](std::io::ErrorKind::QuotaExceeded). 64: more than most machines have cores for.
+    pub max_children: Option<usize>,
     /// How long a connection may neither send nor take bytes. After that, it is closed
     /// ([`Closed::Idle`](crate::Closed::Idle)). Off: many good clients are quiet.
     pub idle_timeout: Option<Duration>,
@@ -99,6 +105,7 @@ impl Default for Limits {
             turn_accepts: 256,
             turn_datagrams: 256,
             turn_jobs: 256,
+            turn_spawns: 8,
             inbox: 64 * KIB,
             max_queue: Some(MIB),
             queue_time: Some(Duration::from_secs(10)),
@@ -108,6 +115,7 @@ impl Default for Limits {
             max_connections: None,
             max_per_host: None,
             connect_rate: None,
+            max_children: Some(64),
             idle_timeout: None,
             connect_timeout: Some(Duration::from_secs(10)),
             linger: Duration::from_secs(1),
@@ -130,6 +138,7 @@ impl Limits {
             turn_accepts: self.turn_accepts.max(1),
             turn_datagrams: self.turn_datagrams.max(1),
             turn_jobs: self.turn_jobs.max(1),
+            turn_spawns: self.turn_spawns.max(1),
             ..self
         }
     }

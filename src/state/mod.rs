@@ -7,6 +7,8 @@
 //! Invariant: output that the kernel has refused is not tried again before a writable edge.
 
 pub(crate) mod admission;
+mod child_log;
+pub(crate) mod children;
 pub(crate) mod clock;
 pub(crate) mod connections;
 pub(crate) mod connects;
@@ -41,6 +43,7 @@ use crate::connection::timer_id::TimerId;
 use crate::connection::token::{ConnectionKey, Token};
 use crate::connection::traced;
 use crate::connection::{Connection, Phase};
+use crate::state::children::Children;
 use crate::state::clock::{CallbackTimer, Clock};
 use crate::state::connections::Connections;
 use crate::state::connects::Attempt;
@@ -66,6 +69,8 @@ pub(crate) enum TimerTarget {
     InputPause(Token),
     /// The reactor's own deadline of this connection.
     Deadline(Token),
+    /// The end of the time between SIGTERM and SIGKILL of a child, which had this connection.
+    Grace(Token),
 }
 
 /// The cause of output. It decides what happens when there is too much of it.
@@ -89,6 +94,7 @@ pub(crate) struct State {
     pub(crate) timers: Timers<TimerTarget>,
     /// Jobs given to workers.
     pub(crate) jobs: Jobs,
+    pub(crate) children: Children,
     pub(crate) services: ServiceTable,
     /// The service of a callback that belongs to no connection.
     pub(crate) current_service: ServiceId,
@@ -130,6 +136,7 @@ impl State {
             feeds: Feeds::default(),
             timers: Timers::new(now),
             jobs: Jobs::default(),
+            children: Children::default(),
             limits: options.limits.clone(),
             services: ServiceTable::new(options),
             current_service: ServiceId::DEFAULT,
@@ -156,6 +163,7 @@ impl State {
     pub(crate) fn begin_turn(&mut self, now: Instant) {
         self.clock.set_now(now);
         self.timers.begin_round();
+        self.children.begin_turn();
     }
 
     /// Adds a connection and registers its stream.
@@ -182,7 +190,7 @@ impl State {
     fn add(&mut self, mut connection: Connection) -> Token {
         connection.last_active = self.clock.nanos();
         connection.opened = self.clock.seconds();
-        self.services[connection.service].count_in(&connection);
+        self.count_in(&connection);
         self.connections.insert(connection)
     }
 
@@ -287,7 +295,7 @@ impl State {
         self.leave_feed(token);
         let Some(connection) = self.connections.remove(token) else { return };
         self.queued -= connection.queued();
-        self.services[connection.service].count_out(&connection);
+        self.count_out(&connection);
         if let Some(id) = connection.deadline {
             self.timers.cancel(id);
         }
@@ -296,6 +304,9 @@ impl State {
         }
         self.stalled_since.remove(token.key());
         self.roster.remove(token);
+        if connection.is_child() {
+            self.disconnect_child(token, connection.flags.contains(Flags::EOF));
+        }
         self.operator.stdout_waiters.retain(|&waiter| waiter != token);
     }
 
@@ -303,7 +314,9 @@ impl State {
     pub(crate) fn set_timer(&mut self, deadline: Instant, target: TimerTarget) -> TimerId {
         self.timers.sweep(|target| match target {
             TimerTarget::Session(token) => self.connections.is_open(*token),
-            TimerTarget::InputPause(_) | TimerTarget::Service(_) | TimerTarget::Deadline(_) => true,
+            TimerTarget::InputPause(_) | TimerTarget::Service(_) | TimerTarget::Deadline(_) | TimerTarget::Grace(_) => {
+                true
+            }
         });
         self.timers.set(deadline, target)
     }
@@ -317,7 +330,7 @@ impl State {
                 connections.get(token).is_some_and(Connection::has_input_due)
             }
             TimerTarget::Service(_) => work.has_datagrams,
-            TimerTarget::InputPause(_) => false,
+            TimerTarget::InputPause(_) | TimerTarget::Grace(_) => false,
         })
     }
 
@@ -418,6 +431,10 @@ impl State {
     /// Ends a session whose input is held, because its peer is gone. No read would notice it until the hold ends.
     pub(crate) fn abort_if_held(&mut self, token: Token) {
         let Some(connection) = self.connections.get(token) else { return };
+        if connection.is_child() {
+            // It means that its output has ended, which may be unread (`EPOLLHUP` of a pipe, poll(2)).
+            return;
+        }
         let is_held = connection.flags.contains(Flags::INPUT_PAUSED) && !self.pauses.contains_key(token.key());
         // With both sides shut down in good order, the kernel reports the same.
         if is_held && !connection.flags.contains(Flags::SHUT_DOWN) {
@@ -464,9 +481,10 @@ impl State {
         self.operator.is_console_paused || self.are_operators_paused()
     }
 
-    /// Whether a stop is complete: every connection is removed, and no job is waited for.
+    /// Whether a stop is complete: every connection is removed, and neither a job nor a child is waited for.
     pub(crate) fn has_stopped(&self) -> bool {
-        self.stop >= Stop::Draining && self.connections.is_empty() && self.jobs.is_idle()
+        let has_children = self.children.len() > 0 && self.stop < Stop::Now;
+        self.stop >= Stop::Draining && self.connections.is_empty() && self.jobs.is_idle() && !has_children
     }
 
     /// The current figures for the operator, with the rates since the last report, or since the start.
@@ -481,7 +499,8 @@ impl State {
         debug_assert_eq!(self.queued, self.connections.values().map(Connection::queued).sum::<usize>());
         Stats {
             uptime: Duration::from_nanos(self.clock.nanos()),
-            connections: self.connections.len(),
+            connections: self.connections.len() - self.children.connections,
+            children: self.children.len(),
             queued: self.queued,
             in_feeds: self.feeds.bytes(),
             timers: self.timers.len(),

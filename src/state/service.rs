@@ -53,6 +53,8 @@ pub(crate) struct Service {
     pub(crate) log_data: bool,
     /// Connections, except outbound ones.
     pub(crate) connections: usize,
+    /// Children that are not reaped.
+    pub(crate) children: usize,
     /// Connections of each host, counted while `max_per_host` is set.
     pub(crate) hosts: Hosts,
     /// Rates of new connections of each host.
@@ -69,6 +71,7 @@ impl Service {
             sockets,
             log_data,
             connections: 0,
+            children: 0,
             hosts: Hosts::default(),
             rates: HostRates::default(),
         }

@@ -11,7 +11,7 @@ use crate::state::admission::Refusal;
 pub struct Stats {
     /// Time since the start.
     pub uptime: Duration,
-    /// Current connections, lingering ones included.
+    /// Current connections, lingering ones included. Those of children do not count.
     pub connections: usize,
     /// Connections accepted.
     pub accepted: u64,
@@ -25,6 +25,10 @@ pub struct Stats {
     pub refused_rate: u64,
     /// Connections refused by [`Admission`](crate::Admission).
     pub refused_denied: u64,
+    /// Children that run, or that have exited and are not reaped.
+    pub children: usize,
+    /// Children started.
+    pub spawned: u64,
     /// Bytes received.
     pub bytes_in: u64,
     /// Messages that a framing has found, and datagrams received.
@@ -54,11 +58,11 @@ pub struct Stats {
 }
 
 impl fmt::Display for Stats {
-    /// Writes six lines, each with a label.
+    /// Writes six lines, each with a label, and one more if programs were started.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stats { connections, accepted, refused, bytes_in, bytes_out, queued, in_feeds, messages, .. } = self;
         let Stats { refused_full, refused_per_host, refused_rate, refused_denied, datagrams_dropped, .. } = self;
-        let Stats { turns, longest_turn, timers, stale, .. } = self;
+        let Stats { turns, longest_turn, timers, stale, children, spawned, .. } = self;
         writeln!(f, "uptime       {}", rough(self.uptime))?;
         writeln!(f, "connections  {connections} open, {accepted} accepted, {refused} refused")?;
         writeln!(
@@ -75,6 +79,9 @@ impl fmt::Display for Stats {
             "messages     {messages} lines, frames and datagrams received, \
              {datagrams_dropped} datagrams without an answer"
         )?;
+        if *spawned > 0 {
+            writeln!(f, "programs     {children} running, {spawned} started")?;
+        }
         write!(f, "loop         {turns} turns, {longest_turn:.1?} the longest, {timers} timers, {stale} late events")
     }
 }

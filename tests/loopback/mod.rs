@@ -1,6 +1,7 @@
 //! The reactor in this process, on real sockets: what it does must be what the simulation says.
 
 mod agreement;
+mod child;
 mod files;
 mod reactor;
 mod workers;

@@ -182,7 +182,7 @@ impl MessageHandler for Bank {
         reply(texts::WELCOME, &[], cx);
         let host = match origin.peer {
             Peer::Inet(address) => HostKey::of(address.ip()).to_string(),
-            Peer::Unix => "unix".to_owned(),
+            peer => peer.to_string(),
         };
         BankSession { host: host.into(), account: None, step: Step::Nothing }
     }

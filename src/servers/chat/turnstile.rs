@@ -108,8 +108,5 @@ impl Host {
 }
 
 fn key(peer: Peer) -> Option<HostKey> {
-    match peer {
-        Peer::Inet(address) => Some(HostKey::of(address.ip())),
-        Peer::Unix => None,
-    }
+    if let Peer::Inet(address) = peer { Some(HostKey::of(address.ip())) } else { None }
 }
