@@ -115,6 +115,7 @@
 //! - `storage`: `workers::storage`, data files, and `servers::Phonebook`. Compiles SQLite, so it needs a C compiler.
 //! - `bank`: `servers::Bank`. Includes `storage`.
 //! - `doctor`: `servers::doctor`, a therapist modelled on ELIZA. Its server also needs `storage`.
+//! - `tls`: TLS on every server, see [`net::tls`](net). Compiles `ring`, so it needs a C compiler.
 //! - `full`: all features.
 
 // On docs.rs, an item that needs a feature is marked with it.

@@ -52,6 +52,7 @@ mod servers {
     mod talk;
     mod telnet;
     mod terminal;
+    mod tls;
     mod transfer;
     mod udp;
     mod unix;

@@ -101,6 +101,8 @@ impl Stream {
                 let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
             }
             Stream::Simulated(pipe) => pipe.reset(),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.inner.reset_on_drop(),
             Stream::Traced(traced) => traced.inner.reset_on_drop(),
             _ => {}
         }

@@ -1,9 +1,9 @@
 //! The reactor's side of one peer: its stream, its unused input, its pending output, and its phase.
 //!
 //! ```text
-//!  Connecting --> Open --close--> Flushing --all taken, write side shut--> Lingering --EOF or 1 s--> Dead
-//!       |           |                 |                                        |
-//!       +-----------+-----------------+------- reset, abort, limit ------------+---------------------^
+//!  Connecting --> Handshaking --> Open --close--> Flushing --all taken, our side shut--> Lingering --EOF, 1 s--> Dead
+//!       |              |           |                 |                                      |                     ^
+//!       +--------------+-----------+-----------------+------- reset, abort, limit ----------+---------------------+
 //! ```
 //!
 //! Invariants: a session exists while the phase is `Open`, and until `closed` was called for it; an idle connection has
@@ -17,6 +17,7 @@ pub(crate) mod feed;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod framing_error;
+pub(crate) mod handshake;
 pub(crate) mod ids;
 pub(crate) mod inbox;
 pub(crate) mod origin;
@@ -27,6 +28,8 @@ pub(crate) mod process;
 pub(crate) mod spawn;
 pub(crate) mod stream;
 pub(crate) mod timer_id;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 pub(crate) mod token;
 pub(crate) mod traced;
 
@@ -47,6 +50,9 @@ use crate::connection::timer_id::TimerId;
 pub(crate) enum Phase {
     /// Outbound and not established yet, or of a child whose session is not open yet.
     Connecting,
+    /// Established, and not ready for a session yet: the steps of its handshake are under way. Most connections have
+    /// none, and skip this phase.
+    Handshaking,
     /// There is a session.
     Open,
     /// The session is over. Pending output is sent, input is discarded.
@@ -181,7 +187,7 @@ impl Connection {
     pub(crate) fn has_input_due(&self) -> bool {
         let is_taken = match self.phase {
             Phase::Open => !self.flags.intersects(Flags::OUTPUT_FULL | Flags::SUSPENDED),
-            Phase::Flushing | Phase::Lingering => true,
+            Phase::Handshaking | Phase::Flushing | Phase::Lingering => true,
             Phase::Connecting | Phase::Dead => false,
         };
         self.flags.contains(Flags::READY) && self.flags.intersects(Flags::MAY_READ | Flags::CALL_FIRST) && is_taken
@@ -202,12 +208,21 @@ impl Connection {
                 return (sent, Flush::Budget);
             }
             match self.write_once(feeds, budget - sent) {
-                Ok(0) => return (sent, Flush::Done),
+                Ok(0) => return (sent, self.flush_stream()),
                 Ok(count) => sent += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return (sent, Flush::Refused),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return (sent, Flush::Failed(error)),
             }
+        }
+    }
+
+    /// Ends a flush: sends what the stream itself has for the peer.
+    fn flush_stream(&mut self) -> Flush {
+        match self.stream.flush() {
+            Ok(()) => Flush::Done,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Flush::Refused,
+            Err(error) => Flush::Failed(error),
         }
     }
 

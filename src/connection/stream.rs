@@ -10,7 +10,10 @@ use mio::event::Source;
 use mio::{Interest, Registry, net};
 
 use crate::connection::child::ChildStream;
+use crate::connection::handshake::{HandshakeError, Progress};
 use crate::connection::pipe::Pipe;
+#[cfg(feature = "tls")]
+use crate::connection::tls::TlsStream;
 use crate::connection::traced::TracedStream;
 
 /// A non-blocking socket, the pipes of a child, or their simulation.
@@ -28,6 +31,9 @@ pub(crate) enum Stream {
     Child(Box<ChildStream>),
     /// A peer of a [`Sim`](crate::Sim).
     Simulated(Pipe),
+    /// TLS over one of the streams above.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream>),
     /// A stream whose reads and writes are logged.
     Traced(Box<TracedStream>),
 }
@@ -51,6 +57,8 @@ impl Stream {
             Stream::Udp(socket) => return socket.recv(buffer).map(Received::Bytes),
             Stream::Child(child) => child.read(buffer)?,
             Stream::Simulated(pipe) => pipe.read(buffer)?,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => return tls.read(buffer),
             Stream::Traced(traced) => return traced.read(buffer),
         };
         Ok(if count == 0 { Received::Eof } else { Received::Bytes(count) })
@@ -65,6 +73,8 @@ impl Stream {
             Stream::Udp(socket) => socket.send(bytes),
             Stream::Child(child) => child.write(bytes),
             Stream::Simulated(pipe) => pipe.write(bytes),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.write(bytes),
             Stream::Traced(traced) => traced.write(bytes),
         }
     }
@@ -93,10 +103,16 @@ impl Stream {
                 }
                 Ok(written)
             }
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.write_vectored(pieces),
             Stream::Traced(traced) => traced.write_vectored(pieces),
         }
     }
 
+    /// Shuts down our side.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the end is announced by a message that the kernel does not take now. Call it again then.
     pub(crate) fn shutdown_write(&mut self) -> io::Result<()> {
         match self {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
@@ -110,6 +126,8 @@ impl Stream {
                 pipe.shutdown_write();
                 Ok(())
             }
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.shutdown_write(),
             Stream::Traced(traced) => traced.inner.shutdown_write(),
         }
     }
@@ -121,6 +139,8 @@ impl Stream {
             Stream::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
             Stream::Udp(_) | Stream::Child(_) | Stream::Simulated(_) => return Ok(true),
             Stream::Unconnected => return Ok(false),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => return tls.inner.is_connected(),
             Stream::Traced(traced) => return traced.inner.is_connected(),
         };
         match (error, peer) {
@@ -135,7 +155,65 @@ impl Stream {
         match self {
             Stream::Udp(_) => true,
             Stream::Traced(traced) => traced.inner.is_datagram(),
+            #[cfg(feature = "tls")]
+            Stream::Tls(_) => false,
             Stream::Unconnected | Stream::Tcp(_) | Stream::Unix(_) | Stream::Child(_) | Stream::Simulated(_) => false,
+        }
+    }
+
+    /// Whether the stream carries TLS, which begins with a handshake and ends with a message.
+    pub(crate) fn is_tls(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Stream::Tls(_) => true,
+            Stream::Traced(traced) => traced.inner.is_tls(),
+            _ => false,
+        }
+    }
+
+    /// Does as much of the handshake as the kernel allows.
+    pub(crate) fn handshake(&mut self) -> Result<Progress, HandshakeError> {
+        match self {
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.handshake(),
+            Stream::Traced(traced) => traced.inner.handshake(),
+            _ => Ok(Progress::Done),
+        }
+    }
+
+    /// Whether a read that does not fill the buffer proves nothing about the socket.
+    #[inline]
+    pub(crate) fn hides_input(&self) -> bool {
+        match self {
+            Stream::Udp(_) => true,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.hides_input(),
+            Stream::Traced(traced) => traced.inner.hides_input(),
+            _ => false,
+        }
+    }
+
+    /// Whether a message of the stream itself, not of the handler, waits for the kernel.
+    pub(crate) fn has_answer(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.has_answer(),
+            Stream::Traced(traced) => traced.inner.has_answer(),
+            _ => false,
+        }
+    }
+
+    /// Sends what the stream itself has for the peer, after all output was written.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the kernel does not take all of it.
+    #[inline]
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        match self {
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.flush(),
+            Stream::Traced(traced) => traced.inner.flush(),
+            _ => Ok(()),
         }
     }
 
@@ -162,6 +240,8 @@ impl Stream {
             Stream::Udp(socket) => Some(socket),
             Stream::Child(child) => Some(&mut **child),
             Stream::Unconnected | Stream::Simulated(_) => None,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.inner.source(),
             Stream::Traced(traced) => traced.inner.source(),
         }
     }

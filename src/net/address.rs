@@ -37,6 +37,7 @@ const MAX_LABEL: usize = 63;
 /// | `*:PORT` | TCP on every address of this machine, IPv4 and IPv6 |
 /// | `udp:` before one of the forms above | UDP instead of TCP |
 /// | `unix:PATH` | a Unix stream socket |
+/// | `tls:` before a form without `udp:` | TLS over TCP or a Unix socket |
 ///
 /// # Examples
 ///
@@ -67,6 +68,8 @@ pub enum Address {
     },
     /// The path of a Unix stream socket.
     Unix(PathBuf),
+    /// TLS over this address, which is [`Tcp`](Self::Tcp) or [`Unix`](Self::Unix).
+    Tls(Box<Address>),
 }
 
 /// The part of an [`Address`] before the port.
@@ -99,6 +102,7 @@ impl Address {
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let (host, port) = match self {
             Self::Tcp { host, port } | Self::Udp { host, port } => (host, *port),
+            Self::Tls(below) => return below.resolve(),
             Self::Unix(_) => {
                 let text = "a Unix path has no socket addresses";
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -112,9 +116,15 @@ impl Address {
         }
     }
 
+    /// Returns the address of the socket: the one below `tls:`, or this address itself.
+    #[must_use]
+    pub fn transport(&self) -> &Address {
+        if let Self::Tls(below) = self { below } else { self }
+    }
+
     /// Whether this is a link-local address without its zone, so that it names no link.
     pub(crate) fn lacks_zone(&self) -> bool {
-        matches!(self,
+        matches!(self.transport(),
             Self::Tcp { host: Host::Ip(IpAddr::V6(ip)), .. } | Self::Udp { host: Host::Ip(IpAddr::V6(ip)), .. }
             if ip.is_unicast_link_local())
     }
@@ -127,6 +137,7 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Udp { host, port } => write!(f, "udp:{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tls(below) => write!(f, "tls:{below}"),
         }
     }
 }
@@ -175,9 +186,18 @@ impl FromStr for Address {
         if let Some(path) = text.strip_prefix("unix:") {
             return parse_path(path).map(Self::Unix);
         }
+        if let Some(rest) = text.strip_prefix("tls:") {
+            if rest.starts_with("tls:") || rest.starts_with("udp:") {
+                return Err(AddressError::NoTls);
+            }
+            return rest.parse().map(|below| Self::Tls(Box::new(below)));
+        }
         if let Some(rest) = text.strip_prefix("udp:") {
             if rest.starts_with("unix:") {
                 return Err(AddressError::UdpUnix);
+            }
+            if rest.starts_with("tls:") {
+                return Err(AddressError::NoTls);
             }
             return parse_inet(rest).map(|(host, port)| Self::Udp { host, port });
         }
@@ -217,6 +237,8 @@ pub enum AddressError {
     BadPath(String),
     /// `udp:` stands before `unix:`.
     UdpUnix,
+    /// `tls:` stands before or after `udp:`, or twice.
+    NoTls,
 }
 
 /// The forms without a prefix, as the errors show them.
@@ -249,6 +271,7 @@ impl fmt::Display for AddressError {
                 write!(f, "the path after unix: has {bytes} bytes, at most {MAX_UNIX_PATH} are allowed")
             }
             Self::BadPath(text) => write!(f, "the path {text:?} contains a control character, use one without"),
+            Self::NoTls => f.write_str("tls: stands before a TCP address or unix:PATH, and once"),
             Self::UdpUnix => write!(f, "udp: and unix: exclude each other, use unix:PATH, or udp: before {FORMS}"),
         }
     }

@@ -22,6 +22,8 @@ pub enum Listener {
     Unix(UnixBound),
     /// A UDP socket.
     Udp(UdpSocket),
+    /// One of the first two, whose peers have to speak TLS.
+    Tls(Box<Listener>),
 }
 
 impl Listener {
@@ -41,6 +43,7 @@ impl Listener {
                 let (host, port) = inet(socket.local_addr()?);
                 Address::Udp { host, port }
             }
+            Self::Tls(below) => Address::Tls(Box::new(below.local_addr()?)),
         })
     }
 
@@ -57,6 +60,7 @@ impl Listener {
             Self::Tcp(listener) => listener.local_addr().map(|at| at.port()),
             Self::Udp(socket) => socket.local_addr().map(|at| at.port()),
             Self::Unix(_) => Ok(0),
+            Self::Tls(below) => below.port(),
         }
     }
 }
@@ -67,6 +71,7 @@ impl AsFd for Listener {
             Self::Tcp(listener) => listener.as_fd(),
             Self::Unix(bound) => bound.as_fd(),
             Self::Udp(socket) => socket.as_fd(),
+            Self::Tls(below) => below.as_fd(),
         }
     }
 }
@@ -82,13 +87,17 @@ impl AsFd for Listener {
 /// If a name has no address, if one of the socket addresses cannot be bound, or if this machine lacks all their
 /// families.
 pub fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>, BindError> {
+    if let Address::Tls(below) = address {
+        let bound = bind(below, options).map_err(|error| BindError { address: address.clone(), ..error })?;
+        return Ok(bound.into_iter().map(|listener| Listener::Tls(Box::new(listener))).collect());
+    }
     let error = |stage, source| BindError { address: address.clone(), stage, source };
     let listeners = match address {
         Address::Unix(path) => {
             let bound = options.listen_unix(path).map_err(|source| error(Stage::Path, source))?;
             vec![Listener::Unix(bound)]
         }
-        Address::Tcp { .. } | Address::Udp { .. } => {
+        Address::Tcp { .. } | Address::Udp { .. } | Address::Tls(_) => {
             let targets = address.resolve().map_err(|source| error(Stage::Resolve, source))?;
             let mut make = maker(address, options, targets.len());
             let bound = bind_each(&targets, &mut make).map_err(|(at, source)| error(Stage::Socket(at), source))?;
@@ -230,7 +239,8 @@ impl BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot listen on {}", self.address)?;
-        if let (Stage::Socket(at), Address::Tcp { host, .. } | Address::Udp { host, .. }) = (&self.stage, &self.address)
+        if let (Stage::Socket(at), Address::Tcp { host, .. } | Address::Udp { host, .. }) =
+            (&self.stage, self.address.transport())
             && matches!(host, Host::Any | Host::Name(_))
         {
             write!(f, " ({at})")?;
@@ -250,9 +260,9 @@ impl std::error::Error for BindError {}
 
 impl BindError {
     fn has_zone(&self) -> bool {
-        match &self.address {
+        match self.address.transport() {
             Address::Tcp { host, .. } | Address::Udp { host, .. } => matches!(host, Host::Zoned { .. }),
-            Address::Unix(_) => false,
+            Address::Unix(_) | Address::Tls(_) => false,
         }
     }
 

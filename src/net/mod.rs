@@ -12,6 +12,8 @@ mod listener;
 mod network;
 mod options;
 mod proxy_header;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod unix;
 
 pub use address::{Address, AddressError, Host, MAX_UNIX_PATH};

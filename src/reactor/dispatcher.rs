@@ -14,6 +14,7 @@ use slotmap::SecondaryMap;
 use crate::connection::closed::Closed;
 use crate::connection::edge::Edge;
 use crate::connection::flags::Flags;
+use crate::connection::handshake::Step;
 use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::origin::{Origin, Source, Via};
 use crate::connection::token::{ConnectionKey, Token};
@@ -35,16 +36,18 @@ pub(crate) struct Dispatcher<H: Handler> {
     pub(super) buffer: Box<[u8]>,
     /// An empty list, swapped with the ready list in each turn so that its memory is reused.
     batch: Vec<Token>,
+    /// Steps of handshakes that may still be taken in this turn.
+    pub(super) handshakes_left: usize,
 }
 
 impl<H: Handler> Dispatcher<H> {
     pub(crate) fn new(handler: H, state: State) -> Self {
         let buffer = vec![0; state.limits.read_buffer].into_boxed_slice();
-        Dispatcher { handler, state, sessions: SecondaryMap::new(), buffer, batch: Vec::new() }
+        Dispatcher { handler, state, sessions: SecondaryMap::new(), buffer, batch: Vec::new(), handshakes_left: 0 }
     }
 
-    /// Opens a session for an accepted connection, or refuses and closes the connection. Returns the token of an open
-    /// one.
+    /// Opens a session for an accepted connection, at once or after its handshake, or refuses and closes the
+    /// connection. Returns the token of one that was not refused.
     pub(crate) fn admit(&mut self, connection: Connection, listener: ListenerId) -> Option<Token> {
         let (peer, now) = (connection.peer, self.state.clock.now());
         if let Some(refusal) = self.state.services[connection.service].refusal(peer, now) {
@@ -55,36 +58,44 @@ impl<H: Handler> Dispatcher<H> {
         self.open(connection, listener).inspect_err(|error| self.state.peer_log.lost(peer, error, now)).ok()
     }
 
-    /// Adds an accepted connection and opens its session.
+    /// Adds an accepted connection, and opens its session or begins its handshake.
     ///
     /// # Errors
     /// If the poll refuses the stream.
     fn open(&mut self, connection: Connection, listener: ListenerId) -> io::Result<Token> {
-        let peer = connection.peer;
+        let first = Step::first(&connection.stream);
         let token = self.state.insert(connection)?;
         self.state.stats.accepted += 1;
-        log::info!("{peer} connected (connections: {})", self.sessions.len() + 1);
-        self.open_session(token, Via::Listener(listener));
+        match first {
+            None => self.open_session(token, Via::Listener(listener)),
+            Some(step) => self.begin_handshake(token, Via::Listener(listener), step),
+        }
         Ok(token)
     }
 
-    /// Opens the session of an outbound connection that is established now.
+    /// Opens the session of an outbound connection that is established now, or begins its handshake.
     pub(crate) fn connected(&mut self, token: Token) {
         if let Some(attempt) = self.state.attempts.remove(token.key()) {
             self.establish(token, Via::Connect(attempt.to));
         }
     }
 
-    /// Opens the session of a connection that a handler has asked for.
+    /// Opens the session of a connection that a handler has asked for, or begins its handshake.
     pub(super) fn establish(&mut self, token: Token, via: Via) {
         self.state.established(token);
+        if let Some(step) = Step::first(&self.state.connections[token].stream) {
+            return self.begin_handshake(token, via, step);
+        }
         self.open_session(token, via);
         self.serve(token);
     }
 
-    fn open_session(&mut self, token: Token, via: Via) {
+    pub(super) fn open_session(&mut self, token: Token, via: Via) {
         let peer = self.state.connections[token].peer;
         let is_child = via == Via::Spawn;
+        if let Via::Listener(_) = via {
+            log::info!("{peer} connected (connections: {})", self.sessions.len() + 1);
+        }
         let mut cx = Context::of_connection(&mut self.state, token);
         let session = self.handler.open(&Origin { token, peer, via }, &mut cx);
         cx.settle();
@@ -167,10 +178,15 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     fn serve_ready(&mut self) {
+        self.handshakes_left = self.state.limits.turn_handshakes;
         let mut batch = std::mem::replace(&mut self.state.work.ready, std::mem::take(&mut self.batch));
         for token in batch.drain(..) {
             if let Some(connection) = self.state.connections.get_mut(token) {
                 connection.flags.remove(Flags::READY);
+                if connection.phase == Phase::Handshaking {
+                    self.handshake(token);
+                    continue;
+                }
                 self.state.mark_dirty(token);
                 self.serve(token);
             }
@@ -178,7 +194,7 @@ impl<H: Handler> Dispatcher<H> {
         self.batch = batch;
     }
 
-    fn serve(&mut self, token: Token) {
+    pub(super) fn serve(&mut self, token: Token) {
         let Some(connection) = self.state.connections.get(token) else { return };
         match connection.phase {
             Phase::Open => {
@@ -189,6 +205,7 @@ impl<H: Handler> Dispatcher<H> {
                 self.read(token);
             }
             Phase::Flushing | Phase::Lingering => self.discard(token),
+            Phase::Handshaking => self.state.mark_ready(token),
             Phase::Connecting => self.state.work.connects.push(token),
             Phase::Dead => {}
         }
@@ -232,7 +249,7 @@ impl<H: Handler> Dispatcher<H> {
         while let Some((id, target)) = self.state.next_timer() {
             self.state.stats.timers_fired += 1;
             match target {
-                TimerTarget::Deadline(token) => self.state.deadline_due(token, id),
+                TimerTarget::Deadline(token) => self.deadline_due(token, id),
                 TimerTarget::InputPause(token) => self.state.resume_input(token),
                 TimerTarget::Grace(token) => self.state.grace_over(token),
                 TimerTarget::Service(service) => self.call(service, |handler, cx| handler.service_timer(id, cx)),

@@ -69,10 +69,11 @@ impl<H: Handler> Dispatcher<H> {
         match connection.stream.read(&mut self.buffer) {
             Ok(Received::Bytes(count)) => {
                 // After a short read, the socket is empty, and the next byte causes an edge. This saves one call in
-                // two. It does not hold after the peer has ended, when urgent data cut the read, or for datagrams.
+                // two. It does not hold after the peer has ended, when urgent data cut the read, for datagrams, or for
+                // ciphertext that is left.
                 let is_all = count < self.buffer.len()
                     && !flags.contains(Flags::DRAIN_FULLY)
-                    && !connection.stream.is_datagram();
+                    && !connection.stream.hides_input();
                 flags.set(Flags::MAY_READ, !is_all);
                 if connection.phase == Phase::Open {
                     connection.last_active = now;
@@ -95,6 +96,15 @@ impl<H: Handler> Dispatcher<H> {
             (ErrorKind::Interrupted, _) => {}
             (ErrorKind::WouldBlock, Some(connection)) => {
                 connection.flags.remove(Flags::MAY_READ | Flags::DRAIN_FULLY);
+                if connection.stream.has_answer() {
+                    self.state.mark_dirty(token);
+                }
+            }
+            // TLS: the peer may still read. What was answered already is sent, and then the end of our side.
+            (ErrorKind::UnexpectedEof, Some(connection)) => {
+                connection.flags.insert(Flags::EOF);
+                connection.flags.remove(Flags::MAY_READ);
+                self.state.close(token, Closed::Failed(error));
             }
             _ => self.state.abort(token, Closed::Failed(error)),
         }

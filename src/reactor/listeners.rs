@@ -28,6 +28,8 @@ pub(crate) struct Listeners {
 struct ListenerEntry {
     kind: ListenerKind,
     service: ServiceId,
+    /// Whether the peers of this listener speak TLS.
+    is_tls: bool,
 }
 
 #[derive(Debug)]
@@ -50,16 +52,21 @@ impl Listeners {
         token: impl Fn(ListenerId) -> mio::Token,
     ) -> io::Result<ListenerId> {
         let id = ListenerId(self.entries.len());
+        let (listener, is_tls) = match listener {
+            Listener::Tls(below) => (*below, true),
+            plain => (plain, false),
+        };
         let mut kind = match listener {
             Listener::Tcp(listener) => ListenerKind::Streams(Acceptor::tcp(listener)),
             Listener::Unix(bound) => ListenerKind::Streams(Acceptor::unix(bound)),
             Listener::Udp(socket) => ListenerKind::Datagrams(DatagramSocket::new(socket, id)?),
+            Listener::Tls(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS within TLS")),
         };
         match &mut kind {
             ListenerKind::Streams(acceptor) => acceptor.register(registry, token(id))?,
             ListenerKind::Datagrams(socket) => socket.register(registry, token(id))?,
         }
-        self.entries.push(ListenerEntry { kind, service });
+        self.entries.push(ListenerEntry { kind, service, is_tls });
         Ok(id)
     }
 
@@ -104,7 +111,7 @@ impl Listeners {
     /// Accepts waiting connections, within the budget of each listener.
     pub(crate) fn accept<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
         let now = dispatcher.state.clock.now();
-        for (number, ListenerEntry { kind, service }) in self.entries.iter_mut().enumerate() {
+        for (number, ListenerEntry { kind, service, is_tls }) in self.entries.iter_mut().enumerate() {
             let ListenerKind::Streams(acceptor) = kind else { continue };
             for _ in 0..dispatcher.state.limits.turn_accepts {
                 if !acceptor.may_accept() || self.pause.is_on(now) {
@@ -112,8 +119,14 @@ impl Listeners {
                 }
                 match acceptor.accept(&dispatcher.state.services[*service].sockets) {
                     Accepted::Stream(stream, peer) => {
-                        let connection = Connection::new(stream, peer, Phase::Open, *service);
-                        dispatcher.admit(connection, ListenerId(number));
+                        let service_of = &dispatcher.state.services[*service];
+                        match if *is_tls { service_of.secure(stream) } else { Ok(stream) } {
+                            Ok(stream) => {
+                                let connection = Connection::new(stream, peer, Phase::Open, *service);
+                                dispatcher.admit(connection, ListenerId(number));
+                            }
+                            Err(error) => dispatcher.state.peer_log.lost(peer, &error, now),
+                        }
                     }
                     Accepted::Lost(error) => log::debug!("lost a connection before it was accepted: {error}"),
                     Accepted::WouldBlock => break,
@@ -132,7 +145,7 @@ impl Listeners {
             return;
         }
         let own_ports: Vec<u16> = self.datagram_sockets().map(DatagramSocket::port).collect();
-        for ListenerEntry { kind, service } in &mut self.entries {
+        for ListenerEntry { kind, service, .. } in &mut self.entries {
             if let ListenerKind::Datagrams(socket) = kind {
                 socket.serve(dispatcher, *service, &own_ports);
             }

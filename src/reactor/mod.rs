@@ -12,6 +12,7 @@ mod connector;
 mod control;
 mod datagram;
 pub(crate) mod dispatcher;
+mod handshake;
 mod horizon;
 mod input;
 mod listeners;
@@ -179,16 +180,25 @@ impl<H: Handler> Reactor<H> {
     /// Serves the peers of a listener, under the options of `service`.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, or if the listener is
-    /// blocking. The error of the poll if it refuses the listener.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, if the listener is blocking,
+    /// or if its peers speak TLS and the service has no certificate. The error of the poll if it refuses the listener.
     pub fn listen(&mut self, service: ServiceId, listener: Listener) -> io::Result<ListenerId> {
-        self.service(service)?;
+        let service_of = self.service(service)?;
+        if let Listener::Tls(_) = listener {
+            service_of.check_tls()?;
+        }
         if !listener.is_nonblocking()? {
             return Err(invalid(
                 "a blocking listener would stop the loop; call its set_nonblocking, or set SocketOptions::nonblocking",
             ));
         }
         self.listeners.add(listener, service, self.poll.registry(), |id| mio::Token(FIRST_LISTENER + id.0))
+    }
+
+    /// Gives a service of this reactor the certificate for its `tls:` listeners.
+    #[cfg(all(feature = "cli", feature = "tls"))]
+    pub(crate) fn set_tls_server(&mut self, service: ServiceId, tls: net::tls::TlsServer) {
+        self.dispatcher.state.services[service].tls_server = Some(tls);
     }
 
     fn service(&self, id: ServiceId) -> io::Result<&Service> {

@@ -50,7 +50,7 @@ impl<H: Handler> Dispatcher<H> {
                 cx.settle();
             }
             Phase::Lingering if connection.flags.contains(Flags::EOF) => self.state.kill(token),
-            Phase::Connecting | Phase::Flushing | Phase::Lingering | Phase::Dead => {}
+            Phase::Connecting | Phase::Handshaking | Phase::Flushing | Phase::Lingering | Phase::Dead => {}
         }
     }
 }

@@ -158,6 +158,20 @@ impl<H: Handler> Sim<H> {
         peer
     }
 
+    /// Connects a peer that has to speak TLS.
+    #[cfg(all(test, feature = "tls"))]
+    fn connect_tls(&mut self, service: ServiceId) -> SimPeer {
+        let (peer, stream) = self.new_peer();
+        let stream = self.dispatcher.state.services[service].secure(stream).expect("the service has a certificate");
+        let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + peer.0 as u16 % 50_000)));
+        if let Some(token) =
+            self.dispatcher.admit(Connection::new(stream, address, Phase::Open, service), ListenerId(0))
+        {
+            self.peers[peer.0].token = token;
+        }
+        peer
+    }
+
     fn wires(&self, peer: SimPeer) -> MutexGuard<'_, Wires> {
         self.peers[peer.0].end.wires()
     }

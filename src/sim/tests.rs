@@ -25,6 +25,8 @@ mod reading;
 mod stopping;
 mod suspended;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
 mod tokens;
 
 const MS: Duration = Duration::from_millis(1);

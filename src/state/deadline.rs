@@ -47,7 +47,7 @@ impl State {
             Phase::Lingering if self.stop >= Stop::Draining && connection.is_child() => return,
             Phase::Flushing => {}
             Phase::Connecting => return self.fail_try(token, io::ErrorKind::TimedOut.into()),
-            Phase::Lingering | Phase::Dead => return self.kill(token),
+            Phase::Handshaking | Phase::Lingering | Phase::Dead => return self.kill(token),
         }
         let limit = self.limits.flush_stall;
         if let Some(left) = limit.checked_sub(quiet).filter(|left| !left.is_zero()) {

@@ -198,7 +198,7 @@ impl State {
     }
 
     /// Notes that the kernel has refused output. Registers for writable edges when that happens for the first time.
-    fn wait_for_writable(&mut self, token: Token) {
+    pub(crate) fn wait_for_writable(&mut self, token: Token) {
         let connection = &mut self.connections[token];
         connection.flags.insert(Flags::WRITE_BLOCKED);
         let needs_deadline = connection.phase == Phase::Flushing && connection.deadline.is_none();
@@ -240,7 +240,10 @@ impl State {
         }
         if connection.flags.contains(Flags::SHUT_DOWN) {
             // A second shutdown does no harm. If it fails, the peer is gone, and the next read reports that.
-            let _ = connection.stream.shutdown_write();
+            let shut_down = connection.stream.shutdown_write();
+            if shut_down.is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+                return self.wait_for_writable(token);
+            }
         }
         if connection.phase != Phase::Flushing {
             // The feed may have kept its log for this follower only.
@@ -254,7 +257,14 @@ impl State {
         // A peer that has ended its side sends nothing that could be left unread, so closing does not reset (tcp(7)).
         let is_over = connection.flags.contains(Flags::EOF) && !self.children.is_running(token)
             || connection.stream.is_datagram();
-        if is_over || connection.stream.shutdown_write().is_err() {
+        if !is_over || connection.stream.is_tls() {
+            match connection.stream.shutdown_write() {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return self.wait_for_writable(token),
+                Err(_) => return self.kill(token),
+            }
+        }
+        if is_over {
             return self.kill(token);
         }
         connection.phase = Phase::Lingering;

@@ -33,6 +33,12 @@ pub struct Limits {
     /// Children started in a turn. A further [`Context::spawn`](crate::Context::spawn) fails with
     /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy). 8: the loop waits for each start, about a millisecond.
     pub turn_spawns: usize,
+    /// Steps of handshakes taken in a turn, each for one connection. 16: with TLS, a step takes a few hundred
+    /// microseconds at most, and open sessions wait for all of them.
+    pub turn_handshakes: usize,
+    /// How long a connection may take for its handshake (TLS), before it has a session. 10 s: several round trips, also
+    /// on a bad network. A peer that stays silent keeps a place among `max_connections` for no longer.
+    pub handshake_timeout: Option<Duration>,
     /// Unused input kept for one connection. If the handler uses nothing of a full inbox, the connection is closed
     /// ([`Closed::InboxFull`](crate::Closed::InboxFull)). 64 KiB: sixteen times the default limit of a line.
     pub inbox: usize,
@@ -106,6 +112,8 @@ impl Default for Limits {
             turn_datagrams: 256,
             turn_jobs: 256,
             turn_spawns: 8,
+            turn_handshakes: 16,
+            handshake_timeout: Some(Duration::from_secs(10)),
             inbox: 64 * KIB,
             max_queue: Some(MIB),
             queue_time: Some(Duration::from_secs(10)),
@@ -139,6 +147,7 @@ impl Limits {
             turn_datagrams: self.turn_datagrams.max(1),
             turn_jobs: self.turn_jobs.max(1),
             turn_spawns: self.turn_spawns.max(1),
+            turn_handshakes: self.turn_handshakes.max(1),
             ..self
         }
     }

@@ -37,6 +37,7 @@ use slotmap::SecondaryMap;
 use crate::connection::closed::Closed;
 use crate::connection::feed::Feeds;
 use crate::connection::flags::Flags;
+use crate::connection::handshake::Handshake;
 use crate::connection::ids::ServiceId;
 use crate::connection::pool::SplicePool;
 use crate::connection::timer_id::TimerId;
@@ -117,6 +118,8 @@ pub(crate) struct State {
     /// The start of the time in which the kernel took none of the output that others queued for a connection. Few
     /// connections are stalled, so this is not a field of each.
     stalled_since: SecondaryMap<ConnectionKey, Instant>,
+    /// The handshakes of the connections in the phase `Handshaking`.
+    pub(crate) handshakes: SecondaryMap<ConnectionKey, Handshake>,
     /// The timers that end pauses of input.
     pauses: SecondaryMap<ConnectionKey, TimerId>,
     /// Copied replies of the running callback.
@@ -152,6 +155,7 @@ impl State {
             roster: Roster::default(),
             queued: 0,
             stalled_since: SecondaryMap::new(),
+            handshakes: SecondaryMap::new(),
             pauses: SecondaryMap::new(),
             scratch: Vec::new(),
             splices: SplicePool::default(),
@@ -234,7 +238,7 @@ impl State {
         let Some(connection) = self.connections.get_mut(token) else { return };
         match connection.phase {
             Phase::Open => {}
-            Phase::Connecting => return self.kill(token),
+            Phase::Connecting | Phase::Handshaking => return self.kill(token),
             _ => return,
         }
         connection.phase = Phase::Flushing;
@@ -303,6 +307,7 @@ impl State {
             self.timers.cancel(id);
         }
         self.stalled_since.remove(token.key());
+        self.handshakes.remove(token.key());
         self.roster.remove(token);
         if connection.is_child() {
             self.disconnect_child(token, connection.flags.contains(Flags::EOF));

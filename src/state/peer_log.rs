@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::closed::Closed;
 use crate::connection::framing_error::FramingError;
+use crate::connection::handshake::HandshakeError;
 use crate::connection::origin::Peer;
 use crate::state::admission::Refusal;
 use crate::state::roster::NamedPeer;
@@ -26,6 +27,7 @@ pub(crate) struct PeerLog {
 enum Kind {
     Refused(Refusal),
     Lost,
+    PlainText,
     Closed(Discriminant<Closed>),
     Stuck,
     Truncated,
@@ -45,6 +47,17 @@ impl PeerLog {
     /// Logs an accepted connection that the poll has refused.
     pub(crate) fn lost(&mut self, peer: Peer, error: &io::Error, now: Instant) {
         self.warn(Kind::Lost, now, &format_args!("{peer} lost: {error}"));
+    }
+
+    /// Logs a failed handshake. It is a warning if the peer has mistaken the protocol.
+    pub(crate) fn handshake(&mut self, peer: Peer, error: &HandshakeError, now: Instant) {
+        match error {
+            HandshakeError::PlainText => {
+                let remedy = "clients have to connect with TLS here";
+                self.warn(Kind::PlainText, now, &format_args!("{peer} refused: {error}; {remedy}"));
+            }
+            HandshakeError::Failed(_) | HandshakeError::TimedOut(_) => log::info!("{peer} handshake: {error}"),
+        }
     }
 
     /// Logs the end of a session, after which `left` sessions are open. It is a warning if a limit is the cause.

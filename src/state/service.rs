@@ -3,6 +3,7 @@
 //! Invariant: the counts of a service are those of its connections in the state, except outbound ones. Dead connections
 //! count until they are removed.
 
+use std::io;
 use std::ops::{Index, IndexMut};
 use std::time::Instant;
 
@@ -10,7 +11,12 @@ use crate::connection::Connection;
 use crate::connection::flags::Flags;
 use crate::connection::ids::ServiceId;
 use crate::connection::origin::Peer;
+use crate::connection::stream::Stream;
+#[cfg(feature = "tls")]
+use crate::connection::tls::TlsStream;
 use crate::net::SocketOptions;
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsServer;
 use crate::state::admission::{Admission, HostRates, Hosts, Refusal};
 use crate::state::limits::Limits;
 
@@ -38,6 +44,9 @@ pub struct ServiceOptions {
     /// The options of the sockets that the reactor creates for it: outbound connections, and connections accepted from
     /// a Unix listener. [`Reactor::bind`](crate::Reactor::bind) uses them for listeners, too.
     pub sockets: SocketOptions,
+    /// The certificate and the key for its `tls:` listeners.
+    #[cfg(feature = "tls")]
+    pub tls_server: Option<TlsServer>,
     /// Whether the log shows at level debug what its connections and datagrams carry: escaped, at most 64 bytes a line.
     /// Default: false, because that may be secret.
     pub log_data: bool,
@@ -50,6 +59,8 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     pub(crate) admission: Admission,
     pub(crate) sockets: SocketOptions,
+    #[cfg(feature = "tls")]
+    pub(crate) tls_server: Option<TlsServer>,
     pub(crate) log_data: bool,
     /// Connections, except outbound ones.
     pub(crate) connections: usize,
@@ -63,18 +74,50 @@ pub(crate) struct Service {
 
 impl Service {
     fn new(options: ServiceOptions) -> Self {
-        let ServiceOptions { name, limits, admission, sockets, log_data } = options;
         Service {
-            name,
-            limits,
-            admission,
-            sockets,
-            log_data,
+            name: options.name,
+            limits: options.limits,
+            admission: options.admission,
+            sockets: options.sockets,
+            #[cfg(feature = "tls")]
+            tls_server: options.tls_server,
+            log_data: options.log_data,
             connections: 0,
             children: 0,
             hosts: Hosts::default(),
             rates: HostRates::default(),
         }
+    }
+
+    /// Checks that this service has what TLS needs.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it has no certificate, or if TLS was left out of this build.
+    #[cfg_attr(not(feature = "tls"), allow(clippy::unused_self, reason = "it has no certificate"))]
+    pub(crate) fn check_tls(&self) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        if self.tls_server.is_some() {
+            return Ok(());
+        }
+        let text = if cfg!(feature = "tls") {
+            "a tls: listener needs a certificate and a key; set ServiceOptions::tls_server"
+        } else {
+            "this build has no TLS; build it with the feature tls"
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+    }
+
+    /// Puts TLS above an accepted stream.
+    ///
+    /// # Errors
+    /// Those of [`check_tls`](Self::check_tls), and those of the library.
+    pub(crate) fn secure(&self, stream: Stream) -> io::Result<Stream> {
+        self.check_tls()?;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls_server {
+            return Ok(Stream::Tls(Box::new(TlsStream::server(stream, tls.config())?)));
+        }
+        Ok(stream)
     }
 
     pub(crate) fn count_in(&mut self, connection: &Connection) {

@@ -29,6 +29,8 @@ pub struct Stats {
     pub children: usize,
     /// Children started.
     pub spawned: u64,
+    /// Accepted connections whose handshake has failed.
+    pub handshakes_failed: u64,
     /// Bytes received.
     pub bytes_in: u64,
     /// Messages that a framing has found, and datagrams received.

@@ -55,13 +55,14 @@ pub(super) struct Bound {
 pub(crate) struct ServiceBinding {
     pub(super) id: ServiceId,
     pub(super) setting: ListenSetting,
-    listen: ListenArgs,
+    pub(super) listen: ListenArgs,
     pub(super) setup: ServiceSetup<()>,
 }
 
 impl ServiceBinding {
     /// # Errors
-    /// If a UDP address is given to a service that does not answer datagrams.
+    /// If a UDP address is given to a service that does not answer datagrams, or if a TLS address and the certificate
+    /// for it are not given together.
     pub(crate) fn new(
         id: ServiceId,
         setting: ListenSetting,
@@ -69,10 +70,36 @@ impl ServiceBinding {
         setup: ServiceSetup<()>,
     ) -> Result<Self, StartError> {
         let binding = ServiceBinding { id, setting, listen, setup };
-        match binding.unsupported(&binding.listen.listen) {
-            Some(udp) => Err(StartError::usage(format!("{udp}: this server does not support UDP; omit udp:"))),
-            None => Ok(binding),
+        if let Some(udp) = binding.unsupported(&binding.listen.listen) {
+            return Err(StartError::usage(format!("{udp}: this server does not support UDP; omit udp:")));
         }
+        binding.check_tls()?;
+        Ok(binding)
+    }
+
+    /// Checks that there is a certificate if there is a TLS address, and the other way round.
+    fn check_tls(&self) -> Result<(), StartError> {
+        let tls = self.listen.listen.iter().find(|address| matches!(address, Address::Tls(_)));
+        match (tls, self.has_certificate()) {
+            (Some(tls), _) if cfg!(not(feature = "tls")) => Err(StartError::usage(format!(
+                "{tls}: this program was built without the feature tls; build it with --features full"
+            ))),
+            (Some(tls), false) => {
+                Err(StartError::usage(format!("{tls}: TLS needs a certificate; add --tls-cert FILE --tls-key FILE")))
+            }
+            (None, true) if !self.listen.listen.is_empty() => Err(StartError::usage(UNUSED_CERTIFICATE)),
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn has_certificate(&self) -> bool {
+        self.listen.tls.tls_cert.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn has_certificate(&self) -> bool {
+        false
     }
 
     /// The first UDP address, if the service does not answer datagrams.
@@ -103,6 +130,9 @@ impl ServiceBinding {
                 listeners.push(listener);
             }
         }
+        if self.has_certificate() && !listeners.iter().any(|listener| matches!(listener, Listener::Tls(_))) {
+            return Err(Box::new(WrongUse(UNUSED_CERTIFICATE.to_owned())));
+        }
         Ok(listeners)
     }
 
@@ -112,7 +142,7 @@ impl ServiceBinding {
         let twice = bound.iter().find(|own| kind == ErrorKind::AddrInUse && is_in_use_by(error, &own.address));
         if let Some(Bound { given, .. }) = twice {
             let again = self.setting.with(error.address());
-            return Box::new(GivenTwice(format!("{} is given twice: {given} and {again}", error.address())));
+            return Box::new(WrongUse(format!("{} is given twice: {given} and {again}", error.address())));
         }
         let is_full = matches!(Errno::from_io_error(error.io_error()), Some(Errno::MFILE | Errno::NFILE));
         let setting = if is_full { String::new() } else { format!(" ({})", self.setting.with("ADDR")) };
@@ -120,9 +150,11 @@ impl ServiceBinding {
     }
 }
 
+const UNUSED_CERTIFICATE: &str = "--tls-cert is for addresses with tls:; add one, such as --listen tls:PORT";
+
 /// Whether a socket at `own` is the reason why an address could not be bound.
 fn is_in_use_by(error: &BindError, own: &Address) -> bool {
-    match (error.address(), own) {
+    match (error.address().transport(), own.transport()) {
         (Address::Tcp { .. }, Address::Tcp { host: Host::Ip(ip), port })
         | (Address::Udp { .. }, Address::Udp { host: Host::Ip(ip), port }) => error.socket_addr().is_some_and(|at| {
             let is_wildcard = at.ip().is_unspecified() || ip.is_unspecified();
@@ -132,14 +164,14 @@ fn is_in_use_by(error: &BindError, own: &Address) -> bool {
     }
 }
 
-/// An address is given twice, which is an error of the command line.
+/// An error of the command line that is found when the sockets are bound.
 #[derive(Debug)]
-pub(super) struct GivenTwice(pub(super) String);
+pub(super) struct WrongUse(pub(super) String);
 
-impl fmt::Display for GivenTwice {
+impl fmt::Display for WrongUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Error for GivenTwice {}
+impl Error for WrongUse {}

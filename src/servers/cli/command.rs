@@ -21,14 +21,15 @@ pub(crate) fn parse<S: Server>(words: impl IntoIterator<Item = OsString>) -> Res
 /// Adds to the help of `--listen` the addresses that this server can listen on.
 fn with_addresses(command: Command) -> Command {
     let has_datagrams = command.get_arguments().any(|arg| arg.get_id() == "datagram_rate");
-    command.mut_arg("listen", |arg| arg.help(if has_datagrams { LISTEN_WITH_DATAGRAMS } else { LISTEN }))
+    let udp = if has_datagrams { "; udp: before one of the first four" } else { "" };
+    let tls = if cfg!(feature = "tls") { "; tls: before any of them, with --tls-cert" } else { "" };
+    command.mut_arg("listen", |arg| {
+        arg.help(format!(
+            "Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or \
+             unix:PATH{udp}{tls}; with port 0, the system picks one"
+        ))
+    })
 }
-
-const LISTEN: &str = "Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or \
-    unix:PATH; with port 0, the system picks one";
-
-const LISTEN_WITH_DATAGRAMS: &str = "Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, \
-    *:PORT, unix:PATH, or udp: before one of the first four; with port 0, the system picks one";
 
 /// Adds to the error of an unknown argument the suggestion that `hint` makes for it, in place of clap's.
 pub fn suggest(mut error: clap::Error, hint: impl FnOnce(&str) -> Option<String>) -> clap::Error {

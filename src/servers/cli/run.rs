@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::SIGXFSZ;
 
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
-use super::binding::{GivenTwice, ListenSetting, ServiceBinding};
+use super::binding::{ListenSetting, ServiceBinding, WrongUse};
 use super::command::parse;
 use super::inherited::{InheritedSockets, notify_ready};
 use super::report::{fail, usage_error};
@@ -70,6 +70,7 @@ impl<H> ServiceSetup<H> {
             admission: listen.admission(),
             sockets: listen.socket_options(),
             log_data: !self.has_secrets,
+            ..ServiceOptions::default()
         }
     }
 }
@@ -85,7 +86,7 @@ pub(crate) fn serve<H: Handler>(
 ) -> Result<(), StartError> {
     let need = operator_need(bindings);
     console_use(process.stdin, need).map_err(StartError::Usage)?;
-    run(reactor, process, bindings, need).map_err(|error| match error.downcast::<GivenTwice>() {
+    run(reactor, process, bindings, need).map_err(|error| match error.downcast::<WrongUse>() {
         Ok(twice) => StartError::usage(twice),
         Err(error) => failure(&*error),
     })
@@ -116,6 +117,10 @@ fn run<H: Handler>(
 fn listen<H: Handler>(reactor: &mut Reactor<H>, bindings: &[ServiceBinding]) -> Result<Vec<Address>, Box<dyn Error>> {
     let (mut bound, mut inherited) = (Vec::new(), InheritedSockets::from_env());
     for binding in bindings {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = binding.listen.tls.load()? {
+            reactor.set_tls_server(binding.id, tls);
+        }
         for listener in binding.listeners(&mut inherited, &mut bound)? {
             reactor.listen(binding.id, listener)?;
         }
@@ -128,7 +133,7 @@ fn listen<H: Handler>(reactor: &mut Reactor<H>, bindings: &[ServiceBinding]) -> 
 fn open_control<H: Handler>(reactor: &mut Reactor<H>, path: &Path, bound: &[Address]) -> Result<(), Box<dyn Error>> {
     let shown = path.display();
     if bound.contains(&Address::Unix(path.to_owned())) {
-        return Err(GivenTwice(format!("unix:{shown} is given twice: to listen, and for --control")).into());
+        return Err(WrongUse(format!("unix:{shown} is given twice: to listen, and for --control")).into());
     }
     reactor.open_control(path).map_err(|error| format!("{error} (--control unix:PATH)"))?;
     log::info!("accepting commands at unix:{shown}");

@@ -7,6 +7,7 @@
 //! port 0, or on an address that belongs to this process alone.
 
 mod capture;
+mod certificate;
 mod connect;
 mod host;
 mod launch;
@@ -16,6 +17,7 @@ mod skip;
 mod wait;
 
 pub use capture::Capture;
+pub use certificate::{Certificates, Pair, SERVER};
 pub use connect::connect;
 pub use host::own_address;
 pub use launch::{Input, Launch};

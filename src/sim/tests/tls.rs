@@ -1,0 +1,212 @@
+//! TLS: the plaintext is what counts, however the ciphertext travels, and no handshake holds up a session.
+
+use std::io::{ErrorKind, Read, Write};
+use std::sync::{Arc, LazyLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion};
+use switchboard_harness::{Certificates, SERVER};
+
+use super::*;
+use crate::net::tls::{TlsServer, TlsServerOptions};
+use crate::servers::Echo;
+
+static TLS: LazyLock<TlsServer> = LazyLock::new(|| {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    TlsServer::load(TlsServerOptions::new(pair.cert, pair.key)).expect("a good pair")
+});
+
+/// A client that takes any certificate.
+#[derive(Debug)]
+struct Trusting;
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A peer of a simulation that speaks TLS.
+struct Client {
+    peer: SimPeer,
+    tls: ClientConnection,
+    /// Ciphertext is sent in pieces of at most this size.
+    piece: usize,
+    received: Vec<u8>,
+    /// How the server has ended its side: in good order, or cut off.
+    end: Option<Result<(), ErrorKind>>,
+}
+
+impl Client {
+    fn new(peer: SimPeer, version: &'static SupportedProtocolVersion) -> Client {
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[version])
+            .expect("a version of the provider")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Trusting))
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").expect("a name");
+        let tls = ClientConnection::new(Arc::new(config), name).expect("a client");
+        Client { peer, tls, piece: usize::MAX, received: Vec::new(), end: None }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.tls.writer().write_all(bytes).expect("room in the library");
+    }
+
+    /// Passes ciphertext in both directions until neither side has more.
+    fn exchange<H: Handler>(&mut self, sim: &mut Sim<H>) {
+        loop {
+            let mut out = Vec::new();
+            while self.tls.wants_write() {
+                self.tls.write_tls(&mut out).expect("a vector takes everything");
+            }
+            for piece in out.chunks(self.piece) {
+                sim.send(self.peer, piece);
+                sim.run();
+            }
+            let input = sim.received(self.peer);
+            let mut rest = &input[..];
+            while !rest.is_empty() {
+                self.tls.read_tls(&mut rest).expect("room in the library");
+                self.tls.process_new_packets().expect("a server without faults");
+                self.collect();
+            }
+            if out.is_empty() && input.is_empty() {
+                break;
+            }
+        }
+        if sim.ending(self.peer) == Some(Ending::Eof) {
+            let _ = self.tls.read_tls(&mut &b""[..]);
+            self.collect();
+        }
+    }
+
+    fn collect(&mut self) {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.tls.reader().read(&mut buffer) {
+                Ok(0) => return self.end = Some(Ok(())),
+                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => return self.end = Some(Err(error.kind())),
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.tls.send_close_notify();
+    }
+}
+
+fn secured<H: Handler>(handler: H, limits: Limits) -> (Sim<H>, ServiceId) {
+    let mut sim = Sim::with_limits(handler, limits.clone());
+    let options = ServiceOptions { limits, tls_server: Some(TLS.clone()), ..ServiceOptions::default() };
+    let service = sim.add_service(options);
+    (sim, service)
+}
+
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+
+#[test]
+fn plaintext_is_echoed_whatever_the_pieces() {
+    for version in VERSIONS {
+        for (piece, read_buffer) in [(usize::MAX, 64 << 10), (1, 64 << 10), (7, 3), (1000, 1)] {
+            let (mut sim, service) = secured(Echo::bytes(), Limits { read_buffer, ..Limits::default() });
+            let mut client = Client::new(sim.connect_tls(service), version);
+            client.piece = piece;
+            client.send(b"hello ");
+            client.exchange(&mut sim);
+            client.send(b"world");
+            client.end();
+            client.exchange(&mut sim);
+            assert_eq!(client.received, b"hello world", "{piece} {read_buffer}");
+            assert_eq!(client.end, Some(Ok(())), "{piece} {read_buffer}");
+            assert_eq!(sim.ending(client.peer), Some(Ending::Eof));
+        }
+    }
+}
+
+#[test]
+fn a_handshake_that_stalls_has_no_session_and_a_limit() {
+    let (mut sim, service) = secured(scene(|_, _, _, _| {}), Limits::default());
+    let silent = sim.connect_tls(service);
+    let slow = sim.connect_tls(service);
+    sim.send(slow, &[22, 3, 1]);
+    sim.advance(SECOND * 9);
+    assert_eq!((sim.ending(silent), sim.connections()), (None, 2));
+    sim.advance(SECOND * 2);
+    assert!(sim.ending(silent).is_some() && sim.ending(slow).is_some());
+    assert_eq!((sim.connections(), sim.timers(), sim.stats().handshakes_failed), (0, 0, 2));
+    assert!(sim.calls().is_empty(), "no session was opened");
+}
+
+#[test]
+fn plain_text_is_refused_at_its_first_byte() {
+    let (mut sim, service) = secured(scene(|_, _, _, _| {}), Limits::default());
+    let peer = sim.connect_tls(service);
+    sim.send(peer, b"h");
+    assert!(sim.ending(peer).is_some());
+    assert!(sim.calls().is_empty() && sim.stats().handshakes_failed == 1);
+}
+
+#[test]
+fn a_stop_drops_handshakes_at_once() {
+    let (mut sim, service) = secured(Echo::bytes(), Limits::default());
+    let peer = sim.connect_tls(service);
+    sim.send(peer, &[22]);
+    sim.run();
+    sim.stop();
+    assert!(sim.is_stopped());
+    assert!(sim.ending(peer).is_some());
+}
+
+#[test]
+fn handshakes_take_their_turns_in_the_order_of_their_edges() {
+    let limits = Limits { turn_handshakes: 1, ..Limits::default() };
+    let (mut sim, service) = secured(scene(|_, _, _, _| {}), limits);
+    let mut clients: Vec<_> = (0..5).map(|_| Client::new(sim.connect_tls(service), &TLS13)).collect();
+    for client in &mut clients {
+        let mut hello = Vec::new();
+        client.tls.write_tls(&mut hello).expect("a vector takes everything");
+        sim.send(client.peer, &hello);
+    }
+    sim.run();
+    for client in &mut clients {
+        client.exchange(&mut sim);
+    }
+    assert_eq!(sim.calls(), ["0 open", "1 open", "2 open", "3 open", "4 open"]);
+}
