@@ -116,6 +116,7 @@
 //! - `bank`: `servers::Bank`. Includes `storage`.
 //! - `doctor`: `servers::doctor`, a therapist modelled on ELIZA. Its server also needs `storage`.
 //! - `tls`: TLS on every server, see [`net::tls`](net). Compiles `ring`, so it needs a C compiler.
+//! - `http`: `framing::http`, HTTP/1.1 for handlers.
 //! - `full`: all features.
 
 // On docs.rs, an item that needs a feature is marked with it.
@@ -172,3 +173,6 @@ mod tutorial {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/framing.md")]
 mod framing_page {}
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../docs/http.md")]
+mod http_page {}

@@ -18,6 +18,8 @@
 mod fixed;
 mod framed;
 mod framer;
+#[cfg(feature = "http")]
+pub mod http;
 mod length_prefixed;
 mod lines;
 mod netstrings;

@@ -2,6 +2,7 @@
 
 use super::replay::binaries;
 use crate::support::peer::Peer;
+use crate::support::tools::pass_through;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -101,6 +102,30 @@ fn the_framing_example_counts_paragraphs() {
     peer.finish();
     peer.expect("lines: 1, bytes: 4\n");
     peer.expect_eof();
+    stop(server);
+}
+
+#[test]
+fn the_http_example_counts_in_json() {
+    let server = start("http");
+    let address = server.address();
+    let curl = |words: &str, path: &str| {
+        let url = format!("http://{address}{path}");
+        let words: Vec<&str> = ["curl", "-s", "-w", "%{http_code}"].into_iter().chain(words.split('|')).collect();
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).chain([&*url]).collect();
+        String::from_utf8(pass_through(&words, b"")).expect("a text")
+    };
+    assert_eq!(curl("", "/counter"), "{\"count\": 0}\n200");
+    assert_eq!(curl("-d|{\"add\": 5}", "/counter"), "{\"count\": 5}\n200");
+    assert_eq!(curl("-H|Transfer-Encoding: chunked|-d|{ \"add\" : -7 }", "/counter"), "{\"count\": -2}\n200");
+    assert_eq!(curl("-0", "/counter"), "{\"count\": -2}\n200");
+    assert_eq!(curl("-d|5", "/counter"), "400 Bad Request: send {\"add\": NUMBER}\n400");
+    assert_eq!(curl("", "/other"), "404 Not Found: try /counter\n404");
+    assert_eq!(curl("-X|DELETE", "/counter"), "try GET or POST\n405");
+    let long = "x".repeat(1001);
+    assert_eq!(curl(&format!("-d|{long}"), "/counter"), "413 Content Too Large: the body is too large\n413");
+    let head = curl("-I", "/counter");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("Content-Length: 14\r\n"), "{head}");
     stop(server);
 }
 

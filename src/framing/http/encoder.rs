@@ -1,0 +1,158 @@
+//! The bytes of an answer: its head, and the framing of its body.
+//!
+//! Invariant: whatever a handler passes, the answer ends where its head says. It writes to any `Write`, and knows
+//! neither connection nor request.
+
+use std::fmt::Arguments;
+use std::io::Write;
+use std::time::SystemTime;
+
+use super::date::date;
+use super::head::Version;
+use super::status::Status;
+
+/// How an answer has to be framed: what the request, and the part of the answer that was written, decide.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Encoder {
+    version: Version,
+    /// The answer to HEAD has the head of a body, and no body.
+    is_head: bool,
+    /// Whether another request may follow on this connection.
+    pub(super) keeps_alive: bool,
+    body: Body,
+}
+
+/// The framing of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    /// This number of bytes remain.
+    Length(u64),
+    Chunked,
+    /// The end of the connection is the end of the body: for HTTP/1.0, which has no chunks.
+    UntilClose,
+}
+
+impl Encoder {
+    /// The framing of an answer to a request.
+    pub(super) fn new(version: Version, method: &str, keeps_alive: bool) -> Self {
+        Encoder { version, is_head: method == "HEAD", keeps_alive, body: Body::Length(0) }
+    }
+
+    /// The framing of an answer to input that is no request. The connection ends after it.
+    pub(super) fn of_rejection() -> Self {
+        Encoder::new(Version::Http11, "", false)
+    }
+
+    /// Writes the status line and the date.
+    pub(super) fn start(out: &mut impl Write, status: Status, now: SystemTime) {
+        show(out, format_args!("HTTP/1.1 {status}\r\nDate: "));
+        put(out, &date(now));
+        put(out, b"\r\n");
+    }
+
+    /// Writes a header. Bytes that a value cannot have (CR, LF, other control characters) are replaced by spaces (RFC
+    /// 9110, section 5.5), so a value from a peer cannot add a header.
+    ///
+    /// # Panics
+    /// If `name` is not a token.
+    pub(super) fn header(out: &mut impl Write, name: &str, value: &[u8]) {
+        assert!(
+            !name.is_empty() && name.bytes().all(super::head::is_token_byte),
+            "{name:?} is not the name of a header"
+        );
+        put(out, name.as_bytes());
+        put(out, b": ");
+        let is_bad = |byte: u8| byte.is_ascii_control() && byte != b'\t';
+        if value.iter().any(|&byte| is_bad(byte)) {
+            put(out, &value.iter().map(|&byte| if is_bad(byte) { b' ' } else { byte }).collect::<Vec<_>>());
+        } else {
+            put(out, value);
+        }
+        put(out, b"\r\n");
+    }
+
+    /// Ends a head before a body of `length` bytes.
+    pub(super) fn end_with_length(&mut self, out: &mut impl Write, status: Status, length: u64) {
+        if !status.is_bodiless() {
+            show(out, format_args!("Content-Length: {length}\r\n"));
+        }
+        self.body = Body::Length(if self.is_head || status.is_bodiless() { 0 } else { length });
+        self.end(out);
+    }
+
+    /// Ends a head before a body of unknown length.
+    pub(super) fn end_with_chunks(&mut self, out: &mut impl Write, status: Status) {
+        if status.is_bodiless() {
+            self.body = Body::Length(0);
+        } else if self.version >= Version::Http11 {
+            put(out, b"Transfer-Encoding: chunked\r\n");
+            self.body = Body::Chunked;
+        } else {
+            self.keeps_alive = false;
+            self.body = Body::UntilClose;
+        }
+        self.end(out);
+    }
+
+    /// Ends the head of an answer after which another protocol follows.
+    pub(super) fn end_with_upgrade(out: &mut impl Write) {
+        put(out, b"Connection: Upgrade\r\n\r\n");
+    }
+
+    fn end(&self, out: &mut impl Write) {
+        match (self.keeps_alive, self.version) {
+            (false, _) => put(out, b"Connection: close\r\n"),
+            (true, Version::Http10) => put(out, b"Connection: keep-alive\r\n"),
+            (true, Version::Http11) => {}
+        }
+        put(out, b"\r\n");
+    }
+
+    /// Writes bytes of the body. Bytes beyond the length that the head has are dropped.
+    pub(super) fn write(&mut self, out: &mut impl Write, bytes: &[u8]) {
+        match &mut self.body {
+            _ if bytes.is_empty() => {}
+            Body::Length(left) => {
+                let count = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= count as u64;
+                put(out, &bytes[..count]);
+            }
+            _ if self.is_head => {}
+            Body::Chunked => {
+                show(out, format_args!("{:x}\r\n", bytes.len()));
+                put(out, bytes);
+                put(out, b"\r\n");
+            }
+            Body::UntilClose => put(out, bytes),
+        }
+    }
+
+    /// Counts `bytes` bytes of a body with a length that are sent in another way. Returns whether to send them: not in
+    /// the answer to HEAD.
+    pub(super) fn sends(&mut self, bytes: u64) -> bool {
+        let Body::Length(left) = &mut self.body else { return !self.is_head };
+        let fits = bytes > 0 && bytes <= *left;
+        *left -= if fits { bytes } else { 0 };
+        fits
+    }
+
+    /// Writes the end of the body. Returns whether the answer is complete: if not, bytes are missing, and the
+    /// connection must end.
+    pub(super) fn finish(&mut self, out: &mut impl Write) -> bool {
+        if self.body == Body::Chunked && !self.is_head {
+            put(out, b"0\r\n\r\n");
+        }
+        !matches!(self.body, Body::Length(1..))
+    }
+}
+
+/// Writes to a buffer. What is written to has no errors: a context or a vector.
+fn put(out: &mut impl Write, bytes: &[u8]) {
+    let result = out.write_all(bytes);
+    debug_assert!(result.is_ok(), "{result:?}");
+}
+
+fn show(out: &mut impl Write, text: Arguments<'_>) {
+    let result = out.write_fmt(text);
+    debug_assert!(result.is_ok(), "{result:?}");
+}

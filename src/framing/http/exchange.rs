@@ -1,0 +1,401 @@
+//! The HTTP side of one connection: requests in, answers out, one exchange at a time.
+//!
+//! Invariants: answers have the order of the requests. A request is passed on when the answer to the one before it is
+//! complete; until then its bytes stay in the inbox. After input that is no request, the connection ends.
+
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::decoder::{Decoder, Part};
+use super::encoder::Encoder;
+use super::headers::Headers;
+use super::options::HttpOptions;
+use super::rejection::Rejection;
+use super::request::Request;
+use super::response::Response;
+use super::status::Status;
+use crate::connection::timer_id::TimerId;
+use crate::handler::context::Context;
+
+/// The HTTP side of one connection. A [`Handler`](crate::Handler) has it in its session.
+///
+/// | callback of the handler | passes it on to |
+/// |---|---|
+/// | `open` | [`Exchange::open`] |
+/// | `data` | [`next`](Self::next), until that returns `None` |
+/// | `eof` | [`eof`](Self::eof) |
+/// | `timer` | [`timer`](Self::timer) |
+///
+/// It answers malformed requests, late heads and expectations itself, and it closes the connection when the last answer
+/// is complete. The handler answers each request once: [`respond`](Self::respond).
+///
+/// ```
+/// use std::sync::Arc;
+/// use switchboard::framing::http::{Event, Exchange, HttpOptions, Status};
+/// use switchboard::{Context, Handler, Origin, Sim, TimerId};
+///
+/// /// Counts the bytes of each body as they arrive, and keeps none.
+/// #[derive(Default)]
+/// struct Count(Arc<HttpOptions>);
+///
+/// impl Handler for Count {
+///     type Session = (Exchange, u64);
+///
+///     fn open(&mut self, _: &Origin, cx: &mut Context<'_>) -> Self::Session {
+///         (Exchange::open(&self.0, cx), 0)
+///     }
+///
+///     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+///         let (exchange, count) = session;
+///         let total = input.len();
+///         let mut rest = input;
+///         while let Some(event) = exchange.next(&mut rest, cx) {
+///             match event {
+///                 Event::Request(request) if request.has_body() => *count = 0,
+///                 Event::Request(_) => exchange.respond_error(Status::BAD_REQUEST, "send a body", cx),
+///                 Event::Body(bytes) => *count += bytes.len() as u64,
+///                 Event::End(_) => exchange.respond(Status::OK, cx).text(&format!("{count} bytes\n")),
+///             }
+///         }
+///         total - rest.len()
+///     }
+///
+///     fn eof(&mut self, (exchange, _): &mut Self::Session, cx: &mut Context<'_>) {
+///         exchange.eof(cx);
+///     }
+///
+///     fn timer(&mut self, (exchange, _): &mut Self::Session, timer: TimerId, cx: &mut Context<'_>) {
+///         exchange.timer(timer, cx);
+///     }
+/// }
+///
+/// let mut sim = Sim::new(Count::default());
+/// let peer = sim.connect();
+/// sim.send(peer, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+/// assert!(sim.received(peer).ends_with(b"\r\n\r\n5 bytes\n"));
+/// ```
+#[derive(Debug)]
+pub struct Exchange {
+    options: Arc<HttpOptions>,
+    decoder: Decoder,
+    pub(super) encoder: Encoder,
+    progress: Progress,
+    /// Whether the client waits for `100 Continue`.
+    expects_continue: bool,
+    awaited: Awaited,
+    /// Whether the next request waits for the answer, with the input held.
+    is_held: bool,
+    /// Whether the peer has ended its side.
+    is_ended: bool,
+    /// Start of the wait for a head or for the next request.
+    since: Instant,
+    timer: Option<TimerId>,
+}
+
+/// How far the present exchange is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// There is no request yet.
+    Waiting,
+    /// The request was passed on, and nothing was answered. Its body may follow.
+    Requested,
+    /// The head of the answer was written.
+    Answering,
+    /// The answer is complete, and the rest of the request is discarded.
+    Answered,
+    /// The connection speaks another protocol, or ends.
+    Over,
+}
+
+/// What a connection without a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    /// The first request. No byte of it has arrived.
+    First,
+    /// The next request. No byte of it has arrived.
+    Next,
+    /// The rest of a head.
+    Rest,
+}
+
+/// What a client has sent.
+#[derive(Debug)]
+pub enum Event<'i> {
+    /// A request. If it [has a body](Request::has_body), that follows as [`Body`](Self::Body) and [`End`](Self::End).
+    Request(Request<'i>),
+    /// Bytes of the body.
+    Body(&'i mut [u8]),
+    /// The end of the body, with the trailer fields.
+    End(Headers<'i>),
+}
+
+/// The most bytes of a body that are read only to be discarded. Above it, the connection ends with the answer.
+const MAX_DISCARD: u64 = 64 * 1024;
+
+impl Exchange {
+    /// Begins with a connection that was just opened.
+    pub fn open(options: &Arc<HttpOptions>, cx: &mut Context<'_>) -> Self {
+        Exchange {
+            options: Arc::clone(options),
+            decoder: Decoder::default(),
+            encoder: Encoder::of_rejection(),
+            progress: Progress::Waiting,
+            expects_continue: false,
+            awaited: Awaited::First,
+            is_held: false,
+            is_ended: false,
+            since: cx.now(),
+            timer: options.header_timeout.map(|time| cx.set_timer(time)),
+        }
+    }
+
+    /// Returns what is at the beginning of the input `rest`, and takes its bytes from there. Returns `None` if more
+    /// input is needed, or if the rest has to wait: leave it unused.
+    ///
+    /// Call it again after each event, also with no input left: a client may wait for `100 Continue`.
+    #[expect(clippy::mut_mut, reason = "it takes bytes from the front, as reading from a slice does")]
+    pub fn next<'i>(&mut self, rest: &mut &'i mut [u8], cx: &mut Context<'_>) -> Option<Event<'i>> {
+        while cx.may_continue() && self.takes_input(rest, cx) {
+            match self.decoder.next(rest, &self.options) {
+                Ok(Part::Partial) => {
+                    self.wait_for_rest(rest, cx);
+                    return None;
+                }
+                Ok(Part::Skip(count)) => drop(take(rest, count)),
+                Ok(Part::Head(count)) => match Request::parse(take(rest, count), &self.options) {
+                    Ok(request) => {
+                        self.begin(&request, cx);
+                        return Some(Event::Request(request));
+                    }
+                    Err(rejection) => self.reject(rejection, cx),
+                },
+                Ok(Part::Body(count)) => {
+                    let bytes = take(rest, count);
+                    if self.progress != Progress::Answered {
+                        return Some(Event::Body(bytes));
+                    }
+                }
+                Ok(Part::End(count)) => {
+                    let trailers = take(rest, count);
+                    if self.progress != Progress::Answered {
+                        return Some(Event::End(Headers::of_valid(&trailers[..count.saturating_sub(2)])));
+                    }
+                    self.wait_for_request(cx);
+                }
+                Err(rejection) => self.reject(rejection, cx),
+            }
+        }
+        None
+    }
+
+    /// Whether input can be used now. If a request waits for the answer to the one before it, holds the input. If the
+    /// client waits for `100 Continue`, sends it.
+    fn takes_input(&mut self, rest: &[u8], cx: &mut Context<'_>) -> bool {
+        match self.progress {
+            Progress::Waiting | Progress::Answered => true,
+            Progress::Over => false,
+            Progress::Requested | Progress::Answering if self.decoder.is_before_head() => {
+                if !rest.is_empty() && !self.is_held {
+                    self.is_held = true;
+                    cx.hold_input();
+                }
+                false
+            }
+            Progress::Requested | Progress::Answering => {
+                if std::mem::take(&mut self.expects_continue) && self.progress == Progress::Requested {
+                    cx.reply(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                true
+            }
+        }
+    }
+
+    /// Handles an incomplete request: at the end of input, it remains incomplete.
+    fn wait_for_rest(&mut self, rest: &[u8], cx: &mut Context<'_>) {
+        if rest.is_empty() {
+            return;
+        }
+        if cx.is_eof() {
+            self.reject(INCOMPLETE, cx);
+        } else if self.decoder.is_before_head() && std::mem::replace(&mut self.awaited, Awaited::Rest) == Awaited::Next
+        {
+            self.since = cx.now();
+            self.arm(self.options.header_timeout, cx);
+        }
+    }
+
+    fn begin(&mut self, request: &Request<'_>, cx: &mut Context<'_>) {
+        cx.count_message();
+        let fields = request.fields;
+        self.decoder.expect_body(fields.body);
+        self.encoder = Encoder::new(request.version(), request.method(), fields.keeps_alive);
+        self.expects_continue = fields.expects_continue;
+        self.progress = Progress::Requested;
+    }
+
+    /// Whether a request was passed on that has no answer yet.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.progress == Progress::Requested
+    }
+
+    /// Begins the answer to the request. The answer is complete when a method of [`Response`] has ended it, or after
+    /// [`finish`](Self::finish).
+    ///
+    /// If much of the body of the request was not read yet, the connection ends with the answer.
+    ///
+    /// # Panics
+    /// If there is no request [without an answer](Self::is_unanswered).
+    pub fn respond<'x, 'cx>(&'x mut self, status: Status, cx: &'x mut Context<'cx>) -> Response<'x, 'cx> {
+        assert!(self.is_unanswered(), "there is no request without an answer");
+        let is_little =
+            self.decoder.remaining().is_some_and(|left| left == 0 || left <= MAX_DISCARD && !self.expects_continue);
+        self.encoder.keeps_alive &= is_little;
+        self.progress = Progress::Answering;
+        Encoder::start(cx, status, cx.system_time());
+        Response::new(self, status, cx)
+    }
+
+    /// Answers the request with a page of one line: the status and `reason`, which may be empty.
+    ///
+    /// # Panics
+    /// As [`respond`](Self::respond).
+    pub fn respond_error(&mut self, status: Status, reason: &str, cx: &mut Context<'_>) {
+        self.respond(status, cx).text(&page(status, reason));
+    }
+
+    /// Writes bytes of the body, after [`Response::start`] or [`Response::start_with_length`].
+    pub fn write(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
+        if self.progress == Progress::Answering {
+            self.encoder.write(cx, bytes);
+        }
+    }
+
+    /// Sends a range of an open file as bytes of the body ([`Context::reply_file`]). If that fails, the connection is
+    /// aborted.
+    pub fn write_file(&mut self, file: Arc<File>, range: Range<u64>, cx: &mut Context<'_>) {
+        if self.progress != Progress::Answering || !self.encoder.sends(range.end.saturating_sub(range.start)) {
+            return;
+        }
+        if let Err(error) = cx.reply_file(file, range) {
+            log::debug!("{}: a file cannot be sent: {error}", cx.peer());
+            cx.abort();
+        }
+    }
+
+    /// Ends the answer. If bytes are missing of the length that its head has, the connection is closed, by which the
+    /// client notices.
+    pub fn finish(&mut self, cx: &mut Context<'_>) {
+        if self.progress != Progress::Answering {
+            return;
+        }
+        if !self.encoder.finish(cx) || !self.encoder.keeps_alive {
+            self.end(cx);
+        } else if self.decoder.is_before_head() {
+            self.wait_for_request(cx);
+        } else {
+            self.progress = Progress::Answered;
+        }
+    }
+
+    /// Makes the connection speak another protocol: [`next`](Self::next) returns nothing more, and all input that it
+    /// has left belongs to the other protocol.
+    pub(super) fn hand_over(&mut self, cx: &mut Context<'_>) {
+        self.progress = Progress::Over;
+        self.disarm(cx);
+    }
+
+    /// Handles the end of input. An answer that is under way is still completed.
+    pub fn eof(&mut self, cx: &mut Context<'_>) {
+        self.is_ended = true;
+        match self.progress {
+            Progress::Requested | Progress::Answering if self.decoder.is_before_head() => {}
+            Progress::Requested | Progress::Answering => self.reject(INCOMPLETE, cx),
+            Progress::Waiting | Progress::Answered | Progress::Over => self.end(cx),
+        }
+    }
+
+    /// Handles a timer of the session. Returns whether it was one of this exchange, and not one of the handler.
+    pub fn timer(&mut self, timer: TimerId, cx: &mut Context<'_>) -> bool {
+        if self.timer != Some(timer) {
+            return false;
+        }
+        self.timer = None;
+        if self.progress != Progress::Waiting {
+            return true;
+        }
+        let is_next = self.awaited == Awaited::Next;
+        let limit = if is_next { self.options.keep_alive } else { self.options.header_timeout };
+        let left = limit.map(|limit| limit.saturating_sub(cx.now().duration_since(self.since)));
+        match left {
+            Some(Duration::ZERO) if self.awaited == Awaited::Rest => self.reject(LATE, cx),
+            Some(Duration::ZERO) => self.end(cx),
+            left => self.arm(left, cx),
+        }
+        true
+    }
+
+    /// Waits for the next request of the connection.
+    fn wait_for_request(&mut self, cx: &mut Context<'_>) {
+        if self.is_ended {
+            return self.end(cx);
+        }
+        self.progress = Progress::Waiting;
+        (self.awaited, self.since) = (Awaited::Next, cx.now());
+        // A timer that expires earlier is set again then: most requests set none.
+        if self.timer.is_none() || self.options.keep_alive < self.options.header_timeout {
+            self.arm(self.options.keep_alive, cx);
+        }
+        if std::mem::take(&mut self.is_held) {
+            cx.resume_input();
+        }
+    }
+
+    fn arm(&mut self, time: Option<Duration>, cx: &mut Context<'_>) {
+        self.disarm(cx);
+        self.timer = time.map(|time| cx.set_timer(time));
+    }
+
+    fn disarm(&mut self, cx: &mut Context<'_>) {
+        if let Some(timer) = self.timer.take() {
+            cx.cancel_timer(timer);
+        }
+    }
+
+    /// Answers input that is no request, and ends.
+    #[cold]
+    fn reject(&mut self, rejection: Rejection, cx: &mut Context<'_>) {
+        let Rejection { status, reason } = rejection;
+        log::debug!("{}: {status}: {reason}", cx.peer());
+        if matches!(self.progress, Progress::Waiting | Progress::Requested) {
+            self.encoder = Encoder::of_rejection();
+            self.progress = Progress::Requested;
+            self.respond_error(status, reason, cx);
+        }
+        self.end(cx);
+    }
+
+    fn end(&mut self, cx: &mut Context<'_>) {
+        self.progress = Progress::Over;
+        cx.close();
+    }
+}
+
+const INCOMPLETE: Rejection = Rejection::bad("the input ends within a request");
+const LATE: Rejection = Rejection::new(Status::REQUEST_TIMEOUT, "the head took too long");
+
+/// An error page: `404 Not Found: REASON`.
+fn page(status: Status, reason: &str) -> String {
+    let separator = if reason.is_empty() { "" } else { ": " };
+    format!("{status}{separator}{reason}\n")
+}
+
+/// Takes the first `count` bytes.
+#[expect(clippy::mut_mut, reason = "as in `Exchange::next`")]
+fn take<'i>(rest: &mut &'i mut [u8], count: usize) -> &'i mut [u8] {
+    let (bytes, after) = std::mem::take(rest).split_at_mut(count);
+    *rest = after;
+    bytes
+}

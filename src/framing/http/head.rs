@@ -1,0 +1,138 @@
+//! The head of a request: where it ends, and whether its lines are valid.
+//!
+//! Invariant: the verdict depends on the bytes alone, not on how they arrive. Lines are examined in order, each when it
+//! is complete, and no byte is searched twice.
+
+use memchr::memchr;
+
+use super::options::HttpOptions;
+use super::rejection::Rejection;
+use super::status::Status;
+
+/// How far an incomplete section of lines was searched.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Search {
+    /// Start of the first line that is not complete.
+    line: u32,
+    /// Bytes of the input that were searched for a line end.
+    searched: u32,
+}
+
+/// The bounds of a section of lines, and the status beyond them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    max_line: usize,
+    max_section: usize,
+    /// Whether the section begins with a request line.
+    has_request_line: bool,
+}
+
+impl Bounds {
+    pub(super) fn of_head(options: &HttpOptions) -> Self {
+        Bounds { max_line: options.max_line, max_section: options.max_head, has_request_line: true }
+    }
+
+    pub(super) fn of_trailers(options: &HttpOptions) -> Self {
+        Bounds { max_line: options.max_line, max_section: options.max_trailers, has_request_line: false }
+    }
+
+    fn too_long(self, line: usize) -> Rejection {
+        if line == 0 && self.has_request_line {
+            Rejection::new(Status::URI_TOO_LONG, "the request line is too long")
+        } else {
+            Rejection::new(Status::HEADER_FIELDS_TOO_LARGE, "a header line is too long")
+        }
+    }
+}
+
+impl Search {
+    /// Returns the number of bytes of the section with its empty line, or `None` if it is not complete.
+    ///
+    /// Each line must end in CRLF (RFC 9112, section 2.2, allows a bare LF; servers disagree about it, which smuggles
+    /// requests), and no line may begin with white space (section 5.2: obs-fold).
+    pub(super) fn end(&mut self, input: &[u8], bounds: Bounds) -> Result<Option<usize>, Rejection> {
+        let input = &input[..input.len().min(bounds.max_section)];
+        while let Some(found) = memchr(b'\n', &input[self.searched as usize..]) {
+            let (start, end) = (self.line as usize, self.searched as usize + found);
+            if end - start > bounds.max_line + 1 {
+                return Err(bounds.too_long(start));
+            }
+            let Some(line) = input[start..end].strip_suffix(b"\r") else {
+                return Err(Rejection::bad("a line ends in LF without CR"));
+            };
+            (self.line, self.searched) = (end as u32 + 1, end as u32 + 1);
+            match line.first() {
+                None => {
+                    *self = Search::default();
+                    return Ok(Some(end + 1));
+                }
+                Some(b' ' | b'\t') => return Err(Rejection::bad("a line begins with white space")),
+                Some(_) if start == 0 && bounds.has_request_line => drop(RequestLine::parse(line)?),
+                Some(_) => {}
+            }
+        }
+        self.searched = input.len() as u32;
+        if input.len() - self.line as usize > bounds.max_line + 1 {
+            return Err(bounds.too_long(self.line as usize));
+        }
+        if input.len() == bounds.max_section {
+            return Err(Rejection::new(Status::HEADER_FIELDS_TOO_LARGE, "the head is too large"));
+        }
+        Ok(None)
+    }
+}
+
+/// The first line of a request: `GET /path HTTP/1.1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestLine<'a> {
+    pub(super) method: &'a str,
+    pub(super) target: &'a str,
+    pub(super) version: Version,
+}
+
+/// The version of a request. Later minor versions count as 1.1 (RFC 9110, section 2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+impl<'a> RequestLine<'a> {
+    /// Parses a line without its end (RFC 9112, section 3): one space between method, target and version.
+    pub(super) fn parse(line: &'a [u8]) -> Result<Self, Rejection> {
+        let text = str::from_utf8(line).map_err(|_| Rejection::bad("the request line is not UTF-8"))?;
+        let mut words = text.split(' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(Rejection::bad("the request line is not METHOD TARGET VERSION"));
+        };
+        if method.is_empty() || !method.bytes().all(is_token_byte) {
+            return Err(Rejection::bad("the method is not a token"));
+        }
+        if target.is_empty() || target.bytes().any(|byte| byte <= b' ' || byte == 0x7f || byte == b'#') {
+            return Err(Rejection::bad("a character is not allowed in the target"));
+        }
+        Ok(RequestLine { method, target, version: Version::parse(version)? })
+    }
+}
+
+impl Version {
+    fn parse(text: &str) -> Result<Self, Rejection> {
+        match text.strip_prefix("HTTP/").map(str::as_bytes) {
+            Some(b"1.0") => Ok(Version::Http10),
+            Some([b'1', b'.', b'1'..=b'9']) => Ok(Version::Http11),
+            Some([b'0'..=b'9', b'.', b'0'..=b'9']) => {
+                Err(Rejection::new(Status::VERSION_NOT_SUPPORTED, "this server speaks HTTP/1.1 and HTTP/1.0"))
+            }
+            _ => Err(Rejection::bad("the version is not HTTP/DIGIT.DIGIT")),
+        }
+    }
+}
+
+/// Whether a byte may stand in a token: a method, or the name of a header (RFC 9110, section 5.6.2).
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
