@@ -20,7 +20,7 @@ bitflags::bitflags! {
         const NOTIFY_DRAINED = 1 << 4;
         /// A worker has a job of this session: no input is read or delivered until it is done.
         const HAS_JOB = 1 << 5;
-        /// The handler has paused the input: none is read or delivered until the pause ends.
+        /// The handler has paused the input for a time: none is read or delivered until the pause ends.
         const INPUT_PAUSED = 1 << 6;
         /// Deliver the unused input again.
         const REDELIVER = 1 << 7;
@@ -40,9 +40,18 @@ bitflags::bitflags! {
         const PEER_ENDING = 1 << 14;
         /// The handler has requested the connection: the limits on the number of connections do not count it.
         const OUTBOUND = 1 << 15;
+        /// The handler holds the input until it releases it: none is read or delivered until then.
+        const HELD = 1 << 16;
+        /// The destination to which this input is relayed is full: none is read or delivered until it has drained.
+        const RELAY_FULL = 1 << 17;
+        /// Sources of a relay wait until the output of this connection has drained.
+        const AWAITED = 1 << 18;
+        /// Bytes were relayed from or to this connection: a stop lets it finish.
+        const RELAYING = 1 << 19;
 
         /// The input is suspended by the server: the peer waits for it.
-        const SUSPENDED = Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits();
+        const SUSPENDED =
+            Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits() | Self::HELD.bits() | Self::RELAY_FULL.bits();
         /// The handler is called before more is read.
         const CALL_FIRST = Self::NOTIFY_DRAINED.bits() | Self::REDELIVER.bits();
     }

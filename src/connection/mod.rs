@@ -138,6 +138,11 @@ impl Connection {
         self.outbox.as_ref().map_or(0, |outbox| outbox.own())
     }
 
+    /// The number of unsent bytes in the outbox that were relayed. While there are many, their source is not read.
+    pub(crate) fn queued_relayed(&self) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.relayed())
+    }
+
     /// The feed that is followed, and the position in it.
     fn follower<'a>(&self, feeds: &'a Feeds) -> Option<(&'a Feed, &'a Follower)> {
         let follower_ref = self.follower_ref?;
@@ -181,6 +186,13 @@ impl Connection {
     /// Whether the input is suspended by the server: the peer waits for it.
     pub(crate) fn is_suspended(&self) -> bool {
         self.flags.intersects(Flags::SUSPENDED)
+    }
+
+    /// Whether the peer waits for the server: its input is suspended. A destination that takes none of its relayed
+    /// output does not wait, even if it is a source, too, and its own destination is full.
+    pub(crate) fn waits_for_server(&self) -> bool {
+        let takes_nothing = self.flags.contains(Flags::WRITE_BLOCKED) && self.queued_relayed() > 0;
+        self.is_suspended() && !takes_nothing
     }
 
     /// Whether the next turn reads, delivers or discards input of this connection without a new edge.

@@ -9,14 +9,17 @@ use crate::connection::file::FilePiece;
 
 /// The pending output of one connection, or of standard output.
 ///
-/// Invariants: `bytes[start..]` are the unsent bytes, oldest byte first; `others` is at most their length. `others`
-/// counts the bytes that others have queued, which [`max_queue`](crate::Limits::max_queue) limits. Files are in the
-/// order of their positions among the bytes.
+/// Invariants: `bytes[start..]` are the unsent bytes, oldest byte first; `others` and `relayed` together are at most
+/// their length. `others` counts the bytes that others have queued, which [`max_queue`](crate::Limits::max_queue)
+/// limits. Of the unsent bytes, the peer's own count as sent first, then the relayed ones, then those of others. Files
+/// are in the order of their positions among the bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
     start: usize,
     others: usize,
+    /// Bytes that were relayed. While there are many, their source is not read.
+    relayed: usize,
     /// Number of unsent bytes up to the last one that others, except the console, have queued. If the peer does not
     /// take them in time, it is closed.
     others_end: usize,
@@ -52,6 +55,17 @@ impl Outbox {
         self.others += bytes.len();
     }
 
+    /// Queues output that another connection relays.
+    pub(crate) fn push_relayed(&mut self, bytes: &[u8]) {
+        self.push(bytes);
+        self.relayed += bytes.len();
+    }
+
+    /// Counts this many of the unsent bytes as relayed.
+    pub(crate) fn set_relayed(&mut self, count: usize) {
+        self.relayed = count.min(self.len() - self.others);
+    }
+
     /// Queues a range of a file, which must not be empty, after the bytes queued so far.
     pub(crate) fn push_file(&mut self, file: Arc<File>, range: Range<u64>) {
         debug_assert!(!range.is_empty(), "an empty range could not be told from the end of its file");
@@ -67,6 +81,11 @@ impl Outbox {
     /// The number of unsent bytes, those of files not included.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.start
+    }
+
+    /// The number of unsent bytes that were relayed, if the peer's own bytes are sent first, and those of others last.
+    pub(crate) fn relayed(&self) -> usize {
+        self.relayed
     }
 
     /// An upper bound of the unsent bytes that others, including the console, have queued: the peer's own bytes count
@@ -93,7 +112,7 @@ impl Outbox {
     /// What counts for the marks: the unsent bytes that the peer's own input caused, and files. Each file counts for
     /// its entry, too, so that many small ones are bounded. At most [`isize::MAX`], so that a sum does not overflow.
     pub(crate) fn own(&self) -> usize {
-        let own = self.len() - self.others;
+        let own = self.len() - self.relayed - self.others;
         if self.files.is_empty() {
             return own;
         }
@@ -123,6 +142,7 @@ impl Outbox {
     pub(crate) fn take_after_files(&mut self) -> Vec<u8> {
         let taken = self.bytes.split_off(self.bytes.len() - self.after_files());
         self.others = self.others.min(self.len());
+        self.set_relayed(self.relayed);
         self.others_end = self.others_end.min(self.len());
         taken
     }
@@ -147,6 +167,7 @@ impl Outbox {
         self.start += count;
         self.sent += count as u64;
         self.others = self.others.min(self.len());
+        self.set_relayed(self.relayed);
         self.others_end = self.others_end.saturating_sub(count);
         if self.start == self.bytes.len() {
             self.bytes.clear();
@@ -193,6 +214,23 @@ mod tests {
         outbox.push_others(b"sent");
         outbox.clear();
         assert!(!outbox.has_others());
+    }
+
+    #[test]
+    fn own_bytes_count_as_sent_first_and_those_of_others_last() {
+        let mut outbox = Outbox::default();
+        outbox.push_others(b"others");
+        outbox.push_relayed(b"relay");
+        outbox.push(b"own");
+        let counts = |outbox: &Outbox| (outbox.own(), outbox.relayed(), outbox.others());
+        assert_eq!(counts(&outbox), (3, 5, 6));
+        for (sent, left) in [(2, (1, 5, 6)), (2, (0, 4, 6)), (4, (0, 0, 6)), (5, (0, 0, 1)), (1, (0, 0, 0))] {
+            outbox.consume(sent);
+            assert_eq!(counts(&outbox), left);
+        }
+        outbox.push_relayed(b"relay");
+        outbox.clear();
+        assert_eq!(counts(&outbox), (0, 0, 0));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) struct Wires {
     pub(crate) chunk: usize,
     pub(crate) peer_ended: bool,
     pub(crate) peer_reset: bool,
-    /// A child has closed its standard input.
+    /// The peer takes nothing more: a child has closed its standard input, or a client of a Unix socket has closed.
     pub(crate) is_deaf: bool,
     /// A write was refused, and the window has not opened since.
     refused: bool,
@@ -127,6 +127,15 @@ impl Pipe {
         wires.window -= if wires.window == usize::MAX { 0 } else { count };
         wires.from_server.extend_from_slice(&bytes[..count]);
         Ok(count)
+    }
+
+    /// The error that a kernel would note.
+    pub(crate) fn error(&self) -> Option<io::Error> {
+        lock(&self.0).peer_reset.then(|| ErrorKind::ConnectionReset.into())
+    }
+
+    pub(crate) fn has_unread(&self) -> bool {
+        !lock(&self.0).to_server.is_empty()
     }
 
     pub(crate) fn shutdown_write(&mut self) {

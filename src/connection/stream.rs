@@ -5,9 +5,11 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 
 use mio::event::Source;
 use mio::{Interest, Registry, net};
+use rustix::net::{RecvFlags, recv};
 
 use crate::connection::child::ChildStream;
 use crate::connection::handshake::{HandshakeError, Progress};
@@ -150,6 +152,37 @@ impl Stream {
         }
     }
 
+    /// Takes the error that the kernel has noted for a socket, such as a reset.
+    ///
+    /// # Errors
+    /// Those of getsockopt(2).
+    pub(crate) fn take_error(&mut self) -> io::Result<Option<io::Error>> {
+        match self {
+            Stream::Unconnected | Stream::Child(_) => Ok(None),
+            Stream::Tcp(stream) => stream.take_error(),
+            Stream::Unix(stream) => stream.take_error(),
+            Stream::Udp(socket) => socket.take_error(),
+            Stream::Simulated(pipe) => Ok(pipe.error()),
+            Stream::Traced(traced) => traced.inner.take_error(),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.inner.take_error(),
+        }
+    }
+
+    /// Whether the kernel has input of a socket that was not read. It is looked at, and stays there.
+    pub(crate) fn has_unread(&self) -> bool {
+        match self {
+            Stream::Unconnected | Stream::Child(_) => false,
+            Stream::Tcp(stream) => peeks(stream),
+            Stream::Unix(stream) => peeks(stream),
+            Stream::Udp(socket) => peeks(socket),
+            Stream::Simulated(pipe) => pipe.has_unread(),
+            Stream::Traced(traced) => traced.inner.has_unread(),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.hides_input() || tls.inner.has_unread(),
+        }
+    }
+
     /// Whether each write is one datagram.
     pub(crate) fn is_datagram(&self) -> bool {
         match self {
@@ -245,6 +278,10 @@ impl Stream {
             Stream::Traced(traced) => traced.inner.source(),
         }
     }
+}
+
+fn peeks(socket: &impl AsFd) -> bool {
+    recv(socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok_and(|(_, count)| count > 0)
 }
 
 /// The bytes of all pieces, for a transport that takes them only in one.

@@ -40,6 +40,7 @@ use crate::workers::{Busy, Job, Worker, Workers};
 /// | reply to the peer | [`reply`](Self::reply), [`reply_input`](Self::reply_input), or [`Write`](std::io::Write) |
 /// | reply with a file | [`reply_file`](Self::reply_file) |
 /// | send to another connection | [`send`](Self::send) |
+/// | pass input on to another connection | [`relay`](Self::relay) |
 /// | send to many connections | [`follow`](Self::follow) and [`publish`](Self::publish) |
 /// | produce much output | [`is_writable`](Self::is_writable), then [`Handler::drained`](crate::Handler::drained) |
 /// | act later | [`set_timer`](Self::set_timer) |
@@ -145,7 +146,7 @@ impl<'a> Context<'a> {
     pub fn send(&mut self, to: Token, bytes: &[u8]) {
         // Before the test for the own connection: replies are written together, but each datagram is sent by itself.
         if self.state.is_datagram(to) {
-            self.state.write_now(to, bytes);
+            self.state.write_now(to, bytes, OutputSource::Own);
             return;
         }
         if self.target == ReplyTarget::Connection(to) {
@@ -160,6 +161,26 @@ impl<'a> Context<'a> {
         {
             self.state.operator.waits_for = Some(to);
         }
+    }
+
+    /// Passes `bytes`, which are copied, on from this connection to the connection `to`. Returns whether that takes
+    /// them: false if it does not exist, is closed, or our side of it is shut down, and without a connection.
+    ///
+    /// A relay has back-pressure. While more than [`Limits::high_mark`](crate::Limits::high_mark) bytes are queued for
+    /// `to`, the input of this connection is [held](Self::hold_input); below
+    /// [`Limits::low_mark`](crate::Limits::low_mark), or when `to` ends, it continues. Relayed bytes neither stop the
+    /// input of `to` nor close it for being slow, apart from [`Limits::idle_timeout`](crate::Limits::idle_timeout).
+    /// They are also queued for a connection that [`connect`](Self::connect) has not established yet. A connection over
+    /// UDP takes none.
+    ///
+    /// When the reactor stops, it waits for both ends of a relay, at most [`Limits::drain`](crate::Limits::drain). The
+    /// handler passes on the end of the input with [`shut_down_other`](Self::shut_down_other).
+    pub fn relay(&mut self, to: Token, bytes: &[u8]) -> bool {
+        let ReplyTarget::Connection(source) = self.target else { return false };
+        if source == to {
+            self.queue_replies();
+        }
+        self.state.relay(source, to, bytes)
     }
 
     /// Creates a feed: a stream of output that connections can [`follow`](Self::follow). It lasts as long as the
@@ -271,7 +292,8 @@ impl<'a> Context<'a> {
     /// Whether the handler should use more input of this connection now.
     ///
     /// True if the connection [is open](Self::is_open) and [writable](Self::is_writable), has no job under way
-    /// ([`offload`](Self::offload)), and its input is not paused ([`pause_input`](Self::pause_input)). A handler that
+    /// ([`offload`](Self::offload)), its input is neither paused ([`pause_input`](Self::pause_input)) nor held
+    /// ([`hold_input`](Self::hold_input)), and the destination of its [relay](Self::relay) is not full. A handler that
     /// uses its input message by message asks before each one. Unused input is passed again when this is true.
     #[must_use]
     pub fn may_continue(&self) -> bool {
@@ -290,21 +312,34 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Passes no input of this connection to the handler until [`resume_input`](Self::resume_input).
+    /// Ends the pause of [`pause_input`](Self::pause_input). What has waited follows after this callback.
+    pub fn resume_input(&mut self) {
+        if let Some(session) = self.session() {
+            self.state.resume_input(session);
+        }
+    }
+
+    /// Passes no input of this connection to the handler until [`release_input`](Self::release_input).
     ///
-    /// As in [`pause_input`](Self::pause_input), the peer loses nothing, and a stop of the reactor ends the pause. If
-    /// the peer resets the connection meanwhile, the session ends.
+    /// As in [`pause_input`](Self::pause_input), the peer loses nothing. A hold is apart from the pauses: none ends the
+    /// other. If the peer resets the connection meanwhile, or closes it and all of its input was used, the session
+    /// ends. A stop of the reactor ends the hold, unless the connection is an end of a [relay](Self::relay).
     pub fn hold_input(&mut self) {
         if let Some(session) = self.session() {
             self.state.hold_input(session);
         }
     }
 
-    /// Passes the input of this connection to the handler again. What has waited follows after this callback.
-    pub fn resume_input(&mut self) {
+    /// Ends the hold of [`hold_input`](Self::hold_input). What has waited follows after this callback.
+    pub fn release_input(&mut self) {
         if let Some(session) = self.session() {
-            self.state.resume_input(session);
+            self.release_input_of(session);
         }
+    }
+
+    /// Ends the hold of the connection `other`, as [`release_input`](Self::release_input) does for this one.
+    pub fn release_input_of(&mut self, other: Token) {
+        self.state.release_input(other);
     }
 
     /// Stops reading the console, until [`resume_console`](Self::resume_console): for a handler that could only queue

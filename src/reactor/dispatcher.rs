@@ -142,7 +142,7 @@ impl<H: Handler> Dispatcher<H> {
             self.state.mark_dirty(token);
         }
         if edge.write_closed {
-            self.state.abort_if_held(token);
+            self.state.abort_if_gone(token);
         }
         self.serve(token);
     }
@@ -353,13 +353,17 @@ impl<H: Handler> Dispatcher<H> {
         dead.len()
     }
 
-    /// Ends every session, except those with input that is not answered yet. Such a session ends after its answer.
+    /// Ends every session, except those with input that is not answered yet, and the ends of relays. The former end
+    /// after their answer, the latter when their peers or the handler end them.
     fn drain(&mut self) {
         self.state.stop = Stop::Draining;
         for token in self.state.connections.tokens() {
-            self.state.resume_input(token);
-            if !self.state.connections[token].has_unanswered_input() {
-                self.state.close(token, Closed::Stopping);
+            if !self.state.connections[token].flags.contains(Flags::RELAYING) {
+                self.state.resume_input(token);
+                self.state.release_input(token);
+                if !self.state.connections[token].has_unanswered_input() {
+                    self.state.close(token, Closed::Stopping);
+                }
             }
             // Serves lingering connections once more: a peer that sends nothing is not waited for when stopping.
             self.state.mark_ready(token);

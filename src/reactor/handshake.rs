@@ -53,6 +53,8 @@ impl<H: Handler> Dispatcher<H> {
         if let Some(id) = connection.deadline.take() {
             self.state.timers.cancel(id);
         }
+        // Bytes may have been relayed to it already.
+        self.state.mark_dirty(token);
         self.open_session(token, via);
         self.serve(token);
     }

@@ -26,7 +26,7 @@ impl<H: Handler> Dispatcher<H> {
             if !connection.takes_input() {
                 return;
             }
-            if self.state.stop >= Stop::Draining {
+            if self.state.stop >= Stop::Draining && !flags.contains(Flags::RELAYING) {
                 return self.finish_unused(token);
             }
             if flags.contains(Flags::EOF) {
@@ -189,7 +189,7 @@ impl<H: Handler> Dispatcher<H> {
         if let Some(connection) = self.state.connections.get_mut(token).filter(|found| found.takes_input())
             && connection.flags.take(Flags::REDELIVER)
             && !connection.flags.contains(Flags::EOF)
-            && self.state.stop < Stop::Draining
+            && (self.state.stop < Stop::Draining || connection.flags.contains(Flags::RELAYING))
         {
             self.redeliver(token);
         }

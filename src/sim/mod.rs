@@ -205,6 +205,17 @@ impl<H: Handler> Sim<H> {
         self.touched.push(peer);
     }
 
+    /// Closes a peer's end in good order, as a client of a Unix socket does: the server reads what it sent and then the
+    /// end of input, and its writes fail.
+    pub fn hang_up(&mut self, peer: SimPeer) {
+        let mut wires = self.wires(peer);
+        wires.peer_ended = true;
+        wires.is_deaf = true;
+        wires.raise(Edge { readable: true, writable: true, read_closed: true, write_closed: true, urgent: false });
+        drop(wires);
+        self.touched.push(peer);
+    }
+
     /// Breaks a connection: bytes that the server has not read are lost, and its reads and writes fail.
     pub fn reset(&mut self, peer: SimPeer) {
         let mut wires = self.wires(peer);

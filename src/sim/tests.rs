@@ -22,6 +22,7 @@ mod jobs;
 mod operator;
 mod order;
 mod reading;
+mod relay;
 mod stopping;
 mod suspended;
 mod timers;

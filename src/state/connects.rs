@@ -11,8 +11,9 @@ use std::net::SocketAddr;
 use mio::net;
 
 use crate::connection::flags::Flags;
+use crate::connection::handshake::Handshake;
 use crate::connection::ids::ServiceId;
-use crate::connection::origin::Peer;
+use crate::connection::origin::{Peer, Via};
 use crate::connection::stream::Stream;
 use crate::connection::token::Token;
 use crate::connection::{Connection, Phase, traced};
@@ -122,6 +123,19 @@ impl State {
             self.timers.cancel(timeout);
         }
         self.mark_dirty(token);
+    }
+
+    /// Fails an outbound connection that is being established, whatever was not tried yet.
+    pub(crate) fn fail_connect(&mut self, token: Token, error: io::Error) {
+        let handshake = self.handshakes.remove(token.key());
+        if let Some(Handshake { via: Via::Connect(to), .. }) = handshake {
+            self.connections[token].phase = Phase::Connecting;
+            self.attempts.insert(token.key(), Attempt { to, step: Step::Trying, remaining: Vec::new() });
+        }
+        if let Some(attempt) = self.attempts.get_mut(token.key()) {
+            attempt.remaining.clear();
+        }
+        self.fail_try(token, error);
     }
 
     /// Fails the current try of a connection that is being established. The connector goes on with the next target.

@@ -76,10 +76,9 @@ impl State {
         }
         if let Some(limit) = idle_timeout {
             let left = limit.saturating_sub(quiet);
-            if left.is_zero() && !connection.is_suspended() {
+            if left.is_zero() && !connection.waits_for_server() {
                 return self.close(token, Closed::Idle(limit));
             }
-            // While the input is suspended, the peer waits for the server.
             next = next.min(if left.is_zero() { limit } else { left });
         }
         if next < Duration::MAX {

@@ -14,11 +14,13 @@ use crate::connection::{Connection, Flush, Phase};
 use crate::state::{OutputSource, State};
 
 impl State {
-    /// Queues output for an open connection, in order with the bytes published to its feed. Does nothing if it is not
-    /// open.
+    /// Queues output for an open connection, in order with the bytes published to its feed. Relayed output is also
+    /// queued for one that is being established. Otherwise does nothing.
     pub(crate) fn queue(&mut self, token: Token, bytes: &[u8], source: OutputSource) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) || bytes.is_empty() {
+        let is_early = matches!(connection.phase, Phase::Connecting | Phase::Handshaking);
+        let takes_output = connection.is_open() || is_early && source == OutputSource::Relayed;
+        if !takes_output || connection.flags.contains(Flags::SHUT_DOWN) || bytes.is_empty() {
             return;
         }
         debug_assert!(!connection.stream.is_datagram(), "a queue would join datagrams");
@@ -28,6 +30,7 @@ impl State {
             OutputSource::Own => outbox.push(bytes),
             OutputSource::Others => outbox.push_others(bytes),
             OutputSource::Operator => outbox.push_console(bytes),
+            OutputSource::Relayed => outbox.push_relayed(bytes),
         }
         let others = outbox.others();
         if let Some((end, follower)) = connection.follower_mut(&mut self.feeds) {
@@ -57,15 +60,15 @@ impl State {
         }
     }
 
-    /// Writes a reply at once if no output is pending before it, and queues what the kernel refuses. Returns whether
-    /// the kernel has taken all of it.
+    /// Writes bytes at once if no output is pending before them, and queues what the kernel refuses. Returns whether
+    /// the kernel has taken all of them.
     #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
     #[inline(always)]
-    pub(crate) fn write_now(&mut self, token: Token, bytes: &[u8]) -> bool {
+    pub(crate) fn write_now(&mut self, token: Token, bytes: &[u8], source: OutputSource) -> bool {
         let now = self.clock.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return false };
         if !connection.may_write(&self.feeds) {
-            self.queue(token, bytes, OutputSource::Own);
+            self.queue(token, bytes, source);
             return false;
         }
         match connection.stream.write(bytes) {
@@ -75,7 +78,7 @@ impl State {
                 true
             }
             written => {
-                self.queue_unsent(token, [bytes, &[]], written);
+                self.queue_unsent(token, [bytes, &[]], written, source);
                 false
             }
         }
@@ -87,16 +90,22 @@ impl State {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if connection.may_write(&self.feeds) {
             let written = connection.stream.write_vectored(&pieces.map(IoSlice::new));
-            return self.queue_unsent(token, pieces, written);
+            return self.queue_unsent(token, pieces, written, OutputSource::Own);
         }
         for piece in pieces {
             self.queue(token, piece, OutputSource::Own);
         }
     }
 
-    /// Queues the bytes of a reply that a write has not taken.
+    /// Queues the bytes that a write has not taken.
     #[cold]
-    fn queue_unsent(&mut self, token: Token, [head, tail]: [&[u8]; 2], written: io::Result<usize>) {
+    fn queue_unsent(
+        &mut self,
+        token: Token,
+        [head, tail]: [&[u8]; 2],
+        written: io::Result<usize>,
+        source: OutputSource,
+    ) {
         let now = self.clock.nanos();
         let Some(connection) = self.connections.get_mut(token) else { return };
         let is_refused = written.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
@@ -114,8 +123,8 @@ impl State {
             return;
         }
         let from_head = sent.min(head.len());
-        self.queue(token, &head[from_head..], OutputSource::Own);
-        self.queue(token, &tail[sent - from_head..], OutputSource::Own);
+        self.queue(token, &head[from_head..], source);
+        self.queue(token, &tail[sent - from_head..], source);
         if is_refused {
             self.wait_for_writable(token);
         }
@@ -145,7 +154,13 @@ impl State {
         let pending = alive.map(|(token, found)| (token, found.pending(&self.feeds)));
         if let Some((token, pending)) = pending.max_by_key(|&(_, pending)| pending).filter(|&(_, pending)| pending > 0)
         {
-            self.abort(token, Closed::MemoryFull { pending, limit });
+            let why = Closed::MemoryFull { pending, limit };
+            match self.connections[token].phase {
+                Phase::Connecting | Phase::Handshaking => {
+                    self.fail_connect(token, io::Error::new(ErrorKind::OutOfMemory, why.to_string()));
+                }
+                _ => self.abort(token, why),
+            }
         }
     }
 
@@ -396,6 +411,7 @@ impl State {
         if connection.phase != Phase::Dead && !follower.is_caught_up(log.end()) {
             self.queued -= connection.queued();
             let outbox = connection.outbox.get_or_insert_default();
+            let relayed = outbox.relayed();
             let own = outbox.take_after_files();
             for segment in follower.segments(log.end()) {
                 match segment {
@@ -403,6 +419,7 @@ impl State {
                     Segment::Own(range) => outbox.push(&own[range]),
                 }
             }
+            outbox.set_relayed(relayed);
             self.queued += outbox.len();
             self.mark_dirty(token);
         }

@@ -19,11 +19,13 @@ pub(crate) mod limits;
 pub(crate) mod operator;
 pub(crate) mod peer_log;
 pub(crate) mod rate;
+mod relays;
 pub(crate) mod results;
 pub(crate) mod roster;
 pub(crate) mod service;
 pub(crate) mod stats;
 pub(crate) mod stop;
+mod suspension;
 pub(crate) mod throttle;
 pub(crate) mod timer;
 pub(crate) mod work;
@@ -83,6 +85,8 @@ pub(crate) enum OutputSource {
     Others,
     /// An operator. While there is too much output, the input of operators is not used.
     Operator,
+    /// Another connection, which passes its input on. While there is too much output, that one is not read.
+    Relayed,
 }
 
 /// The state that a turn works on.
@@ -120,6 +124,8 @@ pub(crate) struct State {
     stalled_since: SecondaryMap<ConnectionKey, Instant>,
     /// The handshakes of the connections in the phase `Handshaking`.
     pub(crate) handshakes: SecondaryMap<ConnectionKey, Handshake>,
+    /// The sources that wait until a destination has drained.
+    relays: SecondaryMap<ConnectionKey, Vec<Token>>,
     /// The timers that end pauses of input.
     pauses: SecondaryMap<ConnectionKey, TimerId>,
     /// Copied replies of the running callback.
@@ -156,6 +162,7 @@ impl State {
             queued: 0,
             stalled_since: SecondaryMap::new(),
             handshakes: SecondaryMap::new(),
+            relays: SecondaryMap::new(),
             pauses: SecondaryMap::new(),
             scratch: Vec::new(),
             splices: SplicePool::default(),
@@ -251,6 +258,7 @@ impl State {
         if let Some(idle) = connection.deadline.take() {
             self.timers.cancel(idle);
         }
+        self.release_sources(token);
         if flags.contains(Flags::WRITE_BLOCKED) {
             // No flush is tried before the next writable edge, which may never come.
             self.set_deadline(token, self.limits.flush_stall);
@@ -266,7 +274,7 @@ impl State {
     /// would otherwise keep its log for a peer that gets no more of it.
     pub(crate) fn shut_down(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        if matches!(connection.phase, Phase::Connecting | Phase::Open) {
+        if matches!(connection.phase, Phase::Connecting | Phase::Handshaking | Phase::Open) {
             connection.flags.insert(Flags::SHUT_DOWN);
             self.unfollow(token);
             self.mark_dirty(token);
@@ -291,6 +299,7 @@ impl State {
             }
             connection.phase = Phase::Dead;
             self.work.dead.push(token);
+            self.release_sources(token);
         }
     }
 
@@ -373,8 +382,18 @@ impl State {
         self.mark_dirty(token);
     }
 
-    /// Reads a peer again if its own output has drained. If standard output has not, the connection waits for it.
+    /// Reads a peer again if its own output has drained, and the sources of its relay if the relayed output has.
+    #[inline]
     pub(crate) fn resume_if_drained(&mut self, token: Token) {
+        let Some(connection) = self.connections.get(token) else { return };
+        if connection.flags.intersects(Flags::OUTPUT_FULL | Flags::AWAITED) {
+            self.resume_own_if_drained(token);
+            self.release_if_drained(token);
+        }
+    }
+
+    /// Reads a peer again if its own output has drained. If standard output has not, the connection waits for it.
+    fn resume_own_if_drained(&mut self, token: Token) {
         let is_stdout_drained = self.is_stdout_drained();
         let Some(connection) = self.connections.get_mut(token) else { return };
         let low = self.services[connection.service].limits.low_mark();
@@ -405,60 +424,6 @@ impl State {
     pub(crate) fn has_job(&self, session: Option<Token>) -> bool {
         let connection = session.and_then(|token| self.connections.get(token));
         connection.is_some_and(|connection| connection.flags.contains(Flags::HAS_JOB))
-    }
-
-    /// Whether the input of a session is suspended, by a job or by [`pause_input`](Self::pause_input).
-    pub(crate) fn is_suspended(&self, session: Option<Token>) -> bool {
-        session.and_then(|token| self.connections.get(token)).is_some_and(Connection::is_suspended)
-    }
-
-    /// Pauses the input of a session for `time`, unless the server is stopping.
-    pub(crate) fn pause_input(&mut self, token: Token, time: Duration) {
-        if self.stop >= Stop::Draining {
-            return;
-        }
-        let Some(connection) = self.connections.get_open(token) else { return };
-        if !connection.flags.put(Flags::INPUT_PAUSED) {
-            let end = self.timers.set(self.clock.after(time), TimerTarget::InputPause(token));
-            self.pauses.insert(token.key(), end);
-        }
-    }
-
-    /// Pauses the input of a session until [`resume_input`](Self::resume_input), unless the server is stopping.
-    pub(crate) fn hold_input(&mut self, token: Token) {
-        if self.stop < Stop::Draining
-            && let Some(connection) = self.connections.get_open(token)
-        {
-            connection.flags.insert(Flags::INPUT_PAUSED);
-        }
-    }
-
-    /// Ends a session whose input is held, because its peer is gone. No read would notice it until the hold ends.
-    pub(crate) fn abort_if_held(&mut self, token: Token) {
-        let Some(connection) = self.connections.get(token) else { return };
-        if connection.is_child() {
-            // It means that its output has ended, which may be unread (`EPOLLHUP` of a pipe, poll(2)).
-            return;
-        }
-        let is_held = connection.flags.contains(Flags::INPUT_PAUSED) && !self.pauses.contains_key(token.key());
-        // With both sides shut down in good order, the kernel reports the same.
-        if is_held && !connection.flags.contains(Flags::SHUT_DOWN) {
-            self.abort(token, Closed::Failed(io::ErrorKind::ConnectionReset.into()));
-        }
-    }
-
-    /// Ends the pause that [`pause_input`](Self::pause_input) or [`hold_input`](Self::hold_input) began.
-    pub(crate) fn resume_input(&mut self, token: Token) {
-        if let Some(id) = self.pauses.remove(token.key()) {
-            self.timers.cancel(id);
-        }
-        if let Some(connection) = self.connections.get_mut(token)
-            && connection.flags.take(Flags::INPUT_PAUSED)
-        {
-            connection.flags.insert(Flags::REDELIVER);
-            connection.last_active = self.clock.nanos();
-            self.mark_ready(token);
-        }
     }
 
     /// Counts a job that was given to a worker. `session` is `None` for a job of a service.

@@ -75,7 +75,7 @@ impl Context<'_> {
         let ReplyTarget::Connection(token) = self.target else { return settle_elsewhere(state, self.target) };
         let replied = head.len() + state.scratch.len();
         let is_sent = if state.scratch.is_empty() {
-            !head.is_empty() && state.write_now(token, head)
+            !head.is_empty() && state.write_now(token, head, OutputSource::Own)
         } else {
             settle_copied(state, token, head)
         };
@@ -125,7 +125,7 @@ fn settle_elsewhere(state: &mut State, target: ReplyTarget) {
 fn settle_copied(state: &mut State, token: Token, head: &[u8]) -> bool {
     let mut scratch = std::mem::take(&mut state.scratch);
     let is_sent = if head.is_empty() {
-        state.write_now(token, &scratch)
+        state.write_now(token, &scratch, OutputSource::Own)
     } else {
         state.write_both_now(token, [head, &scratch]);
         false

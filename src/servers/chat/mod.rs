@@ -320,7 +320,7 @@ impl Chat {
 
     /// Lets a newcomer join that has waited, unless its nickname was taken meanwhile.
     fn end_wait(&mut self, session: &mut ChatSession, nick: &str, cx: &mut Context<'_>) {
-        cx.resume_input();
+        cx.release_input();
         if let Some(nick) = self.check(session, nick.as_bytes(), cx) {
             return self.join(session, nick, cx);
         }
