@@ -176,3 +176,6 @@ mod framing_page {}
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../docs/http.md")]
 mod http_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/upgrade.md")]
+mod upgrade {}

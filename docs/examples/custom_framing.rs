@@ -13,7 +13,7 @@ impl Framer for Paragraphs {
     /// The bytes of the unread input that are known to hold no end of a paragraph, so that no byte is searched twice.
     type State = usize;
 
-    fn next(&self, searched: &mut usize, input: &[u8]) -> Frame {
+    fn next(&self, searched: &mut usize, input: &mut [u8]) -> Frame {
         if let Some(at) = input[*searched..].windows(2).position(|pair| pair == b"\n\n") {
             let end = std::mem::take(searched) + at;
             return Frame::Message { body: 0..end, used: end + 2 };

@@ -318,7 +318,7 @@ impl LineBuffer {
     pub(crate) fn take(&mut self) -> Option<Piece> {
         while self.start < self.bytes.len() {
             let start = self.start;
-            match self.framer.next(&mut self.state, &self.bytes[start..]) {
+            match self.framer.next(&mut self.state, &mut self.bytes[start..]) {
                 Frame::Message { body, used } => {
                     self.start += used;
                     return Some(Piece::Line(start + body.start..start + body.end));

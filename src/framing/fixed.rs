@@ -59,8 +59,7 @@ impl<H: MessageHandler> Fixed<H> {
     /// # Panics
     /// If `size` is zero: any input would hold infinitely many records.
     pub fn new(inner: H, size: usize) -> Self {
-        assert!(size > 0, "a record has at least one byte");
-        Framed::with_framer(inner, FixedFramer { size })
+        Framed::with_framer(inner, FixedFramer::new(size))
     }
 }
 
@@ -70,11 +69,23 @@ pub struct FixedFramer {
     size: usize,
 }
 
+impl FixedFramer {
+    /// Creates a framer of records of exactly `size` bytes.
+    ///
+    /// # Panics
+    /// If `size` is zero: any input would hold infinitely many records.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        assert!(size > 0, "a record has at least one byte");
+        FixedFramer { size }
+    }
+}
+
 impl Framer for FixedFramer {
     type State = ();
 
     #[inline]
-    fn next(&self, (): &mut (), input: &[u8]) -> Frame {
+    fn next(&self, (): &mut (), input: &mut [u8]) -> Frame {
         if input.len() < self.size {
             return Frame::Partial { needed: Some(self.size) };
         }

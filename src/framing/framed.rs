@@ -4,7 +4,8 @@
 //! keeps no bytes: unread input stays in the connection's inbox.
 
 use super::MessageHandler;
-use super::framer::{Frame, Framer};
+use super::framer::Framer;
+use super::unread::{Found, Unread};
 use crate::connection::closed::Closed;
 use crate::connection::framing_error::FramingError;
 use crate::connection::origin::Origin;
@@ -62,77 +63,30 @@ impl<F: Framer, H: MessageHandler> Framed<F, H> {
     pub fn into_inner(self) -> H {
         self.inner
     }
-
-    /// Handles the end of input after `rest`, an incomplete message of `needed` bytes.
-    fn end<'a>(
-        &mut self,
-        session: &mut FramedSession<H::Session, F::State>,
-        rest: &'a mut [u8],
-        needed: Option<usize>,
-        cx: &mut Context<'a>,
-    ) {
-        match self.framer.last(rest) {
-            Some(body) => self.pass(session, &mut rest[body], cx),
-            None => self.fail(session, FramingError::Truncated { received: rest.len(), needed }, cx),
-        }
-    }
-
-    /// Passes a message to the inner handler.
-    #[inline]
-    fn pass<'a>(
-        &mut self,
-        session: &mut FramedSession<H::Session, F::State>,
-        message: &'a mut [u8],
-        cx: &mut Context<'a>,
-    ) {
-        cx.count_message();
-        let length = self.framer.clean(message);
-        self.inner.message(&mut session.inner, &mut message[..length], cx);
-    }
-
-    fn fail(&mut self, session: &mut FramedSession<H::Session, F::State>, error: FramingError, cx: &mut Context<'_>) {
-        cx.log_framing_error(&error);
-        self.inner.framing_failed(&mut session.inner, &error, cx);
-    }
 }
 
 impl<F: Framer, H: MessageHandler> Handler for Framed<F, H> {
     type Session = FramedSession<H::Session, F::State>;
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session {
-        FramedSession { inner: self.inner.open(origin, cx), state: F::State::default() }
+        FramedSession { inner: self.inner.open(origin, cx), state: self.framer.begin(origin) }
     }
 
     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        let total = input.len();
-        let mut rest = input;
-        while !rest.is_empty() && cx.may_continue() {
-            let unread = rest.len();
-            match self.framer.next(&mut session.state, rest) {
-                Frame::Message { body, used } => {
-                    let (frame, after) = rest.split_at_mut(used);
-                    rest = after;
-                    self.pass(session, &mut frame[body], cx);
-                }
-                Frame::TooLong { limit, used } => {
-                    rest = &mut rest[used..];
-                    self.inner.too_long(&mut session.inner, limit, cx);
-                }
-                Frame::Discard(used) => rest = &mut rest[used..],
-                Frame::Partial { .. } if !cx.is_eof() => break,
-                Frame::Partial { needed } => {
-                    self.end(session, rest, needed, cx);
-                    return total;
-                }
-                Frame::Failed(error) => {
-                    self.fail(session, error, cx);
-                    cx.close();
-                    return total;
+        let mut unread = Unread::new(input);
+        while let Some(found) = unread.next(&self.framer, &mut session.state, cx) {
+            match found {
+                Found::Message(message) => self.inner.message(&mut session.inner, message, cx),
+                Found::TooLong(limit) => self.inner.too_long(&mut session.inner, limit, cx),
+                Found::Failed(error) => {
+                    self.inner.framing_failed(&mut session.inner, &error, cx);
+                    if let FramingError::Malformed { .. } = error {
+                        cx.close();
+                    }
                 }
             }
-            debug_assert!(rest.len() < unread, "a framer uses at least one byte of a message");
         }
-        total - rest.len()
+        unread.used()
     }
 
     fn closed(&mut self, session: Self::Session, cause: &Closed, cx: &mut Context<'_>) {

@@ -5,8 +5,10 @@
 use std::ops::Range;
 
 use crate::connection::framing_error::FramingError;
+use crate::connection::origin::Origin;
 
-/// Finds the messages of a stream. [`Framed`](super::Framed) does everything else.
+/// Finds the messages of a stream. [`Framed`](super::Framed) does everything else, or [`Unread`](super::Unread) in a
+/// handler that changes its framing.
 ///
 /// Implement it for a framing that this module does not have. This example finds messages that end in a zero byte.
 /// Their length is limited only by the inbox.
@@ -30,7 +32,7 @@ use crate::connection::framing_error::FramingError;
 /// impl Framer for ZeroEnded {
 ///     type State = usize; // the number of unread bytes known to hold no zero byte
 ///
-///     fn next(&self, searched: &mut usize, input: &[u8]) -> Frame {
+///     fn next(&self, searched: &mut usize, input: &mut [u8]) -> Frame {
 ///         match input[*searched..].iter().position(|&byte| byte == 0) {
 ///             Some(at) => {
 ///                 let end = std::mem::take(searched) + at;
@@ -53,15 +55,22 @@ use crate::connection::framing_error::FramingError;
 /// assert_chunking_law(|| Framed::with_framer(Show, ZeroEnded), b"one\0two\0thr");
 /// ```
 pub trait Framer {
-    /// The state of one connection, such as the number of unread bytes already searched. A new connection has the
-    /// default.
+    /// The state of one connection, such as the number of unread bytes already searched.
     type State: Default;
+
+    /// Returns the state of a new connection. The default returns the default of the state.
+    fn begin(&self, _origin: &Origin) -> Self::State {
+        Self::State::default()
+    }
 
     /// Returns what is at the beginning of the unread input. `input` is never empty.
     ///
     /// The bytes that a frame uses are not passed again. After [`Frame::Partial`], the same bytes are passed again,
     /// followed by those that have arrived since.
-    fn next(&self, state: &mut Self::State, input: &[u8]) -> Frame;
+    ///
+    /// A framer that decodes may change `input` in place. What it changes stays changed until the bytes are used. It
+    /// leaves the bytes after the message alone, since another framer may read them.
+    fn next(&self, state: &mut Self::State, input: &mut [u8]) -> Frame;
 
     /// Removes the bytes of a message that do not belong to it, in place. Returns the length of the rest, which is at
     /// the beginning of `message`.

@@ -53,7 +53,7 @@ impl<H: MessageHandler> LengthPrefixed<H> {
     /// A limit over the largest length of the prefix has no effect. [`Limits::inbox`](crate::Limits::inbox) must be at
     /// least the limit and the size of the prefix.
     pub fn new(inner: H, prefix: LengthPrefix, max_message: usize) -> Self {
-        Framed::with_framer(inner, LengthFramer { prefix, max_message })
+        Framed::with_framer(inner, LengthFramer::new(prefix, max_message))
     }
 }
 
@@ -122,12 +122,20 @@ pub struct LengthFramer {
     max_message: usize,
 }
 
+impl LengthFramer {
+    /// Creates a framer of messages of at most `max_message` bytes, without their prefix.
+    #[must_use]
+    pub fn new(prefix: LengthPrefix, max_message: usize) -> Self {
+        LengthFramer { prefix, max_message }
+    }
+}
+
 impl Framer for LengthFramer {
     /// Remaining bytes to discard of a message that is too long.
     type State = usize;
 
     #[inline]
-    fn next(&self, discards: &mut usize, input: &[u8]) -> Frame {
+    fn next(&self, discards: &mut usize, input: &mut [u8]) -> Frame {
         if *discards > 0 {
             let used = input.len().min(*discards);
             *discards -= used;

@@ -89,9 +89,9 @@ impl Framer for LineFramer {
     type State = LineState;
 
     #[inline]
-    fn next(&self, state: &mut LineState, input: &[u8]) -> Frame {
+    fn next(&self, state: &mut LineState, input: &mut [u8]) -> Frame {
         if !state.has_begun
-            && let Some(frame) = self.begin(state, input)
+            && let Some(frame) = self.skip_mark(state, input)
         {
             return frame;
         }
@@ -125,12 +125,13 @@ impl Framer for LineFramer {
 
 impl LineFramer {
     /// Creates a framer of lines of at most `max_line` bytes, without their line ends.
-    pub(crate) fn new(max_line: usize) -> Self {
+    #[must_use]
+    pub fn new(max_line: usize) -> Self {
         LineFramer { max_line }
     }
 
     /// Discards a byte order mark before the first line, or waits for its rest.
-    fn begin(self, state: &mut LineState, input: &[u8]) -> Option<Frame> {
+    fn skip_mark(self, state: &mut LineState, input: &[u8]) -> Option<Frame> {
         let may_have_mark = self.max_line >= BYTE_ORDER_MARK.len();
         if may_have_mark && input.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(input) {
             return Some(Frame::Partial { needed: None });

@@ -12,8 +12,8 @@
 //! | [`Fixed`] | always the same number of bytes | any |
 //!
 //! All four are the wrapper [`Framed`], whose page lists their common properties, with a [`Framer`], which only finds
-//! the next message. A handler frames its own replies: with [`write_netstring`], [`LengthPrefix::write`], or a line
-//! end.
+//! the next message. A connection can change its framing: see [`Unread`]. A handler frames its own replies: with
+//! [`write_netstring`], [`LengthPrefix::write`], or a line end.
 
 mod fixed;
 mod framed;
@@ -23,6 +23,7 @@ pub mod http;
 mod length_prefixed;
 mod lines;
 mod netstrings;
+mod unread;
 
 pub use crate::connection::framing_error::FramingError;
 pub use fixed::{Fixed, FixedFramer};
@@ -31,6 +32,7 @@ pub use framer::{Frame, Framer};
 pub use length_prefixed::{LengthFramer, LengthPrefix, LengthPrefixed};
 pub use lines::{LineFramer, LineState, Lines};
 pub use netstrings::{NetstringFramer, NetstringState, Netstrings, write_netstring};
+pub use unread::{Found, Unread};
 
 use crate::connection::origin::Origin;
 use crate::handler::context::Context;

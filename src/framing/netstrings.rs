@@ -60,7 +60,7 @@ impl<H: MessageHandler> Netstrings<H> {
     /// A limit over 999,999,999 has no effect. [`Limits::inbox`](crate::Limits::inbox) must be at least the limit and
     /// 11 bytes, for nine digits, a colon and a comma.
     pub fn new(inner: H, max_message: usize) -> Self {
-        Framed::with_framer(inner, NetstringFramer { max_message })
+        Framed::with_framer(inner, NetstringFramer::new(max_message))
     }
 }
 
@@ -108,7 +108,7 @@ impl Framer for NetstringFramer {
     type State = NetstringState;
 
     #[inline]
-    fn next(&self, state: &mut NetstringState, input: &[u8]) -> Frame {
+    fn next(&self, state: &mut NetstringState, input: &mut [u8]) -> Frame {
         let found = if state.discards > 0 { discard(&mut state.discards, input) } else { self.find(state, input) };
         match found {
             Ok(frame) => {
@@ -123,6 +123,12 @@ impl Framer for NetstringFramer {
 }
 
 impl NetstringFramer {
+    /// Creates a framer of netstrings with at most `max_message` bytes between colon and comma.
+    #[must_use]
+    pub fn new(max_message: usize) -> Self {
+        NetstringFramer { max_message }
+    }
+
     fn find(self, state: &mut NetstringState, input: &[u8]) -> Result<Frame, Unexpected> {
         let Some((length, start)) = read_length(input)? else {
             return Ok(Frame::Partial { needed: None });

@@ -1,5 +1,7 @@
 //! Tests of what all framings have in common, and helpers for the tests of each one.
 
+mod upgrade;
+
 use std::cell::RefCell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
