@@ -154,7 +154,7 @@ pub use reactor::operators::{ConsoleMode, Operator};
 pub use reactor::signals::Stopper;
 #[doc(inline)]
 pub use sim::{Ending, Sim, SimPeer};
-pub use state::admission::Admission;
+pub use state::admission::{Admission, Proxies};
 pub use state::limits::Limits;
 pub use state::operator::PendingAnswer;
 pub use state::rate::{Bucket, Rate};

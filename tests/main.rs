@@ -43,6 +43,7 @@ mod servers {
     mod operator;
     mod phonebook;
     mod process;
+    mod proxy;
     mod service;
     mod soak;
     mod stopping;

@@ -48,19 +48,22 @@ pub enum Closed {
     /// The inbox was full, with this number of bytes ([`Limits::inbox`](crate::Limits::inbox)), and the handler used
     /// none of them.
     InboxFull(usize),
+    /// The peer has sent a PROXY header, and it is not one of the service's [`Proxies`](crate::Proxies).
+    ForeignHeader,
     /// The reactor is stopping.
     Stopping,
 }
 
 impl Closed {
-    /// Whether a limit of the reactor is the cause. Such an end is logged as a warning.
+    /// Whether a limit or a rule of the reactor is the cause. Such an end is logged as a warning.
     pub(crate) fn is_by_limit(&self) -> bool {
         match self {
             Closed::QueueFull { .. }
             | Closed::QueueStalled { .. }
             | Closed::FeedBehind { .. }
             | Closed::MemoryFull { .. }
-            | Closed::InboxFull(_) => true,
+            | Closed::InboxFull(_)
+            | Closed::ForeignHeader => true,
             Closed::ByHandler | Closed::ByOperator | Closed::Failed(_) | Closed::Idle(_) | Closed::Stopping => false,
         }
     }
@@ -89,6 +92,7 @@ impl fmt::Display for Closed {
                 )
             }
             Closed::InboxFull(limit) => write!(f, "a message of over {limit} bytes"),
+            Closed::ForeignHeader => f.write_str("a PROXY header of a peer that is no proxy (--proxy-protocol)"),
             Closed::Stopping => f.write_str("stopping"),
         }
     }

@@ -48,12 +48,18 @@ bitflags::bitflags! {
         const AWAITED = 1 << 18;
         /// Bytes were relayed from or to this connection: a stop lets it finish.
         const RELAYING = 1 << 19;
+        /// The peer is a proxy, and its PROXY header was not read yet: the host of the client is not known.
+        const HOST_UNKNOWN = 1 << 20;
+        /// The peer is no proxy of its service: if its first input is a PROXY header, it is closed.
+        const CHECK_INPUT = 1 << 21;
 
         /// The input is suspended by the server: the peer waits for it.
         const SUSPENDED =
             Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits() | Self::HELD.bits() | Self::RELAY_FULL.bits();
         /// The handler is called before more is read.
         const CALL_FIRST = Self::NOTIFY_DRAINED.bits() | Self::REDELIVER.bits();
+        /// There is work before more is read.
+        const BEFORE_READ = Self::CALL_FIRST.bits() | Self::CHECK_INPUT.bits();
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) mod token;
 pub(crate) mod traced;
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::connection::feed::{Feed, Feeds, Follower, FollowerRef, Segment};
 use crate::connection::flags::Flags;
@@ -119,9 +119,21 @@ impl Connection {
         }
     }
 
-    /// The host of the peer. A peer of a Unix socket has none.
+    /// Replaces a proxy by the client that its header has named, if there is one.
+    pub(crate) fn reveal(&mut self, client: Option<SocketAddr>) {
+        self.flags.remove(Flags::HOST_UNKNOWN);
+        self.peer = client.map_or(self.peer, Peer::Inet);
+        if let Stream::Traced(traced) = &mut self.stream {
+            traced.peer = self.peer;
+        }
+    }
+
+    /// The host of the peer, for limits. A peer of a Unix socket has none, and neither has a proxy before its header.
     pub(crate) fn host(&self) -> Option<IpAddr> {
-        if let Peer::Inet(address) = self.peer { Some(address.ip()) } else { None }
+        match self.peer {
+            Peer::Inet(address) if !self.flags.contains(Flags::HOST_UNKNOWN) => Some(address.ip()),
+            _ => None,
+        }
     }
 
     /// The number of unsent bytes in the outbox. They are memory; files are not.

@@ -114,6 +114,22 @@ impl Pipe {
         Ok(count)
     }
 
+    /// Copies what a read would return, and leaves it to be read.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wires = lock(&self.0);
+        if wires.peer_reset {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        let count = wires.to_server.len().min(buffer.len());
+        if count == 0 && !wires.peer_ended {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        for (to, from) in buffer.iter_mut().zip(&wires.to_server) {
+            *to = *from;
+        }
+        Ok(count)
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut wires = lock(&self.0);
         if wires.peer_reset || wires.is_deaf || wires.ending.is_some() {

@@ -66,6 +66,26 @@ impl Stream {
         Ok(if count == 0 { Received::Eof } else { Received::Bytes(count) })
     }
 
+    /// Copies what a read of the transport would return, and leaves it to be read. Returns 0 at the end of input.
+    pub(crate) fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.transport() {
+            Stream::Tcp(stream) => peek(stream, buffer),
+            Stream::Unix(stream) => peek(stream, buffer),
+            Stream::Simulated(pipe) => pipe.peek(buffer),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The socket itself, without the layers above it.
+    pub(crate) fn transport(&mut self) -> &mut Stream {
+        match self {
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.inner.transport(),
+            Stream::Traced(traced) => traced.inner.transport(),
+            transport => transport,
+        }
+    }
+
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -281,7 +301,11 @@ impl Stream {
 }
 
 fn peeks(socket: &impl AsFd) -> bool {
-    recv(socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok_and(|(_, count)| count > 0)
+    peek(socket, &mut [0; 1]).is_ok_and(|count| count > 0)
+}
+
+fn peek(socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(recv(socket, buffer, RecvFlags::PEEK | RecvFlags::DONTWAIT)?.1)
 }
 
 /// The bytes of all pieces, for a transport that takes them only in one.

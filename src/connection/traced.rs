@@ -13,7 +13,7 @@ use crate::connection::stream::{Received, Stream, joined};
 #[derive(Debug)]
 pub(crate) struct TracedStream {
     pub(crate) inner: Stream,
-    peer: Peer,
+    pub(crate) peer: Peer,
 }
 
 /// Wraps the stream of `peer` if the log shows what arrives and leaves.

@@ -48,6 +48,14 @@ impl ProxyHeader {
     /// of version 2.
     pub const MAX: usize = 4096;
 
+    /// The number of bytes by which the beginning of a header can be told from other bytes.
+    pub(crate) const SIGNATURE: usize = SIGNATURE.len();
+
+    /// Whether `bytes` begin as a header does, with enough bytes to tell it from others.
+    pub(crate) fn is_begun(bytes: &[u8]) -> bool {
+        bytes.starts_with(LINE) || bytes.starts_with(SIGNATURE)
+    }
+
     /// Reads the header at the beginning of `bytes`. Returns `None` if more bytes are needed.
     ///
     /// # Errors

@@ -48,9 +48,13 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Opens a session for an accepted connection, at once or after its handshake, or refuses and closes the
     /// connection. Returns the token of one that was not refused.
-    pub(crate) fn admit(&mut self, connection: Connection, listener: ListenerId) -> Option<Token> {
+    pub(crate) fn admit(&mut self, mut connection: Connection, listener: ListenerId) -> Option<Token> {
         let (peer, now) = (connection.peer, self.state.clock.now());
-        if let Some(refusal) = self.state.services[connection.service].refusal(peer, now) {
+        let service = &mut self.state.services[connection.service];
+        if !service.proxies.is_empty() {
+            connection.flags.insert(service.proxies.flag(peer));
+        }
+        if let Some(refusal) = service.refusal(connection.host(), now) {
             self.state.stats.note_refusal(refusal);
             self.state.peer_log.refused(peer, refusal, now);
             return None;
@@ -63,7 +67,7 @@ impl<H: Handler> Dispatcher<H> {
     /// # Errors
     /// If the poll refuses the stream.
     fn open(&mut self, connection: Connection, listener: ListenerId) -> io::Result<Token> {
-        let first = Step::first(&connection.stream);
+        let first = Step::first(&connection);
         let token = self.state.insert(connection)?;
         self.state.stats.accepted += 1;
         match first {
@@ -83,7 +87,7 @@ impl<H: Handler> Dispatcher<H> {
     /// Opens the session of a connection that a handler has asked for, or begins its handshake.
     pub(super) fn establish(&mut self, token: Token, via: Via) {
         self.state.established(token);
-        if let Some(step) = Step::first(&self.state.connections[token].stream) {
+        if let Some(step) = Step::first(&self.state.connections[token]) {
             return self.begin_handshake(token, via, step);
         }
         self.open_session(token, via);
@@ -198,7 +202,8 @@ impl<H: Handler> Dispatcher<H> {
         let Some(connection) = self.state.connections.get(token) else { return };
         match connection.phase {
             Phase::Open => {
-                if connection.flags.intersects(Flags::CALL_FIRST) {
+                if connection.flags.intersects(Flags::BEFORE_READ) {
+                    self.check_input(token);
                     self.notify_drained(token);
                     self.redeliver_if_due(token);
                 }

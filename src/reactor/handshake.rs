@@ -4,6 +4,9 @@
 //! `Open` or `Dead` within the handshake timeout. An edge only puts it on the ready list. So handshakes advance in the
 //! order of their edges, and the budget of a turn bounds the time that they take from open sessions.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
 use crate::connection::Phase;
 use crate::connection::flags::Flags;
 use crate::connection::handshake::{Handshake, HandshakeError, Progress, Step};
@@ -38,10 +41,32 @@ impl<H: Handler> Dispatcher<H> {
         let Some(connection) = self.state.connections.get_mut(token) else { return };
         match handshake.step.advance(&mut connection.stream) {
             Ok(Progress::Done) => self.finish_handshake(token),
+            Ok(Progress::Client(client)) => self.reveal(token, client),
+            // The rest of a PROXY header will not come.
+            Ok(Progress::Reading) if connection.flags.contains(Flags::PEER_ENDING) => {
+                self.fail_handshake(token, HandshakeError::Failed(ErrorKind::UnexpectedEof.into()));
+            }
             Ok(Progress::Reading) => connection.flags.remove(Flags::MAY_READ | Flags::DRAIN_FULLY),
             Ok(Progress::Writing) => self.state.wait_for_writable(token),
             Err(error) => self.fail_handshake(token, error),
         }
+    }
+
+    /// Admits the client that a PROXY header has named, or the proxy itself, and takes the next step.
+    fn reveal(&mut self, token: Token, client: Option<SocketAddr>) {
+        let (connection, now) = (&mut self.state.connections[token], self.state.clock.now());
+        let refusal = self.state.services[connection.service].reveal(connection, client, now);
+        if let Some(refusal) = refusal {
+            self.state.stats.note_refusal(refusal);
+            self.state.peer_log.refused(connection.peer, refusal, now);
+            return self.state.kill(token);
+        }
+        let Some(step) = Step::last(&connection.stream) else { return self.finish_handshake(token) };
+        if let Some(handshake) = self.state.handshakes.get_mut(token.key()) {
+            handshake.step = step;
+        }
+        // The first message may have arrived with the header, so no edge will report it.
+        self.state.mark_ready(token);
     }
 
     fn finish_handshake(&mut self, token: Token) {
@@ -82,8 +107,10 @@ impl<H: Handler> Dispatcher<H> {
         let connection = self.state.connections.get(token).filter(|found| found.deadline == Some(id));
         if connection.is_some_and(|found| found.phase == Phase::Handshaking)
             && let Some(limit) = self.state.limits_of(token).handshake_timeout
+            && let Some(handshake) = self.state.handshakes.get(token.key())
         {
-            return self.fail_handshake(token, HandshakeError::TimedOut(limit));
+            let error = handshake.step.timed_out(limit);
+            return self.fail_handshake(token, error);
         }
         self.state.deadline_due(token, id);
     }

@@ -13,6 +13,7 @@ use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
 use crate::handler::context::Context;
+use crate::net::ProxyHeader;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::stop::Stop;
 
@@ -56,6 +57,25 @@ impl<H: Handler> Dispatcher<H> {
                     return;
                 }
             }
+        }
+    }
+
+    /// Closes a connection whose first input is a PROXY header, although its peer is no proxy.
+    ///
+    /// The first bytes that arrive decide, because a header is sent at once. To wait for more would hold an empty line,
+    /// with which version 2 begins.
+    #[cold]
+    pub(super) fn check_input(&mut self, token: Token) {
+        let Some(connection) = self.state.connections.get_mut(token) else { return };
+        if !connection.flags.contains(Flags::CHECK_INPUT | Flags::MAY_READ) {
+            return;
+        }
+        let mut first = [0; ProxyHeader::SIGNATURE];
+        match connection.stream.peek(&mut first) {
+            Ok(count) if ProxyHeader::is_begun(&first[..count]) => self.state.abort(token, Closed::ForeignHeader),
+            // The read will find the same.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Ok(_) | Err(_) => connection.flags.remove(Flags::CHECK_INPUT),
         }
     }
 

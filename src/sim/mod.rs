@@ -99,7 +99,11 @@ impl<H: Handler> Sim<H> {
 
     /// Creates a simulation with these limits.
     pub fn with_limits(handler: H, limits: Limits) -> Self {
-        let options = ServiceOptions { limits, ..ServiceOptions::default() };
+        Sim::with_options(handler, ServiceOptions { limits, ..ServiceOptions::default() })
+    }
+
+    /// Creates a simulation whose first service has these options. The options of sockets have no effect.
+    pub fn with_options(handler: H, options: ServiceOptions) -> Self {
         let mut state = State::new(options, None, Instant::now());
         state.clock.simulate_system_time(SystemTime::UNIX_EPOCH + SYSTEM_TIME_AT_START);
         state.children.simulation = Some(Simulation::default());

@@ -21,6 +21,7 @@ mod files;
 mod jobs;
 mod operator;
 mod order;
+mod proxy;
 mod reading;
 mod relay;
 mod stopping;

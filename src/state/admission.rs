@@ -9,6 +9,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
+use crate::connection::flags::Flags;
+use crate::connection::origin::Peer;
 use crate::net::Network;
 use crate::state::rate::{Bucket, Rate};
 
@@ -28,6 +30,43 @@ impl Admission {
     pub fn admits(&self, host: IpAddr) -> bool {
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(host));
         !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
+    }
+}
+
+/// The proxies in front of a service. Each of their connections begins with a PROXY header, which names the client.
+///
+/// For the limits, the admission, the log and the handler, the client is the [`Peer`] of the connection. A connection
+/// that the proxy makes for itself, for example for a health check, keeps the proxy as its peer. A header of another
+/// peer closes its connection ([`Closed::ForeignHeader`](crate::Closed::ForeignHeader)).
+///
+/// Datagrams have no header.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Proxies {
+    /// The networks of proxies that connect over TCP.
+    pub networks: Vec<Network>,
+    /// Whether the peers of Unix sockets are proxies.
+    pub unix: bool,
+}
+
+impl Proxies {
+    /// Whether a peer is one of these proxies.
+    #[must_use]
+    pub fn contains(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Inet(address) => self.networks.iter().any(|network| network.contains(address.ip())),
+            Peer::Unix => self.unix,
+            Peer::Child(_) => false,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
+    }
+
+    /// The flag of a connection of `peer`, which is a proxy or not.
+    pub(crate) fn flag(&self, peer: Peer) -> Flags {
+        if self.contains(peer) { Flags::HOST_UNKNOWN } else { Flags::CHECK_INPUT }
     }
 }
 
@@ -156,6 +195,24 @@ mod tests {
         ] {
             assert_eq!(admission.admits(host(text)), admitted, "{text}");
         }
+    }
+
+    #[test]
+    fn proxies_are_in_a_network_or_at_a_unix_socket() {
+        let inet = |text: &str| Peer::Inet(text.parse().expect("a literal address"));
+        assert!(Proxies::default().is_empty() && !Proxies::default().contains(inet("127.0.0.1:1")));
+        let proxies = Proxies { networks: nets(&["127.0.0.0/8", "::1"]), unix: false };
+        for (peer, is_proxy) in [
+            (inet("127.0.0.9:1"), true),
+            (inet("[::1]:1"), true),
+            (inet("[::ffff:127.0.0.1]:1"), true),
+            (inet("192.0.2.1:1"), false),
+            (Peer::Unix, false),
+        ] {
+            assert_eq!(proxies.contains(peer), is_proxy, "{peer}");
+        }
+        let proxies = Proxies { networks: Vec::new(), unix: true };
+        assert!(proxies.contains(Peer::Unix) && !proxies.contains(inet("127.0.0.1:1")) && !proxies.is_empty());
     }
 
     #[test]

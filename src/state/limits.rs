@@ -36,8 +36,8 @@ pub struct Limits {
     /// Steps of handshakes taken in a turn, each for one connection. 16: with TLS, a step takes a few hundred
     /// microseconds at most, and open sessions wait for all of them.
     pub turn_handshakes: usize,
-    /// How long a connection may take for its handshake (TLS), before it has a session. 10 s: several round trips, also
-    /// on a bad network. A peer that stays silent keeps a place among `max_connections` for no longer.
+    /// How long a connection may take for its handshake (a PROXY header, TLS), before it has a session. 10 s: several
+    /// round trips, also on a bad network. A peer that stays silent keeps a place among `max_connections` for no longer.
     pub handshake_timeout: Option<Duration>,
     /// Unused input kept for one connection. If the handler uses nothing of a full inbox, the connection is closed
     /// ([`Closed::InboxFull`](crate::Closed::InboxFull)). 64 KiB: sixteen times the default limit of a line.

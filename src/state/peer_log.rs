@@ -28,6 +28,7 @@ enum Kind {
     Refused(Refusal),
     Lost,
     PlainText,
+    Header,
     Closed(Discriminant<Closed>),
     Stuck,
     Truncated,
@@ -55,6 +56,9 @@ impl PeerLog {
             HandshakeError::PlainText => {
                 let remedy = "clients have to connect with TLS here";
                 self.warn(Kind::PlainText, now, &format_args!("{peer} refused: {error}; {remedy}"));
+            }
+            HandshakeError::Header(_) | HandshakeError::NoHeader(_) => {
+                self.warn(Kind::Header, now, &format_args!("{peer} refused: {error} (--proxy-protocol)"));
             }
             HandshakeError::Failed(_) | HandshakeError::TimedOut(_) => log::info!("{peer} handshake: {error}"),
         }

@@ -4,20 +4,20 @@
 //! count until they are removed.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::{Index, IndexMut};
 use std::time::Instant;
 
 use crate::connection::Connection;
 use crate::connection::flags::Flags;
 use crate::connection::ids::ServiceId;
-use crate::connection::origin::Peer;
 use crate::connection::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::connection::tls::TlsStream;
 use crate::net::SocketOptions;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsServer;
-use crate::state::admission::{Admission, HostRates, Hosts, Refusal};
+use crate::state::admission::{Admission, HostRates, Hosts, Proxies, Refusal};
 use crate::state::limits::Limits;
 
 /// The options of one service.
@@ -41,6 +41,8 @@ pub struct ServiceOptions {
     pub limits: Limits,
     /// The hosts that it admits.
     pub admission: Admission,
+    /// The proxies in front of it.
+    pub proxies: Proxies,
     /// The options of the sockets that the reactor creates for it: outbound connections, and connections accepted from
     /// a Unix listener. [`Reactor::bind`](crate::Reactor::bind) uses them for listeners, too.
     pub sockets: SocketOptions,
@@ -58,6 +60,7 @@ pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) limits: Limits,
     pub(crate) admission: Admission,
+    pub(crate) proxies: Proxies,
     pub(crate) sockets: SocketOptions,
     #[cfg(feature = "tls")]
     pub(crate) tls_server: Option<TlsServer>,
@@ -78,6 +81,7 @@ impl Service {
             name: options.name,
             limits: options.limits,
             admission: options.admission,
+            proxies: options.proxies,
             sockets: options.sockets,
             #[cfg(feature = "tls")]
             tls_server: options.tls_server,
@@ -140,19 +144,47 @@ impl Service {
         }
     }
 
-    /// Returns the reason to refuse a peer at the time `now`, if there is one. A peer that is not refused counts for
-    /// the rate of its host.
-    pub(crate) fn refusal(&mut self, peer: Peer, now: Instant) -> Option<Refusal> {
-        let Limits { max_connections, max_per_host, connect_rate, .. } = &self.limits;
-        let is_over = |limit: &Option<usize>, count: usize| limit.is_some_and(|most| count >= most);
-        let host = if let Peer::Inet(address) = peer { Some(address.ip()) } else { None };
-        if host.is_some_and(|host| !self.admission.admits(host)) {
+    /// Returns the reason to refuse a new connection of a host at the time `now`, if there is one. One that is not
+    /// refused counts for the rate of its host.
+    ///
+    /// The host of a peer that is a proxy is not known yet. [`host_refusal`](Self::host_refusal) is called for it when
+    /// it is known.
+    pub(crate) fn refusal(&mut self, host: Option<IpAddr>, now: Instant) -> Option<Refusal> {
+        let is_full = self.limits.max_connections.is_some_and(|most| self.connections >= most);
+        match host {
+            Some(host) if !self.admission.admits(host) => Some(Refusal::Denied),
+            _ if is_full => Some(Refusal::Full),
+            host => self.host_refusal(host?, now),
+        }
+    }
+
+    /// Gives a connection of a proxy the peer that its header has named; `None` is the proxy itself. Returns the reason
+    /// to refuse the peer at the time `now`, if there is one.
+    pub(crate) fn reveal(
+        &mut self,
+        connection: &mut Connection,
+        client: Option<SocketAddr>,
+        now: Instant,
+    ) -> Option<Refusal> {
+        connection.reveal(client);
+        let host = connection.host()?;
+        let refusal = self.host_refusal(host, now);
+        // Also the connection of a refused host, which counts until it is removed.
+        if self.limits.max_per_host.is_some() {
+            self.hosts.add(host);
+        }
+        refusal
+    }
+
+    /// Returns the reason to refuse a host at the time `now`, if there is one. A connection that is not refused counts
+    /// for the rate of its host.
+    pub(crate) fn host_refusal(&mut self, host: IpAddr, now: Instant) -> Option<Refusal> {
+        let Limits { max_per_host, connect_rate, .. } = &self.limits;
+        if !self.admission.admits(host) {
             Some(Refusal::Denied)
-        } else if is_over(max_connections, self.connections) {
-            Some(Refusal::Full)
-        } else if host.is_some_and(|host| is_over(max_per_host, self.hosts.count(host))) {
+        } else if max_per_host.is_some_and(|most| self.hosts.count(host) >= most) {
             Some(Refusal::HostFull)
-        } else if let (Some(host), Some(rate)) = (host, connect_rate)
+        } else if let Some(rate) = connect_rate
             && !self.rates.try_take(host, rate, now)
         {
             Some(Refusal::HostRate)

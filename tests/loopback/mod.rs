@@ -3,6 +3,7 @@
 mod agreement;
 mod child;
 mod files;
+mod proxy;
 mod reactor;
 mod workers;
 
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use switchboard::{Address, Handler, Limits, Reactor, Stopper};
+use switchboard::{Address, Handler, Limits, Reactor, ServiceOptions, Stopper};
 
 /// A reactor on a thread of its own; stopped and joined when dropped.
 pub(crate) struct Running {
@@ -30,10 +31,20 @@ impl Running {
         addresses: &[&str],
         limits: Limits,
     ) -> Self {
+        let mut options = ServiceOptions::default();
+        options.limits = limits;
+        Self::with_options(make, addresses, options)
+    }
+
+    pub(crate) fn with_options<H: Handler>(
+        make: impl FnOnce() -> H + Send + 'static,
+        addresses: &[&str],
+        options: ServiceOptions,
+    ) -> Self {
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let mut reactor = Reactor::new(make(), limits).expect("a poll");
+            let mut reactor = Reactor::with_options(make(), options).expect("a poll");
             let bound = addresses.iter().flat_map(|address| reactor.bind(address).expect("port 0 is free")).collect();
             sender.send((bound, reactor.stopper())).expect("the test waits");
             reactor.run().expect("the poll works");

@@ -9,12 +9,13 @@ use log::LevelFilter;
 use super::report::{log_level, start_server_log};
 use super::run::{ignore_file_size_signal, raise_descriptor_limit};
 use super::value::{
-    LimitOrOff, parse_count, parse_duration, parse_keepalive, parse_length, parse_off, parse_rate, parse_size,
+    LimitOrOff, ProxyPeer, parse_count, parse_duration, parse_keepalive, parse_length, parse_off, parse_proxy,
+    parse_rate, parse_size,
 };
 #[cfg(feature = "tls")]
 use crate::net::tls::{TlsError, TlsServer, TlsServerOptions};
 use crate::net::{Network, SocketOptions, somaxconn_clip};
-use crate::{Address, Admission, Limits, Rate};
+use crate::{Address, Admission, Limits, Proxies, Rate};
 
 /// The flags of every server. Flatten it into the command line of a server.
 #[derive(Args, Clone, Debug)]
@@ -65,6 +66,11 @@ pub struct ListenArgs {
     /// Send buffer of each socket; without this flag, the system decides
     #[arg(long, value_name = "BYTES", value_parser = parse_size, help_heading = "Sockets")]
     pub send_buffer: Option<usize>,
+
+    /// Proxies, which name their client in a PROXY header: those in this network, or those that connect to a unix:
+    /// address; repeatable
+    #[arg(long, value_name = "CIDR|unix", value_parser = parse_proxy, help_heading = "Sockets")]
+    pub proxy_protocol: Vec<ProxyPeer>,
 
     /// The flags of TLS.
     #[cfg(feature = "tls")]
@@ -228,6 +234,16 @@ impl ListenArgs {
     #[must_use]
     pub fn admission(&self) -> Admission {
         Admission { allow: self.allow.clone(), deny: self.deny.clone() }
+    }
+
+    /// Returns the proxies in front of the service.
+    #[must_use]
+    pub fn proxies(&self) -> Proxies {
+        let networks = self.proxy_protocol.iter().filter_map(|peer| match peer {
+            ProxyPeer::Network(network) => Some(*network),
+            ProxyPeer::Unix => None,
+        });
+        Proxies { networks: networks.collect(), unix: self.proxy_protocol.contains(&ProxyPeer::Unix) }
     }
 
     /// Returns `limits` with the values of these flags.

@@ -25,7 +25,7 @@ pub use report::{fail, log_level, start_log, usage_error};
 pub use run::main;
 pub(crate) use run::{COMMANDS_HINT, exit_code, serve};
 pub use server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, line_limits};
-pub use value::{LimitOrOff, parse_count, parse_duration, parse_off, parse_rate, parse_size};
+pub use value::{LimitOrOff, ProxyPeer, parse_count, parse_duration, parse_off, parse_proxy, parse_rate, parse_size};
 
 #[cfg(test)]
 mod tests;

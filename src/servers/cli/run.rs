@@ -68,6 +68,7 @@ impl<H> ServiceSetup<H> {
             name: String::new(),
             limits: listen.limits(&self.limits),
             admission: listen.admission(),
+            proxies: listen.proxies(),
             sockets: listen.socket_options(),
             log_data: !self.has_secrets,
             ..ServiceOptions::default()

@@ -66,6 +66,8 @@ fn values_are_understood_or_refused_with_the_flag_named() {
         ("--keepalive", "10h"),
         ("--keepalive", "32767s 1ms"),
         ("--allow", "10.0.0.0/33"),
+        ("--proxy-protocol", "10.0.0.0/33"),
+        ("--proxy-protocol", "unix:/run/proxy"),
         ("--backlog", "many"),
         ("--nodelay", "maybe"),
         ("--listen", "nonsense"),

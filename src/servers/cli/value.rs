@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::net::Network;
 use crate::state::rate::Rate;
 
 /// A limit, or `off`.
@@ -18,6 +19,26 @@ where
     move |text| match text {
         "off" => Ok(LimitOrOff(None)),
         _ => parse(text).map(|value| LimitOrOff(Some(value))).map_err(|error| format!("{error}, or off")),
+    }
+}
+
+/// Peers that are proxies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyPeer {
+    /// Those in this network.
+    Network(Network),
+    /// Those that connect to a Unix socket.
+    Unix,
+}
+
+/// Parses `unix`, or a network such as `192.0.2.0/24`.
+///
+/// # Errors
+/// If the text is neither.
+pub fn parse_proxy(text: &str) -> Result<ProxyPeer, String> {
+    match text {
+        "unix" => Ok(ProxyPeer::Unix),
+        _ => text.parse().map(ProxyPeer::Network).map_err(|error| format!("{error}, or unix")),
     }
 }
 

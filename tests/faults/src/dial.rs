@@ -1,7 +1,7 @@
 //! Connections of those who abuse a server: blocking, and never for ever.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -31,6 +31,12 @@ pub(crate) fn dial(target: SocketAddr, window: Window) -> io::Result<TcpStream> 
         Window::Usual => Ok(()),
     })?;
     Ok(TcpStream::from(socket))
+}
+
+/// A connection from the address `source`, with time-outs.
+pub(crate) fn dial_from(source: Ipv4Addr, target: SocketAddr) -> io::Result<TcpStream> {
+    let source = SocketAddr::from((source, 0));
+    Ok(TcpStream::from(connect(&target.into(), TIMEOUT, |socket| socket.bind(&source.into()))?))
 }
 
 /// Connects and sends a nickname where nicknames are chosen, without waiting for the welcome.

@@ -68,9 +68,10 @@ pub(crate) trait Fault {
 }
 
 /// All faults, in the order of the table.
-pub(crate) const ALL: [&dyn Fault; 14] = [
+pub(crate) const ALL: [&dyn Fault; 15] = [
     &faults::reset::Reset,
     &faults::half_open::HalfOpen,
+    &faults::headless::Headless,
     &faults::trickle::Trickle,
     &faults::stuck::Stuck,
     &faults::stopped::Stopped,

@@ -4,6 +4,7 @@ pub(crate) mod descriptors;
 pub(crate) mod escapes;
 pub(crate) mod flood;
 pub(crate) mod half_open;
+pub(crate) mod headless;
 pub(crate) mod long_line;
 pub(crate) mod narrow;
 pub(crate) mod noise;
