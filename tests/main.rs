@@ -35,6 +35,7 @@ mod servers {
     mod descriptors;
     mod discard;
     mod doctor;
+    mod exec;
     mod greeting;
     mod greeting_file;
     mod job_control;

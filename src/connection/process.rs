@@ -67,8 +67,9 @@ const KILLED_WAIT: Duration = Duration::from_secs(1);
 
 /// Starts a program.
 ///
-/// The call returns when the program runs, since the kernel suspends this thread until then (vfork(2)). Memory is not
-/// copied, so the time does not depend on the size of this process.
+/// The kernel suspends this thread until the program runs (vfork(2)): for 50 us, or until a busy machine has time for
+/// it. Memory is not copied, so the time does not depend on the size of this process. With fork(2), it would be 130 ms
+/// at 1.5 GiB.
 ///
 /// # Errors
 /// The errors of `posix_spawn(3)`, with the program and a remedy.
@@ -86,7 +87,7 @@ pub(crate) fn start(spawn: &Spawn) -> io::Result<Started> {
 
 fn run(spawn: &Spawn) -> io::Result<Started> {
     // With a name instead of a path, the standard library would use fork(2), which copies the page tables.
-    let program = spawn.find_program().ok_or_else(|| not_runnable(spawn))?;
+    let program = spawn.find_program()?;
     let mut command = Command::new(program);
     command.arg0(&spawn.program).args(&spawn.args).env_clear().envs(spawn.env.iter().cloned()).process_group(0);
     if let Some(dir) = &spawn.dir {
@@ -113,13 +114,6 @@ fn run(spawn: &Spawn) -> io::Result<Started> {
     stdout.set_nonblocking(true)?;
     stderr.iter().try_for_each(|stderr| stderr.set_nonblocking(true))?;
     Ok(Started { process, stream: ChildStream::Pipes { stdin, stdout }, stderr })
-}
-
-fn not_runnable(spawn: &Spawn) -> io::Error {
-    if spawn.program.exists() && !spawn.program.is_dir() {
-        return Errno::ACCESS.into();
-    }
-    Errno::NOENT.into()
 }
 
 impl Process {

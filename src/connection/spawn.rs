@@ -1,8 +1,11 @@
 //! The request to start a program.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 /// A program to start with [`Context::spawn`](crate::Context::spawn), and how it runs.
 ///
@@ -78,51 +81,69 @@ impl Spawn {
         }
     }
 
-    /// Returns the absolute path of the program, looked up if it is a name without a slash. `None` if there is no such
-    /// file that may be executed.
+    /// Returns the absolute path of the program, looked up if it is a name without a slash.
     ///
     /// ```
     /// use switchboard::Spawn;
     ///
-    /// assert_eq!(Spawn::new("/bin/sh").find_program(), Some("/bin/sh".into()));
-    /// assert_eq!(Spawn::new("no-such-program").find_program(), None);
+    /// assert_eq!(Spawn::new("/bin/sh").find_program()?, std::path::Path::new("/bin/sh"));
+    /// assert!(Spawn::new("no-such-program").find_program().is_err());
+    /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[must_use]
-    pub fn find_program(&self) -> Option<PathBuf> {
+    ///
+    /// # Errors
+    /// [`NotFound`](io::ErrorKind::NotFound), or [`PermissionDenied`](io::ErrorKind::PermissionDenied) if there is only
+    /// a file that may not be executed.
+    pub fn find_program(&self) -> io::Result<PathBuf> {
+        let mut refused = false;
+        for path in self.candidates()? {
+            if path.is_file() {
+                if rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_ok() {
+                    return Ok(path);
+                }
+                refused = true;
+            }
+        }
+        Err(if refused { Errno::ACCESS } else { Errno::NOENT }.into())
+    }
+
+    /// The paths that the program may have.
+    fn candidates(&self) -> io::Result<Vec<PathBuf>> {
         if self.program.as_os_str().as_encoded_bytes().contains(&b'/') {
             // Absolute, because `dir` changes the meaning of a relative path.
-            return std::path::absolute(&self.program).ok().filter(|path| is_executable(path));
+            return Ok(vec![std::path::absolute(&self.program)?]);
         }
         let path = self.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
         let dirs = std::env::split_paths(path.unwrap_or(OsStr::new(DEFAULT_PATH)));
-        // An empty entry of `PATH` means the working directory, which is the choice of an attacker.
-        let absolute = dirs.filter(|dir| dir.is_absolute());
-        absolute.map(|dir| dir.join(&self.program)).find(|path| is_executable(path))
+        // A relative entry depends on the working directory, which may be the choice of an attacker.
+        Ok(dirs.filter(|dir| dir.is_absolute()).map(|dir| dir.join(&self.program)).collect())
     }
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn found(spawn: &Spawn) -> Result<PathBuf, io::ErrorKind> {
+        spawn.find_program().map_err(|error| error.kind())
+    }
+
     #[test]
     fn a_name_is_looked_up_in_the_path_of_the_request() {
         let mut spawn = Spawn::new("sh");
-        assert!(spawn.find_program().is_some(), "the default path");
+        assert!(found(&spawn).is_ok(), "the default path");
         spawn.env.push(("PATH".into(), "/nowhere:relative::/bin".into()));
-        assert_eq!(spawn.find_program(), Some("/bin/sh".into()));
+        assert_eq!(found(&spawn), Ok("/bin/sh".into()));
         spawn.env.push(("PATH".into(), "/nowhere".into()));
-        assert_eq!(spawn.find_program(), None, "the last one counts");
+        assert_eq!(found(&spawn), Err(io::ErrorKind::NotFound), "the last one counts");
     }
 
     #[test]
     fn a_directory_or_plain_file_is_no_program() {
-        for path in ["/etc/passwd", "/bin/", "/nowhere", "", "./nowhere"] {
-            assert_eq!(Spawn::new(path).find_program(), None, "{path}");
+        assert_eq!(found(&Spawn::new("/etc/passwd")), Err(io::ErrorKind::PermissionDenied));
+        for path in ["/bin/", "/nowhere", "./nowhere"] {
+            assert_eq!(found(&Spawn::new(path)), Err(io::ErrorKind::NotFound), "{path}");
         }
+        assert!(found(&Spawn::new("")).is_err());
     }
 }

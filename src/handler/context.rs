@@ -469,7 +469,7 @@ impl<'a> Context<'a> {
     /// [`Limits::linger`](crate::Limits::linger) to exit; at a stop, it has [`Limits::drain`](crate::Limits::drain).
     /// Then, or after [`abort`](Self::abort), its process group receives SIGTERM, and SIGKILL after [`Spawn::grace`].
     ///
-    /// The loop waits until the program runs, about a millisecond.
+    /// The loop waits until the program runs, which takes 50 us, or a few milliseconds on a busy machine.
     ///
     /// # Errors
     /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if this turn has started

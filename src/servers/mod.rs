@@ -17,6 +17,7 @@ mod discard;
 #[cfg(feature = "doctor")]
 pub mod doctor;
 mod echo;
+mod exec;
 mod greeting;
 #[cfg(feature = "storage")]
 mod phonebook;
@@ -53,6 +54,9 @@ pub use doctor::DoctorServer;
 #[cfg(feature = "cli")]
 pub use echo::EchoServer;
 pub use echo::{Echo, EchoLines};
+#[cfg(feature = "cli")]
+pub use exec::ExecServer;
+pub use exec::{Exec, ExecSession};
 #[cfg(feature = "cli")]
 pub use greeting::GreetingServer;
 pub use greeting::{Greeting, GreetingReply};

@@ -207,11 +207,11 @@ impl State {
             return Err(io::Error::other("the server is stopping"));
         }
         if let Some(most) = limits.max_children.filter(|most| children >= most) {
-            let text = format!("{children} children are running, limit {most} (Limits::max_children)");
+            let text = format!("{children} programs are running, limit {most} (--max-children)");
             return Err(io::Error::new(ErrorKind::QuotaExceeded, text));
         }
         if self.children.started >= self.limits.turn_spawns {
-            let text = "too many children were started in this turn; try again in a later one";
+            let text = "too many programs were started in this turn; try again in a later one";
             return Err(io::Error::new(ErrorKind::ResourceBusy, text));
         }
         Ok(())

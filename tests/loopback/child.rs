@@ -59,7 +59,7 @@ impl Handler for Keeper {
 
     fn exited(&mut self, (): &mut (), status: ExitStatus, cx: &mut Context<'_>) {
         self.statuses.push(status);
-        cx.resume_input();
+        cx.release_input();
     }
 
     fn closed(&mut self, (): (), cause: &Closed, _: &mut Context<'_>) {

@@ -12,6 +12,7 @@ pub(crate) enum Program {
     Daytime,
     Time,
     Discard,
+    Exec,
     Chargen,
     Sum,
     Talk,
@@ -22,7 +23,7 @@ pub(crate) enum Program {
 
 impl Program {
     /// The servers that run with or without an operator.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Echo,
         Self::Uppercase,
         Self::Chat,
@@ -30,6 +31,7 @@ impl Program {
         Self::Daytime,
         Self::Time,
         Self::Discard,
+        Self::Exec,
         Self::Chargen,
         Self::Sum,
         Self::Phonebook,
@@ -51,6 +53,7 @@ impl Program {
             Self::Daytime => env!("CARGO_BIN_EXE_daytime-server"),
             Self::Time => env!("CARGO_BIN_EXE_time-server"),
             Self::Discard => env!("CARGO_BIN_EXE_discard-server"),
+            Self::Exec => env!("CARGO_BIN_EXE_exec-server"),
             Self::Chargen => env!("CARGO_BIN_EXE_chargen-server"),
             Self::Sum => env!("CARGO_BIN_EXE_sum-server"),
             Self::Talk => env!("CARGO_BIN_EXE_talk-server"),
@@ -82,10 +85,14 @@ impl Program {
         self.launch().start()
     }
 
-    /// Returns the command line. The bank keeps its data in memory.
+    /// Returns the command line. The bank keeps its data in memory, and the program of `exec-server` is `cat`.
     pub(crate) fn launch(self) -> Launch {
         let launch = Launch::of(self.path());
-        if self == Self::Bank { launch.args("--data :memory:") } else { launch }
+        match self {
+            Self::Bank => launch.args("--data :memory:"),
+            Self::Exec => launch.last(&["--", "cat"]),
+            _ => launch,
+        }
     }
 }
 

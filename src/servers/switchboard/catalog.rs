@@ -36,6 +36,7 @@ pub(super) const ALL: &[CatalogEntry] = &[
     #[cfg(all(feature = "doctor", feature = "storage"))]
     CatalogEntry::of::<crate::servers::DoctorServer>("doctor"),
     CatalogEntry::of::<crate::servers::EchoServer>("echo"),
+    CatalogEntry::of::<crate::servers::ExecServer>("exec"),
     CatalogEntry::of::<crate::servers::GreetingServer>("greeting"),
     #[cfg(feature = "storage")]
     CatalogEntry::of::<crate::servers::PhonebookServer>("phonebook"),

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use clap::{ArgAction, Command};
+use clap::{Arg, ArgAction, Command};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
@@ -139,9 +139,16 @@ fn from_table(text: &str, name: &str, value: Value<'_>) -> Result<ServiceSpec, S
     };
     let mut spec = ServiceSpec::new(ListenSetting::Key(name.to_owned()), entry);
     let command = (entry.command)();
+    let mut last = Vec::new();
     for (key, value) in in_order(settings) {
         let words = flag(text, &command, &key, value).map_err(|error| format!("{key}: {error}"))?;
-        spec.words.extend(words.into_iter().map(OsString::from));
+        let is_last = command.get_positionals().any(|arg| arg.get_id() == &*key);
+        let place = if is_last { &mut last } else { &mut spec.words };
+        place.extend(words.into_iter().map(OsString::from));
+    }
+    if !last.is_empty() {
+        spec.words.push("--".into());
+        spec.words.append(&mut last);
     }
     Ok(spec)
 }
@@ -151,7 +158,7 @@ fn flag(text: &str, command: &Command, key: &str, value: Value<'_>) -> Result<Ve
     if PROCESS_FLAGS.contains(&key) {
         return Err(format!("this is a setting of the process; use --{key} on the command line"));
     }
-    let known = command.get_arguments().find(|arg| arg.get_long() == Some(key));
+    let known = command.get_arguments().find(|arg| setting_of(arg) == Some(key));
     let Some(known) = known.filter(|_| !OTHER_FLAGS.contains(&key)) else {
         return Err(format!("unknown setting; known settings: {}", settings(command)));
     };
@@ -163,14 +170,19 @@ fn flag(text: &str, command: &Command, key: &str, value: Value<'_>) -> Result<Ve
             Err("the list is empty; give it a value, or omit the setting for its default".into())
         }
         (_, DeValue::Array(values)) => {
-            values.into_iter().map(|value| word(key, value.get_ref(), &text[value.span()])).collect()
+            values.into_iter().map(|value| word(known, value.get_ref(), &text[value.span()])).collect()
         }
-        (_, value) => Ok(vec![word(key, &value, source)?]),
+        (_, value) => Ok(vec![word(known, &value, source)?]),
     }
 }
 
+/// The key of an argument in a file: its long flag or, for the words after `--`, its name.
+fn setting_of(arg: &Arg) -> Option<&str> {
+    arg.get_long().or_else(|| arg.is_positional().then(|| arg.get_id().as_str()))
+}
+
 /// Converts a value to a word. `source` is the text of the value in the file.
-fn word(key: &str, value: &DeValue<'_>, source: &str) -> Result<String, String> {
+fn word(arg: &Arg, value: &DeValue<'_>, source: &str) -> Result<String, String> {
     let text = match value {
         DeValue::String(text) => text.clone().into_owned(),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
@@ -179,12 +191,12 @@ fn word(key: &str, value: &DeValue<'_>, source: &str) -> Result<String, String> 
         DeValue::Float(_) | DeValue::Boolean(_) => source.to_owned(),
         _ => return Err(format!("{source} is neither a string nor a number")),
     };
-    Ok(format!("--{key}={text}"))
+    Ok(arg.get_long().map_or_else(|| text.clone(), |key| format!("--{key}={text}")))
 }
 
 fn settings(command: &Command) -> String {
-    let longs = command.get_arguments().filter_map(|arg| arg.get_long());
-    let settings = longs.filter(|long| !PROCESS_FLAGS.contains(long) && !OTHER_FLAGS.contains(long));
+    let known = command.get_arguments().filter_map(setting_of);
+    let settings = known.filter(|long| !PROCESS_FLAGS.contains(long) && !OTHER_FLAGS.contains(long));
     settings.collect::<Vec<_>>().join(", ")
 }
 
@@ -234,6 +246,16 @@ mod tests {
                 "echo: echo-server --listen=7000 --listen=udp:7000 --reuse-port --nodelay=false --max-connections=5",
                 "shout: uppercase-server --listen=7001 --backlog=16",
             ]
+        );
+    }
+
+    #[test]
+    fn the_words_of_a_program_come_last() {
+        let text = "[date]\nserver = 'exec'\ncommand = ['date', '-u', '+%s']\nmax-children = 2\n\
+                    [cat]\nserver = 'exec'\ncommand = 'cat'\n";
+        assert_eq!(
+            described(from_toml(text)).expect("a good file"),
+            ["date: exec-server --max-children=2 -- date -u +%s", "cat: exec-server -- cat"]
         );
     }
 

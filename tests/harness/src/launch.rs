@@ -27,6 +27,7 @@ pub enum Input {
 pub struct Launch {
     program: OsString,
     args: Vec<OsString>,
+    last: Vec<OsString>,
     input: Input,
     listens: bool,
     core: Option<u32>,
@@ -42,6 +43,7 @@ impl Launch {
         Self {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
+            last: Vec::new(),
             input: Input::Pipe,
             listens: false,
             core: None,
@@ -62,6 +64,13 @@ impl Launch {
     #[must_use]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Replaces the arguments that follow all others.
+    #[must_use]
+    pub fn last(mut self, args: &[&str]) -> Self {
+        self.last = args.iter().map(OsString::from).collect();
         self
     }
 
@@ -159,7 +168,7 @@ impl Launch {
             words.extend(["bash".into(), "-c".into(), script.into()]);
         }
         words.push(self.program.clone());
-        words.extend(self.args.iter().cloned());
+        words.extend(self.args.iter().chain(&self.last).cloned());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).env_remove("RUST_LOG").env("XDG_DATA_HOME", self.data_home.path());
         command
