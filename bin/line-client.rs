@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser};
 use switchboard::servers::cli::{self, LimitOrOff, parse_duration, parse_off};
 use switchboard::servers::{Client, ClientOptions};
-use switchboard::{Address, AddressError, ConsoleMode, Host, Limits, Reactor};
+use switchboard::{Address, AddressError, ConsoleMode, Host, Reactor, ServiceOptions};
 
 /// Sends lines to a server and shows its replies
 ///
@@ -35,12 +35,21 @@ struct Args {
     #[arg(long, value_name = "TEXT", default_value = "% ")]
     prompt: String,
 
+    /// The flags of TLS.
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    tls: cli::TlsClientArgs,
+
     /// Log more to standard error: -v for connections, -vv for details
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
 
+#[cfg(not(feature = "tls"))]
 const ADDRESS: &str = "PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, unix:PATH, or udp: before one of the first three";
+#[cfg(feature = "tls")]
+const ADDRESS: &str = "PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, unix:PATH, udp: before one of the first three, \
+    or tls: before any of them";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,7 +62,13 @@ Examples:
 fn main() -> ExitCode {
     let args = Args::try_parse().unwrap_or_else(|error| cli::suggest(error, hint).exit());
     cli::start_log(cli::log_level(args.verbose));
-    let outcome = run(args).unwrap_or_else(|error| Some(error.to_string()));
+    let mut service = ServiceOptions::default();
+    #[cfg(feature = "tls")]
+    match args.tls.load(&args.address) {
+        Ok(tls) => service.tls_client = tls,
+        Err(error) => return cli::exit_code::<Args>(Err(error)),
+    }
+    let outcome = run(args, service).unwrap_or_else(|error| Some(error.to_string()));
     outcome.map_or(ExitCode::SUCCESS, |failure| cli::fail::<Args>(&failure))
 }
 
@@ -64,13 +79,13 @@ fn hint(word: &str) -> Option<String> {
 
 /// Parses an address that can be connected to. An address of a listener that cannot is an error.
 fn parse_server(text: &str) -> Result<Address, String> {
-    let address = text.parse().map_err(|error| match error {
+    let address: Address = text.parse().map_err(|error| match error {
         AddressError::Empty | AddressError::NoPort | AddressError::NoHost => {
             format!("the host or the port is missing, use {ADDRESS}")
         }
         other => other.to_string(),
     })?;
-    match &address {
+    match address.transport() {
         Address::Tcp { port: 0, .. } | Address::Udp { port: 0, .. } => {
             Err("port 0 is for servers: use the port in the server's line \"listening on\"".to_owned())
         }
@@ -82,14 +97,14 @@ fn parse_server(text: &str) -> Result<Address, String> {
 }
 
 /// Runs until one side has closed. Returns the reason of a failure.
-fn run(args: Args) -> io::Result<Option<String>> {
+fn run(args: Args, mut service: ServiceOptions) -> io::Result<Option<String>> {
     let is_conversation = io::stdin().is_terminal() && io::stdout().is_terminal();
     let mut options = ClientOptions::default();
     options.linger = args.linger.0.unwrap_or(Duration::MAX);
     options.retry = args.retry.0;
     options.quit_on = args.quit_on;
     options.prompt = if is_conversation { args.prompt } else { String::new() };
-    let mut limits = Limits::default();
+    let limits = &mut service.limits;
     limits.drain = options.linger;
     // A look-up of the name is one slow turn, and a client delays only itself.
     limits.slow_turn = None;
@@ -97,7 +112,7 @@ fn run(args: Args) -> io::Result<Option<String>> {
     limits.connect_timeout = None;
     // A line of a file may be long.
     limits.console_line = 16 << 20;
-    let mut reactor = Reactor::new(Client::new(args.address, options), limits)?;
+    let mut reactor = Reactor::with_options(Client::new(args.address, options), service)?;
     reactor.with_context(Client::start);
     reactor.open_console(ConsoleMode::Input)?;
     let client = reactor.run()?;

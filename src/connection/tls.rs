@@ -11,10 +11,12 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
 
-use rustls::{IoState, ServerConfig, ServerConnection};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, IoState, ServerConfig, ServerConnection};
 
 use crate::connection::handshake::{HandshakeError, Progress};
 use crate::connection::stream::{Received, Stream};
+use crate::net::tls::explain;
 
 /// Plaintext that is encrypted ahead of the kernel, in bytes. It is the most that one record carries (RFC 8446, section
 /// 5.1).
@@ -42,6 +44,12 @@ impl TlsStream {
     /// The server's end.
     pub(crate) fn server(inner: Stream, config: Arc<ServerConfig>) -> io::Result<TlsStream> {
         let tls = ServerConnection::new(config).map_err(io::Error::other)?;
+        Ok(TlsStream::new(inner, tls.into()))
+    }
+
+    /// The client's end. The server has to prove that it is `name`.
+    pub(crate) fn client(inner: Stream, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<TlsStream> {
+        let tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
         Ok(TlsStream::new(inner, tls.into()))
     }
 
@@ -186,7 +194,8 @@ impl TlsStream {
 
     /// The fault that the library has met, if there was one. It repeats it.
     fn last_fault(&mut self) -> io::Result<()> {
-        self.tls.process_new_packets().map(drop).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+        let repeated = self.tls.process_new_packets();
+        repeated.map(drop).map_err(|error| io::Error::new(ErrorKind::InvalidData, explain(&error)))
     }
 
     /// Sends ciphertext until all is sent or the kernel takes no more. Returns the number of bytes.

@@ -71,13 +71,9 @@ impl<H: Handler> Dispatcher<H> {
 
     fn finish_handshake(&mut self, token: Token) {
         let Some(Handshake { via, .. }) = self.state.handshakes.remove(token.key()) else { return };
-        let connection = &mut self.state.connections[token];
-        connection.phase = Phase::Open;
+        self.state.established(token);
         // What follows the handshake may have been read with it, so no edge will report it.
-        connection.flags.insert(Flags::MAY_READ);
-        if let Some(id) = connection.deadline.take() {
-            self.state.timers.cancel(id);
-        }
+        self.state.connections[token].flags.insert(Flags::MAY_READ);
         // Bytes may have been relayed to it already.
         self.state.mark_dirty(token);
         self.open_session(token, via);

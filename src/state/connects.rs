@@ -73,7 +73,7 @@ impl State {
         if self.registry.is_none() {
             return Ok(vec![Target::Simulated]);
         }
-        if let Address::Unix(_) = to {
+        if let Address::Unix(_) = to.transport() {
             return Ok(vec![Target::Unix]);
         }
         Ok(to.resolve()?.into_iter().rev().map(Target::Inet).collect())
@@ -83,7 +83,11 @@ impl State {
     pub(crate) fn try_next(&mut self, token: Token) -> Option<io::Result<()>> {
         let attempt = self.attempts.get_mut(token.key())?;
         let (target, service) = (attempt.remaining.pop()?, self.connections.get(token)?.service);
-        let begun = begin(&attempt.to, target, &self.services[service].sockets);
+        let begun = begin(attempt.to.transport(), target, &self.services[service].sockets);
+        let begun = match (&attempt.to, begun) {
+            (to @ Address::Tls(_), Ok(stream)) => self.services[service].secure_outbound(stream, to),
+            (_, begun) => begun,
+        };
         let peer = match target {
             Target::Inet(at) => Peer::Inet(at),
             Target::Unix | Target::Simulated => Peer::Unix,

@@ -14,9 +14,9 @@ use crate::connection::ids::ServiceId;
 use crate::connection::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::connection::tls::TlsStream;
-use crate::net::SocketOptions;
 #[cfg(feature = "tls")]
-use crate::net::tls::TlsServer;
+use crate::net::tls::{TlsClient, TlsServer, server_name};
+use crate::net::{Address, SocketOptions};
 use crate::state::admission::{Admission, HostRates, Hosts, Proxies, Refusal};
 use crate::state::limits::Limits;
 
@@ -49,6 +49,9 @@ pub struct ServiceOptions {
     /// The certificate and the key for its `tls:` listeners.
     #[cfg(feature = "tls")]
     pub tls_server: Option<TlsServer>,
+    /// The servers that its outbound `tls:` connections trust.
+    #[cfg(feature = "tls")]
+    pub tls_client: Option<TlsClient>,
     /// Whether the log shows at level debug what its connections and datagrams carry: escaped, at most 64 bytes a line.
     /// Default: false, because that may be secret.
     pub log_data: bool,
@@ -64,6 +67,8 @@ pub(crate) struct Service {
     pub(crate) sockets: SocketOptions,
     #[cfg(feature = "tls")]
     pub(crate) tls_server: Option<TlsServer>,
+    #[cfg(feature = "tls")]
+    tls_client: Option<TlsClient>,
     pub(crate) log_data: bool,
     /// Connections, except outbound ones.
     pub(crate) connections: usize,
@@ -85,6 +90,8 @@ impl Service {
             sockets: options.sockets,
             #[cfg(feature = "tls")]
             tls_server: options.tls_server,
+            #[cfg(feature = "tls")]
+            tls_client: options.tls_client,
             log_data: options.log_data,
             connections: 0,
             children: 0,
@@ -103,12 +110,7 @@ impl Service {
         if self.tls_server.is_some() {
             return Ok(());
         }
-        let text = if cfg!(feature = "tls") {
-            "a tls: listener needs a certificate and a key; set ServiceOptions::tls_server"
-        } else {
-            "this build has no TLS; build it with the feature tls"
-        };
-        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+        Err(no_tls("a tls: listener needs a certificate and a key; set ServiceOptions::tls_server"))
     }
 
     /// Puts TLS above an accepted stream.
@@ -122,6 +124,23 @@ impl Service {
             return Ok(Stream::Tls(Box::new(TlsStream::server(stream, tls.config())?)));
         }
         Ok(stream)
+    }
+
+    /// Puts TLS above the stream of an outbound connection to `to`.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the service trusts no server, if `to` has no valid name, or if TLS was left out of this build.
+    #[cfg(feature = "tls")]
+    pub(crate) fn secure_outbound(&self, stream: Stream, to: &Address) -> io::Result<Stream> {
+        let tls = self.tls_client.as_ref();
+        let tls = tls.ok_or_else(|| no_tls("to connect with TLS, set ServiceOptions::tls_client"))?;
+        Ok(Stream::Tls(Box::new(TlsStream::client(stream, tls.config(), server_name(to)?)?)))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "without TLS, a service trusts no server")]
+    pub(crate) fn secure_outbound(&self, _: Stream, _: &Address) -> io::Result<Stream> {
+        Err(no_tls(""))
     }
 
     pub(crate) fn count_in(&mut self, connection: &Connection) {
@@ -192,6 +211,12 @@ impl Service {
             None
         }
     }
+}
+
+/// The error of TLS that is not set up. If TLS was left out of this build, that is the reason instead of `text`.
+fn no_tls(text: &str) -> io::Error {
+    let text = if cfg!(feature = "tls") { text } else { "this build has no TLS; build it with the feature tls" };
+    io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
 /// The services of a reactor. The first one always exists.

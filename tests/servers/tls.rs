@@ -1,7 +1,7 @@
 //! TLS with the programs that users have: openssl, ncat and curl.
 
 use crate::support::peer::Peer;
-use crate::support::server::Program;
+use crate::support::server::{LINE_CLIENT, Program};
 use crate::support::tools::{pass_through, tool};
 use switchboard_harness::{Certificates, Launch, Pair, SERVER, Server};
 
@@ -58,4 +58,51 @@ fn plain_text_on_a_tls_port_is_named_in_the_log() {
     peer.send("h");
     assert!(peer.rest().is_ok_and(|bytes| bytes.is_empty()), "a server must not answer plain text");
     server.stderr.wait_for("plain text instead of TLS");
+}
+
+/// Starts the line client with these words after the address.
+fn line_client(to: &str, words: &[&str]) -> Server {
+    tool(&[&[LINE_CLIENT, to], words].concat())
+}
+
+#[test]
+fn the_line_client_trusts_the_servers_of_its_flags() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let server = secured(Program::Echo, &pair).start();
+    let (port, ca) = (server.port(), pair.cert.display().to_string());
+    for (host, words) in
+        [("localhost", &["--tls-ca", &ca][..]), ("127.0.0.1", &["--tls-ca", &ca]), ("127.0.0.1", &["--tls-insecure"])]
+    {
+        let mut client = line_client(&format!("tls:{host}:{port}"), words);
+        client.say("hello\n\n");
+        client.stdout.wait_for("hello\n");
+        assert!(client.wait().status.success(), "{}", client.stderr.all_text());
+        let warned = client.stderr.all_text().contains("--tls-insecure: the server at");
+        assert_eq!(warned, words == ["--tls-insecure"]);
+    }
+    let stranger = line_client(&format!("tls:localhost:{port}"), &[]).finish();
+    let remedy = "of no trusted authority; trust its authority with --tls-ca FILE";
+    assert!(stranger.code == Some(1) && stranger.stderr.contains(remedy), "{}", stranger.stderr);
+    let end_entity = ["-addext", "basicConstraints=critical,CA:FALSE"];
+    let other = certificates
+        .self_signed("other", &[&end_entity[..], &["-addext", "subjectAltName=DNS:chat.test"][..]].concat());
+    let authority = certificates.self_signed("authority", &[]);
+    for (pair, reason) in
+        [(&other, "is for chat.test, not for localhost"), (&authority, "is that of an authority (CA:TRUE)")]
+    {
+        let server = secured(Program::Echo, pair).start();
+        let ca = pair.cert.display().to_string();
+        let refused = line_client(&format!("tls:localhost:{}", server.port()), &["--tls-ca", &ca]).finish();
+        assert!(refused.code == Some(1) && refused.stderr.contains(reason), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_server_without_tls_is_no_secret() {
+    let greeting = Program::Greeting.start();
+    let refused = line_client(&format!("tls:{}", greeting.address()), &["--tls-insecure"]).finish();
+    assert!(refused.code == Some(1) && refused.stderr.contains("plain text instead of TLS"), "{}", refused.stderr);
+    let usage = line_client("127.0.0.1:1", &["--tls-insecure"]).finish();
+    assert!(usage.code == Some(2) && usage.stderr.contains("use tls:127.0.0.1:1"), "{}", usage.stderr);
 }

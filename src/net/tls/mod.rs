@@ -3,6 +3,8 @@
 //! Invariant: a [`TlsServer`] or a [`TlsClient`] is complete. Every fault of a file is found when it is loaded, as a
 //! [`TlsError`] that names the file and the remedy, and no handshake can fail because of it.
 
+mod client;
+mod explain;
 mod pem;
 mod server;
 
@@ -10,11 +12,17 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustls::InconsistentKeys;
+
+pub(crate) use client::server_name;
+pub use client::{TlsClient, TlsClientOptions, Trust};
+pub(crate) use explain::explain;
 pub use server::{TlsServer, TlsServerOptions};
 
 /// The reason why a file cannot be used for TLS. Displays as one line: the file, the fault and the remedy.
 #[derive(Debug)]
 pub struct TlsError {
+    /// Empty if no single file is at fault.
     file: PathBuf,
     fault: Fault,
 }
@@ -30,6 +38,10 @@ enum Fault {
     /// The key belongs to another certificate than that of this file.
     Mismatch(PathBuf),
     Refused(rustls::Error),
+    /// The system trusts no authority.
+    NoRoots(String),
+    /// The library has failed.
+    General(String),
 }
 
 /// What a file is expected to have.
@@ -44,7 +56,27 @@ impl TlsError {
         TlsError { file: file.to_owned(), fault }
     }
 
-    /// Returns the file.
+    fn without_file(fault: Fault) -> TlsError {
+        TlsError { file: PathBuf::new(), fault }
+    }
+
+    fn general(error: &rustls::Error) -> TlsError {
+        TlsError::without_file(Fault::General(error.to_string()))
+    }
+
+    /// The error of a certificate and a key that are refused together.
+    fn of_pair(cert: &Path, key: &Path, error: rustls::Error) -> TlsError {
+        match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                TlsError::new(key, Fault::Mismatch(cert.to_owned()))
+            }
+            // Only a certificate that cannot be parsed is left.
+            rustls::Error::InvalidCertificate(_) => TlsError::new(cert, Fault::Refused(error)),
+            _ => TlsError::new(key, Fault::Refused(error)),
+        }
+    }
+
+    /// Returns the file. It is empty if no single file is at fault.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
@@ -75,6 +107,11 @@ impl fmt::Display for TlsError {
                 certificate.display()
             ),
             Fault::Refused(error) => write!(f, "cannot use {file}: {error}"),
+            Fault::NoRoots(reason) => write!(
+                f,
+                "this system trusts no authority{reason}; install the package ca-certificates, or give --tls-ca FILE"
+            ),
+            Fault::General(error) => write!(f, "cannot use TLS: {error}"),
         }
     }
 }

@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::crypto::ring;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoClientAuth, WebPkiClientVerifier};
-use rustls::{InconsistentKeys, ServerConfig};
+use rustls::server::{NoClientAuth, ParsedCertificate, WebPkiClientVerifier};
+use rustls::{CertificateError, RootCertStore, ServerConfig};
 
+use super::explain::is_authority;
 use super::{Fault, TlsError, pem};
 
 /// The files of a TLS server, and the protocols that it speaks.
@@ -67,29 +70,60 @@ fn configure(options: &TlsServerOptions) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let chain = pem::certificates(&options.cert)?;
     let key = pem::key(&options.key)?;
+    if let Some(doubt) = doubt(&chain, &provider) {
+        log::warn!("the certificate in {} {doubt}", options.cert.display());
+    }
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| refused(&options.cert, error))?;
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| TlsError::general(&error))?;
     let clients: Arc<dyn ClientCertVerifier> = match &options.client_ca {
         None => Arc::new(NoClientAuth),
         Some(file) => WebPkiClientVerifier::builder_with_provider(Arc::new(pem::roots(file)?), provider)
             .build()
-            .map_err(|error| refused(file, rustls::Error::General(error.to_string())))?,
+            .map_err(|error| TlsError::new(file, Fault::Refused(rustls::Error::General(error.to_string()))))?,
     };
-    let mut config = builder.with_client_cert_verifier(clients).with_single_cert(chain, key).map_err(|error| {
-        match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                TlsError::new(&options.key, Fault::Mismatch(options.cert.clone()))
-            }
-            // Only a certificate that cannot be parsed is left.
-            rustls::Error::InvalidCertificate(_) => refused(&options.cert, error),
-            _ => refused(&options.key, error),
-        }
-    })?;
+    let mut config = builder
+        .with_client_cert_verifier(clients)
+        .with_single_cert(chain, key)
+        .map_err(|error| TlsError::of_pair(&options.cert, &options.key, error))?;
     config.alpn_protocols.clone_from(&options.alpn);
-    config.ticketer = ring::Ticketer::new().map_err(|error| refused(&options.key, error))?;
+    config.ticketer = ring::Ticketer::new().map_err(|error| TlsError::general(&error))?;
     Ok(config)
 }
 
-fn refused(file: &std::path::Path, error: rustls::Error) -> TlsError {
-    TlsError::new(file, Fault::Refused(error))
+/// The reason why clients may refuse a certificate, with the remedy. The server serves the others.
+fn doubt(chain: &[CertificateDer<'_>], provider: &CryptoProvider) -> Option<&'static str> {
+    let certificate = ParsedCertificate::try_from(chain.first()?).ok()?;
+    // Without a root, what is found is a fault of the certificate itself, or that its issuer is not known.
+    let verified = verify_server_cert_signed_by_trust_anchor(
+        &certificate,
+        &RootCertStore::empty(),
+        &[],
+        UnixTime::now(),
+        provider.signature_verification_algorithms.all,
+    );
+    match verified {
+        Err(rustls::Error::InvalidCertificate(fault)) if is_authority(&fault) => Some(
+            "is that of an authority (CA:TRUE), which some clients refuse; make one with \
+             \"-addext basicConstraints=critical,CA:FALSE\"",
+        ),
+        Err(rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
+            Some("has expired, so clients refuse it; renew it, or set the clock of this machine")
+        }
+        Err(rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        )) => Some("is not valid yet, so clients refuse it; set the clock of this machine"),
+        _ if has_no_name(&certificate) => {
+            Some("has no name of a host, so clients refuse it; make one with \"-addext subjectAltName=DNS:NAME\"")
+        }
+        _ => None,
+    }
+}
+
+fn has_no_name(certificate: &ParsedCertificate<'_>) -> bool {
+    let any = ServerName::from(std::net::IpAddr::from([127, 0, 0, 1]));
+    matches!(
+        verify_server_name(certificate, &any),
+        Err(rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }))
+            if presented.is_empty()
+    )
 }

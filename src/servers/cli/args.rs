@@ -8,12 +8,12 @@ use log::LevelFilter;
 
 use super::report::{log_level, start_server_log};
 use super::run::{ignore_file_size_signal, raise_descriptor_limit};
+#[cfg(feature = "tls")]
+use super::tls::TlsArgs;
 use super::value::{
     LimitOrOff, ProxyPeer, parse_count, parse_duration, parse_keepalive, parse_length, parse_off, parse_proxy,
     parse_rate, parse_size,
 };
-#[cfg(feature = "tls")]
-use crate::net::tls::{TlsError, TlsServer, TlsServerOptions};
 use crate::net::{Network, SocketOptions, somaxconn_clip};
 use crate::{Address, Admission, Limits, Proxies, Rate};
 
@@ -116,38 +116,6 @@ pub struct ListenArgs {
     #[arg(long, value_name = "DUR|off", default_value = "10s", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
     pub queue_time: LimitOrOff<Duration>,
-}
-
-/// The flags of TLS, which apply to the listeners with `tls:`.
-#[cfg(feature = "tls")]
-#[derive(Args, Clone, Debug)]
-#[expect(clippy::struct_field_names, reason = "they are the names of the flags")]
-pub struct TlsArgs {
-    /// Certificate for the addresses with tls:, and the certificates of its authorities after it (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
-    pub tls_cert: Option<PathBuf>,
-
-    /// Private key of the certificate, not encrypted (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
-    pub tls_key: Option<PathBuf>,
-
-    /// Serve only clients with a certificate of these authorities (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
-    pub tls_client_ca: Option<PathBuf>,
-}
-
-#[cfg(feature = "tls")]
-impl TlsArgs {
-    /// Reads the files. `None` if no file is given.
-    ///
-    /// # Errors
-    /// If a file cannot be used. The message names the file and the remedy.
-    pub(crate) fn load(&self) -> Result<Option<TlsServer>, TlsError> {
-        let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
-        let mut options = TlsServerOptions::new(cert, key);
-        options.client_ca.clone_from(&self.tls_client_ca);
-        TlsServer::load(options).map(Some)
-    }
 }
 
 /// The flags of a server that answers datagrams.

@@ -12,6 +12,8 @@ mod inherited;
 mod report;
 mod run;
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
 mod value;
 
 pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
@@ -22,9 +24,11 @@ pub use command::suggest;
 pub use data::DataArgs;
 pub use data::LineArgs;
 pub use report::{fail, log_level, start_log, usage_error};
-pub use run::main;
-pub(crate) use run::{COMMANDS_HINT, exit_code, serve};
+pub(crate) use run::{COMMANDS_HINT, serve};
+pub use run::{exit_code, main};
 pub use server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, line_limits};
+#[cfg(feature = "tls")]
+pub use tls::{TlsArgs, TlsClientArgs};
 pub use value::{LimitOrOff, ProxyPeer, parse_count, parse_duration, parse_off, parse_proxy, parse_rate, parse_size};
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ pub fn main<S: Server>() -> ExitCode {
 }
 
 /// Reports an error, with exit code 2 for a wrong command line and 1 for anything else.
-pub(crate) fn exit_code<S: clap::CommandFactory>(outcome: Result<(), StartError>) -> ExitCode {
+#[must_use]
+pub fn exit_code<S: clap::CommandFactory>(outcome: Result<(), StartError>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(StartError::Usage(message)) => usage_error::<S>(message),

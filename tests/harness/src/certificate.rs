@@ -46,7 +46,7 @@ impl Certificates {
     pub fn self_signed(&self, name: &str, extensions: &[&str]) -> Pair {
         let pair = self.pair(name);
         let mut words = vec!["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-        words.extend(["-days", "30", "-subj", "/CN=localhost"]);
+        words.extend(["-days", "30", "-subj", "/CN=switchboard.test"]);
         words.extend_from_slice(extensions);
         self.openssl(&[&words[..], &["-out", text(&pair.cert), "-keyout", text(&pair.key)]].concat());
         pair
