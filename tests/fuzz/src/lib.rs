@@ -17,6 +17,12 @@ pub mod doctor;
 pub mod framing;
 #[cfg(feature = "storage")]
 mod hall;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+pub mod http_body;
+#[cfg(feature = "http")]
+pub mod http_head;
 #[cfg(feature = "storage")]
 pub mod phonebook;
 pub mod proxy;
@@ -43,6 +49,10 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "doctor")]
     Target { name: "doctor", run: doctor::run },
     Target { name: "framing", run: framing::run },
+    #[cfg(feature = "http")]
+    Target { name: "http_body", run: http_body::run },
+    #[cfg(feature = "http")]
+    Target { name: "http_head", run: http_head::run },
     #[cfg(feature = "storage")]
     Target { name: "phonebook", run: phonebook::run },
     Target { name: "proxy", run: proxy::run },

@@ -78,7 +78,7 @@ fn a_bad_chunk_is_refused() {
 
 /// RFC 9112, section 6.1 and 6.3; RFC 9110, section 8.6.
 #[test]
-fn a_length_that_servers_could_understand_differently_is_refused() {
+fn an_ambiguous_length_is_refused() {
     for (version, lines, page) in [
         (
             1,

@@ -80,7 +80,7 @@ fn the_answer_to_head_has_no_body() {
 
 /// RFC 9112, section 6.1: a client of HTTP/1.0 does not know chunks.
 #[test]
-fn an_answer_of_unknown_length_has_chunks_or_ends_the_connection() {
+fn an_answer_of_unknown_length_is_chunked_or_ends_it() {
     let input = "GET /chunks HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let chunks = "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\na\nGET /chunk\n6\ns at a\n0\n\n";
     assert_eq!(answers(input), chunks.to_owned() + &ok("GET / at a"));
