@@ -74,6 +74,12 @@ impl<'a> Unread<'a> {
         None
     }
 
+    /// Returns the unread bytes and leaves them unread, for a handler that finds its messages itself.
+    #[must_use]
+    pub fn rest(&self) -> &[u8] {
+        self.rest
+    }
+
     /// Takes all unread bytes, for a protocol without messages.
     pub fn take_rest(&mut self) -> &'a mut [u8] {
         std::mem::take(&mut self.rest)
@@ -86,8 +92,9 @@ impl<'a> Unread<'a> {
         self.total - self.rest.len()
     }
 
+    /// Uses the first `used` bytes.
     #[inline]
-    fn take(&mut self, used: usize) -> &'a mut [u8] {
+    pub(super) fn take(&mut self, used: usize) -> &'a mut [u8] {
         debug_assert!(used > 0, "a framer uses at least one byte of a message");
         let (taken, rest) = std::mem::take(&mut self.rest).split_at_mut(used);
         self.rest = rest;

@@ -17,6 +17,7 @@ use super::request::Request;
 use super::response::Response;
 use super::status::Status;
 use crate::connection::timer_id::TimerId;
+use crate::framing::unread::Unread;
 use crate::handler::context::Context;
 
 /// The HTTP side of one connection. A [`Handler`](crate::Handler) has it in its session.
@@ -33,6 +34,7 @@ use crate::handler::context::Context;
 ///
 /// ```
 /// use std::sync::Arc;
+/// use switchboard::framing::Unread;
 /// use switchboard::framing::http::{Event, Exchange, HttpOptions, Status};
 /// use switchboard::{Context, Handler, Origin, Sim, TimerId};
 ///
@@ -49,9 +51,8 @@ use crate::handler::context::Context;
 ///
 ///     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
 ///         let (exchange, count) = session;
-///         let total = input.len();
-///         let mut rest = input;
-///         while let Some(event) = exchange.next(&mut rest, cx) {
+///         let mut unread = Unread::new(input);
+///         while let Some(event) = exchange.next(&mut unread, cx) {
 ///             match event {
 ///                 Event::Request(request) if request.has_body() => *count = 0,
 ///                 Event::Request(_) => exchange.respond_error(Status::BAD_REQUEST, "send a body", cx),
@@ -59,7 +60,7 @@ use crate::handler::context::Context;
 ///                 Event::End(_) => exchange.respond(Status::OK, cx).text(&format!("{count} bytes\n")),
 ///             }
 ///         }
-///         total - rest.len()
+///         unread.used()
 ///     }
 ///
 ///     fn eof(&mut self, (exchange, _): &mut Self::Session, cx: &mut Context<'_>) {
@@ -151,20 +152,19 @@ impl Exchange {
         }
     }
 
-    /// Returns what is at the beginning of the input `rest`, and takes its bytes from there. Returns `None` if more
-    /// input is needed, or if the rest has to wait: leave it unused.
+    /// Takes what is at the beginning of the unread input. Returns `None` if more input is needed, or if the rest has to
+    /// wait: leave it unused.
     ///
     /// Call it again after each event, also with no input left: a client may wait for `100 Continue`.
-    #[expect(clippy::mut_mut, reason = "it takes bytes from the front, as reading from a slice does")]
-    pub fn next<'i>(&mut self, rest: &mut &'i mut [u8], cx: &mut Context<'_>) -> Option<Event<'i>> {
-        while cx.may_continue() && self.takes_input(rest, cx) {
-            match self.decoder.next(rest, &self.options) {
+    pub fn next<'i>(&mut self, unread: &mut Unread<'i>, cx: &mut Context<'_>) -> Option<Event<'i>> {
+        while cx.may_continue() && self.takes_input(unread.rest(), cx) {
+            match self.decoder.next(unread.rest(), &self.options) {
                 Ok(Part::Partial) => {
-                    self.wait_for_rest(rest, cx);
+                    self.wait_for_rest(unread.rest(), cx);
                     return None;
                 }
-                Ok(Part::Skip(count)) => drop(take(rest, count)),
-                Ok(Part::Head(count)) => match Request::parse(take(rest, count), &self.options) {
+                Ok(Part::Skip(count)) => drop(unread.take(count)),
+                Ok(Part::Head(count)) => match Request::parse(unread.take(count), &self.options) {
                     Ok(request) => {
                         self.begin(&request, cx);
                         return Some(Event::Request(request));
@@ -172,15 +172,15 @@ impl Exchange {
                     Err(rejection) => self.reject(rejection, cx),
                 },
                 Ok(Part::Body(count)) => {
-                    let bytes = take(rest, count);
+                    let bytes = unread.take(count);
                     if self.progress != Progress::Answered {
                         return Some(Event::Body(bytes));
                     }
                 }
                 Ok(Part::End(count)) => {
-                    let trailers = take(rest, count);
+                    let trailers = if count == 0 { &[] } else { &unread.take(count)[..count - 2] };
                     if self.progress != Progress::Answered {
-                        return Some(Event::End(Headers::of_valid(&trailers[..count.saturating_sub(2)])));
+                        return Some(Event::End(Headers::of_valid(trailers)));
                     }
                     self.wait_for_request(cx);
                 }
@@ -349,7 +349,7 @@ impl Exchange {
             self.arm(self.options.keep_alive, cx);
         }
         if std::mem::take(&mut self.is_held) {
-            cx.resume_input();
+            cx.release_input();
         }
     }
 
@@ -390,12 +390,4 @@ const LATE: Rejection = Rejection::new(Status::REQUEST_TIMEOUT, "the head took t
 fn page(status: Status, reason: &str) -> String {
     let separator = if reason.is_empty() { "" } else { ": " };
     format!("{status}{separator}{reason}\n")
-}
-
-/// Takes the first `count` bytes.
-#[expect(clippy::mut_mut, reason = "as in `Exchange::next`")]
-fn take<'i>(rest: &mut &'i mut [u8], count: usize) -> &'i mut [u8] {
-    let (bytes, after) = std::mem::take(rest).split_at_mut(count);
-    *rest = after;
-    bytes
 }

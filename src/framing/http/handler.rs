@@ -8,6 +8,7 @@ use super::request::Request;
 use super::status::Status;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
+use crate::framing::unread::Unread;
 use crate::handler::Handler;
 use crate::handler::context::Context;
 
@@ -107,12 +108,11 @@ impl<H: RequestHandler> Handler for Http<H> {
     }
 
     fn data<'a>(&mut self, session: &mut HttpSession, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        let total = input.len();
-        let mut rest = input;
-        while let Some(event) = session.exchange.next(&mut rest, cx) {
+        let mut unread = Unread::new(input);
+        while let Some(event) = session.exchange.next(&mut unread, cx) {
             self.event(session, event, cx);
         }
-        total - rest.len()
+        unread.used()
     }
 
     fn eof(&mut self, session: &mut HttpSession, cx: &mut Context<'_>) {

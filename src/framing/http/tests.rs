@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::{Event, Exchange, HttpOptions, Status};
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
+use crate::framing::unread::Unread;
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::servers::chunking::whole;
@@ -64,9 +65,8 @@ impl Handler for Show {
     }
 
     fn data<'a>(&mut self, shown: &mut Shown, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        let total = input.len();
-        let mut rest = input;
-        while let Some(event) = shown.exchange.next(&mut rest, cx) {
+        let mut unread = Unread::new(input);
+        while let Some(event) = shown.exchange.next(&mut unread, cx) {
             match event {
                 Event::Request(request) => {
                     let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -91,7 +91,7 @@ impl Handler for Show {
                 }
             }
         }
-        total - rest.len()
+        unread.used()
     }
 
     fn eof(&mut self, shown: &mut Shown, cx: &mut Context<'_>) {

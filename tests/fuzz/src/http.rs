@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use switchboard::framing::Unread;
 use switchboard::framing::http::{Event, Exchange, HttpOptions, Status};
 use switchboard::{Context, Ending, Handler, Limits, Origin, Sim, TimerId};
 
@@ -123,12 +124,11 @@ impl Handler for Notes {
     }
 
     fn data<'a>(&mut self, exchange: &mut Exchange, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        let total = input.len();
-        let mut rest = input;
-        while let Some(event) = exchange.next(&mut rest, cx) {
+        let mut unread = Unread::new(input);
+        while let Some(event) = exchange.next(&mut unread, cx) {
             self.note(exchange, event, cx);
         }
-        total - rest.len()
+        unread.used()
     }
 
     fn eof(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) {

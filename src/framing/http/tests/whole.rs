@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::{Event, Exchange, Http, HttpOptions, Request, RequestHandler, Status};
 use super::readable;
 use crate::connection::origin::Origin;
+use crate::framing::unread::Unread;
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::servers::chunking::whole;
@@ -65,9 +66,8 @@ impl Handler for Echo {
     }
 
     fn data<'a>(&mut self, session: &mut EchoSession, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        let total = input.len();
-        let mut rest = input;
-        while let Some(event) = session.exchange.next(&mut rest, cx) {
+        let mut unread = Unread::new(input);
+        while let Some(event) = session.exchange.next(&mut unread, cx) {
             match event {
                 Event::Request(request) if request.headers().has_token("Upgrade", "echo") => {
                     let response = session.exchange.respond(Status::SWITCHING_PROTOCOLS, cx);
@@ -79,10 +79,9 @@ impl Handler for Echo {
             }
         }
         if session.is_echo {
-            cx.reply(rest);
-            return total;
+            cx.reply(unread.take_rest());
         }
-        total - rest.len()
+        unread.used()
     }
 }
 
