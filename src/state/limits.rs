@@ -38,7 +38,7 @@ pub struct Limits {
     /// microseconds at most, and open sessions wait for all of them.
     pub turn_handshakes: usize,
     /// How long a connection may take for its handshake (a PROXY header, TLS), before it has a session. 10 s: several
-    /// round trips, also on a bad network. A peer that stays silent keeps a place among `max_connections` for no longer.
+    /// round trips, also on a bad network. A peer that stays silent keeps a place among `max_connections` no longer.
     pub handshake_timeout: Option<Duration>,
     /// Unused input kept for one connection. If the handler uses nothing of a full inbox, the connection is closed
     /// ([`Closed::InboxFull`](crate::Closed::InboxFull)). 64 KiB: sixteen times the default limit of a line.
