@@ -10,7 +10,7 @@ use std::thread;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use switchboard::framing::Lines;
 use switchboard::servers::{Chat, ChatOptions, Echo, Uppercase};
-use switchboard::{Handler, Limits, Reactor, Sim, SimPeer};
+use switchboard::{Handler, Reactor, ServiceOptions, Sim, SimPeer};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -62,10 +62,14 @@ fn one_line_to_a_thousand_stalled_members_is_kept_once() {
 
 /// A reactor on a thread of its own, given to `act` by its address and stopped when that returns.
 fn with_server<H: Handler>(make: impl FnOnce() -> H + Send, act: impl FnOnce(&str)) {
+    with_options(make, ServiceOptions::default(), act);
+}
+
+fn with_options<H: Handler>(make: impl FnOnce() -> H + Send, options: ServiceOptions, act: impl FnOnce(&str)) {
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
         let server = scope.spawn(move || {
-            let mut reactor = Reactor::new(make(), Limits::default()).expect("a poll");
+            let mut reactor = Reactor::with_options(make(), options).expect("a poll");
             let address = reactor.bind("127.0.0.1:0").expect("a free port")[0].to_string();
             tell.send((address, reactor.stopper())).expect("the test waits");
             reactor.run().expect("an orderly end");
@@ -165,8 +169,12 @@ fn a_line_to_a_room_allocates_nothing() {
 /// With one more the tables are as full as they get before they double: each room in them has a client.
 const SILENT: usize = 254;
 
-/// What a server keeps for each of [`SILENT`] clients that have said what they enter with, in bytes.
-fn kept_for_the_silent<H: Handler>(make: impl Fn() -> H + Send + Sync, enter: impl Fn(usize, &mut TcpStream)) -> usize {
+/// What a server with these options keeps for each of [`SILENT`] clients that have said what they enter with, in bytes.
+fn kept_for_the_silent<H: Handler>(
+    options: &ServiceOptions,
+    make: impl Fn() -> H + Send + Sync,
+    enter: impl Fn(usize, &mut TcpStream),
+) -> usize {
     let mut least = usize::MAX;
     let mut fill = |address: &str| {
         let mut clients = Vec::with_capacity(SILENT + 1);
@@ -181,7 +189,7 @@ fn kept_for_the_silent<H: Handler>(make: impl Fn() -> H + Send + Sync, enter: im
         let change = region.change();
         least = least.min((change.bytes_allocated - change.bytes_deallocated) / SILENT);
     };
-    (0..TRIES).for_each(|_| with_server(&make, &mut fill));
+    (0..TRIES).for_each(|_| with_options(&make, options.clone(), &mut fill));
     least
 }
 
@@ -191,15 +199,29 @@ const DEBUG: usize = if cfg!(debug_assertions) { size_of::<usize>() } else { 0 }
 #[test]
 fn a_silent_client_costs_little() {
     let _alone = alone();
-    let echo = kept_for_the_silent(Echo::bytes, |_, client| {
+    let options = ServiceOptions::default();
+    let echo = kept_for_the_silent(&options, Echo::bytes, |_, client| {
         client.write_all(MESSAGE).expect("connected");
         hear(client, MESSAGE);
     });
     assert!(echo <= 128 + DEBUG, "{echo} bytes a client of echo");
-    let member = kept_for_the_silent(room, |number, client| {
+    let member = kept_for_the_silent(&options, room, |number, client| {
         writeln!(client, "member{number:03}").expect("connected");
         hear(client, format!("Welcome member{number:03}").as_bytes());
     });
     assert!(member <= 450 + DEBUG, "{member} bytes a member of a room");
     println!("{echo} bytes a client of echo, {member} a member of a room");
+}
+
+#[test]
+fn a_silent_client_of_a_proxy_costs_no_more() {
+    let _alone = alone();
+    let mut options = ServiceOptions::default();
+    options.proxies.networks.push("127.0.0.1".parse().expect("a literal"));
+    let echo = kept_for_the_silent(&options, Echo::bytes, |_, client| {
+        client.write_all(b"PROXY TCP4 192.0.2.1 192.0.2.99 56324 5000\r\n").expect("connected");
+        client.write_all(MESSAGE).expect("connected");
+        hear(client, MESSAGE);
+    });
+    assert!(echo <= 128 + DEBUG, "{echo} bytes a client of echo");
 }

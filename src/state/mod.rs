@@ -34,7 +34,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
-use slotmap::SecondaryMap;
+use slotmap::{SecondaryMap, SparseSecondaryMap};
 
 use crate::connection::closed::Closed;
 use crate::connection::feed::Feeds;
@@ -122,8 +122,8 @@ pub(crate) struct State {
     /// The start of the time in which the kernel took none of the output that others queued for a connection. Few
     /// connections are stalled, so this is not a field of each.
     stalled_since: SecondaryMap<ConnectionKey, Instant>,
-    /// The handshakes of the connections in the phase `Handshaking`.
-    pub(crate) handshakes: SecondaryMap<ConnectionKey, Handshake>,
+    /// The handshakes of the connections in the phase `Handshaking`. Sparse, since in time every place has had one.
+    pub(crate) handshakes: SparseSecondaryMap<ConnectionKey, Handshake>,
     /// The sources that wait until a destination has drained.
     relays: SecondaryMap<ConnectionKey, Vec<Token>>,
     /// The timers that end pauses of input.
@@ -161,7 +161,7 @@ impl State {
             roster: Roster::default(),
             queued: 0,
             stalled_since: SecondaryMap::new(),
-            handshakes: SecondaryMap::new(),
+            handshakes: SparseSecondaryMap::new(),
             relays: SecondaryMap::new(),
             pauses: SecondaryMap::new(),
             scratch: Vec::new(),
