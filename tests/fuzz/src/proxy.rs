@@ -1,12 +1,15 @@
-//! PROXY headers: any bytes are read as a plain reading of the specification says, and as soon as that is possible.
+//! PROXY headers: any bytes are read as a plain reading of the specification says, and as soon as that is possible. A
+//! server behind a proxy gets exactly the bytes after the header, however they are split.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use switchboard::net::{ProxyHeader, ProxyHeaderError};
+use switchboard::servers::Echo;
+use switchboard::{ServiceOptions, Sim};
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// Parses the bytes, and each beginning of them.
+/// Parses the bytes, and each beginning of them; then sends them to a server.
 pub fn run(bytes: &[u8]) {
     let whole = ProxyHeader::parse(bytes);
     for end in 0..bytes.len() {
@@ -26,6 +29,49 @@ pub fn run(bytes: &[u8]) {
     let begins = bytes.iter().zip(b"PROXY ").all(|(one, other)| one == other)
         || bytes.iter().zip(SIGNATURE).all(|(one, other)| one == other);
     assert_eq!(whole == Err(ProxyHeaderError::Missing), !begins);
+    for size in [bytes.len().max(1), 7, 1] {
+        serve(bytes, size, whole);
+    }
+    serve_stranger(bytes);
+}
+
+/// An echo server whose proxies are at 127.0.0.1.
+fn server() -> Sim<Echo> {
+    let mut options = ServiceOptions::default();
+    options.proxies.networks.push("127.0.0.1".parse().expect("a literal"));
+    Sim::with_options(Echo::bytes(), options)
+}
+
+/// Sends the bytes from a proxy, in pieces of `size`.
+fn serve(bytes: &[u8], size: usize, whole: Result<Option<ProxyHeader>, ProxyHeaderError>) {
+    let mut sim = server();
+    let peer = sim.connect();
+    for piece in bytes.chunks(size) {
+        sim.send(peer, piece);
+        sim.run();
+    }
+    let (received, is_open) = (sim.received(peer), sim.ending(peer).is_none());
+    match whole {
+        Ok(Some(header)) => assert_eq!((&received[..], is_open), (&bytes[header.length..], true)),
+        Ok(None) => assert!(received.is_empty() && is_open),
+        Err(error) => assert!(received.is_empty() && !is_open, "{error:?}"),
+    }
+    if is_open {
+        sim.shut_down(peer);
+    }
+    assert!(sim.ending(peer).is_some() && sim.stats().connections == 0);
+}
+
+/// Sends the bytes from a peer that is no proxy.
+fn serve_stranger(bytes: &[u8]) {
+    let mut sim = server();
+    let peer = sim.connect_from(Ipv4Addr::new(192, 0, 2, 1).into());
+    sim.send(peer, bytes);
+    if bytes.starts_with(b"PROXY ") || bytes.starts_with(SIGNATURE) {
+        assert!(sim.received(peer).is_empty() && sim.ending(peer).is_some());
+    } else {
+        assert!(sim.received(peer) == bytes && sim.ending(peer).is_none());
+    }
 }
 
 /// The length of the header and the client's address, if all of a header is there.
