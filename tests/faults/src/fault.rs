@@ -57,6 +57,11 @@ pub(crate) trait Fault {
         None
     }
 
+    /// The size of a file that the same process sends to each client of a second address.
+    fn file(&self) -> Option<u64> {
+        None
+    }
+
     /// How much memory may grow.
     fn bound(&self, kind: Kind) -> Bound;
 
@@ -68,7 +73,7 @@ pub(crate) trait Fault {
 }
 
 /// All faults, in the order of the table.
-pub(crate) const ALL: [&dyn Fault; 15] = [
+pub(crate) const ALL: [&dyn Fault; 16] = [
     &faults::reset::Reset,
     &faults::half_open::HalfOpen,
     &faults::headless::Headless,
@@ -76,6 +81,7 @@ pub(crate) const ALL: [&dyn Fault; 15] = [
     &faults::stuck::Stuck,
     &faults::stopped::Stopped,
     &faults::narrow::Narrow,
+    &faults::files::Files,
     &faults::long_line::LongLine,
     &faults::noise::Noise,
     &faults::escapes::Escapes,

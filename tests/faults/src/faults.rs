@@ -2,6 +2,7 @@
 
 pub(crate) mod descriptors;
 pub(crate) mod escapes;
+pub(crate) mod files;
 pub(crate) mod flood;
 pub(crate) mod half_open;
 pub(crate) mod headless;

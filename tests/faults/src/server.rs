@@ -2,11 +2,13 @@
 //!
 //! Its standard input is a pipe of this process, so it also stops if this process ends without having dropped it.
 
+use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use switchboard_harness::Process;
+use tempfile::TempDir;
 
 use crate::kind::Kind;
 
@@ -21,6 +23,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) core: Option<u32>,
     /// Its limit of descriptors, soft and hard.
     pub(crate) descriptors: Option<u32>,
+    /// The size of a file that a second service of the process sends.
+    pub(crate) file: Option<u64>,
 }
 
 /// A running server.
@@ -30,6 +34,10 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Where it takes datagrams, if it does.
     pub(crate) datagrams: Option<SocketAddr>,
+    /// Where it sends a file, if it does.
+    pub(crate) files: Option<SocketAddr>,
+    /// The file, and that of `switchboard`.
+    _place: Option<TempDir>,
 }
 
 impl Launch<'_> {
@@ -39,20 +47,42 @@ impl Launch<'_> {
     /// It could not be started, or did not say in time where it listens.
     pub(crate) fn start(&self) -> io::Result<Server> {
         let takes_datagrams = self.flags.contains(&"udp:127.0.0.1:0");
-        let program = self.programs.join(self.kind.program());
-        let mut launch = switchboard_harness::Launch::of(&program).pinned(self.core).listen("127.0.0.1:0");
+        let place = self.file.map(|size| self.place(size)).transpose()?;
+        let program = self.programs.join(if place.is_some() { "switchboard" } else { self.kind.program() });
+        let mut launch = switchboard_harness::Launch::of(&program).pinned(self.core);
+        launch = match &place {
+            Some(place) => launch.arg("--config").arg(place.path().join(CONFIG)),
+            None => launch.listen("127.0.0.1:0"),
+        };
         if let Some(descriptors) = self.descriptors {
             launch = launch.after(&format!("ulimit -n {descriptors}"));
         }
         launch = self.kind.flags().iter().chain(self.flags).fold(launch, switchboard_harness::Launch::arg);
         let named = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", program.display()));
         let process = launch.try_spawn().map_err(named)?;
-        let printed = process.try_addresses(1 + usize::from(takes_datagrams)).map_err(named)?;
+        let has_second = takes_datagrams || place.is_some();
+        let printed = process.try_addresses(1 + usize::from(has_second)).map_err(named)?;
         let address = read(&printed[0], "")?;
         let datagrams = if takes_datagrams { Some(read(&printed[1], "udp:")?) } else { None };
-        Ok(Server { process, address, datagrams })
+        let files = if place.is_some() { Some(read(&printed[1], "")?) } else { None };
+        Ok(Server { process, address, datagrams, files, _place: place })
+    }
+
+    /// Makes a directory with a file of `size` bytes, all of them a hole, and the file of a `switchboard` that hosts the
+    /// server, and a service that sends this file.
+    fn place(&self, size: u64) -> io::Result<TempDir> {
+        let place = TempDir::new()?;
+        let large = place.path().join("large");
+        File::create(&large)?.set_len(size)?;
+        let listen = "listen = '127.0.0.1:0'";
+        let config = format!("[{}]\n{listen}\n[greeting]\n{listen}\nfile = '{}'\n", self.kind, large.display());
+        fs::write(place.path().join(CONFIG), config)?;
+        Ok(place)
     }
 }
+
+/// The name of the file of `switchboard`.
+const CONFIG: &str = "services.toml";
 
 fn read(printed: &str, kind: &str) -> io::Result<SocketAddr> {
     let address = printed.strip_prefix(kind).and_then(|address| address.parse().ok());

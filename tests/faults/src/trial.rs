@@ -36,7 +36,8 @@ const LOG_LINES: usize = 4;
 /// It could not be done, or the server did not survive it: there are no figures to judge.
 pub(crate) fn run(fault: &dyn Fault, kind: Kind, setting: Setting<'_>) -> io::Result<Row> {
     let (flags, descriptors) = (fault.flags(kind), fault.descriptors());
-    let launch = Launch { kind, programs: setting.programs, flags, core: setting.core, descriptors };
+    let (programs, core, file) = (setting.programs, setting.core, fault.file());
+    let launch = Launch { kind, programs, flags, core, descriptors, file };
     let server = launch.start()?;
     let row = watch(fault, (kind, &server), setting);
     match (row, server.stop()) {
