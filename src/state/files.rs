@@ -46,7 +46,7 @@ impl State {
     #[cold]
     pub(super) fn output_failed(&mut self, token: Token, error: io::Error) {
         if error.kind() == ErrorKind::UnexpectedEof
-            && let Some(connection) = self.connections.get_mut(token)
+            && let Some(connection) = self.connections.get_mut(token).filter(|found| found.has_files())
         {
             connection.stream.reset_on_drop();
             // Often the session is over, so that `closed` could not report it.

@@ -11,7 +11,7 @@ use crate::connection::file::FilePiece;
 use crate::servers::chunking::{play, steps};
 
 /// A file of this size, in which each byte depends on its offset.
-fn file_of(size: usize) -> (Arc<File>, Vec<u8>) {
+pub(super) fn file_of(size: usize) -> (Arc<File>, Vec<u8>) {
     let content: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
     let mut file = tempfile::tempfile().expect("a temporary file");
     file.write_all(&content).expect("room for the file");
@@ -19,7 +19,7 @@ fn file_of(size: usize) -> (Arc<File>, Vec<u8>) {
 }
 
 /// Replies to each input with a line, the file, and a line.
-fn with_lines(file: &Arc<File>, size: u64) -> impl FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>) {
+pub(super) fn with_lines(file: &Arc<File>, size: u64) -> impl FnMut(&mut Notes, usize, Call<'_>, &mut Context<'_>) {
     let file = file.clone();
     move |_, _, call, cx| {
         if let Call::Data(_) = call {

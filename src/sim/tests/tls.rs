@@ -210,3 +210,46 @@ fn handshakes_take_their_turns_in_the_order_of_their_edges() {
     }
     assert_eq!(sim.calls(), ["0 open", "1 open", "2 open", "3 open", "4 open"]);
 }
+
+#[test]
+fn a_file_is_sent_whole_to_a_slow_reader() {
+    let (file, content) = files::file_of(100_000);
+    let want = [b"before\n", &content[..], b"after\n"].concat();
+    for version in VERSIONS {
+        for step in [1000, 20_000, 60_000] {
+            // A write that was refused is repeated with another budget.
+            let limits = Limits { turn_output: 7000, ..Limits::default() };
+            let (mut sim, service) = secured(scene(files::with_lines(&file, 100_000)), limits);
+            let mut client = Client::new(sim.connect_tls(service), version);
+            client.exchange(&mut sim);
+            sim.stall(client.peer);
+            client.send(b"x");
+            client.end();
+            client.exchange(&mut sim);
+            while client.received.len() < want.len() {
+                sim.allow(client.peer, step);
+                client.exchange(&mut sim);
+            }
+            sim.resume(client.peer);
+            client.exchange(&mut sim);
+            assert!(client.received == want, "{step}");
+            assert_eq!((client.end, sim.ending(client.peer)), (Some(Ok(())), Some(Ending::Eof)));
+        }
+    }
+}
+
+#[test]
+fn a_truncated_file_is_no_end_in_good_order() {
+    let (file, content) = files::file_of(100_000);
+    let (mut sim, service) = secured(scene(files::with_lines(&file, 100_000)), Limits::default());
+    let mut client = Client::new(sim.connect_tls(service), &TLS13);
+    client.exchange(&mut sim);
+    sim.stall(client.peer);
+    client.send(b"x");
+    client.exchange(&mut sim);
+    file.set_len(50_000).expect("a file can be made shorter");
+    sim.resume(client.peer);
+    client.exchange(&mut sim);
+    assert!(client.received == [b"before\n", &content[..50_000]].concat());
+    assert_eq!((client.end, sim.ending(client.peer)), (None, Some(Ending::Reset)));
+}
