@@ -1,9 +1,10 @@
 //! A handler that does what its peers tell it, in all ways that a [`Context`] offers, and keeps books of what it did.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use arbitrary::Arbitrary;
@@ -45,6 +46,13 @@ fn steps(count: u8) -> Duration {
 
 /// How many acts a script may cause. Bounds timers that set timers.
 const MOST_ACTS: usize = 600;
+/// A file to send, and its content: this source.
+static FILE: LazyLock<(Arc<File>, Vec<u8>)> = LazyLock::new(|| {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sim/machine.rs");
+    let file = File::open(path).expect("the source is there");
+    (Arc::new(file), fs::read(path).expect("the source is there"))
+});
+
 /// How many jobs wait at most.
 const JOBS: usize = 3;
 const FEEDS: usize = 2;
@@ -163,11 +171,11 @@ impl Machine {
                 self.of(who, |account| account.rest(cx.now(), cx.now() + time));
             }
             20 => self.offload_detached(act.next(), cx),
-            _ => self.rarely(act, cx),
+            _ => self.rarely(who, act, cx),
         }
     }
 
-    fn rarely(&mut self, act: Act, cx: &mut Context<'_>) {
+    fn rarely(&mut self, who: Option<usize>, act: Act, cx: &mut Context<'_>) {
         match act.argument % 8 {
             0 => {
                 cx.stop();
@@ -179,6 +187,7 @@ impl Machine {
             }
             3 => cx.pause_console(),
             4 => cx.resume_console(),
+            5 | 6 => self.reply_file(who, act, cx),
             _ => {
                 cx.write_stderr("told");
                 self.told.push_str("told\n");
@@ -212,6 +221,21 @@ impl Machine {
             answer.extend(&bytes);
         }
         self.of(who, |account| account.credit(&bytes));
+    }
+
+    /// Sends a part of a file, which begins where the two numbers say.
+    fn reply_file(&mut self, who: Option<usize>, act: Act, cx: &mut Context<'_>) {
+        let start = usize::from(act.then);
+        let range = start..start + 2 * usize::from(act.argument);
+        let sent = cx.reply_file(FILE.0.clone(), range.start as u64..range.end as u64);
+        let is_taken = who.is_some_and(|who| {
+            let account = &self.accounts[who];
+            account.is_open() && !account.is_mute && account.follows.is_none()
+        });
+        assert_eq!(sent.is_ok(), is_taken, "a file is refused to a follower, and where nothing can be sent: {sent:?}");
+        if is_taken {
+            self.of(who, |account| account.credit(&FILE.1[range]));
+        }
     }
 
     fn send(&mut self, to: usize, size: usize, cx: &mut Context<'_>) {
