@@ -68,10 +68,10 @@ impl Launch<'_> {
         Ok(Server { process, address, datagrams, files, _place: place })
     }
 
-    /// Makes a directory with a file of `size` bytes, all of them a hole, and the file of a `switchboard` that hosts the
-    /// server, and a service that sends this file.
+    /// Makes a directory with a file of `size` bytes, all of them a hole, and the file of a `switchboard` that hosts
+    /// the server, and a service that sends this file. They are in memory: from a disk, the disk would be measured.
     fn place(&self, size: u64) -> io::Result<TempDir> {
-        let place = TempDir::new()?;
+        let place = TempDir::new_in("/dev/shm")?;
         let large = place.path().join("large");
         File::create(&large)?.set_len(size)?;
         let listen = "listen = '127.0.0.1:0'";

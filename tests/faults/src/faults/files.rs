@@ -1,7 +1,7 @@
-//! Slow readers of a large file, and one that reads as fast as it can, in the same process as polite clients.
+//! Slow readers of a large file, and a fast one, in the same process as polite clients.
 //!
-//! A file is no memory, and the readers share one descriptor of it. The fast reader gets no more in a turn than any
-//! other client.
+//! A file is no memory, and the readers share one descriptor of it. The fast reader always takes what a turn gives it,
+//! but the server is not at its limit: then all would wait for the core, and nothing would be shown about files.
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +17,11 @@ const SLOW: usize = 20;
 const STEP: usize = 4096;
 const PER_SECOND: u32 = 50;
 
-/// More than the fast reader gets in the time of a fault. The file is a hole, so it takes no room on the disk.
+/// Bytes that the fast reader reads at a time, and how often in a second: 100 MiB/s.
+const FAST_STEP: usize = 1 << 20;
+const FAST_PER_SECOND: u32 = 100;
+
+/// More than the fast reader gets in the time of a fault. The file is a hole, so it takes no room.
 const SIZE: u64 = 1 << 40;
 
 pub(crate) struct Files;
@@ -57,9 +61,15 @@ impl Fault for Files {
 }
 
 fn read_fast(target: SocketAddr, span: Span) -> io::Result<u64> {
-    let (stream, mut buffer, mut read) = (dial(target, Window::Usual)?, vec![0; 1 << 20], 0);
-    while span.is_on() {
-        read += read_zeros(&stream, &mut buffer)?;
+    let (stream, mut buffer) = (dial(target, Window::Usual)?, vec![0; FAST_STEP]);
+    let (mut read, mut round) = (0, 0);
+    while span.paced(round, FAST_PER_SECOND) {
+        let mut missing = FAST_STEP as u64;
+        while missing > 0 {
+            missing -= read_zeros(&stream, &mut buffer[..missing as usize])?;
+        }
+        read += FAST_STEP as u64;
+        round += 1;
     }
     reset(stream);
     Ok(read)
