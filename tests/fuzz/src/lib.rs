@@ -26,6 +26,7 @@ pub mod http_head;
 #[cfg(feature = "storage")]
 pub mod phonebook;
 pub mod proxy;
+pub mod relay;
 pub mod sanitizer;
 pub mod sim;
 mod telnet;
@@ -56,6 +57,7 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "storage")]
     Target { name: "phonebook", run: phonebook::run },
     Target { name: "proxy", run: proxy::run },
+    Target { name: "relay", run: relay::run },
     Target { name: "sanitizer", run: sanitizer::run },
     Target { name: "sim", run: sim::run },
 ];
