@@ -173,6 +173,9 @@ mod tutorial {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/framing.md")]
 mod framing_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/relay-server.md")]
+mod relay_page {}
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../docs/http.md")]
 mod http_page {}

@@ -180,7 +180,9 @@ impl<'a> Context<'a> {
         if source == to {
             self.queue_replies();
         }
-        self.state.relay(source, to, bytes)
+        let is_taken = self.state.relay(source, to, bytes);
+        self.state.stats.relayed += if is_taken { bytes.len() as u64 } else { 0 };
+        is_taken
     }
 
     /// Creates a feed: a stream of output that connections can [`follow`](Self::follow). It lasts as long as the

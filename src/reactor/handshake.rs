@@ -89,6 +89,7 @@ impl<H: Handler> Dispatcher<H> {
         match via {
             Via::Connect(to) => {
                 let error = error.into();
+                self.state.stats.connects_failed += 1;
                 self.call(service, |handler, cx| handler.connect_failed(token, &to, &error, cx));
             }
             Via::Listener(_) | Via::Spawn => {

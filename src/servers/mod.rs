@@ -21,6 +21,7 @@ mod exec;
 mod greeting;
 #[cfg(feature = "storage")]
 mod phonebook;
+mod relay;
 #[cfg(feature = "sum")]
 mod sum;
 #[cfg(feature = "cli")]
@@ -64,6 +65,9 @@ pub use greeting::{Greeting, GreetingReply};
 pub use phonebook::PhonebookServer;
 #[cfg(feature = "storage")]
 pub use phonebook::{Phonebook, PhonebookOptions, PhonebookSession};
+pub use relay::Relay;
+#[cfg(feature = "cli")]
+pub use relay::RelayServer;
 #[cfg(all(feature = "cli", feature = "sum"))]
 pub use sum::SumServer;
 #[cfg(feature = "sum")]

@@ -60,6 +60,7 @@ impl State {
         let mut connection = Connection::new(Stream::Unconnected, Peer::Unix, Phase::Connecting, service);
         connection.flags.insert(Flags::OUTBOUND);
         let token = self.add(connection);
+        self.stats.connects += 1;
         self.attempts.insert(token.key(), Attempt { to, step: Step::Requested, remaining: Vec::new() });
         self.work.connects.push(token);
         token

@@ -471,6 +471,7 @@ impl State {
             uptime: Duration::from_nanos(self.clock.nanos()),
             connections: self.connections.len() - self.children.connections,
             children: self.children.len(),
+            outbound: self.connections.values().filter(|found| found.flags.contains(Flags::OUTBOUND)).count(),
             queued: self.queued,
             in_feeds: self.feeds.bytes(),
             timers: self.timers.len(),

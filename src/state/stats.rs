@@ -31,6 +31,14 @@ pub struct Stats {
     pub spawned: u64,
     /// Accepted connections whose handshake has failed.
     pub handshakes_failed: u64,
+    /// Outbound connections requested with [`Context::connect`](crate::Context::connect).
+    pub connects: u64,
+    /// Outbound connections that could not be established.
+    pub connects_failed: u64,
+    /// Current outbound connections, and those that are being established.
+    pub outbound: usize,
+    /// Bytes passed on by [`Context::relay`](crate::Context::relay).
+    pub relayed: u64,
     /// Bytes received.
     pub bytes_in: u64,
     /// Messages that a framing has found, and datagrams received.
@@ -60,7 +68,7 @@ pub struct Stats {
 }
 
 impl fmt::Display for Stats {
-    /// Writes six lines, each with a label, and one more if programs were started.
+    /// Writes six lines, each with a label, and one more for each other part of the reactor that was used.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stats { connections, accepted, refused, bytes_in, bytes_out, queued, in_feeds, messages, .. } = self;
         let Stats { refused_full, refused_per_host, refused_rate, refused_denied, datagrams_dropped, .. } = self;
@@ -83,6 +91,13 @@ impl fmt::Display for Stats {
         )?;
         if *spawned > 0 {
             writeln!(f, "programs     {children} running, {spawned} started")?;
+        }
+        let Stats { outbound, connects, connects_failed, relayed, .. } = self;
+        if *connects > 0 {
+            writeln!(f, "outbound     {outbound} open, {connects} requested, {connects_failed} failed")?;
+        }
+        if *relayed > 0 {
+            writeln!(f, "relayed      {relayed} bytes")?;
         }
         write!(f, "loop         {turns} turns, {longest_turn:.1?} the longest, {timers} timers, {stale} late events")
     }

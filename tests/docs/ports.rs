@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The ports where the servers listen unless told otherwise.
-pub(crate) const DEFAULTS: [(&str, u16); 14] = [
+pub(crate) const DEFAULTS: [(&str, u16); 15] = [
     ("echo-server", 50000),
     ("uppercase-server", 4444),
     ("chat-server", 8888),
@@ -14,6 +14,7 @@ pub(crate) const DEFAULTS: [(&str, u16); 14] = [
     ("time-server", 5038),
     ("discard-server", 5009),
     ("exec-server", 5011),
+    ("relay-server", 5010),
     ("chargen-server", 5019),
     ("sum-server", 1234),
     ("talk-server", 5000),

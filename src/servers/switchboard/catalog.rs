@@ -40,6 +40,7 @@ pub(super) const ALL: &[CatalogEntry] = &[
     CatalogEntry::of::<crate::servers::GreetingServer>("greeting"),
     #[cfg(feature = "storage")]
     CatalogEntry::of::<crate::servers::PhonebookServer>("phonebook"),
+    CatalogEntry::of::<crate::servers::RelayServer>("relay"),
     #[cfg(feature = "sum")]
     CatalogEntry::of::<crate::servers::SumServer>("sum"),
     CatalogEntry::of::<crate::servers::TalkServer>("talk"),
@@ -89,11 +90,13 @@ fn add<S: Server>(
     ServiceBinding::new(id, setting, listen.clone(), setup)
 }
 
-/// Returns the first line of an error. The usage after it describes a program that the user did not run.
+/// Returns the first paragraph of an error as one line. The usage after it describes a program that the user did not
+/// run.
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 /// Adds a service to a reactor that hosts several.
