@@ -52,13 +52,16 @@ impl State {
         }
     }
 
-    /// Reads the sources of a destination again.
+    /// Reads the sources of a destination again, except those that still wait for another one.
     pub(super) fn release_sources(&mut self, token: Token) {
         if let Some(connection) = self.connections.get_mut(token)
             && connection.flags.take(Flags::AWAITED)
         {
             for source in self.relays.remove(token.key()).unwrap_or_default() {
-                self.end_suspension(source, Flags::RELAY_FULL);
+                // It may relay to others, too. Otherwise a fast destination would fill a slow one without a limit.
+                if !self.relays.values().any(|sources| sources.contains(&source)) {
+                    self.end_suspension(source, Flags::RELAY_FULL);
+                }
             }
         }
     }

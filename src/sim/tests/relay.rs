@@ -59,6 +59,33 @@ fn a_source_is_not_read_until_its_destination_has_drained() {
 }
 
 #[test]
+fn a_source_waits_for_each_of_its_destinations() {
+    let mut sim = Sim::with_limits(
+        scene(|notes: &mut Notes, who, call: Call<'_>, cx: &mut Context<'_>| {
+            if let (0, Call::Data(input)) = (who, call) {
+                for &to in &notes.tokens[1..] {
+                    cx.relay(to, input);
+                }
+            }
+        }),
+        small(),
+    );
+    let (source, fast, slow) = (sim.connect(), sim.connect(), sim.connect());
+    sim.stall(slow);
+    for _ in 0..20 {
+        sim.stall(fast);
+        sim.send(source, &[0; 5000]);
+        sim.run();
+        sim.resume(fast);
+        sim.run();
+    }
+    let queued = sim.stats().queued;
+    assert!(queued <= 4000 + 5000, "one read above the high mark of the slow one: {queued}");
+    sim.resume(slow);
+    assert_eq!((sim.received(fast).len(), sim.received(slow).len()), (100_000, 100_000));
+}
+
+#[test]
 fn a_full_destination_is_read() {
     let (mut sim, source, slow) = relay(small());
     sim.stall(slow);
