@@ -1,6 +1,6 @@
 //! Files over real sockets: sendfile(2), offsets that take more than 32 bits, and files that are truncated.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
@@ -81,6 +81,16 @@ fn offsets_over_4_gib_are_not_cut() {
     let handler = Ranges { file: file(range.clone()), range: range.clone() };
     let running = Running::start(move || handler, &["127.0.0.1:0"]);
     assert!(ask_tcp(&running, b"x") == [b"before\n", &pattern(range)[..], b"after\n"].concat());
+}
+
+/// Linux sends some files of /proc by read and write only.
+#[test]
+fn a_file_without_sendfile_is_read_and_written() {
+    let path = "/proc/self/environ";
+    let content = fs::read(path).expect("Linux shows the environment");
+    let handler = Ranges { file: Arc::new(File::open(path).expect("readable")), range: 0..content.len() as u64 };
+    let running = Running::start(move || handler, &["127.0.0.1:0"]);
+    assert!(ask_tcp(&running, b"x") == [b"before\n", &content[..], b"after\n"].concat());
 }
 
 #[test]

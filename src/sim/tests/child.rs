@@ -324,6 +324,36 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..20)
 }
 
+#[test]
+fn a_file_is_the_input_of_a_child_until_that_is_closed() {
+    for is_closed in [false, true] {
+        let (file, content) = files::file_of(100_000);
+        let mut sim = Sim::new(scene(move |_, who, call, cx| match call {
+            Call::Data(_) if who == 0 => _ = cx.spawn(&Spawn::new("program")).expect("a simulated child"),
+            Call::Data(_) if who == 1 => {
+                cx.reply_file(file.clone(), 0..100_000).expect("an open connection");
+                cx.shut_down();
+            }
+            _ => {}
+        }));
+        let (_, child) = start(&mut sim);
+        sim.stall(child);
+        sim.send(child, b"ready");
+        sim.allow(child, 1000);
+        let mut received = sim.received(child);
+        assert_eq!(received.len(), 1000);
+        if is_closed {
+            sim.close_input(child);
+        }
+        sim.resume(child);
+        received.extend(sim.received(child));
+        assert!(received == content[..if is_closed { 1000 } else { 100_000 }], "{}", received.len());
+        sim.exit(child, 0);
+        sim.shut_down(child);
+        assert_eq!((sim.stats().children, sim.handler_mut().notes.closings(1)), (0, 1));
+    }
+}
+
 proptest! {
     /// However a child, its connection and the server end: the exit is reported at most once and only to an open
     /// session, the session closes once, and the child is reaped after its grace at the latest.
