@@ -142,6 +142,11 @@ impl Process {
     /// Asks the process group to end (SIGTERM).
     pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);
+        // A stopped process handles no signal before this. The group is in the background of its terminal, if it has
+        // one, so a read of `/dev/tty` stops it.
+        if let Process::System(process) = self {
+            process.signal(Signal::CONT);
+        }
     }
 
     /// Ends the process group (SIGKILL).

@@ -11,8 +11,8 @@ use crate::handler::Handler;
 use crate::state::children::{SimulatedChild, Simulation};
 
 impl<H: Handler> Sim<H> {
-    /// Returns the children that the handler has started since the last call ([`Context::spawn`](crate::Context)), each
-    /// with the request.
+    /// Returns the children that the handler has started since the last call, each with the request of
+    /// [`Context::spawn`](crate::Context::spawn).
     ///
     /// The test plays a child as any other peer: [`send`](Self::send) is its output and [`shut_down`](Self::shut_down)
     /// the end of that, [`received`](Self::received) is its input, and [`ending`](Self::ending) is

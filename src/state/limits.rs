@@ -31,8 +31,8 @@ pub struct Limits {
     /// Results of workers delivered in a turn. 256: a burst of 500 takes two turns.
     pub turn_jobs: usize,
     /// Children started in a turn. A further [`Context::spawn`](crate::Context::spawn) fails with
-    /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy). 8: the loop waits for each
-    /// start, for some milliseconds on a busy machine.
+    /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy). 8: on a busy machine, the loop waits some milliseconds for
+    /// each start.
     pub turn_spawns: usize,
     /// Steps of handshakes taken in a turn, each for one connection. 16: with TLS, a step takes a few hundred
     /// microseconds at most, and open sessions wait for all of them.

@@ -252,6 +252,21 @@ fn a_program_that_ignores_sigterm_is_killed_after_its_grace() {
 }
 
 #[test]
+fn a_stopped_program_ends_at_sigterm() {
+    let mut spawn = shell("echo $$; kill -STOP $$");
+    // Longer than the test waits: it is not killed.
+    spawn.grace = 2 * PATIENCE;
+    let mut reactor = start(Keeper::default(), &spawn);
+    wait(&mut reactor, |keeper, _| keeper.output.ends_with(b"\n"));
+    let pid = numbers(&reactor.handler_mut().output)[0];
+    wait(&mut reactor, |_, _| {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
+    });
+    reactor.with_context(|keeper, cx| cx.abort_other(keeper.tokens[0]));
+    wait(&mut reactor, |_, children| children == 0);
+}
+
+#[test]
 fn a_process_that_left_the_group_does_not_hold_up_the_server() {
     let mut spawn = shell("setsid sleep 5 & exit 0");
     spawn.grace = 50 * MS;

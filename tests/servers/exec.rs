@@ -143,6 +143,15 @@ fn the_exit_status_is_logged() {
 }
 
 #[test]
+fn the_exit_status_is_known_even_if_the_parent_ignored_sigchld() {
+    let launch = Launch::of("env").arg("--ignore-signal=CHLD").arg(Program::Exec.path()).args("-v");
+    let server = launch.last(&["--", "sh", "-c", "exit 3"]).start();
+    Peer::connect(&server.address()).expect_eof();
+    server.stderr.wait_for(" has exited (exit status: 3)");
+    expect_no_children(&server);
+}
+
+#[test]
 fn standard_error_is_logged_within_bounds() {
     let server = script("", "printf 'a\\033[2Jb\\n' >&2; yes noise | head -c 3000000 >&2; echo done");
     let mut peer = Peer::connect(&server.address());

@@ -90,4 +90,5 @@ pub(crate) const ALL: [&dyn Fault; 16] = [
     &faults::descriptors::Descriptors,
     &faults::signals::Signals,
     &faults::flood::Flood,
+    &faults::programs::Programs,
 ];

@@ -9,6 +9,7 @@ pub(crate) mod headless;
 pub(crate) mod long_line;
 pub(crate) mod narrow;
 pub(crate) mod noise;
+pub(crate) mod programs;
 pub(crate) mod reset;
 pub(crate) mod signals;
 pub(crate) mod stopped;

@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Echo,
     /// Bytes come back in capitals.
     Uppercase,
+    /// Bytes come back from a program for each client.
+    Exec,
     /// Lines go to all others.
     Chat,
 }
@@ -21,19 +23,30 @@ impl Kind {
         match self {
             Kind::Echo => "echo-server",
             Kind::Uppercase => "uppercase-server",
+            Kind::Exec => "exec-server",
             Kind::Chat => "chat-server",
         }
     }
 
-    /// The flags without which the polite clients, or the faults, would meet the limits of a room for people.
+    /// The flags without which the polite clients, or the faults, would meet the limits of a room for people, or of
+    /// programs.
     pub(crate) fn flags(self) -> &'static [&'static str] {
-        if self == Kind::Chat { &["--rate", "off", "--join-rate", "off"] } else { &[] }
+        match self {
+            Kind::Echo | Kind::Uppercase => &[],
+            Kind::Exec => &["--max-children", "200"],
+            Kind::Chat => &["--rate", "off", "--join-rate", "off"],
+        }
+    }
+
+    /// What follows all flags.
+    pub(crate) fn last(self) -> &'static [&'static str] {
+        if self == Kind::Exec { &["--", "cat"] } else { &[] }
     }
 
     /// Whether `hearer` is owed what `speaker` says.
     pub(crate) fn owes(self, hearer: usize, speaker: usize) -> bool {
         match self {
-            Kind::Echo | Kind::Uppercase => hearer == speaker,
+            Kind::Echo | Kind::Uppercase | Kind::Exec => hearer == speaker,
             Kind::Chat => hearer != speaker,
         }
     }
@@ -41,7 +54,7 @@ impl Kind {
     /// What stands before a line of `speaker` when it is heard.
     pub(crate) fn mark(self, speaker: usize) -> String {
         match self {
-            Kind::Echo | Kind::Uppercase => String::new(),
+            Kind::Echo | Kind::Uppercase | Kind::Exec => String::new(),
             Kind::Chat => format!("{}: ", speech::name(speaker)),
         }
     }
@@ -50,7 +63,7 @@ impl Kind {
     pub(crate) fn answer(self, text: &str) -> String {
         match self {
             Kind::Uppercase => text.to_uppercase(),
-            Kind::Echo | Kind::Chat => text.to_owned(),
+            Kind::Echo | Kind::Exec | Kind::Chat => text.to_owned(),
         }
     }
 

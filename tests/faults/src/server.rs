@@ -58,6 +58,7 @@ impl Launch<'_> {
             launch = launch.after(&format!("ulimit -n {descriptors}"));
         }
         launch = self.kind.flags().iter().chain(self.flags).fold(launch, switchboard_harness::Launch::arg);
+        launch = launch.last(self.kind.last());
         let named = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", program.display()));
         let process = launch.try_spawn().map_err(named)?;
         let has_second = takes_datagrams || place.is_some();
