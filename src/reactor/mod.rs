@@ -386,7 +386,7 @@ impl<H: Handler> Reactor<H> {
                 mio::Token(number) => {
                     let token = Token::from_bits(number as u64);
                     self.dispatcher.edge(token, edge(event));
-                    self.dispatcher.state.children.wake(token);
+                    self.dispatcher.state.children.mark_ready(token);
                 }
             }
         }

@@ -30,7 +30,7 @@ impl<H: Handler> Dispatcher<H> {
                 self.establish(token, Via::Spawn);
             }
         }
-        for token in std::mem::take(&mut self.state.children.ready) {
+        for token in self.state.children.take_ready() {
             self.state.read_child_log(token, &mut self.buffer, log_line);
             if let Some(status) = self.state.children.take_exit(token) {
                 self.exited(token, status);

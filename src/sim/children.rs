@@ -80,7 +80,7 @@ impl<H: Handler> Sim<H> {
         let entry = &self.peers[child.0];
         let process = entry.process.as_ref().expect("a peer that the handler has started");
         process.fate(|fate| _ = fate.status.get_or_insert(status));
-        self.dispatcher.state.children.wake(entry.token);
+        self.dispatcher.state.children.mark_ready(entry.token);
     }
 
     /// Makes a child read no more: it closes its standard input.

@@ -3,7 +3,8 @@
 //! ```text
 //!  Connected --connection ends--> Terminated (SIGTERM) --grace--> Killed (SIGKILL)
 //!      |                               |                              |
-//!      +-- exited, output ended -------+-- exited, stderr ended ------+-- exited --> reaped
+//!      | exited, output ended          | exited, stderr ended         | exited
+//!      +-------------------------------+------------------------------+--------> Over --> reaped
 //! ```
 //!
 //! A child outlives its connection, so it is in a table of its own, under the token of the connection. Invariants: a
@@ -43,8 +44,8 @@ const FIRST_SIMULATED: u32 = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct Children {
     table: HashMap<Token, Child>,
-    /// Children to look at: the kernel has reported an edge, or a look was not complete.
-    pub(crate) ready: Vec<Token>,
+    /// Children to look at: the kernel has reported an edge, or something else has changed.
+    ready: Vec<Token>,
     /// Children whose session is not open yet.
     pub(crate) opening: Vec<Token>,
     /// Connections of children.
@@ -86,6 +87,8 @@ struct Child {
     log: Option<ChildLog>,
     /// Whether the exit was noticed and reported.
     has_exited: bool,
+    /// On the ready list.
+    is_ready: bool,
     stage: Stage,
 }
 
@@ -95,6 +98,8 @@ enum Stage {
     /// The connection is gone and SIGTERM was sent. The timer ends the grace.
     Terminated(TimerId),
     Killed,
+    /// To be reaped at the next look, which logs the last lines of its standard error.
+    Over,
 }
 
 impl Children {
@@ -114,12 +119,26 @@ impl Children {
         process::start(spawn)
     }
 
-    /// Notes an edge, if it is that of a child.
+    /// Puts a child on the ready list: it is looked at in this turn or the next. No effect for another connection.
     #[inline]
-    pub(crate) fn wake(&mut self, token: Token) {
-        if !self.table.is_empty() && self.table.contains_key(&token) {
+    pub(crate) fn mark_ready(&mut self, token: Token) {
+        if !self.table.is_empty()
+            && let Some(child) = self.table.get_mut(&token)
+            && !std::mem::replace(&mut child.is_ready, true)
+        {
             self.ready.push(token);
         }
+    }
+
+    /// Takes the ready list.
+    pub(crate) fn take_ready(&mut self) -> Vec<Token> {
+        let ready = std::mem::take(&mut self.ready);
+        for token in &ready {
+            if let Some(child) = self.table.get_mut(token) {
+                child.is_ready = false;
+            }
+        }
+        ready
     }
 
     /// Whether there is work without a new edge.
@@ -187,7 +206,7 @@ impl State {
         }
         let log = stderr.map(ChildLog::new);
         let (stage, grace) = (Stage::Connected, spawn.grace);
-        let mut child = Child { process, service, grace, log, has_exited: false, stage };
+        let mut child = Child { process, service, grace, log, has_exited: false, is_ready: false, stage };
         let registered = self.registry.as_ref().map_or(Ok(()), |registry| child.register(registry, token));
         self.children.table.insert(token, child);
         self.services[service].children += 1;
@@ -234,18 +253,17 @@ impl State {
         }
     }
 
-    /// Ends a child whose connection is removed: SIGTERM, and SIGKILL after its grace. A child that has exited is
-    /// reaped. `had_eof` tells whether its output had ended.
+    /// Ends a child whose connection is removed: SIGTERM, and SIGKILL after its grace. If the child has exited and its
+    /// output has ended, as `had_eof` tells, nothing is left to end.
     pub(crate) fn disconnect_child(&mut self, token: Token, had_eof: bool) {
         let Some(child) = self.children.table.get_mut(&token) else { return };
-        // Other processes of the group may still write to the output.
         if had_eof && child.process.status().is_some() {
-            return self.reap_child(token);
+            child.stage = Stage::Over;
+        } else {
+            child.process.terminate();
+            child.stage = Stage::Terminated(self.timers.set(self.clock.after(child.grace), TimerTarget::Grace(token)));
         }
-        child.process.terminate();
-        let end = self.timers.set(self.clock.after(child.grace), TimerTarget::Grace(token));
-        child.stage = Stage::Terminated(end);
-        self.children.ready.push(token);
+        self.children.mark_ready(token);
     }
 
     /// Kills the process group of a child whose grace is over.
@@ -257,12 +275,12 @@ impl State {
         }
         child.process.kill();
         child.stage = Stage::Killed;
-        self.children.ready.push(token);
+        self.children.mark_ready(token);
     }
 
     /// Reads the standard error of a child through `buffer`, and passes the lines that the bounds allow to `log`.
     pub(crate) fn read_child_log(&mut self, token: Token, buffer: &mut [u8], log: impl Fn(Peer, &[u8])) {
-        let (now, Children { table, lines, ready, .. }) = (self.clock.now(), &mut self.children);
+        let (now, Children { table, lines, .. }) = (self.clock.now(), &mut self.children);
         let Some(Child { process, log: Some(stderr), .. }) = table.get_mut(&token) else { return };
         let peer = Peer::Child(process.pid());
         let has_more = stderr.read(buffer, |line| {
@@ -273,7 +291,7 @@ impl State {
             is_allowed
         });
         if has_more {
-            ready.push(token);
+            self.children.mark_ready(token);
         }
     }
 
@@ -284,7 +302,7 @@ impl State {
             Stage::Connected => false,
             // The end of standard error proves that no process of the group is left that could need the grace.
             Stage::Terminated(_) => child.log.as_ref().is_some_and(ChildLog::has_ended),
-            Stage::Killed => true,
+            Stage::Killed | Stage::Over => true,
         };
         if is_over {
             self.reap_child(token);

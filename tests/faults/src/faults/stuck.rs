@@ -70,7 +70,7 @@ impl Fault for Stuck {
 }
 
 /// Sends as much as is taken of each. Returns how many bytes were.
-pub(super) fn push(streams: &[TcpStream], span: Span) -> io::Result<u64> {
+fn push(streams: &[TcpStream], span: Span) -> io::Result<u64> {
     let (block, mut sent, mut round) = ([b'x'; 16_384], 0, 0);
     for stream in streams {
         stream.set_nonblocking(true)?;
