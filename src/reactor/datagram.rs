@@ -10,7 +10,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use mio::{Interest, Registry, net};
 
@@ -21,7 +21,6 @@ use crate::handler::Handler;
 use crate::net::Asked;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
-use crate::state::admission::HostRates;
 
 /// One UDP socket.
 #[derive(Debug)]
@@ -32,7 +31,6 @@ pub(crate) struct DatagramSocket {
     asked_space: Option<Vec<u8>>,
     id: ListenerId,
     may_read: bool,
-    rates: HostRates,
 }
 
 /// First port that is not a system port (RFC 6335).
@@ -51,7 +49,6 @@ impl DatagramSocket {
             asked_space: is_wildcard.then(Asked::space),
             id,
             may_read: false,
-            rates: HostRates::default(),
         })
     }
 
@@ -78,10 +75,7 @@ impl DatagramSocket {
                 return;
             }
             match self.receive(dispatcher.buffer()) {
-                Ok((count, from, asked))
-                    if !may_be_server(from, own_ports)
-                        && admit(from.ip(), &mut self.rates, &dispatcher.state, service) =>
-                {
+                Ok((count, from, asked)) if is_admitted(from, own_ports, &mut dispatcher.state, service) => {
                     let (mut sent, mut refused) = (0, 0);
                     let source = Source { address: from, listener: self.id };
                     let log_data = dispatcher.state.services[service].log_data;
@@ -140,16 +134,14 @@ impl fmt::Display for Udp {
     }
 }
 
+/// Whether a service answers a datagram from this address. Counts it for the rate of its host if it does.
+pub(crate) fn is_admitted(from: SocketAddr, own_ports: &[u16], state: &mut State, service: ServiceId) -> bool {
+    !may_be_server(from, own_ports) && state.services[service].admits_datagram(from.ip(), state.clock.now())
+}
+
 /// Whether a datagram from this address may be the answer of another server, or of this one.
 fn may_be_server(from: SocketAddr, own_ports: &[u16]) -> bool {
     from.port() < FIRST_USER_PORT || own_ports.contains(&from.port())
-}
-
-/// Whether the admission and the rate of a service allow an answer to this host. Counts the datagram if they do.
-fn admit(host: IpAddr, rates: &mut HostRates, state: &State, service: ServiceId) -> bool {
-    let service = &state.services[service];
-    let is_within = |rate| rates.try_take(host, rate, state.clock.now());
-    service.admission.admits(host) && service.limits.datagram_rate.as_ref().is_none_or(is_within)
 }
 
 #[cfg(test)]
@@ -163,7 +155,7 @@ mod tests {
     fn system_ports_own_ports_and_denied_hosts_are_not_answered() {
         let admission = Admission { deny: vec!["127.0.0.2/32".parse().expect("a literal")], ..Admission::default() };
         let options = ServiceOptions { admission, ..ServiceOptions::default() };
-        let state = State::new(options, None, Instant::now());
+        let mut state = State::new(options, None, Instant::now());
         for (from, answered) in [
             ("127.0.0.1:1023", false),
             ("127.0.0.1:1024", true),
@@ -173,8 +165,7 @@ mod tests {
             ("127.0.0.2:5001", false),
         ] {
             let source: SocketAddr = from.parse().expect("a literal");
-            let is_admitted = admit(source.ip(), &mut HostRates::default(), &state, ServiceId::DEFAULT);
-            assert_eq!(is_admitted && !may_be_server(source, &[5000]), answered, "{from}");
+            assert_eq!(is_admitted(source, &[5000], &mut state, ServiceId::DEFAULT), answered, "{from}");
         }
     }
 }

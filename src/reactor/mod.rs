@@ -10,7 +10,7 @@
 mod acceptor;
 mod connector;
 mod control;
-mod datagram;
+pub(crate) mod datagram;
 pub(crate) mod dispatcher;
 mod handshake;
 mod horizon;

@@ -35,6 +35,7 @@ use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
 use crate::net::Address;
+use crate::reactor::datagram::is_admitted;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
 use crate::state::children::Simulation;
@@ -364,9 +365,13 @@ impl<H: Handler> Sim<H> {
         bytes
     }
 
-    /// Delivers a datagram. Returns the answer, if there is one.
+    /// Delivers a datagram. Returns the answer, if there is one. A datagram that the service does not admit is dropped.
     pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
         self.run();
+        if !is_admitted(from, &[], &mut self.dispatcher.state, ServiceId::DEFAULT) {
+            self.dispatcher.state.stats.datagrams_dropped += 1;
+            return None;
+        }
         let count = bytes.len().min(self.dispatcher.buffer().len());
         self.dispatcher.buffer()[..count].copy_from_slice(&bytes[..count]);
         let mut answer = None;

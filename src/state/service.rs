@@ -78,6 +78,8 @@ pub(crate) struct Service {
     pub(crate) hosts: Hosts,
     /// Rates of new connections of each host.
     rates: HostRates,
+    /// Rates of datagrams of each host.
+    datagram_rates: HostRates,
 }
 
 impl Service {
@@ -97,6 +99,7 @@ impl Service {
             children: 0,
             hosts: Hosts::default(),
             rates: HostRates::default(),
+            datagram_rates: HostRates::default(),
         }
     }
 
@@ -175,6 +178,12 @@ impl Service {
             _ if is_full => Some(Refusal::Full),
             host => self.host_refusal(host?, now),
         }
+    }
+
+    /// Whether a datagram of a host is answered at the time `now`. If so, it counts for the rate of its host.
+    pub(crate) fn admits_datagram(&mut self, host: IpAddr, now: Instant) -> bool {
+        let is_within = |rate| self.datagram_rates.try_take(host, rate, now);
+        self.admission.admits(host) && self.limits.datagram_rate.as_ref().is_none_or(is_within)
     }
 
     /// Gives a connection of a proxy the peer that its header has named; `None` is the proxy itself. Returns the reason

@@ -1,6 +1,7 @@
 //! Peers that a limit refuses.
 
 use super::*;
+use crate::servers::Echo;
 use crate::state::rate::Rate;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -28,6 +29,24 @@ fn a_host_connects_at_its_rate_after_a_burst() {
     assert_eq!(served(&mut sim, 50, HERE), 2);
     let stats = sim.stats();
     assert_eq!((stats.refused, stats.refused_rate, stats.accepted), (30 + 30 + 50 + 30 + 48, 188, 62));
+}
+
+#[test]
+fn datagrams_are_admitted_here_too() {
+    let admission = crate::Admission { deny: vec!["192.0.2.9".parse().expect("a literal")], ..Default::default() };
+    let rate = Rate { count: 1, per: SECOND, burst: 3 };
+    let limits = Limits { datagram_rate: Some(rate), ..Limits::default() };
+    let mut sim = Sim::with_options(Echo::bytes(), ServiceOptions { limits, admission, ..ServiceOptions::default() });
+    let answered = |sim: &mut Sim<Echo>, from: &str| {
+        let from = from.parse().expect("a literal");
+        (0..5).filter(|_| sim.datagram(from, b"hello").is_some()).count()
+    };
+    assert_eq!(answered(&mut sim, "192.0.2.9:5000"), 0, "denied");
+    assert_eq!(answered(&mut sim, "192.0.2.1:1023"), 0, "a port of the system may be a server");
+    assert_eq!(answered(&mut sim, "192.0.2.1:5000"), 3, "a burst");
+    sim.advance(SECOND);
+    assert_eq!(answered(&mut sim, "192.0.2.1:5000"), 1);
+    assert_eq!(sim.stats().datagrams_dropped, 5 + 5 + 2 + 4);
 }
 
 #[test]
