@@ -116,7 +116,7 @@
 //! - `bank`: `servers::Bank`. Includes `storage`.
 //! - `doctor`: `servers::doctor`, a therapist modelled on ELIZA. Its server also needs `storage`.
 //! - `tls`: TLS on every server, see [`net::tls`](net). Compiles `ring`, so it needs a C compiler.
-//! - `http`: `framing::http`, HTTP/1.1 for handlers.
+//! - `http`: `framing::http`, HTTP/1.1 for handlers, and `servers::Site`, which serves files.
 //! - `full`: all features.
 
 // On docs.rs, an item that needs a feature is marked with it.

@@ -37,6 +37,7 @@ mod servers {
     mod doctor;
     mod exec;
     mod greeting;
+    mod http;
     mod greeting_file;
     mod job_control;
     mod limits;

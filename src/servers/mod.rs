@@ -19,6 +19,8 @@ pub mod doctor;
 mod echo;
 mod exec;
 mod greeting;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "storage")]
 mod phonebook;
 mod relay;
@@ -61,6 +63,10 @@ pub use exec::{Exec, ExecSession};
 #[cfg(feature = "cli")]
 pub use greeting::GreetingServer;
 pub use greeting::{Greeting, GreetingReply};
+#[cfg(all(feature = "cli", feature = "http"))]
+pub use http::HttpServer;
+#[cfg(feature = "http")]
+pub use http::{Site, SiteOptions, SiteSession};
 #[cfg(all(feature = "cli", feature = "storage"))]
 pub use phonebook::PhonebookServer;
 #[cfg(feature = "storage")]

@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The ports where the servers listen unless told otherwise.
-pub(crate) const DEFAULTS: [(&str, u16); 15] = [
+pub(crate) const DEFAULTS: [(&str, u16); 16] = [
     ("echo-server", 50000),
     ("uppercase-server", 4444),
     ("chat-server", 8888),
     ("greeting-server", 8090),
+    ("http-server", 8080),
     ("daytime-server", 5013),
     ("time-server", 5038),
     ("discard-server", 5009),

@@ -9,6 +9,7 @@ pub(crate) enum Program {
     Uppercase,
     Chat,
     Greeting,
+    Http,
     Daytime,
     Time,
     Discard,
@@ -23,11 +24,12 @@ pub(crate) enum Program {
 
 impl Program {
     /// The servers that run with or without an operator.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Echo,
         Self::Uppercase,
         Self::Chat,
         Self::Greeting,
+        Self::Http,
         Self::Daytime,
         Self::Time,
         Self::Discard,
@@ -50,6 +52,7 @@ impl Program {
             Self::Chat => env!("CARGO_BIN_EXE_chat-server"),
             Self::Bank => env!("CARGO_BIN_EXE_bank-server"),
             Self::Greeting => env!("CARGO_BIN_EXE_greeting-server"),
+            Self::Http => env!("CARGO_BIN_EXE_http-server"),
             Self::Daytime => env!("CARGO_BIN_EXE_daytime-server"),
             Self::Time => env!("CARGO_BIN_EXE_time-server"),
             Self::Discard => env!("CARGO_BIN_EXE_discard-server"),

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::time::SystemTime;
 
 use super::date::date;
-use super::head::Version;
+use super::head::{Version, is_token};
 use super::status::Status;
 
 /// How an answer has to be framed: what the request, and the part of the answer that was written, decide.
@@ -47,27 +47,6 @@ impl Encoder {
     pub(super) fn start(out: &mut impl Write, status: Status, now: SystemTime) {
         show(out, format_args!("HTTP/1.1 {status}\r\nDate: "));
         put(out, &date(now));
-        put(out, b"\r\n");
-    }
-
-    /// Writes a header. Bytes that a value cannot have (CR, LF, other control characters) are replaced by spaces (RFC
-    /// 9110, section 5.5), so a value from a peer cannot add a header.
-    ///
-    /// # Panics
-    /// If `name` is not a token.
-    pub(super) fn header(out: &mut impl Write, name: &str, value: &[u8]) {
-        assert!(
-            !name.is_empty() && name.bytes().all(super::head::is_token_byte),
-            "{name:?} is not the name of a header"
-        );
-        put(out, name.as_bytes());
-        put(out, b": ");
-        let is_bad = |byte: u8| byte.is_ascii_control() && byte != b'\t';
-        if value.iter().any(|&byte| is_bad(byte)) {
-            put(out, &value.iter().map(|&byte| if is_bad(byte) { b' ' } else { byte }).collect::<Vec<_>>());
-        } else {
-            put(out, value);
-        }
         put(out, b"\r\n");
     }
 
@@ -144,6 +123,24 @@ impl Encoder {
         }
         !matches!(self.body, Body::Length(1..))
     }
+}
+
+/// Writes a header. Bytes that a value cannot have (CR, LF, other control characters) are replaced by spaces (RFC
+/// 9110, section 5.5), so a value from a peer cannot add a header.
+///
+/// # Panics
+/// If `name` is not a token.
+pub(crate) fn encode_header(out: &mut impl Write, name: &str, value: &[u8]) {
+    assert!(is_token(name), "{name:?} is not the name of a header");
+    put(out, name.as_bytes());
+    put(out, b": ");
+    let is_bad = |byte: u8| byte.is_ascii_control() && byte != b'\t';
+    if value.iter().any(|&byte| is_bad(byte)) {
+        put(out, &value.iter().map(|&byte| if is_bad(byte) { b' ' } else { byte }).collect::<Vec<_>>());
+    } else {
+        put(out, value);
+    }
+    put(out, b"\r\n");
 }
 
 /// Writes to a buffer. What is written to has no errors: a context or a vector.

@@ -152,8 +152,8 @@ impl Exchange {
         }
     }
 
-    /// Takes what is at the beginning of the unread input. Returns `None` if more input is needed, or if the rest has to
-    /// wait: leave it unused.
+    /// Takes what is at the beginning of the unread input. Returns `None` if more input is needed, or if the rest has
+    /// to wait: leave it unused.
     ///
     /// Call it again after each event, also with no input left: a client may wait for `100 Continue`.
     pub fn next<'i>(&mut self, unread: &mut Unread<'i>, cx: &mut Context<'_>) -> Option<Event<'i>> {
@@ -263,7 +263,7 @@ impl Exchange {
     /// # Panics
     /// As [`respond`](Self::respond).
     pub fn respond_error(&mut self, status: Status, reason: &str, cx: &mut Context<'_>) {
-        self.respond(status, cx).text(&page(status, reason));
+        self.respond(status, cx).page(reason);
     }
 
     /// Writes bytes of the body, after [`Response::start`] or [`Response::start_with_length`].
@@ -385,9 +385,3 @@ impl Exchange {
 
 const INCOMPLETE: Rejection = Rejection::bad("the input ends within a request");
 const LATE: Rejection = Rejection::new(Status::REQUEST_TIMEOUT, "the head took too long");
-
-/// An error page: `404 Not Found: REASON`.
-fn page(status: Status, reason: &str) -> String {
-    let separator = if reason.is_empty() { "" } else { ": " };
-    format!("{status}{separator}{reason}\n")
-}

@@ -109,7 +109,7 @@ impl<'a> RequestLine<'a> {
         else {
             return Err(Rejection::bad("the request line is not METHOD TARGET VERSION"));
         };
-        if method.is_empty() || !method.bytes().all(is_token_byte) {
+        if !is_token(method) {
             return Err(Rejection::bad("the method is not a token"));
         }
         if target.is_empty() || target.bytes().any(|byte| byte <= b' ' || byte == 0x7f || byte == b'#') {
@@ -135,4 +135,9 @@ impl Version {
 /// Whether a byte may stand in a token: a method, or the name of a header (RFC 9110, section 5.6.2).
 pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Whether a text is a token.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
 }

@@ -32,9 +32,11 @@ mod request;
 mod response;
 mod status;
 
+pub(crate) use encoder::encode_header;
 pub use exchange::{Event, Exchange};
 pub use handler::{Http, HttpSession, RequestHandler};
 pub use head::Version;
+pub(crate) use head::is_token;
 pub use headers::Headers;
 pub use options::HttpOptions;
 pub use request::{BodyLength, Request};

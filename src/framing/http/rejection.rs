@@ -6,7 +6,7 @@ use super::status::Status;
 ///
 /// After it, the beginning of the next request is not known, so the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rejection {
+pub(crate) struct Rejection {
     pub(super) status: Status,
     pub(super) reason: &'static str,
 }

@@ -107,12 +107,12 @@ impl<'a> Request<'a> {
     }
 
     /// Returns the bytes of the head.
-    pub(super) fn as_bytes(&self) -> &'a [u8] {
+    pub(crate) fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// Parses a complete head, whose lines were found by [`Search`](super::head::Search).
-    pub(super) fn parse(head: &'a [u8], options: &HttpOptions) -> Result<Self, Rejection> {
+    /// Parses a complete head.
+    pub(crate) fn parse(head: &'a [u8], options: &HttpOptions) -> Result<Self, Rejection> {
         let end = memchr::memchr(b'\n', head).unwrap_or_default();
         let line = RequestLine::parse(head[..end].trim_ascii_end())?;
         let mut found = Fields::default();

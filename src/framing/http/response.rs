@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::encoder::Encoder;
+use super::encoder::{Encoder, encode_header};
 use super::exchange::Exchange;
 use super::status::Status;
 use crate::handler::context::Context;
@@ -31,7 +31,13 @@ impl<'x, 'cx> Response<'x, 'cx> {
     /// # Panics
     /// If `name` is not a token.
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        Encoder::header(self.cx, name, value.as_ref());
+        encode_header(self.cx, name, value.as_ref());
+        self
+    }
+
+    /// Adds headers that were encoded before: lines that end in CRLF.
+    pub(crate) fn encoded(self, lines: &[u8]) -> Self {
+        self.cx.reply(lines);
         self
     }
 
@@ -45,6 +51,13 @@ impl<'x, 'cx> Response<'x, 'cx> {
     /// Ends the answer with a text as its body, and adds the header for its type.
     pub fn text(self, text: &str) {
         self.header("Content-Type", "text/plain; charset=utf-8").body(text.as_bytes());
+    }
+
+    /// Ends the answer with a page of one line: the status and `reason`, which may be empty.
+    pub fn page(self, reason: &str) {
+        let separator = if reason.is_empty() { "" } else { ": " };
+        let page = format!("{}{separator}{reason}\n", self.status);
+        self.text(&page);
     }
 
     /// Ends the answer with a range of an open file as its body ([`Context::reply_file`]).

@@ -10,7 +10,7 @@ use crate::servers::cli::{
 use crate::{Handler, Reactor, ServiceId, ServiceOptions, Services};
 
 /// The servers that depend on optional features. All of them are part of the feature `full`.
-const OPTIONAL: [&str; 4] = ["bank", "doctor", "phonebook", "sum"];
+const OPTIONAL: [&str; 5] = ["bank", "doctor", "http", "phonebook", "sum"];
 
 /// A server that can be hosted.
 pub(super) struct CatalogEntry {
@@ -38,6 +38,8 @@ pub(super) const ALL: &[CatalogEntry] = &[
     CatalogEntry::of::<crate::servers::EchoServer>("echo"),
     CatalogEntry::of::<crate::servers::ExecServer>("exec"),
     CatalogEntry::of::<crate::servers::GreetingServer>("greeting"),
+    #[cfg(feature = "http")]
+    CatalogEntry::of::<crate::servers::HttpServer>("http"),
     #[cfg(feature = "storage")]
     CatalogEntry::of::<crate::servers::PhonebookServer>("phonebook"),
     CatalogEntry::of::<crate::servers::RelayServer>("relay"),

@@ -1,0 +1,119 @@
+//! The command line of `http-server`.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::{Site, SiteOptions};
+use crate::framing::http::is_token;
+use crate::servers::cli::{
+    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_off, parse_size,
+};
+
+/// Serves the files of a directory over HTTP, over TCP and Unix sockets
+#[derive(Parser, Debug)]
+#[command(name = "http-server", version, after_help = EXAMPLES)]
+pub struct HttpServer {
+    /// The directory
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
+
+    /// The file that is served for a directory
+    #[arg(long, value_name = "NAME", default_value = "index.html", value_parser = parse_name)]
+    pub index: String,
+
+    /// Answer 404 for a directory without an index, instead of listing it
+    #[arg(long)]
+    pub no_listing: bool,
+
+    /// Serve and list files whose names begin with a dot
+    #[arg(long)]
+    pub dotfiles: bool,
+
+    /// The type of files with this extension; may be given several times
+    #[arg(long = "type", value_name = "EXT=TYPE", value_parser = parse_type)]
+    pub types: Vec<(String, String)>,
+
+    /// A header of each answer; may be given several times
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = parse_header)]
+    pub headers: Vec<(String, String)>,
+
+    /// The header Cache-Control of each file, such as max-age=60
+    #[arg(long, value_name = "VALUE", value_parser = parse_value)]
+    pub cache_control: Option<String>,
+
+    /// Memory for small files that were served last
+    #[arg(long, value_name = "BYTES|off", default_value = "64MiB", value_parser = parse_off(parse_size))]
+    pub cache: LimitOrOff<usize>,
+
+    /// The flags of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  http-server                                    this directory, on http://127.0.0.1:8080/
+  http-server /usr/share/doc -l '*:8080'         for all hosts
+  http-server --no-listing --header 'Content-Security-Policy: default-src self'
+  http-server --type log=text/plain --cache-control max-age=60";
+
+const PORT: u16 = 8080;
+
+impl Server for HttpServer {
+    fn shared(&self) -> &ServerArgs {
+        &self.server
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+        let options = SiteOptions {
+            dotfiles: self.dotfiles,
+            index: self.index.clone(),
+            listing: !self.no_listing,
+            types: self.types.iter().cloned().collect(),
+            headers: self.headers.clone(),
+            cache_control: self.cache_control.clone(),
+            cache: self.cache.0.unwrap_or(0),
+            ..SiteOptions::default()
+        };
+        let site = Site::new(&self.directory, options)
+            .map_err(|error| StartError::failure(format!("cannot serve {}: {error}", self.directory.display())))?;
+        site.start_threads().map_err(StartError::thread)?;
+        Ok(host.host(ServiceSetup::new(PORT, site)))
+    }
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(['/', '\0']) || [".", ".."].contains(&text) {
+        return Err("write the name of a file".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_type(text: &str) -> Result<(String, String), String> {
+    let (extension, media_type) = text.split_once('=').unwrap_or_default();
+    let extension = extension.trim_start_matches('.').to_ascii_lowercase();
+    if extension.is_empty() || !media_type.contains('/') {
+        return Err("write EXT=TYPE, such as log=text/plain".to_owned());
+    }
+    Ok((extension, parse_value(media_type)?))
+}
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').unwrap_or_default();
+    if !is_token(name) {
+        return Err("write 'NAME: VALUE'".to_owned());
+    }
+    let framing = ["connection", "content-length", "date", "transfer-encoding"];
+    if framing.contains(&&*name.to_ascii_lowercase()) {
+        return Err(format!("the server itself writes {name}"));
+    }
+    Ok((name.to_owned(), parse_value(value)?))
+}
+
+fn parse_value(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        return Err("a header has no control characters".to_owned());
+    }
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,122 @@
+//! The versions of files that were served last, so that most requests open nothing.
+//!
+//! Invariant: the bytes, the open files and the entries are bounded. A version that was checked longer than
+//! [`FRESH`] ago is not used before it was checked again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Encodings;
+use super::file::{Content, Version};
+
+/// How long a version counts as the present one.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The most entries.
+const MAX_ENTRIES: usize = 4096;
+
+/// The most files that are kept open. Most systems allow a thousand descriptors at least.
+const MAX_OPEN: usize = 256;
+
+/// The versions by path and accepted encodings.
+#[derive(Debug)]
+pub(super) struct Cache {
+    entries: HashMap<Arc<str>, Entry>,
+    /// The keys of all entries. The first one is the next to go, unless it was used since it became the first.
+    order: VecDeque<Arc<str>>,
+    bytes: usize,
+    open: usize,
+    max_bytes: usize,
+    /// The key of a look-up, kept for its memory.
+    key: String,
+}
+
+#[derive(Debug)]
+struct Entry {
+    version: Arc<Version>,
+    checked: Instant,
+    was_used: bool,
+}
+
+impl Cache {
+    /// Keeps at most `max_bytes` bytes of small files.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        let (entries, order) = (HashMap::new(), VecDeque::new());
+        Cache { entries, order, bytes: 0, open: 0, max_bytes, key: String::new() }
+    }
+
+    /// Returns the version at a path of a target, and whether it is fresh.
+    pub(super) fn get(&mut self, path: &str, accepted: Encodings, now: Instant) -> Option<(&Arc<Version>, bool)> {
+        set_key(&mut self.key, path, accepted);
+        let entry = self.entries.get_mut(&*self.key)?;
+        entry.was_used = true;
+        Some((&entry.version, now.duration_since(entry.checked) < FRESH))
+    }
+
+    /// Stores the version that was found at a path.
+    pub(super) fn put(&mut self, path: &str, accepted: Encodings, version: &Arc<Version>, now: Instant) {
+        set_key(&mut self.key, path, accepted);
+        let (bytes, open) = cost(version);
+        if bytes > self.max_bytes {
+            return self.remove(path, accepted);
+        }
+        let entry = Entry { version: Arc::clone(version), checked: now, was_used: false };
+        if let Some(old) = self.entries.get_mut(&*self.key) {
+            let (old_bytes, old_open) = cost(&old.version);
+            (self.bytes, self.open) = (self.bytes - old_bytes, self.open - old_open);
+            *old = Entry { was_used: true, ..entry };
+        } else {
+            let key: Arc<str> = Arc::from(&*self.key);
+            self.order.push_back(Arc::clone(&key));
+            self.entries.insert(key, entry);
+        }
+        (self.bytes, self.open) = (self.bytes + bytes, self.open + open);
+        self.evict();
+    }
+
+    /// Forgets what was at a path.
+    pub(super) fn remove(&mut self, path: &str, accepted: Encodings) {
+        set_key(&mut self.key, path, accepted);
+        if let Some(entry) = self.entries.remove(&*self.key) {
+            let (bytes, open) = cost(&entry.version);
+            (self.bytes, self.open) = (self.bytes - bytes, self.open - open);
+            self.order.retain(|key| **key != *self.key);
+        }
+    }
+
+    /// The bytes, open files and entries of the cache.
+    #[cfg(test)]
+    pub(super) fn usage(&self) -> (usize, usize, usize) {
+        (self.bytes, self.open, self.entries.len())
+    }
+
+    /// Removes entries until all bounds hold: those first that were not used for long.
+    fn evict(&mut self) {
+        while self.bytes > self.max_bytes || self.open > MAX_OPEN || self.entries.len() > MAX_ENTRIES {
+            let Some(key) = self.order.pop_front() else { return };
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            if std::mem::take(&mut entry.was_used) {
+                self.order.push_back(key);
+                continue;
+            }
+            let (bytes, open) = cost(&entry.version);
+            (self.bytes, self.open) = (self.bytes - bytes, self.open - open);
+            self.entries.remove(&key);
+        }
+    }
+}
+
+fn set_key(key: &mut String, path: &str, accepted: Encodings) {
+    key.clear();
+    key.push(char::from(b'0' + accepted.bits()));
+    key.push_str(path);
+}
+
+/// What a version costs: bytes, with a kibibyte for its headers, and open files.
+fn cost(version: &Version) -> (usize, usize) {
+    match &version.content {
+        Content::Bytes(bytes) => (bytes.len() + 1024, 0),
+        Content::Open(_) => (1024, 1),
+    }
+}

@@ -1,0 +1,261 @@
+//! The directory that is served, and what is found in it.
+//!
+//! Invariant: nothing outside of the directory is opened. The kernel resolves each path beneath it (openat2(2)), with
+//! all links in it. Runs in a worker, because a file system may be slow.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::io::Errno;
+
+use super::conditions::whole_seconds;
+use super::file::{Content, Identity, Version};
+use super::listing::{self, Entry, MAX_ENTRIES};
+use super::path::{BadPath, SitePath};
+use super::types::Types;
+use super::{Encodings, SiteOptions};
+use crate::framing::http::{Status, encode_header};
+
+/// The directory that is served.
+#[derive(Debug)]
+pub(super) struct Tree {
+    root: OwnedFd,
+    options: SiteOptions,
+    types: Types,
+}
+
+/// What is found at a path.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A regular file.
+    Version(Arc<Version>),
+    /// A directory whose path lacks the `/` at its end. The path with it.
+    Directory(String),
+    /// A directory without an index: its listing.
+    Listing(String),
+}
+
+/// Why nothing is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: Status,
+    /// For the client. It may be empty.
+    pub(super) reason: &'static str,
+    /// For the log, if the operator should know.
+    pub(super) trouble: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal without a reason.
+    pub(super) const fn of(status: Status) -> Self {
+        Refusal::new(status, "")
+    }
+
+    const fn new(status: Status, reason: &'static str) -> Self {
+        Refusal { status, reason, trouble: None }
+    }
+}
+
+/// How often a file that changes while it is read is read again.
+const TRIES: usize = 3;
+
+impl Tree {
+    /// Opens the directory.
+    ///
+    /// # Errors
+    /// If it is no directory, or cannot be opened, or if the system has no openat2(2).
+    pub(super) fn open(path: &Path, options: SiteOptions) -> io::Result<Self> {
+        let root = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let types = Types { chosen: options.types.clone() };
+        let tree = Tree { root, options, types };
+        match tree.open_beneath(b".") {
+            Err(Errno::NOSYS) => Err(io::Error::other("the system call openat2 is missing, which Linux has since 5.6")),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(tree),
+        }
+    }
+
+    /// Finds what is at the path of a target. If `known` is still the version there, it is returned.
+    ///
+    /// # Errors
+    /// If the path is not valid, if there is nothing to serve, or if it cannot be read.
+    pub(super) fn find(&self, path: &str, accepted: Encodings, known: Option<&Arc<Version>>) -> Result<Found, Refusal> {
+        let path = &SitePath::decode(path, self.options.dotfiles).map_err(|bad| match bad {
+            BadPath::Malformed(reason) => Refusal::new(Status::BAD_REQUEST, reason),
+            BadPath::Missing => NOT_FOUND,
+        })?;
+        let (file, kind) = self.open_kind(&path.names)?;
+        match (kind, path.has_slash) {
+            (FileType::RegularFile, false) => self.version(file, &path.names, accepted, known),
+            (FileType::Directory, false) => Ok(Found::Directory(path.as_directory())),
+            (FileType::Directory, true) => {
+                let mut index = path.names.clone();
+                index.extend(if index.is_empty() { &b""[..] } else { b"/" });
+                index.extend(self.options.index.as_bytes());
+                match self.open_kind(&index) {
+                    Ok((file, FileType::RegularFile)) => self.version(file, &index, accepted, known),
+                    Ok(_) | Err(NOT_FOUND) => self.listing(&file, path),
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            _ => Err(NOT_FOUND),
+        }
+    }
+
+    /// Opens what is at `names`, and tells what it is.
+    fn open_kind(&self, names: &[u8]) -> Result<(File, FileType), Refusal> {
+        let names = if names.is_empty() { b"." } else { names };
+        let file = File::from(self.open_beneath(names).map_err(|error| refusal(error, names))?);
+        let found = rustix::fs::fstat(&file).map_err(|error| refusal(error, names))?;
+        Ok((file, FileType::from_raw_mode(found.st_mode)))
+    }
+
+    fn open_beneath(&self, names: &[u8]) -> Result<OwnedFd, Errno> {
+        // Nonblocking: without a writer, the open of a named pipe would wait for one. For a file it has no effect.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let mut result = Err(Errno::AGAIN);
+        for _ in 0..TRIES {
+            result = openat2(&self.root, names, flags, Mode::empty(), resolve);
+            // openat2(2): another process renames something on the way of `..`.
+            if !matches!(result, Err(Errno::AGAIN)) {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Returns the file, or its sibling that is compressed in an accepted encoding and not older.
+    fn version(
+        &self,
+        file: File,
+        names: &[u8],
+        accepted: Encodings,
+        known: Option<&Arc<Version>>,
+    ) -> Result<Found, Refusal> {
+        let failed = |error: io::Error| failure(&error, names);
+        let identity = Identity::of(&file).map_err(failed)?;
+        let mut chosen = (file, identity, None);
+        let mut varies = false;
+        for encoding in [Encodings::GZIP, Encodings::BR] {
+            let sibling = [names, encoding.suffix().as_bytes()].concat();
+            let Ok((file, FileType::RegularFile)) = self.open_kind(&sibling) else { continue };
+            let found = Identity::of(&file).map_err(failed)?;
+            if found.modified() >= identity.modified() {
+                varies = true;
+                if accepted.contains(encoding) {
+                    chosen = (file, found, Some(encoding));
+                }
+            }
+        }
+        let (mut file, mut identity, encoding) = chosen;
+        for _ in 0..TRIES {
+            if let Some(known) = known.filter(|known| known.identity == identity && known.varies == varies) {
+                return Ok(Found::Version(Arc::clone(known)));
+            }
+            let again = file.try_clone().map_err(failed)?;
+            if let Some(content) = Content::load(file, &identity).map_err(failed)? {
+                let version = self.describe(names, (content, identity), encoding, varies);
+                return Ok(Found::Version(Arc::new(version)));
+            }
+            (identity, file) = (Identity::of(&again).map_err(failed)?, again);
+        }
+        Err(Refusal::new(Status::SERVICE_UNAVAILABLE, "the file is being changed"))
+    }
+
+    fn describe(
+        &self,
+        names: &[u8],
+        (content, identity): (Content, Identity),
+        encoding: Option<Encodings>,
+        varies: bool,
+    ) -> Version {
+        let validators = identity.validators(encoding.map_or("", Encodings::suffix));
+        let (mut common, mut about) = (self.options.headers(), Vec::new());
+        encode_header(&mut common, "ETag", validators.etag.as_bytes());
+        encode_header(&mut common, "Last-Modified", httpdate::fmt_http_date(validators.modified).as_bytes());
+        if let Some(value) = &self.options.cache_control {
+            encode_header(&mut common, "Cache-Control", value.as_bytes());
+        }
+        if varies {
+            encode_header(&mut common, "Vary", b"Accept-Encoding");
+        }
+        if let Some(encoding) = encoding {
+            encode_header(&mut about, "Content-Encoding", encoding.name().as_bytes());
+        }
+        encode_header(&mut about, "Accept-Ranges", b"bytes");
+        Version { content, identity, validators, varies, common, media_type: self.types.of(names), about }
+    }
+
+    fn listing(&self, directory: &File, path: &SitePath) -> Result<Found, Refusal> {
+        if !self.options.listing {
+            return Err(NOT_FOUND);
+        }
+        let (entries, is_cut) = self.entries(directory, path).map_err(|error| refusal(error, &path.names))?;
+        Ok(Found::Listing(listing::page(path, entries, is_cut)))
+    }
+
+    /// Returns what is served of a directory, and whether there is more.
+    fn entries(&self, directory: &File, path: &SitePath) -> Result<(Vec<Entry>, bool), Errno> {
+        let mut entries = Vec::new();
+        for found in Dir::read_from(directory.as_fd())? {
+            let found = found?;
+            if entries.len() == MAX_ENTRIES {
+                return Ok((entries, true));
+            }
+            entries.extend(self.entry(directory, found.file_name(), path));
+        }
+        Ok((entries, false))
+    }
+
+    /// Returns what is at a name of a directory, if it is served.
+    fn entry(&self, directory: &File, name: &CStr, path: &SitePath) -> Option<Entry> {
+        let name = name.to_bytes();
+        let is_hidden = name.starts_with(b".") && !self.options.dotfiles;
+        // Requests for these are refused.
+        if is_hidden || name == b"." || name == b".." || name.contains(&b'\\') {
+            return None;
+        }
+        let mut found = rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
+            // A link that leads outside is not followed, not even for its size.
+            let slash: &[u8] = if path.names.is_empty() { b"" } else { b"/" };
+            let (target, _) = self.open_kind(&[&path.names, slash, name].concat()).ok()?;
+            found = rustix::fs::fstat(target).ok()?;
+        }
+        let is_directory = match FileType::from_raw_mode(found.st_mode) {
+            FileType::RegularFile => false,
+            FileType::Directory => true,
+            _ => return None,
+        };
+        let size = u64::try_from(found.st_size).unwrap_or(0);
+        Some(Entry { name: name.to_vec(), is_directory, size, modified: whole_seconds(found.st_mtime) })
+    }
+}
+
+const NOT_FOUND: Refusal = Refusal::new(Status::NOT_FOUND, "");
+
+/// What an error of a system call means for the client.
+fn refusal(error: Errno, names: &[u8]) -> Refusal {
+    match error {
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::NAMETOOLONG | Errno::NXIO => NOT_FOUND,
+        Errno::ACCESS | Errno::PERM => Refusal::new(Status::FORBIDDEN, "the server may not read it"),
+        error => failure(&error.into(), names),
+    }
+}
+
+fn failure(error: &io::Error, names: &[u8]) -> Refusal {
+    let is_out = matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
+    let (refusal, remedy) = if is_out {
+        (Refusal::new(Status::SERVICE_UNAVAILABLE, "too many files are open"), "; raise \"ulimit -n\"")
+    } else {
+        (Refusal::new(Status::INTERNAL_SERVER_ERROR, "the file cannot be read"), "")
+    };
+    let trouble = format!("cannot read {}: {error}{remedy}", crate::sanitize(names));
+    Refusal { trouble: Some(trouble), ..refusal }
+}
