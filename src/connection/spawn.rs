@@ -20,8 +20,8 @@ use rustix::io::Errno;
 /// ```
 ///
 /// The program gets no descriptor except its standard input, output and error. It leads a process group of its own, so
-/// a signal of the terminal does not reach it. It blocks no signal. A signal that this process was started to ignore
-/// stays ignored, as `nohup` requires; SIGPIPE does not.
+/// a signal of the terminal does not reach it. It blocks no signal, and neither does the thread of the reactor while it
+/// starts. A signal that this process was started to ignore stays ignored, as `nohup` requires; SIGPIPE does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Spawn {

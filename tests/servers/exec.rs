@@ -5,8 +5,8 @@ use crate::support::peer::Peer;
 use crate::support::server::Program;
 use crate::support::tools::pass_through;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
-use switchboard_harness::{Input, Launch, Server, Stop, own_address, until};
+use std::time::Instant;
+use switchboard_harness::{Input, Launch, Server, Stop, TIMEOUT, own_address, until};
 use tempfile::TempDir;
 
 /// A server whose program is a script of the shell.
@@ -207,7 +207,18 @@ fn a_stop_lets_a_program_finish_its_answer() {
     peer.expect("got hello\n");
     peer.expect_eof();
     drop(peer);
-    server.wait().expect_clean_within(Duration::from_secs(20));
+    server.wait().expect_clean_within(TIMEOUT);
+}
+
+#[test]
+fn a_program_that_ignores_sigterm_does_not_hold_up_a_stop() {
+    let mut server = script("--drain 100ms", "trap '' TERM; echo $$; while :; do sleep 0.1; done");
+    let mut peer = Peer::connect(&server.address());
+    let pid = peer.line();
+    server.ask(Stop::Terminate);
+    server.wait().expect_clean_within(TIMEOUT);
+    assert!(!is_alive(&pid));
+    server.stderr.wait_for("killed: it did not exit within 5s after SIGTERM");
 }
 
 #[test]
@@ -221,6 +232,17 @@ fn a_second_signal_kills_a_program_that_ignores_the_first() {
     server.ask(Stop::Terminate);
     assert_eq!(server.wait_since(start).status.code(), Some(0));
     assert!(!is_alive(&pid));
+}
+
+#[test]
+fn a_switchboard_runs_the_program_of_its_file() {
+    let place = TempDir::new().expect("room");
+    let path = place.path().join("file.toml");
+    let text = "[exec]\nlisten = '127.0.0.1:0'\ncommand = ['printf', '%s|', '-l', 'a b']\nmax-children = 2\n";
+    std::fs::write(&path, text).expect("room");
+    let server = Launch::of(env!("CARGO_BIN_EXE_switchboard")).arg("--config").arg(&path).spawn();
+    assert_eq!(Peer::connect(&server.address()).rest().expect("an orderly end"), b"-l|a b|");
+    expect_no_children(&server);
 }
 
 #[test]

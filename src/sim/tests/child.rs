@@ -5,7 +5,10 @@ use std::io::ErrorKind;
 use proptest::prelude::*;
 
 use super::*;
+use crate::connection::origin::Via;
 use crate::connection::spawn::{Spawn, StdinMode};
+use crate::framing::{Lines, MessageHandler};
+use crate::handler::services::Services;
 
 const TERM: i32 = 15;
 const KILL: i32 = 9;
@@ -288,6 +291,41 @@ fn a_child_is_listed_and_kicked_like_a_client() {
     sim.control(format!("kick {number}").as_bytes());
     assert_eq!(sim.ending(child), Some(Ending::Eof));
     assert_eq!(sim.calls().last().map(String::as_str), Some("1 closed: by the operator"));
+}
+
+/// Starts a program for each client, and shows its lines and its exit.
+struct Shown;
+
+impl MessageHandler for Shown {
+    type Session = ();
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
+        if origin.via != Via::Spawn {
+            cx.spawn(&Spawn::new("program")).expect("a child");
+        }
+    }
+
+    fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
+        cx.write_stderr(&String::from_utf8_lossy(line));
+    }
+
+    fn exited(&mut self, (): &mut (), status: ExitStatus, cx: &mut Context<'_>) {
+        cx.write_stderr(&status.to_string());
+    }
+}
+
+#[test]
+fn a_child_has_the_framing_and_the_handler_of_its_service() {
+    let mut services = Services::new();
+    services.add(ServiceId::DEFAULT, "shown", Lines::new(Shown, 80));
+    let mut sim = Sim::new(services);
+    sim.connect();
+    let (child, _) = sim.spawned().pop().expect("a child");
+    sim.send(child, b"one\ntw");
+    sim.run();
+    sim.send(child, b"o\n");
+    sim.exit(child, 7);
+    assert_eq!(sim.stderr(), "one\ntwo\nexit status: 7\n");
 }
 
 /// What a child or the server does next.
