@@ -368,7 +368,9 @@ impl State {
     pub(crate) fn pause_if_full(&mut self, token: Token, replied: usize) {
         let is_stdout_full = self.is_stdout_full();
         let Some(connection) = self.connections.get_open(token) else { return };
-        let own = connection.queued_own().max(replied);
+        // After our side was shut down, replies are dropped, but they counted when the handler asked.
+        let dropped = if connection.flags.contains(Flags::SHUT_DOWN) { replied } else { 0 };
+        let own = (connection.queued_own() + dropped).max(replied);
         let is_full = own > 0 && own > self.services[connection.service].limits.high_mark();
         if !is_stdout_full && !is_full {
             return;

@@ -55,13 +55,14 @@ impl Context<'_> {
         if self.head.is_empty() && self.state.scratch.is_empty() || self.state.is_datagram(token) {
             return;
         }
+        let replied = self.head.len() + self.state.scratch.len();
         self.state.queue(token, std::mem::take(&mut self.head), OutputSource::Own);
         let mut scratch = std::mem::take(&mut self.state.scratch);
         self.state.queue(token, &scratch, OutputSource::Own);
         scratch.clear();
         self.state.scratch = scratch;
         // What comes next in this callback may flush the queue, after which it no longer shows that it was full.
-        self.state.pause_if_full(token, 0);
+        self.state.pause_if_full(token, replied);
     }
 
     /// Ends a callback: writes its replies. The lifetime of the input ends here.

@@ -407,3 +407,37 @@ fn drained_follows_when_a_publication_flushed_the_replies() {
         assert_eq!(sim.handler_mut().drained, 10);
     }
 }
+
+#[test]
+fn replies_after_a_shutdown_leave_no_input_behind() {
+    struct Mute {
+        follows: bool,
+    }
+    impl MessageHandler for Mute {
+        type Session = ();
+        fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+        fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
+            match &*line {
+                b"end" => {
+                    cx.reply(&[b'x'; 3000]);
+                    cx.shut_down();
+                }
+                b"last" => cx.write_stderr("heard"),
+                _ => {
+                    // Dropped, but with the bytes before the shutdown it is over the high mark.
+                    cx.reply(&[b'y'; 3000]);
+                    if self.follows && !cx.is_writable() {
+                        let feed = cx.create_feed();
+                        cx.follow(feed);
+                    }
+                }
+            }
+        }
+    }
+    for follows in [false, true] {
+        let mut sim = Sim::with_limits(Lines::new(Mute { follows }, 100), small());
+        let peer = sim.connect();
+        sim.send(peer, b"end\nmore\nlast\n");
+        assert_eq!((sim.stderr(), sim.received(peer).len()), ("heard\n".to_owned(), 3000), "{follows}");
+    }
+}
