@@ -52,12 +52,16 @@ bitflags::bitflags! {
         const HOST_UNKNOWN = 1 << 20;
         /// The peer is no proxy of its service: if its first input is a PROXY header, it is closed.
         const CHECK_INPUT = 1 << 21;
+        /// Accepted without TLS, and no input was read yet.
+        const FRESH = 1 << 22;
 
         /// The input is suspended by the server: the peer waits for it.
         const SUSPENDED =
             Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits() | Self::HELD.bits() | Self::RELAY_FULL.bits();
         /// The handler is called before more is read.
         const CALL_FIRST = Self::NOTIFY_DRAINED.bits() | Self::REDELIVER.bits();
+        /// A read has to be looked at more closely than usual.
+        const LOOK_CLOSELY = Self::DRAIN_FULLY.bits() | Self::FRESH.bits();
         /// There is work before more is read.
         const BEFORE_READ = Self::CALL_FIRST.bits() | Self::CHECK_INPUT.bits();
     }

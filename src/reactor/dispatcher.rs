@@ -71,7 +71,10 @@ impl<H: Handler> Dispatcher<H> {
         let token = self.state.insert(connection)?;
         self.state.stats.accepted += 1;
         match first {
-            None => self.open_session(token, Via::Listener(listener)),
+            None => {
+                self.state.connections[token].flags.insert(Flags::FRESH);
+                self.open_session(token, Via::Listener(listener));
+            }
             Some(step) => self.begin_handshake(token, Via::Listener(listener), step),
         }
         Ok(token)

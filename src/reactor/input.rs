@@ -91,10 +91,15 @@ impl<H: Handler> Dispatcher<H> {
                 // After a short read, the socket is empty, and the next byte causes an edge. This saves one call in
                 // two. It does not hold after the peer has ended, when urgent data cut the read, for datagrams, or for
                 // ciphertext that is left.
-                let is_all = count < self.buffer.len()
-                    && !flags.contains(Flags::DRAIN_FULLY)
+                let mut is_all = count < self.buffer.len()
+                    && !flags.intersects(Flags::LOOK_CLOSELY)
                     && !connection.stream.hides_input();
-                flags.set(Flags::MAY_READ, !is_all);
+                if !is_all && flags.take(Flags::FRESH) {
+                    is_all = count < self.buffer.len() && !flags.contains(Flags::DRAIN_FULLY);
+                    let (input, peer) = (&self.buffer[..count], connection.peer);
+                    self.state.peer_log.first_input(peer, input, self.state.clock.now());
+                }
+                connection.flags.set(Flags::MAY_READ, !is_all);
                 if connection.phase == Phase::Open {
                     connection.last_active = now;
                 }

@@ -241,7 +241,8 @@ impl<H: Handler> Reactor<H> {
     /// Stops at SIGTERM and SIGINT. SIGUSR1 logs the [`Stats`](crate::Stats).
     ///
     /// SIGHUP stops a program whose standard input is its controlling terminal, unless the signal was ignored at the
-    /// start. Any other program calls [`Handler::reload`].
+    /// start. Any other program reads the certificates of its `tls:` listeners
+    /// again, and calls [`Handler::reload`].
     ///
     /// Unblocks these signals in this thread. Blocks SIGTTIN and SIGTTOU, so that the terminal never stops the process.
     ///
@@ -398,7 +399,9 @@ impl<H: Handler> Reactor<H> {
         let SignalRequests { stops: mut causes, hangs_up, wants_reload, wants_stats } =
             self.signals.as_mut().map(Signals::take).unwrap_or_default();
         if wants_reload {
-            log::info!("SIGHUP: files are opened again");
+            log::info!("SIGHUP: certificates and logs, if there are any, are opened again");
+            #[cfg(feature = "tls")]
+            self.dispatcher.state.services.reload_certificates();
             self.dispatcher.call(ServiceId::DEFAULT, Handler::reload);
             self.flush_and_reap();
         }

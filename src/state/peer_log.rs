@@ -28,6 +28,7 @@ enum Kind {
     Refused(Refusal),
     Lost,
     PlainText,
+    UnexpectedTls,
     Header,
     Closed(Discriminant<Closed>),
     Stuck,
@@ -61,6 +62,16 @@ impl PeerLog {
                 self.warn(Kind::Header, now, &format_args!("{peer} refused: {error} (--proxy-protocol)"));
             }
             HandshakeError::Failed(_) | HandshakeError::TimedOut(_) => log::info!("{peer} handshake: {error}"),
+        }
+    }
+
+    /// Warns if the first input of a connection without TLS begins a TLS handshake (RFC 8446, sections 4 and 5.1).
+    #[cold]
+    pub(crate) fn first_input(&mut self, peer: Peer, input: &[u8], now: Instant) {
+        // A record of a handshake, of any version from 3.0 to 3.4, with a message of the client.
+        if let [22, 3, 0..=4, _, _, 1, ..] = input {
+            let line = format_args!("{peer} speaks TLS to an address without it; listen on tls:ADDR, too");
+            self.warn(Kind::UnexpectedTls, now, &line);
         }
     }
 

@@ -222,6 +222,20 @@ impl Service {
     }
 }
 
+#[cfg(feature = "tls")]
+impl ServiceTable {
+    /// Reads the certificates of all services again, and logs the outcome for each.
+    pub(crate) fn reload_certificates(&mut self) {
+        for tls in self.services.iter_mut().filter_map(|service| service.tls_server.as_mut()) {
+            let cert = tls.options().cert.display().to_string();
+            match tls.reload() {
+                Ok(()) => log::info!("the certificate in {cert} is in use for new connections"),
+                Err(error) => log::error!("the certificate stays as it was: {error}"),
+            }
+        }
+    }
+}
+
 /// The error of TLS that is not set up. If TLS was left out of this build, that is the reason instead of `text`.
 fn no_tls(text: &str) -> io::Error {
     let text = if cfg!(feature = "tls") { text } else { "this build has no TLS; build it with the feature tls" };

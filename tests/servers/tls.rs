@@ -3,6 +3,9 @@
 use crate::support::peer::Peer;
 use crate::support::server::{LINE_CLIENT, Program};
 use crate::support::tools::{pass_through, tool};
+use rustix::process::Signal;
+use std::fs;
+use std::path::Path;
 use switchboard_harness::{Certificates, Launch, Pair, SERVER, Server};
 
 /// The command line of a server with a TLS listener on a free port.
@@ -105,4 +108,105 @@ fn a_server_without_tls_is_no_secret() {
     assert!(refused.code == Some(1) && refused.stderr.contains("plain text instead of TLS"), "{}", refused.stderr);
     let usage = line_client("127.0.0.1:1", &["--tls-insecure"]).finish();
     assert!(usage.code == Some(2) && usage.stderr.contains("use tls:127.0.0.1:1"), "{}", usage.stderr);
+}
+
+#[test]
+fn a_hang_up_loads_the_certificate_again_or_keeps_it() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let server = secured(Program::Echo, &pair).arg("-v").start();
+    let mut early = openssl(&server, &pair, &["-quiet"]);
+    early.say("one\n");
+    early.stdout.wait_for("one\n");
+    let old = fs::read(&pair.cert).expect("just made");
+    // A new certificate without its key.
+    let fresh = certificates.self_signed("fresh", SERVER);
+    fs::copy(&fresh.cert, &pair.cert).expect("room");
+    server.signal(Signal::HUP);
+    server.stderr.wait_for("the certificate stays as it was: the key in ");
+    let trusting_old = certificates.path("old.pem");
+    fs::write(&trusting_old, old).expect("room");
+    let trusting = |cert: &Path| {
+        let pair = Pair { cert: cert.to_owned(), key: pair.key.clone() };
+        let mut client = openssl(&server, &pair, &["-quiet"]);
+        client.say("two\n");
+        client.stdout.wait_for("two\n");
+    };
+    trusting(&trusting_old);
+    fs::copy(&fresh.key, &pair.key).expect("room");
+    server.signal(Signal::HUP);
+    server.stderr.wait_for("is in use for new connections");
+    trusting(&fresh.cert);
+    early.say("three\n");
+    early.stdout.wait_for("three\n");
+}
+
+#[test]
+fn tls_on_a_plain_port_is_named_in_the_log() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let server = Program::Chat.start();
+    let _client = openssl(&server, &pair, &["-quiet"]);
+    server.stderr.wait_for("speaks TLS to an address without it; listen on tls:ADDR, too");
+}
+
+#[test]
+fn sessions_are_resumed_in_both_versions() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let server = secured(Program::Echo, &pair).start();
+    let file = certificates.path("session").display().to_string();
+    for version in ["-tls1_2", "-tls1_3"] {
+        for (flag, wanted) in [("-sess_out", "New, TLSv1"), ("-sess_in", "Reused, TLSv1")] {
+            let mut client = openssl(&server, &pair, &[version, flag, &file]);
+            client.stdout.wait_for(wanted);
+            client.say("x\n");
+            client.stdout.wait_for("\nx\n");
+            client.hang_up();
+            assert!(client.wait().status.success());
+        }
+    }
+}
+
+#[test]
+fn only_clients_with_a_certificate_are_served_if_asked() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let authority = certificates.self_signed("authority", &[]);
+    let client = certificates.signed_by(&authority, "client", &["-addext", "basicConstraints=critical,CA:FALSE"]);
+    let server = secured(Program::Echo, &pair).arg("--tls-client-ca").arg(&authority.cert).arg("-v").start();
+    let [cert, key] = [&client.cert, &client.key].map(|path| path.display().to_string());
+    for version in ["-tls1_2", "-tls1_3"] {
+        let mut known = openssl(&server, &pair, &["-quiet", version, "-cert", &cert, "-key", &key]);
+        known.say("known\n");
+        known.stdout.wait_for("known\n");
+        let unknown = openssl(&server, &pair, &["-quiet", version]);
+        assert!(!unknown.finish().stdout.contains("known"));
+    }
+    server.stderr.wait_for("the client has no certificate, and --tls-client-ca asks for one");
+}
+
+#[test]
+fn twenty_members_chat_over_tls_and_without() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let server = secured(Program::Chat, &pair).listen("127.0.0.1:0").start();
+    let mut members: Vec<_> = (0..20).map(|_| openssl(&server, &pair, &["-quiet"])).collect();
+    for (number, member) in members.iter_mut().enumerate() {
+        member.say(format!("member{number}\n"));
+        member.stdout.wait_for(&format!("Welcome member{number}"));
+    }
+    let mut plain = Peer::connect(&server.addresses(2)[1]);
+    plain.send("plain\n");
+    plain.line_where(|line| line.contains("Welcome plain"));
+    for number in [0, 19] {
+        members[number].say(format!("hello from {number}\n"));
+    }
+    for (number, member) in members.iter().enumerate() {
+        for from in [0, 19].into_iter().filter(|&from| from != number) {
+            member.stdout.wait_for(&format!("hello from {from}"));
+        }
+    }
+    plain.line_where(|line| line.contains("hello from 19"));
+    server.expect_manners();
 }

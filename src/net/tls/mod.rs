@@ -118,3 +118,6 @@ impl fmt::Display for TlsError {
 
 /// `source` returns `None`, because the displayed line contains the text of the cause.
 impl std::error::Error for TlsError {}
+
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,10 @@ impl TlsServer {
         Ok(())
     }
 
+    pub(crate) fn options(&self) -> &TlsServerOptions {
+        &self.options
+    }
+
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
@@ -85,13 +89,14 @@ fn configure(options: &TlsServerOptions) -> Result<ServerConfig, TlsError> {
         .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .map_err(|error| TlsError::of_pair(&options.cert, &options.key, error))?;
+    config.ignore_client_order = true;
     config.alpn_protocols.clone_from(&options.alpn);
     config.ticketer = ring::Ticketer::new().map_err(|error| TlsError::general(&error))?;
     Ok(config)
 }
 
 /// The reason why clients may refuse a certificate, with the remedy. The server serves the others.
-fn doubt(chain: &[CertificateDer<'_>], provider: &CryptoProvider) -> Option<&'static str> {
+pub(super) fn doubt(chain: &[CertificateDer<'_>], provider: &CryptoProvider) -> Option<&'static str> {
     let certificate = ParsedCertificate::try_from(chain.first()?).ok()?;
     // Without a root, what is found is a fault of the certificate itself, or that its issuer is not known.
     let verified = verify_server_cert_signed_by_trust_anchor(

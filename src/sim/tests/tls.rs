@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, LazyLock};
 
+use proptest::prelude::*;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -79,7 +80,8 @@ impl Client {
             .with_custom_certificate_verifier(Arc::new(Trusting))
             .with_no_client_auth();
         let name = ServerName::try_from("localhost").expect("a name");
-        let tls = ClientConnection::new(Arc::new(config), name).expect("a client");
+        let mut tls = ClientConnection::new(Arc::new(config), name).expect("a client");
+        tls.set_buffer_limit(None);
         Client { peer, tls, piece: usize::MAX, received: Vec::new(), end: None }
     }
 
@@ -238,6 +240,104 @@ fn a_file_is_sent_whole_to_a_slow_reader() {
     }
 }
 
+/// What happens to the connection of a client.
+#[derive(Clone, Debug)]
+enum Event {
+    /// The client sends this many bytes.
+    Send(usize),
+    Stall,
+    /// A stalled client reads this many bytes of ciphertext.
+    Allow(usize),
+    Resume,
+    /// Each write to the client takes at most this many bytes.
+    LimitWrites(usize),
+    Wait(u64),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        3 => (1..40_000_usize).prop_map(Event::Send),
+        1 => Just(Event::Stall),
+        2 => (1..30_000_usize).prop_map(Event::Allow),
+        1 => Just(Event::Resume),
+        1 => (1..5000_usize).prop_map(Event::LimitWrites),
+        1 => (1..3000_u64).prop_map(Event::Wait),
+    ];
+    proptest::collection::vec(event, 0..20)
+}
+
+/// How a scene ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    CloseNotify,
+    Truncated,
+    Reset,
+    Stop,
+}
+
+fn bytes(from: usize, count: usize) -> Vec<u8> {
+    (from..from + count).map(|number| (number % 251) as u8).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_network_does_the_echo_is_a_prefix(
+        events in events(),
+        end in prop_oneof![Just(End::CloseNotify), Just(End::Truncated), Just(End::Reset), Just(End::Stop)],
+        version in 0..2_usize,
+        piece in prop_oneof![Just(usize::MAX), 1..2000_usize],
+        read_buffer in prop_oneof![Just(64 << 10), 1..5000_usize],
+    ) {
+        let (mut sim, service) = secured(scene(|_, _, call, cx| {
+            if let Call::Data(input) = call {
+                cx.reply(input);
+            }
+        }), Limits { read_buffer, ..small() });
+        let mut client = Client::new(sim.connect_tls(service), VERSIONS[version]);
+        client.piece = piece;
+        client.exchange(&mut sim);
+        let mut sent = 0;
+        for event in &events {
+            match *event {
+                Event::Send(count) => {
+                    client.send(&bytes(sent, count));
+                    sent += count;
+                }
+                Event::Stall => sim.stall(client.peer),
+                Event::Allow(count) => sim.allow(client.peer, count),
+                Event::Resume => sim.resume(client.peer),
+                Event::LimitWrites(count) => sim.limit_writes(client.peer, count),
+                Event::Wait(time) => sim.advance(MS * time as u32),
+            }
+            client.exchange(&mut sim);
+        }
+        sim.resume(client.peer);
+        client.exchange(&mut sim);
+        prop_assert_eq!(&client.received, &bytes(0, sent));
+        match end {
+            End::CloseNotify => client.end(),
+            End::Truncated => sim.shut_down(client.peer),
+            End::Reset => sim.reset(client.peer),
+            End::Stop => sim.stop(),
+        }
+        client.exchange(&mut sim);
+        let calls = sim.calls();
+        let last = calls.last().map_or("", |call| call);
+        let (closed, end_of_server) = match end {
+            End::CloseNotify => ("0 closed: done", Some(Ok(()))),
+            End::Truncated => ("0 closed: truncated: the peer ended without TLS close_notify", Some(Ok(()))),
+            End::Reset => ("0 closed: connection reset", None),
+            End::Stop => ("0 closed: stopping", Some(Ok(()))),
+        };
+        prop_assert_eq!((last, client.end), (closed, end_of_server));
+        prop_assert_eq!(calls.iter().any(|call| call == "0 eof"), matches!(end, End::CloseNotify));
+        sim.advance(SECOND * 2);
+        prop_assert_eq!((sim.connections(), sim.timers()), (0, 0));
+    }
+}
+
 #[test]
 fn a_truncated_file_is_no_end_in_good_order() {
     let (file, content) = files::file_of(100_000);
@@ -252,4 +352,74 @@ fn a_truncated_file_is_no_end_in_good_order() {
     client.exchange(&mut sim);
     assert!(client.received == [b"before\n", &content[..50_000]].concat());
     assert_eq!((client.end, sim.ending(client.peer)), (None, Some(Ending::Reset)));
+}
+
+#[test]
+fn an_end_waits_until_the_kernel_takes_close_notify() {
+    let (mut sim, service) = secured(Echo::bytes(), Limits::default());
+    let mut client = Client::new(sim.connect_tls(service), &TLS13);
+    client.exchange(&mut sim);
+    sim.stall(client.peer);
+    client.end();
+    client.exchange(&mut sim);
+    assert_eq!((sim.ending(client.peer), client.end.is_some()), (None, false));
+    sim.resume(client.peer);
+    client.exchange(&mut sim);
+    assert_eq!((sim.ending(client.peer), client.end), (Some(Ending::Eof), Some(Ok(()))));
+}
+
+#[test]
+fn a_new_key_is_answered_also_to_a_slow_reader() {
+    let (mut sim, service) = secured(Echo::bytes(), Limits::default());
+    let mut client = Client::new(sim.connect_tls(service), &TLS13);
+    client.exchange(&mut sim);
+    sim.stall(client.peer);
+    client.tls.refresh_traffic_keys().expect("TLS 1.3 has new keys");
+    client.send(b"under a new key");
+    client.exchange(&mut sim);
+    assert!(client.received.is_empty());
+    sim.resume(client.peer);
+    client.exchange(&mut sim);
+    assert_eq!(client.received, b"under a new key");
+}
+
+#[test]
+fn members_over_tls_follow_a_feed() {
+    let (mut sim, service) = secured(scene(|notes, _, call, cx| hear_others(notes, &call, cx)), Limits::default());
+    let mut clients: Vec<_> = (0..5).map(|_| Client::new(sim.connect_tls(service), &TLS13)).collect();
+    for client in &mut clients {
+        client.exchange(&mut sim);
+    }
+    let plain = sim.connect();
+    sim.stall(clients[4].peer);
+    clients[0].send(&bytes(0, 100_000));
+    for client in &mut clients {
+        client.exchange(&mut sim);
+    }
+    assert!(clients[4].received.is_empty());
+    sim.resume(clients[4].peer);
+    for client in &mut clients {
+        client.exchange(&mut sim);
+    }
+    for (number, client) in clients.iter().enumerate() {
+        assert_eq!(client.received.len(), if number == 0 { 0 } else { 100_000 }, "{number}");
+    }
+    assert_eq!(sim.received(plain), bytes(0, 100_000));
+}
+
+#[test]
+fn bytes_after_a_fault_are_not_delivered_and_those_before_are() {
+    for version in VERSIONS {
+        let (mut sim, service) = secured(scene(|_, _, _, _| {}), Limits::default());
+        let mut client = Client::new(sim.connect_tls(service), version);
+        client.exchange(&mut sim);
+        client.send(b"good");
+        let mut out = Vec::new();
+        client.tls.write_tls(&mut out).expect("a vector takes everything");
+        out.extend_from_slice(b"\x17\x03\x03\x00\x20 this is no record of this session");
+        sim.send(client.peer, &out);
+        let calls = sim.calls();
+        assert_eq!(calls[..2], ["0 open", "0 data 4"]);
+        assert!(calls[2].starts_with("0 closed: ") && calls.len() == 3, "{calls:?}");
+    }
 }

@@ -44,11 +44,23 @@ impl Certificates {
     /// Makes a self-signed certificate `NAME.pem` with its key `NAME.key`.
     #[track_caller]
     pub fn self_signed(&self, name: &str, extensions: &[&str]) -> Pair {
+        self.make(&["openssl"], name, extensions)
+    }
+
+    /// Makes a self-signed certificate that has expired, by faketime(1).
+    #[track_caller]
+    pub fn expired(&self, name: &str, extensions: &[&str]) -> Pair {
+        self.make(&["faketime", "-f", "-400d", "openssl"], name, extensions)
+    }
+
+    #[track_caller]
+    fn make(&self, program: &[&str], name: &str, extensions: &[&str]) -> Pair {
         let pair = self.pair(name);
-        let mut words = vec!["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+        let mut words = program.to_vec();
+        words.extend(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
         words.extend(["-days", "30", "-subj", "/CN=switchboard.test"]);
         words.extend_from_slice(extensions);
-        self.openssl(&[&words[..], &["-out", text(&pair.cert), "-keyout", text(&pair.key)]].concat());
+        self.run(&[&words[..], &["-out", text(&pair.cert), "-keyout", text(&pair.key)]].concat());
         pair
     }
 
@@ -66,9 +78,14 @@ impl Certificates {
     /// Runs openssl(1), which has to succeed.
     #[track_caller]
     pub fn openssl(&self, words: &[&str]) {
-        let output = Command::new("openssl").args(words).current_dir(self.place.path()).output();
-        let output = output.unwrap_or_else(|error| panic!("openssl: {error}"));
-        assert!(output.status.success(), "openssl {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        self.run(&[&["openssl"], words].concat());
+    }
+
+    #[track_caller]
+    fn run(&self, words: &[&str]) {
+        let output = Command::new(words[0]).args(&words[1..]).current_dir(self.place.path()).output();
+        let output = output.unwrap_or_else(|error| panic!("{}: {error}", words[0]));
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
