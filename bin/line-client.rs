@@ -62,6 +62,7 @@ Examples:
 fn main() -> ExitCode {
     let args = Args::try_parse().unwrap_or_else(|error| cli::suggest(error, hint).exit());
     cli::start_log(cli::log_level(args.verbose));
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "only TLS changes it"))]
     let mut service = ServiceOptions::default();
     #[cfg(feature = "tls")]
     match args.tls.load(&args.address) {
