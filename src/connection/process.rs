@@ -16,7 +16,8 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open, waitid,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitIdStatus, getrlimit, kill_process_group,
+    pidfd_open, prlimit, waitid,
 };
 use signal_hook::consts::SIGCHLD;
 
@@ -107,6 +108,9 @@ fn run(spawn: &Spawn) -> io::Result<Started> {
         let _ = child.kill().and_then(|()| child.wait());
     })?;
     let process = Process::System(SystemProcess { pid, pidfd });
+    if let Some(descriptors) = spawn.descriptors {
+        limit_descriptors(pid, descriptors);
+    }
     let stdin = child.stdin.take().map(pipe::Sender::from);
     let stdout = pipe::Receiver::from(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
     let stderr = child.stderr.take().map(pipe::Receiver::from);
@@ -114,6 +118,14 @@ fn run(spawn: &Spawn) -> io::Result<Started> {
     stdout.set_nonblocking(true)?;
     stderr.iter().try_for_each(|stderr| stderr.set_nonblocking(true))?;
     Ok(Started { process, stream: ChildStream::Pipes { stdin, stdout }, stderr })
+}
+
+/// Lowers the soft limit of a program that has just been started. The limit of this process, lowered for the start,
+/// would not allow the pipes beside many clients.
+fn limit_descriptors(pid: Pid, descriptors: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    // Fails if the program has exited, or has another user (a set-user-ID file).
+    let _ = prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(descriptors), ..limit });
 }
 
 impl Process {

@@ -39,6 +39,9 @@ pub struct Spawn {
     pub stdin: StdinMode,
     /// Where its standard error goes. Default: [`StderrMode::Log`].
     pub stderr: StderrMode,
+    /// The soft limit of its descriptors (`RLIMIT_NOFILE`). Default: that of this process. A server with many clients
+    /// has raised its own, and some programs are slow or fail with a high one (select(2)).
+    pub descriptors: Option<u64>,
     /// The time between SIGTERM and SIGKILL. 5 s: longer than a good program needs to clean up.
     pub grace: Duration,
 }
@@ -77,6 +80,7 @@ impl Spawn {
             dir: None,
             stdin: StdinMode::default(),
             stderr: StderrMode::default(),
+            descriptors: None,
             grace: Duration::from_secs(5),
         }
     }

@@ -174,6 +174,16 @@ fn the_program_gets_its_arguments_and_the_address_of_the_client() {
 }
 
 #[test]
+fn the_program_has_the_limits_that_the_server_was_started_with() {
+    let launch = Program::Exec.launch().after("ulimit -Sn 100");
+    let server = launch.last(&["--", "sh", "-c", "read line; ulimit -Sn; ulimit -Hn"]).start();
+    let mut peer = Peer::connect(&server.address());
+    peer.send("after the start\n");
+    assert_eq!(peer.line(), "100");
+    assert_ne!(peer.line(), "100");
+}
+
+#[test]
 fn an_inherited_socket_does_not_reach_the_program() {
     let at: SocketAddr = own_address().into();
     let listing = "ls -l /proc/self/fd | grep -c socket:; env | grep -c -e ^LISTEN_ -e ^NOTIFY_";

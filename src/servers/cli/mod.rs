@@ -24,7 +24,7 @@ pub use command::suggest;
 pub use data::DataArgs;
 pub use data::LineArgs;
 pub use report::{fail, log_level, start_log, usage_error};
-pub(crate) use run::{COMMANDS_HINT, serve};
+pub(crate) use run::{COMMANDS_HINT, former_descriptor_limit, serve};
 pub use run::{exit_code, main};
 pub use server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, line_limits};
 #[cfg(feature = "tls")]

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -230,6 +230,14 @@ pub(super) fn ignore_file_size_signal() {
     }
 }
 
+/// The soft limit of descriptors before it was raised.
+static FORMER_DESCRIPTORS: OnceLock<Option<u64>> = OnceLock::new();
+
+/// The soft limit of descriptors for programs that this one starts, if it is not that of this process.
+pub(crate) fn former_descriptor_limit() -> Option<u64> {
+    FORMER_DESCRIPTORS.get().copied().flatten()
+}
+
 /// Raises the soft limit of descriptors to the hard limit. Most systems set the soft limit to 1,024 because of
 /// select(2).
 pub(super) fn raise_descriptor_limit() {
@@ -238,7 +246,10 @@ pub(super) fn raise_descriptor_limit() {
         return;
     }
     match setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        Ok(()) => log::debug!("raised the descriptor limit from {:?} to {:?}", limit.current, limit.maximum),
+        Ok(()) => {
+            let _ = FORMER_DESCRIPTORS.set(limit.current);
+            log::debug!("raised the descriptor limit from {:?} to {:?}", limit.current, limit.maximum);
+        }
         Err(error) => log::warn!("the descriptor limit stays at {:?}: {error}", limit.current),
     }
 }

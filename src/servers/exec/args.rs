@@ -8,7 +8,8 @@ use clap::Parser;
 
 use crate::servers::Exec;
 use crate::servers::cli::{
-    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_count, parse_duration, parse_off,
+    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, former_descriptor_limit, parse_count,
+    parse_duration, parse_off,
 };
 use crate::{Limits, Spawn};
 
@@ -59,6 +60,7 @@ impl Server for ExecServer {
         let mut spawn = Spawn::new(program);
         spawn.args = args.to_vec();
         spawn.env = env::vars_os().filter(|(name, _)| OWN_VARIABLES.iter().all(|own| name != own)).collect();
+        spawn.descriptors = former_descriptor_limit();
         spawn.program = spawn.find_program().map_err(|error| {
             let shown = spawn.program.display();
             StartError::failure(format!("cannot run {shown}: {error}; give the path of a program, or its name in PATH"))
