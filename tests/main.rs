@@ -14,6 +14,7 @@ mod support {
     pub(crate) mod data;
     pub(crate) mod peer;
     pub(crate) mod server;
+    pub(crate) mod silence;
     pub(crate) mod terminal;
     pub(crate) mod tools;
 }
@@ -46,6 +47,7 @@ mod servers {
     mod phonebook;
     mod process;
     mod proxy;
+    mod relay;
     mod service;
     mod soak;
     mod stopping;

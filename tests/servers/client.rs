@@ -3,9 +3,9 @@
 use crate::support::data::{assert_same, lines};
 use crate::support::peer::Peer;
 use crate::support::server::{LINE_CLIENT, Program};
+use crate::support::silence::silence;
 use crate::support::terminal::Terminal;
 use rustix::process::Signal;
-use socket2::{Domain, Socket, Type};
 use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -268,23 +268,6 @@ fn an_output_that_cannot_be_written_is_a_failure() {
     assert_eq!(client.wait().code, Some(1), "the answer is lost");
     let text = client.stderr.all_text();
     assert!(text.contains("standard output") && text.lines().count() == 1, "{text:?}");
-}
-
-/// A listener that accepts no connection and has no room left: a client hears nothing at all.
-fn silence() -> (Socket, Vec<Socket>, String) {
-    let tcp = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    let listener = tcp();
-    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
-    listener.listen(0).expect("a listener");
-    let address = listener.local_addr().expect("bound");
-    // Linux: one more than the backlog is queued; the others stay on their way, and the client behind them too.
-    let queue: Vec<_> = (0..4).map(|_| tcp()).collect();
-    for waiting in &queue {
-        waiting.set_nonblocking(true).expect("a socket of ours");
-        let _ = waiting.connect(&address);
-    }
-    let text = address.as_socket().expect("an internet socket").to_string();
-    (listener, queue, text)
 }
 
 #[test]

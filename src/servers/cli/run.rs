@@ -72,6 +72,8 @@ impl<H> ServiceSetup<H> {
             proxies: listen.proxies(),
             sockets: listen.socket_options(),
             log_data: !self.has_secrets,
+            #[cfg(feature = "tls")]
+            tls_client: self.tls_client.clone(),
             ..ServiceOptions::default()
         }
     }

@@ -6,6 +6,8 @@ use std::io;
 use clap::Parser;
 
 use super::args::{DatagramArgs, ServerArgs};
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsClient;
 use crate::{Handler, Limits};
 
 /// The command line of a server. [`main`](super::main) runs it alone, and `switchboard` hosts several in one loop.
@@ -51,6 +53,9 @@ pub struct ServiceSetup<H> {
     pub operator: OperatorNeed,
     /// Whether clients send secrets, which `-vv` must not show.
     pub has_secrets: bool,
+    /// The servers that outbound `tls:` connections trust.
+    #[cfg(feature = "tls")]
+    pub tls_client: Option<TlsClient>,
 }
 
 /// Whether a server needs an operator at standard input.
@@ -76,6 +81,8 @@ impl<H> ServiceSetup<H> {
             limits: Limits::default(),
             operator: OperatorNeed::Optional,
             has_secrets: false,
+            #[cfg(feature = "tls")]
+            tls_client: None,
         }
     }
 
@@ -100,8 +107,17 @@ impl<H> ServiceSetup<H> {
 
     /// Splits off the handler.
     pub(crate) fn split(self) -> (H, ServiceSetup<()>) {
-        let ServiceSetup { handler, port, has_datagrams, limits, operator, has_secrets } = self;
-        (handler, ServiceSetup { handler: (), port, has_datagrams, limits, operator, has_secrets })
+        let rest = ServiceSetup {
+            handler: (),
+            port: self.port,
+            has_datagrams: self.has_datagrams,
+            limits: self.limits,
+            operator: self.operator,
+            has_secrets: self.has_secrets,
+            #[cfg(feature = "tls")]
+            tls_client: self.tls_client,
+        };
+        (self.handler, rest)
     }
 }
 

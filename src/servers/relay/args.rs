@@ -11,7 +11,7 @@ use crate::servers::cli::{
 };
 use crate::state::limits::Limits;
 
-/// Relays each client to another server, over TCP and Unix sockets
+/// Relays each client to another server, over TCP, Unix sockets and TLS
 #[derive(Parser, Debug)]
 #[command(name = "relay-server", version, after_help = EXAMPLES)]
 pub struct RelayServer {
@@ -25,12 +25,21 @@ pub struct RelayServer {
         help_heading = "Limits")]
     pub connect_timeout: LimitOrOff<Duration>,
 
+    /// The flags of TLS to that server.
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    pub tls: crate::servers::cli::TlsClientArgs,
+
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
 }
 
+#[cfg(not(feature = "tls"))]
 const FORMS: &str = "PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT or unix:PATH";
+
+#[cfg(feature = "tls")]
+const FORMS: &str = "PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT or unix:PATH, with tls: before it for TLS";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,7 +61,10 @@ impl Server for RelayServer {
             return Err(StartError::usage(format!("--to {to} is an address of this server itself, which would loop")));
         }
         let limits = Limits { connect_timeout: self.connect_timeout.0, ..Limits::default() };
-        Ok(host.host(ServiceSetup::new(PORT, Relay::new(to.clone())).with_limits(limits)))
+        let setup = ServiceSetup::new(PORT, Relay::new(to.clone())).with_limits(limits);
+        #[cfg(feature = "tls")]
+        let setup = ServiceSetup { tls_client: self.tls.load(to)?, ..setup };
+        Ok(host.host(setup))
     }
 }
 

@@ -1,6 +1,8 @@
 use super::*;
 use crate::sim::{Ending, Sim, SimPeer};
 
+mod law;
+
 fn upstream() -> Address {
     "127.0.0.1:80".parse().expect("an address")
 }
