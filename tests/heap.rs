@@ -225,3 +225,46 @@ fn a_silent_client_of_a_proxy_costs_no_more() {
     });
     assert!(echo <= 128 + DEBUG, "{echo} bytes a client of echo");
 }
+
+#[cfg(feature = "http")]
+mod http {
+    use super::*;
+    use std::fs;
+    use switchboard::servers::{Site, SiteOptions};
+
+    const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, deflate\r\n\r\n";
+    const FILE: &[u8] = b"the file of this test";
+
+    fn with_site<T>(act: impl FnOnce(&(dyn Fn() -> Site + Sync)) -> T) -> T {
+        let place = tempfile::TempDir::new().expect("room for a directory");
+        fs::write(place.path().join("a"), FILE).expect("room for a file");
+        act(&|| Site::new(place.path(), SiteOptions::default()).expect("a directory"))
+    }
+
+    fn get(client: &mut TcpStream) {
+        client.write_all(REQUEST).expect("connected");
+        hear(client, FILE);
+    }
+
+    #[test]
+    fn a_client_that_keeps_its_connection_costs_little() {
+        let _alone = alone();
+        let options = ServiceOptions::default();
+        let kept = with_site(|make| kept_for_the_silent(&options, make, |_, client| get(client)));
+        println!("{kept} bytes a client of HTTP");
+        assert!(kept <= 256 + DEBUG, "{kept} bytes a client of HTTP");
+    }
+
+    /// Once a second the file is looked for again, which allocates.
+    #[test]
+    fn a_file_that_is_known_is_sent_without_an_allocation() {
+        let _alone = alone();
+        with_site(|make| {
+            with_server(make, |address| {
+                let mut client = client(address);
+                let count = allocations(200, || get(&mut client));
+                assert!(count < 100, "{count} allocations for 200 requests");
+            });
+        });
+    }
+}

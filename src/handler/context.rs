@@ -391,6 +391,13 @@ impl<'a> Context<'a> {
         self.state.clock.now()
     }
 
+    /// How long the peer of this connection has neither sent nor taken bytes. Zero without a connection.
+    #[cfg(feature = "http")]
+    pub(crate) fn idle_time(&self) -> Duration {
+        let connection = self.session().and_then(|session| self.state.connections.get(session));
+        connection.map_or(Duration::ZERO, |found| self.state.clock.since(found.last_active))
+    }
+
     /// Returns the time of day, to show to people or to send in a protocol.
     ///
     /// It may jump: to act later, use a timer.

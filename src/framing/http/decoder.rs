@@ -24,30 +24,36 @@ pub(super) enum Part {
     End(usize),
 }
 
-/// Where the decoder is in a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+/// The state of the input of one connection: where the next byte is in a request. It is small, since most connections
+/// wait for a request most of the time.
+#[derive(Clone, Debug)]
+pub(super) enum Decoder {
     /// Before a head, or within one.
-    #[default]
-    Head,
+    Head(Search),
     /// In a body of which this number of bytes remain.
     Length(u64),
-    /// Before the size of a chunk.
-    ChunkSize,
-    /// In a chunk of which this number of bytes remain, and then CRLF.
-    Chunk(u64),
-    Trailers,
+    /// In a body in chunks.
+    Chunks(Box<Chunks>),
 }
 
-/// The state of the input of one connection.
+/// The state of a body in chunks.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Decoder {
+pub(super) struct Chunks {
     place: Place,
-    search: Search,
-    /// Bytes that the body in chunks has had.
+    /// Bytes that the body has had.
     received: u64,
-    /// Bytes that the lines with sizes of chunks have had beyond [`CHUNK_LINE`] bytes each.
-    extensions: u32,
+    /// Bytes that the lines with sizes have had beyond [`CHUNK_LINE`] bytes each.
+    extensions: usize,
+}
+
+/// Where the next byte is in a body in chunks.
+#[derive(Clone, Copy, Debug, Default)]
+enum Place {
+    #[default]
+    Size,
+    /// In a chunk of which this number of bytes remain, and then CRLF.
+    Data(u64),
+    Trailers(Search),
 }
 
 /// Bytes of a line with the size of a chunk that do not count as extensions.
@@ -55,69 +61,75 @@ const CHUNK_LINE: usize = 16;
 
 type Found = Result<Part, Rejection>;
 
+impl Default for Decoder {
+    fn default() -> Self {
+        Decoder::Head(Search::default())
+    }
+}
+
 impl Decoder {
     /// Whether the next byte belongs to a new request.
     pub(super) fn is_before_head(&self) -> bool {
-        self.place == Place::Head
+        matches!(self, Decoder::Head(_))
     }
 
     /// The number of bytes that remain of the body, if it is known.
     pub(super) fn remaining(&self) -> Option<u64> {
-        match self.place {
-            Place::Head => Some(0),
-            Place::Length(left) => Some(left),
-            _ => None,
+        match self {
+            Decoder::Head(_) => Some(0),
+            Decoder::Length(left) => Some(*left),
+            Decoder::Chunks(_) => None,
         }
     }
 
     /// Expects a body after the head that was found.
     pub(super) fn expect_body(&mut self, length: BodyLength) {
-        self.place = match length {
-            BodyLength::None => Place::Head,
-            BodyLength::Known(length) => Place::Length(length),
-            BodyLength::Chunked => Place::ChunkSize,
+        *self = match length {
+            BodyLength::None => Decoder::default(),
+            BodyLength::Known(length) => Decoder::Length(length),
+            BodyLength::Chunked => Decoder::Chunks(Box::default()),
         };
-        (self.received, self.extensions) = (0, 0);
     }
 
     pub(super) fn next(&mut self, input: &[u8], options: &HttpOptions) -> Found {
-        match self.place {
-            Place::Length(0) => {
-                self.place = Place::Head;
-                Ok(Part::End(0))
-            }
-            _ if input.is_empty() => Ok(Part::Partial),
-            Place::Head => self.head(input, options),
-            Place::Length(left) => {
-                let count = first(input, left);
-                self.place = Place::Length(left - count as u64);
-                Ok(Part::Body(count))
-            }
-            Place::ChunkSize => self.chunk_size(input, options),
-            Place::Chunk(0) => self.chunk_end(input),
-            Place::Chunk(left) => {
-                let count = first(input, left);
-                self.place = Place::Chunk(left - count as u64);
-                Ok(Part::Body(count))
-            }
-            Place::Trailers => self.trailers(input, options),
+        let part = match self {
+            Decoder::Length(0) => Part::End(0),
+            _ if input.is_empty() => Part::Partial,
+            Decoder::Head(search) => return head(search, input, options),
+            Decoder::Length(left) => Part::Body(take(left, input)),
+            Decoder::Chunks(chunks) => chunks.next(input, options)?,
+        };
+        if let Part::End(_) = part {
+            *self = Decoder::default();
         }
+        Ok(part)
     }
+}
 
-    fn head(&mut self, input: &[u8], options: &HttpOptions) -> Found {
-        match input {
-            // RFC 9112, section 2.2: empty lines before a request are ignored.
-            [b'\r'] => return Ok(Part::Partial),
-            [b'\r', b'\n', ..] => return Ok(Part::Skip(2)),
-            // The answer to other protocols, such as TLS, does not wait for the end of a line.
-            [byte, ..] if !is_token_byte(*byte) => return Err(Rejection::bad("the method is not a token")),
-            _ => {}
+fn head(search: &mut Search, input: &[u8], options: &HttpOptions) -> Found {
+    match input {
+        // RFC 9112, section 2.2: empty lines before a request are ignored.
+        [b'\r'] => return Ok(Part::Partial),
+        [b'\r', b'\n', ..] => return Ok(Part::Skip(2)),
+        // The answer to other protocols, such as TLS, does not wait for the end of a line.
+        [byte, ..] if !is_token_byte(*byte) => return Err(Rejection::bad("the method is not a token")),
+        _ => {}
+    }
+    Ok(search.end(input, Bounds::of_head(options))?.map_or(Part::Partial, Part::Head))
+}
+
+impl Chunks {
+    fn next(&mut self, input: &[u8], options: &HttpOptions) -> Found {
+        match &mut self.place {
+            Place::Size => self.size(input, options),
+            Place::Data(0) => self.data_end(input),
+            Place::Data(left) => Ok(Part::Body(take(left, input))),
+            Place::Trailers(search) => trailers(search, input, options),
         }
-        Ok(self.search.end(input, Bounds::of_head(options))?.map_or(Part::Partial, Part::Head))
     }
 
     /// Finds the line before a chunk (RFC 9112, section 7.1).
-    fn chunk_size(&mut self, input: &[u8], options: &HttpOptions) -> Found {
+    fn size(&mut self, input: &[u8], options: &HttpOptions) -> Found {
         let longest = options.max_chunk_line + 2;
         let Some(end) = memchr(b'\n', &input[..input.len().min(longest)]) else {
             let is_partial = input.len() < longest;
@@ -125,44 +137,45 @@ impl Decoder {
         };
         let line = input[..end].strip_suffix(b"\r");
         let size = chunk_size(line.ok_or(Rejection::bad("the line of a chunk ends in LF without CR"))?)?;
-        self.extensions = self.extensions.saturating_add(end.saturating_sub(CHUNK_LINE) as u32);
-        if self.extensions as usize > options.max_chunk_extensions {
+        self.extensions = self.extensions.saturating_add(end.saturating_sub(CHUNK_LINE));
+        if self.extensions > options.max_chunk_extensions {
             return Err(Rejection::bad("the extensions of chunks are too long"));
         }
         self.received = self.received.saturating_add(size);
         if options.max_body.is_some_and(|most| self.received > most) {
             return Err(TOO_LARGE);
         }
-        self.place = if size == 0 { Place::Trailers } else { Place::Chunk(size) };
+        self.place = if size == 0 { Place::Trailers(Search::default()) } else { Place::Data(size) };
         Ok(Part::Skip(end + 1))
     }
 
-    fn chunk_end(&mut self, input: &[u8]) -> Found {
+    fn data_end(&mut self, input: &[u8]) -> Found {
         match input {
             [b'\r'] => Ok(Part::Partial),
             [b'\r', b'\n', ..] => {
-                self.place = Place::ChunkSize;
+                self.place = Place::Size;
                 Ok(Part::Skip(2))
             }
             _ => Err(Rejection::bad("a chunk does not end where its size says")),
         }
     }
-
-    fn trailers(&mut self, input: &[u8], options: &HttpOptions) -> Found {
-        let Some(end) = self.search.end(input, Bounds::of_trailers(options))? else { return Ok(Part::Partial) };
-        parse_fields(&input[..end], |name, _| {
-            // RFC 9110, section 6.5.1: fields that frame or route a message are no trailers.
-            let is_forbidden = ["content-length", "host", "transfer-encoding"].contains(&&*name.to_ascii_lowercase());
-            if is_forbidden { Err(Rejection::bad("a trailer field is not allowed")) } else { Ok(()) }
-        })?;
-        self.place = Place::Head;
-        Ok(Part::End(end))
-    }
 }
 
-/// The number of bytes of `input` that belong to a body of which `left` bytes remain.
-fn first(input: &[u8], left: u64) -> usize {
-    input.len().min(usize::try_from(left).unwrap_or(usize::MAX))
+fn trailers(search: &mut Search, input: &[u8], options: &HttpOptions) -> Found {
+    let Some(end) = search.end(input, Bounds::of_trailers(options))? else { return Ok(Part::Partial) };
+    parse_fields(&input[..end], |name, _| {
+        // RFC 9110, section 6.5.1: fields that frame or route a message are no trailers.
+        let is_forbidden = ["content-length", "host", "transfer-encoding"].contains(&&*name.to_ascii_lowercase());
+        if is_forbidden { Err(Rejection::bad("a trailer field is not allowed")) } else { Ok(()) }
+    })?;
+    Ok(Part::End(end))
+}
+
+/// Takes what `input` has of `left` bytes. Returns the number of bytes.
+fn take(left: &mut u64, input: &[u8]) -> usize {
+    let count = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+    *left -= count as u64;
+    count
 }
 
 /// Parses a line before a chunk: at most 16 hexadecimal digits, and extensions, which are ignored.

@@ -20,13 +20,14 @@ pub(super) struct Encoder {
     /// Whether another request may follow on this connection.
     pub(super) keeps_alive: bool,
     body: Body,
+    /// Remaining bytes of a body with a length.
+    left: u64,
 }
 
 /// The framing of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
-    /// This number of bytes remain.
-    Length(u64),
+    Length,
     Chunked,
     /// The end of the connection is the end of the body: for HTTP/1.0, which has no chunks.
     UntilClose,
@@ -35,7 +36,7 @@ enum Body {
 impl Encoder {
     /// The framing of an answer to a request.
     pub(super) fn new(version: Version, method: &str, keeps_alive: bool) -> Self {
-        Encoder { version, is_head: method == "HEAD", keeps_alive, body: Body::Length(0) }
+        Encoder { version, is_head: method == "HEAD", keeps_alive, body: Body::Length, left: 0 }
     }
 
     /// The framing of an answer to input that is no request. The connection ends after it.
@@ -55,14 +56,14 @@ impl Encoder {
         if !status.is_bodiless() {
             show(out, format_args!("Content-Length: {length}\r\n"));
         }
-        self.body = Body::Length(if self.is_head || status.is_bodiless() { 0 } else { length });
+        self.left = if self.is_head || status.is_bodiless() { 0 } else { length };
         self.end(out);
     }
 
     /// Ends a head before a body of unknown length.
     pub(super) fn end_with_chunks(&mut self, out: &mut impl Write, status: Status) {
         if status.is_bodiless() {
-            self.body = Body::Length(0);
+            self.left = 0;
         } else if self.version >= Version::Http11 {
             put(out, b"Transfer-Encoding: chunked\r\n");
             self.body = Body::Chunked;
@@ -89,11 +90,11 @@ impl Encoder {
 
     /// Writes bytes of the body. Bytes beyond the length that the head has are dropped.
     pub(super) fn write(&mut self, out: &mut impl Write, bytes: &[u8]) {
-        match &mut self.body {
+        match self.body {
             _ if bytes.is_empty() => {}
-            Body::Length(left) => {
-                let count = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                *left -= count as u64;
+            Body::Length => {
+                let count = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                self.left -= count as u64;
                 put(out, &bytes[..count]);
             }
             _ if self.is_head => {}
@@ -109,9 +110,11 @@ impl Encoder {
     /// Counts `bytes` bytes of a body with a length that are sent in another way. Returns whether to send them: not in
     /// the answer to HEAD.
     pub(super) fn sends(&mut self, bytes: u64) -> bool {
-        let Body::Length(left) = &mut self.body else { return !self.is_head };
-        let fits = bytes > 0 && bytes <= *left;
-        *left -= if fits { bytes } else { 0 };
+        if self.body != Body::Length {
+            return !self.is_head;
+        }
+        let fits = bytes > 0 && bytes <= self.left;
+        self.left -= if fits { bytes } else { 0 };
         fits
     }
 
@@ -121,7 +124,7 @@ impl Encoder {
         if self.body == Body::Chunked && !self.is_head {
             put(out, b"0\r\n\r\n");
         }
-        !matches!(self.body, Body::Length(1..))
+        self.body != Body::Length || self.left == 0
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::decoder::{Decoder, Part};
 use super::encoder::Encoder;
@@ -90,8 +90,6 @@ pub struct Exchange {
     is_held: bool,
     /// Whether the peer has ended its side.
     is_ended: bool,
-    /// Start of the wait for a head or for the next request.
-    since: Instant,
     timer: Option<TimerId>,
 }
 
@@ -147,7 +145,6 @@ impl Exchange {
             awaited: Awaited::First,
             is_held: false,
             is_ended: false,
-            since: cx.now(),
             timer: options.header_timeout.map(|time| cx.set_timer(time)),
         }
     }
@@ -221,7 +218,6 @@ impl Exchange {
             self.reject(INCOMPLETE, cx);
         } else if self.decoder.is_before_head() && std::mem::replace(&mut self.awaited, Awaited::Rest) == Awaited::Next
         {
-            self.since = cx.now();
             self.arm(self.options.header_timeout, cx);
         }
     }
@@ -326,13 +322,14 @@ impl Exchange {
         if self.progress != Progress::Waiting {
             return true;
         }
-        let is_next = self.awaited == Awaited::Next;
-        let limit = if is_next { self.options.keep_alive } else { self.options.header_timeout };
-        let left = limit.map(|limit| limit.saturating_sub(cx.now().duration_since(self.since)));
-        match left {
-            Some(Duration::ZERO) if self.awaited == Awaited::Rest => self.reject(LATE, cx),
-            Some(Duration::ZERO) => self.end(cx),
-            left => self.arm(left, cx),
+        match self.awaited {
+            Awaited::Rest => self.reject(LATE, cx),
+            Awaited::First => self.end(cx),
+            // The timer may have been set for something earlier.
+            Awaited::Next => match self.options.keep_alive.map(|limit| limit.saturating_sub(cx.idle_time())) {
+                Some(Duration::ZERO) => self.end(cx),
+                left => self.arm(left, cx),
+            },
         }
         true
     }
@@ -343,7 +340,7 @@ impl Exchange {
             return self.end(cx);
         }
         self.progress = Progress::Waiting;
-        (self.awaited, self.since) = (Awaited::Next, cx.now());
+        self.awaited = Awaited::Next;
         // A timer that expires earlier is set again then: most requests set none.
         if self.timer.is_none() || self.options.keep_alive < self.options.header_timeout {
             self.arm(self.options.keep_alive, cx);

@@ -143,10 +143,17 @@ pub struct Site {
 #[derive(Debug)]
 pub struct SiteSession {
     exchange: Exchange,
-    /// The head of a request whose file is being looked for.
-    asked: Option<Box<[u8]>>,
-    /// The rest of an answer.
-    body: Option<Box<Body>>,
+    /// What is left to do for the present request.
+    work: Option<Box<Work>>,
+}
+
+/// What is left to do for a request.
+#[derive(Debug)]
+enum Work {
+    /// Its file is being looked for. The head.
+    Find(Box<[u8]>),
+    /// The rest of the answer has to be sent.
+    Send(Body),
 }
 
 /// Requests that may wait for a worker. Opening takes microseconds, so only a file system that hangs fills the queue.
@@ -191,7 +198,7 @@ impl Site {
         };
         let (tree, path) = (Arc::clone(&self.tree), request.path().to_owned());
         match cx.offload(&self.workers, move |()| tree.find(&path, accepted, known.as_ref())) {
-            Ok(()) => session.asked = Some(request.as_bytes().into()),
+            Ok(()) => session.work = Some(Box::new(Work::Find(request.as_bytes().into()))),
             Err(busy) => {
                 let mut refusal = Refusal::of(Status::SERVICE_UNAVAILABLE);
                 refusal.trouble = Some(format!("a request is refused: {busy}"));
@@ -262,7 +269,7 @@ impl Handler for Site {
     type Session = SiteSession;
 
     fn open(&mut self, _: &Origin, cx: &mut Context<'_>) -> SiteSession {
-        SiteSession { exchange: Exchange::open(&self.http, cx), asked: None, body: None }
+        SiteSession { exchange: Exchange::open(&self.http, cx), work: None }
     }
 
     fn data<'a>(&mut self, session: &mut SiteSession, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
@@ -278,7 +285,7 @@ impl Handler for Site {
 
     fn done(&mut self, session: &mut SiteSession, done: Done, cx: &mut Context<'_>) {
         let found = done.downcast::<Result<Found, Refusal>>().expect("the one kind of job");
-        if let Some(head) = session.asked.take() {
+        if let Some(Work::Find(head)) = session.work.take().map(|work| *work) {
             self.found(session, (&head, found), cx);
         }
     }

@@ -35,9 +35,9 @@ impl SitePath {
             let name: Vec<u8> = percent_decode_str(encoded).collect();
             match &name[..] {
                 b"." | b".." => return Err(BadPath::Malformed("the path has . or .. as a name")),
-                [b'.', ..] if !has_dotfiles => return Err(BadPath::Missing),
                 _ if name.contains(&0) => return Err(BadPath::Malformed("the path has a zero byte")),
                 _ if name.contains(&b'\\') => return Err(BadPath::Malformed("the path has a backslash")),
+                [b'.', ..] if !has_dotfiles => return Err(BadPath::Missing),
                 // No name of a file has a slash.
                 _ if name.contains(&b'/') => return Err(BadPath::Missing),
                 _ => {}

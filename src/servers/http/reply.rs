@@ -5,10 +5,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::SiteSession;
 use super::conditions::Verdict;
 use super::file::{Content, Version};
 use super::ranges::Wanted;
+use super::{SiteSession, Work};
 use crate::framing::http::{Request, Response, Status};
 use crate::handler::context::Context;
 
@@ -32,10 +32,6 @@ enum Piece {
     /// A part of the file.
     Part(Range<u64>),
 }
-
-/// The most bytes of a file that are sent before it is looked at again. 1 MiB: looking takes a millionth of the time of
-/// sending.
-const SEGMENT: u64 = 1 << 20;
 
 impl Reply<'_, '_> {
     /// Answers with the file, as the conditions and ranges of the request say.
@@ -115,7 +111,7 @@ impl Reply<'_, '_> {
         if self.request.method() == "HEAD" {
             return session.exchange.finish(cx);
         }
-        session.body = Some(Box::new(Body { version: Arc::clone(self.version), pieces }));
+        session.work = Some(Box::new(Work::Send(Body { version: Arc::clone(self.version), pieces })));
         Body::send_more(session, cx);
     }
 }
@@ -131,31 +127,28 @@ impl Piece {
 
 impl Body {
     /// Sends as much of the body of an answer as the client takes now. When nothing is left, ends the answer.
+    ///
+    /// A part of a file is queued as a whole, so that a stop of the server lets it end. When little of it remains, the
+    /// file is looked at again: if it has changed, the client must not get the rest.
     pub(super) fn send_more(session: &mut SiteSession, cx: &mut Context<'_>) {
-        let Some(body) = &mut session.body else { return };
+        let Some(Work::Send(body)) = session.work.as_deref_mut() else { return };
+        if !body.version.is_current() {
+            log::debug!("{}: the file has changed while it was sent", cx.peer());
+            return cx.abort();
+        }
         while cx.is_writable() {
-            match body.pieces.pop_front() {
-                None => {
-                    session.body = None;
+            match (body.pieces.pop_front(), &body.version.content) {
+                (None, _) => {
+                    session.work = None;
                     return session.exchange.finish(cx);
                 }
-                Some(Piece::Text(text)) => session.exchange.write(text.as_bytes(), cx),
-                Some(Piece::Part(part)) => match &body.version.content {
-                    Content::Bytes(bytes) => {
-                        session.exchange.write(&bytes[part.start as usize..part.end as usize], cx);
-                    }
-                    Content::Open(_) if !body.version.is_current() => {
-                        log::debug!("{}: the file has changed while it was sent", cx.peer());
-                        return cx.abort();
-                    }
-                    Content::Open(file) => {
-                        let end = part.end.min(part.start + SEGMENT);
-                        session.exchange.write_file(Arc::clone(file), part.start..end, cx);
-                        if end < part.end {
-                            body.pieces.push_front(Piece::Part(end..part.end));
-                        }
-                    }
-                },
+                (Some(Piece::Text(text)), _) => session.exchange.write(text.as_bytes(), cx),
+                (Some(Piece::Part(part)), Content::Bytes(bytes)) => {
+                    session.exchange.write(&bytes[part.start as usize..part.end as usize], cx);
+                }
+                (Some(Piece::Part(part)), Content::Open(file)) => {
+                    session.exchange.write_file(Arc::clone(file), part, cx);
+                }
             }
         }
     }
