@@ -271,7 +271,8 @@ impl Write for Socket<'_> {
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.write_vectored(pieces)
+        // A record is nearly always alone, and then the shorter call is enough.
+        if let [piece] = pieces { self.0.write(piece) } else { self.0.write_vectored(pieces) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

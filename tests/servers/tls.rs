@@ -210,3 +210,47 @@ fn twenty_members_chat_over_tls_and_without() {
     plain.line_where(|line| line.contains("hello from 19"));
     server.expect_manners();
 }
+
+#[test]
+fn handshakes_that_stall_delay_no_polite_client() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let server = secured(Program::Echo, &pair).listen("127.0.0.1:0").start();
+    let plain = server.addresses(2)[1].clone();
+    let address = format!("127.0.0.1:{}", server.port());
+    let stalled: Vec<_> = (0..200)
+        .map(|number| {
+            let mut peer = Peer::connect(&address);
+            peer.send(&b"\x16\x03\x01\x02\x00"[..number % 6]);
+            peer
+        })
+        .collect();
+    let mut polite = openssl(&server, &pair, &["-quiet"]);
+    polite.say("polite\n");
+    polite.stdout.wait_for("polite\n");
+    Peer::connect(&plain).echo("polite\n");
+    drop(stalled);
+    polite.say("again\n");
+    polite.stdout.wait_for("again\n");
+    server.expect_manners();
+}
+
+#[test]
+fn wrong_command_lines_name_the_remedy() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let [cert, key] = [&pair.cert, &pair.key].map(|path| path.display().to_string());
+    for (words, remedy) in [
+        (&["-l", "tls:0"][..], "TLS needs a certificate; add --tls-cert FILE --tls-key FILE"),
+        (&["-l", "0", "--tls-cert", &cert, "--tls-key", &key], "add one, such as --listen tls:PORT"),
+        (&["--tls-cert", &cert, "--tls-key", &key], "add one, such as --listen tls:PORT"),
+        (&["-l", "tls:0", "--tls-cert", &cert], "--tls-key <FILE>"),
+        (&["-l", "tls:udp:0", "--tls-cert", &cert, "--tls-key", &key], "tls: stands before a TCP address or unix:PATH"),
+    ] {
+        let refused = tool(&[&[Program::Echo.path()], words].concat()).finish();
+        assert!(refused.code == Some(2) && refused.stderr.contains(remedy), "{words:?}: {}", refused.stderr);
+    }
+    let refused = secured(Program::Echo, &Pair { key: pair.cert.clone(), ..pair }).spawn().finish();
+    assert!(refused.code == Some(1) && refused.stderr.contains("has no private key, but a certificate"));
+    assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);
+}

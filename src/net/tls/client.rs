@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -22,6 +23,8 @@ pub struct TlsClientOptions {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// The names of the application protocols, best first (ALPN, RFC 7301).
     pub alpn: Vec<Vec<u8>>,
+    /// Whether each connection makes a full handshake, even if the server knows the client from before.
+    pub no_resumption: bool,
 }
 
 /// The servers that a TLS client trusts.
@@ -64,6 +67,9 @@ impl TlsClient {
                 .with_client_auth_cert(pem::certificates(cert)?, pem::key(key)?)
                 .map_err(|error| TlsError::of_pair(cert, key, error))?,
         };
+        if options.no_resumption {
+            config.resumption = Resumption::disabled();
+        }
         config.alpn_protocols.clone_from(&options.alpn);
         Ok(TlsClient { config: Arc::new(config) })
     }

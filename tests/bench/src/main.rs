@@ -18,6 +18,7 @@
 //! | [`counter`], [`instructions`] | what a server executes for each message, and whether that is too much |
 //! | [`survey`] | the same for the blocking servers and the readiness loop |
 //! | [`stats`], [`table`], [`charts`], [`plot`], [`document`] | medians of ratios within rounds, and their display |
+//! | `tls` | TLS beside plain text and beside nginx (feature `tls`) |
 //! | [`progress`] | what is said while it goes on |
 //!
 //! `docs/performance.md` explains the method, and `docs/io-models.md` the blocking servers. Times are not judged: there
@@ -54,6 +55,8 @@ mod speech;
 mod stats;
 mod survey;
 mod table;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "peers")]
 mod tokio_echo;
 
@@ -92,6 +95,9 @@ enum Command {
     Compare(compare::Options),
     /// Count the instructions that one of our servers takes for a message, and fail when they are too many
     Instructions(instructions::Options),
+    /// Measure TLS beside plain text and beside nginx
+    #[cfg(feature = "tls")]
+    Tls(tls::Options),
     /// Measure the ways to build the uppercase server, and print the tables
     Models(survey::Options),
 }
@@ -109,6 +115,8 @@ fn main() -> ExitCode {
         Command::Capacity(plan) => capacity::run(&plan).map(|report| println!("{report}")),
         Command::Compare(options) => compare::run(&options),
         Command::Instructions(options) => instructions::run(&options),
+        #[cfg(feature = "tls")]
+        Command::Tls(options) => tls::run(&options),
         Command::Models(options) => survey::run(&options),
     };
     match result {
