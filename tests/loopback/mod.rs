@@ -5,6 +5,7 @@ mod child;
 mod files;
 mod proxy;
 mod reactor;
+mod relay;
 mod workers;
 
 use std::net::SocketAddr;
