@@ -65,7 +65,7 @@ mod servers {
 
 /// What the pages and the help texts say is what happens.
 mod docs {
-    mod examples;
+    pub(crate) mod examples;
     mod features;
     mod help;
     mod links;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use switchboard_harness::{Launch, Server, Stop};
 
 /// Starts an example on a free port.
-fn start(name: &str) -> Server {
+pub(crate) fn start(name: &str) -> Server {
     example(name).arg("127.0.0.1:0").spawn()
 }
 

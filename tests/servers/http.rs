@@ -1,5 +1,6 @@
 //! Files over HTTP, for curl and for clients that are not polite.
 
+use crate::docs::examples;
 use crate::support::peer::Peer;
 use crate::support::server::Program;
 use crate::support::tools::pass_through;
@@ -89,6 +90,59 @@ fn nothing_outside_is_served() {
     let mut peer = Peer::connect(&server.address());
     peer.send("GET ../secret HTTP/1.0\r\n\r\n");
     assert!(peer.rest().expect("an orderly end").starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+}
+
+/// The bytes that are written in the first column of a table, and the status in the second.
+fn rows(table: &str) -> Vec<(Vec<u8>, &str)> {
+    let lines = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    lines
+        .map(|line| {
+            let (bytes, rest) = line.split_once("` | ").expect("a second column");
+            (unescape(bytes), &rest[..3])
+        })
+        .collect()
+}
+
+/// The bytes for `\\r`, `\\n`, `\\0` and `\\x16`.
+fn unescape(text: &str) -> Vec<u8> {
+    let mut pieces = text.split('\\');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (escape, rest) = piece.split_at(if piece.starts_with('x') { 3 } else { 1 });
+        bytes.push(match escape {
+            "r" => b'\r',
+            "n" => b'\n',
+            "0" => 0,
+            _ => u8::from_str_radix(&escape[1..], 16).expect("two hexadecimal digits"),
+        });
+        bytes.extend(rest.as_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn malformed_requests_are_answered_as_the_page_says() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/http-server.md")).expect("the page");
+    let (_, table) = page.split_once("\n## Malformed requests\n").expect("the heading");
+    let (table, _) = table.split_once("\n## ").expect("another heading");
+    let (whole, chunks) = table.split_once("| chunks |").expect("two tables");
+    let server = Program::Http.start();
+    let example = examples::start("http");
+    let head = b"POST /counter HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let whole = rows(whole).into_iter().map(|row| (&server, &b""[..], row));
+    let chunks = rows(chunks).into_iter().map(|row| (&example, &head[..], row));
+    let mut count = 0;
+    for (server, head, (bytes, status)) in whole.chain(chunks) {
+        let mut peer = Peer::connect(&server.address());
+        peer.send([head, &bytes, b"GET /counter HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+        let answer = String::from_utf8(peer.rest().expect("an orderly end")).expect("a text");
+        let shown = bytes.escape_ascii();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{shown}: {answer}");
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{shown}: {answer}");
+        assert_eq!(answer.matches("\r\nDate: ").count(), 1, "{shown}: {answer}");
+        count += 1;
+    }
+    assert!(count >= 40, "only {count} rows");
 }
 
 #[test]
