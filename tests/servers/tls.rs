@@ -254,3 +254,24 @@ fn wrong_command_lines_name_the_remedy() {
     assert!(refused.code == Some(1) && refused.stderr.contains("has no private key, but a certificate"));
     assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);
 }
+
+#[test]
+fn switchboard_takes_certificates_from_its_file() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let config = certificates.path("services.toml");
+    let [cert, key] = [&pair.cert, &pair.key].map(|path| path.display().to_string());
+    let echo = format!("[echo]\nlisten = 'tls:127.0.0.1:0'\ntls-cert = '{cert}'\ntls-key = '{key}'\n");
+    fs::write(&config, format!("{echo}[uppercase]\nlisten = '127.0.0.1:0'\n")).expect("room");
+    let switchboard = env!("CARGO_BIN_EXE_switchboard");
+    let server = tool(&[switchboard, "--config", &config.display().to_string(), "-vv"]);
+    let mut client = openssl(&server, &pair, &["-quiet"]);
+    client.say("hello\n");
+    client.stdout.wait_for("hello\n");
+    // The log has what the handlers see, not the ciphertext.
+    server.stderr.wait_for("6 bytes: hello\\n");
+    Peer::connect(&server.addresses(2)[1]).send("plain\n");
+    let refused = tool(&[switchboard, "echo=tls:0"]).finish();
+    let remedy = "set tls-cert and tls-key in the table [echo] of a file, and use --config FILE";
+    assert!(refused.code == Some(2) && refused.stderr.contains(remedy), "{}", refused.stderr);
+}

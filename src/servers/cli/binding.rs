@@ -35,6 +35,17 @@ impl ListenSetting {
         }
     }
 
+    /// How a certificate is given.
+    fn certificate(&self) -> String {
+        match self {
+            ListenSetting::Flag => "add --tls-cert FILE --tls-key FILE".to_owned(),
+            ListenSetting::Word(name) => {
+                format!("set tls-cert and tls-key in the table [{name}] of a file, and use --config FILE")
+            }
+            ListenSetting::Key(name) => format!("set tls-cert and tls-key in [{name}]"),
+        }
+    }
+
     /// The setting as the user writes it.
     fn with(&self, address: impl Display) -> String {
         match self {
@@ -85,7 +96,7 @@ impl ServiceBinding {
                 "{tls}: this program was built without the feature tls; build it with --features full"
             ))),
             (Some(tls), false) => {
-                Err(StartError::usage(format!("{tls}: TLS needs a certificate; add --tls-cert FILE --tls-key FILE")))
+                Err(StartError::usage(format!("{tls}: TLS needs a certificate; {}", self.setting.certificate())))
             }
             (None, true) if !self.listen.listen.is_empty() => Err(StartError::usage(UNUSED_CERTIFICATE)),
             _ => Ok(()),
@@ -122,6 +133,9 @@ impl ServiceBinding {
             return Err(format!("{udp}: this server does not support UDP; use ListenStream= instead").into());
         }
         bound.extend(locals.into_iter().map(|address| Bound { address, given: "the service manager".to_owned() }));
+        if self.has_certificate() && self.listen.listen.is_empty() {
+            return Err(Box::new(WrongUse(UNUSED_CERTIFICATE.to_owned())));
+        }
         let default = Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.setup.port };
         let default = (listeners.is_empty() && self.listen.listen.is_empty()).then_some(&default);
         for address in self.listen.listen.iter().chain(default) {
@@ -129,9 +143,6 @@ impl ServiceBinding {
                 bound.push(Bound { address: listener.local_addr()?, given: self.setting.with(address) });
                 listeners.push(listener);
             }
-        }
-        if self.has_certificate() && !listeners.iter().any(|listener| matches!(listener, Listener::Tls(_))) {
-            return Err(Box::new(WrongUse(UNUSED_CERTIFICATE.to_owned())));
         }
         Ok(listeners)
     }

@@ -423,3 +423,19 @@ fn bytes_after_a_fault_are_not_delivered_and_those_before_are() {
         assert!(calls[2].starts_with("0 closed: ") && calls.len() == 3, "{calls:?}");
     }
 }
+
+#[test]
+fn the_memory_limit_counts_what_a_stalled_member_has_not_taken() {
+    let limits = Limits { memory_limit: Some(100_000), ..Limits::default() };
+    let (mut sim, service) = secured(scene(|notes, _, call, cx| hear_others(notes, &call, cx)), limits);
+    let mut client = Client::new(sim.connect_tls(service), &TLS13);
+    client.exchange(&mut sim);
+    sim.stall(client.peer);
+    for _ in 0..9 {
+        sim.publish(&[b'x'; 10_000]);
+    }
+    assert_eq!((sim.connections(), sim.stats().in_feeds), (1, 90_000), "a record ahead of the kernel counts, too");
+    sim.publish(&vec![b'x'; 20_000]);
+    assert_eq!(sim.connections(), 0);
+    assert!(sim.calls().iter().any(|call| call.contains("--memory-limit")));
+}
