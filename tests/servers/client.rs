@@ -118,7 +118,7 @@ fn an_address_of_a_listener_is_told_from_one_of_a_server() {
         ("*:5000", "* is for servers: use one host, such as 127.0.0.1:5000"),
         ("udp:*:7", "* is for servers: use one host, such as 127.0.0.1:7"),
         ("localhost:0", "port 0 is for servers"),
-        ("localhost", "is missing, use PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, unix:PATH, or udp: before"),
+        ("localhost", "is missing, use PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, unix:PATH, udp: before"),
     ] {
         let finished = Launch::of(LINE_CLIENT).arg(address).run();
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{finished:?}");
