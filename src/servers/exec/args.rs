@@ -18,13 +18,11 @@ use crate::{Limits, Spawn};
 #[command(name = "exec-server", version, after_help = EXAMPLES)]
 pub struct ExecServer {
     /// Programs at a time; a client above the limit is closed at once
-    #[arg(long, value_name = "N|off", default_value = "64", value_parser = parse_off(parse_count),
-        help_heading = "Limits")]
+    #[arg(long, value_name = "N|off", default_value = "64", value_parser = parse_off(parse_count))]
     pub max_children: LimitOrOff<usize>,
 
     /// End a program that runs for longer than this, and close its client
-    #[arg(long, value_name = "DUR|off", default_value = "off", value_parser = parse_off(parse_duration),
-        help_heading = "Limits")]
+    #[arg(long, value_name = "DUR|off", default_value = "off", value_parser = parse_off(parse_duration))]
     pub timeout: LimitOrOff<Duration>,
 
     /// The program and its arguments. No shell is involved

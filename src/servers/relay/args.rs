@@ -21,8 +21,7 @@ pub struct RelayServer {
     pub to: Option<Address>,
 
     /// Time for each address of that server to accept a connection
-    #[arg(long, value_name = "DUR|off", default_value = "10s", value_parser = parse_off(parse_duration),
-        help_heading = "Limits")]
+    #[arg(long, value_name = "DUR|off", default_value = "10s", value_parser = parse_off(parse_duration))]
     pub connect_timeout: LimitOrOff<Duration>,
 
     /// The flags of TLS to that server.
