@@ -13,6 +13,19 @@ pub(crate) fn explain(error: &Error) -> String {
     }
 }
 
+/// The reason why a certificate or a key of ours cannot be used, with the remedy.
+pub(super) fn refusal(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(fault) if is_of_version_1(fault) => {
+            "the certificate is of X.509 version 1; make one \
+             of version 3 with \"openssl req -x509 -addext basicConstraints=critical,CA:FALSE\""
+                .to_owned()
+        }
+        Error::InvalidCertificate(_) => "the certificate is damaged; copy it again, or make a new one".to_owned(),
+        _ => "the key is damaged or of another kind; use one of RSA, ECDSA (P-256, P-384) or Ed25519".to_owned(),
+    }
+}
+
 fn certificate(fault: &CertificateError) -> String {
     match fault {
         // An unrelated authority can have the name of the issuer.
@@ -53,6 +66,11 @@ fn names(presented: &[String]) -> String {
 /// makes by default, and webpki does not accept it.
 pub(super) fn is_authority(fault: &CertificateError) -> bool {
     matches!(fault, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
+}
+
+/// Whether a certificate has no extensions, as those of `openssl x509 -req` in its older versions.
+fn is_of_version_1(fault: &CertificateError) -> bool {
+    matches!(fault, CertificateError::Other(other) if format!("{other:?}").contains("UnsupportedCertVersion"))
 }
 
 fn alert_text(alert: AlertDescription) -> String {

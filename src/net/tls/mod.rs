@@ -17,6 +17,7 @@ use rustls::InconsistentKeys;
 pub(crate) use client::server_name;
 pub use client::{TlsClient, TlsClientOptions, Trust};
 pub(crate) use explain::explain;
+use explain::refusal;
 pub use server::{TlsServer, TlsServerOptions};
 
 /// The reason why a file cannot be used for TLS. Displays as one line: the file, the fault and the remedy.
@@ -106,7 +107,7 @@ impl fmt::Display for TlsError {
                 "the key in {file} does not belong to the certificate in {}; give the two files of one pair",
                 certificate.display()
             ),
-            Fault::Refused(error) => write!(f, "cannot use {file}: {error}"),
+            Fault::Refused(error) => write!(f, "cannot use {file}: {}", refusal(error)),
             Fault::NoRoots(reason) => write!(
                 f,
                 "this system trusts no authority{reason}; install the package ca-certificates, or give --tls-ca FILE"

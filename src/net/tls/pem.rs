@@ -32,6 +32,9 @@ pub(super) fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
+/// The first byte of each certificate, key and PKCS #12 file in DER, and of no text about one.
+const DER_SEQUENCE: u8 = b'0';
+
 type Section = (SectionKind, Vec<u8>);
 
 fn sections(file: &Path) -> Result<Vec<Section>, TlsError> {
@@ -40,6 +43,9 @@ fn sections(file: &Path) -> Result<Vec<Section>, TlsError> {
     let has = |label: &[u8]| text.windows(label.len()).any(|window| window == label);
     if has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED") {
         return Err(TlsError::new(file, Fault::Encrypted));
+    }
+    if text.first() == Some(&DER_SEQUENCE) {
+        return Err(TlsError::new(file, Fault::Malformed("it is binary, such as DER or PKCS #12".to_owned())));
     }
     let sections = Section::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
     sections.map_err(|error| TlsError::new(file, Fault::Malformed(error.to_string())))

@@ -83,7 +83,7 @@ fn configure(options: &TlsServerOptions) -> Result<ServerConfig, TlsError> {
         None => Arc::new(NoClientAuth),
         Some(file) => WebPkiClientVerifier::builder_with_provider(Arc::new(pem::roots(file)?), provider)
             .build()
-            .map_err(|error| TlsError::new(file, Fault::Refused(rustls::Error::General(error.to_string()))))?,
+            .map_err(|error| TlsError::new(file, Fault::General(error.to_string())))?,
     };
     let mut config = builder
         .with_client_cert_verifier(clients)

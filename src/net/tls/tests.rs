@@ -14,6 +14,18 @@ fn fault(cert: &Path, key: &Path) -> String {
     text
 }
 
+/// A certificate without extensions, as made by `openssl x509 -req` before its version 3.2.
+const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBFzCBvwIUKKSga2uoV3oMHy67Ofhm7QpnGIgwCgYIKoZIzj0EAwIwDjEMMAoG
+A1UEAwwDb2xkMCAXDTI2MTEyNjIyMTkxNloYDzIxMjYxMTAyMjIxOTE2WjAOMQww
+CgYDVQQDDANvbGQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATQJwiiWQnuTgwv
+0Qtd9efC8gEwv1WRkwMLslfzxYrb+PoPNEgcZPripSW0wtJGSov7PfVWjggPPWdI
+d4EGVWeNMAoGCCqGSM49BAMCA0cAMEQCIBhLMsYyGPo0uNY298i+jx/fx1dTRjgB
+TdeoA0cwLTpUAiAeNh8NuQXILjqllwg5cdr0eqDj5Tf/456ZMcLwqqV4Og==
+-----END CERTIFICATE-----
+";
+
 #[test]
 fn every_fault_of_a_file_has_its_line() {
     let made = Certificates::new();
@@ -25,6 +37,8 @@ fn every_fault_of_a_file_has_its_line() {
     let encrypted = made.path("encrypted.key");
     let [from, to] = [&pair.key, &encrypted].map(|path| path.display().to_string());
     made.openssl(&["pkey", "-in", &from, "-aes128", "-passout", "pass:secret", "-out", &to]);
+    let [binary, certificate] = [&made.path("server.der"), &pair.cert].map(|path| path.display().to_string());
+    made.openssl(&["x509", "-in", &certificate, "-outform", "der", "-out", &binary]);
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let no_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     for (cert, key, wanted) in [
@@ -36,8 +50,14 @@ fn every_fault_of_a_file_has_its_line() {
         (&pair.cert, &file("text.key", "a key"), "has no private key; use the PEM file"),
         (&pair.cert, &encrypted, "is encrypted; decrypt it with \"openssl pkey -in "),
         (&pair.cert, &other.key, "does not belong to the certificate in "),
-        (&file("broken.pem", broken), &pair.key, "cannot use "),
-        (&pair.cert, &file("broken.key", no_key), "cannot use "),
+        (&file("broken.pem", broken), &pair.key, "the certificate is damaged; copy it again"),
+        (&pair.cert, &file("broken.key", no_key), "the key is damaged or of another kind; use one of RSA"),
+        (
+            &made.path("server.der"),
+            &pair.key,
+            "is not PEM: it is binary, such as DER or PKCS #12; convert it with \"openssl\"",
+        ),
+        (&file("old.pem", VERSION_1), &pair.key, "the certificate is of X.509 version 1; make one of version 3"),
         (&file("cut.pem", "-----BEGIN CERTIFICATE-----\nMII"), &pair.key, "is not PEM"),
     ] {
         let text = fault(cert, key);
