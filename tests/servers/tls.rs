@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use std::fs;
 use std::path::Path;
 use switchboard_harness::{Certificates, Launch, Pair, SERVER, Server};
+use tempfile::TempDir;
 
 /// The command line of a server with a TLS listener on a free port.
 fn secured(program: Program, pair: &Pair) -> Launch {
@@ -165,6 +166,27 @@ fn sessions_are_resumed_in_both_versions() {
             client.hang_up();
             assert!(client.wait().status.success());
         }
+    }
+}
+
+#[test]
+fn http_agrees_on_its_protocol_and_refuses_others() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let place = TempDir::new().expect("room");
+    let [http, echo] =
+        [secured(Program::Http, &pair).arg(place.path()), secured(Program::Echo, &pair)].map(Launch::start);
+    for (server, offer, wanted) in [
+        (&http, "h2,http/1.1", "ALPN protocol: http/1.1"),
+        (&http, "http/1.0", "ALPN protocol: http/1.0"),
+        (&http, "h2", "no application protocol"),
+        (&echo, "h2", "No ALPN negotiated"),
+    ] {
+        let mut client = openssl(server, &pair, &["-alpn", offer]);
+        client.hang_up();
+        let shown = client.finish();
+        let shown = format!("{}{}", shown.stdout, shown.stderr);
+        assert!(shown.contains(wanted), "{offer}: {shown}");
     }
 }
 

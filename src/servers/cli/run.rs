@@ -122,7 +122,7 @@ fn listen<H: Handler>(reactor: &mut Reactor<H>, bindings: &[ServiceBinding]) -> 
     let (mut bound, mut inherited) = (Vec::new(), InheritedSockets::from_env());
     for binding in bindings {
         #[cfg(feature = "tls")]
-        if let Some(tls) = binding.listen.tls.load()? {
+        if let Some(tls) = binding.listen.tls.load(binding.setup.alpn)? {
             reactor.set_tls_server(binding.id, tls);
         }
         for listener in binding.listeners(&mut inherited, &mut bound)? {

@@ -53,6 +53,8 @@ pub struct ServiceSetup<H> {
     pub operator: OperatorNeed,
     /// Whether clients send secrets, which `-vv` must not show.
     pub has_secrets: bool,
+    /// The names of its protocols for clients of `tls:` listeners, best first (ALPN, RFC 7301). Empty if it has none.
+    pub alpn: &'static [&'static str],
     /// The servers that outbound `tls:` connections trust.
     #[cfg(feature = "tls")]
     pub tls_client: Option<TlsClient>,
@@ -81,6 +83,7 @@ impl<H> ServiceSetup<H> {
             limits: Limits::default(),
             operator: OperatorNeed::Optional,
             has_secrets: false,
+            alpn: &[],
             #[cfg(feature = "tls")]
             tls_client: None,
         }
@@ -114,6 +117,7 @@ impl<H> ServiceSetup<H> {
             limits: self.limits,
             operator: self.operator,
             has_secrets: self.has_secrets,
+            alpn: self.alpn,
             #[cfg(feature = "tls")]
             tls_client: self.tls_client,
         };

@@ -25,14 +25,15 @@ pub struct TlsArgs {
 }
 
 impl TlsArgs {
-    /// Reads the files. `None` if no file is given.
+    /// Reads the files for a server of the protocols `alpn`. `None` if no file is given.
     ///
     /// # Errors
     /// If a file cannot be used. The message names the file and the remedy.
-    pub(crate) fn load(&self) -> Result<Option<TlsServer>, TlsError> {
+    pub(crate) fn load(&self, alpn: &[&str]) -> Result<Option<TlsServer>, TlsError> {
         let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
         let mut options = TlsServerOptions::new(cert, key);
         options.client_ca.clone_from(&self.tls_client_ca);
+        options.alpn = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         TlsServer::load(options).map(Some)
     }
 }

@@ -79,7 +79,7 @@ impl Server for HttpServer {
         let site = Site::new(&self.directory, options)
             .map_err(|error| StartError::failure(format!("cannot serve {}: {error}", self.directory.display())))?;
         site.start_threads().map_err(StartError::thread)?;
-        Ok(host.host(ServiceSetup::new(PORT, site)))
+        Ok(host.host(ServiceSetup { alpn: &["http/1.1", "http/1.0"], ..ServiceSetup::new(PORT, site) }))
     }
 }
 
