@@ -45,13 +45,13 @@ impl State {
     /// Ends a connection that has failed while it was written to.
     #[cold]
     pub(super) fn output_failed(&mut self, token: Token, error: io::Error) {
-        if error.kind() == ErrorKind::UnexpectedEof
-            && let Some(connection) = self.connections.get_mut(token).filter(|found| found.has_files())
-        {
+        if let Some(connection) = self.connections.get_mut(token).filter(|found| found.has_files()) {
             connection.stream.reset_on_drop();
-            // Often the session is over, so that `closed` could not report it.
-            let peer = self.roster.named(token, connection.peer);
-            self.peer_log.truncated(peer, &error, self.clock.now());
+            if error.kind() == ErrorKind::UnexpectedEof {
+                // Often the session is over, so that `closed` could not report it.
+                let peer = self.roster.named(token, connection.peer);
+                self.peer_log.truncated(peer, &error, self.clock.now());
+            }
         }
         self.abort(token, Closed::Failed(error));
     }

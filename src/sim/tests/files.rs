@@ -290,6 +290,17 @@ fn a_file_that_is_truncated_is_a_reset() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_a_reset() {
+    // Nothing is mapped at address 0, so the read fails (EIO, proc(5)).
+    let unreadable = Arc::new(File::open("/proc/self/mem").expect("our own memory"));
+    let mut sim = Sim::new(scene(with_lines(&unreadable, 100)));
+    let peer = sim.connect();
+    sim.send(peer, b"x");
+    sim.shut_down(peer);
+    assert_eq!((sim.received(peer), sim.ending(peer)), (b"before\n".to_vec(), Some(Ending::Reset)));
+}
+
+#[test]
 fn a_file_that_grows_is_sent_up_to_the_end_of_its_range() {
     let (file, content) = file_of(1000);
     let mut sim = Sim::new(scene(send_and_close(&file, 1000)));
