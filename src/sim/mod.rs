@@ -403,12 +403,17 @@ impl<H: Handler> Sim<H> {
     /// # Panics
     /// If there is none.
     pub fn connected(&mut self, to: &Address) -> SimPeer {
+        self.connected_by(to, |stream| stream)
+    }
+
+    /// Establishes an outbound connection with what `layer` puts above its stream.
+    fn connected_by(&mut self, to: &Address, layer: impl FnOnce(Stream) -> Stream) -> SimPeer {
         let token = self.take_request(to);
         let (peer, stream) = self.new_peer();
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         self.peers[peer.0].token = token;
         // This cannot fail: nothing is registered in a simulation.
-        let _ = self.dispatcher.state.replace_stream(token, stream, address);
+        let _ = self.dispatcher.state.replace_stream(token, layer(stream), address);
         self.dispatcher.connected(token);
         peer
     }

@@ -12,8 +12,11 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureSch
 use switchboard_harness::{Certificates, SERVER};
 
 use super::*;
+use crate::connection::tls::TlsStream;
 use crate::net::tls::{TlsServer, TlsServerOptions};
 use crate::servers::Echo;
+
+mod relay;
 
 static TLS: LazyLock<TlsServer> = LazyLock::new(|| {
     let certificates = Certificates::new();
@@ -60,29 +63,45 @@ impl ServerCertVerifier for Trusting {
     }
 }
 
+/// The configuration of a client that takes any certificate, and the name of its server.
+fn trusting(version: &'static SupportedProtocolVersion) -> (Arc<ClientConfig>, ServerName<'static>) {
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[version])
+        .expect("a version of the provider")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Trusting))
+        .with_no_client_auth();
+    (Arc::new(config), ServerName::try_from("localhost").expect("a name"))
+}
+
+/// The stream of an outbound connection that takes any certificate.
+fn outbound(stream: Stream) -> Stream {
+    let (config, name) = trusting(&TLS13);
+    Stream::Tls(Box::new(TlsStream::client(stream, config, name).expect("a client")))
+}
+
 /// A peer of a simulation that speaks TLS.
 struct Client {
     peer: SimPeer,
-    tls: ClientConnection,
+    tls: rustls::Connection,
     /// Ciphertext is sent in pieces of at most this size.
     piece: usize,
     received: Vec<u8>,
     /// How the server has ended its side: in good order, or cut off.
     end: Option<Result<(), ErrorKind>>,
+    /// It sends nothing more.
+    is_mute: bool,
 }
 
 impl Client {
     fn new(peer: SimPeer, version: &'static SupportedProtocolVersion) -> Client {
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_protocol_versions(&[version])
-            .expect("a version of the provider")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Trusting))
-            .with_no_client_auth();
-        let name = ServerName::try_from("localhost").expect("a name");
-        let mut tls = ClientConnection::new(Arc::new(config), name).expect("a client");
+        let (config, name) = trusting(version);
+        Client::of(peer, ClientConnection::new(config, name).expect("a client").into())
+    }
+
+    fn of(peer: SimPeer, mut tls: rustls::Connection) -> Client {
         tls.set_buffer_limit(None);
-        Client { peer, tls, piece: usize::MAX, received: Vec::new(), end: None }
+        Client { peer, tls, piece: usize::MAX, received: Vec::new(), end: None, is_mute: false }
     }
 
     fn send(&mut self, bytes: &[u8]) {
@@ -93,7 +112,7 @@ impl Client {
     fn exchange<H: Handler>(&mut self, sim: &mut Sim<H>) {
         loop {
             let mut out = Vec::new();
-            while self.tls.wants_write() {
+            while self.tls.wants_write() && !self.is_mute {
                 self.tls.write_tls(&mut out).expect("a vector takes everything");
             }
             for piece in out.chunks(self.piece) {
