@@ -74,8 +74,6 @@ impl<H: Handler> Dispatcher<H> {
         self.state.established(token);
         // What follows the handshake may have been read with it, so no edge will report it.
         self.state.connections[token].flags.insert(Flags::MAY_READ);
-        // Bytes may have been relayed to it already.
-        self.state.mark_dirty(token);
         self.open_session(token, via);
         self.serve(token);
     }

@@ -30,6 +30,13 @@ pub(crate) struct Attempt {
     pub(crate) remaining: Vec<Target>,
 }
 
+impl Attempt {
+    /// Whether the connection will carry datagrams.
+    pub(crate) fn is_to_udp(&self) -> bool {
+        matches!(self.to, Address::Udp { .. })
+    }
+}
+
 /// The state of an attempt.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -127,6 +134,7 @@ impl State {
         if let Some(timeout) = connection.deadline.take() {
             self.timers.cancel(timeout);
         }
+        // Bytes may have been relayed to it already.
         self.mark_dirty(token);
     }
 

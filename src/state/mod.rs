@@ -126,6 +126,8 @@ pub(crate) struct State {
     pub(crate) handshakes: SparseSecondaryMap<ConnectionKey, Handshake>,
     /// The sources that wait until a destination has drained.
     relays: SecondaryMap<ConnectionKey, Vec<Token>>,
+    /// The number of destinations that a source waits for.
+    relay_waits: SecondaryMap<ConnectionKey, u32>,
     /// The timers that end pauses of input.
     pauses: SecondaryMap<ConnectionKey, TimerId>,
     /// Copied replies of the running callback.
@@ -163,6 +165,7 @@ impl State {
             stalled_since: SecondaryMap::new(),
             handshakes: SparseSecondaryMap::new(),
             relays: SecondaryMap::new(),
+            relay_waits: SecondaryMap::new(),
             pauses: SecondaryMap::new(),
             scratch: Vec::new(),
             splices: SplicePool::default(),
@@ -317,6 +320,7 @@ impl State {
         }
         self.stalled_since.remove(token.key());
         self.handshakes.remove(token.key());
+        self.relay_waits.remove(token.key());
         self.roster.remove(token);
         if connection.is_child() {
             self.disconnect_child(token, connection.flags.contains(Flags::EOF));

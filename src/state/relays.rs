@@ -1,25 +1,27 @@
 //! Relays: bytes that one connection passes on to another, with back-pressure.
 //!
 //! Invariants: a source with [`Flags::RELAY_FULL`] is in the list of a destination that takes relayed bytes or still
-//! sends them; a destination has a list exactly while it has [`Flags::AWAITED`]. The end of a destination releases its
-//! sources.
+//! sends them, and `relay_waits` counts these lists; a destination has a list exactly while it has [`Flags::AWAITED`].
+//! The end of a destination releases its sources.
 
 use slotmap::secondary::Entry;
 
+use crate::connection::Phase;
 use crate::connection::flags::Flags;
 use crate::connection::token::Token;
-use crate::connection::{Connection, Phase};
 use crate::state::{OutputSource, State};
 
 impl State {
     /// Passes bytes of `source` on to the connection `to`. Returns whether that takes them.
     pub(crate) fn relay(&mut self, source: Token, to: Token, bytes: &[u8]) -> bool {
-        if !self.connections.get(to).is_some_and(takes_relay) {
+        if !self.takes_relay(to) {
             return false;
         }
         self.write_now(to, bytes, OutputSource::Relayed);
         // The write may have found that the peer is gone.
-        let Some(destination) = self.connections.get_mut(to).filter(|found| takes_relay(found)) else { return false };
+        let Some(destination) = self.connections.get_mut(to).filter(|found| found.phase != Phase::Dead) else {
+            return false;
+        };
         destination.flags.insert(Flags::RELAYING);
         let is_full = destination.queued_relayed() > self.services[destination.service].limits.high_mark();
         let Some(connection) = self.connections.get_open(source) else { return true };
@@ -41,6 +43,9 @@ impl State {
         }
         if !sources.contains(&source) {
             sources.push(source);
+            if let Some(waits) = self.relay_waits.entry(source.key()) {
+                *waits.or_default() += 1;
+            }
         }
     }
 
@@ -58,18 +63,31 @@ impl State {
             && connection.flags.take(Flags::AWAITED)
         {
             for source in self.relays.remove(token.key()).unwrap_or_default() {
-                // It may relay to others, too. Otherwise a fast destination would fill a slow one without a limit.
-                if !self.relays.values().any(|sources| sources.contains(&source)) {
-                    self.end_suspension(source, Flags::RELAY_FULL);
-                }
+                self.end_relay_wait(source);
             }
         }
     }
-}
 
-/// Whether bytes can be relayed to a connection. Over UDP, the boundaries of its datagrams would be lost.
-fn takes_relay(connection: &Connection) -> bool {
-    matches!(connection.phase, Phase::Connecting | Phase::Handshaking | Phase::Open)
-        && !connection.flags.contains(Flags::SHUT_DOWN)
-        && !connection.stream.is_datagram()
+    /// Reads a source again if it waits for no other destination. Otherwise a fast destination would fill a slow one
+    /// without a limit.
+    fn end_relay_wait(&mut self, source: Token) {
+        let Some(waits) = self.relay_waits.get_mut(source.key()) else { return };
+        *waits -= 1;
+        if *waits == 0 {
+            self.relay_waits.remove(source.key());
+            self.end_suspension(source, Flags::RELAY_FULL);
+        }
+    }
+
+    /// Whether bytes can be relayed to a connection. Over UDP, the boundaries of its datagrams would be lost.
+    fn takes_relay(&self, to: Token) -> bool {
+        let Some(connection) = self.connections.get(to) else { return false };
+        let is_stream = match connection.phase {
+            // It has no stream yet.
+            Phase::Connecting => self.attempts.get(to.key()).is_none_or(|attempt| !attempt.is_to_udp()),
+            Phase::Handshaking | Phase::Open => !connection.stream.is_datagram(),
+            Phase::Flushing | Phase::Lingering | Phase::Dead => false,
+        };
+        is_stream && !connection.flags.contains(Flags::SHUT_DOWN)
+    }
 }

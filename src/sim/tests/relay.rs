@@ -35,6 +35,19 @@ fn bytes_are_passed_on_unchanged_in_both_directions() {
 }
 
 #[test]
+fn a_connection_over_udp_takes_nothing_also_before_it_is_established() {
+    let mut sim = Sim::new(scene(|notes, who, call, cx| {
+        if let Call::Open = call {
+            let to = cx.connect("udp:127.0.0.1:7".parse().expect("an address"));
+            notes.calls.push(format!("{who} relayed {}", cx.relay(to, b"a datagram?")));
+        }
+    }));
+    sim.connect();
+    assert_eq!(sim.calls(), ["0 open", "0 relayed false"]);
+    assert_eq!(sim.stats().queued, 0);
+}
+
+#[test]
 fn a_source_is_not_read_until_its_destination_has_drained() {
     let (mut sim, source, slow) = relay(small());
     sim.stall(slow);
