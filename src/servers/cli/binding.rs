@@ -103,13 +103,11 @@ impl ServiceBinding {
         }
     }
 
-    #[cfg(feature = "tls")]
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unused_self, reason = "the flags are those of the feature"))]
     fn has_certificate(&self) -> bool {
-        self.listen.tls.tls_cert.is_some()
-    }
-
-    #[cfg(not(feature = "tls"))]
-    fn has_certificate(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.listen.tls.tls_cert.is_some();
+        #[cfg(not(feature = "tls"))]
         false
     }
 
