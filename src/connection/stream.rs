@@ -189,8 +189,8 @@ impl Stream {
         }
     }
 
-    /// Whether the kernel has input of a socket that was not read. It is looked at, and stays there.
-    pub(crate) fn has_unread(&self) -> bool {
+    /// Whether there is input of a socket that was not read. It is looked at, and stays where it is.
+    pub(crate) fn has_unread(&mut self) -> bool {
         match self {
             Stream::Unconnected | Stream::Child(_) => false,
             Stream::Tcp(stream) => peeks(stream),
@@ -199,7 +199,7 @@ impl Stream {
             Stream::Simulated(pipe) => pipe.has_unread(),
             Stream::Traced(traced) => traced.inner.has_unread(),
             #[cfg(feature = "tls")]
-            Stream::Tls(tls) => tls.hides_input() || tls.inner.has_unread(),
+            Stream::Tls(tls) => tls.has_unread(),
         }
     }
 

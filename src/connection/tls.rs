@@ -115,6 +115,14 @@ impl TlsStream {
         !self.is_drained || self.has_last || self.has_answer()
     }
 
+    /// Whether there is input that was not read: plaintext in the library, its end, or ciphertext in the socket.
+    #[cold]
+    pub(crate) fn has_unread(&mut self) -> bool {
+        // This looks at nothing new, since no ciphertext was read before it.
+        let has_plaintext = self.tls.process_new_packets().map_or(true, |state| state.plaintext_bytes_to_read() > 0);
+        has_plaintext || self.hides_input() || self.inner.has_unread()
+    }
+
     /// Whether a message of the library itself waits for the kernel.
     pub(crate) fn has_answer(&self) -> bool {
         self.ahead == 0 && self.tls.wants_write()

@@ -388,6 +388,28 @@ fn an_end_waits_until_the_kernel_takes_close_notify() {
 }
 
 #[test]
+fn a_held_peer_that_hangs_up_keeps_its_decrypted_input() {
+    // Either the first read leaves the rest of the record in the library, or the record came with the handshake.
+    for is_early in [false, true] {
+        let hold = move |_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>| match call {
+            Call::Open if is_early => cx.hold_input(),
+            Call::Data(b"hold") => cx.hold_input(),
+            _ => {}
+        };
+        let (mut sim, service) = secured(scene(hold), Limits { read_buffer: 4, ..Limits::default() });
+        let mut client = Client::new(sim.connect_tls(service), &TLS13);
+        client.send(if is_early { b"early" } else { b"hold, then more" });
+        client.exchange(&mut sim);
+        sim.hang_up(client.peer);
+        sim.run();
+        sim.with_context(|scene, cx| cx.release_input_of(scene.notes.tokens[0]));
+        let data: usize =
+            sim.calls().iter().filter_map(|call| call.strip_prefix("0 data ")?.parse::<usize>().ok()).sum();
+        assert_eq!(data, if is_early { 5 } else { 15 });
+    }
+}
+
+#[test]
 fn a_new_key_is_answered_also_to_a_slow_reader() {
     let (mut sim, service) = secured(Echo::bytes(), Limits::default());
     let mut client = Client::new(sim.connect_tls(service), &TLS13);
