@@ -173,8 +173,9 @@ impl<'a> Context<'a> {
     /// They are also queued for a connection that [`connect`](Self::connect) has not established yet. A connection over
     /// UDP takes none.
     ///
-    /// When the reactor stops, it waits for both ends of a relay, at most [`Limits::drain`](crate::Limits::drain). The
-    /// handler passes on the end of the input with [`shut_down_other`](Self::shut_down_other).
+    /// When the reactor stops, it waits for both ends of a relay, at most [`Limits::drain`](crate::Limits::drain). So
+    /// empty `bytes` announce a relay that has no input yet. The handler passes on the end of the input with
+    /// [`shut_down_other`](Self::shut_down_other).
     pub fn relay(&mut self, to: Token, bytes: &[u8]) -> bool {
         let ReplyTarget::Connection(source) = self.target else { return false };
         if source == to {

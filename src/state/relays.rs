@@ -17,7 +17,9 @@ impl State {
         if !self.takes_relay(to) {
             return false;
         }
-        self.write_now(to, bytes, OutputSource::Relayed);
+        if !bytes.is_empty() {
+            self.write_now(to, bytes, OutputSource::Relayed);
+        }
         // The write may have found that the peer is gone.
         let Some(destination) = self.connections.get_mut(to).filter(|found| found.phase != Phase::Dead) else {
             return false;

@@ -149,6 +149,8 @@ impl Handler for Exec {
             cx.abort();
             return ExecSession(Role::Orphan);
         };
+        // A stop lets a relay finish, so the program has time for its answer before there is any input.
+        cx.relay(client, b"");
         ExecSession(Role::Program { client, has_exited: false, has_ended: false })
     }
 

@@ -193,6 +193,19 @@ fn a_stop_cuts_no_answer() {
 }
 
 #[test]
+fn a_stop_waits_for_a_program_that_has_not_spoken_yet() {
+    let mut sim = exec();
+    let (client, program) = connect(&mut sim);
+    sim.stop();
+    sim.advance(SECOND);
+    assert_eq!((sim.signals(program), sim.ending(client)), (Vec::new(), None));
+    sim.send(program, b"answer");
+    sim.shut_down(program);
+    sim.exit(program, 0);
+    assert_eq!((sim.received(client), sim.is_stopped()), (b"answer".to_vec(), true));
+}
+
+#[test]
 fn a_stop_ends_a_program_after_the_time_of_draining() {
     let mut sim = exec();
     let (client, program) = connect(&mut sim);
