@@ -197,7 +197,8 @@ impl<H: Handler> Dispatcher<H> {
 
     /// Calls the handler when output has drained. Its unused input is delivered again after that.
     pub(super) fn notify_drained(&mut self, token: Token) {
-        let Some(connection) = self.state.connections.get_mut(token) else { return };
+        // The check of the first input may have ended the session.
+        let Some(connection) = self.state.connections.get_open(token) else { return };
         if !connection.flags.take(Flags::NOTIFY_DRAINED) {
             return;
         }

@@ -161,6 +161,24 @@ fn strangers_are_served_unless_they_send_a_header() {
 }
 
 #[test]
+fn an_aborted_session_is_not_told_that_its_output_has_drained() {
+    let limits = Limits { max_queue: Some(16_000), ..Limits::default() };
+    let greet = |_: &mut Notes, _: usize, call: Call<'_>, cx: &mut Context<'_>| {
+        if let Call::Open = call {
+            cx.reply(&[b'x'; 5000]);
+        }
+    };
+    let mut sim = Sim::with_options(scene(greet), ServiceOptions { limits, ..options() });
+    let forger = sim.connect_from(STRANGER);
+    // The flush of this turn finds that the greeting has drained. The next turn would tell the session.
+    sim.turn();
+    sim.send(forger, LINE);
+    let calls = sim.calls();
+    assert_eq!((calls.len(), &calls[0][..]), (2, "0 open"));
+    assert!(calls[1].starts_with("0 closed: a PROXY header"), "{calls:?}");
+}
+
+#[test]
 fn an_empty_line_of_a_stranger_is_input() {
     let mut sim = Sim::with_options(Echo::bytes(), options());
     let peer = sim.connect_from(STRANGER);
