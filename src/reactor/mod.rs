@@ -308,7 +308,8 @@ impl<H: Handler> Reactor<H> {
         match polled {
             Ok(()) => {
                 let count = self.take_events();
-                let sources = || self.dispatcher.state.connections.len() + self.listeners.len() + FIRST_LISTENER;
+                let State { connections, children, .. } = &self.dispatcher.state;
+                let sources = || connections.len() + children.sources() + self.listeners.len() + FIRST_LISTENER;
                 self.horizon.polled(began, count, sources);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -151,6 +151,12 @@ impl Children {
         self.table.len()
     }
 
+    /// The most sources that children have in the poll, beside one for each connection: a second pipe, the standard
+    /// error, and the exit.
+    pub(crate) fn sources(&self) -> usize {
+        3 * self.len()
+    }
+
     /// Whether a connection is that of a child that has not exited, as far as is known.
     pub(crate) fn is_running(&self, token: Token) -> bool {
         self.table.get(&token).is_some_and(|child| !child.has_exited)
