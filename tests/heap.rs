@@ -62,16 +62,23 @@ fn one_line_to_a_thousand_stalled_members_is_kept_once() {
 
 /// A reactor on a thread of its own, given to `act` by its address and stopped when that returns.
 fn with_server<H: Handler>(make: impl FnOnce() -> H + Send, act: impl FnOnce(&str)) {
-    with_options(make, ServiceOptions::default(), act);
+    with_options(make, (PLAIN, ServiceOptions::default()), act);
 }
 
-fn with_options<H: Handler>(make: impl FnOnce() -> H + Send, options: ServiceOptions, act: impl FnOnce(&str)) {
+/// Where a server listens, without TLS.
+const PLAIN: &str = "127.0.0.1:0";
+
+fn with_options<H: Handler>(
+    make: impl FnOnce() -> H + Send,
+    (listen, options): (&str, ServiceOptions),
+    act: impl FnOnce(&str),
+) {
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
         let server = scope.spawn(move || {
             let mut reactor = Reactor::with_options(make(), options).expect("a poll");
-            let address = reactor.bind("127.0.0.1:0").expect("a free port")[0].to_string();
-            tell.send((address, reactor.stopper())).expect("the test waits");
+            let address = reactor.bind(listen).expect("a free port")[0].to_string();
+            tell.send((address.trim_start_matches("tls:").to_owned(), reactor.stopper())).expect("the test waits");
             reactor.run().expect("an orderly end");
         });
         let (address, stopper) = told.recv().expect("the server starts");
@@ -169,9 +176,10 @@ fn a_line_to_a_room_allocates_nothing() {
 /// With one more the tables are as full as they get before they double: each room in them has a client.
 const SILENT: usize = 254;
 
-/// What a server with these options keeps for each of [`SILENT`] clients that have said what they enter with, in bytes.
+/// What a server at this address with these options keeps for each of [`SILENT`] clients that have said what they enter
+/// with, in bytes.
 fn kept_for_the_silent<H: Handler>(
-    options: &ServiceOptions,
+    (listen, options): (&str, &ServiceOptions),
     make: impl Fn() -> H + Send + Sync,
     enter: impl Fn(usize, &mut TcpStream),
 ) -> usize {
@@ -189,7 +197,7 @@ fn kept_for_the_silent<H: Handler>(
         let change = region.change();
         least = least.min((change.bytes_allocated - change.bytes_deallocated) / SILENT);
     };
-    (0..TRIES).for_each(|_| with_options(&make, options.clone(), &mut fill));
+    (0..TRIES).for_each(|_| with_options(&make, (listen, options.clone()), &mut fill));
     least
 }
 
@@ -200,12 +208,12 @@ const DEBUG: usize = if cfg!(debug_assertions) { size_of::<usize>() } else { 0 }
 fn a_silent_client_costs_little() {
     let _alone = alone();
     let options = ServiceOptions::default();
-    let echo = kept_for_the_silent(&options, Echo::bytes, |_, client| {
+    let echo = kept_for_the_silent((PLAIN, &options), Echo::bytes, |_, client| {
         client.write_all(MESSAGE).expect("connected");
         hear(client, MESSAGE);
     });
     assert!(echo <= 128 + DEBUG, "{echo} bytes a client of echo");
-    let member = kept_for_the_silent(&options, room, |number, client| {
+    let member = kept_for_the_silent((PLAIN, &options), room, |number, client| {
         writeln!(client, "member{number:03}").expect("connected");
         hear(client, format!("Welcome member{number:03}").as_bytes());
     });
@@ -218,7 +226,7 @@ fn a_silent_client_of_a_proxy_costs_no_more() {
     let _alone = alone();
     let mut options = ServiceOptions::default();
     options.proxies.networks.push("127.0.0.1".parse().expect("a literal"));
-    let echo = kept_for_the_silent(&options, Echo::bytes, |_, client| {
+    let echo = kept_for_the_silent((PLAIN, &options), Echo::bytes, |_, client| {
         client.write_all(b"PROXY TCP4 192.0.2.1 192.0.2.99 56324 5000\r\n").expect("connected");
         client.write_all(MESSAGE).expect("connected");
         hear(client, MESSAGE);
@@ -250,7 +258,7 @@ mod http {
     fn a_client_that_keeps_its_connection_costs_little() {
         let _alone = alone();
         let options = ServiceOptions::default();
-        let kept = with_site(|make| kept_for_the_silent(&options, make, |_, client| get(client)));
+        let kept = with_site(|make| kept_for_the_silent((PLAIN, &options), make, |_, client| get(client)));
         println!("{kept} bytes a client of HTTP");
         assert!(kept <= 256 + DEBUG, "{kept} bytes a client of HTTP");
     }
@@ -266,5 +274,51 @@ mod http {
                 assert!(count < 100, "{count} allocations for 200 requests");
             });
         });
+    }
+}
+
+#[cfg(feature = "tls")]
+mod tls {
+    use super::*;
+    use std::sync::Arc;
+
+    use rustls::client::Resumption;
+    use rustls::crypto::ring;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore};
+    use switchboard::net::tls::{TlsServer, TlsServerOptions};
+    use switchboard_harness::{Certificates, Pair, SERVER};
+
+    fn trusting(pair: &Pair) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&pair.cert).expect("a certificate")).expect("a certificate");
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().expect("versions of the provider");
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        // Sessions that are kept for later would be counted as the server's.
+        config.resumption = Resumption::disabled();
+        Arc::new(config)
+    }
+
+    /// The client has the same heap, so what it keeps for TLS is dropped. Its socket stays open.
+    #[test]
+    fn a_silent_client_over_tls_costs_less_than_8_kib() {
+        let _alone = alone();
+        let certificates = Certificates::new();
+        let pair = certificates.self_signed("server", SERVER);
+        let config = trusting(&pair);
+        let mut options = ServiceOptions::default();
+        options.tls_server = Some(TlsServer::load(TlsServerOptions::new(pair.cert, pair.key)).expect("a good pair"));
+        let echo = kept_for_the_silent(("tls:127.0.0.1:0", &options), Echo::bytes, |_, client| {
+            let name = ServerName::try_from("localhost").expect("a name");
+            let mut tls = ClientConnection::new(Arc::clone(&config), name).expect("a client");
+            let (mut stream, mut answer) = (rustls::Stream::new(&mut tls, client), [0; MESSAGE.len()]);
+            stream.write_all(MESSAGE).expect("connected");
+            stream.read_exact(&mut answer).expect("an answer");
+            assert_eq!(&answer, MESSAGE);
+        });
+        println!("{echo} bytes a client of echo over TLS");
+        assert!(echo <= 7900 + DEBUG, "{echo} bytes a client of echo over TLS");
     }
 }

@@ -224,6 +224,16 @@ impl Stream {
         }
     }
 
+    /// The application protocol of the handshake, if it is complete and has agreed on one.
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.alpn(),
+            Stream::Traced(traced) => traced.inner.alpn(),
+            _ => None,
+        }
+    }
+
     /// Does as much of the handshake as the kernel allows.
     pub(crate) fn handshake(&mut self) -> Result<Progress, HandshakeError> {
         match self {

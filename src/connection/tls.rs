@@ -84,6 +84,11 @@ impl TlsStream {
         }
     }
 
+    /// The application protocol that both ends have agreed on (ALPN, RFC 7301).
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        self.tls.alpn_protocol()
+    }
+
     /// Reads plaintext.
     #[cold]
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Received> {

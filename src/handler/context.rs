@@ -264,6 +264,15 @@ impl<'a> Context<'a> {
             && self.state.operator.stdout.len() <= self.state.limits.high_mark()
     }
 
+    /// The application protocol that both ends of this connection have agreed on in the TLS handshake (ALPN, RFC 7301),
+    /// such as `b"http/1.1"`.
+    ///
+    /// `None` without TLS, if either end has named no protocols, and without a connection.
+    #[must_use]
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.state.connections.get(self.target.session()?)?.stream.alpn()
+    }
+
     /// Whether the peer of this connection has ended its side: no input follows the present one. True without a
     /// connection.
     #[must_use]

@@ -6,6 +6,7 @@ mod files;
 mod proxy;
 mod reactor;
 mod relay;
+mod tls;
 mod workers;
 
 use std::net::SocketAddr;

@@ -8,7 +8,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion};
+use rustls::{
+    AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion,
+};
 use switchboard_harness::{Certificates, SERVER};
 
 use super::*;
@@ -18,11 +20,20 @@ use crate::servers::Echo;
 
 mod relay;
 
-static TLS: LazyLock<TlsServer> = LazyLock::new(|| {
+static TLS: LazyLock<TlsServer> = LazyLock::new(|| speaking(&[]));
+
+/// The certificate of a server that speaks these protocols.
+fn speaking(protocols: &[&str]) -> TlsServer {
     let certificates = Certificates::new();
     let pair = certificates.self_signed("server", SERVER);
-    TlsServer::load(TlsServerOptions::new(pair.cert, pair.key)).expect("a good pair")
-});
+    let mut options = TlsServerOptions::new(pair.cert, pair.key);
+    options.alpn = names(protocols);
+    TlsServer::load(options).expect("a good pair")
+}
+
+fn names(protocols: &[&str]) -> Vec<Vec<u8>> {
+    protocols.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
 
 /// A client that takes any certificate.
 #[derive(Debug)]
@@ -95,7 +106,13 @@ struct Client {
 
 impl Client {
     fn new(peer: SimPeer, version: &'static SupportedProtocolVersion) -> Client {
-        let (config, name) = trusting(version);
+        Client::offering(peer, version, &[])
+    }
+
+    /// A client that names these protocols (ALPN).
+    fn offering(peer: SimPeer, version: &'static SupportedProtocolVersion, protocols: &[&str]) -> Client {
+        let (mut config, name) = trusting(version);
+        Arc::make_mut(&mut config).alpn_protocols = names(protocols);
         Client::of(peer, ClientConnection::new(config, name).expect("a client").into())
     }
 
@@ -193,6 +210,39 @@ fn a_handshake_that_stalls_has_no_session_and_a_limit() {
     assert!(sim.ending(silent).is_some() && sim.ending(slow).is_some());
     assert_eq!((sim.connections(), sim.timers(), sim.stats().handshakes_failed), (0, 0, 2));
     assert!(sim.calls().is_empty(), "no session was opened");
+}
+
+#[test]
+fn a_handler_reads_the_protocol_that_both_ends_speak() {
+    let tell = |notes: &mut Notes, number: usize, call: Call<'_>, cx: &mut Context<'_>| {
+        if let Call::Open = call {
+            notes.calls.push(format!("{number} speaks {}", String::from_utf8_lossy(cx.alpn().unwrap_or(b"any"))));
+        }
+    };
+    let mut sim = Sim::new(scene(tell));
+    let tls_server = Some(speaking(&["chat/2", "chat/1"]));
+    let service = sim.add_service(ServiceOptions { tls_server, ..ServiceOptions::default() });
+    for version in VERSIONS {
+        for protocols in [&["chat/1", "chat/2"][..], &["irc", "chat/1"], &[]] {
+            Client::offering(sim.connect_tls(service), version, protocols).exchange(&mut sim);
+        }
+        let mut stranger = Client::offering(sim.connect_tls(service), version, &["irc"]);
+        let mut hello = Vec::new();
+        stranger.tls.write_tls(&mut hello).expect("a vector takes everything");
+        sim.send(stranger.peer, &hello);
+        let alert = sim.received(stranger.peer);
+        stranger.tls.read_tls(&mut &alert[..]).expect("room in the library");
+        let refused = stranger.tls.process_new_packets().expect_err("no protocol in common");
+        assert_eq!(refused, rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol));
+        assert!(sim.ending(stranger.peer).is_some());
+    }
+    sim.connect();
+    let calls = sim.calls();
+    let told: Vec<_> = calls.into_iter().filter(|call| call.contains("speaks")).collect();
+    let protocols = ["chat/2", "chat/1", "any", "chat/2", "chat/1", "any", "any"];
+    let wanted = protocols.iter().enumerate().map(|(number, name)| format!("{number} speaks {name}"));
+    assert_eq!(told, wanted.collect::<Vec<_>>());
+    assert_eq!(sim.stats().handshakes_failed, 2);
 }
 
 #[test]
