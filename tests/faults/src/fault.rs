@@ -73,10 +73,11 @@ pub(crate) trait Fault {
 }
 
 /// All faults, in the order of the table.
-pub(crate) const ALL: [&dyn Fault; 17] = [
+pub(crate) const ALL: [&dyn Fault; 18] = [
     &faults::reset::Reset,
     &faults::half_open::HalfOpen,
     &faults::headless::Headless,
+    &faults::handshakes::Handshakes,
     &faults::trickle::Trickle,
     &faults::stuck::Stuck,
     &faults::stopped::Stopped,

@@ -5,6 +5,7 @@ pub(crate) mod escapes;
 pub(crate) mod files;
 pub(crate) mod flood;
 pub(crate) mod half_open;
+pub(crate) mod handshakes;
 pub(crate) mod headless;
 pub(crate) mod long_line;
 pub(crate) mod narrow;

@@ -5,9 +5,9 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use switchboard_harness::Process;
+use switchboard_harness::{Certificates, Pair, Process, SERVER};
 use tempfile::TempDir;
 
 use crate::kind::Kind;
@@ -32,12 +32,11 @@ pub(crate) struct Launch<'a> {
 pub(crate) struct Server {
     process: switchboard_harness::Server,
     pub(crate) address: SocketAddr,
-    /// Where it takes datagrams, if it does.
-    pub(crate) datagrams: Option<SocketAddr>,
-    /// Where it sends a file, if it does.
-    pub(crate) files: Option<SocketAddr>,
+    /// Where it takes datagrams, speaks TLS or sends a file, if it does.
+    second: Option<SocketAddr>,
     /// The file, and that of `switchboard`.
     _place: Option<TempDir>,
+    certificates: Option<Certificates>,
 }
 
 impl Launch<'_> {
@@ -46,7 +45,7 @@ impl Launch<'_> {
     /// # Errors
     /// It could not be started, or did not say in time where it listens.
     pub(crate) fn start(&self) -> io::Result<Server> {
-        let takes_datagrams = self.flags.contains(&"udp:127.0.0.1:0");
+        let certificates = self.flags.contains(&TLS).then(Certificates::new);
         let place = self.file.map(|size| self.place(size)).transpose()?;
         let program = self.programs.join(if place.is_some() { "switchboard" } else { self.kind.program() });
         let mut launch = switchboard_harness::Launch::of(&program).pinned(self.core);
@@ -58,15 +57,18 @@ impl Launch<'_> {
             launch = launch.after(&format!("ulimit -n {descriptors}"));
         }
         launch = self.kind.flags().iter().chain(self.flags).fold(launch, switchboard_harness::Launch::arg);
+        if let Some(certificates) = &certificates {
+            let Pair { cert, key } = certificates.self_signed(CERTIFICATE, SERVER);
+            launch = launch.arg("--tls-cert").arg(cert).arg("--tls-key").arg(key);
+        }
         launch = launch.last(self.kind.last());
         let named = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", program.display()));
         let process = launch.try_spawn().map_err(named)?;
-        let has_second = takes_datagrams || place.is_some();
+        let has_second = self.flags.contains(&"--listen") || place.is_some();
         let printed = process.try_addresses(1 + usize::from(has_second)).map_err(named)?;
-        let address = read(&printed[0], "")?;
-        let datagrams = if takes_datagrams { Some(read(&printed[1], "udp:")?) } else { None };
-        let files = if place.is_some() { Some(read(&printed[1], "")?) } else { None };
-        Ok(Server { process, address, datagrams, files, _place: place })
+        let address = read(&printed[0])?;
+        let second = printed.get(1).map(|printed| read(printed)).transpose()?;
+        Ok(Server { process, address, second, _place: place, certificates })
     }
 
     /// Makes a directory with a file of `size` bytes, all of them a hole, and the file of a `switchboard` that hosts
@@ -85,12 +87,31 @@ impl Launch<'_> {
 /// The name of the file of `switchboard`.
 const CONFIG: &str = "services.toml";
 
-fn read(printed: &str, kind: &str) -> io::Result<SocketAddr> {
-    let address = printed.strip_prefix(kind).and_then(|address| address.parse().ok());
-    address.ok_or_else(|| io::Error::other(format!("it listens on {printed:?} and not on `{kind}ADDRESS`")))
+/// The address of a listener that speaks TLS, among the flags of a server.
+pub(crate) const TLS: &str = "tls:127.0.0.1:0";
+
+/// The name of the certificate.
+const CERTIFICATE: &str = "server";
+
+fn read(printed: &str) -> io::Result<SocketAddr> {
+    let address = ["udp:", "tls:"].iter().find_map(|kind| printed.strip_prefix(kind)).unwrap_or(printed);
+    address.parse().map_err(|_| io::Error::other(format!("it listens on {printed:?}, which is no address")))
 }
 
 impl Server {
+    /// Its second address: where it takes datagrams, speaks TLS or sends a file.
+    ///
+    /// # Errors
+    /// It has only one.
+    pub(crate) fn second(&self) -> io::Result<SocketAddr> {
+        self.second.ok_or_else(|| io::Error::other("the server has one address only"))
+    }
+
+    /// The file of its certificate, if it speaks TLS.
+    pub(crate) fn certificate(&self) -> Option<PathBuf> {
+        self.certificates.as_ref().map(|certificates| certificates.path(&format!("{CERTIFICATE}.pem")))
+    }
+
     pub(crate) fn process(&self) -> Process {
         self.process.process()
     }

@@ -49,7 +49,7 @@ impl Fault for Files {
     }
 
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
-        let target = scene.server.files.ok_or_else(|| io::Error::other("the server sends no file"))?;
+        let target = scene.server.second()?;
         let slow = (0..SLOW).map(|_| dial(target, Window::Narrow)).collect::<io::Result<Vec<_>>>()?;
         let span = scene.begin();
         let read = on_threads(2, |nth| if nth == 0 { read_fast(target, span) } else { read_slowly(&slow, span) })?;

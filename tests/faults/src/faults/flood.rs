@@ -47,7 +47,7 @@ impl Fault for Flood {
     }
 
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
-        let target = scene.server.datagrams.ok_or_else(|| io::Error::other("the server takes no datagrams"))?;
+        let target = scene.server.second()?;
         let hosts = (0..HOSTS).map(|nth| socket(Ipv4Addr::new(127, 0, 1, nth as u8 + 1), target));
         let hosts = hosts.collect::<io::Result<Vec<_>>>()?;
         let (before, span) = (dropped(target)?, scene.begin());
