@@ -35,7 +35,7 @@ fn bytes_are_passed_on_unchanged_in_both_directions() {
 }
 
 #[test]
-fn a_connection_over_udp_takes_nothing_also_before_it_is_established() {
+fn a_udp_address_takes_nothing_before_it_is_established() {
     let mut sim = Sim::new(scene(|notes, who, call, cx| {
         if let Call::Open = call {
             let to = cx.connect("udp:127.0.0.1:7".parse().expect("an address"));
