@@ -253,10 +253,11 @@ impl State {
         if let Some(splices) = splices {
             self.splices.give(splices);
         }
-        if connection.flags.contains(Flags::SHUT_DOWN) {
-            // A second shutdown does no harm. If it fails, the peer is gone, and the next read reports that.
+        if connection.flags.contains(Flags::SHUT_DOWN) && !connection.flags.put(Flags::END_SENT) {
+            // If it fails, the peer is gone, and the next read reports that.
             let shut_down = connection.stream.shutdown_write();
             if shut_down.is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+                connection.flags.remove(Flags::END_SENT);
                 return self.wait_for_writable(token);
             }
         }

@@ -90,6 +90,18 @@ fn each_side_may_end_first_and_still_hears_the_other() {
 }
 
 #[test]
+fn a_half_closed_relay_waits_without_using_the_processor() {
+    let (listener, address) = upstream();
+    let relay = relay_to(&address);
+    let client = Peer::connect(&relay.address());
+    client.finish();
+    let mut server = accepted(&listener);
+    assert_eq!(server.read(&mut [0; 5]).expect("an orderly end"), 0);
+    let used = relay.cpu_during(Duration::from_millis(300));
+    assert!(used < Duration::from_millis(50), "{used:?} of processor time in idle 300 ms");
+}
+
+#[test]
 fn unix_sockets_work_on_either_side() {
     let place = TempDir::new().expect("room for sockets");
     let (inner, outer) = (place.path().join("inner"), place.path().join("outer"));

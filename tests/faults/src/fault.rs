@@ -73,7 +73,7 @@ pub(crate) trait Fault {
 }
 
 /// All faults, in the order of the table.
-pub(crate) const ALL: [&dyn Fault; 18] = [
+pub(crate) const ALL: [&dyn Fault; 19] = [
     &faults::reset::Reset,
     &faults::half_open::HalfOpen,
     &faults::headless::Headless,
@@ -92,4 +92,5 @@ pub(crate) const ALL: [&dyn Fault; 18] = [
     &faults::signals::Signals,
     &faults::flood::Flood,
     &faults::programs::Programs,
+    &faults::upstreams::Upstreams,
 ];

@@ -17,4 +17,5 @@ pub(crate) mod stopped;
 pub(crate) mod storm;
 pub(crate) mod stuck;
 pub(crate) mod trickle;
+pub(crate) mod upstreams;
 pub(crate) mod vanish;

@@ -78,7 +78,7 @@ impl Hearing {
             return None;
         }
         let speaker = match self.kind {
-            Kind::Echo | Kind::Uppercase | Kind::Exec => Some(self.me),
+            Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay => Some(self.me),
             Kind::Chat => polite_speaker(text),
         };
         if let Some(speaker) = speaker {

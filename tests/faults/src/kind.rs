@@ -13,6 +13,8 @@ pub(crate) enum Kind {
     Uppercase,
     /// Bytes come back from a program for each client.
     Exec,
+    /// Bytes come back from an echo server behind a relay.
+    Relay,
     /// Lines go to all others.
     Chat,
 }
@@ -24,6 +26,7 @@ impl Kind {
             Kind::Echo => "echo-server",
             Kind::Uppercase => "uppercase-server",
             Kind::Exec => "exec-server",
+            Kind::Relay => "relay-server",
             Kind::Chat => "chat-server",
         }
     }
@@ -32,7 +35,7 @@ impl Kind {
     /// programs.
     pub(crate) fn flags(self) -> &'static [&'static str] {
         match self {
-            Kind::Echo | Kind::Uppercase => &[],
+            Kind::Echo | Kind::Uppercase | Kind::Relay => &[],
             Kind::Exec => &["--max-children", "200"],
             Kind::Chat => &["--rate", "off", "--join-rate", "off"],
         }
@@ -46,7 +49,7 @@ impl Kind {
     /// Whether `hearer` is owed what `speaker` says.
     pub(crate) fn owes(self, hearer: usize, speaker: usize) -> bool {
         match self {
-            Kind::Echo | Kind::Uppercase | Kind::Exec => hearer == speaker,
+            Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay => hearer == speaker,
             Kind::Chat => hearer != speaker,
         }
     }
@@ -54,7 +57,7 @@ impl Kind {
     /// What stands before a line of `speaker` when it is heard.
     pub(crate) fn mark(self, speaker: usize) -> String {
         match self {
-            Kind::Echo | Kind::Uppercase | Kind::Exec => String::new(),
+            Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay => String::new(),
             Kind::Chat => format!("{}: ", speech::name(speaker)),
         }
     }
@@ -63,7 +66,7 @@ impl Kind {
     pub(crate) fn answer(self, text: &str) -> String {
         match self {
             Kind::Uppercase => text.to_uppercase(),
-            Kind::Echo | Kind::Exec | Kind::Chat => text.to_owned(),
+            Kind::Echo | Kind::Exec | Kind::Relay | Kind::Chat => text.to_owned(),
         }
     }
 

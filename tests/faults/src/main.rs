@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`kind`], [`speech`] | the servers, what the polite say, and what they are owed for it |
 //! | [`ledger`], [`hearing`], [`books`], [`polite`] | expected and received lines, the books, the crowd |
-//! | [`server`], [`process`] | a server as a child process; its memory and descriptors |
+//! | [`server`], [`upstream`], [`process`] | a server as a child process, that behind a relay; memory and descriptors |
 //! | [`scene`], [`fault`], [`faults`] | where a fault takes place, what one is, and all of them |
 //! | [`dial`], [`sink`], [`talker`] | the clients of the faults |
 //! | [`trial`], [`row`], [`table`] | one fault at one server, the judgement, and how it is shown |
@@ -32,6 +32,7 @@ mod speech;
 mod table;
 mod talker;
 mod trial;
+mod upstream;
 
 use std::fs;
 use std::io;

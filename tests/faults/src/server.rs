@@ -11,6 +11,7 @@ use switchboard_harness::{Certificates, Pair, Process, SERVER};
 use tempfile::TempDir;
 
 use crate::kind::Kind;
+use crate::upstream::Upstream;
 
 /// How a server is started.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Where it takes datagrams, speaks TLS or sends a file, if it does.
     second: Option<SocketAddr>,
+    /// Of a relay only.
+    pub(crate) upstream: Option<Upstream>,
     /// The file, and that of `switchboard`.
     _place: Option<TempDir>,
     certificates: Option<Certificates>,
@@ -47,12 +50,17 @@ impl Launch<'_> {
     pub(crate) fn start(&self) -> io::Result<Server> {
         let certificates = self.flags.contains(&TLS).then(Certificates::new);
         let place = self.file.map(|size| self.place(size)).transpose()?;
+        let is_relay = self.kind == Kind::Relay;
+        let upstream = is_relay.then(|| Upstream::start(self.programs, self.core)).transpose()?;
         let program = self.programs.join(if place.is_some() { "switchboard" } else { self.kind.program() });
         let mut launch = switchboard_harness::Launch::of(&program).pinned(self.core);
         launch = match &place {
             Some(place) => launch.arg("--config").arg(place.path().join(CONFIG)),
             None => launch.listen("127.0.0.1:0"),
         };
+        if let Some(upstream) = &upstream {
+            launch = launch.arg("--to").arg(format!("unix:{}", upstream.path().display()));
+        }
         if let Some(descriptors) = self.descriptors {
             launch = launch.after(&format!("ulimit -n {descriptors}"));
         }
@@ -68,7 +76,7 @@ impl Launch<'_> {
         let printed = process.try_addresses(1 + usize::from(has_second)).map_err(named)?;
         let address = read(&printed[0])?;
         let second = printed.get(1).map(|printed| read(printed)).transpose()?;
-        Ok(Server { process, address, second, _place: place, certificates })
+        Ok(Server { process, address, second, upstream, _place: place, certificates })
     }
 
     /// Makes a directory with a file of `size` bytes, all of them a hole, and the file of a `switchboard` that hosts

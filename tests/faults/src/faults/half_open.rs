@@ -63,13 +63,13 @@ fn half_close(scene: &Scene<'_>, thread: u64, nth: u64) -> io::Result<()> {
     let said = match (nth % 2, scene.kind) {
         (0, _) => String::new(),
         (_, Kind::Chat) => format!("half{thread}-{nth}\n/who\n/msg nobody I was here"),
-        (_, Kind::Echo | Kind::Uppercase | Kind::Exec) => "one\ntwo\nthe last".to_owned(),
+        (_, Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay) => "one\ntwo\nthe last".to_owned(),
     };
     stream.write_all(said.as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
     let heard = String::from_utf8(rest(&mut stream)?).map_err(io::Error::other)?;
     let is_whole = match scene.kind {
-        Kind::Echo | Kind::Uppercase | Kind::Exec => heard == scene.kind.answer(&said),
+        Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay => heard == scene.kind.answer(&said),
         Kind::Chat if said.is_empty() => heard == "Enter your nickname: ",
         Kind::Chat => heard.contains(" here: ") && heard.ends_with("No member is called nobody\n"),
     };
