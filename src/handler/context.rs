@@ -170,6 +170,8 @@ impl<'a> Context<'a> {
     /// `to`, the input of this connection is [held](Self::hold_input); below
     /// [`Limits::low_mark`](crate::Limits::low_mark), or when `to` ends, it continues. Relayed bytes neither stop the
     /// input of `to` nor close it for being slow, apart from [`Limits::idle_timeout`](crate::Limits::idle_timeout).
+    /// A connection is first held after it has relayed, so each source of the same `to` can add one read,
+    /// [`Limits::read_buffer`](crate::Limits::read_buffer), to what is queued above the mark.
     /// They are also queued for a connection that [`connect`](Self::connect) has not established yet. A connection over
     /// UDP takes none.
     ///

@@ -1,5 +1,6 @@
 use super::*;
 use crate::sim::{Ending, Sim, SimPeer};
+use crate::state::limits::Limits;
 
 mod law;
 
@@ -69,6 +70,18 @@ fn a_client_is_closed_if_the_server_cannot_be_reached() {
     assert_eq!(sim.ending(patient), Some(Ending::Eof), "the time to connect is over");
     let stats = sim.stats();
     assert_eq!((stats.connects, stats.connects_failed, stats.outbound), (2, 2, 0));
+    assert!(sim.handler_mut().ends.is_empty());
+}
+
+#[test]
+fn what_is_kept_before_the_server_accepts_counts_as_memory() {
+    let limits = Limits { memory_limit: Some(3000), ..Limits::default() };
+    let mut sim = Sim::with_limits(Relay::new(upstream()), limits);
+    let client = sim.connect();
+    sim.send(client, &[0; 3000]);
+    assert_eq!((sim.stats().queued, sim.ending(client)), (3000, None), "at the limit");
+    sim.send(client, b"x");
+    assert_eq!((sim.ending(client), sim.stats().connects_failed, sim.stats().queued), (Some(Ending::Eof), 1, 0));
     assert!(sim.handler_mut().ends.is_empty());
 }
 

@@ -99,6 +99,66 @@ fn a_source_waits_for_each_of_its_destinations() {
 }
 
 #[test]
+fn each_source_of_a_full_destination_adds_at_most_one_read() {
+    let limits = Limits { read_buffer: 1000, turn_input: 1000, ..small() };
+    let mut sim = Sim::with_limits(
+        scene(|notes: &mut Notes, who, call: Call<'_>, cx: &mut Context<'_>| {
+            if let (1.., Call::Data(input)) = (who, call) {
+                cx.relay(notes.tokens[0], input);
+            }
+        }),
+        limits,
+    );
+    let stuck = sim.connect();
+    sim.stall(stuck);
+    let sources = [(); 20].map(|()| sim.connect());
+    for source in sources {
+        sim.send(source, &[0; 10_000]);
+    }
+    let bound = 4000 + sources.len() * 1000;
+    for taken in [0, 1, 10_000, 25_000, 25_000] {
+        sim.allow(stuck, taken);
+        let queued = sim.stats().queued;
+        assert!((4001..=bound).contains(&queued), "{queued} bytes are queued, at most {bound}");
+        assert!(sources.iter().all(|&source| sim.unread(source) > 0), "all wait");
+    }
+    sim.resume(stuck);
+    assert_eq!((sim.received(stuck).len(), sim.stats().queued), (200_000, 0));
+}
+
+#[test]
+fn relayed_bytes_count_for_the_memory_limit() {
+    let (mut sim, source, slow) = relay(Limits { memory_limit: Some(3000), ..small() });
+    sim.stall(slow);
+    sim.send(source, &[0; 3000]);
+    assert_eq!((sim.stats().queued, sim.ending(slow)), (3000, None), "at the limit");
+    sim.send(source, b"x");
+    assert_eq!((sim.ending(slow), sim.ending(source)), (Some(Ending::Reset), Some(Ending::Eof)));
+    let why = "1 closed: 3001 bytes pending, the most of all connections, limit 3000 in total (--memory-limit)";
+    assert!(sim.calls().contains(&why.to_owned()), "the destination has the bytes, not the source");
+    assert_eq!(sim.stats().queued, 0);
+}
+
+#[test]
+fn a_full_destination_is_idle_and_its_waiting_source_is_not() {
+    let (mut sim, source, slow) = relay(Limits { idle_timeout: Some(10 * SECOND), ..small() });
+    sim.stall(slow);
+    sim.send(source, &[0; 15_000]);
+    sim.run();
+    sim.send(source, b"waits");
+    for _ in 0..5 {
+        sim.advance(6 * SECOND);
+        sim.allow(slow, 1);
+        assert_eq!((sim.ending(source), sim.ending(slow), sim.unread(source)), (None, None, 5));
+    }
+    sim.advance((10 * SECOND).saturating_sub(MS));
+    assert_eq!(sim.calls().iter().filter(|call| call.contains("closed")).count(), 0);
+    sim.advance(MS);
+    let closed: Vec<_> = sim.calls().into_iter().filter(|call| call.contains("closed")).collect();
+    assert_eq!(closed, ["1 closed: idle for 10s", "0 closed: done"]);
+}
+
+#[test]
 fn a_full_destination_is_read() {
     let (mut sim, source, slow) = relay(small());
     sim.stall(slow);

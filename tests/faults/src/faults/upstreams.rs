@@ -51,7 +51,7 @@ impl Fault for Upstreams {
         let listener = upstream.replace()?;
         let relays =
             (0..SLOW + STALLED).map(|nth| Relay::new(scene, &listener, nth)).collect::<io::Result<Vec<_>>>()?;
-        relays.iter().try_for_each(|relay| relay.stop_waiting())?;
+        relays.iter().try_for_each(Relay::stop_waiting)?;
         fill(&relays)?;
         let span = scene.begin();
         let broken = on_threads(1, |_| {
@@ -84,7 +84,7 @@ impl Relay {
         let client = dial(scene.target(), Window::Narrow)?;
         let (upstream, _) = listener.accept()?;
         upstream.set_read_timeout(Some(TIMEOUT))?;
-        Ok(Relay { client, upstream, is_up: nth % 2 == 0 })
+        Ok(Relay { client, upstream, is_up: nth.is_multiple_of(2) })
     }
 
     fn stop_waiting(&self) -> io::Result<()> {
@@ -147,7 +147,7 @@ fn sip(relay: &Relay) -> io::Result<()> {
 
 /// A relay that breaks, in one of three ways. Its other side has to end in time.
 fn break_one(scene: &Scene<'_>, (upstream, listener): (&Upstream, &UnixListener), nth: u64) -> io::Result<()> {
-    if nth % 3 == 0 {
+    if nth.is_multiple_of(3) {
         return upstream.without(|| {
             let mut client = dial(scene.target(), Window::Usual)?;
             client.write_all(HALF_A_LINE)?;
