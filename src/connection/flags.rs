@@ -54,8 +54,8 @@ bitflags::bitflags! {
         const CHECK_INPUT = 1 << 21;
         /// Accepted without TLS, and no input was read yet.
         const FRESH = 1 << 22;
-        /// The server's side was shut down. The kernel answers each shutdown with a writable edge, even a second one, so
-        /// a shutdown at each writable edge would go on for ever.
+        /// The server's side was shut down. The kernel answers each shutdown with a writable edge, even a second one,
+        /// so a shutdown at each of these edges would never end.
         const END_SENT = 1 << 23;
 
         /// The input is suspended by the server: the peer waits for it.
