@@ -30,7 +30,6 @@ pub(crate) enum Step {
 
 /// How far a step has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has these steps"))]
 pub(crate) enum Progress {
     /// The step is complete.
     Done,
