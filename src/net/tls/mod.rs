@@ -3,7 +3,7 @@
 //! Invariant: a [`TlsServer`] or a [`TlsClient`] is complete. Every fault of a file is found when it is loaded, as a
 //! [`TlsError`] that names the file and the remedy, and no handshake can fail because of it.
 
-mod client;
+pub(crate) mod client;
 mod explain;
 mod pem;
 mod server;
