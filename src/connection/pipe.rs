@@ -137,7 +137,7 @@ impl Pipe {
         }
         let count = bytes.len().min(wires.window).min(wires.chunk);
         wires.refused |= count < bytes.len();
-        if count == 0 {
+        if count == 0 && !bytes.is_empty() {
             return Err(ErrorKind::WouldBlock.into());
         }
         wires.window -= if wires.window == usize::MAX { 0 } else { count };
@@ -172,5 +172,18 @@ impl Drop for Pipe {
         // A peer that has ended its side sends nothing more that a kernel would answer with a reset.
         let ending = if wires.peer_ended { Ending::Eof } else { Ending::Reset };
         wires.ending.get_or_insert(ending);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_pipe_takes_no_bytes_and_refuses_one() {
+        let (peer, mut server) = pipe();
+        peer.wires().window = 0;
+        assert_eq!(server.write(b"").ok(), Some(0));
+        assert_eq!(server.write(b"x").map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
     }
 }
