@@ -73,7 +73,7 @@ pub(crate) trait Fault {
 }
 
 /// All faults, in the order of the table.
-pub(crate) const ALL: [&dyn Fault; 19] = [
+pub(crate) const ALL: [&dyn Fault; 20] = [
     &faults::reset::Reset,
     &faults::half_open::HalfOpen,
     &faults::headless::Headless,
@@ -93,4 +93,5 @@ pub(crate) const ALL: [&dyn Fault; 19] = [
     &faults::flood::Flood,
     &faults::programs::Programs,
     &faults::upstreams::Upstreams,
+    &faults::unread::Unread,
 ];

@@ -17,5 +17,6 @@ pub(crate) mod stopped;
 pub(crate) mod storm;
 pub(crate) mod stuck;
 pub(crate) mod trickle;
+pub(crate) mod unread;
 pub(crate) mod upstreams;
 pub(crate) mod vanish;

@@ -4,6 +4,7 @@
 //! Invariant: no byte of the stream goes unjudged, but those of a line whose end has not come when the hearing ends;
 //! what was owed of that one is counted as lost.
 
+use crate::answer::Answer;
 use crate::kind::Kind;
 use crate::ledger::{Ledger, Tally};
 use crate::speech::POLITE;
@@ -47,6 +48,9 @@ impl Hearing {
     /// Hears the next bytes; `owed` is called with the speaker and the number of each line that was owed.
     pub(crate) fn hear(&mut self, bytes: &[u8], mut owed: impl FnMut(usize, u64)) {
         self.unread.extend_from_slice(bytes);
+        if self.kind == Kind::Http {
+            return self.hear_answers(owed);
+        }
         let unread = std::mem::take(&mut self.unread);
         let mut lines = unread.split_inclusive(|byte| *byte == b'\n').peekable();
         while let Some(line) = lines.next_if(|line| line.ends_with(b"\n")) {
@@ -60,6 +64,27 @@ impl Hearing {
         } else {
             self.unread = rest.to_vec();
         }
+    }
+
+    /// Hears the answers that are complete.
+    fn hear_answers(&mut self, mut owed: impl FnMut(usize, u64)) {
+        let mut used = 0;
+        loop {
+            match Answer::first(&self.unread[used..]) {
+                Ok(Some(answer)) => {
+                    used += answer.length();
+                    if let Some(number) = self.ledgers[self.me].hear_page(answer.body, &mut self.tally) {
+                        owed(self.me, number);
+                    }
+                }
+                Ok(None) => break,
+                Err(what) => {
+                    self.tally.wrong(self.unread.len() - used, || what);
+                    used = self.unread.len();
+                }
+            }
+        }
+        self.unread.drain(..used);
     }
 
     /// What has not been heard by now never will be.
@@ -78,7 +103,7 @@ impl Hearing {
             return None;
         }
         let speaker = match self.kind {
-            Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay => Some(self.me),
+            Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay | Kind::Http => Some(self.me),
             Kind::Chat => polite_speaker(text),
         };
         if let Some(speaker) = speaker {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::speech;
+use crate::{site, speech};
 
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Exec,
     /// Bytes come back from an echo server behind a relay.
     Relay,
+    /// A request brings a page.
+    Http,
     /// Lines go to all others.
     Chat,
 }
@@ -27,6 +29,7 @@ impl Kind {
             Kind::Uppercase => "uppercase-server",
             Kind::Exec => "exec-server",
             Kind::Relay => "relay-server",
+            Kind::Http => "http-server",
             Kind::Chat => "chat-server",
         }
     }
@@ -35,7 +38,7 @@ impl Kind {
     /// programs.
     pub(crate) fn flags(self) -> &'static [&'static str] {
         match self {
-            Kind::Echo | Kind::Uppercase | Kind::Relay => &[],
+            Kind::Echo | Kind::Uppercase | Kind::Relay | Kind::Http => &[],
             Kind::Exec => &["--max-children", "200"],
             Kind::Chat => &["--rate", "off", "--join-rate", "off"],
         }
@@ -49,7 +52,7 @@ impl Kind {
     /// Whether `hearer` is owed what `speaker` says.
     pub(crate) fn owes(self, hearer: usize, speaker: usize) -> bool {
         match self {
-            Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay => hearer == speaker,
+            Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay | Kind::Http => hearer == speaker,
             Kind::Chat => hearer != speaker,
         }
     }
@@ -57,7 +60,7 @@ impl Kind {
     /// What stands before a line of `speaker` when it is heard.
     pub(crate) fn mark(self, speaker: usize) -> String {
         match self {
-            Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay => String::new(),
+            Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay | Kind::Http => String::new(),
             Kind::Chat => format!("{}: ", speech::name(speaker)),
         }
     }
@@ -66,13 +69,34 @@ impl Kind {
     pub(crate) fn answer(self, text: &str) -> String {
         match self {
             Kind::Uppercase => text.to_uppercase(),
-            Kind::Echo | Kind::Exec | Kind::Relay | Kind::Chat => text.to_owned(),
+            Kind::Echo | Kind::Exec | Kind::Relay | Kind::Chat | Kind::Http => text.to_owned(),
+        }
+    }
+
+    /// What `speaker` sends as the line with this number: with HTTP, a request.
+    pub(crate) fn said(self, speaker: usize, number: u64) -> String {
+        match self {
+            Kind::Http => site::request(number),
+            _ => speech::line(speaker, number) + "\n",
         }
     }
 
     /// What a hearer sees of a line, without its end.
     pub(crate) fn heard(self, speaker: usize, number: u64) -> String {
         self.mark(speaker) + &self.answer(&speech::line(speaker, number))
+    }
+
+    /// The number of bytes that a hearer is owed for a line: with HTTP, those of a page.
+    pub(crate) fn owed(self, speaker: usize, number: u64) -> usize {
+        match self {
+            Kind::Http => site::page(number).len(),
+            _ => self.heard(speaker, number).len() + 1,
+        }
+    }
+
+    /// The beginning of a line, or of a request.
+    pub(crate) fn half(self) -> &'static [u8] {
+        if self == Kind::Http { b"GET /page0.txt HT" } else { b"half a li" }
     }
 }
 

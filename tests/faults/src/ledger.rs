@@ -4,7 +4,7 @@
 //! owed, or one behind a gap, is counted as wrong. Knows lines only: who cuts them out of the stream is another part.
 
 use crate::kind::Kind;
-use crate::speech;
+use crate::{site, speech};
 
 /// Bytes, and the first thing that was wrong with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +85,21 @@ impl Ledger {
         None
     }
 
+    /// The page of an answer. Answers have the order of the requests. Returns the number of the request if it was owed.
+    pub(crate) fn hear_page(&mut self, page: &[u8], tally: &mut Tally) -> Option<u64> {
+        let (number, name) = (self.next, || speech::name(self.speaker));
+        if number >= self.said {
+            tally.wrong(page.len(), || format!("{} got an answer without a request", name()));
+            return None;
+        }
+        self.next += 1;
+        if page != site::page(number).as_bytes() {
+            tally.wrong(page.len(), || format!("{} got another page than {}", name(), site::path(number)));
+            return None;
+        }
+        Some(number)
+    }
+
     /// What has not been heard by now never will be.
     pub(crate) fn close(&mut self, tally: &mut Tally) {
         self.skip(self.said, tally);
@@ -97,9 +112,8 @@ impl Ledger {
         }
     }
 
-    /// With its end.
     fn length(&self, number: u64) -> usize {
-        self.kind.heard(self.speaker, number).len() + 1
+        self.kind.owed(self.speaker, number)
     }
 }
 

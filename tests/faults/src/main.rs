@@ -15,6 +15,7 @@
 //! Invariant: everything is bounded in count and in time, stays on loopback, and ends with this program: servers have a
 //! pipe of ours as their standard input, and other children are ended by their ids.
 
+mod answer;
 mod books;
 mod dial;
 mod fault;
@@ -28,6 +29,7 @@ mod row;
 mod scene;
 mod server;
 mod sink;
+mod site;
 mod speech;
 mod table;
 mod talker;
@@ -79,7 +81,7 @@ struct Options {
     /// A second for each fault, and no judgement of the time that lines take
     #[arg(long)]
     quick: bool,
-    /// Only the faults whose name has this in it
+    /// Only the rows that have this in FAULT at SERVER, such as storm or at http
     #[arg(long, value_name = "NAME", default_value = "")]
     only: String,
     /// Write the table and all figures to this file, too
@@ -123,10 +125,11 @@ fn run(options: &Options) -> io::Result<bool> {
     let first = if process::goes_first() { ", all before other programs (chrt)" } else { "" };
     let title = format!("quiet for {quiet:?}, each fault for {length:?}, {} polite clients{first}", polite::CROWD);
     let (mut table, mut failed) = (Table { title, rows: Vec::new() }, Vec::new());
-    for fault in fault::ALL.iter().filter(|fault| fault.name().contains(&options.only)) {
-        for kind in fault.servers() {
+    for fault in fault::ALL {
+        let is_chosen = |kind: &&Kind| format!("{} at {kind}", fault.name()).contains(&options.only);
+        for kind in fault.servers().iter().filter(is_chosen) {
             let since = Instant::now();
-            match trial::run(*fault, *kind, setting) {
+            match trial::run(fault, *kind, setting) {
                 Ok(row) => table.rows.push(row),
                 Err(error) => failed.push(format!("{} at {kind}: {error}", fault.name())),
             }
@@ -136,7 +139,7 @@ fn run(options: &Options) -> io::Result<bool> {
     if table.rows.is_empty() && failed.is_empty() {
         let names: Vec<_> = fault::ALL.iter().map(|fault| fault.name()).collect();
         return Err(io::Error::other(format!(
-            "no fault has {:?} in its name; there are {}",
+            "no row has {:?} in it; the faults are {}",
             options.only,
             names.join(", ")
         )));

@@ -11,6 +11,7 @@ use switchboard_harness::{Certificates, Pair, Process, SERVER};
 use tempfile::TempDir;
 
 use crate::kind::Kind;
+use crate::site;
 use crate::upstream::Upstream;
 
 /// How a server is started.
@@ -37,8 +38,8 @@ pub(crate) struct Server {
     second: Option<SocketAddr>,
     /// Of a relay only.
     pub(crate) upstream: Option<Upstream>,
-    /// The file, and that of `switchboard`.
-    _place: Option<TempDir>,
+    /// The pages; the file, and that of `switchboard`.
+    _places: [Option<TempDir>; 2],
     certificates: Option<Certificates>,
 }
 
@@ -50,6 +51,7 @@ impl Launch<'_> {
     pub(crate) fn start(&self) -> io::Result<Server> {
         let certificates = self.flags.contains(&TLS).then(Certificates::new);
         let place = self.file.map(|size| self.place(size)).transpose()?;
+        let site = (self.kind == Kind::Http).then(Self::site).transpose()?;
         let is_relay = self.kind == Kind::Relay;
         let upstream = is_relay.then(|| Upstream::start(self.programs, self.core)).transpose()?;
         let program = self.programs.join(if place.is_some() { "switchboard" } else { self.kind.program() });
@@ -70,13 +72,23 @@ impl Launch<'_> {
             launch = launch.arg("--tls-cert").arg(cert).arg("--tls-key").arg(key);
         }
         launch = launch.last(self.kind.last());
+        if let Some(site) = &site {
+            launch = launch.last(&[&site.path().to_string_lossy()]);
+        }
         let named = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", program.display()));
         let process = launch.try_spawn().map_err(named)?;
         let has_second = self.flags.contains(&"--listen") || place.is_some();
         let printed = process.try_addresses(1 + usize::from(has_second)).map_err(named)?;
         let address = read(&printed[0])?;
         let second = printed.get(1).map(|printed| read(printed)).transpose()?;
-        Ok(Server { process, address, second, upstream, _place: place, certificates })
+        Ok(Server { process, address, second, upstream, _places: [site, place], certificates })
+    }
+
+    /// Makes a directory with pages, in memory: from a disk, the disk would be measured.
+    fn site() -> io::Result<TempDir> {
+        let site = TempDir::new_in("/dev/shm")?;
+        site::write(site.path())?;
+        Ok(site)
     }
 
     /// Makes a directory with a file of `size` bytes, all of them a hole, and the file of a `switchboard` that hosts

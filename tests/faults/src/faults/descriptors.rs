@@ -8,6 +8,7 @@ use crate::dial::{Window, dial, read_until, reset};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, on_threads};
+use crate::site;
 
 const LIMIT: u32 = 40;
 const WAITING: u64 = 50;
@@ -26,6 +27,10 @@ impl Fault for Descriptors {
         "clients for what 20 leave of 40"
     }
 
+    fn servers(&self) -> &'static [Kind] {
+        &[Kind::Echo, Kind::Chat]
+    }
+
     fn descriptors(&self) -> Option<u32> {
         Some(LIMIT)
     }
@@ -41,10 +46,13 @@ impl Fault for Descriptors {
             let mut nth = 0;
             while span.is_on() {
                 let mut stream = dial(scene.target(), Window::Usual)?;
-                stream.write_all(b"/quit\n")?;
-                let owed: &[u8] =
-                    if scene.kind == Kind::Chat { b"Enter your nickname: Good bye!\n" } else { b"/quit\n" };
-                read_until(&mut stream, owed)?;
+                let (said, owed) = match scene.kind {
+                    Kind::Http => (site::request(0), site::page(0)),
+                    Kind::Chat => ("/quit\n".to_owned(), "Enter your nickname: Good bye!\n"),
+                    _ => ("/quit\n".to_owned(), "/quit\n"),
+                };
+                stream.write_all(said.as_bytes())?;
+                read_until(&mut stream, owed.as_bytes())?;
                 std::thread::sleep(STAY);
                 reset(stream);
                 nth += 1;

@@ -6,10 +6,12 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
+use crate::answer::Answer;
 use crate::dial::{Window, dial};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, on_threads};
+use crate::site;
 
 const THREADS: u64 = 2;
 const PER_SECOND: u32 = 100;
@@ -26,6 +28,10 @@ impl Fault for HalfOpen {
         "half-closed or silent"
     }
 
+    fn servers(&self) -> &'static [Kind] {
+        &[Kind::Echo, Kind::Chat, Kind::Http]
+    }
+
     fn flags(&self, _: Kind) -> &'static [&'static str] {
         &["--idle-timeout", "500ms"]
     }
@@ -40,7 +46,7 @@ impl Fault for HalfOpen {
         let mut silent = Vec::new();
         for _ in 0..SILENT {
             let mut stream = dial(scene.target(), Window::Usual)?;
-            stream.write_all(b"half a li")?;
+            stream.write_all(scene.kind.half())?;
             silent.push(stream);
         }
         let closed = on_threads(THREADS, |thread| {
@@ -62,6 +68,7 @@ fn half_close(scene: &Scene<'_>, thread: u64, nth: u64) -> io::Result<()> {
     let mut stream = dial(scene.target(), Window::Usual)?;
     let said = match (nth % 2, scene.kind) {
         (0, _) => String::new(),
+        (_, Kind::Http) => (0..3).map(site::request).collect(),
         (_, Kind::Chat) => format!("half{thread}-{nth}\n/who\n/msg nobody I was here"),
         (_, Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay) => "one\ntwo\nthe last".to_owned(),
     };
@@ -69,12 +76,24 @@ fn half_close(scene: &Scene<'_>, thread: u64, nth: u64) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     let heard = String::from_utf8(rest(&mut stream)?).map_err(io::Error::other)?;
     let is_whole = match scene.kind {
+        Kind::Http => is_pages(heard.as_bytes(), if said.is_empty() { 0 } else { 3 }),
         Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay => heard == scene.kind.answer(&said),
         Kind::Chat if said.is_empty() => heard == "Enter your nickname: ",
         Kind::Chat => heard.contains(" here: ") && heard.ends_with("No member is called nobody\n"),
     };
     let incomplete = || io::Error::new(ErrorKind::InvalidData, format!("behind {said:?} came {heard:?} and the end"));
     is_whole.then_some(()).ok_or_else(incomplete)
+}
+
+/// Whether these are the first `count` pages, one answer each.
+fn is_pages(mut heard: &[u8], count: u64) -> bool {
+    for number in 0..count {
+        match Answer::first(heard) {
+            Ok(Some(answer)) if answer.body == site::page(number).as_bytes() => heard = &heard[answer.length()..],
+            _ => return false,
+        }
+    }
+    heard.is_empty()
 }
 
 /// All up to the orderly end.

@@ -22,7 +22,7 @@ impl Fault for Reset {
     }
 
     fn servers(&self) -> &'static [Kind] {
-        &[Kind::Echo, Kind::Uppercase, Kind::Chat]
+        &[Kind::Echo, Kind::Uppercase, Kind::Chat, Kind::Http]
     }
 
     fn bound(&self, _: Kind) -> Bound {
@@ -40,7 +40,7 @@ impl Fault for Reset {
                     0 => dial(scene.target(), Window::Usual)?,
                     _ => scene.enter(&format!("reset{thread}-{nth}"), Window::Usual)?,
                 };
-                stream.write_all(b"half a li")?;
+                stream.write_all(scene.kind.half())?;
                 reset(stream);
                 nth += 1;
             }

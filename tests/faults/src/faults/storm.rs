@@ -7,6 +7,7 @@ use crate::dial::{Window, dial, read_until, reset};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, on_threads};
+use crate::site;
 
 const COUNT: u64 = 5_000;
 const THREADS: u64 = 8;
@@ -23,7 +24,7 @@ impl Fault for Storm {
     }
 
     fn servers(&self) -> &'static [Kind] {
-        &[Kind::Echo, Kind::Uppercase, Kind::Chat]
+        &[Kind::Echo, Kind::Uppercase, Kind::Chat, Kind::Http]
     }
 
     fn bound(&self, _: Kind) -> Bound {
@@ -46,6 +47,9 @@ impl Fault for Storm {
                     if scene.kind == Kind::Chat {
                         // Without a name: that 5,000 are welcomed to 5,000 is another story.
                         read_until(&mut stream, b"Enter your nickname: ")?;
+                    } else if scene.kind == Kind::Http {
+                        stream.write_all(site::request(0).as_bytes())?;
+                        read_until(&mut stream, site::page(0).as_bytes())?;
                     } else {
                         stream.write_all(b"hello\n")?;
                         read_until(&mut stream, scene.kind.answer("hello\n").as_bytes())?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::site;
 
 /// The hearing of client 0 of three; client 1 has said two lines, in an echo client 0 itself.
 fn owed(kind: Kind) -> Hearing {
@@ -113,4 +114,43 @@ fn what_has_no_form_of_the_chat_is_wrong() {
 fn our_own_words_in_a_chat_are_wrong() {
     let own = Kind::Chat.heard(0, 0) + "\n";
     assert_eq!(judged(Kind::Chat, own.as_bytes()).1, own.len() as u64);
+}
+
+/// What is lost and wrong when a client with these requests hears this.
+fn judged_pages(requests: u64, stream: &[u8]) -> (u64, u64) {
+    let mut hearing = Hearing::new(Kind::Http, 0, 3);
+    (0..requests).for_each(|_| hearing.owe(0));
+    hearing.hear(stream, |_, _| {});
+    hearing.close();
+    (hearing.tally.lost, hearing.tally.wrong)
+}
+
+fn answer(number: u64) -> Vec<u8> {
+    let page = site::page(number);
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{page}", page.len()).into_bytes()
+}
+
+#[test]
+fn pages_are_heard_in_order_however_they_are_cut() {
+    let stream = [answer(0), answer(1)].concat();
+    for cut in 0..=stream.len() {
+        let (mut hearing, mut heard) = (Hearing::new(Kind::Http, 0, 3), Vec::new());
+        (0..2).for_each(|_| hearing.owe(0));
+        for part in [&stream[..cut], &stream[cut..]] {
+            hearing.hear(part, |_, number| heard.push(number));
+        }
+        assert!(hearing.is_settled(), "cut at {cut}");
+        assert_eq!((hearing.tally.lost, hearing.tally.wrong, heard), (0, 0, vec![0, 1]), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_lost_page_and_a_wrong_one_are_found() {
+    let (first, second) = (site::page(0).len() as u64, site::page(1).len() as u64);
+    assert_eq!(judged_pages(2, &answer(0)), (second, 0), "the last is missing");
+    assert_eq!(judged_pages(2, &answer(1)), (second, second), "the first is missing");
+    assert_eq!(judged_pages(1, &answer(0)[..answer(0).len() - 1]), (first, 0), "the last byte is missing");
+    assert_eq!(judged_pages(1, &[answer(0), answer(1)].concat()), (0, second), "nothing asked for the second");
+    let refusal = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(judged_pages(1, refusal), (first, refusal.len() as u64), "it was refused");
 }
