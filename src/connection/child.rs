@@ -17,7 +17,7 @@ use crate::connection::pipe::Pipe;
 /// blocking (pipe(7)).
 #[derive(Debug)]
 pub(crate) enum ChildStream {
-    /// `stdin` is `None` if the child reads nothing, or nothing more.
+    /// `stdin` is `None` if the child reads a file or nothing, or nothing more.
     Pipes { stdin: Option<pipe::Sender>, stdout: pipe::Receiver },
     /// A child of a [`Sim`](crate::Sim).
     Simulated { pipe: Pipe, has_stdin: bool },

@@ -94,7 +94,11 @@ fn run(spawn: &Spawn) -> io::Result<Started> {
     if let Some(dir) = &spawn.dir {
         command.current_dir(dir);
     }
-    command.stdin(if spawn.stdin == StdinMode::Piped { Stdio::piped() } else { Stdio::null() });
+    command.stdin(match &spawn.stdin {
+        StdinMode::Piped => Stdio::piped(),
+        StdinMode::Null => Stdio::null(),
+        StdinMode::File(file) => file.try_clone()?.into(),
+    });
     command.stdout(Stdio::piped());
     command.stderr(if spawn.stderr == StderrMode::Log { Stdio::piped() } else { Stdio::null() });
     // The child inherits the mask of this thread (posix_spawn(3)), in which the server blocks SIGTTIN and SIGTTOU.

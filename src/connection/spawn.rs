@@ -1,8 +1,10 @@
 //! The request to start a program.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -46,15 +48,34 @@ pub struct Spawn {
     pub grace: Duration,
 }
 
-/// What a child reads from its standard input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a child reads from its standard input. Without a pipe, the output of its connection is dropped.
+#[derive(Clone, Debug, Default)]
 pub enum StdinMode {
     /// The output of its connection.
     #[default]
     Piped,
-    /// Nothing: `/dev/null`. The output of its connection is dropped.
+    /// Nothing: `/dev/null`.
     Null,
+    /// This file, from its position to its end. For input of which nothing has to be passed on, such as a request that
+    /// was received before.
+    ///
+    /// The position is one for the file and all its clones (`dup(2)`), so the program changes it here, too. A program
+    /// can write to a file that is open for writing.
+    File(Arc<File>),
 }
+
+/// Two files are equal if they are the same open file.
+impl PartialEq for StdinMode {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (StdinMode::Piped, StdinMode::Piped) | (StdinMode::Null, StdinMode::Null) => true,
+            (StdinMode::File(one), StdinMode::File(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for StdinMode {}
 
 /// Where the standard error of a child goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

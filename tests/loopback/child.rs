@@ -1,8 +1,10 @@
 //! Real programs as peers: what only a kernel shows of pipes, process groups and exits.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use switchboard::{Closed, Context, Handler, Limits, Origin, Peer, Reactor, Spawn, StdinMode, TimerId, Token, Via};
@@ -144,6 +146,18 @@ fn the_exit_status_is_that_of_the_program() {
 fn a_program_that_stops_reading_does_not_fail_its_connection() {
     let keeper = Keeper { input: vec![b'x'; 5_000_000], ..Keeper::default() };
     assert_eq!(output_of(keeper, &shell("head -c 2; exec 0<&-; sleep 0.1; echo end")), (b"xxend\n".to_vec(), Some(0)));
+}
+
+#[test]
+fn a_program_reads_a_file_from_its_position() {
+    let file = Arc::new(tempfile::tempfile().expect("a file"));
+    file.write_all_at(b"skipped, then read\n", 0).expect("space");
+    (&*file).seek(SeekFrom::Start(9)).expect("a file has a position");
+    let mut spawn = shell("read -r line; echo \"$line\"; cat");
+    spawn.stdin = StdinMode::File(Arc::clone(&file));
+    let keeper = Keeper { input: b"dropped".to_vec(), ..Keeper::default() };
+    assert_eq!(output_of(keeper, &spawn), (b"then read\n".to_vec(), Some(0)));
+    assert_eq!((&*file).stream_position().expect("a file has a position"), 19, "it is shared with the program");
 }
 
 #[test]

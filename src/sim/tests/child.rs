@@ -1,6 +1,7 @@
 //! Children: their input and output, their exits, their ends by signals, and their limits.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -101,19 +102,22 @@ fn a_child_that_reads_no_more_is_still_read() {
 }
 
 #[test]
-fn output_for_a_child_without_input_is_dropped() {
+fn output_for_a_child_without_a_pipe_is_dropped() {
     let mut sim = Sim::new(scene(|_, _, call, cx| {
         if let Call::Open = call {
             cx.reply(b"dropped");
         }
     }));
-    let mut spawn = Spawn::new("program");
-    spawn.stdin = StdinMode::Null;
-    sim.with_context(|_, cx| _ = cx.spawn(&spawn).expect("a child"));
-    let (child, request) = sim.spawned().pop().expect("a child");
-    assert_eq!((sim.received(child), request), (Vec::new(), spawn));
-    sim.send(child, b"output");
-    assert_eq!(sim.calls(), ["0 open", "0 data 6"]);
+    let file = Arc::new(tempfile::tempfile().expect("a file"));
+    for (number, stdin) in [StdinMode::Null, StdinMode::File(file)].into_iter().enumerate() {
+        let mut spawn = Spawn::new("program");
+        spawn.stdin = stdin;
+        sim.with_context(|_, cx| _ = cx.spawn(&spawn).expect("a child"));
+        let (child, request) = sim.spawned().pop().expect("a child");
+        assert_eq!((sim.received(child), request), (Vec::new(), spawn));
+        sim.send(child, b"output");
+        assert_eq!(sim.calls(), [format!("{number} open"), format!("{number} data 6")]);
+    }
 }
 
 #[test]
