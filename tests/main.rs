@@ -23,6 +23,7 @@ mod support {
 mod servers {
     mod bank;
     mod bank_crash;
+    mod browser;
     mod chargen;
     mod chat;
     mod chat_operator;

@@ -6,6 +6,7 @@
 //! Invariants: a process ends when its handle is dropped; a wait has a condition and a deadline; a server listens on
 //! port 0, or on an address that belongs to this process alone.
 
+mod browser;
 mod capture;
 mod certificate;
 mod connect;
@@ -16,12 +17,13 @@ mod server;
 mod skip;
 mod wait;
 
+pub use browser::{Browser, Element, Window};
 pub use capture::Capture;
 pub use certificate::{Certificates, Pair, SERVER};
 pub use connect::connect;
 pub use host::own_address;
 pub use launch::{Input, Launch};
-pub use process::{Ended, Process, allow_descriptors, kib};
+pub use process::{Ended, EndedGroup, Process, allow_descriptors, kib};
 pub use server::{Exit, Finished, Server, Stop};
 pub use skip::skipped;
 pub use wait::{TIMEOUT, alone, calmest, let_pass, until, until_some, within};

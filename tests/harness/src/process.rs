@@ -1,7 +1,7 @@
 //! A running process: the figures of `/proc` (proc(5)), and signals.
 
 use crate::wait::{until, within};
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, setrlimit};
 use std::fs;
 use std::io;
 use std::time::Duration;
@@ -133,6 +133,19 @@ pub struct Ended(pub Process);
 impl Drop for Ended {
     fn drop(&mut self) {
         self.0.end();
+    }
+}
+
+/// Kills the process group that a process leads when this is dropped.
+#[derive(Debug)]
+pub struct EndedGroup(pub Process);
+
+impl Drop for EndedGroup {
+    fn drop(&mut self) {
+        if let Some(group) = Pid::from_raw(self.0.0.cast_signed()) {
+            // Fails only if the whole group has ended.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
 
