@@ -5,10 +5,12 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Instant;
 
 use mio::{Interest, Registry, net};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::process::{Resource, getrlimit};
 
 use crate::connection::origin::Peer;
 use crate::connection::stream::Stream;
@@ -38,7 +40,8 @@ pub(crate) enum Accepted {
     Lost(io::Error),
     /// No connection waits.
     WouldBlock,
-    /// The process has no descriptor or no memory for another connection.
+    /// The process has no descriptor or no memory for another connection, except the descriptors that are left for
+    /// handlers.
     Exhausted(io::Error),
 }
 
@@ -68,8 +71,13 @@ impl Acceptor {
         self.may_accept
     }
 
-    /// Accepts one connection. `options` are the socket options of its service.
-    pub(crate) fn accept(&mut self, options: &SocketOptions) -> Accepted {
+    /// Accepts one connection, if `spare` descriptors are then left. `options` are the socket options of its service.
+    pub(crate) fn accept(&mut self, options: &SocketOptions, spare: usize) -> Accepted {
+        if spare > 0
+            && let Err(error) = self.check_spare(spare as u64)
+        {
+            return Accepted::Exhausted(error.into());
+        }
         let accepted = match &self.socket {
             Socket::Tcp(listener) => listener.accept().map(|(stream, peer)| (Stream::Tcp(stream), Peer::Inet(peer))),
             Socket::Unix(_, listener) => listener.accept().and_then(|(stream, _)| {
@@ -86,6 +94,25 @@ impl Acceptor {
             }
             Err(error) if is_exhaustion(&error) => Accepted::Exhausted(error),
             Err(error) => Accepted::Lost(error),
+        }
+    }
+}
+
+impl Acceptor {
+    /// Checks that `spare` descriptors are left after the next one. That one has the lowest free number, so all below
+    /// it are in use.
+    fn check_spare(&self, spare: u64) -> Result<(), Errno> {
+        let next = fcntl_dupfd_cloexec(self.socket.as_fd(), 0)?.as_raw_fd();
+        let is_left = |limit| u64::try_from(next).is_ok_and(|next| next + spare < limit);
+        if getrlimit(Resource::Nofile).current.is_none_or(is_left) { Ok(()) } else { Err(Errno::MFILE) }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Socket::Tcp(listener) => listener.as_fd(),
+            Socket::Unix(_, listener) => listener.as_fd(),
         }
     }
 }

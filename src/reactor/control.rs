@@ -155,7 +155,7 @@ impl Control {
             if !acceptor.may_accept() {
                 return;
             }
-            match acceptor.accept(&SocketOptions::default()) {
+            match acceptor.accept(&SocketOptions::default(), 0) {
                 Accepted::Stream(mut stream, _) => {
                     let Some(slot) = self.clients.iter().position(Option::is_none) else {
                         // A new socket has room for one line.

@@ -111,13 +111,14 @@ impl Listeners {
     /// Accepts waiting connections, within the budget of each listener.
     pub(crate) fn accept<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
         let now = dispatcher.state.clock.now();
+        let spare = dispatcher.state.services.spare_descriptors;
         for (number, ListenerEntry { kind, service, is_tls }) in self.entries.iter_mut().enumerate() {
             let ListenerKind::Streams(acceptor) = kind else { continue };
             for _ in 0..dispatcher.state.limits.turn_accepts {
                 if !acceptor.may_accept() || self.pause.is_on(now) {
                     break;
                 }
-                match acceptor.accept(&dispatcher.state.services[*service].sockets) {
+                match acceptor.accept(&dispatcher.state.services[*service].sockets, spare) {
                     Accepted::Stream(stream, peer) => {
                         let service_of = &dispatcher.state.services[*service];
                         match if *is_tls { service_of.secure(stream) } else { Ok(stream) } {

@@ -68,6 +68,9 @@ pub struct Limits {
     /// Open connections, except outbound ones. A further one is accepted and closed at once. Off: descriptors are the
     /// natural limit, and a client that waits for one is served later instead of refused.
     pub max_connections: Option<usize>,
+    /// Descriptors that accepting leaves for the files and programs of handlers: further clients wait, as they do when
+    /// there are no descriptors left. 0: most handlers open nothing.
+    pub spare_descriptors: usize,
     /// Open connections of one host (for IPv6, one /64). A further one is closed at once. Peers of Unix sockets have no
     /// host. Off: many clients may share an address, and a server on the loopback interface has one host only.
     pub max_per_host: Option<usize>,
@@ -123,6 +126,7 @@ impl Default for Limits {
             datagram_rate: Some(Rate { count: 1000, per: Duration::from_secs(1), burst: 10_000 }),
             memory_limit: None,
             max_connections: None,
+            spare_descriptors: 0,
             max_per_host: None,
             connect_rate: None,
             max_children: Some(64),

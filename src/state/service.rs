@@ -248,12 +248,14 @@ pub(crate) struct ServiceTable {
     services: Vec<Service>,
     /// The lowest [`Limits::high_mark`] of a service: output up to this is not above the high mark of any service.
     pub(crate) lowest_high_mark: usize,
+    /// The most [`Limits::spare_descriptors`] of a service: all services share the descriptors of the process.
+    pub(crate) spare_descriptors: usize,
 }
 
 impl ServiceTable {
     pub(crate) fn new(first: ServiceOptions) -> Self {
-        let lowest_high_mark = first.limits.high_mark();
-        ServiceTable { services: vec![Service::new(first)], lowest_high_mark }
+        let (lowest_high_mark, spare_descriptors) = (first.limits.high_mark(), first.limits.spare_descriptors);
+        ServiceTable { services: vec![Service::new(first)], lowest_high_mark, spare_descriptors }
     }
 
     /// Adds a service.
@@ -263,6 +265,7 @@ impl ServiceTable {
     pub(crate) fn add(&mut self, options: ServiceOptions) -> ServiceId {
         let id = ServiceId::from_index(self.services.len()).expect("a reactor has at most 65,536 services");
         self.lowest_high_mark = self.lowest_high_mark.min(options.limits.high_mark());
+        self.spare_descriptors = self.spare_descriptors.max(options.limits.spare_descriptors);
         self.services.push(Service::new(options));
         id
     }

@@ -2,8 +2,10 @@
 
 use crate::support::peer::Peer;
 use crate::support::server::Program;
+use std::fs;
 use std::time::{Duration, Instant};
 use switchboard_harness::{Input, Server, alone, let_pass, until};
+use tempfile::TempDir;
 
 const LIMIT: usize = 40;
 const CLIENTS: usize = 80;
@@ -71,6 +73,24 @@ fn the_waiting_are_served_when_the_accepted_leave() {
     }
     for peer in &mut inside {
         peer.echo("to the last\n");
+    }
+}
+
+/// Connections take no descriptor that is needed to open a file.
+#[test]
+fn a_full_server_of_files_still_opens_files() {
+    let place = TempDir::new().expect("room");
+    for nth in 0..30 {
+        fs::write(place.path().join(format!("large{nth}")), vec![b'x'; 100_000]).expect("room");
+    }
+    let server = Program::Http.launch().after("ulimit -n 60").arg(place.path()).start();
+    let mut peers: Vec<_> = (0..CLIENTS).map(|_| Peer::connect(&server.address())).collect();
+    until("accepting to pause", || server.stderr.text().contains("accepting is paused"));
+    // Large files are kept open, and those that were not used for long are closed for others.
+    for nth in 0..30 {
+        peers[0].send(format!("HEAD /large{nth} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let status = peers[0].line_where(|line| line.starts_with("HTTP/"));
+        assert!(status.starts_with("HTTP/1.1 200 OK"), "file {nth}: {status}");
     }
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use super::{Site, SiteOptions};
+use super::{SPARE_DESCRIPTORS, Site, SiteOptions};
+use crate::Limits;
 use crate::framing::http::is_token;
 use crate::servers::cli::{
     LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_off, parse_size,
@@ -79,7 +80,8 @@ impl Server for HttpServer {
         let site = Site::new(&self.directory, options)
             .map_err(|error| StartError::failure(format!("cannot serve {}: {error}", self.directory.display())))?;
         site.start_threads().map_err(StartError::thread)?;
-        Ok(host.host(ServiceSetup { alpn: &["http/1.1", "http/1.0"], ..ServiceSetup::new(PORT, site) }))
+        let limits = Limits { spare_descriptors: SPARE_DESCRIPTORS, ..Limits::default() };
+        Ok(host.host(ServiceSetup { limits, alpn: &["http/1.1", "http/1.0"], ..ServiceSetup::new(PORT, site) }))
     }
 }
 

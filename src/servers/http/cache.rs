@@ -7,6 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::Encodings;
 use super::file::{Content, Version};
 
@@ -16,8 +18,9 @@ const FRESH: Duration = Duration::from_secs(1);
 /// The most entries.
 const MAX_ENTRIES: usize = 4096;
 
-/// The most files that are kept open. Most systems allow a thousand descriptors at least.
+/// The most files that are kept open, and the share of the descriptors of the process that they take: one of so many.
 const MAX_OPEN: usize = 256;
+const OPEN_SHARE: u64 = 4;
 
 /// The versions by path and accepted encodings.
 #[derive(Debug)]
@@ -28,6 +31,7 @@ pub(super) struct Cache {
     bytes: usize,
     open: usize,
     max_bytes: usize,
+    max_open: usize,
     /// The key of a look-up, kept for its memory.
     key: String,
 }
@@ -43,7 +47,9 @@ impl Cache {
     /// Keeps at most `max_bytes` bytes of small files.
     pub(super) fn new(max_bytes: usize) -> Self {
         let (entries, order) = (HashMap::new(), VecDeque::new());
-        Cache { entries, order, bytes: 0, open: 0, max_bytes, key: String::new() }
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let max_open = usize::try_from(descriptors / OPEN_SHARE).unwrap_or(MAX_OPEN).min(MAX_OPEN);
+        Cache { entries, order, bytes: 0, open: 0, max_bytes, max_open, key: String::new() }
     }
 
     /// Returns the version at a path of a target, and whether it is fresh.
@@ -85,6 +91,17 @@ impl Cache {
         }
     }
 
+    /// Forgets all files that are kept open. Returns whether there were any.
+    pub(super) fn close_files(&mut self) -> bool {
+        let open = std::mem::take(&mut self.open);
+        if open > 0 {
+            self.entries.retain(|_, entry| cost(&entry.version).1 == 0);
+            self.order.retain(|key| self.entries.contains_key(key));
+            self.bytes = self.entries.values().map(|entry| cost(&entry.version).0).sum();
+        }
+        open > 0
+    }
+
     /// The bytes, open files and entries of the cache.
     #[cfg(test)]
     pub(super) fn usage(&self) -> (usize, usize, usize) {
@@ -93,7 +110,7 @@ impl Cache {
 
     /// Removes entries until all bounds hold: those first that were not used for long.
     fn evict(&mut self) {
-        while self.bytes > self.max_bytes || self.open > MAX_OPEN || self.entries.len() > MAX_ENTRIES {
+        while self.bytes > self.max_bytes || self.open > self.max_open || self.entries.len() > MAX_ENTRIES {
             let Some(key) = self.order.pop_front() else { return };
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             if std::mem::take(&mut entry.was_used) {

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use bitflags::bitflags;
 
 use self::cache::Cache;
+use self::file::Version;
 use self::reply::{Body, Reply};
 use self::tree::{Found, Refusal, Tree};
 use crate::framing::Unread;
@@ -162,6 +163,10 @@ const WAITING: usize = 4096;
 /// Threads that open and read files: two, so that one large directory does not hold back all files.
 const THREADS: usize = 2;
 
+/// Descriptors that accepting leaves for these threads: each opens a file, its siblings, and a copy of a descriptor.
+#[cfg(feature = "cli")]
+const SPARE_DESCRIPTORS: usize = 8 * THREADS;
+
 impl Site {
     /// Serves the directory at `path`.
     ///
@@ -191,11 +196,21 @@ impl Site {
             }
             _ => return self.refuse(&Refusal::of(Status::NOT_IMPLEMENTED), session, cx),
         }
-        let accepted = Encodings::accepted(request.headers());
-        let known = match self.cache.get(request.path(), accepted, cx.now()) {
+        let known = match self.cache.get(request.path(), Encodings::accepted(request.headers()), cx.now()) {
             Some((version, true)) => return Reply { request, version }.send(session, cx),
             found => found.map(|(version, _)| Arc::clone(version)),
         };
+        self.find(session, (request, known), cx);
+    }
+
+    /// Looks for the file of a request. `known` is the version that it had.
+    fn find(
+        &mut self,
+        session: &mut SiteSession,
+        (request, known): (&Request<'_>, Option<Arc<Version>>),
+        cx: &mut Context<'_>,
+    ) {
+        let accepted = Encodings::accepted(request.headers());
         let (tree, path) = (Arc::clone(&self.tree), request.path().to_owned());
         match cx.offload(&self.workers, move |()| tree.find(&path, accepted, known.as_ref())) {
             Ok(()) => session.work = Some(Box::new(Work::Find(request.as_bytes().into()))),
@@ -224,6 +239,10 @@ impl Site {
                     Ok(Found::Directory(path)) => self.redirect(&path, request, session, cx),
                     Ok(Found::Listing(page)) => self.list(&page, session, cx),
                     Ok(Found::Version(_)) => {}
+                    // Descriptors of other files are used for this one.
+                    Err(refusal) if refusal.lacks_descriptors() && self.cache.close_files() => {
+                        self.find(session, (request, None), cx);
+                    }
                     Err(refusal) => self.refuse(&refusal, session, cx),
                 };
             }

@@ -59,6 +59,11 @@ impl Refusal {
     const fn new(status: Status, reason: &'static str) -> Self {
         Refusal { status, reason, trouble: None }
     }
+
+    /// Whether the process has no descriptor for the file.
+    pub(super) fn lacks_descriptors(&self) -> bool {
+        self.reason == NO_DESCRIPTORS.reason
+    }
 }
 
 /// How often a file that changes while it is read is read again.
@@ -239,6 +244,7 @@ impl Tree {
 }
 
 const NOT_FOUND: Refusal = Refusal::new(Status::NOT_FOUND, "");
+const NO_DESCRIPTORS: Refusal = Refusal::new(Status::SERVICE_UNAVAILABLE, "too many files are open");
 
 /// What an error of a system call means for the client.
 fn refusal(error: Errno, names: &[u8]) -> Refusal {
@@ -252,7 +258,7 @@ fn refusal(error: Errno, names: &[u8]) -> Refusal {
 fn failure(error: &io::Error, names: &[u8]) -> Refusal {
     let is_out = matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
     let (refusal, remedy) = if is_out {
-        (Refusal::new(Status::SERVICE_UNAVAILABLE, "too many files are open"), "; raise \"ulimit -n\"")
+        (NO_DESCRIPTORS, "; raise \"ulimit -n\"")
     } else {
         (Refusal::new(Status::INTERNAL_SERVER_ERROR, "the file cannot be read"), "")
     };

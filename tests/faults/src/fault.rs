@@ -53,7 +53,7 @@ pub(crate) trait Fault {
     }
 
     /// The server's limit of descriptors.
-    fn descriptors(&self) -> Option<u32> {
+    fn descriptors(&self, _: Kind) -> Option<u32> {
         None
     }
 

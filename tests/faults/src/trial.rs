@@ -35,7 +35,7 @@ const LOG_LINES: usize = 4;
 /// # Errors
 /// It could not be done, or the server did not survive it: there are no figures to judge.
 pub(crate) fn run(fault: &dyn Fault, kind: Kind, setting: Setting<'_>) -> io::Result<Row> {
-    let (flags, descriptors) = (fault.flags(kind), fault.descriptors());
+    let (flags, descriptors) = (fault.flags(kind), fault.descriptors(kind));
     let (programs, core, file) = (setting.programs, setting.core, fault.file());
     let launch = Launch { kind, programs, flags, core, descriptors, file };
     let server = launch.start()?;

@@ -1,5 +1,5 @@
-//! A server with 40 descriptors, and more clients than fit: those who came before are served as always, those who wait
-//! are served when others leave.
+//! A server with 40 descriptors, or 80 if it opens files, and more clients than fit: those who came before are served
+//! as always, those who wait are served when others leave.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,7 +10,16 @@ use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, on_threads};
 use crate::site;
 
-const LIMIT: u32 = 40;
+/// The descriptors of a server.
+fn limit(kind: Kind) -> u32 {
+    if kind == Kind::Http { 80 } else { 40 }
+}
+
+/// Those that it leaves for files.
+fn spare(kind: Kind) -> u32 {
+    if kind == Kind::Http { 16 } else { 0 }
+}
+
 const WAITING: u64 = 50;
 
 /// How long one who is served stays.
@@ -24,19 +33,19 @@ impl Fault for Descriptors {
     }
 
     fn counts(&self) -> &'static str {
-        "clients for what 20 leave of 40"
+        "clients, more than fit at once"
     }
 
     fn servers(&self) -> &'static [Kind] {
-        &[Kind::Echo, Kind::Chat]
+        &[Kind::Echo, Kind::Chat, Kind::Http]
     }
 
-    fn descriptors(&self) -> Option<u32> {
-        Some(LIMIT)
+    fn descriptors(&self, kind: Kind) -> Option<u32> {
+        Some(limit(kind))
     }
 
-    fn bound(&self, _: Kind) -> Bound {
-        let count = u64::from(LIMIT);
+    fn bound(&self, kind: Kind) -> Bound {
+        let count = u64::from(limit(kind));
         Bound { fixed: ALLOWANCE, each: CONNECTION, count, why: "the allowance, and a connection for each descriptor" }
     }
 
@@ -59,7 +68,7 @@ impl Fault for Descriptors {
             }
             Ok(nth)
         })?;
-        let free = LIMIT as usize - scene.descriptors;
+        let free = (limit(scene.kind) - spare(scene.kind)) as usize - scene.descriptors;
         let outcome = Outcome::of(count).note(format!("{WAITING} at a time wanted to be served, {free} fitted"));
         Ok(outcome.promise((free as u64) < WAITING, || "all fitted, so nothing was shown".into()))
     }
