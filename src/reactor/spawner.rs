@@ -7,12 +7,13 @@ use std::process::ExitStatus;
 
 use crate::connection::Phase;
 use crate::connection::flags::Flags;
-use crate::connection::origin::{Peer, Via};
+use crate::connection::origin::Via;
 use crate::connection::token::Token;
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
 use crate::reactor::dispatcher::Dispatcher;
+use crate::state::roster::NamedPeer;
 
 impl<H: Handler> Dispatcher<H> {
     /// Opens the sessions of new children, and serves those with an edge.
@@ -55,6 +56,6 @@ impl<H: Handler> Dispatcher<H> {
     }
 }
 
-fn log_line(peer: Peer, line: &[u8]) {
+fn log_line(peer: &NamedPeer<'_>, line: &[u8]) {
     log::warn!("{peer}: {}", sanitize(line));
 }

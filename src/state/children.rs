@@ -30,6 +30,7 @@ use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
 use crate::state::child_log::ChildLog;
 use crate::state::rate::{Bucket, Rate};
+use crate::state::roster::NamedPeer;
 use crate::state::service::Service;
 use crate::state::stop::Stop;
 use crate::state::{State, TimerTarget};
@@ -285,14 +286,14 @@ impl State {
     }
 
     /// Reads the standard error of a child through `buffer`, and passes the lines that the bounds allow to `log`.
-    pub(crate) fn read_child_log(&mut self, token: Token, buffer: &mut [u8], log: impl Fn(Peer, &[u8])) {
+    pub(crate) fn read_child_log(&mut self, token: Token, buffer: &mut [u8], log: impl Fn(&NamedPeer<'_>, &[u8])) {
         let (now, Children { table, lines, .. }) = (self.clock.now(), &mut self.children);
         let Some(Child { process, log: Some(stderr), .. }) = table.get_mut(&token) else { return };
-        let peer = Peer::Child(process.pid());
+        let peer = self.roster.named(token, Peer::Child(process.pid()));
         let has_more = stderr.read(buffer, |line| {
             let is_allowed = lines.try_take(&LOG_RATE, now);
             if is_allowed {
-                log(peer, line);
+                log(&peer, line);
             }
             is_allowed
         });
