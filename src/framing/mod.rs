@@ -24,6 +24,8 @@ mod length_prefixed;
 mod lines;
 mod netstrings;
 mod unread;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use crate::connection::framing_error::FramingError;
 pub use fixed::{Fixed, FixedFramer};

@@ -80,6 +80,12 @@ impl<'a> Unread<'a> {
         self.rest
     }
 
+    /// Returns the unread bytes, for a framing that decodes them in place.
+    #[cfg(feature = "websocket")]
+    pub(super) fn rest_mut(&mut self) -> &mut [u8] {
+        self.rest
+    }
+
     /// Takes all unread bytes, for a protocol without messages.
     pub fn take_rest(&mut self) -> &'a mut [u8] {
         std::mem::take(&mut self.rest)

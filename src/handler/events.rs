@@ -49,6 +49,12 @@ macro_rules! events {
             fn exited(
                 &mut self, session: &mut Self::Session, status: ::std::process::ExitStatus; cx: &mut Context<'_>
             ) {}
+
+            /// The reactor is stopping, and is about to end this session.
+            ///
+            /// The handler may reply with a last message, which is still sent: a protocol may have one for this.
+            /// [`closed`](Self::closed) follows. Not called if a second request to stop drops all connections at once.
+            fn dismissed(&mut self, session: &mut Self::Session; cx: &mut Context<'_>) {}
         }
     };
     // The end of a session.

@@ -370,12 +370,23 @@ impl<H: Handler> Dispatcher<H> {
                 self.state.resume_input(token);
                 self.state.release_input(token);
                 if !self.state.connections[token].has_unanswered_input() {
-                    self.state.close(token, Closed::Stopping);
+                    self.dismiss(token);
                 }
             }
             // Serves lingering connections once more: a peer that sends nothing is not waited for when stopping.
             self.state.mark_ready(token);
         }
+    }
+
+    /// Closes a connection because the reactor is stopping, after its session was told.
+    pub(super) fn dismiss(&mut self, token: Token) {
+        let session = self.sessions.get_mut(token.key());
+        if let Some(session) = session.filter(|_| self.state.connections.is_open(token)) {
+            let mut cx = Context::of_connection(&mut self.state, token);
+            self.handler.dismissed(session, &mut cx);
+            cx.settle();
+        }
+        self.state.close(token, Closed::Stopping);
     }
 
     /// Drops every connection and every job, and logs the number of bytes that were not delivered.

@@ -225,7 +225,7 @@ impl<H: Handler> Dispatcher<H> {
     fn finish_unused(&mut self, token: Token) {
         self.redeliver(token);
         if self.state.connections.get(token).is_some_and(Connection::takes_input) {
-            self.state.close(token, Closed::Stopping);
+            self.dismiss(token);
         }
     }
 

@@ -38,11 +38,17 @@ impl<'a> Headers<'a> {
         self.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
+    /// Returns the elements of all fields with this name, each a list with commas. Elements have no white space at
+    /// their ends, and none is empty.
+    pub fn elements<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.all(name).flat_map(elements)
+    }
+
     /// Whether the fields with this name, each a list with commas, have this element, in which case does not matter:
     /// `has_token("Connection", "upgrade")`.
     #[must_use]
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.all(name).any(|value| elements(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes())))
+        self.elements(name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 }
 
