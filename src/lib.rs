@@ -117,6 +117,7 @@
 //! - `doctor`: `servers::doctor`, a therapist modelled on ELIZA. Its server also needs `storage`.
 //! - `tls`: TLS on every server, see [`net::tls`](net). Compiles `ring`, so it needs a C compiler.
 //! - `http`: `framing::http`, HTTP/1.1 for handlers, and `servers::Site`, which serves files.
+//! - `websocket`: `framing::websocket`, messages to and from web pages. Includes `http`.
 //! - `full`: all features.
 
 // On docs.rs, an item that needs a feature is marked with it.
@@ -182,3 +183,6 @@ mod http_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/upgrade.md")]
 mod upgrade {}
+#[cfg(all(doctest, feature = "websocket"))]
+#[doc = include_str!("../docs/websocket.md")]
+mod websocket_page {}

@@ -277,6 +277,48 @@ mod http {
     }
 }
 
+#[cfg(feature = "websocket")]
+mod websocket {
+    use super::*;
+    use switchboard::framing::http::{HttpOptions, Request};
+    use switchboard::framing::websocket::{Message, WebSocket, WebSocketHandler, WebSocketOptions};
+    use switchboard::{Context, Origin};
+
+    struct EchoMessages;
+
+    impl WebSocketHandler for EchoMessages {
+        type Session = ();
+
+        fn open(&mut self, _: &Origin, _: &Request<'_>, _: &mut Context<'_>) {}
+
+        fn message(&mut self, (): &mut (), message: Message<'_>, cx: &mut Context<'_>) {
+            cx.reply(&message.to_frame());
+        }
+    }
+
+    fn echo() -> WebSocket<EchoMessages> {
+        WebSocket::new(EchoMessages, WebSocketOptions::default(), HttpOptions::default())
+    }
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+    /// After a message in two parts: what was kept for it is gone.
+    #[test]
+    fn a_silent_socket_costs_little() {
+        let _alone = alone();
+        let options = ServiceOptions::default();
+        let kept = kept_for_the_silent((PLAIN, &options), echo, |_, client| {
+            client.write_all(REQUEST).expect("connected");
+            hear(client, b"\r\n\r\n");
+            client.write_all(b"\x01\x83\0\0\0\0two\x80\x86\0\0\0\0 parts").expect("connected");
+            hear(client, b"\x81\x09two parts");
+        });
+        println!("{kept} bytes a client of WebSocket");
+        assert!(kept <= 160 + DEBUG, "{kept} bytes a client of WebSocket");
+    }
+}
+
 #[cfg(feature = "tls")]
 mod tls {
     use super::*;

@@ -26,7 +26,7 @@ use crate::handler::events::events;
 /// The calls for one connection have this order:
 ///
 /// ```text
-/// open   ( data | drained | timer | done )*   ( eof   ( drained | timer | done )* )?   ( kicked | dismissed )?   closed
+/// open  ( data | drained | timer | done )*  ( eof  ( drained | timer | done )* )?  ( kicked | dismissed )?  closed
 /// ```
 ///
 /// [`open`](Self::open) comes first and exactly once, [`closed`](Self::closed) last and exactly once. After

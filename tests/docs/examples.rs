@@ -130,6 +130,41 @@ fn the_http_example_counts_in_json() {
 }
 
 #[test]
+fn the_websocket_example_returns_each_message() {
+    let server = start("websocket");
+    let address = server.address();
+    let curl = |words: &[&str]| {
+        let url = format!("http://{address}/");
+        let words = [&["curl", "-s", "-w", "%{http_code}"], words, &[&url]].concat();
+        String::from_utf8(pass_through(&words, b"")).expect("a text")
+    };
+    let page = curl(&[]);
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</script>\n200"), "{page}");
+    let upgrade = ["-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13"];
+    let key = ["-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="];
+    for (header, reason) in [
+        ("Origin: http://evil.example", "pages of this origin may not connect"),
+        ("Host: evil.example", "the host is not a name of this server"),
+    ] {
+        assert_eq!(curl(&[&upgrade[..], &key, &["-H", header]].concat()), format!("403 Forbidden: {reason}\n403"));
+    }
+    assert_eq!(curl(&upgrade), "400 Bad Request: there is not one Sec-WebSocket-Key\n400");
+
+    let mut peer = Peer::connect(&address);
+    let headers = [&upgrade[..], &key].concat();
+    let headers: String = headers.into_iter().filter(|word| *word != "-H").map(|line| format!("{line}\r\n")).collect();
+    peer.send(format!("GET / HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n{headers}\r\n"));
+    assert_eq!(peer.line(), "HTTP/1.1 101 Switching Protocols");
+    while !peer.line().is_empty() {}
+    // A text, then binary in two fragments with a ping in between. The masks are zeros.
+    peer.send(b"\x81\x85\0\0\0\0hello\x02\x81\0\0\0\0a\x89\x81\0\0\0\0?\x80\x81\0\0\0\0b");
+    peer.expect(b"\x81\x05hello\x8a\x01?\x82\x02ab");
+    stop(server);
+    peer.expect(b"\x88\x02\x03\xe9");
+    peer.expect_eof();
+}
+
+#[test]
 fn every_example_is_short() {
     let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples")).expect("the examples");
     let paths: Vec<_> = entries.map(|entry| entry.expect("a readable directory").path()).collect();

@@ -21,8 +21,8 @@ use crate::workers::Done;
 /// A server of messages for web pages and programs. [`WebSocket`] makes a [`Handler`] of it.
 ///
 /// The calls for one connection are [`request`](Self::request) for each request that asks for no WebSocket, then, with
-/// the one that does, [`open`](Self::open), and from then on those of a [`MessageHandler`](crate::framing::MessageHandler).
-/// A connection without a WebSocket has no session.
+/// the one that does, [`open`](Self::open), and from then on those of a
+/// [`MessageHandler`](crate::framing::MessageHandler). A connection without a WebSocket has no session.
 pub trait WebSocketHandler {
     /// The state that the handler keeps for each WebSocket.
     type Session;

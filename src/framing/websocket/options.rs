@@ -20,7 +20,8 @@ pub struct WebSocketOptions {
     /// that is listed here is chosen. The default is none.
     pub protocols: Vec<String>,
     /// Origins of pages of other sites that may open a socket, such as `https://example.com`. A page of this server
-    /// always may: its origin has the host of the request. So may a program that sends no origin. Others get 403. The default is none.
+    /// always may: its origin has the host of the request. So may a program that sends no origin. Others get 403. The
+    /// default is none.
     pub origins: Vec<String>,
     /// Names by which clients may call this server, without ports. Others get 403. IP addresses and `localhost` are
     /// always allowed. `None`: any name.

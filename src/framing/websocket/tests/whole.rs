@@ -119,6 +119,20 @@ fn a_job_a_pause_and_a_timer_end_in_order() {
     assert_eq!(lines, ["text someone: b", "text time is over"]);
 }
 
+/// The close of a stop follows the answers to what was read before.
+#[test]
+fn a_stop_answers_what_was_read() {
+    let (mut sim, peer) = opened(room());
+    sim.hold_jobs();
+    sim.send(peer, &[client_frame(TEXT, b"job"), client_frame(TEXT, b"a"), client_frame(TEXT_BEGINS, b"b")].concat());
+    assert_eq!(readable(&sim.received(peer)), "");
+    sim.stop();
+    sim.run();
+    sim.release_jobs();
+    assert_eq!(readable(&sim.received(peer)), "text done\ntext someone: a\nclose 1001 \n");
+    assert_eq!(sim.ending(peer), Some(Ending::Eof));
+}
+
 /// Half a request has the time of `header_timeout`; a socket may be silent.
 #[test]
 fn the_limits_of_http_end_with_the_opening() {
