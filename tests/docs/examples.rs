@@ -151,9 +151,13 @@ fn the_websocket_example_returns_each_message() {
     assert_eq!(curl(&upgrade), "400 Bad Request: there is not one Sec-WebSocket-Key\n400");
 
     let mut peer = Peer::connect(&address);
-    let headers = [&upgrade[..], &key].concat();
-    let headers: String = headers.into_iter().filter(|word| *word != "-H").map(|line| format!("{line}\r\n")).collect();
-    peer.send(format!("GET / HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n{headers}\r\n"));
+    peer.send(format!("GET / HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n"));
+    [&upgrade[..], &key]
+        .concat()
+        .iter()
+        .filter(|word| **word != "-H")
+        .for_each(|line| peer.send(format!("{line}\r\n")));
+    peer.send("\r\n");
     assert_eq!(peer.line(), "HTTP/1.1 101 Switching Protocols");
     while !peer.line().is_empty() {}
     // A text, then binary in two fragments with a ping in between. The masks are zeros.

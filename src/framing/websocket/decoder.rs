@@ -89,7 +89,7 @@ impl Decoder {
                 unmask(body, &mut header.mask.clone());
                 Ok(Part::Whole(kind, header.size..end))
             }
-            _ => self.partial.get_or_insert_with(|| Partial::new(kind)).begin_frame(header),
+            _ => self.partial.get_or_insert_with(|| Box::new(Partial::new(kind))).begin_frame(header),
         }
     }
 }

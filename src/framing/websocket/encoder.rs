@@ -48,7 +48,6 @@ pub fn close_frame(code: CloseCode, reason: &str) -> Vec<u8> {
 }
 
 /// Returns a frame with any payload.
-
 pub(super) fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(10 + payload.len());
     frame.push(FINAL | opcode as u8);

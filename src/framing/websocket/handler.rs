@@ -1,4 +1,4 @@
-//! The handler of a server whose connections become WebSockets.
+//! The handler of a server of messages: each connection begins with requests and becomes a socket.
 
 use std::process::ExitStatus;
 use std::sync::Arc;

@@ -26,12 +26,12 @@ pub(super) enum Body {
 }
 
 impl Partial {
-    pub(super) fn new(kind: Kind) -> Box<Self> {
+    pub(super) fn new(kind: Kind) -> Self {
         let body = match kind {
             Kind::Text => Body::Text(PartialText::default()),
             Kind::Binary => Body::Binary(Vec::new()),
         };
-        Box::new(Partial { body, left: 0, mask: [0; 4], is_last_frame: false })
+        Partial { body, left: 0, mask: [0; 4], is_last_frame: false }
     }
 
     /// Whether the next byte belongs to the payload of a frame.

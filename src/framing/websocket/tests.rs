@@ -74,7 +74,7 @@ pub(super) fn readable(mut output: &[u8]) -> String {
         let end = output.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a whole head");
         output = &output[end + 4..];
     }
-    let mut text = String::new();
+    let mut lines = Vec::new();
     while let [first, length, rest @ ..] = output {
         let (length, rest) = match length {
             126 => (usize::from(u16::from_be_bytes([rest[0], rest[1]])), &rest[2..]),
@@ -83,7 +83,7 @@ pub(super) fn readable(mut output: &[u8]) -> String {
         };
         let (payload, rest) = rest.split_at(length);
         let bytes = String::from_utf8_lossy(payload);
-        text += &match (first, payload) {
+        lines.push(match (first, payload) {
             (0x81, _) => format!("text {bytes}\n"),
             (0x82, _) => format!("binary {bytes}\n"),
             (0x8a, _) => format!("pong {bytes}\n"),
@@ -93,10 +93,10 @@ pub(super) fn readable(mut output: &[u8]) -> String {
                 format!("close {code} {}\n", String::from_utf8_lossy(reason))
             }
             _ => panic!("no frame of a server: {}", output.escape_ascii()),
-        };
+        });
         output = rest;
     }
-    text
+    lines.concat()
 }
 
 /// A [`Show`] with a socket from the start, without a request: the chunking law has more cases for a longer input.

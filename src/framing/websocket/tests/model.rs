@@ -1,5 +1,7 @@
 //! Streams of frames that no test has thought of, and changed ones.
 
+#![allow(clippy::format_push_string, reason = "a generator of tests need not be fast")]
+
 use proptest::prelude::*;
 
 use super::*;
@@ -30,9 +32,10 @@ fn valid() -> impl Strategy<Value = Valid> {
             }
         }
         sent.extend(client_frame(ENDS | opcode, &bytes[start..]));
-        shown += &match is_text {
-            true => format!("text <{}>\n", String::from_utf8_lossy(&bytes)),
-            false => format!("text [{}]\n", bytes.escape_ascii()),
+        shown += &if is_text {
+            format!("text <{}>\n", String::from_utf8_lossy(&bytes))
+        } else {
+            format!("text [{}]\n", bytes.escape_ascii())
         };
         Valid { sent, shown }
     })

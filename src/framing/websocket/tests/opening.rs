@@ -108,8 +108,8 @@ fn a_request_may_follow_one_that_was_refused() {
 /// RFC 6455, section 10.2.
 #[test]
 fn only_own_and_listed_pages_may_connect() {
-    let mut options = WebSocketOptions::default();
-    options.origins = vec!["https://friend.example".to_owned(), "null".to_owned()];
+    let origins = vec!["https://friend.example".to_owned(), "null".to_owned()];
+    let options = WebSocketOptions { origins, ..WebSocketOptions::default() };
     for (host, origin, is_accepted) in [
         ("localhost:8080", "http://localhost:8080", true),
         ("localhost:8080", "https://LOCALHOST:8080", true),
@@ -151,8 +151,8 @@ fn only_own_and_listed_pages_may_connect() {
 /// A stranger can make a name of its own point to this machine.
 #[test]
 fn the_host_may_have_to_be_a_known_name() {
-    let mut options = WebSocketOptions::default();
-    options.hosts = Some(vec!["chat.example".to_owned()]);
+    let hosts = Some(vec!["chat.example".to_owned()]);
+    let options = WebSocketOptions { hosts, ..WebSocketOptions::default() };
     for (host, is_accepted) in [
         ("127.0.0.1", true),
         ("127.0.0.1:8080", true),
@@ -176,8 +176,8 @@ fn the_host_may_have_to_be_a_known_name() {
 /// Section 1.9.
 #[test]
 fn the_first_protocol_of_the_client_that_is_known_is_chosen() {
-    let mut options = WebSocketOptions::default();
-    options.protocols = vec!["v1.chat".to_owned(), "v2.chat".to_owned()];
+    let protocols = vec!["v1.chat".to_owned(), "v2.chat".to_owned()];
+    let options = WebSocketOptions { protocols, ..WebSocketOptions::default() };
     for (lines, chosen) in [
         ("Sec-WebSocket-Protocol: v3.chat, v2.chat,v1.chat", Some("v2.chat")),
         ("Sec-WebSocket-Protocol: v3.chat\r\nSec-WebSocket-Protocol: v1.chat", Some("v1.chat")),
