@@ -4,7 +4,7 @@
 
 use memchr::memchr;
 
-use super::head::{Bounds, Search, is_token_byte};
+use super::head::{Bounds, Class, Search};
 use super::options::HttpOptions;
 use super::rejection::Rejection;
 use super::request::{BodyLength, TOO_LARGE, parse_fields};
@@ -112,7 +112,7 @@ fn head(search: &mut Search, input: &[u8], options: &HttpOptions) -> Found {
         [b'\r'] => return Ok(Part::Partial),
         [b'\r', b'\n', ..] => return Ok(Part::Skip(2)),
         // The answer to other protocols, such as TLS, does not wait for the end of a line.
-        [byte, ..] if !is_token_byte(*byte) => return Err(Rejection::bad("the method is not a token")),
+        [byte, ..] if !Class::Token.has(*byte) => return Err(Rejection::bad("the method is not a token")),
         _ => {}
     }
     Ok(search.end(input, Bounds::of_head(options))?.map_or(Part::Partial, Part::Head))

@@ -7,7 +7,7 @@ use std::fmt::Arguments;
 use std::io::Write;
 use std::time::SystemTime;
 
-use super::date::date;
+use super::date::date_line;
 use super::head::{Version, is_token};
 use super::status::Status;
 
@@ -46,15 +46,19 @@ impl Encoder {
 
     /// Writes the status line and the date.
     pub(super) fn start(out: &mut impl Write, status: Status, now: SystemTime) {
-        show(out, format_args!("HTTP/1.1 {status}\r\nDate: "));
-        put(out, &date(now));
-        put(out, b"\r\n");
+        match status.line() {
+            Some(line) => put(out, line.as_bytes()),
+            None => show(out, format_args!("HTTP/1.1 {status}\r\n")),
+        }
+        put(out, &date_line(now));
     }
 
     /// Ends a head before a body of `length` bytes.
     pub(super) fn end_with_length(&mut self, out: &mut impl Write, status: Status, length: u64) {
         if !status.is_bodiless() {
-            show(out, format_args!("Content-Length: {length}\r\n"));
+            put(out, b"Content-Length: ");
+            put(out, Decimal::of(length).digits());
+            put(out, b"\r\n");
         }
         self.left = if self.is_head || status.is_bodiless() { 0 } else { length };
         self.end(out);
@@ -146,6 +150,31 @@ pub(crate) fn encode_header(out: &mut impl Write, name: &str, value: &[u8]) {
     put(out, b"\r\n");
 }
 
+/// The digits of a number. Each answer has one, and the formatting of the standard library takes 150 instructions.
+struct Decimal {
+    /// Digits at the end.
+    bytes: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    fn of(mut number: u64) -> Self {
+        let mut decimal = Decimal { bytes: [0; 20], start: 20 };
+        loop {
+            decimal.start -= 1;
+            decimal.bytes[decimal.start] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                return decimal;
+            }
+        }
+    }
+
+    fn digits(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
 /// Writes to a buffer. What is written to has no errors: a context or a vector.
 fn put(out: &mut impl Write, bytes: &[u8]) {
     let result = out.write_all(bytes);
@@ -155,4 +184,16 @@ fn put(out: &mut impl Write, bytes: &[u8]) {
 fn show(out: &mut impl Write, text: Arguments<'_>) {
     let result = out.write_fmt(text);
     debug_assert!(result.is_ok(), "{result:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_its_digits() {
+        for number in [0, 7, 10, 1024, 1_048_576, u64::MAX] {
+            assert_eq!(Decimal::of(number).digits(), number.to_string().as_bytes());
+        }
+    }
 }

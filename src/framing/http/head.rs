@@ -3,7 +3,7 @@
 //! Invariant: the verdict depends on the bytes alone, not on how they arrive. Lines are examined in order, each when it
 //! is complete, and no byte is searched twice.
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 use super::options::HttpOptions;
 use super::rejection::Rejection;
@@ -51,6 +51,16 @@ impl Search {
     /// Each line must end in CRLF (RFC 9112, section 2.2, allows a bare LF; servers disagree about it, which smuggles
     /// requests), and no line may begin with white space (section 5.2: obs-fold).
     pub(super) fn end(&mut self, input: &[u8], bounds: Bounds) -> Result<Option<usize>, Rejection> {
+        let is_begun = self.line > 0;
+        let found = self.search(input, bounds);
+        // The request line of a complete section is parsed by the caller. Any other one must be valid now.
+        if !matches!(found, Ok(Some(_))) && bounds.has_request_line && !is_begun && self.line > 0 {
+            RequestLine::first_of(input)?;
+        }
+        found
+    }
+
+    fn search(&mut self, input: &[u8], bounds: Bounds) -> Result<Option<usize>, Rejection> {
         let input = &input[..input.len().min(bounds.max_section)];
         while let Some(found) = memchr(b'\n', &input[self.searched as usize..]) {
             let (start, end) = (self.line as usize, self.searched as usize + found);
@@ -67,7 +77,6 @@ impl Search {
                     return Ok(Some(end + 1));
                 }
                 Some(b' ' | b'\t') => return Err(Rejection::bad("a line begins with white space")),
-                Some(_) if start == 0 && bounds.has_request_line => drop(RequestLine::parse(line)?),
                 Some(_) => {}
             }
         }
@@ -100,19 +109,24 @@ pub enum Version {
 }
 
 impl<'a> RequestLine<'a> {
+    /// Parses the first line of a section.
+    pub(super) fn first_of(section: &'a [u8]) -> Result<Self, Rejection> {
+        let line = &section[..memchr(b'\n', section).unwrap_or_default()];
+        RequestLine::parse(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
     /// Parses a line without its end (RFC 9112, section 3): one space between method, target and version.
-    pub(super) fn parse(line: &'a [u8]) -> Result<Self, Rejection> {
+    fn parse(line: &'a [u8]) -> Result<Self, Rejection> {
         let text = str::from_utf8(line).map_err(|_| Rejection::bad("the request line is not UTF-8"))?;
-        let mut words = text.split(' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
+        let spaces = memchr(b' ', line).zip(memrchr(b' ', line)).filter(|(first, last)| first < last);
+        let words = spaces.map(|(first, last)| (&text[..first], &text[first + 1..last], &text[last + 1..]));
+        let Some((method, target, version)) = words.filter(|(_, target, _)| !target.contains(' ')) else {
             return Err(Rejection::bad("the request line is not METHOD TARGET VERSION"));
         };
         if !is_token(method) {
             return Err(Rejection::bad("the method is not a token"));
         }
-        if target.is_empty() || target.bytes().any(|byte| byte <= b' ' || byte == 0x7f || byte == b'#') {
+        if target.is_empty() || !target.bytes().all(|byte| Class::Target.has(byte)) {
             return Err(Rejection::bad("a character is not allowed in the target"));
         }
         Ok(RequestLine { method, target, version: Version::parse(version)? })
@@ -132,12 +146,47 @@ impl Version {
     }
 }
 
-/// Whether a byte may stand in a token: a method, or the name of a header (RFC 9110, section 5.6.2).
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// The bytes that may stand in a part of a head. One look at a table decides.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Class {
+    /// A token: a method, or the name of a header (RFC 9110, section 5.6.2).
+    Token = 1,
+    /// A target. What a path may not have is decided later.
+    Target = 2,
+    /// The name of a host, or an IPv4 address (RFC 3986, section 3.2.2).
+    Host = 4,
+}
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let is_letter = (byte as u8).is_ascii_alphanumeric();
+        let (is_token, is_host) = (contains(b"!#$%&'*+-.^_`|~", byte), contains(b"-._~%!$&'()*+,;=", byte));
+        let is_target = byte > b' ' as usize && byte != 0x7f && byte != b'#' as usize;
+        classes[byte] |= if is_letter || is_token { Class::Token as u8 } else { 0 };
+        classes[byte] |= if is_target { Class::Target as u8 } else { 0 };
+        classes[byte] |= if is_letter || is_host { Class::Host as u8 } else { 0 };
+        byte += 1;
+    }
+    classes
+};
+
+const fn contains(list: &[u8], byte: usize) -> bool {
+    let mut place = 0;
+    while place < list.len() && list[place] as usize != byte {
+        place += 1;
+    }
+    place < list.len()
+}
+
+impl Class {
+    pub(super) fn has(self, byte: u8) -> bool {
+        CLASSES[usize::from(byte)] & self as u8 != 0
+    }
 }
 
 /// Whether a text is a token.
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
+    !text.is_empty() && text.bytes().all(|byte| Class::Token.has(byte))
 }

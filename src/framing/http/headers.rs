@@ -7,23 +7,38 @@ use memchr::memchr;
 pub struct Headers<'a> {
     /// Lines that end in CRLF, without the empty line. Each has a name, a colon and a value.
     lines: &'a [u8],
+    /// The lengths that names have, as bits. Most names that are asked for have another one.
+    lengths: u32,
+}
+
+/// The bit of the names with this length.
+fn length_bit(length: usize) -> u32 {
+    1 << (length % 32)
 }
 
 impl<'a> Headers<'a> {
     /// `lines` were checked: each ends in CRLF and has a valid name, a colon and a valid value.
     pub(super) fn of_valid(lines: &'a [u8]) -> Self {
-        Headers { lines }
+        Headers { lines, lengths: u32::MAX }
+    }
+
+    /// As [`of_valid`](Self::of_valid), with the names in the lines.
+    pub(super) fn of_names<'n>(lines: &'a [u8], names: impl Iterator<Item = &'n str>) -> Self {
+        Headers { lines, lengths: names.fold(0, |lengths, name| lengths | length_bit(name.len())) }
     }
 
     /// Returns the names and values in the order of the request. Values have no white space at their ends.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        self.fields().map(|(name, value)| (str::from_utf8(name).unwrap_or_default(), value))
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let mut rest = self.lines;
         std::iter::from_fn(move || {
-            let colon = memchr(b':', rest)?;
-            let (name, after) = rest.split_at(colon);
+            let (name, after) = rest.split_at(memchr(b':', rest)?);
             let end = memchr(b'\n', after)?;
             rest = &after[end + 1..];
-            Some((str::from_utf8(name).unwrap_or_default(), after[1..end].trim_ascii()))
+            Some((name, after[1..end].trim_ascii()))
         })
     }
 
@@ -35,7 +50,9 @@ impl<'a> Headers<'a> {
 
     /// Returns the values of all fields with this name.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let has_length = self.lengths & length_bit(name.len()) != 0;
+        let fields = if has_length { *self } else { Headers::default() }.fields();
+        fields.filter(move |(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
     /// Returns the elements of all fields with this name, each a list with commas. Elements have no white space at
@@ -82,11 +99,13 @@ mod tests {
     /// RFC 9110, section 5.1: names are case-insensitive. Section 5.6.1: empty elements of a list are ignored.
     #[test]
     fn a_name_is_found_in_any_case() {
-        let headers = Headers::of_valid(HEADERS);
-        assert_eq!(headers.get("HOST"), Some(&b"a"[..]));
-        assert_eq!(headers.get("Hos"), None);
-        assert_eq!(headers.all("Accept").collect::<Vec<_>>(), [&b"text/html"[..], b"*/*"]);
-        assert!(headers.has_token("connection", "upgrade") && headers.has_token("Connection", "Keep-Alive"));
-        assert!(!headers.has_token("connection", "") && !headers.has_token("Connection", "keep"));
+        let all = Headers::of_valid(HEADERS);
+        for headers in [all, Headers::of_names(HEADERS, all.iter().map(|(name, _)| name))] {
+            assert_eq!(headers.get("HOST"), Some(&b"a"[..]));
+            assert_eq!(headers.get("Hos"), None);
+            assert_eq!(headers.all("Accept").collect::<Vec<_>>(), [&b"text/html"[..], b"*/*"]);
+            assert!(headers.has_token("connection", "upgrade") && headers.has_token("Connection", "Keep-Alive"));
+            assert!(!headers.has_token("connection", "") && !headers.has_token("Connection", "keep"));
+        }
     }
 }

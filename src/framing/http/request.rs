@@ -1,6 +1,8 @@
 //! A request: its line, its headers, and what they say about its body and its connection.
 
-use super::head::{RequestLine, Version};
+use memchr::{memchr, memchr2, memrchr};
+
+use super::head::{Class, RequestLine, Version};
 use super::headers::{Headers, elements};
 use super::options::HttpOptions;
 use super::rejection::Rejection;
@@ -113,12 +115,15 @@ impl<'a> Request<'a> {
 
     /// Parses a complete head.
     pub(crate) fn parse(head: &'a [u8], options: &HttpOptions) -> Result<Self, Rejection> {
-        let end = memchr::memchr(b'\n', head).unwrap_or_default();
-        let line = RequestLine::parse(head[..end].trim_ascii_end())?;
+        let end = memchr(b'\n', head).unwrap_or_default();
+        let line = RequestLine::first_of(head)?;
         let mut found = Fields::default();
         let headers = parse_fields(&head[end + 1..], |name, value| found.add(name, value))?;
         let (authority, path) = split_target(line)?;
-        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        let (path, query) = match memchr(b'?', path.as_bytes()) {
+            Some(mark) => (&path[..mark], Some(&path[mark + 1..])),
+            None => (path, None),
+        };
         let host = found.host(line.version, authority)?;
         Ok(Request { bytes: head, line, host, path, query, headers, fields: found.framing(line, options)? })
     }
@@ -133,7 +138,7 @@ pub(super) fn parse_fields<'a>(
     match httparse::parse_headers(section, &mut fields) {
         Ok(httparse::Status::Complete((used, fields))) => {
             fields.iter().try_for_each(|field| each(field.name, field.value))?;
-            Ok(Headers::of_valid(&section[..used - 2]))
+            Ok(Headers::of_names(&section[..used - 2], fields.iter().map(|field| field.name)))
         }
         Ok(httparse::Status::Partial) => Err(Rejection::bad("the head is not complete")),
         Err(httparse::Error::HeaderName) => Err(Rejection::bad("the name of a header is not a token")),
@@ -266,7 +271,7 @@ fn split_target(line: RequestLine<'_>) -> Result<(Option<&str>, &str), Rejection
     let Some(after) = after_scheme(target) else {
         return Err(Rejection::bad("the target is neither a path nor an http URL"));
     };
-    let (authority, path) = after.split_at(after.find(['/', '?']).unwrap_or(after.len()));
+    let (authority, path) = after.split_at(memchr2(b'/', b'?', after.as_bytes()).unwrap_or(after.len()));
     if authority.is_empty() || !is_host(authority) {
         return Err(Rejection::bad("the host of the target is not a host"));
     }
@@ -286,14 +291,13 @@ fn after_scheme(target: &str) -> Option<&str> {
 
 /// Whether a text may be a host with an optional port (RFC 9110, section 7.2). An empty host is allowed.
 fn is_host(text: &str) -> bool {
-    let (host, port) = match text.rfind(':') {
+    let (host, port) = match memrchr(b':', text.as_bytes()) {
         Some(colon) if !text[colon..].contains(']') => (&text[..colon], &text[colon + 1..]),
         _ => (text, ""),
     };
-    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
     let is_name = match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
-        Some(inner) => !inner.is_empty() && inner.bytes().all(|byte| byte == b':' || is_name_byte(byte)),
-        None => host.bytes().all(is_name_byte),
+        Some(inner) => !inner.is_empty() && inner.bytes().all(|byte| byte == b':' || Class::Host.has(byte)),
+        None => host.bytes().all(|byte| Class::Host.has(byte)),
     };
     is_name && port.bytes().all(|byte| byte.is_ascii_digit())
 }

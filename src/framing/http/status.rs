@@ -23,6 +23,14 @@ macro_rules! statuses {
                     _ => "",
                 }
             }
+
+            /// Returns the status line, with its end, if this module has a name for the code.
+            pub(super) fn line(self) -> Option<&'static str> {
+                match self.0 {
+                    $($code => Some(concat!("HTTP/1.1 ", $code, " ", $phrase, "\r\n")),)*
+                    _ => None,
+                }
+            }
         }
     };
 }

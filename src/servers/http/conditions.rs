@@ -30,10 +30,6 @@ impl Validators {
     /// Evaluates the conditions of a GET or HEAD request in the order of section 13.2.2.
     pub(super) fn evaluate(&self, request: &Request<'_>) -> Verdict {
         let headers = request.headers();
-        // Most requests have no condition: one look decides.
-        if !headers.iter().any(|(name, _)| name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("if-"))) {
-            return Verdict::Send;
-        }
         let since = |name| headers.get(name).and_then(date);
         if headers.get("If-Match").is_some() {
             if !tags(headers, "If-Match").any(|tag| tag == "*" || tag == self.etag) {

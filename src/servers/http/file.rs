@@ -23,7 +23,9 @@ pub(super) struct Version {
     pub(super) common: Vec<u8>,
     /// The value of `Content-Type`.
     pub(super) media_type: String,
-    /// The headers about the content, encoded: of each answer that has it.
+    /// The headers of an answer with the file or one part of it, encoded: the common ones, and those about the content.
+    pub(super) whole: Vec<u8>,
+    /// The headers about the content except its type, encoded: those of an answer with several parts.
     pub(super) about: Vec<u8>,
 }
 

@@ -66,8 +66,7 @@ impl Reply<'_, '_> {
     }
 
     fn whole(self, session: &mut SiteSession, cx: &mut Context<'_>) {
-        let response = self.start(Status::OK, session, cx).header("Content-Type", &self.version.media_type);
-        let response = response.encoded(&self.version.about);
+        let response = session.exchange.respond(Status::OK, cx).encoded(&self.version.whole);
         if let Content::Bytes(bytes) = &self.version.content {
             return response.body(bytes);
         }
@@ -77,8 +76,7 @@ impl Reply<'_, '_> {
     }
 
     fn part(self, part: Range<u64>, session: &mut SiteSession, cx: &mut Context<'_>) {
-        let response = self.start(Status::PARTIAL_CONTENT, session, cx);
-        let response = response.header("Content-Type", &self.version.media_type).encoded(&self.version.about);
+        let response = session.exchange.respond(Status::PARTIAL_CONTENT, cx).encoded(&self.version.whole);
         response.header("Content-Range", self.content_range(&part)).start_with_length(part.end - part.start);
         self.send_pieces([Piece::Part(part)].into(), session, cx);
     }

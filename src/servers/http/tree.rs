@@ -194,7 +194,11 @@ impl Tree {
             encode_header(&mut about, "Content-Encoding", encoding.name().as_bytes());
         }
         encode_header(&mut about, "Accept-Ranges", b"bytes");
-        Version { content, identity, validators, varies, common, media_type: self.types.of(names), about }
+        let media_type = self.types.of(names);
+        let mut whole = common.clone();
+        encode_header(&mut whole, "Content-Type", media_type.as_bytes());
+        whole.extend(&about);
+        Version { content, identity, validators, varies, common, media_type, whole, about }
     }
 
     fn listing(&self, directory: &File, path: &SitePath) -> Result<Found, Refusal> {
