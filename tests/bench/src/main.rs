@@ -18,6 +18,7 @@
 //! | [`counter`], [`instructions`] | what a server executes for each message, and whether that is too much |
 //! | [`survey`] | the same for the blocking servers and the readiness loop |
 //! | [`stats`], [`table`], [`charts`], [`plot`], [`document`] | medians of ratios within rounds, and their display |
+//! | [`http`] | `http-server` beside other web servers |
 //! | `tls` | TLS beside plain text and beside nginx (feature `tls`) |
 //! | [`progress`] | what is said while it goes on |
 //!
@@ -38,6 +39,7 @@ mod fanout;
 mod floor_echo;
 mod floor_fanout;
 mod handler;
+mod http;
 mod idle;
 mod instructions;
 mod kernel;
@@ -95,6 +97,8 @@ enum Command {
     Compare(compare::Options),
     /// Count the instructions that one of our servers takes for a message, and fail when they are too many
     Instructions(instructions::Options),
+    /// Measure http-server beside lighttpd, nginx and Python's server
+    Http(http::Options),
     /// Measure TLS beside plain text and beside nginx
     #[cfg(feature = "tls")]
     Tls(tls::Options),
@@ -115,6 +119,7 @@ fn main() -> ExitCode {
         Command::Capacity(plan) => capacity::run(&plan).map(|report| println!("{report}")),
         Command::Compare(options) => compare::run(&options),
         Command::Instructions(options) => instructions::run(&options),
+        Command::Http(options) => http::run(&options),
         #[cfg(feature = "tls")]
         Command::Tls(options) => tls::run(&options),
         Command::Models(options) => survey::run(&options),

@@ -39,12 +39,23 @@ pub(crate) fn room() -> io::Result<Vec<String>> {
     Ok([beside("chat-server")?, ["--rate", "off", "--join-rate", "off"].map(str::to_owned).to_vec()].concat())
 }
 
+/// Our web server, of this directory, at this address.
+pub(crate) fn site(directory: &str, listen: &str) -> io::Result<Vec<String>> {
+    Ok([&*program("http-server")?, directory, "--listen", listen, "--stdin", "ignore"].map(str::to_owned).to_vec())
+}
+
 /// The command of one of our servers.
-fn beside(program: &str) -> io::Result<Vec<String>> {
-    let path = env::current_exe()?.with_file_name(program);
+fn beside(name: &str) -> io::Result<Vec<String>> {
+    Ok([&*program(name)?, "--listen", "0", "--stdin", "ignore"].map(str::to_owned).to_vec())
+}
+
+/// The path of one of our programs.
+fn program(name: &str) -> io::Result<String> {
+    let path = env::current_exe()?.with_file_name(name);
     if !path.exists() {
-        let text = format!("no {program} beside this program: build it with `cargo build --release --workspace`");
+        let text =
+            format!("no {name} beside this program: build it with `cargo build --release --workspace --features full`");
         return Err(io::Error::other(text));
     }
-    Ok([&path.display().to_string(), "--listen", "0", "--stdin", "ignore"].map(str::to_owned).to_vec())
+    Ok(path.display().to_string())
 }

@@ -13,7 +13,7 @@ use crate::kernel;
 /// The core that every server runs on; the load has another.
 const CORE: &str = "0";
 
-/// In a command, the place of the port of a server that cannot pick one.
+/// In a command, the place of the port of a server that cannot pick one, or does not print it alone.
 pub(crate) const PORT: &str = "{port}";
 
 /// A running server.
@@ -29,7 +29,7 @@ impl Server {
     /// # Errors
     /// It could not be started, or did not listen in time.
     pub(crate) fn start(command: &[String]) -> io::Result<Server> {
-        let port = if command.iter().any(|word| word == PORT) { Some(free_port()?) } else { None };
+        let port = if command.iter().any(|word| word.contains(PORT)) { Some(free_port()?) } else { None };
         let words: Vec<String> = command.iter().map(|word| port_for(word, port)).collect();
         let mut pinned = Command::new("taskset");
         pinned.args(["-c", CORE]).args(&words).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -72,10 +72,7 @@ fn free_port() -> io::Result<u16> {
 }
 
 fn port_for(word: &str, port: Option<u16>) -> String {
-    match port {
-        Some(port) if word == PORT => port.to_string(),
-        _ => word.to_owned(),
-    }
+    port.map_or_else(|| word.to_owned(), |port| word.replace(PORT, &port.to_string()))
 }
 
 fn await_listener(process: &mut switchboard_harness::Server, port: u16) -> io::Result<SocketAddrV4> {
