@@ -40,6 +40,7 @@ mod servers {
     mod exec;
     mod greeting;
     mod http;
+    mod http_limits;
     mod greeting_file;
     mod job_control;
     mod limits;

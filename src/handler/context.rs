@@ -410,6 +410,15 @@ impl<'a> Context<'a> {
         connection.map_or(Duration::ZERO, |found| self.state.clock.since(found.last_active))
     }
 
+    /// How long the peer of this connection has taken none of its queued output. `None` if nothing is queued, and
+    /// without a connection. Replies of this callback are not queued yet.
+    ///
+    /// Tries to send it first, since the kernel may take some before it reports that.
+    #[cfg(feature = "http")]
+    pub(crate) fn stalled_time(&mut self) -> Option<Duration> {
+        self.state.stalled_time(self.session()?)
+    }
+
     /// Returns the time of day, to show to people or to send in a protocol.
     ///
     /// It may jump: to act later, use a timer.
@@ -532,6 +541,16 @@ impl<'a> Context<'a> {
     /// Closes the connection `other` as [`abort`](Self::abort) closes this one.
     pub fn abort_other(&mut self, other: Token) {
         self.state.abort(other, Closed::ByHandler);
+    }
+
+    /// Closes this connection as [`abort`](Self::abort) does, with a reset. The peer gets nothing that it has not taken
+    /// yet, and cannot take what it got for all of it.
+    #[cfg(feature = "http")]
+    pub(crate) fn reset(&mut self) {
+        if let Some(connection) = self.session().and_then(|session| self.state.connections.get_mut(session)) {
+            connection.stream.reset_on_drop();
+        }
+        self.abort();
     }
 
     /// Shuts down our side of this connection (a half-close) after its queued output was sent.

@@ -242,6 +242,13 @@ impl<H: Handler> Sim<H> {
         self.touched.push(peer);
     }
 
+    /// Makes a stalled peer read `count` more bytes, as [`allow`](Self::allow) does, without an edge: too few for the
+    /// kernel to report them.
+    #[cfg(all(test, feature = "http"))]
+    pub(crate) fn allow_unreported(&mut self, peer: SimPeer, count: usize) {
+        self.wires(peer).window += count;
+    }
+
     /// Makes a stalled peer read everything again.
     pub fn resume(&mut self, peer: SimPeer) {
         self.allow(peer, usize::MAX);

@@ -34,6 +34,7 @@ impl State {
 
     /// Handles a deadline that is due, by the phase of its connection.
     pub(crate) fn deadline_due(&mut self, token: Token, id: TimerId) {
+        self.retry_output(token);
         let Some(connection) = self.connections.get_mut(token).filter(|found| found.deadline == Some(id)) else {
             self.stats.stale += 1;
             return;

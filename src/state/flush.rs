@@ -5,6 +5,8 @@
 //! behind is closed when its feed is flushed, not before.
 
 use std::io::{self, ErrorKind, IoSlice};
+#[cfg(feature = "http")]
+use std::time::Duration;
 
 use crate::connection::closed::Closed;
 use crate::connection::feed::{Feed, FeedId, Follower, FollowerRef, Segment};
@@ -167,6 +169,25 @@ impl State {
     /// Flushes a connection within its budget of the turn.
     fn flush_connection(&mut self, token: Token) {
         self.flush_within(token, self.limits.turn_output);
+    }
+
+    /// Tries to send output that the kernel has refused, before its peer is judged by the time since then.
+    ///
+    /// The kernel reports a socket as writable when a third of its buffer is free (`sk_stream_write_space` in Linux). A
+    /// slow peer may take bytes for minutes before that.
+    pub(crate) fn retry_output(&mut self, token: Token) {
+        if self.connections.get(token).is_some_and(|found| found.flags.contains(Flags::WRITE_BLOCKED)) {
+            self.flush_fully(token);
+        }
+    }
+
+    /// How long a peer has taken none of its pending output. `None` if nothing is pending.
+    #[cfg(feature = "http")]
+    pub(crate) fn stalled_time(&mut self, token: Token) -> Option<Duration> {
+        self.retry_output(token);
+        let connection = self.connections.get(token)?;
+        let is_pending = connection.undelivered(&self.feeds) > 0;
+        is_pending.then(|| self.clock.since(connection.last_active))
     }
 
     /// Flushes a connection without a budget, and even if no writable edge was reported. A peer is not closed for its

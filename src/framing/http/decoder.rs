@@ -5,6 +5,7 @@
 use memchr::memchr;
 
 use super::head::{Bounds, Class, Search};
+use super::meter::Meter;
 use super::options::HttpOptions;
 use super::rejection::Rejection;
 use super::request::{BodyLength, TOO_LARGE, parse_fields};
@@ -24,32 +25,44 @@ pub(super) enum Part {
     End(usize),
 }
 
-/// The state of the input of one connection: where the next byte is in a request. It is small, since most connections
-/// wait for a request most of the time.
-#[derive(Clone, Debug)]
-pub(super) enum Decoder {
-    /// Before a head, or within one.
-    Head(Search),
-    /// In a body of which this number of bytes remain.
-    Length(u64),
-    /// In a body in chunks.
-    Chunks(Box<Chunks>),
+/// The state of the input of one connection: where the next byte is in a request. It is one pointer, which is empty
+/// between requests, since most connections wait for a request most of the time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Decoder {
+    within: Option<Box<Within>>,
 }
 
-/// The state of a body in chunks.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Chunks {
+/// A request of which a part has arrived.
+#[derive(Clone, Debug)]
+enum Within {
+    /// Within a head or the empty lines before it.
+    Head(PartialHead),
+    Body(Body),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct PartialHead {
+    search: Search,
+    /// The empty lines before the head.
+    empty_lines: u8,
+}
+
+#[derive(Clone, Debug)]
+struct Body {
     place: Place,
-    /// Bytes that the body has had.
-    received: u64,
+    /// Bytes that the chunks up to this one have.
+    chunked: u64,
     /// Bytes that the lines with sizes have had beyond [`CHUNK_LINE`] bytes each.
     extensions: usize,
+    meter: Meter,
 }
 
-/// Where the next byte is in a body in chunks.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where the next byte is in a body.
+#[derive(Clone, Copy, Debug)]
 enum Place {
-    #[default]
+    /// In a body with a length, of which this number of bytes remain.
+    Known(u64),
+    /// Before a chunk.
     Size,
     /// In a chunk of which this number of bytes remain, and then CRLF.
     Data(u64),
@@ -59,71 +72,85 @@ enum Place {
 /// Bytes of a line with the size of a chunk that do not count as extensions.
 const CHUNK_LINE: usize = 16;
 
-type Found = Result<Part, Rejection>;
+/// The most empty lines before a head. RFC 9112, section 2.2, asks for one at least: a client may send it after a body.
+const MAX_EMPTY_LINES: u8 = 4;
 
-impl Default for Decoder {
-    fn default() -> Self {
-        Decoder::Head(Search::default())
-    }
-}
+type Found = Result<Part, Rejection>;
 
 impl Decoder {
     /// Whether the next byte belongs to a new request.
     pub(super) fn is_before_head(&self) -> bool {
-        matches!(self, Decoder::Head(_))
+        !matches!(self.within.as_deref(), Some(Within::Body(_)))
     }
 
     /// The number of bytes that remain of the body, if it is known.
     pub(super) fn remaining(&self) -> Option<u64> {
-        match self {
-            Decoder::Head(_) => Some(0),
-            Decoder::Length(left) => Some(*left),
-            Decoder::Chunks(_) => None,
+        match self.within.as_deref() {
+            Some(Within::Body(body)) => match body.place {
+                Place::Known(left) => Some(left),
+                Place::Size | Place::Data(_) | Place::Trailers(_) => None,
+            },
+            None | Some(Within::Head(_)) => Some(0),
         }
+    }
+
+    /// The meter of the body, within one.
+    pub(super) fn meter(&mut self) -> Option<&mut Meter> {
+        if let Some(Within::Body(body)) = self.within.as_deref_mut() { Some(&mut body.meter) } else { None }
     }
 
     /// Expects a body after the head that was found.
     pub(super) fn expect_body(&mut self, length: BodyLength) {
-        *self = match length {
-            BodyLength::None => Decoder::default(),
-            BodyLength::Known(length) => Decoder::Length(length),
-            BodyLength::Chunked => Decoder::Chunks(Box::default()),
+        let place = match length {
+            BodyLength::None => return,
+            BodyLength::Known(length) => Place::Known(length),
+            BodyLength::Chunked => Place::Size,
         };
+        self.within = Some(Box::new(Within::Body(Body { place, chunked: 0, extensions: 0, meter: Meter::default() })));
     }
 
     pub(super) fn next(&mut self, input: &[u8], options: &HttpOptions) -> Found {
-        let part = match self {
-            Decoder::Length(0) => Part::End(0),
-            _ if input.is_empty() => Part::Partial,
-            Decoder::Head(search) => return head(search, input, options),
-            Decoder::Length(left) => Part::Body(take(left, input)),
-            Decoder::Chunks(chunks) => chunks.next(input, options)?,
+        let partial = match self.within.as_deref_mut() {
+            None => PartialHead::default(),
+            Some(Within::Head(partial)) => *partial,
+            Some(Within::Body(body)) => {
+                let part = body.next(input, options)?;
+                if let Part::End(_) = part {
+                    self.within = None;
+                }
+                return Ok(part);
+            }
         };
-        if let Part::End(_) = part {
-            *self = Decoder::default();
-        }
+        self.head(partial, input, options)
+    }
+
+    fn head(&mut self, mut partial: PartialHead, input: &[u8], options: &HttpOptions) -> Found {
+        let part = match input {
+            [] | [b'\r'] => return Ok(Part::Partial),
+            [b'\r', b'\n', ..] if partial.empty_lines == MAX_EMPTY_LINES => {
+                return Err(Rejection::bad("too many empty lines precede the request"));
+            }
+            [b'\r', b'\n', ..] => {
+                partial.empty_lines += 1;
+                Part::Skip(2)
+            }
+            // The answer to other protocols, such as TLS, does not wait for the end of a line.
+            [byte, ..] if !Class::Token.has(*byte) => return Err(Rejection::bad("the method is not a token")),
+            _ => partial.search.end(input, Bounds::of_head(options))?.map_or(Part::Partial, Part::Head),
+        };
+        self.within = if let Part::Head(_) = part { None } else { Some(Box::new(Within::Head(partial))) };
         Ok(part)
     }
 }
 
-fn head(search: &mut Search, input: &[u8], options: &HttpOptions) -> Found {
-    match input {
-        // RFC 9112, section 2.2: empty lines before a request are ignored.
-        [b'\r'] => return Ok(Part::Partial),
-        [b'\r', b'\n', ..] => return Ok(Part::Skip(2)),
-        // The answer to other protocols, such as TLS, does not wait for the end of a line.
-        [byte, ..] if !Class::Token.has(*byte) => return Err(Rejection::bad("the method is not a token")),
-        _ => {}
-    }
-    Ok(search.end(input, Bounds::of_head(options))?.map_or(Part::Partial, Part::Head))
-}
-
-impl Chunks {
+impl Body {
     fn next(&mut self, input: &[u8], options: &HttpOptions) -> Found {
         match &mut self.place {
+            Place::Known(0) => Ok(Part::End(0)),
+            _ if input.is_empty() => Ok(Part::Partial),
             Place::Size => self.size(input, options),
             Place::Data(0) => self.data_end(input),
-            Place::Data(left) => Ok(Part::Body(take(left, input))),
+            Place::Known(left) | Place::Data(left) => Ok(Part::Body(take(left, input))),
             Place::Trailers(search) => trailers(search, input, options),
         }
     }
@@ -141,8 +168,8 @@ impl Chunks {
         if self.extensions > options.max_chunk_extensions {
             return Err(Rejection::bad("the extensions of chunks are too long"));
         }
-        self.received = self.received.saturating_add(size);
-        if options.max_body.is_some_and(|most| self.received > most) {
+        self.chunked = self.chunked.saturating_add(size);
+        if options.max_body.is_some_and(|most| self.chunked > most) {
             return Err(TOO_LARGE);
         }
         self.place = if size == 0 { Place::Trailers(Search::default()) } else { Place::Data(size) };

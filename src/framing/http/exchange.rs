@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::decoder::{Decoder, Part};
 use super::encoder::Encoder;
 use super::headers::Headers;
+use super::meter;
 use super::options::HttpOptions;
 use super::rejection::Rejection;
 use super::request::Request;
@@ -157,6 +158,7 @@ impl Exchange {
         while cx.may_continue() && self.takes_input(unread.rest(), cx) {
             match self.decoder.next(unread.rest(), &self.options) {
                 Ok(Part::Partial) => {
+                    self.wait_for_body(cx);
                     self.wait_for_rest(unread.rest(), cx);
                     return None;
                 }
@@ -170,6 +172,9 @@ impl Exchange {
                 },
                 Ok(Part::Body(count)) => {
                     let bytes = unread.take(count);
+                    if let Some(meter) = self.decoder.meter() {
+                        meter.add(count as u64, cx.now());
+                    }
                     if self.progress != Progress::Answered {
                         return Some(Event::Body(bytes));
                     }
@@ -209,6 +214,16 @@ impl Exchange {
         }
     }
 
+    /// Measures the rate of a body from now on. Without a body, no effect.
+    fn wait_for_body(&mut self, cx: &mut Context<'_>) {
+        if self.options.body_rate.is_some()
+            && let Some(meter) = self.decoder.meter()
+            && meter.wait(cx.now())
+        {
+            self.arm(Some(meter::PERIOD), cx);
+        }
+    }
+
     /// Handles an incomplete request: at the end of input, it remains incomplete.
     fn wait_for_rest(&mut self, rest: &[u8], cx: &mut Context<'_>) {
         if rest.is_empty() {
@@ -229,6 +244,9 @@ impl Exchange {
         self.encoder = Encoder::new(request.version(), request.method(), fields.keeps_alive);
         self.expects_continue = fields.expects_continue;
         self.progress = Progress::Requested;
+        if self.timer.is_none() {
+            self.arm(self.options.send_timeout, cx);
+        }
     }
 
     /// Whether a request was passed on that has no answer yet.
@@ -319,19 +337,47 @@ impl Exchange {
             return false;
         }
         self.timer = None;
-        if self.progress != Progress::Waiting {
-            return true;
-        }
-        match self.awaited {
-            Awaited::Rest => self.reject(LATE, cx),
-            Awaited::First => self.end(cx),
-            // The timer may have been set for something earlier.
-            Awaited::Next => match self.options.keep_alive.map(|limit| limit.saturating_sub(cx.idle_time())) {
-                Some(Duration::ZERO) => self.end(cx),
-                left => self.arm(left, cx),
-            },
+        match (self.progress, self.awaited) {
+            (Progress::Over, _) => {}
+            (Progress::Waiting, Awaited::Rest) => self.reject(LATE, cx),
+            (Progress::Waiting, Awaited::First) => self.end(cx),
+            _ => self.check_times(cx),
         }
         true
+    }
+
+    /// Ends the connection if one of its times is over. Otherwise sets the timer for the next one: it may have been set
+    /// for something earlier.
+    fn check_times(&mut self, cx: &mut Context<'_>) {
+        let (stalled, is_waiting) = (cx.stalled_time(), self.progress == Progress::Waiting);
+        let send_timeout = self.options.send_timeout.filter(|_| stalled.is_some() || !is_waiting);
+        let to_send = send_timeout.map(|limit| limit.saturating_sub(stalled.unwrap_or_default()));
+        if to_send == Some(Duration::ZERO) {
+            let limit = send_timeout.unwrap_or_default();
+            log::info!("{}: nothing of the answer was taken for {limit:?} (--send-timeout)", cx.peer());
+            return cx.reset();
+        }
+        let to_receive = if is_waiting && stalled.is_none() {
+            self.options.keep_alive.map(|limit| limit.saturating_sub(cx.idle_time()))
+        } else {
+            self.body_time(cx)
+        };
+        match to_receive {
+            Some(Duration::ZERO) if is_waiting => self.end(cx),
+            Some(Duration::ZERO) => self.reject(SLOW, cx),
+            _ => self.arm([to_send, to_receive].into_iter().flatten().min(), cx),
+        }
+    }
+
+    /// How long the body may remain slow: zero if it was slow for too long, and `None` without a body or a limit.
+    fn body_time(&mut self, cx: &mut Context<'_>) -> Option<Duration> {
+        let (rate, meter) = (self.options.body_rate?, self.decoder.meter()?);
+        if cx.may_continue() {
+            meter.wait(cx.now());
+        } else {
+            meter.discount();
+        }
+        Some(meter.judge(rate, cx.now()))
     }
 
     /// Waits for the next request of the connection.
@@ -342,8 +388,9 @@ impl Exchange {
         self.progress = Progress::Waiting;
         self.awaited = Awaited::Next;
         // A timer that expires earlier is set again then: most requests set none.
-        if self.timer.is_none() || self.options.keep_alive < self.options.header_timeout {
-            self.arm(self.options.keep_alive, cx);
+        let HttpOptions { keep_alive, header_timeout, send_timeout, .. } = *self.options;
+        if self.timer.is_none() || keep_alive < header_timeout.max(Some(meter::PERIOD)) {
+            self.arm(keep_alive.or(send_timeout), cx);
         }
         if std::mem::take(&mut self.is_held) {
             cx.release_input();
@@ -382,3 +429,4 @@ impl Exchange {
 
 const INCOMPLETE: Rejection = Rejection::bad("the input ends within a request");
 const LATE: Rejection = Rejection::new(Status::REQUEST_TIMEOUT, "the head took too long");
+const SLOW: Rejection = Rejection::new(Status::REQUEST_TIMEOUT, "the body is too slow");

@@ -26,6 +26,7 @@ mod exchange;
 mod handler;
 mod head;
 mod headers;
+mod meter;
 mod options;
 mod rejection;
 mod request;

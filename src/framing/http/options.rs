@@ -32,6 +32,13 @@ pub struct HttpOptions {
     /// How long a connection may wait for the next request. After that, it is closed. 60 s: a reader of a page often
     /// follows a link within it.
     pub keep_alive: Option<Duration>,
+    /// Least rate of a body, in bytes a second, in ten seconds in which the server waits for it. Below it, the answer
+    /// is 408. Time in which the handler is not ready for more input does not count. 1 KiB: less than any network of
+    /// today carries.
+    pub body_rate: Option<u64>,
+    /// How long a client may take none of the answer that is sent to it. After that, the connection is reset. 60 s:
+    /// what most servers allow. A client that takes some bytes in each minute is not hurried.
+    pub send_timeout: Option<Duration>,
 }
 
 impl Default for HttpOptions {
@@ -45,6 +52,8 @@ impl Default for HttpOptions {
             max_body: Some(1024 * 1024),
             header_timeout: Some(Duration::from_secs(10)),
             keep_alive: Some(Duration::from_secs(60)),
+            body_rate: Some(1024),
+            send_timeout: Some(Duration::from_secs(60)),
         }
     }
 }

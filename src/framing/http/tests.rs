@@ -8,6 +8,7 @@ mod time;
 mod whole;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Event, Exchange, HttpOptions, Status};
 use crate::connection::origin::Origin;
@@ -20,10 +21,18 @@ use crate::sim::{Ending, Sim};
 
 /// Answers each request with what it is: `METHOD PATH?QUERY at HOST`, its body and its trailers.
 ///
-/// The path `/chunks` gives an answer in chunks, `/early` one before the body, and `/later` one after a second.
-#[derive(Default)]
+/// The path `/chunks` gives an answer in chunks, `/early` one before the body, and `/later` one after a time. For
+/// `/busy`, each part of the body takes 100 s, up to one that ends in a point.
 pub(super) struct Show {
     pub(super) options: Arc<HttpOptions>,
+    /// The time before the answer to `/later`: a second.
+    pub(super) late: Duration,
+}
+
+impl Default for Show {
+    fn default() -> Self {
+        Show { options: Arc::default(), late: Duration::from_secs(1) }
+    }
 }
 
 pub(super) struct Shown {
@@ -34,12 +43,12 @@ pub(super) struct Shown {
 
 impl Show {
     pub(super) fn with(options: HttpOptions) -> Self {
-        Show { options: Arc::new(options) }
+        Show { options: Arc::new(options), ..Show::default() }
     }
 }
 
 impl Shown {
-    fn answer(&mut self, cx: &mut Context<'_>) {
+    fn answer(&mut self, late: Duration, cx: &mut Context<'_>) {
         let text = std::mem::take(&mut self.text);
         match &*self.path {
             "/chunks" => {
@@ -50,7 +59,7 @@ impl Shown {
             "/early" => {}
             "/later" => {
                 self.text = text;
-                cx.set_timer(std::time::Duration::from_secs(1));
+                cx.set_timer(late);
             }
             _ => self.exchange.respond(Status::OK, cx).body(&text),
         }
@@ -78,16 +87,21 @@ impl Handler for Show {
                     } else if request.has_body() {
                         shown.text.extend(b" <");
                     } else {
-                        shown.answer(cx);
+                        shown.answer(self.late, cx);
                     }
                 }
-                Event::Body(bytes) => shown.text.extend_from_slice(bytes),
+                Event::Body(bytes) => {
+                    shown.text.extend_from_slice(bytes);
+                    if shown.path == "/busy" && !bytes.ends_with(b".") {
+                        cx.pause_input(Duration::from_secs(100));
+                    }
+                }
                 Event::End(trailers) => {
                     shown.text.push(b'>');
                     for (name, value) in trailers.iter() {
                         shown.text.extend([b" ", name.as_bytes(), b"=", value].concat());
                     }
-                    shown.answer(cx);
+                    shown.answer(self.late, cx);
                 }
             }
         }

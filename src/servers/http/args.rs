@@ -1,14 +1,15 @@
 //! The command line of `http-server`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 
 use super::{SPARE_DESCRIPTORS, Site, SiteOptions};
 use crate::Limits;
-use crate::framing::http::is_token;
+use crate::framing::http::{HttpOptions, is_token};
 use crate::servers::cli::{
-    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_off, parse_size,
+    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_duration, parse_off, parse_size,
 };
 
 /// Serves the files of a directory over HTTP, over TCP and Unix sockets
@@ -47,6 +48,27 @@ pub struct HttpServer {
     #[arg(long, value_name = "BYTES|off", default_value = "64MiB", value_parser = parse_off(parse_size))]
     pub cache: LimitOrOff<usize>,
 
+    /// How long a request line with its headers may take to arrive; after that, the answer is 408
+    #[arg(long, value_name = "DUR|off", default_value = "10s", value_parser = parse_off(parse_duration),
+        help_heading = "Limits")]
+    pub header_timeout: LimitOrOff<Duration>,
+
+    /// Close a connection that has waited for the next request for this long
+    #[arg(long, value_name = "DUR|off", default_value = "60s", value_parser = parse_off(parse_duration),
+        help_heading = "Limits")]
+    pub keep_alive: LimitOrOff<Duration>,
+
+    /// Least rate of the body of a request, per second, in 10 seconds in which the server waits for it; below it, the
+    /// answer is 408
+    #[arg(long, value_name = "BYTES|off", default_value = "1KiB", value_parser = parse_off(parse_size),
+        help_heading = "Limits")]
+    pub body_rate: LimitOrOff<usize>,
+
+    /// Close a client that takes none of an answer for this long
+    #[arg(long, value_name = "DUR|off", default_value = "60s", value_parser = parse_off(parse_duration),
+        help_heading = "Limits")]
+    pub send_timeout: LimitOrOff<Duration>,
+
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -75,7 +97,13 @@ impl Server for HttpServer {
             headers: self.headers.clone(),
             cache_control: self.cache_control.clone(),
             cache: self.cache.0.unwrap_or(0),
-            ..SiteOptions::default()
+            http: HttpOptions {
+                header_timeout: self.header_timeout.0,
+                keep_alive: self.keep_alive.0,
+                body_rate: self.body_rate.0.map(|rate| rate as u64),
+                send_timeout: self.send_timeout.0,
+                ..HttpOptions::default()
+            },
         };
         let site = Site::new(&self.directory, options)
             .map_err(|error| StartError::failure(format!("cannot serve {}: {error}", self.directory.display())))?;

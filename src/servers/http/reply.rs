@@ -132,7 +132,7 @@ impl Body {
         let Some(Work::Send(body)) = session.work.as_deref_mut() else { return };
         if !body.version.is_current() {
             log::debug!("{}: the file has changed while it was sent", cx.peer());
-            return cx.abort();
+            return cx.reset();
         }
         while cx.is_writable() {
             match (body.pieces.pop_front(), &body.version.content) {

@@ -13,6 +13,17 @@ fn a_request_is_answered() {
     assert_eq!(answers("GET /path?query HTTP/1.1\r\nHost: a.example:80\r\n\r\n"), want);
 }
 
+/// RFC 9112, section 2.2, asks for one empty line at least. Without a bound, a client could send them for ever.
+#[test]
+fn a_few_empty_lines_may_precede_a_request() {
+    const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let few = "\r\n".repeat(4);
+    let input = format!("{few}{REQUEST}").repeat(2);
+    assert_eq!(answers(&input), answers(&REQUEST.repeat(2)));
+    assert_chunking_law(Show::default, input.as_bytes());
+    assert_rejected(format!("{few}\r\n").as_bytes(), "400 Bad Request: too many empty lines precede the request");
+}
+
 /// RFC 9112, section 2.2: empty lines before a request. Section 5.1: white space around a value. RFC 9110, section 9.1:
 /// any token is a method. Section 2.5: a later minor version.
 #[test]

@@ -4,8 +4,15 @@
 
 use proptest::prelude::*;
 
+use super::super::HttpOptions;
 use super::{Show, readable};
 use crate::servers::chunking::{in_pieces, steps, whole};
+
+/// Without limits of time: the steps have pauses.
+fn patient() -> Show {
+    let options = HttpOptions { header_timeout: None, keep_alive: None, body_rate: None, ..HttpOptions::default() };
+    Show::with(options)
+}
 
 /// A valid request: what is sent, and what [`Show`] says about it.
 #[derive(Clone, Debug)]
@@ -22,7 +29,7 @@ fn valid() -> impl Strategy<Value = Valid> {
     ("[A-Z]{1,8}", path, query, headers, proptest::option::of(chunks), any::<bool>()).prop_filter_map(
         "a method with a target of its own, or a path with a meaning",
         |(method, path, query, headers, chunks, has_length)| {
-            if method == "CONNECT" || method == "HEAD" || ["/early", "/later", "/chunks"].contains(&&*path) {
+            if method == "CONNECT" || method == "HEAD" || ["/early", "/later", "/chunks", "/busy"].contains(&&*path) {
                 return None;
             }
             let query = query.map(|query| format!("?{query}")).unwrap_or_default();
@@ -85,9 +92,9 @@ proptest! {
         let sent = requests.iter().flat_map(|request| request.sent.clone()).collect::<Vec<_>>();
         let texts = requests.iter().map(|request| &*request.text);
         let want = texts.map(|text| format!("HTTP/1.1 200 OK\nContent-Length: {}\n\n{text}", text.len()));
-        let (received, ending) = whole(Show::default(), &sent);
+        let (received, ending) = whole(patient(), &sent);
         prop_assert_eq!(readable(&received), want.collect::<String>());
-        prop_assert_eq!(in_pieces(Show::default(), &sent, &steps).1, ending);
+        prop_assert_eq!(in_pieces(patient(), &sent, &steps).1, ending);
     }
 
     /// What a change does to a request does not depend on the way of its bytes: nothing can be smuggled past a server
@@ -104,8 +111,8 @@ proptest! {
             let end = (at + removed).min(sent.len());
             sent.splice(at..end, added);
         }
-        let (received, ending) = whole(Show::default(), &sent);
-        let (in_pieces, ending_in_pieces) = in_pieces(Show::default(), &sent, &steps);
+        let (received, ending) = whole(patient(), &sent);
+        let (in_pieces, ending_in_pieces) = in_pieces(patient(), &sent, &steps);
         prop_assert_eq!(readable(&in_pieces), readable(&received));
         prop_assert_eq!(ending_in_pieces, ending);
     }
