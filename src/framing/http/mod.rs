@@ -37,7 +37,6 @@ pub(crate) use encoder::encode_header;
 pub use exchange::{Event, Exchange};
 pub use handler::{Http, HttpSession, RequestHandler};
 pub use head::Version;
-#[cfg(feature = "cli")]
 pub(crate) use head::is_token;
 pub use headers::Headers;
 pub use options::HttpOptions;
