@@ -6,6 +6,7 @@
 #[cfg(feature = "cli")]
 mod args;
 mod cache;
+mod cgi;
 mod conditions;
 mod file;
 mod listing;
