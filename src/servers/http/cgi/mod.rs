@@ -3,4 +3,5 @@
 #![allow(dead_code)]
 
 mod answer;
+mod body;
 mod environment;
