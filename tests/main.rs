@@ -37,6 +37,7 @@ mod servers {
     mod descriptors;
     mod discard;
     mod doctor;
+    mod cgi;
     mod exec;
     mod greeting;
     mod http;

@@ -3,9 +3,12 @@
 //! Invariants: a process is always reaped, at the latest when it is dropped. Its group is signalled only before that,
 //! because the kernel may give the number of a reaped process to another one.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -73,17 +76,34 @@ const KILLED_WAIT: Duration = Duration::from_secs(1);
 /// at 1.5 GiB.
 ///
 /// # Errors
-/// The errors of `posix_spawn(3)`, with the program and a remedy.
+/// The errors of `posix_spawn(3)`, with the program and a remedy. Their source is the error of the system.
 pub(crate) fn start(spawn: &Spawn) -> io::Result<Started> {
-    let describe = |error: io::Error| {
-        let remedy = match Errno::from_io_error(&error) {
+    run(spawn).map_err(|error| io::Error::new(error.kind(), NotStarted { program: spawn.program.clone(), error }))
+}
+
+/// Why a program was not started.
+#[derive(Debug)]
+struct NotStarted {
+    program: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NotStarted { program, error } = self;
+        let remedy = match Errno::from_io_error(error) {
             Some(Errno::MFILE) => "; raise \"ulimit -n\"",
             Some(Errno::AGAIN) => "; look at \"ulimit -u\"",
             _ => "",
         };
-        io::Error::new(error.kind(), format!("cannot run {}: {error}{remedy}", spawn.program.display()))
-    };
-    run(spawn).map_err(describe)
+        write!(f, "cannot run {}: {error}{remedy}", program.display())
+    }
+}
+
+impl Error for NotStarted {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
 }
 
 fn run(spawn: &Spawn) -> io::Result<Started> {

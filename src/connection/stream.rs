@@ -5,6 +5,8 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
+#[cfg(feature = "http")]
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use mio::event::Source;
@@ -221,6 +223,18 @@ impl Stream {
             Stream::Tls(_) => true,
             Stream::Traced(traced) => traced.inner.is_tls(),
             _ => false,
+        }
+    }
+
+    /// The address of this machine that the peer has connected to.
+    #[cfg(feature = "http")]
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.inner.local_address(),
+            Stream::Traced(traced) => traced.inner.local_address(),
+            _ => None,
         }
     }
 

@@ -7,6 +7,8 @@ mod operator;
 mod replies;
 
 use std::io;
+#[cfg(feature = "http")]
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::connection::Connection;
@@ -188,6 +190,14 @@ impl<'a> Context<'a> {
         is_taken
     }
 
+    /// Ends the part of this connection in a relay: a stop waits for nothing more than its pending output.
+    #[cfg(feature = "http")]
+    pub(crate) fn end_relay(&mut self) {
+        if let Some(session) = self.session() {
+            self.state.end_relay(session);
+        }
+    }
+
     /// Creates a feed: a stream of output that connections can [`follow`](Self::follow). It lasts as long as the
     /// reactor.
     ///
@@ -273,6 +283,20 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         self.state.connections.get(self.target.session()?)?.stream.alpn()
+    }
+
+    /// The address that the peer of this connection has connected to. `None` for a Unix path, a program, and without a
+    /// connection.
+    #[cfg(feature = "http")]
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.state.connections.get(self.session()?)?.stream.local_address()
+    }
+
+    /// Whether this connection is one over TLS.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_tls(&self) -> bool {
+        let connection = self.session().and_then(|session| self.state.connections.get(session));
+        connection.is_some_and(|found| found.stream.is_tls())
     }
 
     /// Whether the peer of this connection has ended its side: no input follows the present one. True without a
@@ -506,7 +530,8 @@ impl<'a> Context<'a> {
     /// [`Limits::turn_spawns`](crate::Limits::turn_spawns) programs: try again in a later turn, for example with a
     /// timer of no delay. [`QuotaExceeded`](std::io::ErrorKind::QuotaExceeded) if the service has
     /// [`Limits::max_children`](crate::Limits::max_children) programs. Otherwise, if the reactor is stopping, and the
-    /// errors of the system, such as [`NotFound`](std::io::ErrorKind::NotFound). The text has the remedy.
+    /// errors of the system, such as [`NotFound`](std::io::ErrorKind::NotFound). The text has the remedy, and the error
+    /// of the system is the source of the inner error.
     pub fn spawn(&mut self, spawn: &Spawn) -> io::Result<Token> {
         let service = self.service();
         self.state.spawn(spawn, service)
@@ -618,7 +643,7 @@ impl<'a> Context<'a> {
     }
 
     /// The connection of this callback.
-    fn session(&self) -> Option<Token> {
+    pub(crate) fn session(&self) -> Option<Token> {
         self.target.session()
     }
 

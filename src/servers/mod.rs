@@ -66,7 +66,7 @@ pub use greeting::{Greeting, GreetingReply};
 #[cfg(all(feature = "cli", feature = "http"))]
 pub use http::HttpServer;
 #[cfg(feature = "http")]
-pub use http::{Site, SiteOptions, SiteSession};
+pub use http::{CgiOptions, Site, SiteOptions, SiteSession};
 #[cfg(all(feature = "cli", feature = "storage"))]
 pub use phonebook::PhonebookServer;
 #[cfg(feature = "storage")]

@@ -76,7 +76,18 @@ impl<H: Handler> Sim<H> {
     /// # Panics
     /// If the peer is no child.
     pub fn exit(&mut self, child: SimPeer, code: u8) {
-        let status = ExitStatus::from_raw(i32::from(code) << 8);
+        self.end_program(child, ExitStatus::from_raw(i32::from(code) << 8));
+    }
+
+    /// Ends the program of a child by a signal, such as 11 (SIGSEGV), as [`exit`](Self::exit) does with a code.
+    ///
+    /// # Panics
+    /// If the peer is no child.
+    pub fn crash(&mut self, child: SimPeer, signal: u8) {
+        self.end_program(child, ExitStatus::from_raw(i32::from(signal)));
+    }
+
+    fn end_program(&mut self, child: SimPeer, status: ExitStatus) {
         let entry = &self.peers[child.0];
         let process = entry.process.as_ref().expect("a peer that the handler has started");
         process.fate(|fate| _ = fate.status.get_or_insert(status));

@@ -35,6 +35,16 @@ impl State {
         true
     }
 
+    /// Ends the part of a connection in a relay. If the reactor is stopping, its session ends as others do.
+    #[cfg(feature = "http")]
+    pub(crate) fn end_relay(&mut self, token: Token) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && connection.flags.take(Flags::RELAYING)
+        {
+            self.mark_ready(token);
+        }
+    }
+
     /// Makes `source` wait until the connection `to` has drained.
     fn await_drained(&mut self, to: Token, source: Token) {
         self.connections[to].flags.insert(Flags::AWAITED);

@@ -31,6 +31,8 @@ enum Body {
     Chunked,
     /// The end of the connection is the end of the body: for HTTP/1.0, which has no chunks.
     UntilClose,
+    /// The bytes are the whole answer, with its head. The end of the connection is its end.
+    Raw,
 }
 
 impl Encoder {
@@ -42,6 +44,24 @@ impl Encoder {
     /// The framing of an answer to input that is no request. The connection ends after it.
     pub(super) fn of_rejection() -> Self {
         Encoder::new(Version::Http11, "", false)
+    }
+
+    /// The framing of an answer whose bytes are those of another program. The end of the connection is its end.
+    pub(super) fn of_raw_bytes(version: Version) -> Self {
+        Encoder { body: Body::Raw, ..Encoder::new(version, "", false) }
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.version
+    }
+
+    pub(super) fn is_raw(&self) -> bool {
+        self.body == Body::Raw
+    }
+
+    /// Whether no more bytes of the body are sent.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_head || self.body == Body::Length && self.left == 0
     }
 
     /// Writes the status line and the date.
@@ -107,7 +127,7 @@ impl Encoder {
                 put(out, bytes);
                 put(out, b"\r\n");
             }
-            Body::UntilClose => put(out, bytes),
+            Body::UntilClose | Body::Raw => put(out, bytes),
         }
     }
 

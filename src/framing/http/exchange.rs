@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use super::decoder::{Decoder, Part};
 use super::encoder::Encoder;
+use super::head::Version;
 use super::headers::Headers;
+use super::lent::LentAnswer;
 use super::meter;
 use super::options::HttpOptions;
 use super::rejection::Rejection;
@@ -207,7 +209,7 @@ impl Exchange {
             }
             Progress::Requested | Progress::Answering => {
                 if std::mem::take(&mut self.expects_continue) && self.progress == Progress::Requested {
-                    cx.reply(b"HTTP/1.1 100 Continue\r\n\r\n");
+                    cx.reply(CONTINUE);
                 }
                 true
             }
@@ -247,6 +249,11 @@ impl Exchange {
         if self.timer.is_none() {
             self.arm(self.options.send_timeout, cx);
         }
+    }
+
+    /// Whether the whole request was passed on, with its body.
+    pub(crate) fn is_request_complete(&self) -> bool {
+        self.decoder.is_before_head()
     }
 
     /// Whether a request was passed on that has no answer yet.
@@ -311,6 +318,37 @@ impl Exchange {
             self.wait_for_request(cx);
         } else {
             self.progress = Progress::Answered;
+        }
+    }
+
+    /// Lends the answer to another session of the handler, which encodes it and [relays](Context::relay) it to this
+    /// connection. [`take_back`](Self::take_back) ends it.
+    ///
+    /// As long as nothing was relayed, the request may also be answered here.
+    ///
+    /// # Panics
+    /// If there is no request [without an answer](Self::is_unanswered), or its body was not read to its end.
+    pub(crate) fn lend(&mut self) -> LentAnswer {
+        assert!(self.is_unanswered() && self.decoder.is_before_head(), "there is no request without an answer");
+        LentAnswer { encoder: self.encoder }
+    }
+
+    /// Takes back an answer whose head was relayed, and ends it as [`finish`](Self::finish) does.
+    pub(crate) fn take_back(&mut self, answer: LentAnswer, cx: &mut Context<'_>) {
+        if self.progress == Progress::Requested {
+            self.encoder = answer.encoder;
+            self.progress = Progress::Answering;
+            self.finish(cx);
+        }
+    }
+
+    /// Finds out whether a client that has ended its side is gone: it receives `100 Continue`. A client that reads on
+    /// ignores that (RFC 9110, section 15.2), and the system of one that is gone answers it with a reset.
+    ///
+    /// No effect if the client speaks HTTP/1.0, or the request is not unanswered.
+    pub(crate) fn probe(&mut self, cx: &mut Context<'_>) {
+        if self.is_unanswered() && self.encoder.version() >= Version::Http11 {
+            cx.reply(CONTINUE);
         }
     }
 
@@ -426,6 +464,8 @@ impl Exchange {
         cx.close();
     }
 }
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 const INCOMPLETE: Rejection = Rejection::bad("the input ends within a request");
 const LATE: Rejection = Rejection::new(Status::REQUEST_TIMEOUT, "the head took too long");

@@ -1,18 +1,21 @@
 //! The command line of `http-server`.
 
+use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 
-use super::{SPARE_DESCRIPTORS, Site, SiteOptions};
+use super::{CgiOptions, SPARE_DESCRIPTORS, Site, SiteOptions};
 use crate::Limits;
 use crate::framing::http::{HttpOptions, is_token};
 use crate::servers::cli::{
-    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_duration, parse_off, parse_size,
+    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, former_descriptor_limit, parse_count,
+    parse_duration, parse_off, parse_size,
 };
 
-/// Serves the files of a directory over HTTP, over TCP and Unix sockets
+/// Serves the files of a directory and runs CGI scripts over HTTP, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "http-server", version, after_help = EXAMPLES)]
 pub struct HttpServer {
@@ -48,6 +51,34 @@ pub struct HttpServer {
     #[arg(long, value_name = "BYTES|off", default_value = "64MiB", value_parser = parse_off(parse_size))]
     pub cache: LimitOrOff<usize>,
 
+    /// Execute the files beneath this path of a URL (CGI/1.1), and never show them
+    #[arg(long, value_name = "/PATH", num_args = 0..=1, require_equals = true, default_missing_value = "/cgi-bin",
+        value_parser = parse_prefix)]
+    pub cgi: Option<String>,
+
+    /// The program that runs files with this extension; may be given several times
+    #[arg(long = "cgi-handler", value_name = ".EXT=PROGRAM", value_parser = parse_handler)]
+    pub cgi_handlers: Vec<(String, PathBuf)>,
+
+    /// A variable for scripts, without a value that of the server; may be given several times
+    #[arg(long = "cgi-env", value_name = "NAME[=VALUE]", value_parser = parse_variable)]
+    pub cgi_env: Vec<(String, Option<String>)>,
+
+    /// End a script that writes nothing for this long
+    #[arg(long, value_name = "DUR|off", default_value = "30s", value_parser = parse_off(parse_duration),
+        help_heading = "Limits")]
+    pub cgi_timeout: LimitOrOff<Duration>,
+
+    /// Scripts at a time; further requests wait
+    #[arg(long, value_name = "N|off", default_value = "64", value_parser = parse_off(parse_count),
+        help_heading = "Limits")]
+    pub max_scripts: LimitOrOff<usize>,
+
+    /// Largest body of a request
+    #[arg(long, value_name = "BYTES|off", default_value = "16MiB", value_parser = parse_off(parse_size),
+        help_heading = "Limits")]
+    pub max_body: LimitOrOff<usize>,
+
     /// How long a request line with its headers may take to arrive; after that, the answer is 408
     #[arg(long, value_name = "DUR|off", default_value = "10s", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
@@ -79,7 +110,9 @@ Examples:
   http-server                                    this directory, on http://127.0.0.1:8080/
   http-server /usr/share/doc -l '*:8080'         for all hosts
   http-server --no-listing --header 'Content-Security-Policy: default-src self'
-  http-server --type log=text/plain --cache-control max-age=60";
+  http-server --type log=text/plain --cache-control max-age=60
+  http-server --cgi                              runs ./cgi-bin/hello for /cgi-bin/hello
+  http-server --cgi-handler .sh=/bin/sh --cgi-env LANG --cgi-timeout 5s";
 
 const PORT: u16 = 8080;
 
@@ -97,10 +130,12 @@ impl Server for HttpServer {
             headers: self.headers.clone(),
             cache_control: self.cache_control.clone(),
             cache: self.cache.0.unwrap_or(0),
+            cgi: self.cgi_options(),
             http: HttpOptions {
                 header_timeout: self.header_timeout.0,
                 keep_alive: self.keep_alive.0,
                 body_rate: self.body_rate.0.map(|rate| rate as u64),
+                max_body: self.max_body.0.map(|most| most as u64),
                 send_timeout: self.send_timeout.0,
                 ..HttpOptions::default()
             },
@@ -108,8 +143,26 @@ impl Server for HttpServer {
         let site = Site::new(&self.directory, options)
             .map_err(|error| StartError::failure(format!("cannot serve {}: {error}", self.directory.display())))?;
         site.start_threads().map_err(StartError::thread)?;
-        let limits = Limits { spare_descriptors: SPARE_DESCRIPTORS, ..Limits::default() };
+        let limits =
+            Limits { max_children: self.max_scripts.0, spare_descriptors: SPARE_DESCRIPTORS, ..Limits::default() };
         Ok(host.host(ServiceSetup { limits, alpn: &["http/1.1", "http/1.0"], ..ServiceSetup::new(PORT, site) }))
+    }
+}
+
+impl HttpServer {
+    fn cgi_options(&self) -> CgiOptions {
+        let env = self.cgi_env.iter().filter_map(|(name, value)| {
+            let value = value.as_ref().map_or_else(|| env::var_os(name), |value| Some(value.into()));
+            Some((OsString::from(name), value?))
+        });
+        CgiOptions {
+            prefix: self.cgi.clone(),
+            handlers: self.cgi_handlers.clone(),
+            env: env.collect(),
+            timeout: self.cgi_timeout.0,
+            max_scripts: self.max_scripts.0,
+            descriptors: former_descriptor_limit(),
+        }
     }
 }
 
@@ -139,6 +192,32 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
         return Err(format!("the server itself writes {name}"));
     }
     Ok((name.to_owned(), parse_value(value)?))
+}
+
+fn parse_prefix(text: &str) -> Result<String, String> {
+    if !text.starts_with('/')
+        || text.contains(['%', '\\', '\0'])
+        || text.split('/').any(|name| [".", ".."].contains(&name))
+    {
+        return Err("write the path of a URL, such as /cgi-bin".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_handler(text: &str) -> Result<(String, PathBuf), String> {
+    let (extension, program) = text.split_once('=').unwrap_or_default();
+    if !extension.starts_with('.') || extension.len() < 2 || extension[1..].contains(['.', '/']) || program.is_empty() {
+        return Err("write .EXT=PROGRAM, such as .php=/usr/bin/php-cgi".to_owned());
+    }
+    Ok((extension.to_owned(), program.into()))
+}
+
+fn parse_variable(text: &str) -> Result<(String, Option<String>), String> {
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value.to_owned())));
+    if name.is_empty() || text.contains('\0') {
+        return Err("write NAME=VALUE, or NAME for the value that the server has".to_owned());
+    }
+    Ok((name.to_owned(), value))
 }
 
 fn parse_value(text: &str) -> Result<String, String> {

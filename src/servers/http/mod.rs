@@ -1,4 +1,4 @@
-//! HTTP: serves the files of a directory.
+//! HTTP: serves the files of a directory, and runs scripts (CGI).
 //!
 //! Invariants: only regular files beneath the directory are served (`tree`). A file is opened and read by a worker, so
 //! the loop waits for no disk before the answer begins. An answer has bytes of one version of a file.
@@ -20,15 +20,18 @@ mod types;
 
 #[cfg(feature = "cli")]
 pub use args::HttpServer;
+pub use cgi::CgiOptions;
 
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::Arc;
 
 use bitflags::bitflags;
 
 use self::cache::Cache;
+use self::cgi::{Script, Scripted, Scripts};
 use self::file::Version;
 use self::reply::{Body, Reply};
 use self::tree::{Found, Refusal, Tree};
@@ -38,7 +41,7 @@ use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::state::throttle::Throttle;
 use crate::workers::{Done, Workers};
-use crate::{Origin, TimerId};
+use crate::{Closed, Origin, TimerId, Via};
 
 /// How a directory is served.
 #[derive(Clone, Debug)]
@@ -58,7 +61,9 @@ pub struct SiteOptions {
     pub cache_control: Option<String>,
     /// Memory for files of up to 64 KiB, in bytes. Larger ones are kept open, at most 256. 64 MiB.
     pub cache: usize,
-    /// The bounds of HTTP.
+    /// Which files are scripts, and how they run.
+    pub cgi: CgiOptions,
+    /// The bounds of HTTP. Its largest body is 16 MiB here.
     pub http: HttpOptions,
 }
 
@@ -72,7 +77,8 @@ impl Default for SiteOptions {
             headers: Vec::new(),
             cache_control: None,
             cache: 64 << 20,
-            http: HttpOptions::default(),
+            cgi: CgiOptions::default(),
+            http: HttpOptions { max_body: Some(16 << 20), ..HttpOptions::default() },
         }
     }
 }
@@ -138,12 +144,27 @@ pub struct Site {
     http: Arc<HttpOptions>,
     /// The headers of each answer, encoded.
     headers: Vec<u8>,
-    troubles: Throttle,
+    scripts: Scripts,
+    has_scripts: bool,
+    /// Bounds the log lines about what the server has too little of.
+    shortages: Throttle,
 }
 
-/// The session of a [`Site`].
+/// The session of a [`Site`], for a client or a script.
 #[derive(Debug)]
-pub struct SiteSession {
+pub struct SiteSession(Role);
+
+#[derive(Debug)]
+enum Role {
+    Client(Client),
+    Script(Box<Script>),
+    /// A script whose client left before it was open.
+    Orphan,
+}
+
+/// The session of a client.
+#[derive(Debug)]
+struct Client {
     exchange: Exchange,
     /// What is left to do for the present request.
     work: Option<Box<Work>>,
@@ -152,10 +173,20 @@ pub struct SiteSession {
 /// What is left to do for a request.
 #[derive(Debug)]
 enum Work {
-    /// Its file is being looked for. The head.
-    Find(Box<[u8]>),
+    /// Its file is being looked for.
+    Find(Find),
     /// The rest of the answer has to be sent.
     Send(Body),
+    /// A script has to answer it.
+    Script(Scripted),
+}
+
+/// A request whose file is being looked for.
+#[derive(Debug)]
+struct Find {
+    head: Box<[u8]>,
+    /// Local redirects of scripts that have led to it.
+    redirects: u8,
 }
 
 /// Requests that may wait for a worker. Opening takes microseconds, so only a file system that hangs fills the queue.
@@ -175,10 +206,11 @@ impl Site {
     /// If it is no directory, or cannot be opened, or if the system is older than Linux 5.6.
     pub fn new(path: &Path, options: SiteOptions) -> io::Result<Self> {
         let (http, headers) = (Arc::new(options.http.clone()), options.headers());
-        let cache = Cache::new(options.cache);
+        let (cache, scripts) = (Cache::new(options.cache), Scripts::new(options.cgi.clone(), headers.clone()));
         let tree = Arc::new(Tree::open(path, options)?);
+        let (has_scripts, shortages) = (tree.has_scripts(), Throttle::new());
         let workers = Workers::new("http", WAITING, vec![(); THREADS]);
-        Ok(Site { tree, workers, cache, http, headers, troubles: Throttle::new() })
+        Ok(Site { tree, workers, cache, http, headers, scripts, has_scripts, shortages })
     }
 
     /// Starts the threads that open files.
@@ -187,97 +219,122 @@ impl Site {
         self.workers.start()
     }
 
-    /// Answers a request, at once if its file is known.
-    fn request(&mut self, session: &mut SiteSession, request: &Request<'_>, cx: &mut Context<'_>) {
-        match request.method() {
-            "GET" | "HEAD" => {}
-            "OPTIONS" => return self.allow(Status::NO_CONTENT, session, cx),
-            "POST" | "PUT" | "DELETE" | "PATCH" | "TRACE" => {
-                return self.allow(Status::METHOD_NOT_ALLOWED, session, cx);
+    /// Passes on what a client has sent.
+    fn take_events(&mut self, client: &mut Client, unread: &mut Unread<'_>, cx: &mut Context<'_>) {
+        while let Some(event) = client.exchange.next(unread, cx) {
+            match (event, client.work.as_deref_mut()) {
+                (Event::Request(request), _) => self.answer(client, &request, 0, cx),
+                (Event::Body(bytes), Some(Work::Script(_))) => self.add_to_body(client, bytes, cx),
+                (Event::End(_), Some(Work::Script(_))) => self.end_body(client, cx),
+                // The body of a request has no meaning for a file.
+                (Event::Body(_) | Event::End(_), _) => {}
             }
-            _ => return self.refuse(&Refusal::of(Status::NOT_IMPLEMENTED), session, cx),
+        }
+    }
+
+    /// Answers a request, at once if its file is known. It has `redirects` local redirects behind it.
+    fn answer(&mut self, client: &mut Client, request: &Request<'_>, redirects: u8, cx: &mut Context<'_>) {
+        let is_get = matches!(request.method(), "GET" | "HEAD");
+        let may_be_script = self.has_scripts && request.path().starts_with('/') && request.method() != "TRACE";
+        if !is_get && !may_be_script {
+            return self.refuse_method(client, request, cx);
         }
         let known = match self.cache.get(request.path(), Encodings::accepted(request.headers()), cx.now()) {
-            Some((version, true)) => return Reply { request, version }.send(session, cx),
+            Some((version, true)) if is_get => return Reply { request, version }.send(client, cx),
             found => found.map(|(version, _)| Arc::clone(version)),
         };
-        self.find(session, (request, known), cx);
+        self.find(client, (request, known), redirects, cx);
     }
 
     /// Looks for the file of a request. `known` is the version that it had.
     fn find(
         &mut self,
-        session: &mut SiteSession,
+        client: &mut Client,
         (request, known): (&Request<'_>, Option<Arc<Version>>),
+        redirects: u8,
         cx: &mut Context<'_>,
     ) {
         let accepted = Encodings::accepted(request.headers());
         let (tree, path) = (Arc::clone(&self.tree), request.path().to_owned());
         match cx.offload(&self.workers, move |()| tree.find(&path, accepted, known.as_ref())) {
-            Ok(()) => session.work = Some(Box::new(Work::Find(request.as_bytes().into()))),
+            Ok(()) => client.work = Some(Box::new(Work::Find(Find { head: request.as_bytes().into(), redirects }))),
             Err(busy) => {
                 let mut refusal = Refusal::of(Status::SERVICE_UNAVAILABLE);
                 refusal.trouble = Some(format!("a request is refused: {busy}"));
-                self.refuse(&refusal, session, cx);
+                self.refuse(&refusal, client, cx);
             }
         }
     }
 
     /// Answers a request whose file was looked for.
-    fn found(
-        &mut self,
-        session: &mut SiteSession,
-        (head, found): (&[u8], Result<Found, Refusal>),
-        cx: &mut Context<'_>,
-    ) {
-        let Ok(request) = &Request::parse(head, &self.http) else { return cx.abort() };
+    fn found(&mut self, client: &mut Client, find: Find, found: Result<Found, Refusal>, cx: &mut Context<'_>) {
+        let Ok(request) = &Request::parse(&find.head, &self.http) else { return cx.abort() };
         let (path, accepted) = (request.path(), Encodings::accepted(request.headers()));
+        let is_get = matches!(request.method(), "GET" | "HEAD");
         let version = match found {
             Ok(Found::Version(version)) => version,
             other => {
                 self.cache.remove(path, accepted);
                 return match other {
-                    Ok(Found::Directory(path)) => self.redirect(&path, request, session, cx),
-                    Ok(Found::Listing(page)) => self.list(&page, session, cx),
-                    Ok(Found::Version(_)) => {}
+                    Ok(Found::Script(script)) => self.receive(client, find, script, cx),
                     // Descriptors of other files are used for this one.
                     Err(refusal) if refusal.lacks_descriptors() && self.cache.close_files() => {
-                        self.find(session, (request, None), cx);
+                        self.find(client, (request, None), find.redirects, cx);
                     }
-                    Err(refusal) => self.refuse(&refusal, session, cx),
+                    Err(refusal) => self.refuse(&refusal, client, cx),
+                    Ok(_) if !is_get => self.refuse_method(client, request, cx),
+                    Ok(Found::Directory(path)) => self.redirect(&path, request, client, cx),
+                    Ok(Found::Listing(page)) => self.list(&page, client, cx),
+                    Ok(Found::Version(_)) => {}
                 };
             }
         };
         self.cache.put(path, accepted, &version, cx.now());
-        Reply { request, version: &version }.send(session, cx);
+        if is_get {
+            Reply { request, version: &version }.send(client, cx);
+        } else {
+            self.refuse_method(client, request, cx);
+        }
     }
 
-    fn allow(&self, status: Status, session: &mut SiteSession, cx: &mut Context<'_>) {
-        let response =
-            session.exchange.respond(status, cx).encoded(&self.headers).header("Allow", "GET, HEAD, OPTIONS");
+    /// Answers a request for a file with another method than GET and HEAD.
+    fn refuse_method(&mut self, client: &mut Client, request: &Request<'_>, cx: &mut Context<'_>) {
+        match request.method() {
+            "OPTIONS" => self.allow(Status::NO_CONTENT, client, cx),
+            "POST" | "PUT" | "DELETE" | "PATCH" | "TRACE" => self.allow(Status::METHOD_NOT_ALLOWED, client, cx),
+            _ => self.refuse(&Refusal::of(Status::NOT_IMPLEMENTED), client, cx),
+        }
+    }
+
+    fn allow(&self, status: Status, client: &mut Client, cx: &mut Context<'_>) {
+        let response = client.exchange.respond(status, cx).encoded(&self.headers).header("Allow", "GET, HEAD, OPTIONS");
         if status == Status::NO_CONTENT { response.body(b"") } else { response.page("") }
     }
 
-    fn redirect(&self, path: &str, request: &Request<'_>, session: &mut SiteSession, cx: &mut Context<'_>) {
+    fn redirect(&self, path: &str, request: &Request<'_>, client: &mut Client, cx: &mut Context<'_>) {
         let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let response = session.exchange.respond(Status::MOVED_PERMANENTLY, cx).encoded(&self.headers);
+        let response = client.exchange.respond(Status::MOVED_PERMANENTLY, cx).encoded(&self.headers);
         response.header("Location", format!("{path}{query}")).page("");
     }
 
-    fn list(&self, page: &str, session: &mut SiteSession, cx: &mut Context<'_>) {
-        let response = session.exchange.respond(Status::OK, cx).encoded(&self.headers);
+    fn list(&self, page: &str, client: &mut Client, cx: &mut Context<'_>) {
+        let response = client.exchange.respond(Status::OK, cx).encoded(&self.headers);
         let response =
             response.header("Content-Security-Policy", "default-src 'none'").header("Cache-Control", "no-cache");
         response.header("Content-Type", "text/html; charset=utf-8").body(page.as_bytes());
     }
 
-    fn refuse(&mut self, refusal: &Refusal, session: &mut SiteSession, cx: &mut Context<'_>) {
-        if let Some(trouble) = &refusal.trouble
-            && let Some(repeats) = self.troubles.note(cx.now())
-        {
-            log::warn!("{trouble}{repeats}");
+    fn refuse(&mut self, refusal: &Refusal, client: &mut Client, cx: &mut Context<'_>) {
+        match &refusal.trouble {
+            Some(trouble) if refusal.status == Status::SERVICE_UNAVAILABLE => {
+                if let Some(repeats) = self.shortages.note(cx.now()) {
+                    log::warn!("{trouble}{repeats}");
+                }
+            }
+            Some(trouble) => self.scripts.warn(trouble, cx.now()),
+            None => {}
         }
-        let response = session.exchange.respond(refusal.status, cx).encoded(&self.headers);
+        let response = client.exchange.respond(refusal.status, cx).encoded(&self.headers);
         if refusal.status == Status::SERVICE_UNAVAILABLE {
             return response.header("Retry-After", "1").page(refusal.reason);
         }
@@ -288,37 +345,88 @@ impl Site {
 impl Handler for Site {
     type Session = SiteSession;
 
-    fn open(&mut self, _: &Origin, cx: &mut Context<'_>) -> SiteSession {
-        SiteSession { exchange: Exchange::open(&self.http, cx), work: None }
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> SiteSession {
+        if origin.via != Via::Spawn {
+            return SiteSession(Role::Client(Client { exchange: Exchange::open(&self.http, cx), work: None }));
+        }
+        let Some(mut script) = self.scripts.open(origin.token) else {
+            cx.abort();
+            return SiteSession(Role::Orphan);
+        };
+        script.open(&self.scripts, cx);
+        SiteSession(Role::Script(script))
     }
 
     fn data<'a>(&mut self, session: &mut SiteSession, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        let mut unread = Unread::new(input);
-        while let Some(event) = session.exchange.next(&mut unread, cx) {
-            // The body of a request has no meaning here.
-            if let Event::Request(request) = event {
-                self.request(session, &request, cx);
+        match &mut session.0 {
+            Role::Client(client) => {
+                let mut unread = Unread::new(input);
+                self.take_events(client, &mut unread, cx);
+                unread.used()
             }
+            Role::Script(script) => script.data(input, &mut self.scripts, cx),
+            Role::Orphan => input.len(),
         }
-        unread.used()
     }
 
     fn done(&mut self, session: &mut SiteSession, done: Done, cx: &mut Context<'_>) {
-        let found = done.downcast::<Result<Found, Refusal>>().expect("the one kind of job");
-        if let Some(Work::Find(head)) = session.work.take().map(|work| *work) {
-            self.found(session, (&head, found), cx);
+        let Role::Client(client) = &mut session.0 else { return };
+        if let Some(Work::Script(_)) = client.work.as_deref() {
+            return self.stored(client, done.downcast().expect("a part of its body was written"), cx);
+        }
+        if let Some(Work::Find(find)) = client.work.take().map(|work| *work) {
+            self.found(client, find, done.downcast().expect("its file was looked for"), cx);
         }
     }
 
     fn drained(&mut self, session: &mut SiteSession, cx: &mut Context<'_>) {
-        Body::send_more(session, cx);
+        if let Role::Client(client) = &mut session.0 {
+            Body::send_more(client, cx);
+        }
     }
 
     fn eof(&mut self, session: &mut SiteSession, cx: &mut Context<'_>) {
-        session.exchange.eof(cx);
+        match &mut session.0 {
+            Role::Client(client) => {
+                client.exchange.eof(cx);
+                self.ask_if_gone(client, cx);
+            }
+            Role::Script(script) => script.eof(&mut self.scripts, cx),
+            Role::Orphan => cx.close(),
+        }
+    }
+
+    fn exited(&mut self, session: &mut SiteSession, status: ExitStatus, cx: &mut Context<'_>) {
+        if let Role::Script(script) = &mut session.0 {
+            script.exited(status, &mut self.scripts, cx);
+        }
     }
 
     fn timer(&mut self, session: &mut SiteSession, timer: TimerId, cx: &mut Context<'_>) {
-        session.exchange.timer(timer, cx);
+        match &mut session.0 {
+            Role::Client(client) => {
+                if !client.exchange.timer(timer, cx) {
+                    self.go_on(client, cx);
+                }
+            }
+            Role::Script(script) => script.timer(&mut self.scripts, cx),
+            Role::Orphan => {}
+        }
+    }
+
+    fn closed(&mut self, session: SiteSession, _: &Closed, cx: &mut Context<'_>) {
+        match session.0 {
+            Role::Client(client) => {
+                if let Some(Work::Script(scripted)) = client.work.as_deref() {
+                    scripted.closed(&mut self.scripts, cx);
+                }
+            }
+            Role::Script(script) => script.closed(&mut self.scripts, cx),
+            Role::Orphan => {}
+        }
+    }
+
+    fn stopping(&mut self, cx: &mut Context<'_>) {
+        self.scripts.stopping(cx);
     }
 }

@@ -1,18 +1,21 @@
 //! The directory that is served, and what is found in it.
 //!
 //! Invariant: nothing outside of the directory is opened. The kernel resolves each path beneath it (openat2(2)), with
-//! all links in it. Runs in a worker, because a file system may be slow.
+//! all links in it. A script is not shown, whatever link leads to it. Runs in a worker, because a file system may be
+//! slow.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{Access, Dir, FileType, Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::io::Errno;
 
+use super::cgi::{Rules, ScriptFile, is_beneath};
 use super::conditions::whole_seconds;
 use super::file::{Content, Identity, Version};
 use super::listing::{self, Entry, MAX_ENTRIES};
@@ -27,6 +30,7 @@ pub(super) struct Tree {
     root: OwnedFd,
     options: SiteOptions,
     types: Types,
+    rules: Rules,
 }
 
 /// What is found at a path.
@@ -34,6 +38,8 @@ pub(super) struct Tree {
 pub(super) enum Found {
     /// A regular file.
     Version(Arc<Version>),
+    /// A script.
+    Script(Box<ScriptFile>),
     /// A directory whose path lacks the `/` at its end. The path with it.
     Directory(String),
     /// A directory without an index: its listing.
@@ -56,7 +62,8 @@ impl Refusal {
         Refusal::new(status, "")
     }
 
-    const fn new(status: Status, reason: &'static str) -> Self {
+    /// A refusal with a reason for the client.
+    pub(super) const fn new(status: Status, reason: &'static str) -> Self {
         Refusal { status, reason, trouble: None }
     }
 
@@ -65,6 +72,10 @@ impl Refusal {
         self.reason == NO_DESCRIPTORS.reason
     }
 }
+
+/// How a file is opened to be shown. Nonblocking: without a writer, the open of a named pipe would wait for one. For a
+/// file it has no effect.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// How often a file that changes while it is read is read again.
 const TRIES: usize = 3;
@@ -77,12 +88,21 @@ impl Tree {
     pub(super) fn open(path: &Path, options: SiteOptions) -> io::Result<Self> {
         let root = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let types = Types { chosen: options.types.clone() };
-        let tree = Tree { root, options, types };
-        match tree.open_beneath(b".") {
+        let rules = Rules::new(&options.cgi)?;
+        let tree = Tree { root, options, types, rules };
+        match tree.open_beneath(b".", READ) {
             Err(Errno::NOSYS) => Err(io::Error::other("the system call openat2 is missing, which Linux has since 5.6")),
             Err(error) => Err(error.into()),
-            Ok(_) => Ok(tree),
+            Ok(_) if tree.rules.is_empty() => Ok(tree),
+            Ok(_) => path_of(&tree.root).map(|_| tree).map_err(|error| {
+                io::Error::new(error.kind(), format!("/proc/self/fd, which scripts need, cannot be read: {error}"))
+            }),
         }
+    }
+
+    /// Whether files may be scripts.
+    pub(super) fn has_scripts(&self) -> bool {
+        !self.rules.is_empty()
     }
 
     /// Finds what is at the path of a target. If `known` is still the version there, it is returned.
@@ -94,6 +114,9 @@ impl Tree {
             BadPath::Malformed(reason) => Refusal::new(Status::BAD_REQUEST, reason),
             BadPath::Missing => NOT_FOUND,
         })?;
+        if let Some(script) = self.script(path)? {
+            return Ok(Found::Script(script));
+        }
         let (file, kind) = self.open_kind(&path.names)?;
         match (kind, path.has_slash) {
             (FileType::RegularFile, false) => self.version(file, &path.names, accepted, known),
@@ -102,6 +125,9 @@ impl Tree {
                 let mut index = path.names.clone();
                 index.extend(if index.is_empty() { &b""[..] } else { b"/" });
                 index.extend(self.options.index.as_bytes());
+                if let Some(script) = self.script(&SitePath { names: index.clone(), has_slash: false })? {
+                    return Ok(Found::Script(script));
+                }
                 match self.open_kind(&index) {
                     Ok((file, FileType::RegularFile)) => self.version(file, &index, accepted, known),
                     Ok(_) | Err(NOT_FOUND) => self.listing(&file, path),
@@ -112,17 +138,77 @@ impl Tree {
         }
     }
 
-    /// Opens what is at `names`, and tells what it is.
+    /// Returns the script that a path leads to. What is left of the path is for the script.
+    ///
+    /// # Errors
+    /// If there is only a script that cannot run, or another thing that is not shown.
+    fn script(&self, path: &SitePath) -> Result<Option<Box<ScriptFile>>, Refusal> {
+        if self.rules.is_empty() {
+            return Ok(None);
+        }
+        let names = &path.names[..];
+        let ends = memchr::memchr_iter(b'/', names).chain([names.len()]);
+        for end in ends.filter(|&end| self.rules.is_script(&names[..end])) {
+            match self.open_as(&names[..end], OFlags::PATH) {
+                Ok((_, FileType::RegularFile)) => {
+                    let rest = [&names[end..], if path.has_slash { b"/" } else { b"" }].concat();
+                    return self.script_at(&names[..end], rest).map(|script| Some(Box::new(script)));
+                }
+                Ok((_, FileType::Directory)) => {}
+                Ok(_) => return Err(NOT_FOUND),
+                Err(NOT_FOUND) => break,
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        if self.rules.is_beneath(names) { Err(NOT_FOUND) } else { Ok(None) }
+    }
+
+    fn script_at(&self, names: &[u8], path_info: Vec<u8>) -> Result<ScriptFile, Refusal> {
+        let root = path_of(&self.root).map_err(|error| failure(&error, names))?;
+        let (file, name) = (root.join(OsStr::from_bytes(names)), [b"/", names].concat());
+        let handler = self.rules.handler(names).map(Path::to_owned);
+        if handler.is_none() && rustix::fs::access(&file, Access::EXEC_OK).is_err() {
+            let shown = crate::sanitize(file.as_os_str().as_bytes()).into_owned();
+            let trouble = Some(format!("{shown} is not executable; run chmod +x {shown}"));
+            return Err(Refusal { trouble, ..Refusal::new(Status::FORBIDDEN, "the script is not executable") });
+        }
+        Ok(ScriptFile { root, file, name, path_info, handler })
+    }
+
+    /// Whether an open file is a script, or a directory has scripts, whatever path has led to it.
+    fn is_script(&self, file: &File, kind: FileType) -> io::Result<bool> {
+        if self.rules.is_empty() {
+            return Ok(false);
+        }
+        let path = path_of(file)?;
+        let path = path.as_os_str().as_bytes();
+        if kind == FileType::RegularFile && self.rules.handler(path).is_some() {
+            return Ok(true);
+        }
+        let Some(prefix) = &self.rules.prefix else { return Ok(false) };
+        let prefix = if prefix.is_empty() { b"." } else { &prefix[..] };
+        match self.open_beneath(prefix, OFlags::PATH) {
+            Ok(directory) => Ok(is_beneath(path, path_of(&directory)?.as_os_str().as_bytes())),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Opens what is at `names` to be shown, and tells what it is.
     fn open_kind(&self, names: &[u8]) -> Result<(File, FileType), Refusal> {
+        let (file, kind) = self.open_as(names, READ)?;
+        let is_script = self.is_script(&file, kind).map_err(|error| failure(&error, names))?;
+        if is_script { Err(NOT_FOUND) } else { Ok((file, kind)) }
+    }
+
+    fn open_as(&self, names: &[u8], flags: OFlags) -> Result<(File, FileType), Refusal> {
         let names = if names.is_empty() { b"." } else { names };
-        let file = File::from(self.open_beneath(names).map_err(|error| refusal(error, names))?);
+        let file = File::from(self.open_beneath(names, flags).map_err(|error| refusal(error, names))?);
         let found = rustix::fs::fstat(&file).map_err(|error| refusal(error, names))?;
         Ok((file, FileType::from_raw_mode(found.st_mode)))
     }
 
-    fn open_beneath(&self, names: &[u8]) -> Result<OwnedFd, Errno> {
-        // Nonblocking: without a writer, the open of a named pipe would wait for one. For a file it has no effect.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    fn open_beneath(&self, names: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let mut result = Err(Errno::AGAIN);
         for _ in 0..TRIES {
@@ -230,11 +316,15 @@ impl Tree {
         if is_hidden || name == b"." || name == b".." || name.contains(&b'\\') {
             return None;
         }
+        let slash: &[u8] = if path.names.is_empty() { b"" } else { b"/" };
+        let names = [&path.names, slash, name].concat();
+        if self.rules.is_beneath(&names) {
+            return None;
+        }
         let mut found = rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).ok()?;
         if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
             // A link that leads outside is not followed, not even for its size.
-            let slash: &[u8] = if path.names.is_empty() { b"" } else { b"/" };
-            let (target, _) = self.open_kind(&[&path.names, slash, name].concat()).ok()?;
+            let (target, _) = self.open_kind(&names).ok()?;
             found = rustix::fs::fstat(target).ok()?;
         }
         let is_directory = match FileType::from_raw_mode(found.st_mode) {
@@ -249,6 +339,11 @@ impl Tree {
 
 const NOT_FOUND: Refusal = Refusal::new(Status::NOT_FOUND, "");
 const NO_DESCRIPTORS: Refusal = Refusal::new(Status::SERVICE_UNAVAILABLE, "too many files are open");
+
+/// The absolute path of an open file, without links (proc(5)).
+fn path_of(file: &impl AsRawFd) -> io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
 
 /// What an error of a system call means for the client.
 fn refusal(error: Errno, names: &[u8]) -> Refusal {

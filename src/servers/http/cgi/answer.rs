@@ -341,7 +341,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_answer_does_not_depend_on_the_pieces(output in output(), sizes in prop::collection::vec(0..9usize, 0..40)) {
+        fn the_answer_does_not_depend_on_the_pieces(
+            output in output(),
+            sizes in prop::collection::vec(0..9usize, 0..40),
+        ) {
             prop_assert_eq!(in_pieces(&output, &sizes), shown(&output));
             prop_assert_eq!(in_pieces(&output, &vec![1; output.len()]), shown(&output));
         }

@@ -350,7 +350,10 @@ mod tests {
     proptest! {
         /// No header decides about another name, each name is unique, and no value ends early.
         #[test]
-        fn a_client_chooses_no_other_name(names in prop::collection::vec("[A-Za-z_.!-]{1,9}", 0..9), value in "[ -~]*") {
+        fn a_client_chooses_no_other_name(
+            names in prop::collection::vec("[A-Za-z_.!-]{1,9}", 0..9),
+            value in "[ -~]*",
+        ) {
             let headers: String = names.iter().flat_map(|name| ["\nX", name, ": ", &value]).collect();
             let bare = environment_of("GET / HTTP/1.0", as_is, &[]);
             let all = environment_of(&format!("GET / HTTP/1.0{headers}"), as_is, &[]);

@@ -1,0 +1,213 @@
+//! Scripts of CGI, with real programs: what clients get, and that nothing is left of any of them.
+
+use crate::support::peer::Peer;
+use crate::support::server::Program;
+use crate::support::tools::pass_through;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use switchboard_harness::{Launch, Server, Stop, until};
+use tempfile::TempDir;
+
+/// A directory with scripts of the shell.
+struct Place(TempDir);
+
+impl Place {
+    /// Each script has a name and a text after its first line.
+    fn new(scripts: &[(&str, &str)]) -> Self {
+        let place = TempDir::new().expect("room");
+        fs::create_dir(place.path().join("cgi-bin")).expect("room");
+        for (name, text) in scripts {
+            write(&place.path().join("cgi-bin").join(name), &format!("#!/bin/sh\n{text}\n"));
+        }
+        fs::write(place.path().join("a.txt"), "a file").expect("room");
+        Place(place)
+    }
+
+    fn launch(&self) -> Launch {
+        Program::Http.launch().arg(self.0.path()).args("--cgi --slow-turn off")
+    }
+
+    fn start(&self) -> Server {
+        self.launch().start()
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).expect("room");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("an own file");
+}
+
+#[track_caller]
+fn curl(server: &Server, words: &[&str], path: &str) -> String {
+    let url = format!("http://{}{path}", server.address());
+    let got = pass_through(&[&["curl", "-s"], words, &[&*url]].concat(), b"");
+    String::from_utf8(got).expect("a text")
+}
+
+/// Asks for a script, and returns the connection.
+fn ask(server: &Server, name: &str) -> Peer {
+    let mut peer = Peer::connect(&server.address());
+    peer.send(format!("GET /cgi-bin/{name} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    peer
+}
+
+/// No child is left, neither alive nor dead, and no more descriptors than `most`.
+#[track_caller]
+fn expect_nothing_left(server: &Server, most: usize) {
+    until("the scripts to be reaped", || server.process().children().is_ok_and(|children| children.is_empty()));
+    until("the descriptors to be closed", || server.descriptors() <= most);
+}
+
+const HELLO: &str = "echo 'Content-Type: text/plain'; echo; echo \"hello $QUERY_STRING\"";
+
+#[test]
+fn a_script_answers_curl_and_old_clients() {
+    let place = Place::new(&[
+        ("hello", HELLO),
+        ("echo", "echo 'Content-Type: a/b'; echo; echo \"$CONTENT_LENGTH\"; cat"),
+        ("nph-raw", "printf 'HTTP/1.1 299 Mine\\r\\n\\r\\nraw'"),
+        ("to-file", "echo 'Location: /a.txt'; echo"),
+        ("none", "true"),
+    ]);
+    let server = place.start();
+    curl(&server, &[], "/a.txt");
+    let before = server.descriptors();
+    for words in [&[][..], &["-0"], &["--http1.1", "-H", "Connection: close"]] {
+        assert_eq!(curl(&server, words, "/cgi-bin/hello?world"), "hello world\n", "{words:?}");
+    }
+    assert_eq!(curl(&server, &["-d", "a=b"], "/cgi-bin/echo"), "3\na=b");
+    assert_eq!(curl(&server, &["-d", "a=b", "-H", "Transfer-Encoding: chunked"], "/cgi-bin/echo"), "3\na=b");
+    assert_eq!(curl(&server, &["-d", "a=b", "-H", "Expect: 100-continue"], "/cgi-bin/echo"), "3\na=b");
+    assert_eq!(curl(&server, &[], "/cgi-bin/nph-raw"), "raw");
+    assert_eq!(curl(&server, &[], "/cgi-bin/to-file"), "a file");
+    assert_eq!(curl(&server, &[], "/cgi-bin/none"), "500 Internal Server Error: the script gave no answer\n");
+    assert!(curl(&server, &["-I"], "/cgi-bin/hello").starts_with("HTTP/1.1 200 OK\r\n"));
+    expect_nothing_left(&server, before + 8);
+    server.expect_manners();
+}
+
+#[test]
+fn eight_megabytes_pass_both_ways() {
+    let place = Place::new(&[("echo", "echo 'Content-Type: a/b'; echo; cat")]);
+    let server = place.start();
+    let path = place.0.path().join("upload").display().to_string();
+    let data: Vec<u8> = (0..2_000_000u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    fs::write(&path, &data).expect("room");
+    let url = format!("http://{}/cgi-bin/echo", server.address());
+    let resident = server.resident();
+    let back = pass_through(&["curl", "-s", "--data-binary", &format!("@{path}"), &url], b"");
+    assert!(back == data, "{} of {} bytes", back.len(), data.len());
+    assert!(server.peak_resident() < resident + (8 << 20), "flat memory");
+}
+
+#[test]
+fn a_client_that_leaves_ends_its_script_and_its_children() {
+    let place = Place::new(&[("sleep", "echo $$ > pids; sleep 1000 & echo $! >> pids; wait"), ("hello", HELLO)]);
+    let server = place.start();
+    curl(&server, &[], "/cgi-bin/hello");
+    let before = server.descriptors();
+    for is_reset in [true, false] {
+        let peer = ask(&server, "sleep");
+        let path = place.0.path().join("cgi-bin/pids");
+        until("the script to run", || fs::read_to_string(&path).is_ok_and(|text| text.lines().count() == 2));
+        let pids = fs::read_to_string(&path).expect("two lines");
+        fs::remove_file(&path).expect("an own file");
+        // Closed in good order, the client looks as one that has ended its side only.
+        if is_reset {
+            peer.reset();
+        } else {
+            drop(peer);
+        }
+        expect_nothing_left(&server, before);
+        for pid in pids.lines() {
+            until("the whole group to end", || !is_alive(pid));
+        }
+    }
+}
+
+/// Whether a process exists that has not exited.
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))
+}
+
+#[test]
+fn a_netcat_that_ends_its_side_gets_the_answer() {
+    let place = Place::new(&[("slow", "sleep 0.2; echo 'Content-Type: a/b'; echo; echo slow")]);
+    let server = place.start();
+    let port = server.port().to_string();
+    let request = b"GET /cgi-bin/slow HTTP/1.0\r\n\r\n";
+    let got = pass_through(&["nc", "-N", "127.0.0.1", &port], request);
+    assert!(got.ends_with(b"\r\n\r\nslow\n"), "{}", got.escape_ascii());
+}
+
+#[test]
+fn a_crash_after_the_head_is_noticed() {
+    let place = Place::new(&[("crash", "echo 'Content-Type: a/b'; echo; echo half; kill -SEGV $$")]);
+    let server = place.start();
+    ask(&server, "crash").rest().expect_err("a reset");
+}
+
+#[test]
+fn files_are_served_while_all_scripts_hang() {
+    let place = Place::new(&[("hang", "sleep 1000")]);
+    let server = place.launch().args("--max-scripts 3 --cgi-timeout 1s").start();
+    let peers: Vec<Peer> = (0..9).map(|_| ask(&server, "hang")).collect();
+    until("three scripts to run", || server.process().children().is_ok_and(|children| children.len() == 3));
+    assert_eq!(curl(&server, &[], "/a.txt"), "a file");
+    for mut peer in peers {
+        peer.expect("HTTP/1.1 50");
+    }
+    expect_nothing_left(&server, usize::MAX);
+}
+
+#[test]
+fn a_script_that_ignores_the_signal_is_killed() {
+    let place = Place::new(&[("deaf", "trap '' TERM; while :; do sleep 1; done")]);
+    let server = place.launch().args("--cgi-timeout 100ms").start();
+    let mut peer = ask(&server, "deaf");
+    peer.expect("HTTP/1.1 504 Gateway Timeout\r\n");
+    expect_nothing_left(&server, usize::MAX);
+}
+
+#[test]
+fn a_job_left_behind_does_not_hold_the_answer() {
+    let place = Place::new(&[("job", "echo 'Content-Type: a/b'; echo; sleep 1000 & echo done")]);
+    let server = place.start();
+    assert_eq!(curl(&server, &["-m", "20"], "/cgi-bin/job"), "done\n");
+    expect_nothing_left(&server, usize::MAX);
+}
+
+#[test]
+fn what_cannot_run_is_answered_and_logged() {
+    let place = Place::new(&[]);
+    let at = |name: &str| place.0.path().join("cgi-bin").join(name);
+    write(&at("no-program"), "#!/no/program\n");
+    write(&at("no-line"), "echo hello\n");
+    fs::write(at("plain"), "#!/bin/sh\n").expect("room");
+    let server = place.start();
+    for (name, want) in [("no-program", "500"), ("no-line", "500"), ("plain", "403"), ("missing", "404")] {
+        let status = curl(&server, &["-o", "/dev/null", "-w", "%{http_code}"], &format!("/cgi-bin/{name}"));
+        assert_eq!(status, want, "{name}");
+    }
+    for line in ["cgi-bin/plain is not executable; run chmod +x ", "no-line: cannot run ", "begin a script with a line"]
+    {
+        server.stderr.wait_for(line);
+    }
+}
+
+#[test]
+fn a_stop_waits_for_the_script() {
+    let place = Place::new(&[("slow", "echo 'Content-Type: a/b'; echo; echo begun; read x < fifo; echo over")]);
+    pass_through(&["mkfifo", &place.0.path().join("cgi-bin/fifo").display().to_string()], b"");
+    let mut server = place.launch().args("--drain 20s").start();
+    let mut peer = ask(&server, "slow");
+    peer.line_where(|line| line == "begun");
+    server.ask(Stop::Terminate);
+    server.stderr.wait_for("stopping");
+    fs::write(place.0.path().join("cgi-bin/fifo"), "go\n").expect("a reader");
+    let rest = peer.rest().expect("an orderly end");
+    assert!(rest.ends_with(b"over\n\r\n0\r\n\r\n"), "{}", rest.escape_ascii());
+    assert_eq!(server.wait().code, Some(0));
+}
