@@ -30,6 +30,8 @@ pub mod relay;
 pub mod sanitizer;
 pub mod sim;
 mod telnet;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 /// A target: what is fuzzed under this name.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "relay", run: relay::run },
     Target { name: "sanitizer", run: sanitizer::run },
     Target { name: "sim", run: sim::run },
+    #[cfg(feature = "websocket")]
+    Target { name: "websocket", run: websocket::run },
 ];
 
 /// Shows a step of a script where the environment variable `SHOW` is set, to look at one input.
