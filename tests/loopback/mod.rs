@@ -7,6 +7,7 @@ mod proxy;
 mod reactor;
 mod relay;
 mod tls;
+mod websocket;
 mod workers;
 
 use std::net::SocketAddr;
