@@ -181,6 +181,9 @@ impl MessageHandler for Recorder {
     fn done(&mut self, session: &mut char, done: Done, _: &mut Context<'_>) {
         self.calls.push(format!("{session} done: {}", Recorder::take(done)));
     }
+    fn dismissed(&mut self, session: &mut char, _: &mut Context<'_>) {
+        self.calls.push(format!("{session} dismissed"));
+    }
     fn closed(&mut self, session: char, why: &Closed, _: &mut Context<'_>) {
         self.calls.push(format!("{session} closed: {why}"));
     }
@@ -225,6 +228,9 @@ fn all_events_are_forwarded_and_input_becomes_messages() {
     sim.advance(Duration::from_secs(3));
     sim.send(peer, b"2:");
     sim.shut_down(peer);
+    sim.run();
+    sim.connect();
+    sim.stop();
     let calls = &sim.handler_mut().get_ref().calls;
     assert_eq!(
         calls[..],
@@ -243,6 +249,8 @@ fn all_events_are_forwarded_and_input_becomes_messages() {
             "s the input ended within a message, after 2 of its 5 bytes",
             "s eof",
             "s closed: done",
+            "s dismissed",
+            "s closed: stopping",
         ]
     );
 }
