@@ -23,6 +23,8 @@ mod http;
 pub mod http_body;
 #[cfg(feature = "http")]
 pub mod http_head;
+#[cfg(feature = "http")]
+pub mod http_path;
 #[cfg(feature = "storage")]
 pub mod phonebook;
 pub mod proxy;
@@ -56,6 +58,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "http_body", run: http_body::run },
     #[cfg(feature = "http")]
     Target { name: "http_head", run: http_head::run },
+    #[cfg(feature = "http")]
+    Target { name: "http_path", run: http_path::run },
     #[cfg(feature = "storage")]
     Target { name: "phonebook", run: phonebook::run },
     Target { name: "proxy", run: proxy::run },
