@@ -24,6 +24,7 @@ mod servers {
     mod bank;
     mod bank_crash;
     mod browser;
+    mod cgi_programs;
     mod chargen;
     mod chat;
     mod chat_operator;
@@ -82,7 +83,7 @@ mod docs {
 /// How the source is laid out.
 mod source {
     mod english;
-    mod files;
+    pub(crate) mod files;
     mod imports;
     mod names;
 }

@@ -1,6 +1,8 @@
 //! The programs in `docs/examples` run, and answer as their first lines say.
 
 use super::replay::binaries;
+use super::script;
+use crate::source::files::below;
 use crate::support::peer::Peer;
 use crate::support::tools::pass_through;
 use std::fs;
@@ -170,11 +172,24 @@ fn the_websocket_example_returns_each_message() {
 
 #[test]
 fn every_example_is_short() {
-    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples")).expect("the examples");
-    let paths: Vec<_> = entries.map(|entry| entry.expect("a readable directory").path()).collect();
-    assert!(paths.len() >= 4, "only {} examples were found", paths.len());
+    let paths = below("docs/examples", &["html", "php", "pl", "py", "rs"]);
+    assert!(paths.len() >= 15, "only {} examples were found", paths.len());
     for path in paths {
         let lines = fs::read_to_string(&path).expect("a text").lines().count();
         assert!(lines < 80, "{}: {lines} lines", path.display());
     }
+}
+
+#[test]
+fn the_page_on_cgi_shows_its_scripts() {
+    let blocks = script::blocks(&script::page("docs/cgi.md")).into_iter();
+    let shown = blocks.filter(|block| ["html", "python"].contains(&&*block.marker));
+    let mut shown: Vec<_> = shown.map(|block| block.lines.join("\n") + "\n").collect();
+    for path in below("docs/examples/cgi", &["html", "py"]) {
+        let text = fs::read_to_string(&path).expect("a text");
+        let before = shown.len();
+        shown.retain(|shown| !text.contains(shown.as_str()));
+        assert!(shown.len() < before, "the page does not show {}", path.display());
+    }
+    assert!(shown.is_empty(), "the page shows what is in no file:\n{}", shown.concat());
 }

@@ -1,5 +1,7 @@
 //! `http-server` as a real browser sees it.
 
+use super::cgi_programs;
+use crate::support::data::noise;
 use crate::support::server::Program;
 use std::fs;
 use switchboard_harness::Browser;
@@ -25,5 +27,57 @@ fn a_browser_walks_through_a_listing() {
     window.shows("page.html");
     window.find("a[href$=html]").click();
     window.shows("a page");
+    server.expect_manners();
+}
+
+#[test]
+fn a_browser_fills_in_the_forms_of_the_page() {
+    let (server, place) = cgi_programs::start();
+    let browser = Browser::start();
+    let window = browser.window();
+    let forms = || window.open(&format!("http://{}/", server.address()));
+
+    forms();
+    window.find("[name=name]").type_in("Zoë <b>");
+    window.find("[name=town]").type_in("X&Y=Z #1 +\n");
+    window.shows("Hello Zoë <b> from X&Y=Z #1 +!");
+
+    forms();
+    window.find("textarea").type_in("two words\nand 100% \"more\" <b>");
+    window.find("[action$='post.py'] button").click();
+    window.shows("Your comment has 6 words:\n\ntwo words\nand 100% \"more\" <b>");
+
+    forms();
+    window.find("[action$='boxes.py'] button").click();
+    window.shows("Your pizza comes without toppings.");
+    window.back();
+    window.find("[value=cheese]").click();
+    window.find("[value=olives]").click();
+    window.find("[action$='boxes.py'] button").click();
+    window.shows("Your pizza comes with:\n\ncheese\nolives");
+
+    forms();
+    window.find("a[href$='cookies.py']").click();
+    window.shows("Visits: 1");
+    let other = browser.window();
+    let cookies = format!("http://{}/cgi-bin/cookies.py", server.address());
+    other.open(&cookies);
+    other.shows("Visits: 2");
+    other.close();
+    window.find("button").click();
+    window.shows("Your visits are forgotten.");
+    window.open(&cookies);
+    window.shows("Visits: 1");
+
+    let bytes = noise(1_000_000, 7);
+    let (name, path) = ("Zoë's 50% & #1;.bin", place.path().join("file"));
+    fs::create_dir(&path).expect("room");
+    fs::write(path.join(name), &bytes).expect("room");
+    forms();
+    window.find("[type=file]").type_in(path.join(name).to_str().expect("a text"));
+    window.find("[action$='upload.py'] button").click();
+    window.shows(&format!("{name}, 1000000 bytes"));
+    window.find("li a").click();
+    assert!(browser.downloaded(name) == bytes);
     server.expect_manners();
 }

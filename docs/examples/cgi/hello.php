@@ -1,0 +1,3 @@
+<!DOCTYPE html>
+<title>Hello</title>
+<p>Hello, <?= htmlspecialchars($_GET["name"] ?? "world") ?>, from PHP
