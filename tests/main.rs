@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod bank;
     pub(crate) mod data;
     pub(crate) mod peer;
+    pub(crate) mod scripts;
     pub(crate) mod server;
     pub(crate) mod silence;
     pub(crate) mod terminal;
@@ -24,6 +25,8 @@ mod servers {
     mod bank;
     mod bank_crash;
     mod browser;
+    mod cgi_body;
+    mod cgi_trouble;
     mod cgi_programs;
     mod chargen;
     mod chat;

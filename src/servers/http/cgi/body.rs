@@ -5,11 +5,9 @@
 //! written, nothing is added, so a body has at most twice [`IN_MEMORY`] in memory.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-
-use rustix::io::Errno;
 
 use crate::connection::spawn::StdinMode;
 use crate::framing::http::Status;
@@ -95,13 +93,18 @@ impl Part {
 
 /// The answer to a request whose body cannot be stored.
 pub(super) fn refusal(error: &io::Error) -> Refusal {
-    let (status, remedy) = match Errno::from_io_error(error) {
-        Some(Errno::NOSPC | Errno::DQUOT) => (Status::SERVICE_UNAVAILABLE, "free some space, or choose another TMPDIR"),
-        Some(Errno::MFILE | Errno::NFILE) => (Status::SERVICE_UNAVAILABLE, "raise \"ulimit -n\""),
-        _ => (Status::INTERNAL_SERVER_ERROR, "choose another TMPDIR"),
+    let (status, remedy) = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            (Status::SERVICE_UNAVAILABLE, "; free some space, or choose another TMPDIR")
+        }
+        ErrorKind::NotFound
+        | ErrorKind::NotADirectory
+        | ErrorKind::PermissionDenied
+        | ErrorKind::ReadOnlyFilesystem => (Status::INTERNAL_SERVER_ERROR, "; choose another TMPDIR"),
+        _ => (Status::SERVICE_UNAVAILABLE, ""),
     };
     let dir = std::env::temp_dir();
-    let trouble = format!("the body of a request cannot be stored in {}: {error}; {remedy}", dir.display());
+    let trouble = format!("the body of a request cannot be stored in {}: {error}{remedy}", dir.display());
     Refusal { status, reason: "the body cannot be stored", trouble: Some(trouble) }
 }
 
@@ -111,6 +114,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use proptest::prelude::*;
+    use rustix::io::Errno;
 
     use super::*;
 

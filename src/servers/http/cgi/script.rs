@@ -85,7 +85,10 @@ impl Script {
                     self.answer.write(&input[count..], &mut out);
                 }
                 Ok((_, Some(Answer::LocalRedirect(path)))) => self.output = Output::Redirect(path),
-                Err(malformed) => self.fail(malformed, scripts, cx),
+                Err(malformed) => {
+                    self.fail(malformed, scripts, cx);
+                    cx.abort();
+                }
             },
             Output::Body | Output::Raw => self.answer.write(input, &mut out),
             Output::Redirect(_) => {}

@@ -1,6 +1,7 @@
 //! Scripts in a simulation: the test plays the programs.
 
 mod answers;
+mod body;
 mod law;
 mod life;
 mod paths;
