@@ -26,8 +26,8 @@ mod servers {
     mod bank_crash;
     mod browser;
     mod cgi_body;
-    mod cgi_trouble;
     mod cgi_programs;
+    mod cgi_trouble;
     mod chargen;
     mod chat;
     mod chat_operator;

@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 pub mod address;
 #[cfg(feature = "bank")]
 pub mod bank;
+#[cfg(feature = "http")]
+pub mod cgi_answer;
 pub mod chat;
 #[cfg(feature = "doctor")]
 pub mod doctor;
@@ -50,6 +52,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "address", run: address::run },
     #[cfg(feature = "bank")]
     Target { name: "bank", run: bank::run },
+    #[cfg(feature = "http")]
+    Target { name: "cgi_answer", run: cgi_answer::run },
     Target { name: "chat", run: chat::run },
     #[cfg(feature = "doctor")]
     Target { name: "doctor", run: doctor::run },
