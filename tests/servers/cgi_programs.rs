@@ -56,6 +56,38 @@ fn each_script_of_the_page_answers_curl() {
     }
 }
 
+/// Writes a script, and makes it executable.
+fn write_script(path: &Path, text: &str) {
+    fs::write(path, text).expect("room");
+    fs::set_permissions(path, Permissions::from_mode(0o755)).expect("a file");
+}
+
+#[test]
+fn the_log_names_the_mistakes_that_learners_make() {
+    let place = TempDir::new().expect("room");
+    let scripts = place.path().join("cgi-bin");
+    fs::create_dir(&scripts).expect("room");
+    let server = Program::Http.launch().arg(place.path()).args("--cgi --slow-turn off").start();
+    let program = "its first line names no program, or ends in CRLF";
+    let ends = "its output ends within the headers; an empty line ends them (exit status: 0)";
+    for (name, text, line) in [
+        ("crlf", "#!/bin/sh\r\necho\r\n", program),
+        ("crlf.py", "#!/usr/bin/env python3\r\nprint()\r\n", "crlf.py (child "),
+        ("wrong.py", "#!/usr/bin/python99\nprint()\n", program),
+        ("mark.py", "\u{feff}#!/usr/bin/env python3\nprint()\n", "begin a script with a line such as #!/bin/sh"),
+        ("page.py", "#!/usr/bin/env python3\nprint('<p>Hello')\n", "\"<p>Hello\" is no header; an empty line ends"),
+        ("head.py", "#!/usr/bin/env python3\nprint('Content-Type: text/plain')\n", ends),
+        ("none.py", "#!/usr/bin/env python3\nmain()\n", "none.py: it has no output (exit status: 1)"),
+        ("none.py", "#!/usr/bin/env python3\nmain()\n", "): NameError: name 'main' is not defined"),
+    ] {
+        write_script(&scripts.join(name), text);
+        let status = curl(&server, &["-o", "/dev/null", "-w", "%{http_code}"], &format!("cgi-bin/{name}"));
+        assert_eq!(status, "500", "{name}");
+        server.stderr.wait_for(line);
+    }
+    server.expect_manners();
+}
+
 /// Runs git in the directory, with it as the home.
 #[track_caller]
 fn git(place: &Path, args: &[&str]) {
@@ -71,9 +103,7 @@ fn git_pushes_and_clones_six_megabytes() {
     let place = TempDir::new().expect("room");
     let place = place.path();
     fs::create_dir_all(place.join("site/cgi-bin")).expect("room");
-    let script = place.join("site/cgi-bin/git");
-    fs::write(&script, "#!/bin/sh\nexec git http-backend\n").expect("room");
-    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("a file");
+    write_script(&place.join("site/cgi-bin/git"), "#!/bin/sh\nexec git http-backend\n");
     git(place, &["init", "--quiet", "--bare", "repos/notes.git"]);
     git(place, &["-C", "repos/notes.git", "config", "http.receivepack", "true"]);
     let launch = Program::Http.launch().arg(place.join("site")).args("--cgi --cgi-env GIT_HTTP_EXPORT_ALL=1");

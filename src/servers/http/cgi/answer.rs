@@ -34,15 +34,26 @@ pub(super) struct Document {
     pub(super) length: Option<u64>,
 }
 
-/// Why output is no answer, in a few words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed(&'static str);
+/// Why output is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Malformed {
+    /// In a few words.
+    Head(&'static str),
+    /// This line of the head, or its beginning, is no header.
+    Line(String),
+}
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        match self {
+            Malformed::Head(why) => f.write_str(why),
+            Malformed::Line(line) => write!(f, "{line:?} is no header; an empty line ends the headers"),
+        }
     }
 }
+
+/// Bytes of a line that are shown if it is no header.
+const SHOWN: usize = 60;
 
 /// Headers of a script that are dropped, in small letters: the server decides about the connection, the framing and the
 /// date.
@@ -85,7 +96,7 @@ impl AnswerDecoder {
             }
         }
         if window.len() == most {
-            return Err(Malformed("its head is over 16 KiB"));
+            return Err(Malformed::Head("its head is over 16 KiB"));
         }
         self.taken += start;
         self.searched = window.len() - start;
@@ -95,39 +106,44 @@ impl AnswerDecoder {
     /// Returns what is wrong with output that ends before its head does.
     pub(super) fn end(&self) -> Malformed {
         let is_empty = self.taken == 0 && self.searched == 0;
-        Malformed(if is_empty { "it has no output" } else { "its output ends within the head" })
+        Malformed::Head(if is_empty {
+            "it has no output"
+        } else {
+            "its output ends within the headers; an empty line ends them"
+        })
     }
 
     fn add(&mut self, line: &[u8]) -> Result<(), Malformed> {
         self.fields += 1;
         if self.fields > MAX_FIELDS {
-            return Err(Malformed("it has over 100 headers"));
+            return Err(Malformed::Head("it has over 100 headers"));
         }
-        let colon = memchr(b':', line).ok_or(Malformed("a header has no colon"))?;
+        let colon = memchr(b':', line).unwrap_or(0);
         let name = str::from_utf8(&line[..colon]).ok().filter(|name| is_token(name));
-        let name = name.ok_or(Malformed("the name of a header is not a token"))?;
+        let no_header = || Malformed::Line(crate::sanitize(&line[..line.len().min(SHOWN)]).into_owned());
+        let name = name.ok_or_else(no_header)?;
         let value = &line[colon + 1..];
         if value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
-            return Err(Malformed("a header has a control character"));
+            return Err(Malformed::Head("a header has a control character"));
         }
         let value = value.trim_ascii();
         match name {
             _ if name.eq_ignore_ascii_case("status") => {
-                let status = parse_status(value).ok_or(Malformed("its Status is not a code from 200 to 999"))?;
+                let status = parse_status(value).ok_or(Malformed::Head("its Status is not a code from 200 to 999"))?;
                 once(&mut self.status, status, "it has two Status headers")
             }
             _ if name.eq_ignore_ascii_case("location") => {
                 let location = str::from_utf8(value).ok().filter(|location| !location.is_empty());
-                let location = location.ok_or(Malformed("its Location is not a URL"))?;
+                let location = location.ok_or(Malformed::Head("its Location is not a URL"))?;
                 once(&mut self.location, location.to_owned(), "it has two Location headers")
             }
             _ if name.eq_ignore_ascii_case("content-length") => {
-                let length = parse_length(value).ok_or(Malformed("its Content-Length is not a number"))?;
+                let length = parse_length(value).ok_or(Malformed::Head("its Content-Length is not a number"))?;
                 once(&mut self.length, length, "it has two Content-Length headers")
             }
             _ if name.eq_ignore_ascii_case("content-type") => {
                 if std::mem::replace(&mut self.has_type, true) {
-                    return Err(Malformed("it has two Content-Type headers"));
+                    return Err(Malformed::Head("it has two Content-Type headers"));
                 }
                 encode_header(&mut self.headers, name, value);
                 Ok(())
@@ -143,7 +159,7 @@ impl AnswerDecoder {
     /// Ends the head (sections 6.2 and 6.3).
     fn answer(&mut self) -> Result<Answer, Malformed> {
         if self.status.is_none() && self.location.is_none() && !self.has_type {
-            return Err(Malformed("it has neither Content-Type, Status nor Location"));
+            return Err(Malformed::Head("it has neither Content-Type, Status nor Location"));
         }
         let mut status = self.status.unwrap_or(Status::OK);
         if let Some(location) = self.location.take() {
@@ -159,7 +175,7 @@ impl AnswerDecoder {
 }
 
 fn once<T>(place: &mut Option<T>, value: T, twice: &'static str) -> Result<(), Malformed> {
-    if place.replace(value).is_some() { Err(Malformed(twice)) } else { Ok(()) }
+    if place.replace(value).is_some() { Err(Malformed::Head(twice)) } else { Ok(()) }
 }
 
 /// Returns the code of `404` or `404 Not Found`.
@@ -277,23 +293,33 @@ mod tests {
     fn what_is_no_head_is_malformed() {
         for (output, reason) in [
             ("", "it has no output"),
-            ("Content-Type: text/plain\n", "its output ends within the head"),
-            ("Content-Type: text/plain", "its output ends within the head"),
+            ("Content-Type: text/plain\n", "its output ends within the headers; an empty line ends them"),
+            ("Content-Type: text/plain", "its output ends within the headers; an empty line ends them"),
             ("\n\nhi", "it has neither Content-Type, Status nor Location"),
             ("X-A: b\nContent-Length: 1\n\nh", "it has neither Content-Type, Status nor Location"),
-            ("hello\n\n", "a header has no colon"),
-            ("HTTP/1.1 200 OK\n\n", "a header has no colon"),
-            ("Content-Type : a/b\n\n", "the name of a header is not a token"),
-            (" Content-Type: a/b\n\n", "the name of a header is not a token"),
-            ("Content-Type: a/b\n folded: c\n\n", "the name of a header is not a token"),
-            (": a\n\n", "the name of a header is not a token"),
-            ("\u{e4}: a\n\n", "the name of a header is not a token"),
             ("Content-Type: a\rSet-Cookie: b\n\n", "a header has a control character"),
             ("Content-Type: a/b\r\r\n\r\n", "a header has a control character"),
             ("Content-Type: a\0\n\n", "a header has a control character"),
             ("Content-Type: a\x7f\n\n", "a header has a control character"),
         ] {
             assert_malformed(output.as_bytes(), reason);
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_header_is_shown() {
+        for (output, line) in [
+            ("hello\n\n", "hello"),
+            ("HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK"),
+            ("Content-Type : a/b\n\n", "Content-Type : a/b"),
+            (" Content-Type: a/b\n\n", " Content-Type: a/b"),
+            ("Content-Type: a/b\n folded: c\n\n", " folded: c"),
+            (": a\n\n", ": a"),
+            ("\u{e4}: a\n\n", "\u{e4}: a"),
+            ("Content-Type: text/html\n<p class=\"a\">\u{1b}[2J\n", "<p class=\"a\">\u{fffd}[2J"),
+            (&format!("{}\n", "<br>".repeat(100)), &"<br>".repeat(15)),
+        ] {
+            assert_malformed(output.as_bytes(), &format!("{line:?} is no header; an empty line ends the headers"));
         }
     }
 

@@ -291,7 +291,9 @@ fn refusal(error: &io::Error, script: &ScriptFile) -> Refusal {
         // Without an error of the system, the server is stopping, or a limit holds.
         None | Some(Errno::MFILE | Errno::NFILE | Errno::AGAIN | Errno::NOMEM) => (Status::SERVICE_UNAVAILABLE, ""),
         Some(Errno::NOEXEC) => (Status::INTERNAL_SERVER_ERROR, "; begin a script with a line such as #!/bin/sh"),
-        Some(Errno::NOENT) => (Status::INTERNAL_SERVER_ERROR, "; look at the program in its first line"),
+        Some(Errno::NOENT) if script.handler.is_none() => {
+            (Status::INTERNAL_SERVER_ERROR, "; its first line names no program, or ends in CRLF")
+        }
         Some(_) => (Status::INTERNAL_SERVER_ERROR, ""),
     };
     let trouble = Some(format!("{}: {error}{remedy}", crate::sanitize(&script.name)));

@@ -86,7 +86,7 @@ impl Script {
                 }
                 Ok((_, Some(Answer::LocalRedirect(path)))) => self.output = Output::Redirect(path),
                 Err(malformed) => {
-                    self.fail(malformed, scripts, cx);
+                    self.fail(&malformed, scripts, cx);
                     cx.abort();
                 }
             },
@@ -175,10 +175,10 @@ impl Script {
             (_, None) => {}
             (Output::Head(decoder), _) => {
                 let why = decoder.end();
-                self.fail(why, scripts, cx);
+                self.fail(&why, scripts, cx);
             }
             (Output::Raw, Some(client)) if !scripts.has_begun(client) => {
-                self.fail(AnswerDecoder::default().end(), scripts, cx);
+                self.fail(&AnswerDecoder::default().end(), scripts, cx);
             }
             (Output::Redirect(path), Some(client)) => {
                 let path = std::mem::take(path);
@@ -202,7 +202,7 @@ impl Script {
     }
 
     /// The output is no answer.
-    fn fail(&mut self, why: Malformed, scripts: &mut Scripts, cx: &mut Context<'_>) {
+    fn fail(&mut self, why: &Malformed, scripts: &mut Scripts, cx: &mut Context<'_>) {
         let how = self.status.map(|status| format!(" ({status})")).unwrap_or_default();
         self.warn(&format!("{why}{how}"), scripts, cx);
         let refusal = Refusal::new(Status::INTERNAL_SERVER_ERROR, "the script gave no answer");
