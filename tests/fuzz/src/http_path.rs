@@ -1,5 +1,5 @@
-//! Paths of any bytes, to a server of files: an answer with a file has the file that the path names, and it is beneath the
-//! directory.
+//! Paths of any bytes, to a server of files: an answer with a file has the file that the path names, and it is beneath
+//! the directory.
 //!
 //! The model decodes a path by itself, and lets the standard library resolve it, name by name.
 

@@ -1,4 +1,5 @@
-//! Random paths for the target `http_path`, which the words of its own make: more than its corpus, in each run of the tests.
+//! Random paths for the target `http_path`, which the words of its own make: more than its corpus, in each run of the
+//! tests.
 #![cfg(feature = "http")]
 
 use proptest::prelude::*;
