@@ -176,6 +176,28 @@ fn what_cannot_run_is_answered_and_logged() {
 }
 
 #[test]
+fn without_descriptors_requests_are_refused_and_later_served() {
+    let place = Place::new(&[("hang", "sleep 1000"), ("hello", HELLO)]);
+    let server = place.launch().after("ulimit -n 64").args("--max-scripts off --cgi-timeout off").start();
+    let mut peers: Vec<Peer> = (0..20).map(|_| Peer::connect(&server.address())).collect();
+    for peer in &mut peers {
+        peer.send("GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        peer.expect("HTTP/1.1 200 OK\r\n");
+        peer.send("GET /cgi-bin/hang HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    let last = peers.last_mut().expect("a peer");
+    last.line_where(|line| line.ends_with("HTTP/1.1 503 Service Unavailable"));
+    last.line_where(|line| line.starts_with("Retry-After: "));
+    server.stderr.wait_for("Too many open files (os error 24); raise \"ulimit -n\"");
+    assert_eq!(server.stderr.text().matches("cannot run").count(), 1, "one line in 10 seconds");
+    let mut kept = peers.pop().expect("a peer");
+    peers.into_iter().for_each(Peer::reset);
+    expect_nothing_left(&server, 40);
+    kept.send("GET /cgi-bin/hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    kept.line_where(|line| line.starts_with("hello"));
+}
+
+#[test]
 fn a_stop_waits_for_the_script() {
     let place = Place::new(&[("slow", "echo 'Content-Type: a/b'; echo; echo begun; read x < fifo; echo over")]);
     pass_through(&["mkfifo", &place.0.path().join("cgi-bin/fifo").display().to_string()], b"");

@@ -35,12 +35,17 @@ pub(crate) struct Script {
 #[derive(Debug)]
 enum Output {
     Head(AnswerDecoder),
+    /// The body, of which this is held until its end is known, or there is too much of it.
+    Held(Document, Vec<u8>),
     Body,
     /// The whole answer, as it is (RFC 3875, section 5).
     Raw,
     /// Without a meaning, after a local redirect to this path.
     Redirect(String),
 }
+
+/// The most bytes of a body that are held. 64 KiB: what a pipe has at once.
+const MAX_HELD: usize = 64 * 1024;
 
 /// How long the exit of a script is waited for after its output has ended. 100 ms: it follows at once, unless the
 /// script has closed its output by itself.
@@ -72,31 +77,39 @@ impl Script {
 
     /// Relays output to the client. Returns the number of bytes that were used.
     pub(crate) fn data(&mut self, input: &[u8], scripts: &mut Scripts, cx: &mut Context<'_>) -> usize {
-        let Some(client) = self.client else { return input.len() };
-        let mut out = Vec::new();
-        match &mut self.output {
-            Output::Head(decoder) => match decoder.decode(input) {
-                Ok((count, None)) => {
-                    self.last_output = cx.now();
-                    return count;
-                }
+        if self.client.is_none() {
+            return input.len();
+        }
+        let mut body = input;
+        if let Output::Head(decoder) = &mut self.output {
+            self.last_output = cx.now();
+            match decoder.decode(input) {
+                Ok((count, None)) => return count,
                 Ok((count, Some(Answer::Document(document)))) => {
-                    out = self.start(&document, scripts, cx);
-                    self.answer.write(&input[count..], &mut out);
+                    self.output = Output::Held(document, Vec::new());
+                    body = &input[count..];
                 }
                 Ok((_, Some(Answer::LocalRedirect(path)))) => self.output = Output::Redirect(path),
                 Err(malformed) => {
                     self.fail(&malformed, scripts, cx);
                     cx.abort();
                 }
-            },
-            Output::Body | Output::Raw => self.answer.write(input, &mut out),
-            Output::Redirect(_) => {}
+            }
         }
-        if !out.is_empty() {
-            self.last_output = cx.now();
-            scripts.begin(client);
-            cx.relay(client, &out);
+        match &mut self.output {
+            Output::Held(document, held) => {
+                held.extend_from_slice(body);
+                // If the end is known, all of the body may follow, and then its length.
+                if document.length.is_some() || !cx.is_peer_ending() || held.len() > MAX_HELD {
+                    self.start(None, scripts, cx);
+                }
+            }
+            Output::Body | Output::Raw => {
+                let mut out = Vec::new();
+                self.answer.write(body, &mut out);
+                self.relay(&out, scripts, cx);
+            }
+            Output::Head(_) | Output::Redirect(_) => {}
         }
         if matches!(self.output, Output::Body) && self.answer.is_complete() {
             self.finish(scripts, cx);
@@ -104,14 +117,27 @@ impl Script {
         input.len()
     }
 
-    /// Returns the head of the answer.
-    fn start(&mut self, document: &Document, scripts: &Scripts, cx: &Context<'_>) -> Vec<u8> {
-        self.output = Output::Body;
-        let Document { status, headers, length } = document;
+    fn relay(&mut self, out: &[u8], scripts: &mut Scripts, cx: &mut Context<'_>) {
+        if let Some(client) = self.client
+            && !out.is_empty()
+        {
+            self.last_output = cx.now();
+            scripts.begin(client);
+            cx.relay(client, out);
+        }
+    }
+
+    /// Relays the head of the answer, and what is held of its body. `length` is that of the body, if the head of the
+    /// script has none.
+    fn start(&mut self, length: Option<u64>, scripts: &mut Scripts, cx: &mut Context<'_>) {
+        let Output::Held(document, held) = std::mem::replace(&mut self.output, Output::Body) else { return };
+        let Document { status, headers, length: declared } = document;
         // A header of the script replaces one of the server.
-        let has = |line: &[u8]| lines(headers).any(|own| name(own).eq_ignore_ascii_case(name(line)));
+        let has = |line: &[u8]| lines(&headers).any(|own| name(own).eq_ignore_ascii_case(name(line)));
         let ours: Vec<u8> = lines(&scripts.headers).filter(|line| !has(line)).flatten().copied().collect();
-        self.answer.start(*status, &[&ours, headers], *length, cx.system_time())
+        let mut out = self.answer.start(status, &[&ours, &headers], declared.or(length), cx.system_time());
+        self.answer.write(&held, &mut out);
+        self.relay(&out, scripts, cx);
     }
 
     /// The output has ended. How the answer ends depends on the exit, which follows.
@@ -170,7 +196,6 @@ impl Script {
 
     /// Ends the answer.
     fn finish(&mut self, scripts: &mut Scripts, cx: &mut Context<'_>) {
-        let signal = self.status.and_then(|status| status.signal());
         match (&mut self.output, self.client) {
             (_, None) => {}
             (Output::Head(decoder), _) => {
@@ -184,15 +209,22 @@ impl Script {
                 let path = std::mem::take(path);
                 self.end(client, Outcome::Redirected(path), scripts, cx);
             }
-            // Scripts of the shell often exit with the code of their last command, so a code tells nothing.
-            (Output::Body | Output::Raw, Some(client)) => match signal {
-                None => self.end(client, Outcome::Answered(self.answer), scripts, cx),
-                Some(signal) => {
-                    self.warn(&format!("killed by signal {signal}"), scripts, cx);
-                    self.end(client, Outcome::Broken, scripts, cx);
-                }
-            },
+            (Output::Held(..) | Output::Body | Output::Raw, Some(client)) => self.complete(client, scripts, cx),
         }
+    }
+
+    /// Ends an answer that is complete, unless its script has crashed.
+    fn complete(&mut self, client: Token, scripts: &mut Scripts, cx: &mut Context<'_>) {
+        // Scripts of the shell often exit with the code of their last command, so a code tells nothing.
+        if let Some(signal) = self.status.and_then(|status| status.signal()) {
+            self.warn(&format!("killed by signal {signal}"), scripts, cx);
+            let refusal = Refusal::new(Status::INTERNAL_SERVER_ERROR, "the script has crashed");
+            return self.break_off(refusal, scripts, cx);
+        }
+        if let Output::Held(_, held) = &self.output {
+            self.start(Some(held.len() as u64), scripts, cx);
+        }
+        self.end(client, Outcome::Answered(self.answer), scripts, cx);
     }
 
     /// Lets the client go: it needs nothing more of the script.

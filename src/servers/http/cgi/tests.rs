@@ -120,9 +120,13 @@ fn status(answer: &str) -> &str {
     answer.get(9..12).unwrap_or_default()
 }
 
-/// The body of an answer in chunks, and whether it is complete.
-fn unchunked(answer: &str) -> (String, bool) {
+/// The body of an answer, and whether it is complete.
+fn body_of(answer: &str) -> (String, bool) {
     let (head, mut rest) = answer.split_once("\r\n\r\n").expect("the end of a head");
+    if let Some((_, length)) = head.split_once("\r\nContent-Length: ") {
+        let length = length.lines().next().and_then(|length| length.parse().ok());
+        return (rest.to_owned(), length == Some(rest.len()));
+    }
     assert!(head.contains("\r\nTransfer-Encoding: chunked"), "{head}");
     let mut body = String::new();
     while let Some((size, after)) = rest.split_once("\r\n") {

@@ -8,12 +8,15 @@ use crate::sim::Ending;
 fn a_script_answers_and_the_connection_is_kept() {
     let mut stage = Stage::new();
     let (client, script, _) = stage.request("GET /cgi-bin/hello");
-    stage.end(script, "Content-Type: text/plain\nX-Content-Type-Options: none\n\nhello");
-    let answer = stage.received(client);
+    stage.sim.send(script, b"Content-Type: text/plain\nX-Content-Type-Options: none\n\nhel");
+    let mut answer = stage.received(client);
+    assert!(answer.ends_with("\r\n3\r\nhel\r\n"), "{answer}");
+    stage.end(script, "lo");
+    answer += &stage.received(client);
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\nDate: "), "{answer}");
     assert!(answer.contains("\r\nContent-Type: text/plain\r\nX-Content-Type-Options: none\r\nTransfer-"), "{answer}");
     assert!(!answer.contains("nosniff"), "the header of the script replaces it: {answer}");
-    assert_eq!(unchunked(&answer), ("hello".to_owned(), true));
+    assert_eq!(body_of(&answer), ("hello".to_owned(), true));
     stage.send(client, "GET /a.txt");
     assert!(stage.received(client).ends_with("a file"));
     assert_eq!(stage.sim.ending(client), None);
@@ -38,11 +41,23 @@ fn a_length_of_the_script_frames_its_answer() {
     assert_eq!(stage.sim.ending(client), Some(Ending::Eof), "the client notices that bytes are missing");
 }
 
+/// The length of output that has ended already is known.
+#[test]
+fn an_answer_that_is_there_as_a_whole_has_a_length() {
+    let mut stage = Stage::new();
+    let answer = stage.answer("GET /cgi-bin/hello", "Content-Type: a/b\n\nhello");
+    assert!(answer.ends_with("\r\nContent-Length: 5\r\n\r\nhello"), "{answer}");
+    let large = "x".repeat(70_000);
+    let answer = stage.answer("GET /cgi-bin/hello", &format!("Content-Type: a/b\n\n{large}"));
+    assert!(answer.contains("\r\nTransfer-Encoding: chunked\r\n"));
+    assert_eq!(body_of(&answer), (large, true));
+}
+
 #[test]
 fn an_answer_to_head_has_no_body() {
     let mut stage = Stage::new();
     for (output, want) in [
-        ("Content-Type: a/b\n\nhello", "Transfer-Encoding: chunked\r\n\r\n"),
+        ("Content-Type: a/b\n\nhello", "Content-Length: 5\r\n\r\n"),
         ("Content-Type: a/b\nContent-Length: 5\n\nhello", "Content-Length: 5\r\n\r\n"),
         ("Status: 204\n\nhello", "nosniff\r\n\r\n"),
     ] {
@@ -89,17 +104,24 @@ fn a_crash_is_noticed_and_a_code_is_not() {
     for (output, want) in [("", "500"), ("Content-Type: a/b\n\nhel", "200")] {
         let (client, script, _) = stage.request("GET /cgi-bin/hello");
         stage.sim.send(script, output.as_bytes());
-        stage.sim.shut_down(script);
         stage.received(client);
+        stage.sim.shut_down(script);
+        stage.sim.stats();
         stage.sim.crash(script, 11);
         let ending = stage.sim.ending(client);
         assert_eq!(ending, (want == "200").then_some(Ending::Reset), "{output:?}");
     }
+    // Nothing was sent yet.
+    let (client, script, _) = stage.request("GET /cgi-bin/hello");
+    stage.sim.send(script, b"Content-Type: a/b\n\nhel");
+    stage.sim.shut_down(script);
+    stage.sim.crash(script, 11);
+    assert_eq!(status(&stage.received(client)), "500");
     let (client, script, _) = stage.request("GET /cgi-bin/hello");
     stage.sim.send(script, b"Content-Type: a/b\n\nhello");
     stage.sim.shut_down(script);
     stage.sim.exit(script, 1);
-    assert_eq!(unchunked(&stage.received(client)), ("hello".to_owned(), true));
+    assert_eq!(body_of(&stage.received(client)), ("hello".to_owned(), true));
 }
 
 #[test]
@@ -172,7 +194,7 @@ fn a_body_is_received_before_the_script_starts() {
     assert_eq!(stage.sim.received(script), b"abcde");
     assert_eq!(stage.sim.ending(script), Some(Ending::Eof));
     stage.end(script, "Content-Type: a/b\n\nthanks");
-    assert_eq!(unchunked(&stage.received(client)), ("thanks".to_owned(), true));
+    assert_eq!(body_of(&stage.received(client)), ("thanks".to_owned(), true));
 }
 
 #[test]

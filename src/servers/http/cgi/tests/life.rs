@@ -84,7 +84,7 @@ fn a_client_that_has_ended_its_side_is_asked() {
     stage.sim.shut_down(client);
     assert_eq!(stage.received(client), "HTTP/1.1 100 Continue\r\n\r\n");
     stage.end(script, "Content-Type: a/b\n\nhello");
-    assert_eq!(unchunked(&stage.received(client)), ("hello".to_owned(), true));
+    assert_eq!(body_of(&stage.received(client)), ("hello".to_owned(), true));
     assert_eq!(stage.sim.ending(client), Some(Ending::Eof));
     // The system of one that is gone answers with a reset.
     let (client, script, _) = stage.request("GET /cgi-bin/hello");
@@ -110,7 +110,7 @@ fn a_process_left_behind_does_not_hold_the_answer() {
     let (client, script, _) = stage.request("GET /cgi-bin/hello");
     stage.sim.send(script, b"Content-Type: a/b\n\nhello");
     stage.sim.exit(script, 0);
-    assert_eq!(unchunked(&stage.received(client)), ("hello".to_owned(), true));
+    assert_eq!(body_of(&stage.received(client)), ("hello".to_owned(), true));
     assert_eq!(stage.sim.signals(script), [TERM], "for the others of its group");
     stage.sim.advance(Duration::from_secs(2));
     // A slow client still gets all that the script has written.
@@ -123,7 +123,7 @@ fn a_process_left_behind_does_not_hold_the_answer() {
     assert_eq!(stage.sim.signals(script), []);
     stage.sim.resume(client);
     stage.sim.advance(Duration::from_secs(1));
-    let (body, is_complete) = unchunked(&stage.received(client));
+    let (body, is_complete) = body_of(&stage.received(client));
     assert_eq!((body.len(), is_complete), (1_000_000, true));
 }
 
@@ -134,7 +134,7 @@ fn a_script_may_close_its_output_and_go_on() {
     stage.sim.send(script, b"Content-Type: a/b\n\nhello");
     stage.sim.shut_down(script);
     stage.sim.advance(Duration::from_millis(100));
-    assert_eq!(unchunked(&stage.received(client)), ("hello".to_owned(), true));
+    assert_eq!(body_of(&stage.received(client)), ("hello".to_owned(), true));
     stage.sim.reset(client);
     stage.sim.advance(Duration::from_secs(29));
     assert_eq!((stage.sim.signals(script), stage.sim.stats().children), (vec![], 1));
@@ -171,7 +171,7 @@ fn requests_above_the_limit_wait_in_order() {
         let (script, spawn) = running.remove(0);
         assert_eq!(variable(&spawn, "QUERY_STRING"), Some(&*number.to_string()));
         stage.end(script, "Content-Type: a/b\n\nhello");
-        assert_eq!(unchunked(&stage.received(client)), ("hello".to_owned(), true));
+        assert_eq!(body_of(&stage.received(client)), ("hello".to_owned(), true));
         running.extend(stage.sim.spawned());
         assert!(running.len() <= 2);
     }
@@ -198,7 +198,7 @@ fn a_request_does_not_wait_for_ever() {
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
     stage.sim.shut_down(script);
     stage.sim.exit(script, 0);
-    assert!(unchunked(&stage.received(first)).1);
+    assert!(body_of(&stage.received(first)).1);
     // A client that leaves the line holds back no other.
     let (_, script, _) = stage.request("GET /cgi-bin/hello");
     let clients = [(); 3].map(|()| stage.sim.connect());
@@ -213,7 +213,7 @@ fn a_request_does_not_wait_for_ever() {
     let (third, _) = stage.started();
     assert_eq!(stage.sim.signals(second), [TERM]);
     stage.end(third, "Content-Type: a/b\n\nthird");
-    assert_eq!(unchunked(&stage.received(clients[2])).0, "third");
+    assert_eq!(body_of(&stage.received(clients[2])).0, "third");
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn more_starts_than_a_turn_has_are_only_delayed() {
         stage.end(script, "Content-Type: a/b\n\nhello");
     }
     for client in clients {
-        assert!(unchunked(&stage.received(client)).1);
+        assert!(body_of(&stage.received(client)).1);
         stage.sim.reset(client);
     }
     stage.assert_idle();
@@ -269,7 +269,7 @@ fn a_stop_lets_scripts_finish_and_refuses_the_others() {
         assert_eq!(stage.sim.ending(client), Some(Ending::Eof));
     }
     stage.end(script, "Content-Type: a/b\n\nhello");
-    assert_eq!(unchunked(&stage.received(first)), ("hello".to_owned(), true));
+    assert_eq!(body_of(&stage.received(first)), ("hello".to_owned(), true));
     assert_eq!((stage.sim.ending(first), stage.sim.ending(second)), (Some(Ending::Eof), None));
     assert!(!stage.sim.is_stopped());
     stage.sim.advance(Duration::from_secs(5));
@@ -284,7 +284,7 @@ fn a_stop_does_not_wait_for_a_kept_connection() {
     let mut stage = Stage::new();
     let (client, script, _) = stage.request("GET /cgi-bin/hello");
     stage.end(script, HEAD);
-    assert!(unchunked(&stage.received(client)).1);
+    assert!(body_of(&stage.received(client)).1);
     stage.sim.stop();
     assert_eq!(stage.sim.ending(client), Some(Ending::Eof));
     assert!(stage.sim.is_stopped());
