@@ -72,10 +72,7 @@ impl Search {
             };
             (self.line, self.searched) = (end as u32 + 1, end as u32 + 1);
             match line.first() {
-                None => {
-                    *self = Search::default();
-                    return Ok(Some(end + 1));
-                }
+                None => return Ok(Some(end + 1)),
                 Some(b' ' | b'\t') => return Err(Rejection::bad("a line begins with white space")),
                 Some(_) => {}
             }
