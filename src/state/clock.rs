@@ -1,5 +1,6 @@
 //! The time of a turn, and the callback that takes most of it.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::connection::ids::ServiceId;
@@ -13,6 +14,8 @@ pub(crate) struct Clock {
     origin: Instant,
     /// What the kernel held at this time, the turn has taken. A deadline after it does not apply yet.
     horizon: Instant,
+    /// The time of day of this turn, if it was asked for.
+    time_of_day: Cell<Option<SystemTime>>,
     /// The time of day at the origin in a simulation, where the time of day passes with this clock.
     simulated_origin: Option<SystemTime>,
 }
@@ -22,7 +25,8 @@ pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30 * 365 * 86_400
 
 impl Clock {
     pub(crate) fn new(now: Instant) -> Self {
-        Clock { now, nanos: 0, origin: now, horizon: now, simulated_origin: None }
+        let time_of_day = Cell::new(None);
+        Clock { now, nanos: 0, origin: now, horizon: now, time_of_day, simulated_origin: None }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -59,6 +63,7 @@ impl Clock {
         self.now = now;
         self.nanos = now.saturating_duration_since(self.origin).as_nanos() as u64;
         self.horizon = now;
+        self.time_of_day.set(None);
     }
 
     /// Sets the horizon of a turn, if it is before the time of the turn.
@@ -66,15 +71,20 @@ impl Clock {
         self.horizon = horizon;
     }
 
-    /// The time of day.
+    /// The time of day, which also stands still within a turn.
     pub(crate) fn system_time(&self) -> SystemTime {
-        let elapsed = Duration::from_nanos(self.nanos);
-        let simulated = self.simulated_origin.map(|origin| origin.checked_add(elapsed).unwrap_or(origin));
-        simulated.unwrap_or_else(SystemTime::now)
+        let time = self.time_of_day.get().unwrap_or_else(|| {
+            let elapsed = Duration::from_nanos(self.nanos);
+            let simulated = self.simulated_origin.map(|origin| origin.checked_add(elapsed).unwrap_or(origin));
+            simulated.unwrap_or_else(SystemTime::now)
+        });
+        self.time_of_day.set(Some(time));
+        time
     }
 
     /// Makes the time of day pass with this clock, starting at `time` in the current turn.
     pub(crate) fn simulate_system_time(&mut self, time: SystemTime) {
+        self.time_of_day.set(None);
         self.simulated_origin = time.checked_sub(Duration::from_nanos(self.nanos)).or(Some(time));
     }
 }

@@ -39,7 +39,8 @@ pub(super) struct Cache {
 #[derive(Debug)]
 struct Entry {
     version: Arc<Version>,
-    checked: Instant,
+    /// Until when the version counts as the present one.
+    fresh_until: Instant,
     was_used: bool,
 }
 
@@ -57,7 +58,7 @@ impl Cache {
         set_key(&mut self.key, path, accepted);
         let entry = self.entries.get_mut(&*self.key)?;
         entry.was_used = true;
-        Some((&entry.version, now.duration_since(entry.checked) < FRESH))
+        Some((&entry.version, now < entry.fresh_until))
     }
 
     /// Stores the version that was found at a path.
@@ -67,7 +68,7 @@ impl Cache {
         if bytes > self.max_bytes {
             return self.remove(path, accepted);
         }
-        let entry = Entry { version: Arc::clone(version), checked: now, was_used: false };
+        let entry = Entry { version: Arc::clone(version), fresh_until: now + FRESH, was_used: false };
         if let Some(old) = self.entries.get_mut(&*self.key) {
             let (old_bytes, old_open) = cost(&old.version);
             (self.bytes, self.open) = (self.bytes - old_bytes, self.open - old_open);
