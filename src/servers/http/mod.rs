@@ -203,7 +203,7 @@ impl Site {
     /// Serves the directory at `path`.
     ///
     /// # Errors
-    /// If it is no directory, or cannot be opened, or if the system is older than Linux 5.6.
+    /// If it is no directory, or cannot be opened.
     pub fn new(path: &Path, options: SiteOptions) -> io::Result<Self> {
         let (http, headers) = (Arc::new(options.http.clone()), options.headers());
         let (cache, scripts) = (Cache::new(options.cache), Scripts::new(options.cgi.clone(), headers.clone()));

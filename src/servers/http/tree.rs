@@ -1,7 +1,7 @@
 //! The directory that is served, and what is found in it.
 //!
 //! Invariant: nothing outside of the directory is opened. The kernel resolves each path beneath it (openat2(2)), with
-//! all links in it. A script is not shown, whatever link leads to it. Runs in a worker, because a file system may be
+//! all links in it; a kernel that cannot do that follows no link. A script is not shown, whatever link leads to it. Runs in a worker, because a file system may be
 //! slow.
 
 use std::ffi::{CStr, OsStr};
@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Access, Dir, FileType, Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{Access, Dir, FileType, Mode, OFlags, ResolveFlags, open, openat, openat2};
 use rustix::io::Errno;
 
 use super::cgi::{Rules, ScriptFile, is_beneath};
@@ -28,6 +28,8 @@ use crate::framing::http::{Status, encode_header};
 #[derive(Debug)]
 pub(super) struct Tree {
     root: OwnedFd,
+    /// Whether the system has openat2(2). Linux before 5.6 and some sandboxes lack it.
+    pub(super) has_openat2: bool,
     options: SiteOptions,
     types: Types,
     rules: Rules,
@@ -84,14 +86,17 @@ impl Tree {
     /// Opens the directory.
     ///
     /// # Errors
-    /// If it is no directory, or cannot be opened, or if the system has no openat2(2).
+    /// If it is no directory, or cannot be opened.
     pub(super) fn open(path: &Path, options: SiteOptions) -> io::Result<Self> {
         let root = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let types = Types { chosen: options.types.clone() };
         let rules = Rules::new(&options.cgi)?;
-        let tree = Tree { root, options, types, rules };
+        let mut tree = Tree { root, has_openat2: true, options, types, rules };
+        if let Err(Errno::NOSYS) = tree.open_beneath(b".", READ) {
+            log::warn!("links are not followed: the system call openat2 is missing, which Linux has since 5.6");
+            tree.has_openat2 = false;
+        }
         match tree.open_beneath(b".", READ) {
-            Err(Errno::NOSYS) => Err(io::Error::other("the system call openat2 is missing, which Linux has since 5.6")),
             Err(error) => Err(error.into()),
             Ok(_) if tree.rules.is_empty() => Ok(tree),
             Ok(_) => path_of(&tree.root).map(|_| tree).map_err(|error| {
@@ -209,6 +214,9 @@ impl Tree {
 
     fn open_beneath(&self, names: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::CLOEXEC;
+        if !self.has_openat2 {
+            return open_without_links(&self.root, names, flags);
+        }
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let mut result = Err(Errno::AGAIN);
         for _ in 0..TRIES {
@@ -335,6 +343,22 @@ impl Tree {
         let size = u64::try_from(found.st_size).unwrap_or(0);
         Some(Entry { name: name.to_vec(), is_directory, size, modified: whole_seconds(found.st_mtime) })
     }
+}
+
+/// Opens what is at `names` beneath a directory, and follows no link. Each name is opened in the directory before it, so
+/// that nothing leads out, whatever is renamed meanwhile.
+fn open_without_links(root: &OwnedFd, names: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let mut place = None;
+    let mut names = names.split(|&byte| byte == b'/').peekable();
+    while let Some(name) = names.next() {
+        if name == b".." {
+            return Err(Errno::XDEV);
+        }
+        let is_last = names.peek().is_none();
+        let flags = if is_last { flags } else { OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC };
+        place = Some(openat(place.as_ref().unwrap_or(root), name, flags | OFlags::NOFOLLOW, Mode::empty())?);
+    }
+    place.ok_or(Errno::NOENT)
 }
 
 const NOT_FOUND: Refusal = Refusal::new(Status::NOT_FOUND, "");
