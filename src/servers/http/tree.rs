@@ -1,8 +1,8 @@
 //! The directory that is served, and what is found in it.
 //!
 //! Invariant: nothing outside of the directory is opened. The kernel resolves each path beneath it (openat2(2)), with
-//! all links in it; a kernel that cannot do that follows no link. A script is not shown, whatever link leads to it. Runs in a worker, because a file system may be
-//! slow.
+//! all links in it. Where the kernel cannot do that, no link is followed. A script is not shown, whatever link leads to
+//! it. Runs in a worker, because a file system may be slow.
 
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
@@ -345,8 +345,8 @@ impl Tree {
     }
 }
 
-/// Opens what is at `names` beneath a directory, and follows no link. Each name is opened in the directory before it, so
-/// that nothing leads out, whatever is renamed meanwhile.
+/// Opens what is at `names` beneath a directory, and follows no link. Each name is opened in the directory before it,
+/// so nothing leads out, whatever is renamed meanwhile.
 fn open_without_links(root: &OwnedFd, names: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let mut place = None;
     let mut names = names.split(|&byte| byte == b'/').peekable();

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::counter::Counter;
 use crate::fanout;
 use crate::handler::Handler;
+use crate::http::{Site, get};
 use crate::load;
 use crate::ours;
 use crate::speech::Speech;
@@ -40,6 +41,8 @@ enum Service {
     Upper,
     /// A room of 100 at chat-server: for each delivery
     Room,
+    /// A file of 1 KiB at 50 connections of http-server
+    Http,
 }
 
 /// Counts and prints.
@@ -51,6 +54,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         Service::Echo => ("message", of_replies(&ours::replying(Handler::Echo)?, Handler::Echo)?),
         Service::Upper => ("message", of_replies(&ours::replying(Handler::Upper)?, Handler::Upper)?),
         Service::Room => ("delivery", of_room(&ours::room()?)?),
+        Service::Http => ("request", of_file()?),
     };
     println!("{figure:.1} instructions/{what}");
     match options.most {
@@ -76,6 +80,13 @@ pub(crate) fn of_room(command: &[String]) -> io::Result<f64> {
         let plan = fanout::Plan { members: MEMBERS, ..fanout::Plan::to(server.address) };
         fanout::publish(&Speech::Chat.used_in(plan), deliveries / MEMBERS)
     })
+}
+
+/// Of http-server for a file of 1 KiB that it has sent before, at 50 connections.
+fn of_file() -> io::Result<f64> {
+    let site = Site::new()?;
+    let command = ours::site(&site.directory(), "0")?;
+    Counter::Instructions.each(&unhurried(&command), MESSAGES, |server, count| get::send(server.address, count))
 }
 
 /// The server that does not complain of turns that take long: under callgrind they do.

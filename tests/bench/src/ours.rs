@@ -39,9 +39,10 @@ pub(crate) fn room() -> io::Result<Vec<String>> {
     Ok([beside("chat-server")?, ["--rate", "off", "--join-rate", "off"].map(str::to_owned).to_vec()].concat())
 }
 
-/// Our web server, of this directory, at this address.
+/// Our web server, of this directory and its scripts, at this address.
 pub(crate) fn site(directory: &str, listen: &str) -> io::Result<Vec<String>> {
-    Ok([&*program("http-server")?, directory, "--listen", listen, "--stdin", "ignore"].map(str::to_owned).to_vec())
+    let program = program("http-server")?;
+    Ok([&program, directory, "--cgi", "--listen", listen, "--stdin", "ignore"].map(str::to_owned).to_vec())
 }
 
 /// The command of one of our servers.

@@ -3,7 +3,7 @@
 //! The load is wrk(1) on core 1. As in [`crate::contest`], the rounds are interleaved, and only figures of the same
 //! round are divided by each other.
 
-mod get;
+pub(crate) mod get;
 mod site;
 mod wrk;
 
@@ -18,7 +18,8 @@ use crate::progress::{self, Progress};
 use crate::server::Server;
 use crate::stats::Spread;
 use crate::table::{figure, ratio};
-use site::{Peer, Scheme, Site};
+pub(crate) use site::Site;
+use site::{Peer, Scheme};
 use wrk::Wrk;
 
 /// What to measure, and how thoroughly.
@@ -47,12 +48,13 @@ enum Row {
     Large,
     /// A file of 1 KiB over TLS 1.3
     Https,
+    /// A script of sh that says hi, 8 at a time
+    Cgi,
     /// Memory of connections that wait for their next request
     Idle,
+    /// A file of 1 KiB while 20 scripts start, again and again
+    Starts,
 }
-
-/// Connections of the load of each row.
-const CONNECTIONS: u64 = 50;
 
 impl Row {
     fn name(self) -> &'static str {
@@ -60,7 +62,9 @@ impl Row {
             Row::Small => "1 KiB",
             Row::Large => "1 MiB",
             Row::Https => "1 KiB, TLS 1.3",
+            Row::Cgi => "script",
             Row::Idle => "idle",
+            Row::Starts => "1 KiB while 20 scripts start",
         }
     }
 
@@ -69,7 +73,15 @@ impl Row {
     }
 
     fn path(self) -> &'static str {
-        if self == Row::Large { "1m.bin" } else { "1k.txt" }
+        match self {
+            Row::Large => "1m.bin",
+            Row::Cgi => "cgi-bin/hi",
+            _ => "1k.txt",
+        }
+    }
+
+    fn connections(self) -> u64 {
+        if self == Row::Cgi { 8 } else { 50 }
     }
 
     /// The servers that are measured, ours first.
@@ -77,7 +89,8 @@ impl Row {
         match self {
             Row::Small | Row::Large => &[Peer::Ours, Peer::Lighttpd, Peer::Nginx, Peer::Python],
             Row::Https => &[Peer::Ours, Peer::Nginx],
-            Row::Idle => &[Peer::Ours],
+            Row::Cgi => &[Peer::Ours, Peer::Lighttpd],
+            Row::Idle | Row::Starts => &[Peer::Ours],
         }
     }
 }
@@ -103,18 +116,12 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     progress::warn_of_noise()?;
     let site = Site::new()?;
     let rows: Vec<Row> = Row::value_variants().iter().copied().filter(|row| options.includes(*row)).collect();
-    let loads = rows.iter().filter(|row| **row != Row::Idle).count() as u64;
-    let mut progress = Progress::new(loads * options.rounds);
+    let (single, contests): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.peers().len() == 1);
+    let mut progress = Progress::new(contests.len() as u64 * options.rounds);
     println!(
         "| case | server | requests/s | ours/server | CPU us/request | CPU, ours/server |\n|---|---|--:|---|--:|---|"
     );
-    for row in rows {
-        if row == Row::Idle {
-            let command = site.command(Peer::Ours, Scheme::Http)?.unwrap_or_default();
-            let kept = get::memory(&command, options.connections)?;
-            println!("| idle x {} | ours | {kept:.1} bytes/connection | | | |", options.connections);
-            continue;
-        }
+    for row in contests {
         let mut columns = columns(row, &site)?;
         for round in 0..options.rounds {
             progress.show(&format!("{}, round {} of {}", row.name(), round + 1, options.rounds));
@@ -125,6 +132,16 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         print(row, &columns);
     }
     progress.end();
+    let ours = site.command(Peer::Ours, Scheme::Http)?.unwrap_or_default();
+    for row in single {
+        match row {
+            Row::Idle => {
+                let kept = get::memory(&ours, options.connections)?;
+                println!("idle x {}: {kept:.1} bytes/connection", options.connections);
+            }
+            _ => println!("{}: {}", row.name(), get::among_scripts(&ours)?),
+        }
+    }
     Ok(())
 }
 
@@ -157,7 +174,7 @@ impl Column {
         let server = Server::start(&self.command)?;
         let url = format!("{}://{}/{}", row.scheme().name(), server.address, row.path());
         let before = kernel::cpu_time(server.pid())?;
-        let report = Wrk { url, connections: CONNECTIONS, seconds }.run();
+        let report = Wrk { url, connections: row.connections(), seconds }.run();
         let report = report.map_err(|error| io::Error::other(format!("{}: {error}", self.peer.program())))?;
         let time = kernel::cpu_time(server.pid())?.saturating_sub(before);
         self.rates.push(report.rate);

@@ -1,8 +1,9 @@
 //! The files that are served, and the servers: their commands and configurations.
 
 use std::env;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use switchboard_harness::{Certificates, Pair, SERVER};
@@ -55,21 +56,24 @@ impl Peer {
 }
 
 /// The files that are served. They are removed when this is dropped.
-pub(super) struct Site {
+pub(crate) struct Site {
     place: Certificates,
 }
 
 impl Site {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let site = Site { place: Certificates::new() };
-        fs::create_dir(site.place.path("site"))?;
+        fs::create_dir_all(site.place.path("site/cgi-bin"))?;
         fs::write(site.place.path("site/1k.txt"), "0123456789abcde\n".repeat(64))?;
         fs::write(site.place.path("site/1m.bin"), vec![b'x'; 1 << 20])?;
+        let script = site.place.path("site/cgi-bin/hi");
+        fs::write(&script, "#!/bin/sh\necho 'Content-Type: text/plain'\necho\necho hi\n")?;
+        fs::set_permissions(&script, Permissions::from_mode(0o755))?;
         Ok(site)
     }
 
     /// The directory.
-    pub(super) fn directory(&self) -> String {
+    pub(crate) fn directory(&self) -> String {
         text(&self.place.path("site"))
     }
 
@@ -166,6 +170,8 @@ fn lighttpd(directory: &str) -> String {
          server.max-keep-alive-requests = 65535
          server.max-keep-alive-idle = 60
          server.errorlog = \"/dev/null\"
+         server.modules += (\"mod_cgi\")
+         $HTTP[\"url\"] =~ \"^/cgi-bin/\" {{ cgi.assign = (\"\" => \"\") }}
          mimetype.assign = (\".txt\" => \"text/plain; charset=utf-8\", \".bin\" => \"application/octet-stream\")\n"
     )
 }
