@@ -287,6 +287,15 @@ impl Exchange {
         self.respond(status, cx).page(reason);
     }
 
+    /// Answers `request` with 500 if its handler has returned without an answer.
+    pub(in crate::framing) fn ensure_answer(&mut self, request: &Request<'_>, cx: &mut Context<'_>) {
+        if self.is_unanswered() {
+            let path = crate::sanitize(request.path().as_bytes());
+            log::warn!("{}: no answer to {} {path}", cx.peer(), request.method());
+            self.respond_error(Status::INTERNAL_SERVER_ERROR, "", cx);
+        }
+    }
+
     /// Writes bytes of the body, after [`Response::start`] or [`Response::start_with_length`].
     pub fn write(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
         if self.progress == Progress::Answering {

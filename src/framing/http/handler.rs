@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::exchange::{Event, Exchange};
 use super::options::HttpOptions;
 use super::request::Request;
-use super::status::Status;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
 use crate::framing::unread::Unread;
@@ -66,15 +65,7 @@ impl<H: RequestHandler> Http<H> {
     /// Answers a request for good.
     fn answer(&mut self, request: &Request<'_>, body: &[u8], exchange: &mut Exchange, cx: &mut Context<'_>) {
         self.inner.request(request, body, exchange, cx);
-        if exchange.is_unanswered() {
-            log::warn!(
-                "{}: no answer to {} {}",
-                cx.peer(),
-                request.method(),
-                crate::sanitize(request.path().as_bytes())
-            );
-            exchange.respond_error(Status::INTERNAL_SERVER_ERROR, "", cx);
-        }
+        exchange.ensure_answer(request, cx);
     }
 
     fn event(&mut self, session: &mut HttpSession, event: Event<'_>, cx: &mut Context<'_>) {

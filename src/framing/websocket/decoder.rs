@@ -86,7 +86,7 @@ impl Decoder {
         match body {
             Some(body) if header.is_final && self.partial.is_none() => {
                 let end = header.size + body.len();
-                unmask(body, &mut header.mask.clone());
+                unmask(body, header.mask);
                 Ok(Part::Whole(kind, header.size..end))
             }
             _ => self.partial.get_or_insert_with(|| Box::new(Partial::new(kind))).begin_frame(header),
@@ -98,7 +98,7 @@ impl Decoder {
 #[cold]
 fn control(header: &Header, body: &mut [u8]) -> Result<Part, Violation> {
     let end = header.size + body.len();
-    unmask(body, &mut header.mask.clone());
+    unmask(body, header.mask);
     match (header.opcode, &*body) {
         (Opcode::Ping, _) => Ok(Part::Ping(header.size..end)),
         (Opcode::Close, []) => Ok(Part::Close(None, end)),

@@ -11,7 +11,7 @@ use super::socket::{Message, Socket};
 use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
-use crate::framing::http::{Event, Exchange, HttpOptions, Request, Status};
+use crate::framing::http::{Event, Exchange, HttpOptions, Request};
 use crate::framing::unread::Unread;
 use crate::handler::Handler;
 use crate::handler::context::Context;
@@ -134,9 +134,7 @@ impl<H: WebSocketHandler> WebSocket<H> {
             let Event::Request(request) = event else { continue };
             if !Socket::is_requested(&request) {
                 self.inner.request(&request, exchange, cx);
-                if exchange.is_unanswered() {
-                    exchange.respond_error(Status::INTERNAL_SERVER_ERROR, "", cx);
-                }
+                exchange.ensure_answer(&request, cx);
             } else if let Some(socket) = Socket::accept(&self.options, &request, exchange, cx) {
                 return Some((socket, self.inner.open(origin, &request, cx)));
             }

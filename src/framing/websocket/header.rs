@@ -115,19 +115,17 @@ fn read_length(short: usize, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Violat
     })
 }
 
-/// Removes the mask from `payload`, in place (RFC 6455, section 5.3). `mask` is the mask of the first byte, and is
-/// turned to that of the byte after the last one.
+/// Removes the mask from `payload`, in place (RFC 6455, section 5.3). `mask` begins with that of the first byte.
 #[inline]
-pub(super) fn unmask(payload: &mut [u8], mask: &mut [u8; 4]) {
+pub(super) fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     let wide = u64::from_ne_bytes([mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3]]);
     let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
-    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
-        *byte ^= mask;
+    for (at, byte) in rest.iter_mut().enumerate() {
+        *byte ^= mask[at % 4];
     }
-    mask.rotate_left(rest.len() % 4);
 }
 
 #[cfg(test)]
@@ -135,14 +133,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mask_continues_where_it_was_left() {
-        let plain: Vec<u8> = (0..=255).collect();
+    fn a_mask_is_removed_from_any_number_of_bytes() {
         let mask = [0xa5, 0x01, 0xff, 0x3c];
-        let masked: Vec<u8> = plain.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
-        for size in 1..40 {
-            let (mut bytes, mut mask) = (masked.clone(), mask);
-            bytes.chunks_mut(size).for_each(|chunk| unmask(chunk, &mut mask));
-            assert_eq!(bytes, plain, "in pieces of {size} bytes");
+        for length in 0..40 {
+            let plain: Vec<u8> = (0..length).collect();
+            let mut bytes: Vec<u8> = plain.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+            unmask(&mut bytes, mask);
+            assert_eq!(bytes, plain);
         }
     }
 

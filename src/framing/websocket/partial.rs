@@ -60,7 +60,8 @@ impl Partial {
     pub(super) fn take(&mut self, input: &mut [u8]) -> Result<Part, Violation> {
         let count = input.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let bytes = &mut input[..count];
-        unmask(bytes, &mut self.mask);
+        unmask(bytes, self.mask);
+        self.mask.rotate_left(count % 4);
         match &mut self.body {
             Body::Text(text) => text.push(bytes)?,
             Body::Binary(joined) => joined.extend_from_slice(bytes),
