@@ -29,10 +29,16 @@ fn head(name: &str, length: usize) -> String {
     format!("POST /cgi-bin/{name} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
 }
 
-/// Waits until a body of which this much has arrived is in a file: the server has a descriptor more.
+/// Waits until the server has this number of files without a name (proc(5)).
 #[track_caller]
-fn expect_descriptors(server: &Server, count: usize) {
-    until(&format!("{count} descriptors"), || server.descriptors() == count);
+fn expect_files(server: &Server, count: usize) {
+    let folder = format!("/proc/{}/fd", server.process().0);
+    let files = || {
+        let descriptors = fs::read_dir(&folder).expect("the server runs").flatten();
+        let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+        targets.filter(|target| target.to_string_lossy().ends_with(" (deleted)")).count()
+    };
+    until(&format!("{count} files"), || files() == count);
 }
 
 /// Uses the code for a large body once, so that it is in memory.
@@ -41,6 +47,7 @@ fn warm(server: &Server) {
     let answer = post(server, &[], "count", &noise(100_000, 1));
     assert!(answer.ends_with(b"\r\n\r\n100000: 100000 bytes\n"), "{}", answer.escape_ascii());
     expect_no_scripts(server);
+    expect_files(server, 0);
 }
 
 #[test]
@@ -68,12 +75,11 @@ fn eight_megabytes_pass_both_ways_in_little_memory() {
 fn a_slow_upload_occupies_no_script() {
     let scripts = Scripts::new(&[COUNT]);
     let server = scripts.start("--max-scripts 1");
-    warm(&server);
-    let (idle, body) = (server.descriptors(), noise(300_000, 3));
+    let body = noise(300_000, 3);
     let mut slow = Peer::connect(&server.address());
     slow.send(head("count", body.len()));
     slow.send(&body[..200_000]);
-    expect_descriptors(&server, idle + 2);
+    expect_files(&server, 1);
     // Another client gets the only script meanwhile.
     assert!(post(&server, &[], "count", b"hello").ends_with(b"\r\n\r\n5: 5 bytes\n"));
     slow.send(&body[200_000..]);
@@ -81,7 +87,7 @@ fn a_slow_upload_occupies_no_script() {
     slow.send("GET /none HTTP/1.0\r\n\r\n");
     let rest = String::from_utf8(slow.rest().expect("an orderly end")).expect("a text");
     assert!(rest.contains("300000: 300000 bytes\n") && rest.contains("HTTP/1.1 404 "), "{rest}");
-    expect_descriptors(&server, idle);
+    expect_files(&server, 0);
 }
 
 #[test]
@@ -125,14 +131,14 @@ fn a_body_over_the_limit_starts_no_script() {
 fn a_client_that_leaves_within_its_body_leaves_nothing() {
     let scripts = Scripts::new(&[("touch", "touch started\necho Status: 200\necho"), COUNT]);
     let server = scripts.start("");
-    warm(&server);
     let idle = server.descriptors();
+    warm(&server);
     let mut peers: Vec<_> = (0..4).map(|_| Peer::connect(&server.address())).collect();
     for peer in &mut peers {
         peer.send(head("touch", 1 << 20));
         peer.send(noise(500_000, 11));
     }
-    expect_descriptors(&server, idle + 8);
+    expect_files(&server, 4);
     let files: Vec<_> = fs::read_dir(scripts.path().join("tmp")).expect("a directory").collect();
     assert!(files.is_empty(), "{files:?}");
     // Two end their side, and two are gone.
@@ -142,7 +148,8 @@ fn a_client_that_leaves_within_its_body_leaves_nothing() {
         peer.expect("HTTP/1.1 400 Bad Request\r\n");
     }
     drop(peers);
-    expect_descriptors(&server, idle);
+    expect_files(&server, 0);
+    until("the descriptors to be closed", || server.descriptors() <= idle);
     assert!(!scripts.path().join("cgi-bin/started").exists());
     expect_no_scripts(&server);
 }
@@ -153,7 +160,7 @@ fn forty_uploads_at_a_time_are_all_whole() {
     let scripts = Scripts::new(&[COUNT]);
     let server = scripts.start("--max-scripts 4");
     warm(&server);
-    let (idle, before) = (server.descriptors(), server.resident());
+    let before = server.resident();
     let body = noise(400_000, 13);
     let mut peers: Vec<_> = (0..UPLOADS).map(|_| Peer::connect(&server.address())).collect();
     for peer in &mut peers {
@@ -169,7 +176,7 @@ fn forty_uploads_at_a_time_are_all_whole() {
         peer.line_where(|line| line == "400000: 400000 bytes");
     }
     drop(peers);
-    expect_descriptors(&server, idle);
+    expect_files(&server, 0);
     expect_no_scripts(&server);
     let growth = server.peak_resident().saturating_sub(before);
     assert!(growth < GROWTH + UPLOADS * (128 << 10), "grown by {growth} bytes");
