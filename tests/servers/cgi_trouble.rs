@@ -75,11 +75,11 @@ fn output_that_is_no_answer_is_500() {
     for (lines, reason) in [
         ("", "/cgi-bin/it: it has no output"),
         ("exit 3", "/cgi-bin/it: it has no output (exit status: 3)"),
-        ("echo hello", "/cgi-bin/it: a header has no colon"),
-        ("echo Content-Type: text/plain", "/cgi-bin/it: its output ends within the head"),
+        ("echo hello", "/cgi-bin/it: \"hello\" is no header"),
+        ("echo Content-Type: text/plain", "/cgi-bin/it: its output ends within the headers"),
         (
             "echo Content-Type: text/plain\nkill -KILL $$",
-            "/cgi-bin/it: its output ends within the head (signal: 9 (SIGKILL))",
+            "/cgi-bin/it: its output ends within the headers; an empty line ends them (signal: 9 (SIGKILL))",
         ),
         ("yes 'X: y'", "/cgi-bin/it: it has over 100 headers"),
         ("yes | tr -d '\\n'", "/cgi-bin/it: its head is over 16 KiB"),
