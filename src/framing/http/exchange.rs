@@ -275,6 +275,11 @@ impl Exchange {
             self.decoder.remaining().is_some_and(|left| left == 0 || left <= MAX_DISCARD && !self.expects_continue);
         self.encoder.keeps_alive &= is_little;
         self.progress = Progress::Answering;
+        let HttpOptions { keep_alive, header_timeout, send_timeout, .. } = *self.options;
+        // Otherwise, a timer that was set for something else expires earlier.
+        if send_timeout.is_some() && send_timeout < keep_alive.max(header_timeout).max(Some(meter::PERIOD)) {
+            self.arm(send_timeout, cx);
+        }
         Encoder::start(cx, status, cx.system_time());
         Response::new(self, status, cx)
     }

@@ -193,6 +193,21 @@ fn an_answer_that_is_not_taken_is_given_up() {
     }
 }
 
+#[test]
+fn an_answer_may_have_less_time_than_a_head() {
+    for requests_before in [0, 1] {
+        let options = HttpOptions { send_timeout: Some(seconds(1)), ..HttpOptions::default() };
+        let mut sim = Sim::new(Show { options: options.into(), ..Show::default() });
+        let peer = sim.connect();
+        sim.send(peer, &REQUEST.repeat(requests_before));
+        sim.stall(peer);
+        sim.send(peer, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+        sim.send(peer, &vec![b'x'; 1_000_000]);
+        sim.advance(seconds(1));
+        assert_eq!(sim.ending(peer), Some(Ending::Reset), "{requests_before}");
+    }
+}
+
 /// The kernel does not report a few bytes of space in the buffer of a socket.
 #[test]
 fn an_answer_that_is_taken_slowly_is_complete() {
