@@ -73,7 +73,7 @@ pub(crate) trait Fault {
 }
 
 /// All faults, in the order of the table.
-pub(crate) const ALL: [&dyn Fault; 20] = [
+pub(crate) const ALL: [&dyn Fault; 23] = [
     &faults::reset::Reset,
     &faults::half_open::HalfOpen,
     &faults::headless::Headless,
@@ -93,5 +93,8 @@ pub(crate) const ALL: [&dyn Fault; 20] = [
     &faults::flood::Flood,
     &faults::programs::Programs,
     &faults::upstreams::Upstreams,
+    &faults::slow_heads::SlowHeads,
+    &faults::slow_bodies::SlowBodies,
     &faults::unread::Unread,
+    &faults::scripts::Scripts,
 ];

@@ -38,7 +38,8 @@ impl Kind {
     /// programs.
     pub(crate) fn flags(self) -> &'static [&'static str] {
         match self {
-            Kind::Echo | Kind::Uppercase | Kind::Relay | Kind::Http => &[],
+            Kind::Echo | Kind::Uppercase | Kind::Relay => &[],
+            Kind::Http => &["--cgi", "--max-scripts", "200"],
             Kind::Exec => &["--max-children", "200"],
             Kind::Chat => &["--rate", "off", "--join-rate", "off"],
         }

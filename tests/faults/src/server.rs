@@ -39,7 +39,7 @@ pub(crate) struct Server {
     /// Of a relay only.
     pub(crate) upstream: Option<Upstream>,
     /// The pages; the file, and that of `switchboard`.
-    _places: [Option<TempDir>; 2],
+    places: [Option<TempDir>; 2],
     certificates: Option<Certificates>,
 }
 
@@ -81,7 +81,7 @@ impl Launch<'_> {
         let printed = process.try_addresses(1 + usize::from(has_second)).map_err(named)?;
         let address = read(&printed[0])?;
         let second = printed.get(1).map(|printed| read(printed)).transpose()?;
-        Ok(Server { process, address, second, upstream, _places: [site, place], certificates })
+        Ok(Server { process, address, second, upstream, places: [site, place], certificates })
     }
 
     /// Makes a directory with pages, in memory: from a disk, the disk would be measured.
@@ -130,6 +130,11 @@ impl Server {
     /// The file of its certificate, if it speaks TLS.
     pub(crate) fn certificate(&self) -> Option<PathBuf> {
         self.certificates.as_ref().map(|certificates| certificates.path(&format!("{CERTIFICATE}.pem")))
+    }
+
+    /// The directory that an HTTP server serves, or else an empty path.
+    pub(crate) fn place(&self) -> PathBuf {
+        self.places[0].as_ref().map(|site| site.path().to_owned()).unwrap_or_default()
     }
 
     pub(crate) fn process(&self) -> Process {
