@@ -51,6 +51,15 @@ KINDS = {
     "ranges of a large file": (206, "GET /large.bin HTTP/1.1", {"Range": "bytes=1-3,70000-70001"}),
     "If-Range": (206, "GET /a.txt HTTP/1.1", {"Range": "bytes=1-3", "If-Range": DATE}),
     "range of a compressed file": (206, "GET /page.html HTTP/1.1", {"Range": "bytes=1-3", "Accept-Encoding": "gzip"}),
+    "script": (200, "GET /cgi-bin/document HTTP/1.1", {}),
+    "script without a length": (200, "GET /cgi-bin/stream HTTP/1.1", {}),
+    "script without a length, HTTP/1.0": (200, "GET /cgi-bin/stream HTTP/1.0", {}),
+    "script, HEAD": (200, "HEAD /cgi-bin/document HTTP/1.1", {}),
+    "script, client redirect": (302, "GET /cgi-bin/away HTTP/1.1", {}),
+    "script, local redirect": (200, "GET /cgi-bin/local HTTP/1.1", {}),
+    "script, status": (404, "GET /cgi-bin/status HTTP/1.1", {}),
+    "script, crash": (500, "GET /cgi-bin/crash HTTP/1.1", {}),
+    "script, not executable": (403, "GET /cgi-bin/plain HTTP/1.1", {}),
     "OPTIONS": (204, "OPTIONS /a.txt HTTP/1.1", {}),
     "OPTIONS of all": (204, "OPTIONS * HTTP/1.1", {}),
     "directory": (301, "GET /site HTTP/1.1", {}),
@@ -72,6 +81,15 @@ KINDS = {
     "version": (505, "GET /a.txt HTTP/2.0", {}),
 }
 
+SCRIPTS = {
+    "document": "Content-Type: text/plain\nContent-Length: 3\n\nhi\n",
+    "stream": "Content-Type: text/plain; charset=utf-8\n\nhi\n",
+    "away": "Location: http://localhost/elsewhere\n\n",
+    "local": "Location: /a.txt\n\n",
+    "status": "Status: 404 Not Found\nContent-Type: text/plain\n\nnothing\n",
+    "crash": "",
+}
+
 
 def write_files(place):
     """Writes the files, all with an old time of change."""
@@ -90,6 +108,12 @@ def write_files(place):
         with open(f"{place}/{name}", "wb") as file:
             file.write(content)
         os.utime(f"{place}/{name}", (1_000_000_000, 1_000_000_000))
+    os.mkdir(f"{place}/cgi-bin")
+    open(f"{place}/cgi-bin/plain", "w").close()
+    for name, output in SCRIPTS.items():
+        with open(f"{place}/cgi-bin/{name}", "w", encoding="ascii") as file:
+            file.write(f"#!/bin/sh\nprintf '%s' '{output}'\n")
+        os.chmod(file.name, 0o755)
 
 
 def ask(port, topline, headers):
@@ -97,7 +121,8 @@ def ask(port, topline, headers):
     lines = [topline, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall("\r\n".join(lines).encode())
-        connection.shutdown(socket.SHUT_WR)
+        if headers["Connection"] != "close":
+            connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
@@ -140,13 +165,13 @@ def judge(topline, headers, answer):
 def main():
     with tempfile.TemporaryDirectory() as place:
         write_files(place)
-        flags = ["--header", "X-Served-By: me", "--cache-control", "max-age=60"]
+        flags = ["--cgi", "--header", "X-Served-By: me", "--cache-control", "max-age=60"]
         server = [sys.argv[1], "--listen", "127.0.0.1:0", *flags, place]
         with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             port = int(re.search(r"\d+$", process.stdout.readline())[0])
             wrong = []
             for kind, (want, topline, headers) in KINDS.items():
-                headers = {"Host": "localhost", "User-Agent": "audit", **headers}
+                headers = {"Host": "localhost", "User-Agent": "audit", "Connection": "close", **headers}
                 status, found = judge(topline, headers, ask(port, topline, headers))
                 wrong += [f"{kind}: {status}, not {want}"] if status != want else []
                 wrong += [f"{kind}: {summary}" for name, summary in found if name != EXEMPT.get(kind)]

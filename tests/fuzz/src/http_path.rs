@@ -24,7 +24,7 @@ const WORDS: [&str; 32] = [
     "%5c",
     "%00",
     "%25",
-    "%2",
+    "/cgi-bin",
     "%c0%af",
     "?",
     "/a.txt",
@@ -42,16 +42,19 @@ const WORDS: [&str; 32] = [
     "/absolute",
     "/and-back",
     "/loop",
-    "/proc",
+    "/script",
     "/fifo",
     "/socket",
     "/device",
-    "/site",
+    "/hello",
     "%41%41%41%41%41%41%41%41",
 ];
 
 /// The content of files that no answer may have.
 const SECRET: &str = "a secret";
+
+/// The directory of scripts. It has one, which cannot be executed, so none is started.
+const SCRIPTS: &str = "/cgi-bin";
 
 /// Links that leave the directory and come back to it, which is refused, too.
 const LEAVING: [&str; 2] = ["absolute", "and-back"];
@@ -64,7 +67,9 @@ pub fn run(bytes: &[u8]) {
     let place = TempDir::new().expect("room for a directory");
     let site = fs::canonicalize(place.path()).expect("a directory").join("site");
     write(&site).expect("room for files");
-    let mut sim = Sim::new(Site::new(&site, SiteOptions::default()).expect("a directory"));
+    let mut options = SiteOptions::default();
+    options.cgi.prefix = Some(SCRIPTS.to_owned());
+    let mut sim = Sim::new(Site::new(&site, options).expect("a directory"));
     for line in bytes.split(|&byte| byte == b'\n') {
         let mut target = Vec::new();
         for &byte in line {
@@ -124,7 +129,8 @@ fn wanted(target: &[u8], site: &Path) -> Option<Wanted> {
         if name.starts_with('.') || name.contains(['/', '\\', '\0']) || LEAVING.contains(&&*name) {
             return None;
         }
-        found = fs::canonicalize(found.join(name)).ok().filter(|found| found.starts_with(site))?;
+        let is_shown = |found: &PathBuf| found.starts_with(site) && !found.starts_with(site.join(&SCRIPTS[1..]));
+        found = fs::canonicalize(found.join(name)).ok().filter(is_shown)?;
     }
     match (fs::metadata(&found).ok()?.file_type(), path.ends_with('/')) {
         (kind, false) if kind.is_file() => Some(Wanted::File(found.strip_prefix(site).ok()?.to_owned())),
@@ -153,10 +159,11 @@ fn decode(name: &str) -> Option<String> {
 fn write(site: &Path) -> io::Result<()> {
     fs::create_dir_all(site.join("dir/deep"))?;
     fs::create_dir(site.join(".git"))?;
+    fs::create_dir(site.join("cgi-bin"))?;
     for file in ["a.txt", "dir/b.txt", "dir/deep/c.txt"] {
         fs::write(site.join(file), file)?;
     }
-    for file in [".hidden", ".git/config", "../secret"] {
+    for file in [".hidden", ".git/config", "cgi-bin/hello", "../secret"] {
         fs::write(site.join(file), SECRET)?;
     }
     for (link, target) in [
@@ -166,6 +173,8 @@ fn write(site: &Path) -> io::Result<()> {
         ("and-back", "../site/a.txt"),
         ("outside", "../secret"),
         ("outside-dir", ".."),
+        ("script", "cgi-bin/hello"),
+        ("dir/scripts", "../cgi-bin"),
         ("loop", "loop"),
         ("device", "/dev/zero"),
         ("proc", "/proc/self/root"),
