@@ -81,7 +81,10 @@ fn a_script_answers_curl_and_old_clients() {
     assert_eq!(curl(&server, &["-d", "a=b", "-H", "Expect: 100-continue"], "/cgi-bin/echo"), "3\na=b");
     assert_eq!(curl(&server, &[], "/cgi-bin/nph-raw"), "raw");
     assert_eq!(curl(&server, &[], "/cgi-bin/to-file"), "a file");
-    assert_eq!(curl(&server, &[], "/cgi-bin/none"), "500 Internal Server Error: the script gave no answer\n");
+    assert_eq!(
+        curl(&server, &[], "/cgi-bin/none"),
+        "500 Internal Server Error: the script gave no answer; see the server's log\n"
+    );
     assert!(curl(&server, &["-I"], "/cgi-bin/hello").starts_with("HTTP/1.1 200 OK\r\n"));
     expect_nothing_left(&server, before + 8);
     server.expect_manners();

@@ -134,7 +134,9 @@ fn a_script_may_go_on_after_the_end_of_its_output() {
         site_with_head("echo $$ >pids\necho done\nexec >&-\nuntil [ -e go ]; do sleep 0.02; done\ntouch went");
     let server = scripts.start("");
     let idle = server.descriptors();
-    assert!(answer(&server).ends_with("done\n\r\n0\r\n\r\n"));
+    // In chunks, or with its length, if the output has ended before it was read.
+    let answer = answer(&server);
+    assert!(answer.ends_with("\r\n\r\ndone\n") || answer.ends_with("done\n\r\n0\r\n\r\n"), "{answer}");
     assert!(processes(&scripts)[0].is_alive());
     fs::write(scripts.path().join("cgi-bin/go"), "").expect("room");
     until("the script to go on", || scripts.path().join("cgi-bin/went").exists());

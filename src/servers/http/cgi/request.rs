@@ -297,5 +297,5 @@ fn refusal(error: &io::Error, script: &ScriptFile) -> Refusal {
         Some(_) => (Status::INTERNAL_SERVER_ERROR, ""),
     };
     let trouble = Some(format!("{}: {error}{remedy}", crate::sanitize(&script.name)));
-    Refusal { trouble, ..Refusal::new(status, "the script cannot be started") }
+    Refusal { trouble, ..Refusal::new(status, "the script cannot be started; see the server's log") }
 }

@@ -237,7 +237,7 @@ impl Script {
     fn fail(&mut self, why: &Malformed, scripts: &mut Scripts, cx: &mut Context<'_>) {
         let how = self.status.map(|status| format!(" ({status})")).unwrap_or_default();
         self.warn(&format!("{why}{how}"), scripts, cx);
-        let refusal = Refusal::new(Status::INTERNAL_SERVER_ERROR, "the script gave no answer");
+        let refusal = Refusal::new(Status::INTERNAL_SERVER_ERROR, "the script gave no answer; see the server's log");
         self.break_off(refusal, scripts, cx);
     }
 

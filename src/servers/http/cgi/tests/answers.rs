@@ -90,7 +90,10 @@ fn output_without_a_head_is_an_error() {
         stage.end(script, output);
         let answer = stage.received(client);
         assert_eq!(status(&answer), "500", "{output:?}: {answer}");
-        assert!(answer.ends_with("500 Internal Server Error: the script gave no answer\n"), "{answer}");
+        assert!(
+            answer.ends_with("500 Internal Server Error: the script gave no answer; see the server's log\n"),
+            "{answer}"
+        );
         stage.send(client, "GET /a.txt");
         assert!(stage.received(client).ends_with("a file"), "{output:?}: the connection is kept");
     }
