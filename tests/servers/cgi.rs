@@ -91,6 +91,42 @@ fn a_script_answers_curl_and_old_clients() {
 }
 
 #[test]
+fn a_handler_runs_files_and_the_operator_adds_variables() {
+    let place = Place::new(&[]);
+    let text = "echo Content-Type: a/b; echo; echo \"$A $B $HOME $SERVER_PORT $REMOTE_ADDR $PATH_INFO ${0##*/}\"";
+    fs::write(place.0.path().join("index.sh"), text).expect("room");
+    let flags = "--cgi-handler .SH=sh --index index.sh --cgi-env A=one --cgi-env B --cgi-env NO_SUCH_VARIABLE";
+    let server = place.launch().after("export B=two HOME=/secret").args(flags).start();
+    let port = server.port();
+    for (path, path_info) in [("/", ""), ("/index.sh", ""), ("/index.sh/a%20b", "/a b")] {
+        let want = format!("one two  {port} 127.0.0.1 {path_info} index.sh\n");
+        assert_eq!(curl(&server, &["--path-as-is"], path), want, "{path}");
+    }
+    assert_eq!(curl(&server, &["-d", "x"], "/index.sh").lines().count(), 1);
+}
+
+#[test]
+fn wrong_flags_are_usage_errors() {
+    for (flag, value) in [
+        ("--cgi=", "cgi-bin"),
+        ("--cgi=", "/a/../b"),
+        ("--cgi-handler=", "php=/bin/sh"),
+        ("--cgi-handler=", ".php"),
+        ("--cgi-handler=", ".=/bin/sh"),
+        ("--cgi-env=", "=value"),
+        ("--cgi-timeout=", "soon"),
+        ("--max-scripts=", "many"),
+        ("--max-body=", "-1"),
+    ] {
+        let finished = Program::Http.launch().arg(format!("{flag}{value}")).run();
+        assert_eq!((finished.code, &*finished.stdout), (Some(2), ""), "{flag}{value}: {finished:?}");
+    }
+    let finished = Program::Http.launch().args("--cgi-handler .php=/no/program").run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("cannot run /no/program for .php: No such file"), "{finished:?}");
+}
+
+#[test]
 fn a_client_that_leaves_ends_its_script_and_its_children() {
     let place = Place::new(&[("sleep", "echo $$ > pids; sleep 1000 & echo $! >> pids; wait"), ("hello", HELLO)]);
     let server = place.start();

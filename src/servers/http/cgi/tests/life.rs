@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::*;
+use crate::servers::http::cgi::MAX_WAITING;
 use crate::sim::Ending;
 
 const TERM: i32 = 15;
@@ -214,6 +215,24 @@ fn a_request_does_not_wait_for_ever() {
     assert_eq!(stage.sim.signals(second), [TERM]);
     stage.end(third, "Content-Type: a/b\n\nthird");
     assert_eq!(body_of(&stage.received(clients[2])).0, "third");
+}
+
+#[test]
+fn the_line_is_bounded() {
+    let mut stage = Stage::with(CgiOptions { max_scripts: Some(1), ..CgiOptions::default() });
+    stage.request("GET /cgi-bin/hello");
+    let clients: Vec<_> = (0..MAX_WAITING).map(|_| stage.sim.connect()).collect();
+    for &client in &clients {
+        stage.send(client, "GET /cgi-bin/hello");
+    }
+    let answer = stage.refused("GET /cgi-bin/hello");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+    // A client that ends its side in the line is asked whether it is gone.
+    stage.sim.shut_down(clients[0]);
+    assert_eq!(stage.received(clients[0]), "HTTP/1.1 100 Continue\r\n\r\n");
+    stage.sim.reset(clients[0]);
+    stage.sim.stats();
+    assert!(stage.refused("GET /cgi-bin/hello").is_empty(), "there is room for one");
 }
 
 #[test]
