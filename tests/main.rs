@@ -46,6 +46,7 @@ mod servers {
     mod greeting;
     mod http;
     mod http_limits;
+    mod http_log;
     mod greeting_file;
     mod job_control;
     mod limits;

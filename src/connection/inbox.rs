@@ -12,6 +12,11 @@ impl Inbox {
         self.bytes.extend_from_slice(bytes);
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
     }

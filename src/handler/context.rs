@@ -41,6 +41,7 @@ use crate::workers::{Busy, Job, Worker, Workers};
 /// |---|---|
 /// | reply to the peer | [`reply`](Self::reply), [`reply_input`](Self::reply_input), or [`Write`](std::io::Write) |
 /// | reply with a file | [`reply_file`](Self::reply_file) |
+/// | learn that output was sent | [`request_receipt`](Self::request_receipt) |
 /// | send to another connection | [`send`](Self::send) |
 /// | pass input on to another connection | [`relay`](Self::relay) |
 /// | send to many connections | [`follow`](Self::follow) and [`publish`](Self::publish) |
@@ -432,6 +433,25 @@ impl<'a> Context<'a> {
     pub(crate) fn idle_time(&self) -> Duration {
         let connection = self.session().and_then(|session| self.state.connections.get(session));
         connection.map_or(Duration::ZERO, |found| self.state.clock.since(found.last_active))
+    }
+
+    /// Requests a receipt for the output of this connection up to now, the replies of this callback included.
+    ///
+    /// [`Handler::receipt`](crate::Handler::receipt) follows with `ticket`, a number of the handler's choice: when the
+    /// kernel has taken that output, or when the connection is gone. It follows also after
+    /// [`closed`](crate::Handler::closed), where a receipt may be requested, too. Without a connection, no effect.
+    pub fn request_receipt(&mut self, ticket: u64) {
+        self.queue_replies();
+        if let ReplyTarget::Connection(token) | ReplyTarget::Ended(token) = self.target {
+            self.state.request_receipt(token, ticket);
+        }
+    }
+
+    /// The input of this connection that the handler has not used. Empty within [`data`](crate::Handler::data).
+    #[cfg(feature = "http")]
+    pub(crate) fn unused_input(&self) -> &[u8] {
+        let connection = self.session().and_then(|session| self.state.connections.get(session));
+        connection.and_then(|found| found.inbox.as_deref()).map_or(&[], |inbox| inbox.bytes())
     }
 
     /// How long the peer of this connection has taken none of its queued output. `None` if nothing is queued, and

@@ -75,6 +75,12 @@ macro_rules! events {
             /// All replies of one call are sent back as one datagram. A call that does not reply sends none.
             fn datagram<'a>(&mut self, source: &$crate::Source, input: &'a mut [u8]; cx: &mut Context<'a>) {}
 
+            /// Output for which [`Context::request_receipt`](crate::Context::request_receipt) has asked with `ticket`
+            /// was sent, or is lost: `unsent` bytes of it.
+            ///
+            /// Sent means that the kernel has taken it. The connection may be gone.
+            fn receipt(&mut self, ticket: u64, unsent: u64; cx: &mut Context<'_>) {}
+
             /// A timer that was set outside of any connection has expired.
             fn service_timer(&mut self, timer: $crate::TimerId; cx: &mut Context<'_>) {}
 

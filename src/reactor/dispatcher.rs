@@ -314,10 +314,21 @@ impl<H: Handler> Dispatcher<H> {
             self.kick();
             self.state.flush();
             self.state.enforce_memory_limit();
+            self.give_receipts();
             if self.state.work.ended.is_empty() && self.state.work.dead.is_empty() {
                 return reaped;
             }
             reaped += self.reap();
+        }
+    }
+
+    /// Calls the handlers for output that is sent or lost.
+    fn give_receipts(&mut self) {
+        if self.state.work.receipts.is_empty() {
+            return;
+        }
+        for (service, ticket, unsent) in std::mem::take(&mut self.state.work.receipts) {
+            self.call(service, |handler, cx| handler.receipt(ticket, unsent, cx));
         }
     }
 

@@ -21,6 +21,10 @@ mod exec;
 mod greeting;
 #[cfg(feature = "http")]
 mod http;
+mod line_log;
+mod local_time;
+#[cfg(feature = "cli")]
+mod log_file;
 #[cfg(feature = "storage")]
 mod phonebook;
 mod relay;
@@ -44,7 +48,7 @@ pub use chargen::Chargen;
 pub use chargen::ChargenServer;
 #[cfg(feature = "cli")]
 pub use chat::ChatServer;
-pub use chat::{Chat, ChatLog, ChatOptions, ChatSession, LocalDate, LocalTime, Record};
+pub use chat::{Chat, ChatLog, ChatOptions, ChatSession, Record};
 pub use client::{Client, ClientOptions};
 pub use daytime::Daytime;
 #[cfg(feature = "cli")]
@@ -66,7 +70,8 @@ pub use greeting::{Greeting, GreetingReply};
 #[cfg(all(feature = "cli", feature = "http"))]
 pub use http::HttpServer;
 #[cfg(feature = "http")]
-pub use http::{CgiOptions, Site, SiteOptions, SiteSession};
+pub use http::{AccessLog, CgiOptions, Site, SiteOptions, SiteSession};
+pub use local_time::{LocalDate, LocalTime};
 #[cfg(all(feature = "cli", feature = "storage"))]
 pub use phonebook::PhonebookServer;
 #[cfg(feature = "storage")]

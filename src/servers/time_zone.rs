@@ -6,8 +6,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
+
+use super::local_time::{LocalDate, LocalTime};
 
 /// Returns the zone of the environment variable `TZ`, or else the zone of the system.
 ///
@@ -53,11 +57,28 @@ fn read(path: &Path) -> Option<TimeZone> {
     TimeZone::tzif(&path.to_string_lossy(), &bytes).ok()
 }
 
+/// The local time in `zone`. A time outside of the calendar, from a clock that is wrong by millennia, becomes the
+/// beginning of 1970.
+pub(super) fn local_time(at: SystemTime, zone: &TimeZone) -> LocalTime {
+    let at = Timestamp::try_from(at).unwrap_or_default().to_zoned(zone.clone());
+    LocalTime {
+        date: LocalDate {
+            year: u16::try_from(at.year()).unwrap_or(0),
+            month: at.month().unsigned_abs(),
+            day: at.day().unsigned_abs(),
+        },
+        hour: at.hour().unsigned_abs(),
+        minute: at.minute().unsigned_abs(),
+        second: at.second().unsigned_abs(),
+        offset: (at.offset().seconds() / 60) as i16,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
     use std::process::Command;
+    use std::time::Duration;
 
     /// The time after 1970 in a zone, as `date` of this system shows it.
     fn by_date(zone: &str, seconds: i64) -> String {
@@ -99,5 +120,16 @@ mod tests {
             assert_eq!(zone_of(OsStr::new(value)), None, "{value}");
         }
         assert_eq!(zone_of(OsStr::from_bytes(b"\xff")), None);
+    }
+
+    #[test]
+    fn times_are_those_of_the_zone_in_summer_and_in_winter() {
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a rule");
+        let at = |seconds| local_time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds), &berlin).to_string();
+        assert_eq!(at(946_728_000), "2000-01-01T13:00:00+01:00");
+        assert_eq!(at(962_452_799), "2000-07-01T13:59:59+02:00");
+        let newfoundland = TimeZone::posix("NST3:30").expect("a rule");
+        assert_eq!(local_time(SystemTime::UNIX_EPOCH, &newfoundland).to_string(), "1969-12-31T20:30:00-03:30");
+        assert_eq!(local_time(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40), &TimeZone::UTC).date.year, 1970);
     }
 }

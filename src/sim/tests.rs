@@ -23,6 +23,7 @@ mod operator;
 mod order;
 mod proxy;
 mod reading;
+mod receipts;
 mod relay;
 mod stopping;
 mod suspended;

@@ -218,6 +218,9 @@ impl State {
             if !self.stalled_since.is_empty() {
                 self.stalled_since.remove(token.key());
             }
+            if !self.receipts.is_empty() {
+                self.give_receipts(token, sent);
+            }
         }
         let is_done = matches!(end, Flush::Done);
         match end {

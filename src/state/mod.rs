@@ -19,6 +19,7 @@ pub(crate) mod limits;
 pub(crate) mod operator;
 pub(crate) mod peer_log;
 pub(crate) mod rate;
+mod receipts;
 mod relays;
 pub(crate) mod results;
 pub(crate) mod roster;
@@ -53,6 +54,7 @@ use crate::state::connects::Attempt;
 use crate::state::limits::Limits;
 use crate::state::operator::OperatorIo;
 use crate::state::peer_log::PeerLog;
+use crate::state::receipts::Receipts;
 use crate::state::results::Jobs;
 use crate::state::roster::Roster;
 use crate::state::service::{ServiceOptions, ServiceTable};
@@ -128,6 +130,8 @@ pub(crate) struct State {
     relays: SecondaryMap<ConnectionKey, Vec<Token>>,
     /// The number of destinations that a source waits for.
     relay_waits: SecondaryMap<ConnectionKey, u32>,
+    /// Receipts for output that is not sent yet. Sparse, since few connections have some.
+    receipts: SparseSecondaryMap<ConnectionKey, Receipts>,
     /// The timers that end pauses of input.
     pauses: SecondaryMap<ConnectionKey, TimerId>,
     /// Copied replies of the running callback.
@@ -166,6 +170,7 @@ impl State {
             handshakes: SparseSecondaryMap::new(),
             relays: SecondaryMap::new(),
             relay_waits: SecondaryMap::new(),
+            receipts: SparseSecondaryMap::new(),
             pauses: SecondaryMap::new(),
             scratch: Vec::new(),
             splices: SplicePool::default(),
@@ -319,6 +324,7 @@ impl State {
             self.timers.cancel(id);
         }
         self.stalled_since.remove(token.key());
+        self.give_last_receipts(token, connection.service);
         self.handshakes.remove(token.key());
         self.relay_waits.remove(token.key());
         self.roster.remove(token);

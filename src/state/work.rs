@@ -2,6 +2,7 @@
 
 use crate::connection::closed::Closed;
 use crate::connection::feed::FeedId;
+use crate::connection::ids::ServiceId;
 use crate::connection::token::Token;
 
 /// The work left for this turn or the next.
@@ -22,6 +23,8 @@ pub(crate) struct WorkLists {
     pub(crate) ended: Vec<(Token, Closed)>,
     /// Connections to remove.
     pub(crate) dead: Vec<Token>,
+    /// Receipts to give: the service of each, its ticket, and the number of unsent bytes.
+    pub(crate) receipts: Vec<(ServiceId, u64, u64)>,
     /// Whether a listener has datagrams for the next turn.
     pub(crate) has_datagrams: bool,
     /// Outbound connections to be established: requested, with an edge, or with a failed try.

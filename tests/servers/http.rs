@@ -15,7 +15,7 @@ fn start(place: &Path) -> Server {
 
 /// Runs curl with `words` before the URL of `path`, and returns what it writes.
 #[track_caller]
-fn curl(server: &Server, words: &[&str], path: &str) -> Vec<u8> {
+pub(super) fn curl(server: &Server, words: &[&str], path: &str) -> Vec<u8> {
     let url = format!("http://{}{path}", server.address());
     pass_through(&[&["curl", "-s", "--path-as-is"], words, &[&*url]].concat(), b"")
 }

@@ -112,16 +112,18 @@ impl Encoder {
         put(out, b"\r\n");
     }
 
-    /// Writes bytes of the body. Bytes beyond the length that the head has are dropped.
-    pub(super) fn write(&mut self, out: &mut impl Write, bytes: &[u8]) {
+    /// Writes bytes of the body. Bytes beyond the length that the head has are dropped. Returns the number of the
+    /// others.
+    pub(super) fn write(&mut self, out: &mut impl Write, bytes: &[u8]) -> u64 {
         match self.body {
             _ if bytes.is_empty() => {}
             Body::Length => {
                 let count = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
                 self.left -= count as u64;
                 put(out, &bytes[..count]);
+                return count as u64;
             }
-            _ if self.is_head => {}
+            _ if self.is_head => return 0,
             Body::Chunked => {
                 show(out, format_args!("{:x}\r\n", bytes.len()));
                 put(out, bytes);
@@ -129,6 +131,7 @@ impl Encoder {
             }
             Body::UntilClose | Body::Raw => put(out, bytes),
         }
+        bytes.len() as u64
     }
 
     /// Counts `bytes` bytes of a body with a length that are sent in another way. Returns whether to send them: not in

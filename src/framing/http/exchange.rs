@@ -15,6 +15,7 @@ use super::headers::Headers;
 use super::lent::LentAnswer;
 use super::meter;
 use super::options::HttpOptions;
+use super::outcome::Outcome;
 use super::rejection::Rejection;
 use super::request::Request;
 use super::response::Response;
@@ -94,6 +95,8 @@ pub struct Exchange {
     /// Whether the peer has ended its side.
     is_ended: bool,
     timer: Option<TimerId>,
+    /// What becomes of the present request, or became of the last one, if the options ask for it.
+    outcome: Option<Box<Outcome>>,
 }
 
 /// How far the present exchange is.
@@ -149,6 +152,7 @@ impl Exchange {
             is_held: false,
             is_ended: false,
             timer: options.header_timeout.map(|time| cx.set_timer(time)),
+            outcome: None,
         }
     }
 
@@ -165,13 +169,16 @@ impl Exchange {
                     return None;
                 }
                 Ok(Part::Skip(count)) => drop(unread.take(count)),
-                Ok(Part::Head(count)) => match Request::parse(unread.take(count), &self.options) {
-                    Ok(request) => {
-                        self.begin(&request, cx);
-                        return Some(Event::Request(request));
+                Ok(Part::Head(count)) => {
+                    let head = unread.take(count);
+                    match Request::parse(head, &self.options) {
+                        Ok(request) => {
+                            self.begin(&request, cx);
+                            return Some(Event::Request(request));
+                        }
+                        Err(rejection) => self.reject(rejection, head, cx),
                     }
-                    Err(rejection) => self.reject(rejection, cx),
-                },
+                }
                 Ok(Part::Body(count)) => {
                     let bytes = unread.take(count);
                     if let Some(meter) = self.decoder.meter() {
@@ -188,7 +195,7 @@ impl Exchange {
                     }
                     self.wait_for_request(cx);
                 }
-                Err(rejection) => self.reject(rejection, cx),
+                Err(rejection) => self.reject(rejection, unread.rest(), cx),
             }
         }
         None
@@ -232,7 +239,7 @@ impl Exchange {
             return;
         }
         if cx.is_eof() {
-            self.reject(INCOMPLETE, cx);
+            self.reject(INCOMPLETE, rest, cx);
         } else if self.decoder.is_before_head() && std::mem::replace(&mut self.awaited, Awaited::Rest) == Awaited::Next
         {
             self.arm(self.options.header_timeout, cx);
@@ -246,6 +253,9 @@ impl Exchange {
         self.encoder = Encoder::new(request.version(), request.method(), fields.keeps_alive);
         self.expects_continue = fields.expects_continue;
         self.progress = Progress::Requested;
+        if self.options.outcomes {
+            self.outcome = Some(Box::new(Outcome::of_request(request.as_bytes(), cx.system_time())));
+        }
         if self.timer.is_none() {
             self.arm(self.options.send_timeout, cx);
         }
@@ -275,6 +285,9 @@ impl Exchange {
             self.decoder.remaining().is_some_and(|left| left == 0 || left <= MAX_DISCARD && !self.expects_continue);
         self.encoder.keeps_alive &= is_little;
         self.progress = Progress::Answering;
+        if let Some(outcome) = &mut self.outcome {
+            outcome.status = Some(status);
+        }
         let HttpOptions { keep_alive, header_timeout, send_timeout, .. } = *self.options;
         // Otherwise, a timer that was set for something else expires earlier.
         if send_timeout.is_some() && send_timeout < keep_alive.max(header_timeout).max(Some(meter::PERIOD)) {
@@ -304,16 +317,25 @@ impl Exchange {
     /// Writes bytes of the body, after [`Response::start`] or [`Response::start_with_length`].
     pub fn write(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
         if self.progress == Progress::Answering {
-            self.encoder.write(cx, bytes);
+            let count = self.encoder.write(cx, bytes);
+            self.count_body(count);
+        }
+    }
+
+    fn count_body(&mut self, bytes: u64) {
+        if let Some(outcome) = &mut self.outcome {
+            outcome.body += bytes;
         }
     }
 
     /// Sends a range of an open file as bytes of the body ([`Context::reply_file`]). If that fails, the connection is
     /// aborted.
     pub fn write_file(&mut self, file: Arc<File>, range: Range<u64>, cx: &mut Context<'_>) {
-        if self.progress != Progress::Answering || !self.encoder.sends(range.end.saturating_sub(range.start)) {
+        let length = range.end.saturating_sub(range.start);
+        if self.progress != Progress::Answering || !self.encoder.sends(length) {
             return;
         }
+        self.count_body(length);
         if let Err(error) = cx.reply_file(file, range) {
             log::debug!("{}: a file cannot be sent: {error}", cx.peer());
             cx.abort();
@@ -344,15 +366,23 @@ impl Exchange {
     /// If there is no request [without an answer](Self::is_unanswered), or its body was not read to its end.
     pub(crate) fn lend(&mut self) -> LentAnswer {
         assert!(self.is_unanswered() && self.decoder.is_before_head(), "there is no request without an answer");
-        LentAnswer { encoder: self.encoder }
+        LentAnswer::new(self.encoder)
     }
 
     /// Takes back an answer whose head was relayed, and ends it as [`finish`](Self::finish) does.
     pub(crate) fn take_back(&mut self, answer: LentAnswer, cx: &mut Context<'_>) {
         if self.progress == Progress::Requested {
+            self.note_lent(&answer);
             self.encoder = answer.encoder;
             self.progress = Progress::Answering;
             self.finish(cx);
+        }
+    }
+
+    /// Notes how far an answer is that was lent, for the [outcome](Self::into_outcome) if it is not taken back.
+    pub(crate) fn note_lent(&mut self, answer: &LentAnswer) {
+        if let Some(outcome) = &mut self.outcome {
+            (outcome.status, outcome.body) = (answer.status, answer.body);
         }
     }
 
@@ -364,6 +394,20 @@ impl Exchange {
         if self.is_unanswered() && self.encoder.version() >= Version::Http11 {
             cx.reply(CONTINUE);
         }
+    }
+
+    /// Takes what became of the last request, once its answer is complete, if [`HttpOptions::outcomes`] is on.
+    ///
+    /// Call it after each event and each other callback, before the next request replaces it.
+    pub fn take_outcome(&mut self) -> Option<Outcome> {
+        let is_complete = !matches!(self.progress, Progress::Requested | Progress::Answering);
+        self.outcome.take_if(|_| is_complete).map(|outcome| *outcome)
+    }
+
+    /// Ends with the connection. Returns what became of a request whose answer is not complete.
+    #[must_use]
+    pub fn into_outcome(self) -> Option<Outcome> {
+        self.outcome.map(|outcome| *outcome)
     }
 
     /// Makes the connection speak another protocol: [`next`](Self::next) returns nothing more, and all input that it
@@ -378,7 +422,7 @@ impl Exchange {
         self.is_ended = true;
         match self.progress {
             Progress::Requested | Progress::Answering if self.decoder.is_before_head() => {}
-            Progress::Requested | Progress::Answering => self.reject(INCOMPLETE, cx),
+            Progress::Requested | Progress::Answering => self.reject(INCOMPLETE, b"", cx),
             Progress::Waiting | Progress::Answered | Progress::Over => self.end(cx),
         }
     }
@@ -391,7 +435,10 @@ impl Exchange {
         self.timer = None;
         match (self.progress, self.awaited) {
             (Progress::Over, _) => {}
-            (Progress::Waiting, Awaited::Rest) => self.reject(LATE, cx),
+            (Progress::Waiting, Awaited::Rest) => {
+                let head = cx.unused_input().to_vec();
+                self.reject(LATE, &head, cx);
+            }
             (Progress::Waiting, Awaited::First) => self.end(cx),
             _ => self.check_times(cx),
         }
@@ -416,7 +463,7 @@ impl Exchange {
         };
         match to_receive {
             Some(Duration::ZERO) if is_waiting => self.end(cx),
-            Some(Duration::ZERO) => self.reject(SLOW, cx),
+            Some(Duration::ZERO) => self.reject(SLOW, b"", cx),
             _ => self.arm([to_send, to_receive].into_iter().flatten().min(), cx),
         }
     }
@@ -460,11 +507,14 @@ impl Exchange {
         }
     }
 
-    /// Answers input that is no request, and ends.
+    /// Answers input that is no request, or no rest of one, and ends.
     #[cold]
-    fn reject(&mut self, rejection: Rejection, cx: &mut Context<'_>) {
+    fn reject(&mut self, rejection: Rejection, input: &[u8], cx: &mut Context<'_>) {
         let Rejection { status, reason } = rejection;
         log::debug!("{}: {status}: {reason}", cx.peer());
+        if self.progress == Progress::Waiting && self.options.outcomes {
+            self.outcome = Some(Box::new(Outcome::of_rejection(input, cx.system_time())));
+        }
         if matches!(self.progress, Progress::Waiting | Progress::Requested) {
             self.encoder = Encoder::of_rejection();
             self.progress = Progress::Requested;

@@ -11,17 +11,25 @@ use super::status::Status;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LentAnswer {
     pub(super) encoder: Encoder,
+    pub(super) status: Option<Status>,
+    /// Bytes of the body, without its framing.
+    pub(super) body: u64,
 }
 
 impl LentAnswer {
+    pub(super) fn new(encoder: Encoder) -> Self {
+        LentAnswer { encoder, status: None, body: 0 }
+    }
+
     /// An answer that no exchange has lent, after which the connection ends.
     pub(crate) fn of_last() -> Self {
-        LentAnswer { encoder: Encoder::of_rejection() }
+        LentAnswer::new(Encoder::of_rejection())
     }
 
     /// Returns the head. `headers` are lines that end in CRLF, without those that frame the body. Without a `length` of
     /// the body, it is sent in chunks or, for HTTP/1.0, up to the end of the connection.
     pub(crate) fn start(&mut self, status: Status, headers: &[&[u8]], length: Option<u64>, now: SystemTime) -> Vec<u8> {
+        self.status = Some(status);
         let mut head = Vec::with_capacity(512);
         Encoder::start(&mut head, status, now);
         for lines in headers {
@@ -46,7 +54,10 @@ impl LentAnswer {
 
     /// Appends bytes of the body to `out`, framed. Bytes beyond the length in the head are dropped.
     pub(crate) fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        self.encoder.write(out, bytes);
+        if self.is_raw() && self.body == 0 {
+            self.status = status_of(bytes);
+        }
+        self.body += self.encoder.write(out, bytes);
     }
 
     /// Whether the client gets no more bytes of the body: it has the length in the head, or there is none. Only after
@@ -54,4 +65,10 @@ impl LentAnswer {
     pub(crate) fn is_complete(&self) -> bool {
         self.encoder.is_complete()
     }
+}
+
+/// The status of an answer that begins with these bytes, as far as they tell.
+fn status_of(bytes: &[u8]) -> Option<Status> {
+    let code = str::from_utf8(bytes.strip_prefix(b"HTTP/1.")?.get(2..5)?).ok()?;
+    Status::from_code(code.parse().ok()?)
 }

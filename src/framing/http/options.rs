@@ -39,6 +39,8 @@ pub struct HttpOptions {
     /// How long a client may take none of the answer that is sent to it. After that, the connection is reset. 60 s:
     /// what most servers allow. A client that takes some bytes in each minute is not hurried.
     pub send_timeout: Option<Duration>,
+    /// Whether an exchange has an [`Outcome`](super::Outcome), for an access log. Off: it copies each head.
+    pub outcomes: bool,
 }
 
 impl Default for HttpOptions {
@@ -54,6 +56,7 @@ impl Default for HttpOptions {
             keep_alive: Some(Duration::from_secs(60)),
             body_rate: Some(1024),
             send_timeout: Some(Duration::from_secs(60)),
+            outcomes: false,
         }
     }
 }

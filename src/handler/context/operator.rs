@@ -67,6 +67,15 @@ impl Context<'_> {
         }
     }
 
+    /// The peer of this connection. Works in [`closed`](crate::Handler::closed), too.
+    #[cfg(feature = "http")]
+    pub(crate) fn peer_address(&self) -> Option<Peer> {
+        match self.target {
+            ReplyTarget::Connection(token) | ReplyTarget::Ended(token) => self.address_of(token),
+            _ => None,
+        }
+    }
+
     /// The peer of another connection, or `None` after that was removed.
     pub(crate) fn address_of(&self, other: Token) -> Option<Peer> {
         self.state.connections.get(other).map(|found| found.peer)

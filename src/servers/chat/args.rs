@@ -3,21 +3,18 @@
 //! The time zone and the log file are chosen here, so the protocol needs neither a calendar nor the file system.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::Parser;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::servers::cli::{
     LimitOrOff, LineArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_count, parse_duration,
     parse_off, parse_rate, parse_size,
 };
-use crate::servers::time_zone::time_zone;
-use crate::servers::{Chat, ChatLog, ChatOptions, LocalDate, LocalTime, Record};
+use crate::servers::log_file::LogFile;
+use crate::servers::time_zone::{local_time, time_zone};
+use crate::servers::{Chat, ChatLog, ChatOptions, Record};
 use crate::{Limits, Rate};
-
-use super::log_file::LogFile;
 
 /// A chat room: every member reads what the others type, over TCP and Unix sockets
 #[derive(Parser, Debug)]
@@ -124,38 +121,4 @@ impl ChatServer {
 /// Parses a rate with a burst of `TIMES` times its number.
 fn with_burst<const TIMES: u32>(text: &str) -> Result<Rate, String> {
     parse_rate(text).map(|rate| Rate { burst: rate.count.saturating_mul(TIMES), ..rate })
-}
-
-/// The local time in `zone`. A time outside of the calendar, from a clock that is wrong by millennia, becomes the
-/// beginning of 1970.
-fn local_time(at: SystemTime, zone: &TimeZone) -> LocalTime {
-    let at = Timestamp::try_from(at).unwrap_or_default().to_zoned(zone.clone());
-    LocalTime {
-        date: LocalDate {
-            year: u16::try_from(at.year()).unwrap_or(0),
-            month: at.month().unsigned_abs(),
-            day: at.day().unsigned_abs(),
-        },
-        hour: at.hour().unsigned_abs(),
-        minute: at.minute().unsigned_abs(),
-        second: at.second().unsigned_abs(),
-        offset: (at.offset().seconds() / 60) as i16,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn times_are_those_of_the_zone_in_summer_and_in_winter() {
-        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a rule");
-        let at = |seconds| local_time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds), &berlin).to_string();
-        assert_eq!(at(946_728_000), "2000-01-01T13:00:00+01:00");
-        assert_eq!(at(962_452_799), "2000-07-01T13:59:59+02:00");
-        let newfoundland = TimeZone::posix("NST3:30").expect("a rule");
-        assert_eq!(local_time(SystemTime::UNIX_EPOCH, &newfoundland).to_string(), "1969-12-31T20:30:00-03:30");
-        assert_eq!(local_time(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40), &TimeZone::UTC).date.year, 1970);
-    }
 }

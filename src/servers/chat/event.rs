@@ -10,8 +10,8 @@ use crate::handler::sanitize::sanitize;
 use crate::servers::text::fill;
 
 use super::crowd::Tally;
-use super::local_time::LocalTime;
 use super::texts;
+use crate::servers::local_time::LocalTime;
 
 /// An event of the room. Its nicknames are valid, and its texts are sanitized.
 #[derive(Clone, Copy, Debug)]

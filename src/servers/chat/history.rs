@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use crate::handler::context::Context;
 
-use super::local_time::LocalTime;
+use crate::servers::local_time::LocalTime;
 
 /// The most recent lines.
 #[derive(Debug)]

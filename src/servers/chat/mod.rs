@@ -8,8 +8,6 @@
 
 #[cfg(feature = "cli")]
 mod args;
-#[cfg(feature = "cli")]
-mod log_file;
 
 #[cfg(feature = "cli")]
 pub use args::ChatServer;
@@ -20,7 +18,6 @@ mod command;
 mod crowd;
 mod event;
 mod history;
-mod local_time;
 mod nickname;
 mod operator;
 mod record;
@@ -50,7 +47,6 @@ use event::Event;
 use turnstile::{Place, Turnstile};
 
 pub use chat_log::ChatLog;
-pub use local_time::{LocalDate, LocalTime};
 pub use record::Record;
 
 /// The options of a chat server.

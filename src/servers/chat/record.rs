@@ -13,7 +13,7 @@ use crate::workers::Done;
 use super::chat_log::ChatLog;
 use super::event::Event;
 use super::history::{History, Past};
-use super::local_time::LocalTime;
+use crate::servers::local_time::LocalTime;
 
 /// The events that a room keeps, for `/history`, for newcomers, and in a log.
 ///

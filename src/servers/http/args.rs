@@ -2,18 +2,20 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
 
-use super::{CgiOptions, SPARE_DESCRIPTORS, Site, SiteOptions};
+use super::{AccessLog, CgiOptions, SPARE_DESCRIPTORS, Site, SiteOptions};
 use crate::Limits;
 use crate::framing::http::{HttpOptions, is_token};
 use crate::servers::cli::{
     LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, former_descriptor_limit, parse_count,
     parse_duration, parse_off, parse_size,
 };
+use crate::servers::log_file::{LogFile, StandardError};
+use crate::servers::time_zone::{local_time, time_zone};
 
 /// Serves the files of a directory and runs CGI scripts over HTTP, over TCP and Unix sockets
 #[derive(Parser, Debug)]
@@ -79,6 +81,10 @@ pub struct HttpServer {
         help_heading = "Limits")]
     pub max_body: LimitOrOff<usize>,
 
+    /// Append a line for each answer to this file (Combined Log Format); -: to standard error
+    #[arg(long, value_name = "FILE|-")]
+    pub access_log: Option<PathBuf>,
+
     /// How long a request line with its headers may take to arrive; after that, the answer is 408
     #[arg(long, value_name = "DUR|off", default_value = "10s", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
@@ -112,7 +118,8 @@ Examples:
   http-server --no-listing --header 'Content-Security-Policy: default-src self'
   http-server --type log=text/plain --cache-control max-age=60
   http-server --cgi                              runs ./cgi-bin/hello for /cgi-bin/hello
-  http-server --cgi-handler .sh=/bin/sh --cgi-env LANG --cgi-timeout 5s";
+  http-server --cgi-handler .sh=/bin/sh --cgi-env LANG --cgi-timeout 5s
+  http-server --access-log /tmp/access.log";
 
 const PORT: u16 = 8080;
 
@@ -143,6 +150,10 @@ impl Server for HttpServer {
         let site = Site::new(&self.directory, options)
             .map_err(|error| StartError::failure(format!("cannot serve {}: {error}", self.directory.display())))?;
         site.start_threads().map_err(StartError::thread)?;
+        let site = match &self.access_log {
+            Some(path) => site.with_access_log(access_log(path)?),
+            None => site,
+        };
         let limits =
             Limits { max_children: self.max_scripts.0, spare_descriptors: SPARE_DESCRIPTORS, ..Limits::default() };
         Ok(host.host(ServiceSetup { limits, alpn: &["http/1.1", "http/1.0"], ..ServiceSetup::new(PORT, site) }))
@@ -164,6 +175,24 @@ impl HttpServer {
             descriptors: former_descriptor_limit(),
         }
     }
+}
+
+/// Opens the access log at `path`, or on standard error.
+fn access_log(path: &Path) -> Result<AccessLog, StartError> {
+    let zone = time_zone();
+    let clock = move |at| local_time(at, &zone);
+    let name = path.display().to_string();
+    let log = if name == "-" {
+        AccessLog::new("standard error", StandardError, clock)
+    } else {
+        let file = LogFile::open(path).map_err(|error| {
+            let remedy = "give --access-log a file that can be written to";
+            StartError::failure(format!("cannot log to {name}: {error}; {remedy}"))
+        })?;
+        AccessLog::new(&name, file, clock)
+    };
+    log.start_thread().map_err(StartError::thread)?;
+    Ok(log)
 }
 
 fn parse_name(text: &str) -> Result<String, String> {

@@ -3,6 +3,7 @@
 //! Invariants: only regular files beneath the directory are served (`tree`). A file is opened and read by a worker, so
 //! the loop waits for no disk before the answer begins. An answer has bytes of one version of a file.
 
+mod access_log;
 #[cfg(feature = "cli")]
 mod args;
 mod cache;
@@ -18,6 +19,7 @@ mod tests;
 mod tree;
 mod types;
 
+pub use access_log::AccessLog;
 #[cfg(feature = "cli")]
 pub use args::HttpServer;
 pub use cgi::CgiOptions;
@@ -148,6 +150,7 @@ pub struct Site {
     has_scripts: bool,
     /// Bounds the log lines about what the server has too little of.
     shortages: Throttle,
+    access_log: Option<AccessLog>,
 }
 
 /// The session of a [`Site`], for a client or a script.
@@ -210,7 +213,24 @@ impl Site {
         let tree = Arc::new(Tree::open(path, options)?);
         let (has_scripts, shortages) = (tree.has_scripts(), Throttle::new());
         let workers = Workers::new("http", WAITING, vec![(); THREADS]);
-        Ok(Site { tree, workers, cache, http, headers, scripts, has_scripts, shortages })
+        Ok(Site { tree, workers, cache, http, headers, scripts, has_scripts, shortages, access_log: None })
+    }
+
+    /// Writes a line for each answer to `log`. Call it before the first connection.
+    #[must_use]
+    pub fn with_access_log(mut self, log: AccessLog) -> Self {
+        Arc::make_mut(&mut self.http).outcomes = true;
+        self.access_log = Some(log);
+        self
+    }
+
+    /// Logs the exchange that has just been completed, if there is one.
+    fn log(&mut self, client: &mut Client, cx: &mut Context<'_>) {
+        if let Some(log) = &mut self.access_log
+            && let Some(outcome) = client.exchange.take_outcome()
+        {
+            log.add(&outcome, cx);
+        }
     }
 
     /// Starts the threads that open files.
@@ -229,7 +249,10 @@ impl Site {
                 // The body of a request has no meaning for a file.
                 (Event::Body(_) | Event::End(_), _) => {}
             }
+            self.log(client, cx);
         }
+        // Input that is no request was answered by the exchange.
+        self.log(client, cx);
     }
 
     /// Answers a request, at once if its file is known. It has `redirects` local redirects behind it.
@@ -372,16 +395,17 @@ impl Handler for Site {
     fn done(&mut self, session: &mut SiteSession, done: Done, cx: &mut Context<'_>) {
         let Role::Client(client) = &mut session.0 else { return };
         if let Some(Work::Script(_)) = client.work.as_deref() {
-            return self.stored(client, done.downcast().expect("a part of its body was written"), cx);
-        }
-        if let Some(Work::Find(find)) = client.work.take().map(|work| *work) {
+            self.stored(client, done.downcast().expect("a part of its body was written"), cx);
+        } else if let Some(Work::Find(find)) = client.work.take().map(|work| *work) {
             self.found(client, find, done.downcast().expect("its file was looked for"), cx);
         }
+        self.log(client, cx);
     }
 
     fn drained(&mut self, session: &mut SiteSession, cx: &mut Context<'_>) {
         if let Role::Client(client) = &mut session.0 {
             Body::send_more(client, cx);
+            self.log(client, cx);
         }
     }
 
@@ -390,6 +414,7 @@ impl Handler for Site {
             Role::Client(client) => {
                 client.exchange.eof(cx);
                 self.ask_if_gone(client, cx);
+                self.log(client, cx);
             }
             Role::Script(script) => script.eof(&mut self.scripts, cx),
             Role::Orphan => cx.close(),
@@ -408,6 +433,7 @@ impl Handler for Site {
                 if !client.exchange.timer(timer, cx) {
                     self.go_on(client, cx);
                 }
+                self.log(client, cx);
             }
             Role::Script(script) => script.timer(&mut self.scripts, cx),
             Role::Orphan => {}
@@ -416,9 +442,17 @@ impl Handler for Site {
 
     fn closed(&mut self, session: SiteSession, _: &Closed, cx: &mut Context<'_>) {
         match session.0 {
-            Role::Client(client) => {
+            Role::Client(mut client) => {
                 if let Some(Work::Script(scripted)) = client.work.as_deref() {
+                    if let Some(answer) = self.scripts.relayed(scripted.client()) {
+                        client.exchange.note_lent(&answer);
+                    }
                     scripted.closed(&mut self.scripts, cx);
+                }
+                if let Some(log) = &mut self.access_log
+                    && let Some(outcome) = client.exchange.into_outcome()
+                {
+                    log.add(&outcome, cx);
                 }
             }
             Role::Script(script) => script.closed(&mut self.scripts, cx),
@@ -426,7 +460,35 @@ impl Handler for Site {
         }
     }
 
+    fn receipt(&mut self, ticket: u64, unsent: u64, cx: &mut Context<'_>) {
+        if let Some(log) = &mut self.access_log {
+            log.receipt(ticket, unsent, cx);
+        }
+    }
+
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
+        if let Some(log) = &mut self.access_log {
+            let result = log.service_done(done, cx);
+            debug_assert!(result.is_ok(), "the only job of the service writes its log");
+        }
+    }
+
+    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        if let Some(log) = &mut self.access_log {
+            log.service_timer(timer, cx);
+        }
+    }
+
+    fn reload(&mut self, cx: &mut Context<'_>) {
+        if let Some(log) = &mut self.access_log {
+            log.reload(cx);
+        }
+    }
+
     fn stopping(&mut self, cx: &mut Context<'_>) {
         self.scripts.stopping(cx);
+        if let Some(log) = &mut self.access_log {
+            log.stopping(cx);
+        }
     }
 }

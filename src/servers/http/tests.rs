@@ -1,5 +1,7 @@
 //! The answers of a site, in a simulation, with files of a temporary directory.
 
+mod access_log;
+
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, symlink};

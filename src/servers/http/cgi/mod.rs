@@ -97,8 +97,8 @@ enum Stage {
     Waiting,
     /// It has a place, and starts its script in the next callback of the client.
     Called,
-    /// Its script runs. Whether bytes of the answer were relayed.
-    Running { script: Token, has_begun: bool },
+    /// Its script runs. The answer, once bytes of it were relayed.
+    Running { script: Token, relayed: Option<LentAnswer> },
     /// Its script is over. The session of the client has to act.
     Ended(Outcome),
 }
@@ -113,7 +113,7 @@ enum Outcome {
     /// Nothing was relayed.
     Failed(Refusal),
     /// A part of the answer was relayed.
-    Broken,
+    Broken(LentAnswer),
 }
 
 impl Scripts {
@@ -165,15 +165,24 @@ impl Scripts {
     }
 
     /// Notes that bytes of the answer to a client are relayed.
-    fn begin(&mut self, client: Token) {
-        if let Some(Stage::Running { has_begun, .. }) = self.stages.get_mut(&client) {
-            *has_begun = true;
+    fn note_relayed(&mut self, client: Token, answer: LentAnswer) {
+        if let Some(Stage::Running { relayed, .. }) = self.stages.get_mut(&client) {
+            *relayed = Some(answer);
         }
     }
 
     /// Whether bytes of the answer to a client were relayed.
     fn has_begun(&self, client: Token) -> bool {
-        matches!(self.stages.get(&client), Some(Stage::Running { has_begun: true, .. }))
+        matches!(self.stages.get(&client), Some(Stage::Running { relayed: Some(_), .. }))
+    }
+
+    /// The answer of which bytes were relayed to a client.
+    pub(crate) fn relayed(&self, client: Token) -> Option<LentAnswer> {
+        match self.stages.get(&client)? {
+            Stage::Running { relayed, .. } => *relayed,
+            Stage::Ended(Outcome::Answered(answer) | Outcome::Broken(answer)) => Some(*answer),
+            Stage::Waiting | Stage::Called | Stage::Ended(_) => None,
+        }
     }
 
     /// Takes the session of a script that is open now.

@@ -138,7 +138,7 @@ impl Site {
                 }
                 let name = scripted.script.name.clone();
                 self.scripts.starting.insert(script, Box::new(Script::new(name, token, answer, cx.now())));
-                self.scripts.stages.insert(token, Stage::Running { script, has_begun: false });
+                self.scripts.stages.insert(token, Stage::Running { script, relayed: None });
                 // Even an empty body makes a stop wait for both.
                 cx.relay(script, &std::mem::take(&mut scripted.body).into_bytes());
                 cx.shut_down_other(script);
@@ -192,7 +192,10 @@ impl Site {
             Outcome::Answered(answer) => client.exchange.take_back(answer, cx),
             Outcome::Redirected(path) => self.redirect_locally(client, &scripted, &path, cx),
             Outcome::Failed(refusal) => self.refuse(&refusal, client, cx),
-            Outcome::Broken => cx.reset(),
+            Outcome::Broken(answer) => {
+                client.exchange.note_lent(&answer);
+                cx.reset();
+            }
         }
     }
 
@@ -227,6 +230,10 @@ impl Site {
 }
 
 impl Scripted {
+    pub(in crate::servers::http) fn client(&self) -> Token {
+        self.client
+    }
+
     /// The client has left.
     pub(crate) fn closed(&self, scripts: &mut Scripts, cx: &mut Context<'_>) {
         scripts.leave(self.client, cx);

@@ -122,7 +122,7 @@ impl Script {
             && !out.is_empty()
         {
             self.last_output = cx.now();
-            scripts.begin(client);
+            scripts.note_relayed(client, self.answer);
             cx.relay(client, out);
         }
     }
@@ -244,7 +244,8 @@ impl Script {
     /// Ends the answer before it is complete: with a refusal, if nothing was relayed.
     fn break_off(&mut self, refusal: Refusal, scripts: &mut Scripts, cx: &mut Context<'_>) {
         if let Some(client) = self.client {
-            let outcome = if scripts.has_begun(client) { Outcome::Broken } else { Outcome::Failed(refusal) };
+            let has_begun = scripts.has_begun(client);
+            let outcome = if has_begun { Outcome::Broken(self.answer) } else { Outcome::Failed(refusal) };
             self.end(client, outcome, scripts, cx);
         }
     }

@@ -1,4 +1,4 @@
-//! The file of a room's log.
+//! A file that lines are appended to: the log of a chat, the access log of `http-server`.
 //!
 //! Invariants: a file contains only whole lines, even if an earlier run left it torn or if it is renamed while in use.
 //! No line is written to a file that was removed. A write never waits for a reader. Bytes are passed to the system and
@@ -9,8 +9,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// A file that is appended to. If its path no longer leads to it, as after `mv` or `rm`, the next line goes to a new
 /// file at that path. `flush` makes the new file before the next line.
@@ -83,6 +85,38 @@ impl Write for LogFile {
 
     fn flush(&mut self) -> io::Result<()> {
         if self.is_within_line { Ok(()) } else { self.follow_path() }
+    }
+}
+
+/// Standard error, as a file that lines are appended to. A write waits for its reader, so it belongs to a worker.
+///
+/// It takes no lock that the rest of the process shares, so a reader that stops does not stop the loop.
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "the access log is of http-server"))]
+#[derive(Debug)]
+pub(super) struct StandardError;
+
+/// The most bytes of a write that no other write to a pipe can divide (`PIPE_BUF`, pipe(7)).
+const WHOLE: usize = 4096;
+
+impl Write for StandardError {
+    /// Writes as many whole lines as other writers cannot divide, or a part of one that is longer.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let most = &bytes[..bytes.len().min(WHOLE)];
+        let lines = &most[..memrchr(b'\n', most).map_or(most.len(), |at| at + 1)];
+        loop {
+            match rustix::io::write(rustix::stdio::stderr(), lines) {
+                // Another process has made the description nonblocking.
+                Err(Errno::AGAIN) => {
+                    let stderr = rustix::stdio::stderr();
+                    poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], None)?;
+                }
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
