@@ -47,6 +47,7 @@ mod servers {
     mod http;
     mod http_limits;
     mod http_log;
+    mod http_service;
     mod greeting_file;
     mod job_control;
     mod limits;

@@ -191,6 +191,22 @@ fn http_agrees_on_its_protocol_and_refuses_others() {
 }
 
 #[test]
+fn curl_gets_files_over_tls() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let place = TempDir::new().expect("room");
+    let data = crate::support::data::noise(3_000_000, 7);
+    fs::write(place.path().join("a"), &data).expect("room");
+    let server = secured(Program::Http, &pair).arg(place.path()).start();
+    let (ca, url) = (pair.cert.display().to_string(), format!("https://localhost:{}/a", server.port()));
+    let get = |words: &[&str]| pass_through(&[&["curl", "-s", "--cacert", &ca], words, &[&*url]].concat(), b"");
+    assert!(get(&[]) == data, "a file in the page cache differs");
+    assert!(get(&["-r", "1000000-"]) == data[1_000_000..], "a part differs");
+    assert_eq!(get(&["-o", "/dev/null", "-w", "%{http_version} %{http_code}"]), b"1.1 200");
+    server.expect_manners();
+}
+
+#[test]
 fn only_clients_with_a_certificate_are_served_if_asked() {
     let certificates = Certificates::new();
     let pair = certificates.self_signed("server", SERVER);
