@@ -117,18 +117,23 @@ impl<'a> RequestLine<'a> {
         let text = str::from_utf8(line).map_err(|_| Rejection::bad("the request line is not UTF-8"))?;
         let spaces = memchr(b' ', line).zip(memrchr(b' ', line)).filter(|(first, last)| first < last);
         let words = spaces.map(|(first, last)| (&text[..first], &text[first + 1..last], &text[last + 1..]));
-        let Some((method, target, version)) = words.filter(|(_, target, _)| !target.contains(' ')) else {
-            return Err(Rejection::bad("the request line is not METHOD TARGET VERSION"));
-        };
+        let Some((method, target, version)) = words else { return Err(NO_THREE_WORDS) };
         if !is_token(method) {
             return Err(Rejection::bad("the method is not a token"));
         }
         if target.is_empty() || !target.bytes().all(|byte| Class::Target.has(byte)) {
-            return Err(Rejection::bad("a character is not allowed in the target"));
+            let is_one_word = !target.contains(' ');
+            return Err(if is_one_word {
+                Rejection::bad("a character is not allowed in the target")
+            } else {
+                NO_THREE_WORDS
+            });
         }
         Ok(RequestLine { method, target, version: Version::parse(version)? })
     }
 }
+
+const NO_THREE_WORDS: Rejection = Rejection::bad("the request line is not METHOD TARGET VERSION");
 
 impl Version {
     fn parse(text: &str) -> Result<Self, Rejection> {

@@ -12,6 +12,7 @@ pub struct Headers<'a> {
 }
 
 /// The bit of the names with this length.
+#[inline]
 fn length_bit(length: usize) -> u32 {
     1 << (length % 32)
 }
@@ -44,14 +45,20 @@ impl<'a> Headers<'a> {
 
     /// Returns the value of the first field with this name, in which case does not matter.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.all(name).next()
+        if self.may_have(name) { self.all(name).next() } else { None }
+    }
+
+    /// Whether a name has this length. If not, no field has to be looked at.
+    #[inline]
+    fn may_have(&self, name: &str) -> bool {
+        self.lengths & length_bit(name.len()) != 0
     }
 
     /// Returns the values of all fields with this name.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        let has_length = self.lengths & length_bit(name.len()) != 0;
-        let fields = if has_length { *self } else { Headers::default() }.fields();
+        let fields = if self.may_have(name) { *self } else { Headers::default() }.fields();
         fields.filter(move |(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 

@@ -1,6 +1,6 @@
 //! A request: its line, its headers, and what they say about its body and its connection.
 
-use memchr::{memchr, memchr2, memrchr};
+use memchr::{memchr, memchr2};
 
 use super::head::{Class, RequestLine, Version};
 use super::headers::{Headers, elements};
@@ -313,13 +313,17 @@ fn after_scheme(target: &str) -> Option<&str> {
 
 /// Whether a text may be a host with an optional port (RFC 9110, section 7.2). An empty host is allowed.
 fn is_host(text: &str) -> bool {
-    let (host, port) = match memrchr(b':', text.as_bytes()) {
-        Some(colon) if !text[colon..].contains(']') => (&text[..colon], &text[colon + 1..]),
-        _ => (text, ""),
+    let text = text.as_bytes();
+    let name = match text {
+        [b'[', inner @ ..] => match memchr(b']', inner) {
+            Some(end) if end > 0 && inner[..end].iter().all(|&byte| byte == b':' || Class::Host.has(byte)) => end + 2,
+            _ => return false,
+        },
+        _ => text.iter().take_while(|&&byte| Class::Host.has(byte)).count(),
     };
-    let is_name = match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
-        Some(inner) => !inner.is_empty() && inner.bytes().all(|byte| byte == b':' || Class::Host.has(byte)),
-        None => host.bytes().all(|byte| Class::Host.has(byte)),
-    };
-    is_name && port.bytes().all(|byte| byte.is_ascii_digit())
+    match &text[name..] {
+        [] => true,
+        [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
