@@ -13,8 +13,9 @@ use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, on_threads};
 use crate::site::{self, CGI};
 
-/// Scripts of each kind at a time.
+/// Scripts of each kind at a time, and how often in a second.
 const COUNT: usize = 10;
+const PER_SECOND: u32 = 2;
 
 /// The bytes that a client reads of a flood before it leaves.
 const FLOOD: usize = 256 << 10;
@@ -56,15 +57,15 @@ impl Fault for Scripts {
         let span = scene.begin();
         let stuck = (0..COUNT).map(|_| ask(scene, "flood", Window::Narrow)).collect::<io::Result<Vec<_>>>()?;
         let count = on_threads(ANSWERS.len() as u64 + 1, |nth| {
-            let mut count = 0;
-            while count == 0 || span.is_on() {
+            let mut round = 0;
+            while span.paced(round, PER_SECOND) {
                 match ANSWERS.get(nth as usize) {
                     Some(answer) => misbehave(scene, answer)?,
                     None => flood(scene)?,
                 }
-                count += COUNT as u64;
+                round += 1;
             }
-            Ok(count)
+            Ok(round * COUNT as u64)
         })?;
         stuck.into_iter().for_each(reset);
         let is_over = scene.has_descriptors(0)?;
