@@ -191,11 +191,9 @@ impl Tree {
             return Ok(true);
         }
         let Some(prefix) = &self.rules.prefix else { return Ok(false) };
-        let prefix = if prefix.is_empty() { b"." } else { &prefix[..] };
-        match self.open_beneath(prefix, OFlags::PATH) {
-            Ok(directory) => Ok(is_beneath(path, path_of(&directory)?.as_os_str().as_bytes())),
-            Err(_) => Ok(false),
-        }
+        // The directory of scripts may itself be a link.
+        let directory = std::fs::canonicalize(path_of(&self.root)?.join(OsStr::from_bytes(prefix)));
+        Ok(directory.is_ok_and(|directory| is_beneath(path, directory.as_os_str().as_bytes())))
     }
 
     /// Opens what is at `names` to be shown, and tells what it is.

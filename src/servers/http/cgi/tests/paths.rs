@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -122,6 +123,13 @@ fn a_linked_directory_of_scripts_is_not_shown() {
         assert_eq!(status(&stage.refused(&format!("GET {path}"))), "404", "{path}");
     }
     assert_eq!(status(&stage.answer("GET /cgi-bin/hello", "Status: 202\n\n")), "202");
+    // A system without openat2(2) follows no link, and shows as little.
+    stage.sim.with_context(|site, _| {
+        Arc::get_mut(&mut site.tree).expect("no job has it").has_openat2 = false;
+    });
+    for path in ["/scripts/hello", "/scripts/", "/cgi-bin/hello"] {
+        assert_eq!(status(&stage.refused(&format!("GET {path}"))), "404", "{path}");
+    }
 }
 
 #[test]
