@@ -99,7 +99,8 @@ fn start_scripts(target: SocketAddrV4, is_over: &AtomicBool) -> io::Result<usize
         }
         for client in &mut clients {
             let mut answer = Vec::new();
-            while !answer.ends_with(b"0\r\n\r\n") {
+            // With a length, or in chunks.
+            while !answer.ends_with(b"\r\n\r\nhi\n") && !answer.ends_with(b"0\r\n\r\n") {
                 let mut buffer = [0; 1024];
                 match client.read(&mut buffer)? {
                     0 => return Err(io::ErrorKind::UnexpectedEof.into()),
