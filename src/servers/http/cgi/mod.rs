@@ -173,7 +173,7 @@ impl Scripts {
 
     /// Whether bytes of the answer to a client were relayed.
     fn has_begun(&self, client: Token) -> bool {
-        matches!(self.stages.get(&client), Some(Stage::Running { relayed: Some(_), .. }))
+        self.relayed(client).is_some()
     }
 
     /// The answer of which bytes were relayed to a client.

@@ -1,7 +1,7 @@
 //! The session of a running script: its output becomes the answer to its client.
 //!
 //! Invariants: the client gets a whole answer, or none, or notices that it is broken off. A script whose answer is
-//! complete may go on for a while; what it writes then is dropped.
+//! complete may go on for a while; what it writes then is dropped. Endless output ends with its answer, or soon after.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -28,6 +28,8 @@ pub(crate) struct Script {
     status: Option<ExitStatus>,
     /// When its output has ended.
     ended: Option<Instant>,
+    /// Bytes that were read after its answer was complete, or after its exit.
+    surplus: usize,
     timer: Option<TimerId>,
 }
 
@@ -47,6 +49,10 @@ enum Output {
 /// The most bytes of a body that are held. 64 KiB: what a pipe has at once.
 const MAX_HELD: usize = 64 * 1024;
 
+/// The most bytes that are read after an answer, or after the exit of a script. 1 MiB: what a pipe has at most
+/// (`/proc/sys/fs/pipe-max-size`), so a script that has exited has written nothing after them.
+const MAX_SURPLUS: usize = 1024 * 1024;
+
 /// How long the exit of a script is waited for after its output has ended. 100 ms: it follows at once, unless the
 /// script has closed its output by itself.
 const EXIT_WAIT: Duration = Duration::from_millis(100);
@@ -59,7 +65,17 @@ impl Script {
     /// A script that answers `client`. Without `is_parsed`, its output is the answer as it is.
     pub(super) fn new(name: Vec<u8>, client: Token, answer: LentAnswer, now: Instant) -> Self {
         let output = if answer.is_raw() { Output::Raw } else { Output::Head(AnswerDecoder::default()) };
-        Script { name, client: Some(client), output, answer, last_output: now, status: None, ended: None, timer: None }
+        Script {
+            name,
+            client: Some(client),
+            output,
+            answer,
+            last_output: now,
+            status: None,
+            ended: None,
+            surplus: 0,
+            timer: None,
+        }
     }
 
     pub(crate) fn open(&mut self, scripts: &Scripts, cx: &mut Context<'_>) {
@@ -77,6 +93,13 @@ impl Script {
 
     /// Relays output to the client. Returns the number of bytes that were used.
     pub(crate) fn data(&mut self, input: &[u8], scripts: &mut Scripts, cx: &mut Context<'_>) -> usize {
+        if self.client.is_none() || self.status.is_some() {
+            self.surplus += input.len();
+            // Timers do not apply as long as there is input (`State::next_timer`).
+            if self.surplus > MAX_SURPLUS {
+                self.over(scripts, cx);
+            }
+        }
         if self.client.is_none() {
             return input.len();
         }

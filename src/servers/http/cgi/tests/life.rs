@@ -106,6 +106,16 @@ fn a_client_that_has_ended_its_side_is_asked() {
 }
 
 #[test]
+fn a_client_is_not_asked_after_its_answer() {
+    let mut stage = Stage::new();
+    let (client, script, _) = stage.request("GET /cgi-bin/hello");
+    // The client ends its side in the turn in which the answer is relayed.
+    stage.sim.send(script, b"Content-Type: a/b\nContent-Length: 5\n\nhello");
+    stage.sim.shut_down(client);
+    assert_eq!(body_of(&stage.received(client)), ("hello".to_owned(), true));
+}
+
+#[test]
 fn a_process_left_behind_does_not_hold_the_answer() {
     let mut stage = Stage::new();
     let (client, script, _) = stage.request("GET /cgi-bin/hello");
@@ -155,6 +165,27 @@ fn a_script_that_floods_after_its_answer_is_ended() {
     }
     assert!(stage.received(client).ends_with("\r\n\r\nx"));
     assert_eq!((stage.sim.signals(script), stage.sim.ending(client)), (vec![TERM, KILL], None));
+}
+
+/// The input of a session is used before its timers apply, so endless output would delay them for ever.
+#[test]
+fn endless_output_is_cut() {
+    let flood = vec![b'x'; 2 << 20];
+    // A script goes on after its answer, or leaves behind a process that does.
+    for (head, has_exited) in [("Content-Type: a/b\nContent-Length: 1\n\nx", false), (HEAD, true)] {
+        let mut stage = Stage::new();
+        let (client, script, _) = stage.request("GET /cgi-bin/hello");
+        stage.sim.send(script, &[head.as_bytes(), &flood].concat());
+        if has_exited {
+            stage.sim.exit(script, 0);
+        }
+        assert!(body_of(&stage.received(client)).1, "{head}");
+        assert_eq!(stage.sim.signals(script), [TERM], "{head}");
+        assert!(stage.sim.unread(script) > 0, "{head}");
+        stage.sim.exit(script, 0);
+        stage.sim.advance(Duration::from_secs(2));
+        stage.assert_idle();
+    }
 }
 
 #[test]
