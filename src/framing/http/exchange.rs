@@ -488,7 +488,7 @@ impl Exchange {
         self.awaited = Awaited::Next;
         // A timer that expires earlier is set again then: most requests set none.
         let HttpOptions { keep_alive, header_timeout, send_timeout, .. } = *self.options;
-        if self.timer.is_none() || keep_alive < header_timeout.max(Some(meter::PERIOD)) {
+        if self.timer.is_none() || keep_alive < header_timeout.max(send_timeout).max(Some(meter::PERIOD)) {
             self.arm(keep_alive.or(send_timeout), cx);
         }
         if std::mem::take(&mut self.is_held) {

@@ -187,6 +187,8 @@ impl Tree {
         }
         let path = path_of(file)?;
         let path = path.as_os_str().as_bytes();
+        // proc(5): a file that was removed meanwhile, as editors do to replace it.
+        let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
         if kind == FileType::RegularFile && self.rules.handler(path).is_some() {
             return Ok(true);
         }
@@ -385,4 +387,25 @@ fn failure(error: &io::Error, names: &[u8]) -> Refusal {
     };
     let trouble = format!("cannot read {}: {error}{remedy}", crate::sanitize(names));
     Refusal { trouble: Some(trouble), ..refusal }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::servers::http::CgiOptions;
+
+    /// An editor replaces a script at any time, also while a link to it is looked at.
+    #[test]
+    fn a_script_that_was_removed_is_still_one() {
+        let place = tempfile::TempDir::new().expect("room for a directory");
+        let cgi = CgiOptions { handlers: vec![(".php".to_owned(), "/bin/cat".into())], ..CgiOptions::default() };
+        let tree = Tree::open(place.path(), SiteOptions { cgi, ..SiteOptions::default() }).expect("a directory");
+        let path = place.path().join("a.php");
+        fs::write(&path, "source").expect("room for a file");
+        let file = File::open(&path).expect("a file");
+        fs::remove_file(&path).expect("an own file");
+        assert!(tree.is_script(&file, FileType::RegularFile).expect("a path"));
+    }
 }

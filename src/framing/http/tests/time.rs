@@ -73,6 +73,21 @@ fn the_next_request_may_have_less_time_than_a_head() {
 }
 
 #[test]
+fn the_next_request_may_have_less_time_than_an_answer() {
+    let options = HttpOptions { body_rate: None, send_timeout: Some(seconds(300)), ..HttpOptions::default() };
+    let mut sim = Sim::new(Show::with(options));
+    let peer = sim.connect();
+    sim.send(peer, BODY);
+    sim.advance(seconds(20));
+    sim.send(peer, &vec![b'a'; 1_000_000]);
+    assert!(readable(&sim.received(peer)).starts_with("HTTP/1.1 200 "));
+    sim.advance(seconds(59));
+    assert_eq!(sim.ending(peer), None);
+    sim.advance(seconds(1));
+    assert_eq!(sim.ending(peer), Some(Ending::Eof));
+}
+
+#[test]
 fn all_times_can_be_off() {
     let options = HttpOptions { header_timeout: None, keep_alive: None, send_timeout: None, ..HttpOptions::default() };
     let mut sim = Sim::new(Show::with(HttpOptions { body_rate: None, ..options }));
