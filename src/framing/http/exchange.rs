@@ -297,6 +297,11 @@ impl Exchange {
         Response::new(self, status, cx)
     }
 
+    /// Makes the connection end with the answer to the request.
+    pub(crate) fn end_after_answer(&mut self) {
+        self.encoder.keeps_alive = false;
+    }
+
     /// Answers the request with a page of one line: the status and `reason`, which may be empty.
     ///
     /// # Panics

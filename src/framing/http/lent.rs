@@ -21,11 +21,6 @@ impl LentAnswer {
         LentAnswer { encoder, status: None, body: 0 }
     }
 
-    /// An answer that no exchange has lent, after which the connection ends.
-    pub(crate) fn of_last() -> Self {
-        LentAnswer::new(Encoder::of_rejection())
-    }
-
     /// Returns the head. `headers` are lines that end in CRLF, without those that frame the body. Without a `length` of
     /// the body, it is sent in chunks or, for HTTP/1.0, up to the end of the connection.
     pub(crate) fn start(&mut self, status: Status, headers: &[&[u8]], length: Option<u64>, now: SystemTime) -> Vec<u8> {

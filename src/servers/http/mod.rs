@@ -440,6 +440,13 @@ impl Handler for Site {
         }
     }
 
+    fn dismissed(&mut self, session: &mut SiteSession, cx: &mut Context<'_>) {
+        if let Role::Client(client) = &mut session.0 {
+            self.dismiss(client, cx);
+            self.log(client, cx);
+        }
+    }
+
     fn closed(&mut self, session: SiteSession, _: &Closed, cx: &mut Context<'_>) {
         match session.0 {
             Role::Client(mut client) => {
@@ -486,7 +493,6 @@ impl Handler for Site {
     }
 
     fn stopping(&mut self, cx: &mut Context<'_>) {
-        self.scripts.stopping(cx);
         if let Some(log) = &mut self.access_log {
             log.stopping(cx);
         }

@@ -29,7 +29,7 @@ pub(crate) use self::rules::{Rules, ScriptFile, is_beneath};
 pub(crate) use self::script::Script;
 use super::tree::Refusal;
 use crate::Token;
-use crate::framing::http::{LentAnswer, Status};
+use crate::framing::http::LentAnswer;
 use crate::handler::context::Context;
 use crate::state::rate::{Bucket, Rate};
 
@@ -197,19 +197,6 @@ impl Scripts {
             *stage = Stage::Ended(outcome);
             cx.set_timer_of(client, Duration::ZERO);
         }
-    }
-
-    /// Refuses the requests that wait, before the reactor stops: no script starts any more.
-    pub(crate) fn stopping(&mut self, cx: &mut Context<'_>) {
-        let mut answer = LentAnswer::of_last();
-        let bytes = answer.start(Status::SERVICE_UNAVAILABLE, &[&self.headers], Some(0), cx.system_time());
-        let called = self.stages.extract_if(|_, stage| matches!(stage, Stage::Waiting | Stage::Called));
-        for (client, stage) in called {
-            self.places -= usize::from(matches!(stage, Stage::Called));
-            cx.send(client, &bytes);
-            cx.close_other(client);
-        }
-        self.line.clear();
     }
 
     /// Logs what is wrong with a script or a file, within a bound.

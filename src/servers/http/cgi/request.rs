@@ -184,6 +184,19 @@ impl Site {
         }
     }
 
+    /// Refuses a request whose script has not started, because the reactor is stopping.
+    pub(in crate::servers::http) fn dismiss(&mut self, client: &mut Client, cx: &mut Context<'_>) {
+        if let Some(Work::Script(scripted)) = client.work.as_deref()
+            && client.exchange.is_unanswered()
+            && !self.scripts.has_begun(scripted.client)
+        {
+            scripted.closed(&mut self.scripts, cx);
+            client.exchange.end_after_answer();
+            let refusal = Refusal::new(Status::SERVICE_UNAVAILABLE, "the server is stopping");
+            self.end_scripted(client, Outcome::Failed(refusal), cx);
+        }
+    }
+
     fn end_scripted(&mut self, client: &mut Client, outcome: Outcome, cx: &mut Context<'_>) {
         let Some(Work::Script(scripted)) = client.work.take().map(|work| *work) else { return };
         self.scripts.stages.remove(&scripted.client);

@@ -28,7 +28,7 @@ pub(crate) struct Script {
     status: Option<ExitStatus>,
     /// When its output has ended.
     ended: Option<Instant>,
-    /// Bytes that were read after its answer was complete, or after its exit.
+    /// Bytes that were read after its answer or its exit.
     surplus: usize,
     timer: Option<TimerId>,
 }
@@ -93,7 +93,7 @@ impl Script {
 
     /// Relays output to the client. Returns the number of bytes that were used.
     pub(crate) fn data(&mut self, input: &[u8], scripts: &mut Scripts, cx: &mut Context<'_>) -> usize {
-        if self.client.is_none() || self.status.is_some() {
+        if self.client.is_none() || self.status.is_some() || matches!(self.output, Output::Redirect(_)) {
             self.surplus += input.len();
             // Timers do not apply as long as there is input (`State::next_timer`).
             if self.surplus > MAX_SURPLUS {

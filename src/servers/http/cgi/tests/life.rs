@@ -172,7 +172,8 @@ fn a_script_that_floods_after_its_answer_is_ended() {
 fn endless_output_is_cut() {
     let flood = vec![b'x'; 2 << 20];
     // A script goes on after its answer, or leaves behind a process that does.
-    for (head, has_exited) in [("Content-Type: a/b\nContent-Length: 1\n\nx", false), (HEAD, true)] {
+    let document = "Content-Type: a/b\nContent-Length: 1\n\nx";
+    for (head, has_exited) in [(document, false), ("Location: /a.txt\n\n", false), (HEAD, true)] {
         let mut stage = Stage::new();
         let (client, script, _) = stage.request("GET /cgi-bin/hello");
         stage.sim.send(script, &[head.as_bytes(), &flood].concat());
@@ -325,6 +326,30 @@ fn a_stop_lets_scripts_finish_and_refuses_the_others() {
     stage.sim.advance(Duration::from_secs(5));
     assert_eq!((stage.sim.ending(second), stage.sim.signals(slow)), (Some(Ending::Reset), vec![TERM]));
     stage.sim.advance(Duration::from_secs(2));
+    assert!(stage.sim.is_stopped());
+}
+
+#[test]
+fn a_stop_answers_requests_without_a_script() {
+    let mut stage = Stage::with(CgiOptions { max_scripts: Some(1), ..CgiOptions::default() });
+    let (first, script, _) = stage.request("GET /cgi-bin/hello");
+    let clients = [(); 3].map(|()| stage.sim.connect());
+    for (client, line) in clients.iter().zip(["GET", "HEAD"]) {
+        stage.send(*client, &format!("{line} /cgi-bin/hello"));
+    }
+    let upload = b"POST /cgi-bin/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello";
+    stage.sim.send(clients[2], upload);
+    stage.sim.stop();
+    for client in clients {
+        let answer = stage.received(client);
+        assert_eq!(status(&answer), "503");
+        for header in ["Retry-After: 1", "Connection: close"] {
+            assert!(answer.contains(&format!("\r\n{header}\r\n")), "{answer}");
+        }
+    }
+    stage.end(script, HEAD);
+    assert!(body_of(&stage.received(first)).1);
+    stage.assert_idle();
     assert!(stage.sim.is_stopped());
 }
 
