@@ -1,41 +1,17 @@
 //! Scripts of CGI, with real programs: what clients get, and that nothing is left of any of them.
 
 use crate::support::peer::Peer;
+use crate::support::scripts::{Scripts, expect_no_scripts, write};
 use crate::support::server::Program;
 use crate::support::tools::pass_through;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use switchboard_harness::{Launch, Server, Stop, until};
-use tempfile::TempDir;
+use switchboard_harness::{Process, Server, Stop, until};
 
-/// A directory with scripts of the shell.
-struct Place(TempDir);
-
-impl Place {
-    /// Each script has a name and a text after its first line.
-    fn new(scripts: &[(&str, &str)]) -> Self {
-        let place = TempDir::new().expect("room");
-        fs::create_dir(place.path().join("cgi-bin")).expect("room");
-        for (name, text) in scripts {
-            write(&place.path().join("cgi-bin").join(name), &format!("#!/bin/sh\n{text}\n"));
-        }
-        fs::write(place.path().join("a.txt"), "a file").expect("room");
-        Place(place)
-    }
-
-    fn launch(&self) -> Launch {
-        Program::Http.launch().arg(self.0.path()).args("--cgi --slow-turn off")
-    }
-
-    fn start(&self) -> Server {
-        self.launch().start()
-    }
-}
-
-fn write(path: &Path, text: &str) {
-    fs::write(path, text).expect("room");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("an own file");
+/// A site with these scripts and the file `a.txt`.
+fn site(scripts: &[(&str, &str)]) -> Scripts {
+    let scripts = Scripts::new(scripts);
+    fs::write(scripts.path().join("a.txt"), "a file").expect("room");
+    scripts
 }
 
 #[track_caller]
@@ -55,7 +31,7 @@ fn ask(server: &Server, name: &str) -> Peer {
 /// No child is left, neither alive nor dead, and no more descriptors than `most`.
 #[track_caller]
 fn expect_nothing_left(server: &Server, most: usize) {
-    until("the scripts to be reaped", || server.process().children().is_ok_and(|children| children.is_empty()));
+    expect_no_scripts(server);
     until("the descriptors to be closed", || server.descriptors() <= most);
 }
 
@@ -63,14 +39,14 @@ const HELLO: &str = "echo 'Content-Type: text/plain'; echo; echo \"hello $QUERY_
 
 #[test]
 fn a_script_answers_curl_and_old_clients() {
-    let place = Place::new(&[
+    let scripts = site(&[
         ("hello", HELLO),
         ("echo", "echo 'Content-Type: a/b'; echo; echo \"$CONTENT_LENGTH\"; cat"),
         ("nph-raw", "printf 'HTTP/1.1 299 Mine\\r\\n\\r\\nraw'"),
         ("to-file", "echo 'Location: /a.txt'; echo"),
         ("none", "true"),
     ]);
-    let server = place.start();
+    let server = scripts.start("");
     curl(&server, &[], "/a.txt");
     let before = server.descriptors();
     for words in [&[][..], &["-0"], &["--http1.1", "-H", "Connection: close"]] {
@@ -92,11 +68,11 @@ fn a_script_answers_curl_and_old_clients() {
 
 #[test]
 fn a_handler_runs_files_and_the_operator_adds_variables() {
-    let place = Place::new(&[]);
+    let scripts = site(&[]);
     let text = "echo Content-Type: a/b; echo; echo \"$A $B $HOME $SERVER_PORT $REMOTE_ADDR $PATH_INFO ${0##*/}\"";
-    fs::write(place.0.path().join("index.sh"), text).expect("room");
+    fs::write(scripts.path().join("index.sh"), text).expect("room");
     let flags = "--cgi-handler .SH=sh --index index.sh --cgi-env A=one --cgi-env B --cgi-env NO_SUCH_VARIABLE";
-    let server = place.launch().after("export B=two HOME=/secret").args(flags).start();
+    let server = scripts.launch().after("export B=two HOME=/secret").args(flags).start();
     let port = server.port();
     for (path, path_info) in [("/", ""), ("/index.sh", ""), ("/index.sh/a%20b", "/a b")] {
         let want = format!("one two  {port} 127.0.0.1 {path_info} index.sh\n");
@@ -127,14 +103,24 @@ fn wrong_flags_are_usage_errors() {
 }
 
 #[test]
+fn mistakes_about_the_directory_are_explained() {
+    let finished = Program::Http.launch().args("--cgi /cgi-bin").run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("; the path of scripts follows a =, as in --cgi=/cgi-bin"), "{finished:?}");
+    let scripts = site(&[]);
+    let server = Program::Http.launch().arg(scripts.path()).args("--cgi=/scripts").start();
+    server.stderr.wait_for("there is no directory scripts for --cgi");
+}
+
+#[test]
 fn a_client_that_leaves_ends_its_script_and_its_children() {
-    let place = Place::new(&[("sleep", "echo $$ > pids; sleep 1000 & echo $! >> pids; wait"), ("hello", HELLO)]);
-    let server = place.start();
+    let scripts = site(&[("sleep", "echo $$ > pids; sleep 1000 & echo $! >> pids; wait"), ("hello", HELLO)]);
+    let server = scripts.start("");
     curl(&server, &[], "/cgi-bin/hello");
     let before = server.descriptors();
     for is_reset in [true, false] {
         let peer = ask(&server, "sleep");
-        let path = place.0.path().join("cgi-bin/pids");
+        let path = scripts.path().join("cgi-bin/pids");
         until("the script to run", || fs::read_to_string(&path).is_ok_and(|text| text.lines().count() == 2));
         let pids = fs::read_to_string(&path).expect("two lines");
         fs::remove_file(&path).expect("an own file");
@@ -146,21 +132,16 @@ fn a_client_that_leaves_ends_its_script_and_its_children() {
         }
         expect_nothing_left(&server, before);
         for pid in pids.lines() {
-            until("the whole group to end", || !is_alive(pid));
+            let process = Process(pid.parse().expect("a number"));
+            until("the whole group to end", || !process.is_alive());
         }
     }
 }
 
-/// Whether a process exists that has not exited.
-fn is_alive(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))
-}
-
 #[test]
 fn a_netcat_that_ends_its_side_gets_the_answer() {
-    let place = Place::new(&[("slow", "sleep 0.2; echo 'Content-Type: a/b'; echo; echo slow")]);
-    let server = place.start();
+    let scripts = site(&[("slow", "sleep 0.2; echo 'Content-Type: a/b'; echo; echo slow")]);
+    let server = scripts.start("");
     let port = server.port().to_string();
     let request = b"GET /cgi-bin/slow HTTP/1.0\r\n\r\n";
     let got = pass_through(&["nc", "-N", "127.0.0.1", &port], request);
@@ -169,15 +150,15 @@ fn a_netcat_that_ends_its_side_gets_the_answer() {
 
 #[test]
 fn a_crash_after_the_head_is_noticed() {
-    let place = Place::new(&[("crash", "echo 'Content-Type: a/b'; echo; echo half; kill -SEGV $$")]);
-    let server = place.start();
+    let scripts = site(&[("crash", "echo 'Content-Type: a/b'; echo; echo half; kill -SEGV $$")]);
+    let server = scripts.start("");
     ask(&server, "crash").rest().expect_err("a reset");
 }
 
 #[test]
 fn files_are_served_while_all_scripts_hang() {
-    let place = Place::new(&[("hang", "sleep 1000")]);
-    let server = place.launch().args("--max-scripts 3 --cgi-timeout 1s").start();
+    let scripts = site(&[("hang", "sleep 1000")]);
+    let server = scripts.launch().args("--max-scripts 3 --cgi-timeout 1s").start();
     let peers: Vec<Peer> = (0..9).map(|_| ask(&server, "hang")).collect();
     until("three scripts to run", || server.process().children().is_ok_and(|children| children.len() == 3));
     assert_eq!(curl(&server, &[], "/a.txt"), "a file");
@@ -189,8 +170,8 @@ fn files_are_served_while_all_scripts_hang() {
 
 #[test]
 fn a_script_that_ignores_the_signal_is_killed() {
-    let place = Place::new(&[("deaf", "trap '' TERM; while :; do sleep 1; done")]);
-    let server = place.launch().args("--cgi-timeout 100ms").start();
+    let scripts = site(&[("deaf", "trap '' TERM; while :; do sleep 1; done")]);
+    let server = scripts.launch().args("--cgi-timeout 100ms").start();
     let mut peer = ask(&server, "deaf");
     peer.expect("HTTP/1.1 504 Gateway Timeout\r\n");
     expect_nothing_left(&server, usize::MAX);
@@ -198,12 +179,12 @@ fn a_script_that_ignores_the_signal_is_killed() {
 
 #[test]
 fn what_cannot_run_is_answered_and_logged() {
-    let place = Place::new(&[]);
-    let at = |name: &str| place.0.path().join("cgi-bin").join(name);
+    let scripts = site(&[]);
+    let at = |name: &str| scripts.path().join("cgi-bin").join(name);
     write(&at("no-program"), "#!/no/program\n");
     write(&at("no-line"), "echo hello\n");
     fs::write(at("plain"), "#!/bin/sh\n").expect("room");
-    let server = place.start();
+    let server = scripts.start("");
     for (name, want) in [("no-program", "500"), ("no-line", "500"), ("plain", "403"), ("missing", "404")] {
         let status = curl(&server, &["-o", "/dev/null", "-w", "%{http_code}"], &format!("/cgi-bin/{name}"));
         assert_eq!(status, want, "{name}");
@@ -216,8 +197,8 @@ fn what_cannot_run_is_answered_and_logged() {
 
 #[test]
 fn without_descriptors_requests_are_refused_and_later_served() {
-    let place = Place::new(&[("hang", "sleep 1000"), ("hello", HELLO)]);
-    let server = place.launch().after("ulimit -n 64").args("--max-scripts off --cgi-timeout off").start();
+    let scripts = site(&[("hang", "sleep 1000"), ("hello", HELLO)]);
+    let server = scripts.launch().after("ulimit -n 64").args("--max-scripts off --cgi-timeout off").start();
     let mut peers: Vec<Peer> = (0..20).map(|_| Peer::connect(&server.address())).collect();
     for peer in &mut peers {
         peer.send("GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -238,14 +219,14 @@ fn without_descriptors_requests_are_refused_and_later_served() {
 
 #[test]
 fn a_stop_waits_for_the_script() {
-    let place = Place::new(&[("slow", "echo 'Content-Type: a/b'; echo; echo begun; read x < fifo; echo over")]);
-    pass_through(&["mkfifo", &place.0.path().join("cgi-bin/fifo").display().to_string()], b"");
-    let mut server = place.launch().args("--drain 20s").start();
+    let scripts = site(&[("slow", "echo 'Content-Type: a/b'; echo; echo begun; read x < fifo; echo over")]);
+    pass_through(&["mkfifo", &scripts.path().join("cgi-bin/fifo").display().to_string()], b"");
+    let mut server = scripts.launch().args("--drain 20s").start();
     let mut peer = ask(&server, "slow");
     peer.line_where(|line| line == "begun");
     server.ask(Stop::Terminate);
     server.stderr.wait_for("stopping");
-    fs::write(place.0.path().join("cgi-bin/fifo"), "go\n").expect("a reader");
+    fs::write(scripts.path().join("cgi-bin/fifo"), "go\n").expect("a reader");
     let rest = peer.rest().expect("an orderly end");
     assert!(rest.ends_with(b"over\n\r\n0\r\n\r\n"), "{}", rest.escape_ascii());
     assert_eq!(server.wait().code, Some(0));

@@ -17,9 +17,7 @@ impl Scripts {
         fs::create_dir(place.path().join("cgi-bin")).expect("room");
         fs::create_dir(place.path().join("tmp")).expect("room");
         for (name, lines) in scripts {
-            let path = place.path().join("cgi-bin").join(name);
-            fs::write(&path, format!("#!/bin/sh\n{lines}\n")).expect("room");
-            fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("an own file");
+            write(&place.path().join("cgi-bin").join(name), &format!("#!/bin/sh\n{lines}\n"));
         }
         Scripts(place)
     }
@@ -37,6 +35,12 @@ impl Scripts {
     pub(crate) fn start(&self, flags: &str) -> Server {
         self.launch().args(flags).start()
     }
+}
+
+/// Writes an executable file.
+pub(crate) fn write(path: &Path, text: &str) {
+    fs::write(path, text).expect("room");
+    fs::set_permissions(path, Permissions::from_mode(0o755)).expect("an own file");
 }
 
 /// Waits until no child of the server is left, not even a zombie.

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -147,8 +148,7 @@ impl Server for HttpServer {
                 ..HttpOptions::default()
             },
         };
-        let site = Site::new(&self.directory, options)
-            .map_err(|error| StartError::failure(format!("cannot serve {}: {error}", self.directory.display())))?;
+        let site = Site::new(&self.directory, options).map_err(|error| self.not_served(&error))?;
         site.start_threads().map_err(StartError::thread)?;
         let site = match &self.access_log {
             Some(path) => site.with_access_log(access_log(path)?),
@@ -161,6 +161,17 @@ impl Server for HttpServer {
 }
 
 impl HttpServer {
+    fn not_served(&self, error: &io::Error) -> StartError {
+        let directory = self.directory.display();
+        let is_prefix = self.cgi.is_some() && self.directory.is_absolute() && error.kind() == io::ErrorKind::NotFound;
+        let remedy = if is_prefix {
+            format!("; the path of scripts follows a =, as in --cgi={directory}")
+        } else {
+            String::new()
+        };
+        StartError::failure(format!("cannot serve {directory}: {error}{remedy}"))
+    }
+
     fn cgi_options(&self) -> CgiOptions {
         let env = self.cgi_env.iter().filter_map(|(name, value)| {
             let value = value.as_ref().map_or_else(|| env::var_os(name), |value| Some(value.into()));

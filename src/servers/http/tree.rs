@@ -92,9 +92,15 @@ impl Tree {
         let types = Types { chosen: options.types.clone() };
         let rules = Rules::new(&options.cgi)?;
         let mut tree = Tree { root, has_openat2: true, options, types, rules };
-        if let Err(Errno::NOSYS) = tree.open_beneath(b".", READ) {
+        // Some sandboxes answer unknown calls with EPERM.
+        if let Err(Errno::NOSYS | Errno::PERM) = tree.open_beneath(b".", READ) {
             log::warn!("links are not followed: the system call openat2 is missing, which Linux has since 5.6");
             tree.has_openat2 = false;
+        }
+        if let Some(prefix) = tree.rules.prefix.as_deref().filter(|prefix| !prefix.is_empty())
+            && let Err(error) = tree.open_beneath(prefix, OFlags::PATH | OFlags::DIRECTORY)
+        {
+            log::warn!("there is no directory {} for --cgi: {}", crate::sanitize(prefix), io::Error::from(error));
         }
         match tree.open_beneath(b".", READ) {
             Err(error) => Err(error.into()),
