@@ -164,7 +164,9 @@ fn flag(text: &str, command: &Command, key: &str, value: Value<'_>) -> Result<Ve
     };
     let source = &text[value.span()];
     match (known.get_action(), value.into_inner()) {
-        (ArgAction::SetTrue, DeValue::Boolean(is_on)) => Ok(is_on.then(|| format!("--{key}")).into_iter().collect()),
+        (_, DeValue::Boolean(is_on)) if may_lack_value(known) => {
+            Ok(is_on.then(|| format!("--{key}")).into_iter().collect())
+        }
         (ArgAction::SetTrue, _) => Err(format!("the value must be true or false, not {source}")),
         (_, DeValue::Array(values)) if values.is_empty() => {
             Err("the list is empty; give it a value, or omit the setting for its default".into())
@@ -174,6 +176,11 @@ fn flag(text: &str, command: &Command, key: &str, value: Value<'_>) -> Result<Ve
         }
         (_, value) => Ok(vec![word(known, &value, source)?]),
     }
+}
+
+/// Whether a flag may be given without a value.
+fn may_lack_value(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::SetTrue) || arg.get_num_args().is_some_and(|count| count.min_values() == 0)
 }
 
 /// The key of an argument in a file: its long flag or, for the words after `--`, its name.
@@ -226,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_server_left_out_names_its_feature() {
-        for name in ["bank", "doctor", "phonebook", "sum"] {
+        for name in ["bank", "doctor", "http", "phonebook", "sum"] {
             let message = CatalogEntry::missing(name, "");
             assert!(message.contains(name) && message.ends_with("build it with --features full"), "{message}");
         }
@@ -246,6 +253,17 @@ mod tests {
                 "echo: echo-server --listen=7000 --listen=udp:7000 --reuse-port --nodelay=false --max-connections=5",
                 "shout: uppercase-server --listen=7001 --backlog=16",
             ]
+        );
+    }
+
+    #[test]
+    #[cfg(feature = "http")]
+    fn a_flag_may_lack_its_value() {
+        let text = "[a]\nserver = 'http'\ncgi = true\n[b]\nserver = 'http'\ncgi = false\n\
+                    [c]\nserver = 'http'\ncgi = '/scripts'\n";
+        assert_eq!(
+            described(from_toml(text)).expect("a good file"),
+            ["a: http-server --cgi", "b: http-server", "c: http-server --cgi=/scripts"]
         );
     }
 
