@@ -421,6 +421,13 @@ impl Handler for Site {
         }
     }
 
+    fn kicked(&mut self, session: &mut SiteSession, _: &str, cx: &mut Context<'_>) {
+        // The rest of a download may take hours, and a part of an answer must not look like all of it.
+        if let Role::Client(Client { work: Some(_), .. }) = session.0 {
+            cx.reset();
+        }
+    }
+
     fn exited(&mut self, session: &mut SiteSession, status: ExitStatus, cx: &mut Context<'_>) {
         if let Role::Script(script) = &mut session.0 {
             script.exited(status, &mut self.scripts, cx);

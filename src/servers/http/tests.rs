@@ -390,6 +390,22 @@ fn a_slow_reader_gets_large_files_one_after_the_other() {
     assert_eq!(sim.ending(peer), None);
 }
 
+#[test]
+fn a_kick_breaks_a_download_off() {
+    let place = Place::new();
+    let mut sim = place.sim();
+    let (peer, idle) = (sim.connect(), sim.connect());
+    sim.stall(peer);
+    sim.send(peer, b"GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.allow(peer, 500_000);
+    sim.control(b"who");
+    sim.control(b"kick 1");
+    sim.control(b"kick 2");
+    sim.resume(peer);
+    assert!(sim.received(peer).len() <= 500_000);
+    assert_eq!((sim.ending(peer), sim.ending(idle)), (Some(Ending::Reset), Some(Ending::Eof)));
+}
+
 /// A stop lets a download end, however large it is.
 #[test]
 fn a_stop_waits_for_a_download() {
