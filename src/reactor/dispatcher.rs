@@ -416,6 +416,11 @@ impl<H: Handler> Dispatcher<H> {
         let undelivered =
             pending.filter(|&bytes| bytes > 0).fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
         for token in self.state.connections.tokens() {
+            let connection = &mut self.state.connections[token];
+            if connection.flags.contains(Flags::RELAYING) {
+                // The peer must not take the part that it got for the whole.
+                connection.stream.reset_on_drop();
+            }
             self.state.abort(token, Closed::Stopping);
         }
         self.flush_and_reap();

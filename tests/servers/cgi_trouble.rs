@@ -7,7 +7,7 @@ use crate::support::scripts::{Scripts, expect_no_scripts};
 use crate::support::tools::pass_through;
 use std::fs;
 use std::time::Duration;
-use switchboard_harness::{Process, Server, let_pass, until, until_some};
+use switchboard_harness::{Process, Server, Stop, let_pass, until, until_some};
 
 /// A site whose script `it` has these lines.
 fn site(lines: &str) -> Scripts {
@@ -126,6 +126,19 @@ fn a_script_that_falls_silent_breaks_its_answer_off() {
     let rest = peer.rest();
     assert!(rest.is_err(), "{rest:?}");
     expect_nothing_left(&server, idle, &processes(&scripts));
+}
+
+/// Without chunks and a length, an end in good order would make the part the whole.
+#[test]
+fn a_stop_at_once_breaks_an_answer_to_http_1_0_off() {
+    let scripts = site_with_head("echo part\nexec sleep 1000");
+    let mut server = scripts.start("--drain 100ms");
+    let mut peer = Peer::connect(&server.address());
+    peer.send("GET /cgi-bin/it HTTP/1.0\r\n\r\n");
+    peer.expect("HTTP/1.1 200 OK\r\n");
+    server.stop_by(Stop::Terminate);
+    let rest = peer.rest();
+    assert!(rest.is_err(), "{rest:?}");
 }
 
 #[test]
