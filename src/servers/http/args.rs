@@ -67,6 +67,15 @@ pub struct HttpServer {
     #[arg(long = "cgi-env", value_name = "NAME[=VALUE]", value_parser = parse_variable)]
     pub cgi_env: Vec<(String, Option<String>)>,
 
+    /// Append a line for each answer to this file (Combined Log Format); -: to standard error
+    #[arg(long, value_name = "FILE|-")]
+    pub access_log: Option<PathBuf>,
+
+    // Before the limits of its own, so that the groups of the help have the order of the other servers.
+    /// The flags of every server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+
     /// End a script that writes nothing for this long
     #[arg(long, value_name = "DUR|off", default_value = "30s", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
@@ -81,10 +90,6 @@ pub struct HttpServer {
     #[arg(long, value_name = "BYTES|off", default_value = "16MiB", value_parser = parse_off(parse_size),
         help_heading = "Limits")]
     pub max_body: LimitOrOff<usize>,
-
-    /// Append a line for each answer to this file (Combined Log Format); -: to standard error
-    #[arg(long, value_name = "FILE|-")]
-    pub access_log: Option<PathBuf>,
 
     /// How long a request line with its headers may take to arrive; after that, the answer is 408
     #[arg(long, value_name = "DUR|off", default_value = "10s", value_parser = parse_off(parse_duration),
@@ -106,10 +111,6 @@ pub struct HttpServer {
     #[arg(long, value_name = "DUR|off", default_value = "60s", value_parser = parse_off(parse_duration),
         help_heading = "Limits")]
     pub send_timeout: LimitOrOff<Duration>,
-
-    /// The flags of every server.
-    #[command(flatten)]
-    pub server: ServerArgs,
 }
 
 const EXAMPLES: &str = "\
