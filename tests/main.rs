@@ -18,6 +18,7 @@ mod support {
     pub(crate) mod silence;
     pub(crate) mod terminal;
     pub(crate) mod tools;
+    pub(crate) mod websocket;
 }
 
 /// What the servers promise, one file a topic.
@@ -70,6 +71,7 @@ mod servers {
     mod transfer;
     mod udp;
     mod unix;
+    mod web;
 }
 
 /// What the pages and the help texts say is what happens.

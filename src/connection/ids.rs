@@ -1,5 +1,7 @@
 //! The names of services and listeners.
 
+use crate::net::Door;
+
 /// Names one service of a [`Reactor`](crate::Reactor) or a [`Sim`](crate::Sim).
 ///
 /// [`Reactor::add_service`](crate::Reactor::add_service) returns it. An id has no meaning for another reactor.
@@ -24,4 +26,15 @@ impl ServiceId {
 ///
 /// [`Reactor::listen`](crate::Reactor::listen) returns it. An id has no meaning for another reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ListenerId(pub(crate) usize);
+pub struct ListenerId {
+    pub(crate) number: usize,
+    pub(crate) door: Door,
+}
+
+impl ListenerId {
+    /// Returns the protocol of the clients of this listener.
+    #[must_use]
+    pub fn door(self) -> Door {
+        self.door
+    }
+}

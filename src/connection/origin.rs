@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::connection::ids::ListenerId;
 use crate::connection::token::Token;
-use crate::net::Address;
+use crate::net::{Address, Door};
 
 /// Where a connection comes from.
 #[derive(Clone, Debug)]
@@ -17,6 +17,14 @@ pub struct Origin {
     pub peer: Peer,
     /// How it was established.
     pub via: Via,
+}
+
+impl Origin {
+    /// Returns the door by which the client came in. A connection that this side has made is at the line door.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        if let Via::Listener(listener) = self.via { listener.door() } else { Door::Line }
+    }
 }
 
 /// How a connection was established.

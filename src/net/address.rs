@@ -15,6 +15,8 @@ use std::str::FromStr;
 
 use rustix::net::netdevice::{index_to_name, name_to_index};
 
+use super::door::web_address;
+
 /// Longest Unix path, in bytes. `sun_path` has 108 bytes, one of them for the final NUL, see unix(7).
 pub const MAX_UNIX_PATH: usize = 107;
 
@@ -183,6 +185,9 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        if web_address(text).is_some() {
+            return Err(AddressError::NoDoor);
+        }
         if let Some(path) = text.strip_prefix("unix:") {
             return parse_path(path).map(Self::Unix);
         }
@@ -239,6 +244,10 @@ pub enum AddressError {
     UdpUnix,
     /// `tls:` stands before or after `udp:`, or twice.
     NoTls,
+    /// `web:` or `web+tls:` stands before `udp:`, `tls:` or another door.
+    BadWeb,
+    /// A door such as `web:`, which only a [`ListenAddress`](crate::net::ListenAddress) has.
+    NoDoor,
 }
 
 /// The forms without a prefix, as the errors show them.
@@ -272,6 +281,11 @@ impl fmt::Display for AddressError {
             }
             Self::BadPath(text) => write!(f, "the path {text:?} contains a control character, use one without"),
             Self::NoTls => f.write_str("tls: stands before a TCP address or unix:PATH, and once"),
+            Self::BadWeb => f.write_str("web: stands before a TCP address or unix:PATH; with TLS, it is web+tls:"),
+            Self::NoDoor => f.write_str(
+                "web: is part only of an address to listen on, and with TLS it is web+tls:; for a host of the name \
+                 web, write web.:PORT",
+            ),
             Self::UdpUnix => write!(f, "udp: and unix: exclude each other, use unix:PATH, or udp: before {FORMS}"),
         }
     }

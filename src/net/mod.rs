@@ -7,6 +7,7 @@
 
 mod address;
 mod asked;
+mod door;
 mod inherited;
 mod listener;
 mod network;
@@ -18,6 +19,7 @@ mod unix;
 
 pub use address::{Address, AddressError, Host, MAX_UNIX_PATH};
 pub(crate) use asked::Asked;
+pub use door::{Door, ListenAddress};
 pub use listener::{BindError, Listener, bind};
 pub use network::{Network, NetworkError};
 pub use options::{SocketOptions, somaxconn_clip};

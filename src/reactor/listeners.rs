@@ -11,12 +11,12 @@ use mio::Registry;
 use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
-use crate::net::Listener;
+use crate::net::{Door, Listener};
 use crate::reactor::acceptor::{Accepted, Acceptor, Pause};
 use crate::reactor::datagram::DatagramSocket;
 use crate::reactor::dispatcher::Dispatcher;
 
-/// The listeners of a reactor. The id of a listener is its position.
+/// The listeners of a reactor. The number of a listener is its position.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     entries: Vec<ListenerEntry>,
@@ -26,6 +26,7 @@ pub(crate) struct Listeners {
 /// A listener and its service.
 #[derive(Debug)]
 struct ListenerEntry {
+    id: ListenerId,
     kind: ListenerKind,
     service: ServiceId,
     /// Whether the peers of this listener speak TLS.
@@ -46,12 +47,12 @@ impl Listeners {
     /// Adds a listener and registers it. `token` returns the poll's token for an id.
     pub(crate) fn add(
         &mut self,
-        listener: Listener,
+        (listener, door): (Listener, Door),
         service: ServiceId,
         registry: &Registry,
         token: impl Fn(ListenerId) -> mio::Token,
     ) -> io::Result<ListenerId> {
-        let id = ListenerId(self.entries.len());
+        let id = ListenerId { number: self.entries.len(), door };
         let (listener, is_tls) = match listener {
             Listener::Tls(below) => (*below, true),
             plain => (plain, false),
@@ -66,7 +67,7 @@ impl Listeners {
             ListenerKind::Streams(acceptor) => acceptor.register(registry, token(id))?,
             ListenerKind::Datagrams(socket) => socket.register(registry, token(id))?,
         }
-        self.entries.push(ListenerEntry { kind, service, is_tls });
+        self.entries.push(ListenerEntry { id, kind, service, is_tls });
         Ok(id)
     }
 
@@ -75,9 +76,9 @@ impl Listeners {
         self.entries.len()
     }
 
-    /// Notes an edge of a listener.
-    pub(crate) fn wake(&mut self, id: ListenerId) {
-        match self.entries.get_mut(id.0).map(|entry| &mut entry.kind) {
+    /// Notes an edge of the listener with this number.
+    pub(crate) fn wake(&mut self, number: usize) {
+        match self.entries.get_mut(number).map(|entry| &mut entry.kind) {
             Some(ListenerKind::Streams(acceptor)) => acceptor.wake(),
             Some(ListenerKind::Datagrams(socket)) => socket.wake(),
             None => {}
@@ -112,7 +113,7 @@ impl Listeners {
     pub(crate) fn accept<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
         let now = dispatcher.state.clock.now();
         let spare = dispatcher.state.services.spare_descriptors;
-        for (number, ListenerEntry { kind, service, is_tls }) in self.entries.iter_mut().enumerate() {
+        for ListenerEntry { id, kind, service, is_tls } in &mut self.entries {
             let ListenerKind::Streams(acceptor) = kind else { continue };
             for _ in 0..dispatcher.state.limits.turn_accepts {
                 if !acceptor.may_accept() || self.pause.is_on(now) {
@@ -124,7 +125,7 @@ impl Listeners {
                         match if *is_tls { service_of.secure(stream) } else { Ok(stream) } {
                             Ok(stream) => {
                                 let connection = Connection::new(stream, peer, Phase::Open, *service);
-                                dispatcher.admit(connection, ListenerId(number));
+                                dispatcher.admit(connection, *id);
                             }
                             Err(error) => dispatcher.state.peer_log.lost(peer, &error, now),
                         }

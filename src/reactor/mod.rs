@@ -38,7 +38,7 @@ use crate::console::Console;
 use crate::console::job_control;
 use crate::console::output::StandardStreams;
 use crate::handler::Handler;
-use crate::net::{self, Address, Listener};
+use crate::net::{self, Address, Door, ListenAddress, Listener};
 use crate::reactor::control::Control;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::reactor::horizon::Horizon;
@@ -150,7 +150,8 @@ impl<H: Handler> Reactor<H> {
 
     /// Listens on `address` for the service [`ServiceId::DEFAULT`].
     ///
-    /// [`Address`] lists the forms of `address`. Returns the real addresses, with the ports that the system picked.
+    /// [`ListenAddress`] lists the forms of `address`. Returns the real addresses of the sockets, with the ports that
+    /// the system picked.
     ///
     /// # Errors
     /// The errors of [`bind_to`](Self::bind_to).
@@ -160,19 +161,21 @@ impl<H: Handler> Reactor<H> {
 
     /// Listens on `address` for a service.
     ///
-    /// [`Address`] lists the forms of `address`. Returns the real addresses, with the ports that the system picked.
+    /// [`ListenAddress`] lists the forms of `address`. Returns the real addresses of the sockets, with the ports that
+    /// the system picked.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, or if `address` is malformed.
     /// Otherwise, the [`BindError`](net::BindError) of [`net::bind`], wrapped in an error of the same kind. Its message
     /// names the remedy.
     pub fn bind_to(&mut self, service: ServiceId, address: &str) -> io::Result<Vec<Address>> {
-        let address: Address = address.parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let listeners = net::bind(&address, &self.service(service)?.sockets)
+        let listen: ListenAddress =
+            address.parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let listeners = net::bind(&listen.address, &self.service(service)?.sockets)
             .map_err(|error| io::Error::new(error.io_error().kind(), error))?;
         let locals = listeners.iter().map(Listener::local_addr).collect();
         for listener in listeners {
-            self.listen(service, listener)?;
+            self.listen_at(listen.door, service, listener)?;
         }
         locals
     }
@@ -183,16 +186,29 @@ impl<H: Handler> Reactor<H> {
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if this reactor has no such service, if the listener is blocking,
     /// or if its peers speak TLS and the service has no certificate. The error of the poll if it refuses the listener.
     pub fn listen(&mut self, service: ServiceId, listener: Listener) -> io::Result<ListenerId> {
+        self.listen_at(Door::Line, service, listener)
+    }
+
+    /// Serves the peers of a listener as [`listen`](Self::listen) does, at a door, which
+    /// [`Origin::door`](crate::Origin::door) tells the handler.
+    ///
+    /// # Errors
+    /// Those of [`listen`](Self::listen), and [`InvalidInput`](io::ErrorKind::InvalidInput) for a UDP socket at another
+    /// door than the line door.
+    pub fn listen_at(&mut self, door: Door, service: ServiceId, listener: Listener) -> io::Result<ListenerId> {
         let service_of = self.service(service)?;
         if let Listener::Tls(_) = listener {
             service_of.check_tls()?;
+        }
+        if matches!((door, &listener), (Door::Web, Listener::Udp(_))) {
+            return Err(invalid("datagrams have no web door"));
         }
         if !listener.is_nonblocking()? {
             return Err(invalid(
                 "a blocking listener would stop the loop; call its set_nonblocking, or set SocketOptions::nonblocking",
             ));
         }
-        self.listeners.add(listener, service, self.poll.registry(), |id| mio::Token(FIRST_LISTENER + id.0))
+        self.listeners.add((listener, door), service, self.poll.registry(), |id| mio::Token(FIRST_LISTENER + id.number))
     }
 
     /// Gives a service of this reactor the certificate for its `tls:` listeners.
@@ -384,7 +400,7 @@ impl<H: Handler> Reactor<H> {
                 mio::Token(number @ CONTROL..FIRST_LISTENER) => {
                     self.operators.wake_control(number - CONTROL, edge(event));
                 }
-                mio::Token(number) if number >> 32 == 0 => self.listeners.wake(ListenerId(number - FIRST_LISTENER)),
+                mio::Token(number) if number >> 32 == 0 => self.listeners.wake(number - FIRST_LISTENER),
                 mio::Token(number) => {
                     let token = Token::from_bits(number as u64);
                     self.dispatcher.edge(token, edge(event));

@@ -16,6 +16,8 @@ mod daytime;
 mod discard;
 #[cfg(feature = "doctor")]
 pub mod doctor;
+#[cfg(all(feature = "cli", feature = "websocket"))]
+mod doors;
 mod echo;
 mod exec;
 mod greeting;

@@ -34,7 +34,7 @@ use crate::connection::stream::Stream;
 use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
-use crate::net::Address;
+use crate::net::{Address, Door};
 use crate::reactor::datagram::is_admitted;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
@@ -130,7 +130,12 @@ impl<H: Handler> Sim<H> {
 
     /// Connects a peer of this host. All other peers are of 127.0.0.1.
     pub fn connect_from(&mut self, host: IpAddr) -> SimPeer {
-        self.connect_host(ServiceId::DEFAULT, host)
+        self.connect_host(ServiceId::DEFAULT, host, Door::Line)
+    }
+
+    /// Connects a peer at this door. All other peers are at the line door.
+    pub fn connect_at(&mut self, door: Door) -> SimPeer {
+        self.connect_host(ServiceId::DEFAULT, Ipv4Addr::LOCALHOST.into(), door)
     }
 
     /// Adds a service, as [`Reactor::add_service`](crate::Reactor::add_service) does. Its peers connect with
@@ -147,17 +152,17 @@ impl<H: Handler> Sim<H> {
     /// # Panics
     /// If this simulation has no such service.
     pub fn connect_to(&mut self, service: ServiceId) -> SimPeer {
-        self.connect_host(service, Ipv4Addr::LOCALHOST.into())
+        self.connect_host(service, Ipv4Addr::LOCALHOST.into(), Door::Line)
     }
 
-    fn connect_host(&mut self, service: ServiceId, host: IpAddr) -> SimPeer {
+    fn connect_host(&mut self, service: ServiceId, host: IpAddr, door: Door) -> SimPeer {
         let (peer, stream) = self.new_peer();
         if self.dispatcher.state.stop >= Stop::Draining {
             return peer;
         }
         let address = Peer::Inet(SocketAddr::new(host, 10_000 + peer.0 as u16 % 50_000));
         let connection = Connection::new(stream, address, Phase::Open, service);
-        if let Some(token) = self.dispatcher.admit(connection, ListenerId(0)) {
+        if let Some(token) = self.dispatcher.admit(connection, ListenerId { number: 0, door }) {
             self.peers[peer.0].token = token;
         }
         peer
@@ -169,8 +174,9 @@ impl<H: Handler> Sim<H> {
         let (peer, stream) = self.new_peer();
         let stream = self.dispatcher.state.services[service].secure(stream).expect("the service has a certificate");
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + peer.0 as u16 % 50_000)));
-        if let Some(token) =
-            self.dispatcher.admit(Connection::new(stream, address, Phase::Open, service), ListenerId(0))
+        if let Some(token) = self
+            .dispatcher
+            .admit(Connection::new(stream, address, Phase::Open, service), ListenerId { number: 0, door: Door::Line })
         {
             self.peers[peer.0].token = token;
         }
@@ -382,7 +388,7 @@ impl<H: Handler> Sim<H> {
         let count = bytes.len().min(self.dispatcher.buffer().len());
         self.dispatcher.buffer()[..count].copy_from_slice(&bytes[..count]);
         let mut answer = None;
-        let source = Source { address: from, listener: ListenerId(0) };
+        let source = Source { address: from, listener: ListenerId { number: 0, door: Door::Line } };
         self.dispatcher.datagram(&source, ServiceId::DEFAULT, count, |bytes| answer = Some(bytes.to_vec()));
         answer
     }

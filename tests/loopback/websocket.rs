@@ -10,6 +10,7 @@ use switchboard::framing::websocket::{Message, WebSocket, WebSocketHandler, WebS
 use switchboard::{Context, Origin};
 
 use super::Running;
+use crate::support::websocket::{frame, request};
 
 /// Sends each message back.
 struct Echo;
@@ -36,25 +37,11 @@ fn echo() -> WebSocket<Echo> {
 fn client(running: &Running) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect(running.address()).expect("the reactor accepts");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a valid time-out");
-    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(request.as_bytes()).expect("connected");
+    stream.write_all(request("/", "localhost", "").as_bytes()).expect("connected");
     let mut reader = BufReader::new(stream);
     let head = reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty());
     assert_eq!(head.collect::<Vec<_>>()[0], "HTTP/1.1 101 Switching Protocols");
     reader
-}
-
-/// A frame of a client.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mask = [0x12, 0x34, 0xab, 0xcd];
-    let masked = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
-    let length = match payload.len() {
-        length @ ..126 => vec![0x80 | length as u8],
-        length @ ..0x1_0000 => [&[0xfe][..], &(length as u16).to_be_bytes()].concat(),
-        length => [&[0xff][..], &(length as u64).to_be_bytes()].concat(),
-    };
-    [first].into_iter().chain(length).chain(mask).chain(masked).collect()
 }
 
 /// A message in fragments of up to `size` bytes, with a ping after each but the last.

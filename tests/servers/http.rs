@@ -16,8 +16,13 @@ fn start(place: &Path) -> Server {
 /// Runs curl with `words` before the URL of `path`, and returns what it writes.
 #[track_caller]
 pub(super) fn curl(server: &Server, words: &[&str], path: &str) -> Vec<u8> {
-    let url = format!("http://{}{path}", server.address());
-    pass_through(&[&["curl", "-s", "--path-as-is"], words, &[&*url]].concat(), b"")
+    curl_at(&format!("http://{}{path}", server.address()), words)
+}
+
+/// Runs curl with `words` before `url`, and returns what it writes.
+#[track_caller]
+pub(super) fn curl_at(url: &str, words: &[&str]) -> Vec<u8> {
+    pass_through(&[&["curl", "-s", "--path-as-is"], words, &[url]].concat(), b"")
 }
 
 /// The status of the answer to curl.

@@ -11,7 +11,7 @@ use super::socket::{Message, Socket};
 use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
-use crate::framing::http::{Event, Exchange, HttpOptions, Request};
+use crate::framing::http::{Event, Exchange, HttpOptions, Request, Status};
 use crate::framing::unread::Unread;
 use crate::handler::Handler;
 use crate::handler::context::Context;
@@ -36,6 +36,13 @@ pub trait WebSocketHandler {
     ///
     /// Reply with a frame: `cx.reply(&text_frame("hello"))`.
     fn message(&mut self, session: &mut Self::Session, message: Message<'_>, cx: &mut Context<'_>);
+
+    /// Whether `request` is one for a WebSocket. If not, [`request`](Self::request) follows.
+    ///
+    /// The default accepts each request that asks for a WebSocket, on any path.
+    fn wants_socket(&self, request: &Request<'_>) -> bool {
+        Socket::is_requested(request)
+    }
 
     /// A request that asks for no WebSocket: answer it with [`Exchange::respond`]. If it has a body, that is discarded.
     ///
@@ -132,7 +139,9 @@ impl<H: WebSocketHandler> WebSocket<H> {
     ) -> Option<(Socket, H::Session)> {
         while let Some(event) = exchange.next(unread, cx) {
             let Event::Request(request) = event else { continue };
-            if !Socket::is_requested(&request) {
+            if !self.options.admits_host(&request) {
+                exchange.respond_error(Status::FORBIDDEN, opening::UNKNOWN_HOST, cx);
+            } else if !self.inner.wants_socket(&request) {
                 self.inner.request(&request, exchange, cx);
                 exchange.ensure_answer(&request, cx);
             } else if let Some(socket) = Socket::accept(&self.options, &request, exchange, cx) {

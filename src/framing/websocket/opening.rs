@@ -13,6 +13,9 @@ const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The reason of the answer to a request that asks for no WebSocket.
 pub(super) const NOT_REQUESTED: &str = "connect with a WebSocket";
 
+/// The reason of the answer to a request for another host.
+pub(super) const UNKNOWN_HOST: &str = "the host is not a name of this server";
+
 /// RFC 9110, section 7.8: the header is ignored in HTTP/1.0.
 pub(super) fn is_requested(request: &Request<'_>) -> bool {
     request.version() >= Version::Http11 && request.headers().has_token("Upgrade", "websocket")
@@ -79,7 +82,7 @@ fn check<'r>(options: &WebSocketOptions, request: &Request<'r>) -> Result<&'r st
         return bad("there is not one Sec-WebSocket-Key");
     };
     if !options.admits_host(request) {
-        return Err((Status::FORBIDDEN, "the host is not a name of this server"));
+        return Err((Status::FORBIDDEN, UNKNOWN_HOST));
     }
     if !options.admits_origin(request) {
         return Err((Status::FORBIDDEN, "pages of this origin may not connect"));

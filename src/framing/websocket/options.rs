@@ -38,8 +38,8 @@ impl Default for WebSocketOptions {
 }
 
 impl WebSocketOptions {
-    /// Whether [`hosts`](Self::hosts) allows the host of `request`. A handler that serves pages asks this for each
-    /// request; for a socket, it was asked already.
+    /// Whether [`hosts`](Self::hosts) allows the host of `request`. [`WebSocket`](super::WebSocket) asks this for each
+    /// request, and [`Socket::accept`](super::Socket::accept) for a socket. Another handler asks it for its pages.
     #[must_use]
     pub fn admits_host(&self, request: &Request<'_>) -> bool {
         let Some(names) = &self.hosts else { return true };

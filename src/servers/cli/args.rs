@@ -14,7 +14,7 @@ use super::value::{
     LimitOrOff, ProxyPeer, parse_count, parse_duration, parse_keepalive, parse_length, parse_off, parse_proxy,
     parse_rate, parse_size,
 };
-use crate::net::{Network, SocketOptions, somaxconn_clip};
+use crate::net::{Door, ListenAddress, Network, SocketOptions, somaxconn_clip};
 use crate::{Address, Admission, Limits, Proxies, Rate};
 
 /// The flags of every server. Flatten it into the command line of a server.
@@ -35,7 +35,7 @@ pub struct ListenArgs {
     // The help is set where the command line is read, because it depends on the server.
     /// The addresses to listen on. If empty, the server listens on its default port on loopback.
     #[arg(short, long, value_name = "ADDR")]
-    pub listen: Vec<Address>,
+    pub listen: Vec<ListenAddress>,
 
     /// Connections that may wait to be accepted; off: as many as the system allows
     #[arg(long, value_name = "N|off", default_value = "1024", value_parser = parse_off(parse_length),
@@ -183,6 +183,11 @@ pub enum Stdin {
 }
 
 impl ListenArgs {
+    /// Whether an address is that of the web door.
+    pub(crate) fn has_web_door(&self) -> bool {
+        self.listen.iter().any(|listen| listen.door == Door::Web)
+    }
+
     /// Returns the options of the sockets.
     #[must_use]
     pub fn socket_options(&self) -> SocketOptions {

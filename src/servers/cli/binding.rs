@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::args::ListenArgs;
 use super::inherited::InheritedSockets;
 use super::server::{ServiceSetup, StartError};
-use crate::net::{BindError, Listener, bind};
+use crate::net::{BindError, Door, ListenAddress, Listener, bind};
 use crate::{Address, Host, ServiceId};
 
 /// Where the addresses of a service are given.
@@ -58,7 +58,7 @@ impl ListenSetting {
 
 /// An address that is in use by this process, and the setting that gave it.
 pub(super) struct Bound {
-    pub(super) address: Address,
+    pub(super) address: ListenAddress,
     given: String,
 }
 
@@ -72,8 +72,8 @@ pub(crate) struct ServiceBinding {
 
 impl ServiceBinding {
     /// # Errors
-    /// If a UDP address is given to a service that does not answer datagrams, or if a TLS address and the certificate
-    /// for it are not given together.
+    /// If a UDP address is given to a service that does not answer datagrams, if the service has not the door of an
+    /// address, or if a TLS address and the certificate for it are not given together.
     pub(crate) fn new(
         id: ServiceId,
         setting: ListenSetting,
@@ -81,16 +81,38 @@ impl ServiceBinding {
         setup: ServiceSetup<()>,
     ) -> Result<Self, StartError> {
         let binding = ServiceBinding { id, setting, listen, setup };
-        if let Some(udp) = binding.unsupported(&binding.listen.listen) {
+        if let Some(udp) = binding.listen.listen.iter().find(|listen| binding.is_unsupported(&listen.address)) {
             return Err(StartError::usage(format!("{udp}: this server does not support UDP; omit udp:")));
         }
+        binding.check_doors()?;
         binding.check_tls()?;
         Ok(binding)
     }
 
+    /// Checks that the service has the door of each address.
+    fn check_doors(&self) -> Result<(), StartError> {
+        let mut addresses = self.listen.listen.iter();
+        if let Some(web) = addresses.clone().find(|listen| !self.setup.doors.contains(&listen.door)) {
+            return Err(StartError::usage(format!("{web}: this server has no web door; use {}", web.address)));
+        }
+        match addresses.find(|listen| listen.door == Door::Web) {
+            Some(web) if cfg!(not(feature = "websocket")) => Err(StartError::usage(format!(
+                "{web}: this program was built without the feature websocket; build it with --features full"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The protocols that clients of TLS can agree on. A browser at the web door offers HTTP.
+    #[cfg(feature = "tls")]
+    pub(super) fn alpn(&self) -> &'static [&'static str] {
+        let is_web = |listen: &ListenAddress| listen.door == Door::Web && matches!(listen.address, Address::Tls(_));
+        if self.listen.listen.iter().any(is_web) { &["http/1.1"] } else { self.setup.alpn }
+    }
+
     /// Checks that there is a certificate if there is a TLS address, and the other way round.
     fn check_tls(&self) -> Result<(), StartError> {
-        let tls = self.listen.listen.iter().find(|address| matches!(address, Address::Tls(_)));
+        let tls = self.listen.listen.iter().find(|listen| matches!(listen.address, Address::Tls(_)));
         match (tls, self.has_certificate()) {
             (Some(tls), _) if cfg!(not(feature = "tls")) => Err(StartError::usage(format!(
                 "{tls}: this program was built without the feature tls; build it with --features full"
@@ -111,9 +133,9 @@ impl ServiceBinding {
         false
     }
 
-    /// The first UDP address, if the service does not answer datagrams.
-    fn unsupported<'a>(&self, addresses: &'a [Address]) -> Option<&'a Address> {
-        addresses.iter().find(|address| matches!(address, Address::Udp { .. }) && !self.setup.has_datagrams)
+    /// Whether this is a UDP address, and the service does not answer datagrams.
+    fn is_unsupported(&self, address: &Address) -> bool {
+        matches!(address, Address::Udp { .. }) && !self.setup.has_datagrams
     }
 
     /// Collects the inherited sockets, and binds the addresses of the flags. Without any of these, binds the default
@@ -122,35 +144,38 @@ impl ServiceBinding {
         &self,
         inherited: &mut InheritedSockets,
         bound: &mut Vec<Bound>,
-    ) -> Result<Vec<Listener>, Box<dyn Error>> {
+    ) -> Result<Vec<(Door, Listener)>, Box<dyn Error>> {
         let options = self.listen.socket_options();
         let service = Some(self.setting.service()).filter(|name| !name.is_empty());
-        let mut listeners = inherited.take(service, &options)?;
-        let locals = listeners.iter().map(Listener::local_addr).collect::<Result<Vec<_>, _>>()?;
-        if let Some(udp) = self.unsupported(&locals) {
+        let adopted = inherited.take(service, &options)?;
+        let locals = adopted.iter().map(Listener::local_addr).collect::<Result<Vec<_>, _>>()?;
+        if let Some(udp) = locals.iter().find(|address| self.is_unsupported(address)) {
             return Err(format!("{udp}: this server does not support UDP; use ListenStream= instead").into());
         }
-        bound.extend(locals.into_iter().map(|address| Bound { address, given: "the service manager".to_owned() }));
+        let given = "the service manager";
+        bound.extend(locals.into_iter().map(|local| Bound { address: local.into(), given: given.to_owned() }));
+        let mut listeners: Vec<_> = adopted.into_iter().map(|listener| (Door::Line, listener)).collect();
         if self.has_certificate() && self.listen.listen.is_empty() {
             return Err(Box::new(WrongUse(UNUSED_CERTIFICATE.to_owned())));
         }
-        let default = Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.setup.port };
+        let default = Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.setup.port }.into();
         let default = (listeners.is_empty() && self.listen.listen.is_empty()).then_some(&default);
-        for address in self.listen.listen.iter().chain(default) {
-            for listener in bind(address, &options).map_err(|error| self.explain(&error, bound))? {
-                bound.push(Bound { address: listener.local_addr()?, given: self.setting.with(address) });
-                listeners.push(listener);
+        for listen in self.listen.listen.iter().chain(default) {
+            for listener in bind(&listen.address, &options).map_err(|error| self.explain(listen, &error, bound))? {
+                let address = ListenAddress { address: listener.local_addr()?, ..listen.clone() };
+                bound.push(Bound { address, given: self.setting.with(listen) });
+                listeners.push((listen.door, listener));
             }
         }
         Ok(listeners)
     }
 
     /// Adds to an error of binding the setting that mends it. An address that this process has already is given twice.
-    fn explain(&self, error: &BindError, bound: &[Bound]) -> Box<dyn Error> {
+    fn explain(&self, listen: &ListenAddress, error: &BindError, bound: &[Bound]) -> Box<dyn Error> {
         let kind = error.io_error().kind();
-        let twice = bound.iter().find(|own| kind == ErrorKind::AddrInUse && is_in_use_by(error, &own.address));
+        let twice = bound.iter().find(|own| kind == ErrorKind::AddrInUse && is_in_use_by(error, &own.address.address));
         if let Some(Bound { given, .. }) = twice {
-            let again = self.setting.with(error.address());
+            let again = self.setting.with(listen);
             return Box::new(WrongUse(format!("{} is given twice: {given} and {again}", error.address())));
         }
         let is_full = matches!(Errno::from_io_error(error.io_error()), Some(Errno::MFILE | Errno::NFILE));

@@ -6,7 +6,7 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::server::Server;
-use crate::Address;
+use crate::net::ListenAddress;
 
 /// Reads the words of a command line, the first of which is the name of the program.
 ///
@@ -23,10 +23,16 @@ fn with_addresses(command: Command) -> Command {
     let has_datagrams = command.get_arguments().any(|arg| arg.get_id() == "datagram_rate");
     let udp = if has_datagrams { "; udp: before one of the first four" } else { "" };
     let tls = if cfg!(feature = "tls") { "; tls: before any of them, with --tls-cert" } else { "" };
+    let has_web = command.get_arguments().any(|arg| arg.get_id() == "origin");
+    let web = match (has_web, cfg!(feature = "tls")) {
+        (false, _) => "",
+        (true, false) => "; web: before any of them, for pages in a browser",
+        (true, true) => "; web: before any of them, for pages in a browser, or web+tls:",
+    };
     command.mut_arg("listen", |arg| {
         arg.help(format!(
             "Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or \
-             unix:PATH{udp}{tls}; with port 0, the system picks one"
+             unix:PATH{udp}{tls}{web}; with port 0, the system picks one"
         ))
     })
 }
@@ -48,7 +54,7 @@ fn hint(word: &str) -> Option<String> {
     let address = match word {
         "-p" | "--port" | "--bind" | "--address" => "ADDR",
         _ if word.starts_with('-') => return None,
-        _ if word.parse::<Address>().is_ok() => word,
+        _ if word.parse::<ListenAddress>().is_ok() => word,
         _ => "ADDR",
     };
     Some(format!("to listen on an address, use '-l {address}'"))

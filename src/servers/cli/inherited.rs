@@ -10,8 +10,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-use crate::net::{Listener, SocketOptions};
-use crate::{Address, Handler, Reactor};
+use crate::net::{ListenAddress, Listener, SocketOptions};
+use crate::{Handler, Reactor};
 use listenfd::ListenFd;
 
 /// The inherited sockets, in the order of their descriptors.
@@ -109,7 +109,7 @@ impl std::error::Error for InheritedError {}
 
 /// Reports readiness and the addresses to the service manager, if there is one. If the manager's queue is full, the
 /// loop sends the report as soon as there is room.
-pub(super) fn notify_ready<H: Handler>(bound: &[Address], reactor: &mut Reactor<H>) {
+pub(super) fn notify_ready<H: Handler>(bound: &[ListenAddress], reactor: &mut Reactor<H>) {
     let Some(manager) = env::var_os("NOTIFY_SOCKET") else { return };
     let addresses: Vec<_> = bound.iter().map(ToString::to_string).collect();
     let message = format!("READY=1\nSTATUS=listening on {}\n", addresses.join(", "));

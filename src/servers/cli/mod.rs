@@ -15,6 +15,8 @@ mod server;
 #[cfg(feature = "tls")]
 mod tls;
 mod value;
+#[cfg(feature = "websocket")]
+mod web;
 
 pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
 pub(crate) use binding::{ListenSetting, ServiceBinding};
@@ -30,6 +32,8 @@ pub use server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, li
 #[cfg(feature = "tls")]
 pub use tls::{TlsArgs, TlsClientArgs};
 pub use value::{LimitOrOff, ProxyPeer, parse_count, parse_duration, parse_off, parse_proxy, parse_rate, parse_size};
+#[cfg(feature = "websocket")]
+pub use web::WebArgs;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use super::report::{fail, usage_error};
 use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError};
 use crate::console::descriptor::OutputStream;
 use crate::console::job_control;
+use crate::net::ListenAddress;
 use crate::{Address, ConsoleMode, Handler, Operator, Reactor, ServiceId, ServiceOptions};
 
 /// Runs a server until it is asked to stop. This is the `main` of a server.
@@ -118,15 +119,18 @@ fn run<H: Handler>(
 }
 
 /// Returns the addresses of all listeners.
-fn listen<H: Handler>(reactor: &mut Reactor<H>, bindings: &[ServiceBinding]) -> Result<Vec<Address>, Box<dyn Error>> {
+fn listen<H: Handler>(
+    reactor: &mut Reactor<H>,
+    bindings: &[ServiceBinding],
+) -> Result<Vec<ListenAddress>, Box<dyn Error>> {
     let (mut bound, mut inherited) = (Vec::new(), InheritedSockets::from_env());
     for binding in bindings {
         #[cfg(feature = "tls")]
-        if let Some(tls) = binding.listen.tls.load(binding.setup.alpn)? {
+        if let Some(tls) = binding.listen.tls.load(binding.alpn())? {
             reactor.set_tls_server(binding.id, tls);
         }
-        for listener in binding.listeners(&mut inherited, &mut bound)? {
-            reactor.listen(binding.id, listener)?;
+        for (door, listener) in binding.listeners(&mut inherited, &mut bound)? {
+            reactor.listen_at(door, binding.id, listener)?;
         }
     }
     inherited.expect_all_taken(&bindings.iter().map(|binding| binding.setting.service()).collect::<Vec<_>>())?;
@@ -134,9 +138,13 @@ fn listen<H: Handler>(reactor: &mut Reactor<H>, bindings: &[ServiceBinding]) -> 
 }
 
 /// Opens the control socket. Its path must not be one of the addresses in `bound`.
-fn open_control<H: Handler>(reactor: &mut Reactor<H>, path: &Path, bound: &[Address]) -> Result<(), Box<dyn Error>> {
+fn open_control<H: Handler>(
+    reactor: &mut Reactor<H>,
+    path: &Path,
+    bound: &[ListenAddress],
+) -> Result<(), Box<dyn Error>> {
     let shown = path.display();
-    if bound.contains(&Address::Unix(path.to_owned())) {
+    if bound.iter().any(|listen| *listen.address.transport() == Address::Unix(path.to_owned())) {
         return Err(WrongUse(format!("unix:{shown} is given twice: to listen, and for --control")).into());
     }
     reactor.open_control(path).map_err(|error| format!("{error} (--control unix:PATH)"))?;
@@ -201,7 +209,7 @@ fn needs_operator(mode: &str) -> String {
 ///
 /// # Errors
 /// If standard output cannot be written, except that its reader has gone.
-fn announce<H: Handler>(bound: &[Address], reactor: &mut Reactor<H>) -> Result<(), String> {
+fn announce<H: Handler>(bound: &[ListenAddress], reactor: &mut Reactor<H>) -> Result<(), String> {
     let lines = bound.iter().map(|address| format!("listening on {address}\n")).collect::<Vec<_>>().concat();
     let mut rest = lines.as_bytes();
     let mut stdout = OutputStream::stdout().map_err(|error| unannounced(&error))?;

@@ -6,8 +6,13 @@ use std::io;
 use clap::Parser;
 
 use super::args::{DatagramArgs, ServerArgs};
+#[cfg(feature = "websocket")]
+use crate::framing::websocket::WebSocketOptions;
+use crate::net::Door;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsClient;
+#[cfg(feature = "websocket")]
+use crate::servers::doors::{Answerer, Doors};
 use crate::{Handler, Limits};
 
 /// The command line of a server. [`main`](super::main) runs it alone, and `switchboard` hosts several in one loop.
@@ -47,6 +52,8 @@ pub struct ServiceSetup<H> {
     pub port: u16,
     /// Whether the service answers datagrams.
     pub has_datagrams: bool,
+    /// The protocols by which clients may reach the service.
+    pub doors: &'static [Door],
     /// The default limits, including the changes made by the server's own flags.
     pub limits: Limits,
     /// Whether the service needs an operator at standard input.
@@ -74,12 +81,13 @@ pub enum OperatorNeed {
 }
 
 impl<H> ServiceSetup<H> {
-    /// Creates a setup without datagrams, with default limits.
+    /// Creates a setup with the line door only, without datagrams and with default limits.
     pub fn new(port: u16, handler: H) -> Self {
         ServiceSetup {
             handler,
             port,
             has_datagrams: false,
+            doors: &[Door::Line],
             limits: Limits::default(),
             operator: OperatorNeed::Optional,
             has_secrets: false,
@@ -96,6 +104,12 @@ impl<H> ServiceSetup<H> {
         ServiceSetup { has_datagrams: true, limits, ..self }
     }
 
+    /// Adds the web door. The handler asks [`Origin::door`](crate::Origin::door).
+    #[must_use]
+    pub fn with_web_door(self) -> Self {
+        ServiceSetup { doors: &[Door::Line, Door::Web], ..self }
+    }
+
     /// Replaces the default limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
@@ -108,12 +122,28 @@ impl<H> ServiceSetup<H> {
         ServiceSetup { has_secrets: true, ..self }
     }
 
+    /// Serves the web door with `web`, under these rules for pages, and all else with the handler.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn at_doors<A: Answerer>(self, web: A, options: WebSocketOptions) -> ServiceSetup<Doors<H, A>>
+    where
+        H: Handler,
+    {
+        let (line, rest) = self.split();
+        rest.replace(Doors::new(line, web, options)).1
+    }
+
     /// Splits off the handler.
     pub(crate) fn split(self) -> (H, ServiceSetup<()>) {
+        self.replace(())
+    }
+
+    /// Splits off the handler, and puts another one in its place.
+    fn replace<G>(self, handler: G) -> (H, ServiceSetup<G>) {
         let rest = ServiceSetup {
-            handler: (),
+            handler,
             port: self.port,
             has_datagrams: self.has_datagrams,
+            doors: self.doors,
             limits: self.limits,
             operator: self.operator,
             has_secrets: self.has_secrets,

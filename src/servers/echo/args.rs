@@ -2,6 +2,10 @@
 
 use clap::Parser;
 
+#[cfg(feature = "websocket")]
+use crate::framing::websocket::WebSocketOptions;
+#[cfg(feature = "websocket")]
+use crate::servers::cli::WebArgs;
 use crate::servers::cli::{
     DatagramArgs, LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_off,
     parse_size,
@@ -20,9 +24,14 @@ pub struct EchoServer {
     #[arg(long, value_name = "TEXT")]
     pub quit_on: Option<String>,
 
-    /// Longest line [default: 4096]; with --reply-prefix or --quit-on
-    #[arg(long, value_name = "BYTES|off", value_parser = parse_off(parse_size))]
+    /// The longest line, and at the web door the longest message.
+    #[arg(long, value_name = "BYTES|off", value_parser = parse_off(parse_size), help = MAX_LINE)]
     pub max_line: Option<LimitOrOff<usize>>,
+
+    /// The flags of the web door.
+    #[cfg(feature = "websocket")]
+    #[command(flatten)]
+    pub web: WebArgs,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -32,6 +41,13 @@ pub struct EchoServer {
     #[command(flatten)]
     pub datagrams: DatagramArgs,
 }
+
+#[cfg(not(feature = "websocket"))]
+const MAX_LINE: &str = "Longest line [default: 4096]; with --reply-prefix or --quit-on";
+
+#[cfg(feature = "websocket")]
+const MAX_LINE: &str = "Longest line [default: 4096], with --reply-prefix or --quit-on. At web: addresses, longest \
+                        message [default without these flags: 64KiB]";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,22 +64,49 @@ impl Server for EchoServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+        #[cfg(feature = "websocket")]
+        let web = self.web_options()?;
         if self.reply_prefix.is_none() && self.quit_on.is_none() {
-            if self.max_line.is_some() {
-                return Err(StartError::usage("--max-line needs --reply-prefix or --quit-on"));
+            if self.max_line.is_some() && !self.server.listen.has_web_door() {
+                return Err(StartError::usage("--max-line needs --reply-prefix, --quit-on or an address with web:"));
             }
-            return Ok(host.host(ServiceSetup::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams)));
+            let setup = ServiceSetup::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams).with_web_door();
+            #[cfg(feature = "websocket")]
+            if let Some(web) = web {
+                return Ok(host.host(setup.at_doors(Echo::bytes(), web)));
+            }
+            return Ok(host.host(setup));
         }
-        let max_line = self.max_line.map_or(4096, |LimitOrOff(limit)| limit.unwrap_or(usize::MAX));
         let lines = EchoLines {
             prefix: self.reply_prefix.clone().unwrap_or_default().into_bytes(),
             quit_on: self.quit_on.clone().map(String::into_bytes),
-            max_line,
+            max_line: self.longest_line(),
         };
-        Ok(host.host(
-            ServiceSetup::new(PORT, Echo::lines(lines))
-                .with_limits(line_limits(max_line))
-                .with_datagrams(&self.datagrams),
-        ))
+        let setup = ServiceSetup::new(PORT, Echo::lines(lines.clone()))
+            .with_limits(line_limits(lines.max_line))
+            .with_datagrams(&self.datagrams)
+            .with_web_door();
+        #[cfg(feature = "websocket")]
+        if let Some(web) = web {
+            return Ok(host.host(setup.at_doors(lines, web)));
+        }
+        Ok(host.host(setup))
+    }
+}
+
+impl EchoServer {
+    fn longest_line(&self) -> usize {
+        self.max_line.map_or(4096, |LimitOrOff(limit)| limit.unwrap_or(usize::MAX))
+    }
+
+    /// The rules for pages, if there is a web door.
+    #[cfg(feature = "websocket")]
+    fn web_options(&self) -> Result<Option<WebSocketOptions>, StartError> {
+        let mut options = self.web.options(&self.server.listen)?;
+        let works_on_lines = self.reply_prefix.is_some() || self.quit_on.is_some();
+        if let Some(options) = options.as_mut().filter(|_| works_on_lines || self.max_line.is_some()) {
+            options.max_message = self.longest_line();
+        }
+        Ok(options)
     }
 }

@@ -78,7 +78,7 @@ impl RelayServer {
             }
             (own, wanted) => own == wanted,
         };
-        listen.iter().any(is_same) || listen.is_empty() && is_same(&default)
+        listen.iter().any(|own| is_same(&own.address)) || listen.is_empty() && is_same(&default)
     }
 }
 

@@ -10,8 +10,8 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::catalog::CatalogEntry;
-use crate::Address;
 use crate::handler::commands;
+use crate::net::ListenAddress;
 use crate::servers::cli::ListenSetting;
 
 /// A service to host.
@@ -53,7 +53,7 @@ pub(super) fn from_words(words: &[String]) -> Result<Vec<ServiceSpec>, String> {
         let Some(entry) = CatalogEntry::find(name) else {
             return Err(format!("{word}: {}", unknown(word, name)));
         };
-        if let Some(Err(error)) = address.map(str::parse::<Address>) {
+        if let Some(Err(error)) = address.map(str::parse::<ListenAddress>) {
             return Err(format!("{word}: {error}"));
         }
         let known = specs.iter().position(|spec| spec.setting.service() == name);
@@ -72,7 +72,7 @@ fn unknown(word: &str, name: &str) -> String {
         Some((server, address)) if CatalogEntry::find(server).is_some() => {
             format!("an address follows \"=\", use {server}={address}")
         }
-        _ if word.parse::<Address>().is_ok() => format!("an address needs a server, use for example echo={word}"),
+        _ if word.parse::<ListenAddress>().is_ok() => format!("an address needs a server, use for example echo={word}"),
         _ => CatalogEntry::missing(name, ""),
     }
 }

@@ -3,6 +3,8 @@
 use clap::Parser;
 
 use crate::servers::Uppercase;
+#[cfg(feature = "websocket")]
+use crate::servers::cli::WebArgs;
 use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
 
 /// Sends back what it receives in capitals, over TCP, Unix sockets and UDP
@@ -12,6 +14,11 @@ pub struct UppercaseServer {
     /// Map every letter of Unicode (ß becomes SS), not only a to z
     #[arg(long)]
     pub unicode: bool,
+
+    /// The flags of the web door.
+    #[cfg(feature = "websocket")]
+    #[command(flatten)]
+    pub web: WebArgs,
 
     /// The flags of every server.
     #[command(flatten)]
@@ -35,6 +42,11 @@ impl Server for UppercaseServer {
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let handler = if self.unicode { Uppercase::unicode() } else { Uppercase::ascii() };
-        Ok(host.host(ServiceSetup::new(4444, handler).with_datagrams(&self.datagrams)))
+        let setup = ServiceSetup::new(4444, handler).with_datagrams(&self.datagrams).with_web_door();
+        #[cfg(feature = "websocket")]
+        if let Some(web) = self.web.options(&self.server.listen)? {
+            return Ok(host.host(setup.at_doors(handler, web)));
+        }
+        Ok(host.host(setup))
     }
 }

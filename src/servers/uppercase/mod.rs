@@ -5,6 +5,8 @@
 
 #[cfg(feature = "cli")]
 mod args;
+#[cfg(all(feature = "cli", feature = "websocket"))]
+mod web;
 
 #[cfg(feature = "cli")]
 pub use args::UppercaseServer;

@@ -1,0 +1,61 @@
+//! The web door of the echo: one message for each message.
+
+use super::{Echo, EchoLines};
+use crate::framing::websocket::{CloseCode, Message, binary_frame, close, text_frame};
+use crate::handler::context::Context;
+use crate::servers::doors::Answerer;
+
+impl Answerer for Echo {
+    const HINT: &'static str = "This echo-server sends each message back.";
+
+    fn answer(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
+        cx.reply(&message.to_frame());
+    }
+}
+
+/// A message is a line.
+impl Answerer for EchoLines {
+    const HINT: &'static str = "This echo-server answers each message with one.";
+
+    fn answer(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
+        if self.is_quit(message.as_bytes()) {
+            return close(CloseCode::NORMAL, "", cx);
+        }
+        let frame = match message {
+            Message::Text(text) => text_frame(&[&*String::from_utf8_lossy(&self.prefix), text].concat()),
+            Message::Binary(bytes) => binary_frame(&[&self.prefix, &*bytes].concat()),
+        };
+        cx.reply(&frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::framing::websocket::WebSocketOptions;
+    use crate::net::Door;
+    use crate::servers::doors::Doors;
+    use crate::servers::doors::tests::{frame, open};
+    use crate::servers::{Echo, EchoLines};
+    use crate::sim::Sim;
+
+    #[test]
+    fn texts_and_bytes_come_back_as_they_are() {
+        let mut sim = Sim::new(Doors::new(Echo::bytes(), Echo::bytes(), WebSocketOptions::default()));
+        let page = open(&mut sim);
+        sim.send(page, &[frame(0x81, "é".as_bytes()), frame(0x82, b"\xff"), frame(0x81, b"")].concat());
+        assert_eq!(sim.received(page), b"\x81\x02\xc3\xa9\x82\x01\xff\x81\x00");
+    }
+
+    #[test]
+    fn a_message_is_answered_like_a_line() {
+        let lines = EchoLines { prefix: b"> ".to_vec(), quit_on: Some(b"q".to_vec()), ..EchoLines::default() };
+        let mut sim = Sim::new(Doors::new(Echo::lines(lines.clone()), lines, WebSocketOptions::default()));
+        let (page, nc) = (open(&mut sim), sim.connect_at(Door::Line));
+        sim.send(page, &[frame(0x81, b"hi"), frame(0x82, b"\xff")].concat());
+        assert_eq!(sim.received(page), b"\x81\x04> hi\x82\x03> \xff");
+        sim.send(nc, b"hi\n");
+        assert_eq!(sim.received(nc), b"> hi\n");
+        sim.send(page, &[frame(0x81, b"Q"), frame(0x81, b"late")].concat());
+        assert_eq!(sim.received(page), b"\x88\x02\x03\xe8");
+    }
+}
