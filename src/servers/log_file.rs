@@ -96,6 +96,7 @@ impl Write for LogFile {
 pub(super) struct StandardError;
 
 /// The most bytes of a write that no other write to a pipe can divide (`PIPE_BUF`, pipe(7)).
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only standard error needs it"))]
 const WHOLE: usize = 4096;
 
 impl Write for StandardError {
