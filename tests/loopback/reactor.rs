@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use switchboard::net::{Listener, SocketOptions, bind};
+use switchboard::net::{Door, Listener, SocketOptions, bind};
 use switchboard::servers::Echo;
 use switchboard::{
     Address, Context, FeedId, Handler, Limits, Origin, Reactor, ServiceId, ServiceOptions, Source, TimerId, Token, Via,
@@ -68,6 +68,36 @@ fn an_address_that_cannot_be_bound_is_an_error_with_the_remedy() {
     let taken = reactor.bind(&bound[0].to_string()).expect_err("the port is taken");
     assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
     assert!(taken.to_string().starts_with(&format!("cannot listen on {}: ", bound[0])), "{taken}");
+}
+
+/// Answers the door by which a client came in.
+struct Doorman;
+
+impl Handler for Doorman {
+    type Session = ();
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
+        cx.reply(format!("{:?}", origin.door()).as_bytes());
+        cx.close();
+    }
+
+    fn data<'a>(&mut self, (): &mut (), input: &'a mut [u8], _: &mut Context<'a>) -> usize {
+        input.len()
+    }
+}
+
+#[test]
+fn a_handler_learns_the_door_and_datagrams_have_none() {
+    let running = Running::start(|| Doorman, &["127.0.0.1:0", "web:127.0.0.1:0"]);
+    for (address, door) in running.listening.iter().zip(["Line", "Web"]) {
+        let at = address.resolve().expect("an IP address")[0];
+        assert_eq!(read_all(&mut TcpStream::connect(at).expect("the reactor accepts")), door.as_bytes());
+    }
+    running.stop();
+    let mut reactor = Reactor::new(Doorman, Limits::default()).expect("a poll");
+    let udp = bind(&"udp:127.0.0.1:0".parse().expect("a literal"), &SocketOptions::default()).expect("free").remove(0);
+    let error = reactor.listen_at(Door::Web, ServiceId::DEFAULT, udp).expect_err("a datagram has no door");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
 #[test]
