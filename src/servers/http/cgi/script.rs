@@ -62,7 +62,7 @@ const EXIT_WAIT: Duration = Duration::from_millis(100);
 const HELD_WAIT: Duration = Duration::from_millis(100);
 
 impl Script {
-    /// A script that answers `client`. Without `is_parsed`, its output is the answer as it is.
+    /// A script that answers `client`. If `answer` is raw, its output is the answer as it is.
     pub(super) fn new(name: Vec<u8>, client: Token, answer: LentAnswer, now: Instant) -> Self {
         let output = if answer.is_raw() { Output::Raw } else { Output::Head(AnswerDecoder::default()) };
         Script {
@@ -119,6 +119,12 @@ impl Script {
                 }
             }
         }
+        self.pass_on(body, scripts, cx);
+        input.len()
+    }
+
+    /// Relays bytes of the body, or holds them for a moment.
+    fn pass_on(&mut self, body: &[u8], scripts: &mut Scripts, cx: &mut Context<'_>) {
         match &mut self.output {
             Output::Held(document, held) => {
                 held.extend_from_slice(body);
@@ -137,7 +143,6 @@ impl Script {
         if matches!(self.output, Output::Body) && self.answer.is_complete() {
             self.finish(scripts, cx);
         }
-        input.len()
     }
 
     fn relay(&mut self, out: &[u8], scripts: &mut Scripts, cx: &mut Context<'_>) {
