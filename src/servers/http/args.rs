@@ -163,6 +163,10 @@ impl Server for HttpServer {
 
 impl HttpServer {
     fn not_served(&self, error: &io::Error) -> StartError {
+        // Only the errors of the directory come from the system as they are.
+        if error.raw_os_error().is_none() {
+            return StartError::failure(error.to_string());
+        }
         let directory = self.directory.display();
         let is_prefix = self.cgi.is_some() && self.directory.is_absolute() && error.kind() == io::ErrorKind::NotFound;
         let remedy = if is_prefix {
