@@ -39,13 +39,15 @@ impl FilePiece {
         self.range.end - self.range.start
     }
 
-    /// Sends at most `most` bytes, which must not be 0. Returns the number of bytes that the stream has taken. The
-    /// range stays as it is.
+    /// Sends at most `most` bytes, which must not be 0, or up to a sixteenth more if that is the rest. Returns the
+    /// number of bytes that the stream has taken. The range stays as it is.
     ///
     /// # Errors
     /// Those of the stream and of the file. [`ErrorKind::UnexpectedEof`] if the file ends before the range.
     pub(crate) fn send(&self, stream: &mut Stream, most: usize) -> io::Result<usize> {
-        let most = usize::try_from(self.left()).map_or(most, |left| left.min(most));
+        // Without a little more than `most`, the last few bytes of a file would take a turn of their own.
+        let left = usize::try_from(self.left()).unwrap_or(usize::MAX);
+        let most = if left <= most.saturating_add(most / 16) { left } else { most };
         match stream.send_file(&self.file, self.range.start, most)? {
             0 => {
                 let text = format!("the file ends {} bytes early: it was truncated while it was sent", self.left());
