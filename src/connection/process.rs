@@ -108,7 +108,8 @@ impl Error for NotStarted {
 
 fn run(spawn: &Spawn) -> io::Result<Started> {
     // With a name instead of a path, the standard library would use fork(2), which copies the page tables.
-    let program = spawn.find_program()?;
+    // The kernel tells what is wrong with a path.
+    let program = if spawn.has_path() { std::path::absolute(&spawn.program)? } else { spawn.find_program()? };
     let mut command = Command::new(program);
     command.arg0(&spawn.program).args(&spawn.args).env_clear().envs(spawn.env.iter().cloned()).process_group(0);
     if let Some(dir) = &spawn.dir {

@@ -132,9 +132,14 @@ impl Spawn {
         Err(if refused { Errno::ACCESS } else { Errno::NOENT }.into())
     }
 
+    /// Whether the program is a path, and no name to be looked up.
+    pub(crate) fn has_path(&self) -> bool {
+        self.program.as_os_str().as_encoded_bytes().contains(&b'/')
+    }
+
     /// The paths that the program may have.
     fn candidates(&self) -> io::Result<Vec<PathBuf>> {
-        if self.program.as_os_str().as_encoded_bytes().contains(&b'/') {
+        if self.has_path() {
             // Absolute, because `dir` changes the meaning of a relative path.
             return Ok(vec![std::path::absolute(&self.program)?]);
         }

@@ -264,7 +264,7 @@ impl State {
     /// output has ended, as `had_eof` tells, nothing is left to end.
     pub(crate) fn disconnect_child(&mut self, token: Token, had_eof: bool) {
         let Some(child) = self.children.table.get_mut(&token) else { return };
-        if had_eof && child.process.status().is_some() {
+        if had_eof && (child.has_exited || child.process.status().is_some()) {
             child.stage = Stage::Over;
         } else {
             child.process.terminate();
