@@ -1,7 +1,7 @@
-//! The versions of files that were served last, so that most requests open nothing.
+//! The versions of files that were served last, and the scripts that were run, so that most requests look for nothing.
 //!
-//! Invariant: the bytes, the open files and the entries are bounded. A version that was checked longer than
-//! [`FRESH`] ago is not used before it was checked again.
+//! Invariant: the bytes, the open files and the entries are bounded. What was checked longer than [`FRESH`] ago is not
+//! used before it was checked again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::Encodings;
+use super::cgi::ScriptFile;
+use super::encodings::Encodings;
 use super::file::{Content, Version};
 
-/// How long a version counts as the present one.
-const FRESH: Duration = Duration::from_secs(1);
+/// How long what was found counts as the present.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 /// The most entries.
 const MAX_ENTRIES: usize = 4096;
@@ -22,7 +23,7 @@ const MAX_ENTRIES: usize = 4096;
 const MAX_OPEN: usize = 256;
 const OPEN_SHARE: u64 = 4;
 
-/// The versions by path and accepted encodings.
+/// What was found, by path and accepted encodings.
 #[derive(Debug)]
 pub(super) struct Cache {
     entries: HashMap<Arc<str>, Entry>,
@@ -36,10 +37,17 @@ pub(super) struct Cache {
     key: String,
 }
 
+/// What is known of a path.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    File(Arc<Version>),
+    Script(Arc<ScriptFile>),
+}
+
 #[derive(Debug)]
 struct Entry {
-    version: Arc<Version>,
-    /// Until when the version counts as the present one.
+    known: Known,
+    /// Until when it counts as the present.
     fresh_until: Instant,
     was_used: bool,
 }
@@ -53,24 +61,24 @@ impl Cache {
         Cache { entries, order, bytes: 0, open: 0, max_bytes, max_open, key: String::new() }
     }
 
-    /// Returns the version at a path of a target, and whether it is fresh.
-    pub(super) fn get(&mut self, path: &str, accepted: Encodings, now: Instant) -> Option<(&Arc<Version>, bool)> {
+    /// Returns what is at a path of a target, and whether that is fresh.
+    pub(super) fn get(&mut self, path: &str, accepted: Encodings, now: Instant) -> Option<(&Known, bool)> {
         set_key(&mut self.key, path, accepted);
         let entry = self.entries.get_mut(&*self.key)?;
         entry.was_used = true;
-        Some((&entry.version, now < entry.fresh_until))
+        Some((&entry.known, now < entry.fresh_until))
     }
 
-    /// Stores the version that was found at a path.
-    pub(super) fn put(&mut self, path: &str, accepted: Encodings, version: &Arc<Version>, now: Instant) {
+    /// Stores what was found at a path.
+    pub(super) fn put(&mut self, path: &str, accepted: Encodings, known: Known, now: Instant) {
         set_key(&mut self.key, path, accepted);
-        let (bytes, open) = cost(version);
+        let (bytes, open) = cost(&self.key, &known);
         if bytes > self.max_bytes {
             return self.remove(path, accepted);
         }
-        let entry = Entry { version: Arc::clone(version), fresh_until: now + FRESH, was_used: false };
+        let entry = Entry { known, fresh_until: now + FRESH, was_used: false };
         if let Some(old) = self.entries.get_mut(&*self.key) {
-            let (old_bytes, old_open) = cost(&old.version);
+            let (old_bytes, old_open) = cost(&self.key, &old.known);
             (self.bytes, self.open) = (self.bytes - old_bytes, self.open - old_open);
             *old = Entry { was_used: true, ..entry };
         } else {
@@ -86,7 +94,7 @@ impl Cache {
     pub(super) fn remove(&mut self, path: &str, accepted: Encodings) {
         set_key(&mut self.key, path, accepted);
         if let Some(entry) = self.entries.remove(&*self.key) {
-            let (bytes, open) = cost(&entry.version);
+            let (bytes, open) = cost(&self.key, &entry.known);
             (self.bytes, self.open) = (self.bytes - bytes, self.open - open);
             self.order.retain(|key| **key != *self.key);
         }
@@ -96,9 +104,9 @@ impl Cache {
     pub(super) fn close_files(&mut self) -> bool {
         let open = std::mem::take(&mut self.open);
         if open > 0 {
-            self.entries.retain(|_, entry| cost(&entry.version).1 == 0);
+            self.entries.retain(|key, entry| cost(key, &entry.known).1 == 0);
             self.order.retain(|key| self.entries.contains_key(key));
-            self.bytes = self.entries.values().map(|entry| cost(&entry.version).0).sum();
+            self.bytes = self.entries.iter().map(|(key, entry)| cost(key, &entry.known).0).sum();
         }
         open > 0
     }
@@ -118,7 +126,7 @@ impl Cache {
                 self.order.push_back(key);
                 continue;
             }
-            let (bytes, open) = cost(&entry.version);
+            let (bytes, open) = cost(&key, &entry.known);
             (self.bytes, self.open) = (self.bytes - bytes, self.open - open);
             self.entries.remove(&key);
         }
@@ -131,10 +139,15 @@ fn set_key(key: &mut String, path: &str, accepted: Encodings) {
     key.push_str(path);
 }
 
-/// What a version costs: bytes, with a kibibyte for its headers, and open files.
-fn cost(version: &Version) -> (usize, usize) {
-    match &version.content {
-        Content::Bytes(bytes) => (bytes.len() + 1024, 0),
-        Content::Open(_) => (1024, 1),
+/// What an entry costs: bytes, with its key and a kibibyte for headers, and open files.
+fn cost(key: &str, known: &Known) -> (usize, usize) {
+    let own = key.len() + 1024;
+    match known {
+        Known::File(version) => match &version.content {
+            Content::Bytes(bytes) => (own + bytes.len(), 0),
+            Content::Open(_) => (own, 1),
+        },
+        // Its paths are as long as the key, or shorter.
+        Known::Script(_) => (own + 2 * key.len(), 0),
     }
 }

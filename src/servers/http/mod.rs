@@ -9,6 +9,7 @@ mod args;
 mod cache;
 mod cgi;
 mod conditions;
+mod encodings;
 mod file;
 mod listing;
 mod path;
@@ -30,15 +31,14 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
 
-use bitflags::bitflags;
-
-use self::cache::Cache;
+use self::cache::{Cache, Known};
 use self::cgi::{Script, Scripted, Scripts};
+use self::encodings::Encodings;
 use self::file::Version;
 use self::reply::{Body, Reply};
 use self::tree::{Found, Refusal, Tree};
 use crate::framing::Unread;
-use crate::framing::http::{Event, Exchange, Headers, HttpOptions, Request, Status, encode_header};
+use crate::framing::http::{Event, Exchange, HttpOptions, Request, Status, encode_header};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::state::throttle::Throttle;
@@ -97,46 +97,6 @@ impl SiteOptions {
     }
 }
 
-bitflags! {
-    /// Encodings of siblings of a file: `page.html.gz`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    struct Encodings: u8 {
-        const GZIP = 1;
-        const BR = 2;
-    }
-}
-
-impl Encodings {
-    /// Returns the encodings that a client accepts (RFC 9110, section 12.5.3). Weights other than 0 count alike.
-    fn accepted(headers: Headers<'_>) -> Self {
-        let mut accepted = Encodings::empty();
-        for value in headers.all("Accept-Encoding").filter_map(|value| str::from_utf8(value).ok()) {
-            for element in value.split(',') {
-                let (name, weight) = element.split_once(';').unwrap_or((element, ""));
-                let weight = weight.trim().trim_start_matches(['q', 'Q', '=', ' ']);
-                let is_refused = !weight.is_empty() && weight.chars().all(|c| c == '0' || c == '.');
-                match name.trim() {
-                    _ if is_refused => {}
-                    name if name.eq_ignore_ascii_case("gzip") => accepted |= Encodings::GZIP,
-                    name if name.eq_ignore_ascii_case("br") => accepted |= Encodings::BR,
-                    _ => {}
-                }
-            }
-        }
-        accepted
-    }
-
-    /// The name of one encoding.
-    fn name(self) -> &'static str {
-        if self == Encodings::BR { "br" } else { "gzip" }
-    }
-
-    /// What one encoding adds to the name of a file.
-    fn suffix(self) -> &'static str {
-        if self == Encodings::BR { ".br" } else { ".gz" }
-    }
-}
-
 /// Serves the files of a directory.
 #[derive(Debug)]
 pub struct Site {
@@ -190,6 +150,12 @@ struct Find {
     head: Box<[u8]>,
     /// Local redirects of scripts that have led to it.
     redirects: u8,
+}
+
+impl Find {
+    fn new(request: &Request<'_>, redirects: u8) -> Self {
+        Find { head: request.as_bytes().into(), redirects }
+    }
 }
 
 /// Requests that may wait for a worker. Opening takes microseconds, so only a file system that hangs fills the queue.
@@ -255,7 +221,7 @@ impl Site {
         self.log(client, cx);
     }
 
-    /// Answers a request, at once if its file is known. It has `redirects` local redirects behind it.
+    /// Answers a request, at once if its file or its script is known. It has `redirects` local redirects behind it.
     fn answer(&mut self, client: &mut Client, request: &Request<'_>, redirects: u8, cx: &mut Context<'_>) {
         let is_get = matches!(request.method(), "GET" | "HEAD");
         let may_be_script = self.has_scripts && request.path().starts_with('/') && request.method() != "TRACE";
@@ -263,8 +229,13 @@ impl Site {
             return self.refuse_method(client, request, cx);
         }
         let known = match self.cache.get(request.path(), Encodings::accepted(request.headers()), cx.now()) {
-            Some((version, true)) if is_get => return Reply { request, version }.send(client, cx),
-            found => found.map(|(version, _)| Arc::clone(version)),
+            Some((Known::File(version), true)) if is_get => return Reply { request, version }.send(client, cx),
+            Some((Known::Script(script), true)) => {
+                let script = Arc::clone(script);
+                return self.receive(client, Find::new(request, redirects), script, cx);
+            }
+            Some((Known::File(version), _)) => Some(Arc::clone(version)),
+            Some((Known::Script(_), false)) | None => None,
         };
         self.find(client, (request, known), redirects, cx);
     }
@@ -280,7 +251,7 @@ impl Site {
         let accepted = Encodings::accepted(request.headers());
         let (tree, path) = (Arc::clone(&self.tree), request.path().to_owned());
         match cx.offload(&self.workers, move |()| tree.find(&path, accepted, known.as_ref())) {
-            Ok(()) => client.work = Some(Box::new(Work::Find(Find { head: request.as_bytes().into(), redirects }))),
+            Ok(()) => client.work = Some(Box::new(Work::Find(Find::new(request, redirects)))),
             Err(busy) => {
                 let mut refusal = Refusal::of(Status::SERVICE_UNAVAILABLE);
                 refusal.trouble = Some(format!("a request is refused: {busy}"));
@@ -296,10 +267,15 @@ impl Site {
         let is_get = matches!(request.method(), "GET" | "HEAD");
         let version = match found {
             Ok(Found::Version(version)) => version,
+            Ok(Found::Script(script)) => {
+                self.cache.put(path, accepted, Known::Script(Arc::clone(&script)), cx.now());
+                self.receive(client, find, script, cx);
+                // The client may wait for `100 Continue`.
+                return self.take_events(client, &mut Unread::new(&mut []), cx);
+            }
             other => {
                 self.cache.remove(path, accepted);
                 return match other {
-                    Ok(Found::Script(script)) => self.receive(client, find, script, cx),
                     // Descriptors of other files are used for this one.
                     Err(refusal) if refusal.lacks_descriptors() && self.cache.close_files() => {
                         self.find(client, (request, None), find.redirects, cx);
@@ -308,11 +284,11 @@ impl Site {
                     Ok(_) if !is_get => self.refuse_method(client, request, cx),
                     Ok(Found::Directory(path)) => self.redirect(&path, request, client, cx),
                     Ok(Found::Listing(page)) => self.list(&page, client, cx),
-                    Ok(Found::Version(_)) => {}
+                    Ok(Found::Version(_) | Found::Script(_)) => {}
                 };
             }
         };
-        self.cache.put(path, accepted, &version, cx.now());
+        self.cache.put(path, accepted, Known::File(Arc::clone(&version)), cx.now());
         if is_get {
             Reply { request, version: &version }.send(client, cx);
         } else {

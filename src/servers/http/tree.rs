@@ -15,13 +15,14 @@ use std::sync::Arc;
 use rustix::fs::{Access, Dir, FileType, Mode, OFlags, ResolveFlags, open, openat, openat2};
 use rustix::io::Errno;
 
+use super::SiteOptions;
 use super::cgi::{Rules, ScriptFile, is_beneath};
 use super::conditions::whole_seconds;
+use super::encodings::Encodings;
 use super::file::{Content, Identity, Version};
 use super::listing::{self, Entry, MAX_ENTRIES};
 use super::path::{BadPath, SitePath};
 use super::types::Types;
-use super::{Encodings, SiteOptions};
 use crate::framing::http::{Status, encode_header};
 
 /// The directory that is served.
@@ -41,7 +42,7 @@ pub(super) enum Found {
     /// A regular file.
     Version(Arc<Version>),
     /// A script.
-    Script(Box<ScriptFile>),
+    Script(Arc<ScriptFile>),
     /// A directory whose path lacks the `/` at its end. The path with it.
     Directory(String),
     /// A directory without an index: its listing.
@@ -67,6 +68,12 @@ impl Refusal {
     /// A refusal with a reason for the client.
     pub(super) const fn new(status: Status, reason: &'static str) -> Self {
         Refusal { status, reason, trouble: None }
+    }
+
+    pub(super) fn of_not_executable(script: &Path) -> Self {
+        let shown = crate::sanitize(script.as_os_str().as_bytes());
+        let trouble = Some(format!("{shown} is not executable; run chmod +x {shown}"));
+        Refusal { trouble, ..Refusal::new(Status::FORBIDDEN, "the script is not executable") }
     }
 
     /// Whether the process has no descriptor for the file.
@@ -153,7 +160,7 @@ impl Tree {
     ///
     /// # Errors
     /// If there is only a script that cannot run, or another thing that is not shown.
-    fn script(&self, path: &SitePath) -> Result<Option<Box<ScriptFile>>, Refusal> {
+    fn script(&self, path: &SitePath) -> Result<Option<Arc<ScriptFile>>, Refusal> {
         if self.rules.is_empty() {
             return Ok(None);
         }
@@ -163,7 +170,7 @@ impl Tree {
             match self.open_as(&names[..end], OFlags::PATH) {
                 Ok((_, FileType::RegularFile)) => {
                     let rest = [&names[end..], if path.has_slash { b"/" } else { b"" }].concat();
-                    return self.script_at(&names[..end], rest).map(|script| Some(Box::new(script)));
+                    return self.script_at(&names[..end], rest).map(|script| Some(Arc::new(script)));
                 }
                 Ok((_, FileType::Directory)) => {}
                 Ok(_) => return Err(NOT_FOUND),
@@ -179,9 +186,7 @@ impl Tree {
         let (file, name) = (root.join(OsStr::from_bytes(names)), [b"/", names].concat());
         let handler = self.rules.handler(names).map(Path::to_owned);
         if handler.is_none() && rustix::fs::access(&file, Access::EXEC_OK).is_err() {
-            let shown = crate::sanitize(file.as_os_str().as_bytes()).into_owned();
-            let trouble = Some(format!("{shown} is not executable; run chmod +x {shown}"));
-            return Err(Refusal { trouble, ..Refusal::new(Status::FORBIDDEN, "the script is not executable") });
+            return Err(Refusal::of_not_executable(&file));
         }
         Ok(ScriptFile { root, file, name, path_info, handler })
     }

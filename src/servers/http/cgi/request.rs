@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use super::body::{self, Body, Part};
@@ -24,7 +25,7 @@ use crate::{Peer, Token};
 pub(crate) struct Scripted {
     client: Token,
     find: Find,
-    script: Box<ScriptFile>,
+    script: Arc<ScriptFile>,
     body: Body,
     /// When it has waited too long for its turn.
     deadline: Option<Instant>,
@@ -45,7 +46,7 @@ impl Site {
         &mut self,
         client: &mut Client,
         find: Find,
-        script: Box<ScriptFile>,
+        script: Arc<ScriptFile>,
         cx: &mut Context<'_>,
     ) {
         let Some(token) = cx.session() else { return };
@@ -58,9 +59,6 @@ impl Site {
         })));
         if client.exchange.is_request_complete() {
             self.join_line(client, cx);
-        } else {
-            // The client may wait for `100 Continue`.
-            self.take_events(client, &mut Unread::new(&mut []), cx);
         }
     }
 
@@ -308,6 +306,11 @@ fn overload(scripts: &Scripts) -> Refusal {
 fn refusal(error: &io::Error, script: &ScriptFile) -> Refusal {
     let system = error.get_ref().and_then(|inner| inner.source()?.downcast_ref()).unwrap_or(error);
     let (status, remedy) = match Errno::from_io_error(system) {
+        // The file was changed since it was found.
+        Some(Errno::NOENT) if !script.file.exists() => return Refusal::of(Status::NOT_FOUND),
+        Some(Errno::ACCESS) if script.handler.is_none() && access(&script.file, Access::EXEC_OK).is_err() => {
+            return Refusal::of_not_executable(&script.file);
+        }
         // Without an error of the system, the server is stopping, or a limit holds.
         None | Some(Errno::MFILE | Errno::NFILE | Errno::AGAIN | Errno::NOMEM) => (Status::SERVICE_UNAVAILABLE, ""),
         Some(Errno::NOEXEC) => (Status::INTERNAL_SERVER_ERROR, "; begin a script with a line such as #!/bin/sh"),

@@ -37,7 +37,7 @@ pub(crate) struct Script {
 #[derive(Debug)]
 enum Output {
     Head(AnswerDecoder),
-    /// The body, of which this is held until its end is known, or there is too much of it.
+    /// The body, of which this is held for a while, until its end or until there is too much of it.
     Held(Document, Vec<u8>),
     Body,
     /// The whole answer, as it is (RFC 3875, section 5).
@@ -52,6 +52,10 @@ const MAX_HELD: usize = 64 * 1024;
 /// The most bytes that are read after an answer, or after the exit of a script. 1 MiB: what a pipe has at most
 /// (`/proc/sys/fs/pipe-max-size`), so a script that has exited has written nothing after them.
 const MAX_SURPLUS: usize = 1024 * 1024;
+
+/// How long the beginning of an answer is held, so that an answer that ends soon has its length, and is sent at once.
+/// 10 ms: no person notices it.
+pub(super) const HOLD: Duration = Duration::from_millis(10);
 
 /// How long the exit of a script is waited for after its output has ended. 100 ms: it follows at once, unless the
 /// script has closed its output by itself.
@@ -109,6 +113,9 @@ impl Script {
             match decoder.decode(input) {
                 Ok((count, None)) => return count,
                 Ok((count, Some(Answer::Document(document)))) => {
+                    if document.length.is_none() && self.status.is_none() {
+                        self.arm(HOLD, cx);
+                    }
                     self.output = Output::Held(document, Vec::new());
                     body = &input[count..];
                 }
@@ -128,8 +135,7 @@ impl Script {
         match &mut self.output {
             Output::Held(document, held) => {
                 held.extend_from_slice(body);
-                // If the end is known, all of the body may follow, and then its length.
-                if document.length.is_some() || !cx.is_peer_ending() || held.len() > MAX_HELD {
+                if document.length.is_some() || held.len() > MAX_HELD {
                     self.start(None, scripts, cx);
                 }
             }
@@ -197,6 +203,9 @@ impl Script {
         }
         if self.status.is_some() {
             return if is_held { self.arm(HELD_WAIT, cx) } else { self.over(scripts, cx) };
+        }
+        if self.ended.is_none() && self.client.is_some() && matches!(self.output, Output::Held(..)) {
+            self.start(None, scripts, cx);
         }
         if self.ended.is_some_and(|ended| cx.now().duration_since(ended) >= EXIT_WAIT) {
             self.finish(scripts, cx);

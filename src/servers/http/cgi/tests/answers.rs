@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::connection::spawn::StdinMode;
+use crate::servers::http::cgi::script::HOLD;
 use crate::sim::Ending;
 
 #[test]
@@ -9,6 +10,8 @@ fn a_script_answers_and_the_connection_is_kept() {
     let mut stage = Stage::new();
     let (client, script, _) = stage.request("GET /cgi-bin/hello");
     stage.sim.send(script, b"Content-Type: text/plain\nX-Content-Type-Options: none\n\nhel");
+    assert_eq!(stage.received(client), "", "an end within moments would give it a length");
+    stage.sim.advance(HOLD);
     let mut answer = stage.received(client);
     assert!(answer.ends_with("\r\n3\r\nhel\r\n"), "{answer}");
     stage.end(script, "lo");
@@ -107,6 +110,7 @@ fn a_crash_is_noticed_and_a_code_is_not() {
     for (output, want) in [("", "500"), ("Content-Type: a/b\n\nhel", "200")] {
         let (client, script, _) = stage.request("GET /cgi-bin/hello");
         stage.sim.send(script, output.as_bytes());
+        stage.sim.advance(HOLD);
         stage.received(client);
         stage.sim.shut_down(script);
         stage.sim.stats();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::servers::http::cgi::MAX_WAITING;
+use crate::servers::http::cgi::script::HOLD;
 use crate::sim::Ending;
 
 const TERM: i32 = 15;
@@ -96,6 +97,7 @@ fn a_client_that_has_ended_its_side_is_asked() {
     // Not when its answer has begun, and not for HTTP/1.0.
     let (client, script, _) = stage.request("GET /cgi-bin/hello");
     stage.sim.send(script, HEAD.as_bytes());
+    stage.sim.advance(HOLD);
     stage.received(client);
     stage.sim.shut_down(client);
     assert_eq!(stage.received(client), "");

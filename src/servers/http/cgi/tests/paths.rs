@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::connection::spawn::StdinMode;
+use crate::servers::http::cache::FRESH;
 
 #[test]
 fn a_script_gets_its_path_and_the_rest_of_it() {
@@ -124,6 +125,7 @@ fn a_linked_directory_of_scripts_is_not_shown() {
     }
     assert_eq!(status(&stage.answer("GET /cgi-bin/hello", "Status: 202\n\n")), "202");
     // A system without openat2(2) follows no link, and shows as little.
+    stage.sim.advance(FRESH);
     stage.sim.with_context(|site, _| {
         Arc::get_mut(&mut site.tree).expect("no job has it").has_openat2 = false;
     });
@@ -181,4 +183,21 @@ proptest! {
         }
         prop_assert!(!stage.received(client).contains("source"));
     }
+}
+
+#[test]
+fn a_script_is_looked_for_again_after_a_second() {
+    let mut stage = Stage::new();
+    let script = stage.place.path().join("cgi-bin/hello");
+    assert_eq!(status(&stage.answer("GET /cgi-bin/hello/info", "Status: 202\n\n")), "202");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o644)).expect("an own file");
+    let (_, running, spawn) = stage.request("POST /cgi-bin/hello/info");
+    assert_eq!(variable(&spawn, "PATH_INFO"), Some("/info"), "of the request before it, and still fresh");
+    stage.end(running, "Status: 202\n\n");
+    stage.sim.advance(FRESH);
+    assert_eq!(status(&stage.refused("GET /cgi-bin/hello/info")), "403");
+    fs::remove_file(&script).expect("an own file");
+    assert_eq!(status(&stage.refused("GET /cgi-bin/hello/info")), "404");
+    write(stage.place.path(), "cgi-bin/hello", "source", 0o755);
+    assert_eq!(status(&stage.answer("GET /cgi-bin/hello/info", "Status: 202\n\n")), "202");
 }
