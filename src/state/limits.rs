@@ -31,8 +31,8 @@ pub struct Limits {
     /// Results of workers delivered in a turn. 256: a burst of 500 takes two turns.
     pub turn_jobs: usize,
     /// Children started in a turn. A further [`Context::spawn`](crate::Context::spawn) fails with
-    /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy). 1: on a busy machine, the loop waits some milliseconds for
-    /// each start, and a turn between two of them costs microseconds.
+    /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy). 8: on a busy machine, the loop waits some milliseconds for
+    /// each start.
     pub turn_spawns: usize,
     /// Steps of handshakes taken in a turn, each for one connection. 16: with TLS, a step takes a few hundred
     /// microseconds at most, and open sessions wait for all of them.
@@ -116,7 +116,7 @@ impl Default for Limits {
             turn_accepts: 256,
             turn_datagrams: 256,
             turn_jobs: 256,
-            turn_spawns: 1,
+            turn_spawns: 8,
             turn_handshakes: 16,
             handshake_timeout: Some(Duration::from_secs(10)),
             inbox: 64 * KIB,

@@ -155,8 +155,13 @@ impl Server for HttpServer {
             Some(path) => site.with_access_log(access_log(path)?),
             None => site,
         };
-        let limits =
-            Limits { max_children: self.max_scripts.0, spare_descriptors: SPARE_DESCRIPTORS, ..Limits::default() };
+        let limits = Limits {
+            max_children: self.max_scripts.0,
+            spare_descriptors: SPARE_DESCRIPTORS,
+            // Files wait for each start. A turn between two of them costs microseconds (docs/performance.md).
+            turn_spawns: 1,
+            ..Limits::default()
+        };
         Ok(host.host(ServiceSetup { limits, alpn: &["http/1.1", "http/1.0"], ..ServiceSetup::new(PORT, site) }))
     }
 }
