@@ -318,6 +318,7 @@ fn a_dropped_reactor_leaves_no_child() {
 
 #[test]
 fn a_program_that_cannot_run_is_a_clear_error() {
+    use ErrorKind::{NotFound, PermissionDenied};
     let mut reactor = Reactor::new(Keeper::default(), Limits::default()).expect("a poll");
     let mut nowhere = shell("true");
     nowhere.dir = Some("/no/such/directory".into());
@@ -326,7 +327,7 @@ fn a_program_that_cannot_run_is_a_clear_error() {
         reactor.with_context(|_, cx| errors.push(cx.spawn(&spawn).expect_err("no program")));
     }
     let kinds: Vec<ErrorKind> = errors.iter().map(std::io::Error::kind).collect();
-    assert_eq!(kinds, [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::NotFound, ErrorKind::NotFound]);
+    assert_eq!(kinds, [NotFound, PermissionDenied, PermissionDenied, NotFound], "as execve(2) says");
     assert!(errors[0].to_string().starts_with("cannot run no-such-program: No such file"), "{}", errors[0]);
     let mut children = 0;
     reactor.with_context(|_, cx| children = cx.stats().children);
