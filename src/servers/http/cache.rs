@@ -19,8 +19,10 @@ pub(super) const FRESH: Duration = Duration::from_secs(1);
 /// The most entries.
 const MAX_ENTRIES: usize = 4096;
 
-/// The most files that are kept open, and the share of the descriptors of the process that they take: one of so many.
+/// The most files that are kept open.
 const MAX_OPEN: usize = 256;
+
+/// The share of the descriptors of the process that files which are kept open take at most: a quarter.
 const OPEN_SHARE: u64 = 4;
 
 /// What was found, by path and accepted encodings.
