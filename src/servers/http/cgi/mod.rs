@@ -100,12 +100,12 @@ enum Stage {
     /// Its script runs. The answer, once bytes of it were relayed.
     Running { script: Token, relayed: Option<LentAnswer> },
     /// Its script is over. The session of the client has to act.
-    Ended(Outcome),
+    Ended(ScriptEnd),
 }
 
 /// What a script has led to.
 #[derive(Debug)]
-enum Outcome {
+enum ScriptEnd {
     /// All of the answer was relayed, except its end.
     Answered(LentAnswer),
     /// The answer is what a request for this path gets.
@@ -180,7 +180,7 @@ impl Scripts {
     pub(crate) fn relayed(&self, client: Token) -> Option<LentAnswer> {
         match self.stages.get(&client)? {
             Stage::Running { relayed, .. } => *relayed,
-            Stage::Ended(Outcome::Answered(answer) | Outcome::Broken(answer)) => Some(*answer),
+            Stage::Ended(ScriptEnd::Answered(answer) | ScriptEnd::Broken(answer)) => Some(*answer),
             Stage::Waiting | Stage::Called | Stage::Ended(_) => None,
         }
     }
@@ -192,7 +192,7 @@ impl Scripts {
 
     /// Ends the stage of a request whose script is over, and lets the session of its client act. No effect if the
     /// client has left.
-    fn end(&mut self, client: Token, outcome: Outcome, cx: &mut Context<'_>) {
+    fn end(&mut self, client: Token, outcome: ScriptEnd, cx: &mut Context<'_>) {
         if let Some(stage) = self.stages.get_mut(&client) {
             *stage = Stage::Ended(outcome);
             cx.set_timer_of(client, Duration::ZERO);

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::body::{self, Body, Part};
 use super::environment::ScriptRequest;
-use super::{MAX_WAITING, Outcome, Script, ScriptFile, Scripts, Stage};
+use super::{MAX_WAITING, Script, ScriptEnd, ScriptFile, Scripts, Stage};
 use crate::connection::spawn::Spawn;
 use crate::framing::Unread;
 use crate::framing::http::{Request, Status, Version};
@@ -95,7 +95,7 @@ impl Site {
         let Some(Work::Script(scripted)) = client.work.as_deref_mut() else { return };
         match stored {
             Ok(file) => scripted.body.wrote(file),
-            Err(error) => return self.end_scripted(client, Outcome::Failed(body::refusal(&error)), cx),
+            Err(error) => return self.end_scripted(client, ScriptEnd::Failed(body::refusal(&error)), cx),
         }
         if client.exchange.is_request_complete() {
             self.join_line(client, cx);
@@ -118,7 +118,7 @@ impl Site {
                 cx.set_timer(timeout);
             }
         } else {
-            self.end_scripted(client, Outcome::Failed(overload(&self.scripts)), cx);
+            self.end_scripted(client, ScriptEnd::Failed(overload(&self.scripts)), cx);
         }
     }
 
@@ -159,7 +159,7 @@ impl Site {
         } else {
             self.scripts.leave_place(cx);
             let refusal = refusal(error, &scripted.script);
-            self.end_scripted(client, Outcome::Failed(refusal), cx);
+            self.end_scripted(client, ScriptEnd::Failed(refusal), cx);
         }
     }
 
@@ -171,7 +171,7 @@ impl Site {
             Some(Stage::Called) => self.start(client, cx),
             Some(Stage::Waiting) if is_late => {
                 self.scripts.leave(token, cx);
-                self.end_scripted(client, Outcome::Failed(overload(&self.scripts)), cx);
+                self.end_scripted(client, ScriptEnd::Failed(overload(&self.scripts)), cx);
             }
             Some(Stage::Ended(_)) => {
                 if let Some(Stage::Ended(outcome)) = self.scripts.stages.remove(&token) {
@@ -191,19 +191,19 @@ impl Site {
             scripted.closed(&mut self.scripts, cx);
             client.exchange.end_after_answer();
             let refusal = Refusal::new(Status::SERVICE_UNAVAILABLE, "the server is stopping");
-            self.end_scripted(client, Outcome::Failed(refusal), cx);
+            self.end_scripted(client, ScriptEnd::Failed(refusal), cx);
         }
     }
 
-    fn end_scripted(&mut self, client: &mut Client, outcome: Outcome, cx: &mut Context<'_>) {
+    fn end_scripted(&mut self, client: &mut Client, outcome: ScriptEnd, cx: &mut Context<'_>) {
         let Some(Work::Script(scripted)) = client.work.take().map(|work| *work) else { return };
         self.scripts.stages.remove(&scripted.client);
         cx.end_relay();
         match outcome {
-            Outcome::Answered(answer) => client.exchange.take_back(answer, cx),
-            Outcome::Redirected(path) => self.redirect_locally(client, &scripted, &path, cx),
-            Outcome::Failed(refusal) => self.refuse(&refusal, client, cx),
-            Outcome::Broken(answer) => {
+            ScriptEnd::Answered(answer) => client.exchange.take_back(answer, cx),
+            ScriptEnd::Redirected(path) => self.redirect_locally(client, &scripted, &path, cx),
+            ScriptEnd::Failed(refusal) => self.refuse(&refusal, client, cx),
+            ScriptEnd::Broken(answer) => {
                 client.exchange.note_lent(&answer);
                 cx.reset();
             }

@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, AnswerDecoder, Document, Malformed};
-use super::{Outcome, Scripts};
+use super::{ScriptEnd, Scripts};
 use crate::framing::http::{LentAnswer, Status};
 use crate::handler::context::Context;
 use crate::servers::http::tree::Refusal;
@@ -244,7 +244,7 @@ impl Script {
             }
             (Output::Redirect(path), Some(client)) => {
                 let path = std::mem::take(path);
-                self.end(client, Outcome::Redirected(path), scripts, cx);
+                self.end(client, ScriptEnd::Redirected(path), scripts, cx);
             }
             (Output::Held(..) | Output::Body | Output::Raw, Some(client)) => self.complete(client, scripts, cx),
         }
@@ -261,11 +261,11 @@ impl Script {
         if let Output::Held(_, held) = &self.output {
             self.start(Some(held.len() as u64), scripts, cx);
         }
-        self.end(client, Outcome::Answered(self.answer), scripts, cx);
+        self.end(client, ScriptEnd::Answered(self.answer), scripts, cx);
     }
 
     /// Lets the client go: it needs nothing more of the script.
-    fn end(&mut self, client: Token, outcome: Outcome, scripts: &mut Scripts, cx: &mut Context<'_>) {
+    fn end(&mut self, client: Token, outcome: ScriptEnd, scripts: &mut Scripts, cx: &mut Context<'_>) {
         self.client = None;
         scripts.end(client, outcome, cx);
     }
@@ -282,7 +282,7 @@ impl Script {
     fn break_off(&mut self, refusal: Refusal, scripts: &mut Scripts, cx: &mut Context<'_>) {
         if let Some(client) = self.client {
             let has_begun = scripts.has_begun(client);
-            let outcome = if has_begun { Outcome::Broken(self.answer) } else { Outcome::Failed(refusal) };
+            let outcome = if has_begun { ScriptEnd::Broken(self.answer) } else { ScriptEnd::Failed(refusal) };
             self.end(client, outcome, scripts, cx);
         }
     }
