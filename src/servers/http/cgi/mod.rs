@@ -88,6 +88,8 @@ pub(crate) struct Scripts {
     /// Places that are taken.
     places: usize,
     log: Bucket,
+    /// A buffer for output that is relayed, kept for its memory.
+    buffer: Vec<u8>,
 }
 
 /// How far a request for a script is.
@@ -127,6 +129,7 @@ impl Scripts {
             starting: HashMap::new(),
             places: 0,
             log: Bucket::default(),
+            buffer: Vec::new(),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::framing::http::{Request, Status, Version};
 use crate::handler::context::Context;
 use crate::servers::http::tree::Refusal;
 use crate::servers::http::{Client, Find, Site, Work};
-use crate::{Peer, Token};
+use crate::{Peer, TimerId, Token};
 
 /// A request for a script, until its answer is complete.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct Scripted {
     body: Body,
     /// When it has waited too long for its turn.
     deadline: Option<Instant>,
+    /// Expires at the deadline, while it is in the line.
+    timer: Option<TimerId>,
 }
 
 /// Local redirects of one request. More are a loop.
@@ -56,6 +58,7 @@ impl Site {
             script,
             body: Body::default(),
             deadline: None,
+            timer: None,
         })));
         if client.exchange.is_request_complete() {
             self.join_line(client, cx);
@@ -114,9 +117,7 @@ impl Site {
         } else if self.scripts.line.len() < MAX_WAITING {
             self.scripts.line.push_back(scripted.client);
             self.scripts.stages.insert(scripted.client, Stage::Waiting);
-            if let Some(timeout) = timeout {
-                cx.set_timer(timeout);
-            }
+            scripted.timer = timeout.map(|timeout| cx.set_timer(timeout));
         } else {
             self.end_scripted(client, ScriptEnd::Failed(overload(&self.scripts)), cx);
         }
@@ -125,6 +126,9 @@ impl Site {
     /// Starts the script of a request that has a place.
     fn start(&mut self, client: &mut Client, cx: &mut Context<'_>) {
         let Some(Work::Script(scripted)) = client.work.as_deref_mut() else { return };
+        if let Some(timer) = scripted.timer.take() {
+            cx.cancel_timer(timer);
+        }
         let token = scripted.client;
         let Ok(request) = Request::parse(&scripted.find.head, &self.http) else { return cx.abort() };
         let started = cx.spawn(&scripted.spawn(&request, &self.scripts, cx));

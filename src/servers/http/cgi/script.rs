@@ -140,9 +140,11 @@ impl Script {
                 }
             }
             Output::Body | Output::Raw => {
-                let mut out = Vec::new();
+                let mut out = std::mem::take(&mut scripts.buffer);
+                out.clear();
                 self.answer.write(body, &mut out);
                 self.relay(&out, scripts, cx);
+                scripts.buffer = out;
             }
             Output::Head(_) | Output::Redirect(_) => {}
         }
