@@ -56,6 +56,20 @@ fn an_answer_that_is_there_as_a_whole_has_a_length() {
     assert_eq!(body_of(&answer), (large, true));
 }
 
+/// Ranges and conditions are the script's to answer.
+#[test]
+fn a_range_of_a_script_is_all_of_its_answer() {
+    let mut stage = Stage::new();
+    let client = stage.sim.connect();
+    let request = "GET /cgi-bin/hello HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\nIf-None-Match: *\r\n\r\n";
+    stage.sim.send(client, request.as_bytes());
+    let (script, spawn) = stage.sim.spawned().pop().expect("it is run, and not shown");
+    assert!(spawn.env.contains(&("HTTP_RANGE".into(), "bytes=0-1".into())));
+    stage.end(script, "Content-Type: a/b\n\nhello");
+    let answer = stage.received(client);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nhello"), "{answer}");
+}
+
 #[test]
 fn an_answer_to_head_has_no_body() {
     let mut stage = Stage::new();
