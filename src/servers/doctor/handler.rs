@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 use std::io;
 use std::mem;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -111,10 +112,18 @@ impl Doctor {
         self.store.start()
     }
 
-    fn receive_name(&mut self, session: &mut DoctorSession, line: &[u8], cx: &mut Context<'_>) {
-        if refuse_http(line, texts::NO_HTTP, cx) {
-            return;
+    /// Takes a line of a patient, from any door. The replies to it are made when this returns; `Break`: the patient has
+    /// said goodbye, and the connection is to be closed.
+    pub(super) fn hear(&mut self, session: &mut DoctorSession, line: &[u8], cx: &mut Context<'_>) -> ControlFlow<()> {
+        match &session.0 {
+            Stage::Asked => self.receive_name(session, line, cx),
+            Stage::Talking(key) => return self.answer(key, line, cx),
+            Stage::LookingUp(_) => debug_assert!(false, "input waits for the job of its session"),
         }
+        ControlFlow::Continue(())
+    }
+
+    fn receive_name(&mut self, session: &mut DoctorSession, line: &[u8], cx: &mut Context<'_>) {
         let line = sanitize(line);
         let name = self.therapist.name_in(&line);
         let Some(conversation) = Conversation::new(name) else {
@@ -163,15 +172,13 @@ impl Doctor {
         self.save(cx);
     }
 
-    fn answer(&mut self, key: &Arc<str>, line: &[u8], cx: &mut Context<'_>) {
-        let Some(patient) = self.patients.get_mut(key) else { return };
+    fn answer(&mut self, key: &Arc<str>, line: &[u8], cx: &mut Context<'_>) -> ControlFlow<()> {
+        let Some(patient) = self.patients.get_mut(key) else { return ControlFlow::Continue(()) };
         let answer = self.therapist.answer(Arc::make_mut(&mut patient.conversation), &sanitize(line));
         say(&answer.text, cx);
-        if answer.is_farewell {
-            cx.close();
-        }
         self.unsaved.insert(Arc::clone(key));
         self.save(cx);
+        if answer.is_farewell { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Saves all changes, unless a save is under way or waits for a retry; the changes then go with the next one.
@@ -245,10 +252,9 @@ impl MessageHandler for Doctor {
     }
 
     fn message<'a>(&mut self, session: &mut DoctorSession, line: &'a mut [u8], cx: &mut Context<'a>) {
-        match &session.0 {
-            Stage::Asked => self.receive_name(session, line, cx),
-            Stage::Talking(key) => self.answer(key, line, cx),
-            Stage::LookingUp(_) => debug_assert!(false, "input waits for the job of its session"),
+        let is_refused = matches!(session.0, Stage::Asked) && refuse_http(line, texts::NO_HTTP, cx);
+        if !is_refused && self.hear(session, line, cx).is_break() {
+            cx.close();
         }
     }
 

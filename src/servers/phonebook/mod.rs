@@ -16,6 +16,7 @@ mod table;
 mod texts;
 
 use std::io;
+use std::ops::ControlFlow;
 
 use crate::connection::origin::Origin;
 use crate::framing::{Lines, MessageHandler};
@@ -119,14 +120,12 @@ impl MessageHandler for Phonebook {
 
     fn message<'a>(&mut self, session: &mut PhonebookSession, line: &'a mut [u8], cx: &mut Context<'a>) {
         if refuse_http(line, texts::NO_HTTP, cx) {
-            // The connection is closed.
-        } else if let Ok(line) = std::str::from_utf8(line) {
-            match Command::parse(line) {
-                Ok(command) => self.run(session, command, cx),
-                Err(mistake) => refuse(&mistake, cx),
-            }
-        } else {
-            reply(texts::NOT_UTF8, &[], cx);
+            return;
+        }
+        match str::from_utf8(line) {
+            Ok(line) if self.obey(session, line, cx).is_break() => cx.close(),
+            Ok(_) => {}
+            Err(_) => reply(texts::NOT_UTF8, &[], cx),
         }
     }
 
@@ -162,7 +161,16 @@ impl MessageHandler for Phonebook {
 }
 
 impl Phonebook {
-    fn run(&mut self, session: &mut PhonebookSession, command: Command, cx: &mut Context<'_>) {
+    /// Obeys a line of a client, from any door. `Break`: the client has quit, and the connection is to be closed.
+    fn obey(&mut self, session: &mut PhonebookSession, line: &str, cx: &mut Context<'_>) -> ControlFlow<()> {
+        match Command::parse(line) {
+            Ok(command) => return self.run(session, command, cx),
+            Err(mistake) => refuse(&mistake, cx),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn run(&mut self, session: &mut PhonebookSession, command: Command, cx: &mut Context<'_>) -> ControlFlow<()> {
         let taken = match command {
             Command::Find(name) => cx.offload(&self.store, |store| store.read(|db| table::find(db, name))),
             Command::Add(name, number) => {
@@ -174,18 +182,23 @@ impl Phonebook {
             Command::Remove(name) => cx.offload(&self.store, |store| store.write(|db| table::remove(db, name))),
             Command::List(prefix) => {
                 session.listing = Some(Listing { next: prefix.clone(), prefix, count: 0, waits: false });
-                return self.fetch(session, cx);
+                self.fetch(session, cx);
+                Ok(())
             }
-            Command::Help => return reply(texts::HELP, &[], cx),
+            Command::Help => {
+                reply(texts::HELP, &[], cx);
+                Ok(())
+            }
             Command::Quit => {
                 reply(texts::BYE, &[], cx);
-                return cx.close();
+                return ControlFlow::Break(());
             }
-            Command::Nothing => return,
+            Command::Nothing => Ok(()),
         };
         if taken.is_err() {
             reply(texts::BUSY, &[], cx);
         }
+        ControlFlow::Continue(())
     }
 
     /// Requests the next page of a listing.
