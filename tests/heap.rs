@@ -222,6 +222,22 @@ fn a_silent_client_costs_little() {
 }
 
 #[test]
+#[cfg(feature = "web")]
+fn a_silent_client_beside_a_web_door_costs_little_more() {
+    use switchboard::framing::websocket::WebSocketOptions;
+    use switchboard::servers::Doors;
+
+    let _alone = alone();
+    let doors = || Doors::new(Echo::bytes(), WebSocketOptions::default());
+    let echo = kept_for_the_silent((PLAIN, &ServiceOptions::default()), doors, |_, client| {
+        client.write_all(MESSAGE).expect("connected");
+        hear(client, MESSAGE);
+    });
+    println!("{echo} bytes a client of echo beside a web door");
+    assert!(echo <= 136 + DEBUG, "{echo} bytes a client of echo");
+}
+
+#[test]
 fn a_silent_client_of_a_proxy_costs_no_more() {
     let _alone = alone();
     let mut options = ServiceOptions::default();

@@ -36,6 +36,7 @@ pub use lines::{LineFramer, LineState, Lines};
 pub use netstrings::{NetstringFramer, NetstringState, Netstrings, write_netstring};
 pub use unread::{Found, Unread};
 
+use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
 use crate::handler::context::Context;
 use crate::handler::events::events;
@@ -126,6 +127,39 @@ pub trait MessageHandler {
     events! { closing => declare }
     events! { service => declare }
     events! { process => declare }
+}
+
+/// A handler that is lent: a wrapper can be put around it for one call.
+impl<H: MessageHandler> MessageHandler for &mut H {
+    type Session = H::Session;
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session {
+        (**self).open(origin, cx)
+    }
+
+    fn message<'a>(&mut self, session: &mut Self::Session, message: &'a mut [u8], cx: &mut Context<'a>) {
+        (**self).message(session, message, cx);
+    }
+
+    fn too_long(&mut self, session: &mut Self::Session, limit: usize, cx: &mut Context<'_>) {
+        (**self).too_long(session, limit, cx);
+    }
+
+    fn framing_failed(&mut self, session: &mut Self::Session, error: &FramingError, cx: &mut Context<'_>) {
+        (**self).framing_failed(session, error, cx);
+    }
+
+    fn kicked(&mut self, session: &mut Self::Session, reason: &str, cx: &mut Context<'_>) {
+        (**self).kicked(session, reason, cx);
+    }
+
+    fn closed(&mut self, session: Self::Session, cause: &Closed, cx: &mut Context<'_>) {
+        (**self).closed(session, cause, cx);
+    }
+
+    events! { connection => forward(self, session, cx) to **self, session }
+    events! { service => forward(self, cx) to **self }
+    events! { process => forward(self, cx) to **self }
 }
 
 #[cfg(test)]

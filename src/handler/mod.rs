@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod sanitize;
 pub(crate) mod services;
 
+use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
 use crate::handler::context::Context;
 use crate::handler::events::events;
@@ -115,4 +116,29 @@ pub trait Handler {
     events! { closing => declare }
     events! { service => declare }
     events! { process => declare }
+}
+
+/// A handler that is lent: for a server whose parts are handlers by turns.
+impl<H: Handler> Handler for &mut H {
+    type Session = H::Session;
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session {
+        (**self).open(origin, cx)
+    }
+
+    fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        (**self).data(session, input, cx)
+    }
+
+    fn kicked(&mut self, session: &mut Self::Session, reason: &str, cx: &mut Context<'_>) {
+        (**self).kicked(session, reason, cx);
+    }
+
+    fn closed(&mut self, session: Self::Session, cause: &Closed, cx: &mut Context<'_>) {
+        (**self).closed(session, cause, cx);
+    }
+
+    events! { connection => forward(self, session, cx) to **self, session }
+    events! { service => forward(self, cx) to **self }
+    events! { process => forward(self, cx) to **self }
 }

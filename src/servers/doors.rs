@@ -9,150 +9,149 @@ use std::process::ExitStatus;
 use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
-use crate::framing::http::{Exchange, HttpOptions, Request, Status};
-use crate::framing::websocket::{Message, Socket, WebSocket, WebSocketHandler, WebSocketOptions, WebSocketSession};
+use crate::framing::http::HttpOptions;
+use crate::framing::websocket::{WebSocket, WebSocketHandler, WebSocketOptions, WebSocketSession};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::handler::events::events;
 use crate::net::Door;
 use crate::workers::Done;
 
-/// Passes the connections of the web door to one handler, and all else to another.
-#[derive(Debug)]
-pub(crate) struct Doors<L, A> {
-    line: L,
-    web: WebSocket<WebDoor<A>>,
+/// A server whose clients come in by two doors. As a [`WebSocketHandler`], it serves the web door; [`Doors`] calls
+/// [`line`](Self::line) for the line door and for all that belongs to no connection.
+pub trait AtDoors: WebSocketHandler {
+    /// The state that the server keeps for a connection at the line door.
+    type LineSession;
+
+    /// Returns the handler of the line door: `self`, or a framing around it, made for one call.
+    fn line(&mut self) -> impl Handler<Session = Self::LineSession>;
 }
 
-/// The session at either door.
+/// A [`Handler`] made of a server with two doors.
+///
+/// ```
+/// use switchboard::Sim;
+/// use switchboard::framing::websocket::WebSocketOptions;
+/// use switchboard::net::Door;
+/// use switchboard::servers::{Doors, Echo};
+///
+/// let mut sim = Sim::new(Doors::new(Echo::bytes(), WebSocketOptions::default()));
+/// let (nc, curl) = (sim.connect(), sim.connect_at(Door::Web));
+/// let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// sim.send(nc, request);
+/// assert_eq!(sim.received(nc), request);
+/// sim.send(curl, request);
+/// assert!(sim.received(curl).starts_with(b"HTTP/1.1 200 OK\r\n"));
+/// ```
 #[derive(Debug)]
-pub(crate) enum DoorSession<L> {
+pub struct Doors<S> {
+    server: WebSocket<S>,
+}
+
+/// The session of a connection at either door.
+#[derive(Debug)]
+pub struct DoorSession<L, W> {
+    at: At<L, W>,
+}
+
+#[derive(Debug)]
+enum At<L, W> {
     Line(L),
-    Web(Box<WebSocketSession<()>>),
+    Web(Box<WebSocketSession<W>>),
 }
 
-/// A server that answers one message after another, and keeps nothing between them.
-pub(crate) trait Answerer {
-    /// Says what to do here, in one line, to a browser that asks for a page.
-    const HINT: &'static str;
+impl<S: AtDoors> Doors<S> {
+    /// Opens both doors of `server`. The `options` apply to the web door.
+    pub fn new(server: S, options: WebSocketOptions) -> Self {
+        Doors { server: WebSocket::new(server, options, HttpOptions::default()) }
+    }
 
-    /// Answers a message with a frame.
-    fn answer(&mut self, message: Message<'_>, cx: &mut Context<'_>);
-}
+    /// Returns the server.
+    pub fn get_ref(&self) -> &S {
+        self.server.get_ref()
+    }
 
-/// The web door of an [`Answerer`]: a socket at `/` and `/ws`, and a hint at `/`.
-#[derive(Debug)]
-struct WebDoor<A>(A);
-
-impl<L: Handler, A: Answerer> Doors<L, A> {
-    pub(crate) fn new(line: L, web: A, options: WebSocketOptions) -> Self {
-        Doors { line, web: WebSocket::new(WebDoor(web), options, HttpOptions::default()) }
+    fn line(&mut self) -> impl Handler<Session = S::LineSession> {
+        self.server.get_mut().line()
     }
 }
 
-impl<A: Answerer> WebSocketHandler for WebDoor<A> {
-    type Session = ();
-
-    fn open(&mut self, _: &Origin, _: &Request<'_>, _: &mut Context<'_>) {}
-
-    fn message(&mut self, (): &mut (), message: Message<'_>, cx: &mut Context<'_>) {
-        self.0.answer(message, cx);
-    }
-
-    fn wants_socket(&self, request: &Request<'_>) -> bool {
-        Socket::is_requested(request) && matches!(request.path(), "/" | "/ws")
-    }
-
-    fn request(&mut self, request: &Request<'_>, exchange: &mut Exchange, cx: &mut Context<'_>) {
-        match (request.method(), request.path()) {
-            ("GET" | "HEAD", "/") => {
-                let host = request.host().unwrap_or("HOST");
-                let how = format!("Connect with a WebSocket to ws://{host}/, or over TLS to wss://{host}/.");
-                exchange.respond(Status::OK, cx).text(&format!("{}\n{how}\n", A::HINT));
-            }
-            (_, "/") => {
-                exchange.respond(Status::METHOD_NOT_ALLOWED, cx).header("Allow", "GET, HEAD").page("");
-            }
-            _ => exchange.respond_error(Status::NOT_FOUND, "the WebSocket is at /", cx),
-        }
-    }
-}
-
-impl<L: Handler, A: Answerer> Handler for Doors<L, A> {
-    type Session = DoorSession<L::Session>;
+impl<S: AtDoors> Handler for Doors<S> {
+    type Session = DoorSession<S::LineSession, S::Session>;
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session {
-        match origin.door() {
-            Door::Line => DoorSession::Line(self.line.open(origin, cx)),
-            Door::Web => DoorSession::Web(Box::new(self.web.open(origin, cx))),
-        }
+        let at = match origin.door() {
+            Door::Line => At::Line(self.line().open(origin, cx)),
+            Door::Web => At::Web(Box::new(self.server.open(origin, cx))),
+        };
+        DoorSession { at }
     }
 
     fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        match session {
-            DoorSession::Line(session) => self.line.data(session, input, cx),
-            DoorSession::Web(session) => self.web.data(session, input, cx),
+        match &mut session.at {
+            At::Line(session) => self.line().data(session, input, cx),
+            At::Web(session) => self.server.data(session, input, cx),
         }
     }
 
     fn eof(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
-        match session {
-            DoorSession::Line(session) => self.line.eof(session, cx),
-            DoorSession::Web(session) => self.web.eof(session, cx),
+        match &mut session.at {
+            At::Line(session) => self.line().eof(session, cx),
+            At::Web(session) => self.server.eof(session, cx),
         }
     }
 
     fn drained(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
-        match session {
-            DoorSession::Line(session) => self.line.drained(session, cx),
-            DoorSession::Web(session) => self.web.drained(session, cx),
+        match &mut session.at {
+            At::Line(session) => self.line().drained(session, cx),
+            At::Web(session) => self.server.drained(session, cx),
         }
     }
 
     fn timer(&mut self, session: &mut Self::Session, timer: TimerId, cx: &mut Context<'_>) {
-        match session {
-            DoorSession::Line(session) => self.line.timer(session, timer, cx),
-            DoorSession::Web(session) => self.web.timer(session, timer, cx),
+        match &mut session.at {
+            At::Line(session) => self.line().timer(session, timer, cx),
+            At::Web(session) => self.server.timer(session, timer, cx),
         }
     }
 
     fn done(&mut self, session: &mut Self::Session, done: Done, cx: &mut Context<'_>) {
-        match session {
-            DoorSession::Line(session) => self.line.done(session, done, cx),
-            DoorSession::Web(session) => self.web.done(session, done, cx),
+        match &mut session.at {
+            At::Line(session) => self.line().done(session, done, cx),
+            At::Web(session) => self.server.done(session, done, cx),
         }
     }
 
     fn exited(&mut self, session: &mut Self::Session, status: ExitStatus, cx: &mut Context<'_>) {
-        match session {
-            DoorSession::Line(session) => self.line.exited(session, status, cx),
-            DoorSession::Web(session) => self.web.exited(session, status, cx),
+        match &mut session.at {
+            At::Line(session) => self.line().exited(session, status, cx),
+            At::Web(session) => self.server.exited(session, status, cx),
         }
     }
 
     fn dismissed(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
-        match session {
-            DoorSession::Line(session) => self.line.dismissed(session, cx),
-            DoorSession::Web(session) => self.web.dismissed(session, cx),
+        match &mut session.at {
+            At::Line(session) => self.line().dismissed(session, cx),
+            At::Web(session) => self.server.dismissed(session, cx),
         }
     }
 
     fn kicked(&mut self, session: &mut Self::Session, reason: &str, cx: &mut Context<'_>) {
-        match session {
-            DoorSession::Line(session) => self.line.kicked(session, reason, cx),
-            DoorSession::Web(session) => self.web.kicked(session, reason, cx),
+        match &mut session.at {
+            At::Line(session) => self.line().kicked(session, reason, cx),
+            At::Web(session) => self.server.kicked(session, reason, cx),
         }
     }
 
     fn closed(&mut self, session: Self::Session, cause: &Closed, cx: &mut Context<'_>) {
-        match session {
-            DoorSession::Line(session) => self.line.closed(session, cause, cx),
-            DoorSession::Web(session) => self.web.closed(*session, cause, cx),
+        match session.at {
+            At::Line(session) => self.line().closed(session, cause, cx),
+            At::Web(session) => self.server.closed(*session, cause, cx),
         }
     }
 
-    events! { service => forward(self, cx) to self.line }
-    events! { process => forward(self, cx) to self.line }
+    events! { service => forward(self, cx) to self.line() }
+    events! { process => forward(self, cx) to self.line() }
 }
 
 #[cfg(test)]
@@ -164,13 +163,13 @@ pub(crate) mod tests {
     use crate::servers::chunking::{play, steps, tight};
     use crate::sim::{Ending, Sim, SimPeer};
 
-    fn echo() -> Doors<Echo, Echo> {
+    fn echo() -> Doors<Echo> {
         let options = WebSocketOptions {
             hosts: Some(vec!["a.example".to_owned()]),
             origins: vec!["https://b.example".to_owned()],
             ..WebSocketOptions::default()
         };
-        Doors::new(Echo::bytes(), Echo::bytes(), options)
+        Doors::new(Echo::bytes(), options)
     }
 
     fn request(target: &str, host: &str, more: &str) -> Vec<u8> {

@@ -16,7 +16,7 @@ mod daytime;
 mod discard;
 #[cfg(feature = "doctor")]
 pub mod doctor;
-#[cfg(all(feature = "cli", feature = "websocket"))]
+#[cfg(feature = "web")]
 mod doors;
 mod echo;
 mod exec;
@@ -27,6 +27,8 @@ mod line_log;
 mod local_time;
 #[cfg(feature = "cli")]
 mod log_file;
+#[cfg(feature = "web")]
+mod page;
 #[cfg(feature = "storage")]
 mod phonebook;
 mod relay;
@@ -60,6 +62,8 @@ pub use discard::Discard;
 pub use discard::DiscardServer;
 #[cfg(all(feature = "cli", feature = "doctor", feature = "storage"))]
 pub use doctor::DoctorServer;
+#[cfg(feature = "web")]
+pub use doors::{AtDoors, DoorSession, Doors};
 #[cfg(feature = "cli")]
 pub use echo::EchoServer;
 pub use echo::{Echo, EchoLines};

@@ -96,8 +96,8 @@ impl ServiceBinding {
             return Err(StartError::usage(format!("{web}: this server has no web door; use {}", web.address)));
         }
         match addresses.find(|listen| listen.door == Door::Web) {
-            Some(web) if cfg!(not(feature = "websocket")) => Err(StartError::usage(format!(
-                "{web}: this program was built without the feature websocket; build it with --features full"
+            Some(web) if cfg!(not(feature = "web")) => Err(StartError::usage(format!(
+                "{web}: this program was built without the feature web; build it with --features full"
             ))),
             _ => Ok(()),
         }

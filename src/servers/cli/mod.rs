@@ -15,7 +15,7 @@ mod server;
 #[cfg(feature = "tls")]
 mod tls;
 mod value;
-#[cfg(feature = "websocket")]
+#[cfg(feature = "web")]
 mod web;
 
 pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
@@ -32,7 +32,7 @@ pub use server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, li
 #[cfg(feature = "tls")]
 pub use tls::{TlsArgs, TlsClientArgs};
 pub use value::{LimitOrOff, ProxyPeer, parse_count, parse_duration, parse_off, parse_proxy, parse_rate, parse_size};
-#[cfg(feature = "websocket")]
+#[cfg(feature = "web")]
 pub use web::WebArgs;
 
 #[cfg(test)]

@@ -6,13 +6,9 @@ use std::io;
 use clap::Parser;
 
 use super::args::{DatagramArgs, ServerArgs};
-#[cfg(feature = "websocket")]
-use crate::framing::websocket::WebSocketOptions;
 use crate::net::Door;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsClient;
-#[cfg(feature = "websocket")]
-use crate::servers::doors::{Answerer, Doors};
 use crate::{Handler, Limits};
 
 /// The command line of a server. [`main`](super::main) runs it alone, and `switchboard` hosts several in one loop.
@@ -122,14 +118,10 @@ impl<H> ServiceSetup<H> {
         ServiceSetup { has_secrets: true, ..self }
     }
 
-    /// Serves the web door with `web`, under these rules for pages, and all else with the handler.
-    #[cfg(feature = "websocket")]
-    pub(crate) fn at_doors<A: Answerer>(self, web: A, options: WebSocketOptions) -> ServiceSetup<Doors<H, A>>
-    where
-        H: Handler,
-    {
-        let (line, rest) = self.split();
-        rest.replace(Doors::new(line, web, options)).1
+    /// Puts another handler in the place of this one.
+    pub(crate) fn map<G>(self, make: impl FnOnce(H) -> G) -> ServiceSetup<G> {
+        let (handler, rest) = self.split();
+        rest.replace(make(handler)).1
     }
 
     /// Splits off the handler.

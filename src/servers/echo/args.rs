@@ -2,14 +2,16 @@
 
 use clap::Parser;
 
-#[cfg(feature = "websocket")]
+#[cfg(feature = "web")]
 use crate::framing::websocket::WebSocketOptions;
-#[cfg(feature = "websocket")]
+#[cfg(feature = "web")]
 use crate::servers::cli::WebArgs;
 use crate::servers::cli::{
     DatagramArgs, LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, line_limits, parse_off,
     parse_size,
 };
+#[cfg(feature = "web")]
+use crate::servers::doors::Doors;
 use crate::servers::{Echo, EchoLines};
 
 /// Sends back what it receives, over TCP, Unix sockets and UDP (RFC 862)
@@ -29,7 +31,7 @@ pub struct EchoServer {
     pub max_line: Option<LimitOrOff<usize>>,
 
     /// The flags of the web door.
-    #[cfg(feature = "websocket")]
+    #[cfg(feature = "web")]
     #[command(flatten)]
     pub web: WebArgs,
 
@@ -42,10 +44,10 @@ pub struct EchoServer {
     pub datagrams: DatagramArgs,
 }
 
-#[cfg(not(feature = "websocket"))]
+#[cfg(not(feature = "web"))]
 const MAX_LINE: &str = "Longest line [default: 4096]; with --reply-prefix or --quit-on";
 
-#[cfg(feature = "websocket")]
+#[cfg(feature = "web")]
 const MAX_LINE: &str = "Longest line [default: 4096], with --reply-prefix or --quit-on. At web: addresses, longest \
                         message [default without these flags: 64KiB]";
 
@@ -64,16 +66,16 @@ impl Server for EchoServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        #[cfg(feature = "websocket")]
+        #[cfg(feature = "web")]
         let web = self.web_options()?;
         if self.reply_prefix.is_none() && self.quit_on.is_none() {
             if self.max_line.is_some() && !self.server.listen.has_web_door() {
                 return Err(StartError::usage("--max-line needs --reply-prefix, --quit-on or an address with web:"));
             }
             let setup = ServiceSetup::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams).with_web_door();
-            #[cfg(feature = "websocket")]
+            #[cfg(feature = "web")]
             if let Some(web) = web {
-                return Ok(host.host(setup.at_doors(Echo::bytes(), web)));
+                return Ok(host.host(setup.map(|echo| Doors::new(echo, web))));
             }
             return Ok(host.host(setup));
         }
@@ -82,15 +84,13 @@ impl Server for EchoServer {
             quit_on: self.quit_on.clone().map(String::into_bytes),
             max_line: self.longest_line(),
         };
-        let setup = ServiceSetup::new(PORT, Echo::lines(lines.clone()))
-            .with_limits(line_limits(lines.max_line))
-            .with_datagrams(&self.datagrams)
-            .with_web_door();
-        #[cfg(feature = "websocket")]
+        let limits = line_limits(lines.max_line);
+        let setup = ServiceSetup::new(PORT, lines).with_limits(limits).with_datagrams(&self.datagrams).with_web_door();
+        #[cfg(feature = "web")]
         if let Some(web) = web {
-            return Ok(host.host(setup.at_doors(lines, web)));
+            return Ok(host.host(setup.map(|lines| Doors::new(lines, web))));
         }
-        Ok(host.host(setup))
+        Ok(host.host(setup.map(Echo::lines)))
     }
 }
 
@@ -100,7 +100,7 @@ impl EchoServer {
     }
 
     /// The rules for pages, if there is a web door.
-    #[cfg(feature = "websocket")]
+    #[cfg(feature = "web")]
     fn web_options(&self) -> Result<Option<WebSocketOptions>, StartError> {
         let mut options = self.web.options(&self.server.listen)?;
         let works_on_lines = self.reply_prefix.is_some() || self.quit_on.is_some();

@@ -1,23 +1,48 @@
 //! The web door of the echo: one message for each message.
 
 use super::{Echo, EchoLines};
-use crate::framing::websocket::{CloseCode, Message, binary_frame, close, text_frame};
+use crate::connection::origin::Origin;
+use crate::framing::http::{Exchange, Request};
+use crate::framing::websocket::{CloseCode, Message, WebSocketHandler, binary_frame, close, text_frame};
+use crate::framing::{FramedSession, LineState, Lines};
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::servers::doors::Answerer;
+use crate::servers::doors::AtDoors;
+use crate::servers::page;
 
-impl Answerer for Echo {
-    const HINT: &'static str = "This echo-server sends each message back.";
+impl WebSocketHandler for Echo {
+    type Session = ();
 
-    fn answer(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
+    fn open(&mut self, _: &Origin, _: &Request<'_>, _: &mut Context<'_>) {}
+
+    fn message(&mut self, (): &mut (), message: Message<'_>, cx: &mut Context<'_>) {
         cx.reply(&message.to_frame());
+    }
+
+    fn wants_socket(&self, request: &Request<'_>) -> bool {
+        page::wants_socket(request)
+    }
+
+    fn request(&mut self, request: &Request<'_>, exchange: &mut Exchange, cx: &mut Context<'_>) {
+        page::hint("This echo-server sends each message back.", request, exchange, cx);
+    }
+}
+
+impl AtDoors for Echo {
+    type LineSession = ();
+
+    fn line(&mut self) -> impl Handler<Session = Self::LineSession> {
+        self
     }
 }
 
 /// A message is a line.
-impl Answerer for EchoLines {
-    const HINT: &'static str = "This echo-server answers each message with one.";
+impl WebSocketHandler for EchoLines {
+    type Session = ();
 
-    fn answer(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
+    fn open(&mut self, _: &Origin, _: &Request<'_>, _: &mut Context<'_>) {}
+
+    fn message(&mut self, (): &mut (), message: Message<'_>, cx: &mut Context<'_>) {
         if self.is_quit(message.as_bytes()) {
             return close(CloseCode::NORMAL, "", cx);
         }
@@ -26,6 +51,23 @@ impl Answerer for EchoLines {
             Message::Binary(bytes) => binary_frame(&[&self.prefix, &*bytes].concat()),
         };
         cx.reply(&frame);
+    }
+
+    fn wants_socket(&self, request: &Request<'_>) -> bool {
+        page::wants_socket(request)
+    }
+
+    fn request(&mut self, request: &Request<'_>, exchange: &mut Exchange, cx: &mut Context<'_>) {
+        page::hint("This echo-server answers each message with one.", request, exchange, cx);
+    }
+}
+
+impl AtDoors for EchoLines {
+    type LineSession = FramedSession<(), LineState>;
+
+    fn line(&mut self) -> impl Handler<Session = Self::LineSession> {
+        let max_line = self.max_line;
+        Lines::new(self, max_line)
     }
 }
 
@@ -40,7 +82,7 @@ mod tests {
 
     #[test]
     fn texts_and_bytes_come_back_as_they_are() {
-        let mut sim = Sim::new(Doors::new(Echo::bytes(), Echo::bytes(), WebSocketOptions::default()));
+        let mut sim = Sim::new(Doors::new(Echo::bytes(), WebSocketOptions::default()));
         let page = open(&mut sim);
         sim.send(page, &[frame(0x81, "é".as_bytes()), frame(0x82, b"\xff"), frame(0x81, b"")].concat());
         assert_eq!(sim.received(page), b"\x81\x02\xc3\xa9\x82\x01\xff\x81\x00");
@@ -49,7 +91,7 @@ mod tests {
     #[test]
     fn a_message_is_answered_like_a_line() {
         let lines = EchoLines { prefix: b"> ".to_vec(), quit_on: Some(b"q".to_vec()), ..EchoLines::default() };
-        let mut sim = Sim::new(Doors::new(Echo::lines(lines.clone()), lines, WebSocketOptions::default()));
+        let mut sim = Sim::new(Doors::new(lines, WebSocketOptions::default()));
         let (page, nc) = (open(&mut sim), sim.connect_at(Door::Line));
         sim.send(page, &[frame(0x81, b"hi"), frame(0x82, b"\xff")].concat());
         assert_eq!(sim.received(page), b"\x81\x04> hi\x82\x03> \xff");

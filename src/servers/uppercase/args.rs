@@ -3,9 +3,11 @@
 use clap::Parser;
 
 use crate::servers::Uppercase;
-#[cfg(feature = "websocket")]
+#[cfg(feature = "web")]
 use crate::servers::cli::WebArgs;
 use crate::servers::cli::{DatagramArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError};
+#[cfg(feature = "web")]
+use crate::servers::doors::Doors;
 
 /// Sends back what it receives in capitals, over TCP, Unix sockets and UDP
 #[derive(Parser, Debug)]
@@ -16,7 +18,7 @@ pub struct UppercaseServer {
     pub unicode: bool,
 
     /// The flags of the web door.
-    #[cfg(feature = "websocket")]
+    #[cfg(feature = "web")]
     #[command(flatten)]
     pub web: WebArgs,
 
@@ -43,9 +45,9 @@ impl Server for UppercaseServer {
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let handler = if self.unicode { Uppercase::unicode() } else { Uppercase::ascii() };
         let setup = ServiceSetup::new(4444, handler).with_datagrams(&self.datagrams).with_web_door();
-        #[cfg(feature = "websocket")]
+        #[cfg(feature = "web")]
         if let Some(web) = self.web.options(&self.server.listen)? {
-            return Ok(host.host(setup.at_doors(handler, web)));
+            return Ok(host.host(setup.map(|handler| Doors::new(handler, web))));
         }
         Ok(host.host(setup))
     }

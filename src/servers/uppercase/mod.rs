@@ -5,7 +5,7 @@
 
 #[cfg(feature = "cli")]
 mod args;
-#[cfg(all(feature = "cli", feature = "websocket"))]
+#[cfg(feature = "web")]
 mod web;
 
 #[cfg(feature = "cli")]

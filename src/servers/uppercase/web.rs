@@ -1,14 +1,20 @@
 //! The web door of the capitals: texts only.
 
 use super::{Alphabet, Uppercase};
-use crate::framing::websocket::{CloseCode, Message, close, text_frame};
+use crate::connection::origin::Origin;
+use crate::framing::http::{Exchange, Request};
+use crate::framing::websocket::{CloseCode, Message, WebSocketHandler, close, text_frame};
+use crate::handler::Handler;
 use crate::handler::context::Context;
-use crate::servers::doors::Answerer;
+use crate::servers::doors::AtDoors;
+use crate::servers::page;
 
-impl Answerer for Uppercase {
-    const HINT: &'static str = "This uppercase-server sends each text back in capitals.";
+impl WebSocketHandler for Uppercase {
+    type Session = ();
 
-    fn answer(&mut self, message: Message<'_>, cx: &mut Context<'_>) {
+    fn open(&mut self, _: &Origin, _: &Request<'_>, _: &mut Context<'_>) {}
+
+    fn message(&mut self, (): &mut (), message: Message<'_>, cx: &mut Context<'_>) {
         let Message::Text(text) = message else { return close(CloseCode::UNSUPPORTED_DATA, "only text", cx) };
         match self.alphabet {
             Alphabet::Ascii => {
@@ -17,6 +23,22 @@ impl Answerer for Uppercase {
             }
             Alphabet::Unicode => cx.reply(&text_frame(&text.to_uppercase())),
         }
+    }
+
+    fn wants_socket(&self, request: &Request<'_>) -> bool {
+        page::wants_socket(request)
+    }
+
+    fn request(&mut self, request: &Request<'_>, exchange: &mut Exchange, cx: &mut Context<'_>) {
+        page::hint("This uppercase-server sends each text back in capitals.", request, exchange, cx);
+    }
+}
+
+impl AtDoors for Uppercase {
+    type LineSession = ();
+
+    fn line(&mut self) -> impl Handler<Session = Self::LineSession> {
+        self
     }
 }
 
@@ -31,7 +53,7 @@ mod tests {
     #[test]
     fn a_text_comes_back_in_capitals_and_bytes_are_refused() {
         for (handler, capitals) in [(Uppercase::ascii(), "STRAßE"), (Uppercase::unicode(), "STRASSE")] {
-            let mut sim = Sim::new(Doors::new(handler, handler, WebSocketOptions::default()));
+            let mut sim = Sim::new(Doors::new(handler, WebSocketOptions::default()));
             let page = open(&mut sim);
             sim.send(page, &frame(0x81, "straße".as_bytes()));
             assert_eq!(sim.received(page), [&[0x81, 7], capitals.as_bytes()].concat());
