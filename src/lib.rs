@@ -138,7 +138,7 @@ pub mod sim;
 pub mod servers;
 
 pub use connection::closed::Closed;
-pub use connection::feed::FeedId;
+pub use connection::feeds::FeedId;
 pub use connection::ids::{ListenerId, ServiceId};
 pub use connection::origin::{Origin, Peer, Source, Via};
 pub use connection::spawn::{Spawn, StderrMode, StdinMode};

@@ -13,65 +13,18 @@
 //! Does no I/O and closes no connection: a follower that is too far behind is found when the feed is flushed.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
-use std::ops::{Index, IndexMut, Range};
+use std::ops::Range;
 
+use crate::connection::feeds::FeedSlot;
 use crate::connection::ids::ServiceId;
 use crate::connection::outbox::Outbox;
 use crate::connection::token::Token;
-
-/// Names a feed of one reactor. Made by [`Context::create_feed`](crate::Context::create_feed).
-///
-/// In another reactor it names another feed or none, and its use may panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FeedId(
-    /// The index plus one, so that the `Option<FeedId>` of each connection needs no more memory.
-    NonZeroU32,
-);
 
 /// Follower capacity retained when a feed shrinks. 64: a small room allocates nothing when members join and leave.
 const KEPT_FOLLOWERS: usize = 64;
 
 /// Buffer capacity in bytes retained when every follower has caught up.
 const KEPT_CAPACITY: usize = 64 * 1024;
-
-/// The feeds of one reactor. A feed is never removed.
-#[derive(Debug, Default)]
-pub(crate) struct Feeds(Vec<Feed>);
-
-impl Feeds {
-    /// Adds a feed.
-    ///
-    /// # Panics
-    /// If there are 2^32 - 1 feeds already.
-    pub(crate) fn insert(&mut self, feed: Feed) -> FeedId {
-        self.0.push(feed);
-        FeedId(u32::try_from(self.0.len()).ok().and_then(NonZeroU32::new).expect("a reactor has fewer than 2^32 feeds"))
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Feed> {
-        self.0.iter()
-    }
-
-    /// Bytes kept in all feeds.
-    pub(crate) fn bytes(&self) -> usize {
-        self.iter().map(|feed| feed.log.len()).sum()
-    }
-}
-
-impl Index<FeedId> for Feeds {
-    type Output = Feed;
-
-    fn index(&self, id: FeedId) -> &Feed {
-        &self.0[id.0.get() as usize - 1]
-    }
-}
-
-impl IndexMut<FeedId> for Feeds {
-    fn index_mut(&mut self, id: FeedId) -> &mut Feed {
-        &mut self.0[id.0.get() as usize - 1]
-    }
-}
 
 /// The log of one feed, and its followers.
 #[derive(Debug, Default)]
@@ -88,11 +41,6 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// An empty feed of a service.
-    pub(crate) fn of(service: ServiceId) -> Self {
-        Feed { service, ..Feed::default() }
-    }
-
     /// Bytes that arrived since the last flush.
     pub(crate) fn unflushed(&self) -> usize {
         (self.log.end() - self.flushed) as usize
@@ -170,7 +118,7 @@ impl Log {
 /// Locates the follower of a connection in its feed. The position changes when another follower leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FollowerRef {
-    pub(crate) feed: FeedId,
+    pub(crate) feed: FeedSlot,
     /// Index in [`Feed::followers`].
     pub(crate) position: u32,
 }

@@ -14,6 +14,7 @@ pub(crate) mod child;
 pub(crate) mod closed;
 pub(crate) mod edge;
 pub(crate) mod feed;
+pub(crate) mod feeds;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod framing_error;
@@ -36,7 +37,8 @@ pub(crate) mod traced;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::connection::feed::{Feed, Feeds, Follower, FollowerRef, Segment};
+use crate::connection::feed::{Feed, Follower, FollowerRef, Segment};
+use crate::connection::feeds::Feeds;
 use crate::connection::flags::Flags;
 use crate::connection::ids::ServiceId;
 use crate::connection::inbox::Inbox;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::connection::Connection;
 use crate::connection::closed::Closed;
-use crate::connection::feed::{Feed, FeedId};
+use crate::connection::feeds::FeedId;
 use crate::connection::flags::Flags;
 use crate::connection::framing_error::FramingError;
 use crate::connection::ids::ServiceId;
@@ -199,28 +199,39 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Creates a feed: a stream of output that connections can [`follow`](Self::follow). It lasts as long as the
-    /// reactor.
+    /// Creates a feed: a stream of output that connections can [`follow`](Self::follow). It lasts until
+    /// [`remove_feed`](Self::remove_feed), and as long as the reactor.
     ///
     /// A feed belongs to the service of this callback, whose [`Limits::feed_buffer`](crate::Limits::feed_buffer) bounds
     /// it.
+    ///
+    /// # Panics
+    /// If the reactor has 1,048,575 feeds.
     pub fn create_feed(&mut self) -> FeedId {
         let service = self.service();
-        self.state.feeds.insert(Feed::of(service))
+        self.state.feeds.insert(service)
+    }
+
+    /// Removes `feed`. Its followers follow none afterwards. They still receive what was published before, of which
+    /// each follower that is behind gets a copy of its own.
+    ///
+    /// From then on, `feed` names no feed. To follow it, to publish to it and to remove it again have no effect.
+    pub fn remove_feed(&mut self, feed: FeedId) {
+        self.queue_replies();
+        self.state.remove_feed(feed);
     }
 
     /// Makes this connection follow `feed`: it receives everything that is published from now on.
     ///
     /// A connection follows at most one feed; following another one ends the first. A connection that falls too far
     /// behind is closed with [`Closed::FeedBehind`](crate::Closed::FeedBehind). A feed is a stream, so a connection
-    /// over UDP follows none.
-    ///
-    /// # Panics
-    /// May panic if `feed` belongs to another reactor.
+    /// over UDP follows none. No effect if `feed` was removed.
     pub fn follow(&mut self, feed: FeedId) {
-        if let ReplyTarget::Connection(token) = self.target {
+        if let ReplyTarget::Connection(token) = self.target
+            && let Some(slot) = self.state.feeds.find(feed)
+        {
             self.queue_replies();
-            self.state.follow(token, feed);
+            self.state.follow(token, slot);
         }
     }
 
@@ -233,27 +244,24 @@ impl<'a> Context<'a> {
     }
 
     /// Sends `bytes` to all connections that follow `feed`. They are copied once, whatever the number of followers.
-    ///
-    /// # Panics
-    /// May panic if `feed` belongs to another reactor.
     pub fn publish(&mut self, feed: FeedId, bytes: &[u8]) {
         self.queue_replies();
-        self.state.publish(feed, bytes);
+        if let Some(slot) = self.state.feeds.find(feed) {
+            self.state.publish(slot, bytes);
+        }
     }
 
     /// Sends `bytes` to all connections that follow `feed`, except this connection.
-    ///
-    /// # Panics
-    /// May panic if `feed` belongs to another reactor.
     pub fn publish_others(&mut self, feed: FeedId, bytes: &[u8]) {
         self.queue_replies();
+        let Some(slot) = self.state.feeds.find(feed) else { return };
         if let ReplyTarget::Connection(token) = self.target
-            && self.state.has_followers_beside(feed, token)
+            && self.state.has_followers_beside(slot, token)
         {
-            self.state.skip_own(token, feed, bytes.len());
-            self.state.publish(feed, bytes);
+            self.state.skip_own(token, slot, bytes.len());
+            self.state.publish(slot, bytes);
         } else if !matches!(self.target, ReplyTarget::Connection(_)) {
-            self.state.publish(feed, bytes);
+            self.state.publish(slot, bytes);
         }
     }
 

@@ -4,7 +4,7 @@ use std::process::ExitStatus;
 
 use super::*;
 use crate::connection::closed::Closed;
-use crate::connection::feed::FeedId;
+use crate::connection::feeds::FeedId;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
 use crate::handler::context::Context;
@@ -25,6 +25,7 @@ mod proxy;
 mod reading;
 mod receipts;
 mod relay;
+mod removed_feed;
 mod stopping;
 mod suspended;
 mod timers;

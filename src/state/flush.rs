@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
 use crate::connection::closed::Closed;
-use crate::connection::feed::{Feed, FeedId, Follower, FollowerRef, Segment};
+use crate::connection::feeds::FeedSlot;
 use crate::connection::flags::Flags;
 use crate::connection::token::Token;
 use crate::connection::{Connection, Flush, Phase};
@@ -138,9 +138,9 @@ impl State {
             while let Some(token) = self.work.dirty.pop() {
                 self.flush_connection(token);
             }
-            while let Some(id) = self.work.dirty_feeds.pop() {
-                self.flush_feed(id);
-                self.feeds[id].is_dirty = false;
+            while let Some(slot) = self.work.dirty_feeds.pop() {
+                self.flush_feed(slot);
+                self.feeds[slot].is_dirty = false;
             }
         }
     }
@@ -308,23 +308,27 @@ impl State {
             return self.kill(token);
         }
         connection.phase = Phase::Lingering;
+        // From now on, its feed keeps nothing for it.
+        if let Some(follower_ref) = connection.follower_ref {
+            self.mark_feed_dirty(follower_ref.feed);
+        }
         self.set_deadline(token, self.limits.linger);
         self.mark_ready(token);
     }
 
     /// Flushes a feed to its followers, closes those that are too far behind, and drops the bytes that every follower
     /// has received.
-    pub(crate) fn flush_feed(&mut self, id: FeedId) {
-        let feed = &mut self.feeds[id];
+    pub(crate) fn flush_feed(&mut self, slot: FeedSlot) {
+        let feed = &mut self.feeds[slot];
         feed.flushed = feed.log.end();
         let mut slowest = feed.log.end();
         // The list of followers does not change here: a closed follower leaves when its connection is removed.
         for position in 0..feed.followers.len() {
-            if let Some(cursor) = self.flush_follower(id, position) {
+            if let Some(cursor) = self.flush_follower(slot, position) {
                 slowest = slowest.min(cursor);
             }
         }
-        self.feeds[id].log.trim(slowest);
+        self.feeds[slot].log.trim(slowest);
     }
 
     /// Flushes a feed to one follower, and closes it if it is too far behind. Returns its cursor if it still needs the
@@ -332,21 +336,21 @@ impl State {
     ///
     /// There is no budget, unless a file is pending. The new bytes are bounded by the size of the feed, and with a
     /// budget the log could grow faster than it is sent to a peer that reads.
-    fn flush_follower(&mut self, id: FeedId, position: usize) -> Option<u64> {
-        let token = self.feeds[id].followers[position].token;
+    fn flush_follower(&mut self, slot: FeedSlot, position: usize) -> Option<u64> {
+        let token = self.feeds[slot].followers[position].token;
         let has_files = self.connections.get(token).is_some_and(Connection::has_files);
         let budget = if has_files { self.limits.turn_output } else { usize::MAX };
         if self.flush_within(token, budget) {
             return None;
         }
-        let (cursor, lag) = self.lag(id, position)?;
+        let (cursor, lag) = self.lag(slot, position)?;
         if lag > 0 {
             self.note_stall(token);
         }
-        let limits = &self.services[self.feeds[id].service].limits;
+        let limits = &self.services[self.feeds[slot].service].limits;
         let Some(limit) = limits.feed_buffer.filter(|&limit| lag > limit) else { return Some(cursor) };
         self.flush_fully(token);
-        let (cursor, lag) = self.lag(id, position)?;
+        let (cursor, lag) = self.lag(slot, position)?;
         if lag > limit {
             self.abort(token, Closed::FeedBehind { behind: lag, limit });
             return None;
@@ -356,116 +360,13 @@ impl State {
 
     /// The cursor of a follower, and the number of bytes kept for it. `None` if it no longer needs the log: a lingering
     /// connection has received all of it, a dead one needs nothing.
-    fn lag(&self, id: FeedId, position: usize) -> Option<(u64, usize)> {
-        let feed = &self.feeds[id];
+    fn lag(&self, slot: FeedSlot, position: usize) -> Option<(u64, usize)> {
+        let feed = &self.feeds[slot];
         let follower = &feed.followers[position];
         if matches!(self.connections.get(follower.token)?.phase, Phase::Lingering | Phase::Dead) {
             return None;
         }
         let behind = (feed.log.end() - follower.cursor) as usize;
         Some((follower.cursor, behind + follower.splice_bytes()))
-    }
-
-    /// Puts a feed on the list of dirty feeds: it is flushed at the end of this turn.
-    fn mark_feed_dirty(&mut self, id: FeedId) {
-        if !std::mem::replace(&mut self.feeds[id].is_dirty, true) {
-            self.work.dirty_feeds.push(id);
-        }
-    }
-
-    /// Appends to a feed that has followers. If it has grown much since its last flush, it is flushed at once.
-    pub(crate) fn publish(&mut self, id: FeedId, bytes: &[u8]) {
-        let feed = &mut self.feeds[id];
-        if feed.followers.is_empty() || bytes.is_empty() {
-            return;
-        }
-        feed.log.append(bytes);
-        let has_grown = feed.unflushed() > self.services[feed.service].limits.feed_flush();
-        self.mark_feed_dirty(id);
-        if has_grown {
-            self.flush_feed(id);
-        }
-    }
-
-    /// Whether a feed has a follower other than this connection.
-    pub(crate) fn has_followers_beside(&self, id: FeedId, token: Token) -> bool {
-        let follower_ref = self.connections.get(token).and_then(|connection| connection.follower_ref);
-        let own = usize::from(follower_ref.is_some_and(|follower_ref| follower_ref.feed == id));
-        self.feeds[id].followers.len() > own
-    }
-
-    /// Makes a follower skip the next `length` bytes published to its feed.
-    pub(crate) fn skip_own(&mut self, token: Token, id: FeedId, length: usize) {
-        if let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open())
-            && connection.follower_ref.is_some_and(|follower_ref| follower_ref.feed == id)
-            && let Some((end, follower)) = connection.follower_mut(&mut self.feeds)
-        {
-            follower.lend(|| self.splices.take());
-            follower.splice_skip(end, length);
-        }
-    }
-
-    /// Makes an open connection follow a feed from its current end on, instead of the feed that it followed before. A
-    /// connection over UDP follows none: the boundaries of its datagrams would be lost in the feed.
-    pub(crate) fn follow(&mut self, token: Token, id: FeedId) {
-        self.unfollow(token);
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        let feed = &mut self.feeds[id];
-        let is_datagram = connection.stream.is_datagram();
-        if !connection.is_open() || connection.flags.contains(Flags::SHUT_DOWN) || is_datagram {
-            return;
-        }
-        let mut follower = Follower::new(token, feed.log.end());
-        // What is queued up to the last file is sent before anything of the feed, so it needs no splice.
-        let own = connection.outbox.as_ref().map_or(0, |outbox| outbox.after_files());
-        if own > 0 {
-            follower.lend(|| self.splices.take());
-            follower.splice_own(feed.log.end(), own);
-        }
-        connection.follower_ref = Some(FollowerRef { feed: id, position: feed.followers.len() as u32 });
-        feed.followers.push(follower);
-    }
-
-    /// Makes a connection follow no feed. Published bytes that it has not received yet are moved to its outbox.
-    pub(crate) fn unfollow(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        let Some(follower_ref) = connection.follower_ref else { return };
-        let Feed { log, followers, .. } = &self.feeds[follower_ref.feed];
-        let follower = &followers[follower_ref.position as usize];
-        // A dead connection needs nothing, and the log at its cursor may have been dropped already.
-        if connection.phase != Phase::Dead && !follower.is_caught_up(log.end()) {
-            self.queued -= connection.queued();
-            let outbox = connection.outbox.get_or_insert_default();
-            let relayed = outbox.relayed();
-            let own = outbox.take_after_files();
-            for segment in follower.segments(log.end()) {
-                match segment {
-                    Segment::Feed(range) => outbox.push_others(log.slice(range)),
-                    Segment::Own(range) => outbox.push(&own[range]),
-                }
-            }
-            outbox.set_relayed(relayed);
-            self.queued += outbox.len();
-            self.mark_dirty(token);
-        }
-        self.leave_feed(token);
-    }
-
-    /// Removes a connection from the followers of its feed. Published bytes that it has not received are dropped.
-    pub(crate) fn leave_feed(&mut self, token: Token) {
-        let Some(follower_ref) = self.connections.get_mut(token).and_then(|connection| connection.follower_ref.take())
-        else {
-            return;
-        };
-        let feed = &mut self.feeds[follower_ref.feed];
-        let splices = feed.remove(follower_ref.position as usize).into_splices();
-        if let Some(moved) = feed.followers.get(follower_ref.position as usize) {
-            self.connections[moved.token].follower_ref = Some(follower_ref);
-        }
-        if let Some(splices) = splices {
-            self.splices.give(splices);
-        }
-        // The next flush drops the bytes that only this follower needed.
-        self.mark_feed_dirty(follower_ref.feed);
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod clock;
 pub(crate) mod connections;
 pub(crate) mod connects;
 mod deadline;
+mod feeds;
 mod files;
 mod flush;
 pub(crate) mod limits;
@@ -38,7 +39,7 @@ use mio::Registry;
 use slotmap::{SecondaryMap, SparseSecondaryMap};
 
 use crate::connection::closed::Closed;
-use crate::connection::feed::Feeds;
+use crate::connection::feeds::Feeds;
 use crate::connection::flags::Flags;
 use crate::connection::handshake::Handshake;
 use crate::connection::ids::ServiceId;

@@ -1,7 +1,7 @@
 //! The work lists of a reactor.
 
 use crate::connection::closed::Closed;
-use crate::connection::feed::FeedId;
+use crate::connection::feeds::FeedSlot;
 use crate::connection::ids::ServiceId;
 use crate::connection::token::Token;
 
@@ -16,7 +16,7 @@ pub(crate) struct WorkLists {
     /// Connections to be flushed.
     pub(crate) dirty: Vec<Token>,
     /// Feeds to flush.
-    pub(crate) dirty_feeds: Vec<FeedId>,
+    pub(crate) dirty_feeds: Vec<FeedSlot>,
     /// Connections that the operator closes, each with the reason. Their sessions are told first.
     pub(crate) kicked: Vec<(Token, Box<str>)>,
     /// Sessions that are over, each with the cause to pass to [`closed`](crate::Handler::closed).

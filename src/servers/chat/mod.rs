@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connection::closed::Closed;
-use crate::connection::feed::FeedId;
+use crate::connection::feeds::FeedId;
 use crate::connection::origin::{Origin, Peer};
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;

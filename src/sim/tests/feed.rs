@@ -22,7 +22,9 @@ where
 {
     /// Capacity of the room's log, in bytes.
     fn room_capacity(&self) -> usize {
-        self.dispatcher.handler.notes.room.map_or(0, |room| self.dispatcher.state.feeds[room].log.capacity())
+        let feeds = &self.dispatcher.state.feeds;
+        let slot = self.dispatcher.handler.notes.room.and_then(|room| feeds.find(room));
+        slot.map_or(0, |slot| feeds[slot].log.capacity())
     }
 }
 

@@ -16,25 +16,29 @@ const PEERS: usize = 4;
 enum Act {
     Reply,
     ReplyFile,
-    Publish,
-    PublishOthers,
+    Publish(usize),
+    PublishOthers(usize),
     Send(usize),
     Follow(usize),
     Unfollow,
+    CreateRoom,
+    RemoveRoom(usize),
     Close,
     CloseOther(usize),
 }
 
-/// As letters: an act and the peer that it concerns.
+/// As letters: an act and the peer or the room that it concerns.
 fn letters(act: Act) -> [u8; 2] {
     match act {
         Act::Reply => *b"r ",
         Act::ReplyFile => *b"F ",
-        Act::Publish => *b"p ",
-        Act::PublishOthers => *b"o ",
+        Act::Publish(room) => [b'p', room as u8],
+        Act::PublishOthers(room) => [b'o', room as u8],
         Act::Send(whom) => [b's', whom as u8],
         Act::Follow(room) => [b'f', room as u8],
         Act::Unfollow => *b"u ",
+        Act::CreateRoom => *b"n ",
+        Act::RemoveRoom(room) => [b'd', room as u8],
         Act::Close => *b"c ",
         Act::CloseOther(whom) => [b'x', whom as u8],
     }
@@ -59,13 +63,15 @@ fn file() -> Arc<File> {
 /// What acts share.
 struct Props {
     number: u32,
-    rooms: Option<[FeedId; 2]>,
+    /// All rooms ever created, also those that were removed.
+    rooms: Vec<FeedId>,
     file: Arc<File>,
 }
 
-fn perform(props: &mut Props, rooms: [FeedId; 2], tokens: &[Token], letters: &[u8], cx: &mut Context<'_>) {
+fn perform(props: &mut Props, tokens: &[Token], letters: &[u8], cx: &mut Context<'_>) {
     props.number += 1;
     let (text, whom) = (format!("{} ", props.number), usize::from(letters[1]));
+    let room = props.rooms[whom % props.rooms.len()];
     match letters[0] {
         b'r' => cx.reply(text.as_bytes()),
         b'F' => {
@@ -73,11 +79,13 @@ fn perform(props: &mut Props, rooms: [FeedId; 2], tokens: &[Token], letters: &[u
             // A follower receives no file.
             let _ = cx.reply_file(props.file.clone(), range.start as u64..range.end as u64);
         }
-        b'p' => cx.publish(rooms[0], text.as_bytes()),
-        b'o' => cx.publish_others(rooms[0], text.as_bytes()),
+        b'p' => cx.publish(room, text.as_bytes()),
+        b'o' => cx.publish_others(room, text.as_bytes()),
         b's' => cx.send(tokens[whom], text.as_bytes()),
-        b'f' => cx.follow(rooms[whom]),
+        b'f' => cx.follow(room),
         b'u' => cx.unfollow(),
+        b'n' => props.rooms.push(cx.create_feed()),
+        b'd' => cx.remove_feed(room),
         b'c' => cx.close(),
         _ => cx.close_other(tokens[whom]),
     }
@@ -91,17 +99,18 @@ struct Member {
     is_open: bool,
 }
 
-#[derive(Default)]
 struct Model {
     members: Vec<Member>,
+    /// Whether each room exists still.
+    rooms: Vec<bool>,
     number: u32,
     ended: Vec<usize>,
 }
 
 impl Model {
-    fn publish(&mut self, text: &str, but: Option<usize>) {
+    fn publish(&mut self, room: usize, text: &str, but: Option<usize>) {
         for (index, member) in self.members.iter_mut().enumerate() {
-            if member.is_open && member.room == Some(0) && but != Some(index) {
+            if member.is_open && member.room == Some(room) && but != Some(index) {
                 member.owed.extend(text.as_bytes());
             }
         }
@@ -131,11 +140,15 @@ impl Model {
                 Act::ReplyFile if self.members[who].room.is_none() => {
                     self.give(who, &String::from_utf8_lossy(&CONTENT[range(self.number)]));
                 }
-                Act::ReplyFile => {}
-                Act::Publish => self.publish(&text, None),
-                Act::PublishOthers => self.publish(&text, Some(who)),
+                Act::Publish(room) => self.publish(room % self.rooms.len(), &text, None),
+                Act::PublishOthers(room) => self.publish(room % self.rooms.len(), &text, Some(who)),
                 Act::Send(whom) => self.give(whom, &text),
-                Act::Follow(room) => self.members[who].room = Some(room),
+                Act::Follow(room) if self.rooms[room % self.rooms.len()] => {
+                    self.members[who].room = Some(room % self.rooms.len());
+                }
+                Act::ReplyFile | Act::Follow(_) => {}
+                Act::CreateRoom => self.rooms.push(true),
+                Act::RemoveRoom(room) => self.remove_room(room % self.rooms.len()),
                 Act::Unfollow => self.members[who].room = None,
                 Act::Close => self.close(who),
                 Act::CloseOther(whom) => self.close(whom),
@@ -143,10 +156,17 @@ impl Model {
         }
     }
 
+    fn remove_room(&mut self, room: usize) {
+        self.rooms[room] = false;
+        for member in self.members.iter_mut().filter(|member| member.room == Some(room)) {
+            member.room = None;
+        }
+    }
+
     /// Ends a turn: the ends of sessions are announced.
     fn reap(&mut self) {
         for who in std::mem::take(&mut self.ended) {
-            self.publish(&format!("-{who} "), None);
+            self.publish(0, &format!("-{who} "), None);
         }
     }
 }
@@ -161,15 +181,22 @@ enum Step {
     LimitWrites(usize, usize),
 }
 
+/// Mostly one of the first rooms, which nearly all follow.
+fn room() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => Just(0), 2 => Just(1), 3 => 2..9_usize]
+}
+
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         6 => Just(Act::Reply),
         6 => Just(Act::ReplyFile),
-        6 => Just(Act::Publish),
-        6 => Just(Act::PublishOthers),
+        6 => room().prop_map(Act::Publish),
+        6 => room().prop_map(Act::PublishOthers),
         4 => (0..PEERS).prop_map(Act::Send),
-        1 => (0..2_usize).prop_map(Act::Follow),
+        2 => room().prop_map(Act::Follow),
         2 => Just(Act::Unfollow),
+        1 => Just(Act::CreateRoom),
+        1 => room().prop_map(Act::RemoveRoom),
         1 => Just(Act::Close),
         1 => (0..PEERS).prop_map(Act::CloseOther),
     ]
@@ -197,23 +224,25 @@ proptest! {
     ) {
         // A tiny limit flushes within a callback. Otherwise it is off, or too large to close a peer.
         let feed_buffer = if tiny_flush { Some(3000) } else { feed_buffer };
-        let mut props = Props { number: 0, rooms: None, file: file() };
+        let mut props = Props { number: 0, rooms: Vec::new(), file: file() };
         let mut sim = Sim::with_limits(scene(move |notes, who, call, cx| {
-            let rooms = *props.rooms.get_or_insert_with(|| [notes.room(cx), cx.create_feed()]);
+            if props.rooms.is_empty() {
+                props.rooms = vec![notes.room(cx), cx.create_feed()];
+            }
             match call {
-                Call::Open => cx.follow(rooms[0]),
+                Call::Open => cx.follow(props.rooms[0]),
                 Call::Data(input) => {
                     for letters in input.chunks(2) {
-                        perform(&mut props, rooms, &notes.tokens, letters, cx);
+                        perform(&mut props, &notes.tokens, letters, cx);
                     }
                 }
-                Call::Closed(_) => cx.publish(rooms[0], format!("-{who} ").as_bytes()),
+                Call::Closed(_) => cx.publish(props.rooms[0], format!("-{who} ").as_bytes()),
                 _ => {}
             }
         }), Limits { feed_buffer, ..Limits::default() });
-        let mut model = Model::default();
         let peers: Vec<_> = (0..PEERS).map(|_| sim.connect()).collect();
-        model.members = vec![Member { room: Some(0), is_open: true, ..Member::default() }; PEERS];
+        let members = vec![Member { room: Some(0), is_open: true, ..Member::default() }; PEERS];
+        let mut model = Model { members, rooms: vec![true; 2], number: 0, ended: Vec::new() };
         let mut got = vec![Vec::new(); PEERS];
         for step in steps {
             match step {
@@ -244,7 +273,7 @@ proptest! {
             prop_assert_eq!(sim.ending(peers[who]), if is_open { None } else { Some(Ending::Eof) });
             prop_assert_eq!(sim.handler_mut().notes.closings(who), usize::from(!is_open));
         }
-        prop_assert_eq!(sim.stats().queued, 0);
+        prop_assert_eq!((sim.stats().queued, sim.stats().in_feeds), (0, 0));
     }
 }
 

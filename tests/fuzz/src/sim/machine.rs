@@ -107,7 +107,7 @@ impl Machine {
         }
     }
 
-    /// Feeds are made once, before anybody comes.
+    /// The feeds that the first peers find.
     pub(super) fn make_feeds(&mut self, cx: &mut Context<'_>) {
         self.feeds = (0..FEEDS).map(|_| cx.create_feed()).collect();
     }
@@ -181,10 +181,11 @@ impl Machine {
                 cx.stop();
                 self.is_stopping = true;
             }
-            1 | 2 => {
+            1 => {
                 let _ = cx.connect(Address::Unix("/run/peer".into()));
                 self.wanted += 1;
             }
+            2 => self.replace_feed(usize::from(act.then), cx),
             3 => cx.pause_console(),
             4 => cx.resume_console(),
             5 | 6 => self.reply_file(who, act, cx),
@@ -264,6 +265,20 @@ impl Machine {
                 account.credit(&bytes);
             }
         }
+    }
+
+    /// Removes a feed for a new one. Its followers follow none, and its id does nothing any more.
+    fn replace_feed(&mut self, number: usize, cx: &mut Context<'_>) {
+        let feed = number % FEEDS;
+        let removed = self.feeds[feed];
+        cx.remove_feed(removed);
+        self.feeds[feed] = cx.create_feed();
+        for account in self.accounts.iter_mut().filter(|account| account.follows == Some(feed)) {
+            account.follows = None;
+        }
+        cx.follow(removed);
+        cx.publish(removed, b"to none");
+        cx.remove_feed(removed);
     }
 
     fn timers(&mut self, who: Option<usize>) -> &mut BTreeMap<TimerId, (Instant, Act)> {
