@@ -13,6 +13,9 @@ use std::process::Command;
 /// The folders whose lines are measured.
 const CODE: [&str; 4] = ["bin", "docs", "src", "tests"];
 
+/// The files of web pages.
+const WEB: [&str; 3] = ["css", "html", "js"];
+
 /// The longest line of code, in characters.
 const COLUMNS: usize = 120;
 
@@ -176,6 +179,10 @@ fn phrases() -> Vec<Fault> {
         let page = fs::read_to_string(&path).expect("a page");
         faults.extend(prose_of_page(&page).iter().flat_map(|prose| prose.faults(&name(&path))));
     }
+    for path in below("src", &WEB) {
+        let file = fs::read_to_string(&path).expect("a file of a page");
+        faults.extend(prose_of_page(&file).iter().flat_map(|prose| prose.faults(&name(&path))));
+    }
     let programs = Path::new(env!("CARGO_BIN_EXE_echo-server")).parent().expect("a folder of programs");
     for program in below("bin", &["rs"]).iter().filter_map(|path| path.file_stem()) {
         let output = Command::new(programs.join(program)).arg("--help").output().expect("a program of this crate");
@@ -196,7 +203,7 @@ fn texts_are_in_plain_english() {
 #[test]
 fn no_line_of_code_is_over_120_columns() {
     let mut faults = Vec::new();
-    for path in CODE.iter().flat_map(|place| below(place, &["rs"])) {
+    for path in CODE.iter().flat_map(|place| below(place, &[&["rs"][..], &WEB].concat())) {
         let source = fs::read_to_string(&path).expect("a source file");
         let long = source.lines().zip(1..).filter(|(line, _)| line.chars().count() > COLUMNS);
         faults.extend(long.map(|(line, number)| format!("{}:{number}: {} columns", name(&path), line.chars().count())));

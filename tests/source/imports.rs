@@ -64,7 +64,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         match path.file_stem().and_then(|stem| stem.to_str()) {
             Some("tests") => {}
             _ if path.is_dir() => found.extend(sources(&path)),
-            _ => found.push(path),
+            _ if path.extension().is_some_and(|extension| extension == "rs") => found.push(path),
+            _ => {}
         }
     }
     found

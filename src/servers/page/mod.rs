@@ -12,10 +12,11 @@ use crate::framing::http::{Exchange, Headers, Request, Status};
 use crate::framing::websocket::Socket;
 use crate::handler::context::Context;
 
-/// The files that all pages have: what they look like, and the connection to their server.
-const SHELL: [(&str, &str); 3] = [
+/// The files that all pages may use: what they look like, and what connects them to their server.
+const SHELL: [(&str, &str); 4] = [
     ("/shell.css", include_str!("shell.css")),
     ("/shell.js", include_str!("shell.js")),
+    ("/conversation.js", include_str!("conversation.js")),
     ("/icon.svg", include_str!("icon.svg")),
 ];
 

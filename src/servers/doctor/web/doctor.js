@@ -1,0 +1,5 @@
+// The page of the doctor.
+
+import { converse } from './conversation.js';
+
+converse('Doctor');
