@@ -1,4 +1,4 @@
-//! Chat: one room, nicknames, commands.
+//! Chat: rooms, nicknames, commands.
 
 use std::process::ExitCode;
 

@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use switchboard::framing::Lines;
 use switchboard::servers::{Chat, ChatOptions, Echo, Uppercase};
 use switchboard::{Handler, Reactor, ServiceOptions, Sim, SimPeer};
 
@@ -22,7 +21,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// A room that slows down and hides no one.
-fn room() -> Lines<Chat> {
+fn room() -> Chat {
     let mut options = ChatOptions::default();
     (options.rate, options.join_rate, options.crowd) = (None, None, usize::MAX);
     Chat::room(options)

@@ -52,7 +52,7 @@ pub use chargen::Chargen;
 pub use chargen::ChargenServer;
 #[cfg(feature = "cli")]
 pub use chat::ChatServer;
-pub use chat::{Chat, ChatLog, ChatOptions, ChatSession, Record};
+pub use chat::{Chat, ChatLog, ChatOptions, ChatSession, Record, RoomName};
 pub use client::{Client, ClientOptions};
 pub use daytime::Daytime;
 #[cfg(feature = "cli")]

@@ -13,10 +13,10 @@ use crate::servers::cli::{
 };
 use crate::servers::log_file::LogFile;
 use crate::servers::time_zone::{local_time, time_zone};
-use crate::servers::{Chat, ChatLog, ChatOptions, Record};
+use crate::servers::{Chat, ChatLog, ChatOptions, Record, RoomName};
 use crate::{Limits, Rate};
 
-/// A chat room: every member reads what the others type, over TCP and Unix sockets
+/// Chat rooms: every member reads what the others in its room type, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "chat-server", version, after_help = EXAMPLES)]
 #[command(mut_arg("reuse_port", |flag| flag.hide(true)))]
@@ -40,6 +40,14 @@ pub struct ChatServer {
     /// How long a newcomer may take to choose a nickname
     #[arg(long, value_name = "DUR|off", default_value = "30s", value_parser = parse_off(parse_duration))]
     pub handshake_timeout: LimitOrOff<Duration>,
+
+    /// The room in which members begin
+    #[arg(long, value_name = "NAME", default_value_t = RoomName::lobby())]
+    pub room: RoomName,
+
+    /// The most rooms at a time; a room beside the first ends with its last member
+    #[arg(long, value_name = "N|off", default_value = "100", value_parser = parse_off(parse_count))]
+    pub max_rooms: LimitOrOff<usize>,
 
     /// Show newcomers the last N lines that were said, with their times
     #[arg(long, value_name = "N|off", default_value = "off", value_parser = parse_off(parse_count))]
@@ -86,6 +94,8 @@ impl Server for ChatServer {
             rate: self.rate.0,
             join_rate: self.join_rate.0,
             handshake: self.handshake_timeout.0,
+            room: self.room.clone(),
+            max_rooms: self.max_rooms.0,
             record: Some(record),
             ..ChatOptions::default()
         };

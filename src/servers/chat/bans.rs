@@ -13,7 +13,7 @@ use crate::servers::text::fold;
 use crate::state::admission::HostKey;
 use crate::state::stats::rough;
 
-use super::nickname;
+use super::room::nickname;
 
 /// The most bans. Each connection is compared with all of them.
 const MOST_BANS: usize = 1000;

@@ -1,14 +1,17 @@
-//! The log of a room: one line per event.
+//! The log of the rooms: one line per event.
+//!
+//! Invariant: a line has no character that [`sanitize`] replaces. A private message is not passed to it.
 
 use std::io::{self, Write};
 
 use crate::connection::timer_id::TimerId;
 use crate::handler::context::Context;
+use crate::handler::sanitize::sanitize;
 use crate::servers::line_log::LineLog;
 use crate::servers::text::counted;
 use crate::workers::Done;
 
-use super::event::Event;
+use super::room::{Event, What};
 use crate::servers::local_time::LocalTime;
 
 /// Writes the events of a room in a thread of its own. Pass it to [`Record::with_log`](super::Record::with_log).
@@ -37,9 +40,9 @@ impl ChatLog {
         self.lines.start_thread()
     }
 
-    /// Adds a line for an event, to be written now or later.
-    pub(super) fn add(&mut self, event: &Event<'_>, at: LocalTime, cx: &mut Context<'_>) {
-        self.lines.add(|line| event.write(at, line), gap(at), cx);
+    /// Adds a line for an event, to be written now or later. `room` is not the first one.
+    pub(super) fn add(&mut self, event: &Event<'_>, room: Option<&str>, at: LocalTime, cx: &mut Context<'_>) {
+        self.lines.add(|line| write(&event.what, room, at, line), gap(at), cx);
     }
 
     /// Handles the result of a batch.
@@ -61,6 +64,42 @@ impl ChatLog {
     /// Writes a refused batch again, if there is one.
     pub(super) fn try_again(&mut self, cx: &mut Context<'_>) {
         self.lines.try_again(cx);
+    }
+}
+
+/// Appends the line of an event: its time, its word, and its details.
+fn write(what: &What<&str>, room: Option<&str>, at: LocalTime, out: &mut Vec<u8>) {
+    // Writing to memory cannot fail.
+    let _ = write!(out, "{at} {}", word(what));
+    let _ = room.map_or(Ok(()), |room| write!(out, "@{room}"));
+    let _ = match *what {
+        What::Part { nick, to } => writeln!(out, " {nick} {to}"),
+        What::Leave { nick, cause } => writeln!(out, " {nick} {}", sanitize(cause.as_bytes())),
+        What::Rename { old, nick } => writeln!(out, " {old} {nick}"),
+        What::Join { nick, .. } | What::Kick { nick, reason: "" } => writeln!(out, " {nick}"),
+        What::Say { nick, text } | What::Act { nick, text } | What::Kick { nick, reason: text } => {
+            writeln!(out, " {nick} {text}")
+        }
+        What::Tell { from, to, text } => writeln!(out, " {from} {to} {text}"),
+        What::Operator { text } => writeln!(out, " {text}"),
+        What::Crowd(ref tally) => writeln!(out, " {} {}", tally.joined, tally.left),
+        What::Stop => writeln!(out),
+    };
+}
+
+fn word(what: &What<&str>) -> &'static str {
+    match what {
+        What::Join { .. } => "join",
+        What::Part { .. } => "part",
+        What::Leave { .. } => "leave",
+        What::Rename { .. } => "rename",
+        What::Say { .. } => "say",
+        What::Act { .. } => "act",
+        What::Tell { .. } => "tell",
+        What::Kick { .. } => "kick",
+        What::Operator { .. } => "operator",
+        What::Crowd(_) => "crowd",
+        What::Stop => "stop",
     }
 }
 

@@ -14,6 +14,10 @@ pub(super) enum Command<'a> {
     Act(&'a str),
     /// `/who`
     Who,
+    /// `/rooms`
+    Rooms,
+    /// `/join`: a name, as typed.
+    Join(&'a str),
     /// `/nick`
     Rename(&'a str),
     /// `/msg`
@@ -47,6 +51,9 @@ impl Command<'_> {
         let (name, rest) = split(line);
         match (name, rest) {
             ("/who", _) => Command::Who,
+            ("/rooms", _) => Command::Rooms,
+            ("/join", "") => Command::Incomplete("/join ROOM"),
+            ("/join", room) => Command::Join(room),
             ("/help", _) => Command::Help,
             ("/history", "") => Command::History(Some(LINES_OF_HISTORY)),
             ("/history", count) => Command::History(count.parse().ok().filter(|&count| count > 0)),
@@ -89,6 +96,8 @@ mod tests {
         assert_eq!(Command::parse("/nick ann"), Command::Rename("ann"));
         assert_eq!(Command::parse("/msg bob hi  there"), Command::Message { nick: "bob", text: "hi  there" });
         assert_eq!(Command::parse("/who is it"), Command::Who);
+        assert_eq!(Command::parse("/rooms"), Command::Rooms);
+        assert_eq!(Command::parse("/join  rust "), Command::Join("rust"));
         assert_eq!(Command::parse("/quit"), Command::Quit);
         assert_eq!(Command::parse("/help"), Command::Help);
         assert_eq!(Command::parse("/history"), Command::History(Some(20)));
@@ -101,6 +110,7 @@ mod tests {
     fn what_is_missing_and_what_is_unknown_is_told_apart() {
         assert_eq!(Command::parse("/me "), Command::Incomplete("/me TEXT"));
         assert_eq!(Command::parse("/nick"), Command::Incomplete("/nick NICK"));
+        assert_eq!(Command::parse("/join"), Command::Incomplete("/join ROOM"));
         assert_eq!(Command::parse("/msg bob "), Command::Incomplete("/msg NICK TEXT"));
         assert_eq!(Command::parse("/"), Command::Unknown("/"));
         assert_eq!(Command::parse("/meow x"), Command::Unknown("/meow"));

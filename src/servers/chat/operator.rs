@@ -8,7 +8,7 @@ use crate::handler::sanitize::sanitize;
 
 use super::Chat;
 use super::bans::Banned;
-use super::event::Event;
+use super::room::What;
 
 const BAN: CommandHelp = CommandHelp {
     word: "ban",
@@ -38,7 +38,7 @@ impl Chat {
                 answer(&format!("{of:?} is {result}"), cx);
             }
             ("bans", "") => answer(&self.bans.list(cx.now()), cx),
-            ("say", text) => self.announce(&Event::Operator { text: &sanitize(text.as_bytes()) }, cx),
+            ("say", text) => self.perform_everywhere(What::Operator { text: &sanitize(text.as_bytes()) }, cx),
             _ => run_common(&[BAN, UNBAN, BANS, SAY], line, cx),
         }
     }
@@ -61,8 +61,8 @@ impl Chat {
             Banned::Nick(nick) => **nick == *folded,
             network @ Banned::Network(_) => cx.address_of(token).is_some_and(|peer| network.is_host_of(peer)),
         };
-        let members = self.members.iter().filter(|(folded, member)| is_banned(folded, member.token));
-        let tokens: Vec<_> = members.map(|(_, member)| member.token).collect();
+        let members = self.rooms.members().filter(|(folded, member)| is_banned(folded, member.link.token));
+        let tokens: Vec<_> = members.map(|(_, member)| member.link.token).collect();
         for &token in &tokens {
             cx.kick(token, BANNED);
         }

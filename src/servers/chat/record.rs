@@ -1,7 +1,6 @@
-//! The record of a room: its last events, a history for newcomers, and a log.
+//! What a server keeps of its rooms: how much history each has, the log of all, and the clock for both.
 //!
-//! Invariant: the record holds only what all members could see. It receives every event once, in order. Without a
-//! history for newcomers, a member is shown no event from before it has joined.
+//! Invariant: the log receives every event that members of a room could see once, in order.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -11,11 +10,10 @@ use crate::handler::context::Context;
 use crate::workers::Done;
 
 use super::chat_log::ChatLog;
-use super::event::Event;
-use super::history::{History, Past};
+use super::room::{Event, History, HistoryLimits, What};
 use crate::servers::local_time::LocalTime;
 
-/// The events that a room keeps, for `/history`, for newcomers, and in a log.
+/// The events that are kept, for `/history`, for newcomers, and in a log.
 ///
 /// ```
 /// use switchboard::Sim;
@@ -37,35 +35,30 @@ use crate::servers::local_time::LocalTime;
 /// ```
 pub struct Record {
     clock: Box<dyn Fn(SystemTime) -> LocalTime + Send>,
-    /// All events, for `/history`.
-    events: History,
-    /// What was said, for newcomers.
-    newcomers: Option<History>,
+    /// How much newcomers are shown of what was said.
+    newcomers: Option<HistoryLimits>,
     log: Option<ChatLog>,
     has_timestamps: bool,
 }
 
-/// The most events that `/history` can show.
-const MOST_EVENTS: usize = 1000;
-/// The most bytes that `/history` can show. 64 KiB are below the mark at which the input of its member is paused.
-const MOST_EVENT_BYTES: usize = 64 * 1024;
+/// What `/history` can show. 64 KiB are below the mark at which the input of its member is paused.
+const EVENTS: HistoryLimits = HistoryLimits { events: 1000, bytes: 64 * 1024 };
 
 impl Record {
-    /// Creates a record that keeps the last thousand events, or 64 KiB of them, for `/history`. `clock` converts system
-    /// time to local time.
+    /// Creates a record that keeps the last thousand events of each room, or 64 KiB of them, for `/history`. `clock`
+    /// converts system time to local time.
     pub fn new(clock: impl Fn(SystemTime) -> LocalTime + Send + 'static) -> Self {
-        let events = History::new(MOST_EVENTS, MOST_EVENT_BYTES);
-        Record { clock: Box::new(clock), events, newcomers: None, log: None, has_timestamps: false }
+        Record { clock: Box::new(clock), newcomers: None, log: None, has_timestamps: false }
     }
 
     /// Shows each newcomer the last lines that were said: at most `lines` lines, of at most `bytes` bytes together.
     /// Then `/history` also shows events from before a member has joined.
     ///
     /// The history is sent at once, so `bytes` should not exceed [`Limits::high_mark`](crate::Limits::high_mark). Each
-    /// line takes up to a hundred bytes of memory in addition.
+    /// line takes up to two hundred bytes of memory in addition.
     #[must_use]
     pub fn with_history(self, lines: usize, bytes: usize) -> Self {
-        Record { newcomers: Some(History::new(lines, bytes)), ..self }
+        Record { newcomers: Some(HistoryLimits { events: lines, bytes }), ..self }
     }
 
     /// Writes every event to `log`.
@@ -80,44 +73,29 @@ impl Record {
         Record { has_timestamps: true, ..self }
     }
 
-    /// Adds an event, and the line that members see of it.
-    pub(super) fn add(&mut self, event: &Event<'_>, shown: &[u8], cx: &mut Context<'_>) {
-        let past = Past::new(cx.system_time(), shown);
-        // A crowd that comes and goes would displace the conversation.
-        if let Some(newcomers) = self.newcomers.as_mut().filter(|_| event.is_talk()) {
-            newcomers.add(past.clone());
-        }
-        self.events.add(past);
-        if let Some(log) = &mut self.log {
-            log.add(event, (self.clock)(cx.system_time()), cx);
-            if matches!(event, Event::Stop) {
-                // The timer for the next attempt may not run any more.
-                log.try_again(cx);
-            }
+    /// Creates the history of a room.
+    pub(super) fn history(&self) -> History {
+        History::new(EVENTS, self.newcomers)
+    }
+
+    /// Adds an event to the log: of this room, unless it is the first or all rooms see the event.
+    pub(super) fn log(&mut self, event: &Event<'_>, room: Option<&str>, cx: &mut Context<'_>) {
+        let Some(log) = &mut self.log else { return };
+        log.add(event, room, (self.clock)(event.at), cx);
+        if matches!(event.what, What::Stop) {
+            // The timer for the next attempt may not run any more.
+            log.try_again(cx);
         }
     }
 
-    /// The time before a line of the room. Empty without timestamps.
-    pub(super) fn stamp(&self, cx: &Context<'_>) -> String {
-        if self.has_timestamps { (self.clock)(cx.system_time()).stamp() } else { String::new() }
+    /// The local time of an event.
+    pub(super) fn local_time(&self, at: SystemTime) -> LocalTime {
+        (self.clock)(at)
     }
 
-    /// Replies with the lines that were said, for a newcomer.
-    pub(super) fn replay(&self, cx: &mut Context<'_>) {
-        if let Some(newcomers) = &self.newcomers {
-            newcomers.replay(usize::MAX, 0, &self.clock, cx);
-        }
-    }
-
-    /// The number of events so far.
-    pub(super) fn count(&self) -> u64 {
-        self.events.count()
-    }
-
-    /// Replies with the last `most` events, for a member that has joined after the first `since`.
-    pub(super) fn replay_events(&self, most: usize, since: u64, cx: &mut Context<'_>) {
-        let since = if self.newcomers.is_some() { 0 } else { since };
-        self.events.replay(most, since, &self.clock, cx);
+    /// The time before a live line of a room. Empty without timestamps.
+    pub(super) fn stamp(&self, at: SystemTime) -> String {
+        if self.has_timestamps { self.local_time(at).stamp() } else { String::new() }
     }
 
     /// Opens the file of the log again.
@@ -145,9 +123,8 @@ impl Record {
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Record { clock: _, events, newcomers, log, has_timestamps: _ } = self;
-        let mut shown = f.debug_struct("Record");
-        shown.field("events", events).field("newcomers", newcomers).field("log", log).finish_non_exhaustive()
+        let Record { clock: _, newcomers, log, has_timestamps: _ } = self;
+        f.debug_struct("Record").field("newcomers", newcomers).field("log", log).finish_non_exhaustive()
     }
 }
 

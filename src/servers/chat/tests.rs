@@ -1,19 +1,21 @@
 mod arrivals;
 mod model;
 mod moderation;
+mod rooms;
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::sanitize;
 use crate::servers::chunking::{Step, play, steps, tight};
 use crate::sim::{Ending, Sim, SimPeer};
 use crate::state::limits::Limits;
 
 /// A room of simulated peers.
 pub(super) struct Room {
-    pub(super) sim: Sim<Lines<Chat>>,
+    pub(super) sim: Sim<Chat>,
 }
 
 impl Room {
@@ -61,7 +63,7 @@ impl Room {
     }
 
     fn persons(&mut self) -> usize {
-        self.sim.handler_mut().get_ref().persons()
+        self.sim.handler_mut().persons()
     }
 }
 

@@ -34,6 +34,10 @@ pub(super) const WHO: &str = "{count} persons are here: {nicks}.\n";
 pub(super) const NO_HISTORY: &str = "No history is kept.\n";
 /// `/history` with an argument that is not a number of at least 1.
 pub(super) const HISTORY_USAGE: &str = "Type /history, or /history N for the last N lines\n";
+/// `/rooms`: the first room has always begun.
+pub(super) const ROOMS_ALONE: &str = "1 room is open: {room}.\n";
+/// `/rooms`: the count, and each room with the number of its members, such as `lobby (2)`.
+pub(super) const ROOMS: &str = "{count} rooms are open: {rooms}.\n";
 /// `/quit`.
 pub(super) const BYE: &str = "Good bye!\n";
 /// To all members: a line of the operator. `***` begins no nickname and no other text.
@@ -58,6 +62,13 @@ pub(super) const BAD_NICK: &str =
     "A nickname is 1 to 32 letters and digits, and any of _-. after the first (please choose another one)\n";
 /// Another member has this nickname, or one that differs only in case or form.
 pub(super) const TAKEN_NICK: &str = "The nickname {nick} is taken (please choose another one)\n";
+/// `/join` with an invalid name.
+pub(super) const BAD_ROOM: &str =
+    "The name of a room is 1 to 32 letters and digits, and any of _-. after the first (please choose another one)\n";
+/// `/join` with the name of the room that the member is in.
+pub(super) const SAME_ROOM: &str = "You are in the room {room} already\n";
+/// `/join` with the name of a room that would be over the limit.
+pub(super) const TOO_MANY_ROOMS: &str = "There are too many rooms to begin {room} (type /rooms for a list)\n";
 /// A web request in place of a nickname. The connection is closed.
 pub(super) const NO_HTTP: &str = "This is a chat server and does not speak HTTP.\n";
 /// No nickname was chosen in time. The text follows the prompt, and the connection is closed.
@@ -74,6 +85,8 @@ pub(super) const USAGE: &str = "This command needs more: {usage}\n";
 pub(super) const HELP: &str = "\
 /who            list the people in the room
 /me TEXT        say what you do
+/join ROOM      go to another room
+/rooms          list the rooms
 /nick NICK      change your nickname
 /msg NICK TEXT  send a private message
 /history [N]    show the last N lines of the room, with times

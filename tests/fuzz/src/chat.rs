@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use switchboard::framing::Lines;
 use switchboard::servers::{Chat, ChatOptions};
 use switchboard::{Limits, Rate, Sim, SimPeer, sanitize};
 
@@ -139,7 +138,7 @@ pub fn run(bytes: &[u8]) {
 
 /// A room, and what a listener knows of it.
 struct Room {
-    sim: Sim<Lines<Chat>>,
+    sim: Sim<Chat>,
     members: Vec<Member>,
     listener: SimPeer,
     /// By what was announced.
@@ -191,7 +190,7 @@ impl Room {
         }
     }
 
-    fn with(&mut self, member: u8, act: impl FnOnce(&mut Sim<Lines<Chat>>, SimPeer)) {
+    fn with(&mut self, member: u8, act: impl FnOnce(&mut Sim<Chat>, SimPeer)) {
         if !self.members.is_empty() {
             let number = usize::from(member) % self.members.len();
             act(&mut self.sim, self.members[number].handle);
@@ -207,7 +206,7 @@ impl Room {
         }
     }
 
-    fn lose(&mut self, member: u8, act: impl FnOnce(&mut Sim<Lines<Chat>>, SimPeer)) {
+    fn lose(&mut self, member: u8, act: impl FnOnce(&mut Sim<Chat>, SimPeer)) {
         if !self.members.is_empty() {
             let number = usize::from(member) % self.members.len();
             self.members[number].is_gone = true;
@@ -231,7 +230,7 @@ impl Room {
             seen.lines().for_each(check_line);
         }
         if !self.is_stopping && !self.has_crowds {
-            assert_eq!(self.present.len(), self.sim.handler_mut().get_ref().persons(), "{:?}", self.present);
+            assert_eq!(self.present.len(), self.sim.handler_mut().persons(), "{:?}", self.present);
         }
     }
 
@@ -287,7 +286,7 @@ impl Room {
         self.look();
         self.sim.shut_down(self.listener);
         assert!(self.sim.is_stopped());
-        assert_eq!((self.sim.handler_mut().get_ref().persons(), self.sim.timers()), (0, 0));
+        assert_eq!((self.sim.handler_mut().persons(), self.sim.timers()), (0, 0));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::servers::text::{is_invisible, is_visible};
 const MOST_CHARACTERS: usize = 32;
 
 /// Returns the nickname in the form in which it is shown, or `None` if it is invalid. Spaces around it are ignored.
-pub(super) fn parse(line: &[u8]) -> Option<Box<str>> {
+pub(crate) fn parse(line: &[u8]) -> Option<Box<str>> {
     let line = std::str::from_utf8(line).ok()?.trim();
     let mut nick = String::new();
     // NFKC comes first, since it maps some characters to others.

@@ -1,0 +1,84 @@
+//! What a session is told by itself: answers to its lines, and its entrance.
+//!
+//! The words are the same at each door, and their form is that of its rendering.
+
+use crate::handler::context::Context;
+use crate::servers::text::reply;
+
+use super::Chat;
+use super::line;
+use super::rendering::Rendering;
+use super::room::Event;
+use super::session::{ChatSession, Seat};
+use super::texts;
+
+impl Rendering {
+    /// Asks for a nickname, when a connection opens.
+    pub(super) fn prompt(self, cx: &mut Context<'_>) {
+        match self {
+            Rendering::Line => reply(texts::PROMPT, &[], cx),
+        }
+    }
+
+    /// Answers a line. Each name in braces of `text` is replaced by the next of `values`.
+    pub(super) fn answer(self, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        match self {
+            Rendering::Line => reply(text, values, cx),
+        }
+    }
+
+    /// Refuses what a newcomer has asked for, and asks again.
+    fn refuse(self, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        match self {
+            Rendering::Line => {
+                reply(text, values, cx);
+                reply(texts::PROMPT, &[], cx);
+            }
+        }
+    }
+
+    /// Closes this connection.
+    pub(super) fn close(self, cx: &mut Context<'_>) {
+        match self {
+            Rendering::Line => cx.close(),
+        }
+    }
+}
+
+impl ChatSession {
+    /// Refuses what a newcomer or a member has asked for.
+    pub(super) fn refuse(&self, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        if self.seat().is_some() {
+            self.rendering.answer(text, values, cx);
+        } else {
+            self.rendering.refuse(text, values, cx);
+        }
+    }
+
+    /// Handles `/quit`.
+    pub(super) fn quit(&self, cx: &mut Context<'_>) {
+        self.rendering.answer(texts::BYE, &[], cx);
+        self.rendering.close(cx);
+    }
+}
+
+impl Chat {
+    /// Shows a room to the member that has entered it with the event `join`.
+    pub(super) fn show_entrance(&mut self, rendering: Rendering, seat: &Seat, join: &Event<'_>, cx: &mut Context<'_>) {
+        match rendering {
+            Rendering::Line => line::show_entrance(self, seat, join, cx),
+        }
+    }
+
+    /// Handles `/history`.
+    pub(super) fn show_history(&self, rendering: Rendering, seat: &Seat, count: Option<usize>, cx: &mut Context<'_>) {
+        let history = self.audiences.get(&seat.room).and_then(|audience| audience.history.as_ref());
+        match (history, count) {
+            (_, None) => rendering.answer(texts::HISTORY_USAGE, &[], cx),
+            (None, _) => rendering.answer(texts::NO_HISTORY, &[], cx),
+            (Some(history), Some(count)) => match rendering {
+                Rendering::Line => line::show_past(self, history.last(count, seat.since), cx),
+            },
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What is shown of a room: one feed for each rendering, and a history.
+//!
+//! Invariants: a member follows the feed of its room and its rendering. A feed exists while it has members. An event is
+//! rendered once for each feed, whatever the number of members, and not at all for a rendering without any.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::connection::feeds::FeedId;
+use crate::connection::timer_id::TimerId;
+use crate::handler::context::Context;
+
+use super::Chat;
+use super::crowd::Crowd;
+use super::line;
+use super::record::Record;
+use super::rendering::Rendering;
+use super::room::{Event, History, Refusal, RoomId, What};
+
+/// Those that are shown a room, and what they were shown.
+#[derive(Debug)]
+pub(super) struct Audience {
+    /// By rendering.
+    feeds: [Option<Followed>; Rendering::ALL.len()],
+    /// The name of the room in the log. The first room has none.
+    pub(super) log_name: Option<Arc<str>>,
+    pub(super) crowd: Crowd,
+    pub(super) history: Option<History>,
+}
+
+/// A feed with its members.
+#[derive(Clone, Copy, Debug)]
+struct Followed {
+    feed: FeedId,
+    members: usize,
+}
+
+impl Audience {
+    /// Adds the member of this callback.
+    pub(super) fn add(&mut self, rendering: Rendering, cx: &mut Context<'_>) {
+        let followed = &mut self.feeds[rendering as usize];
+        let Followed { feed, members } =
+            followed.get_or_insert_with(|| Followed { feed: cx.create_feed(), members: 0 });
+        *members += 1;
+        cx.follow(*feed);
+    }
+
+    /// Removes the member of this callback. A feed without members is removed, too.
+    pub(super) fn remove(&mut self, rendering: Rendering, cx: &mut Context<'_>) {
+        cx.unfollow();
+        let followed = &mut self.feeds[rendering as usize];
+        if let Some(Followed { members, .. }) = followed {
+            *members -= 1;
+        }
+        if let Some(Followed { feed, .. }) = followed.take_if(|followed| followed.members == 0) {
+            cx.remove_feed(feed);
+        }
+    }
+
+    /// The feeds, each with its rendering.
+    fn feeds(&self) -> impl Iterator<Item = (Rendering, FeedId)> {
+        let feeds = Rendering::ALL.into_iter().zip(self.feeds);
+        feeds.filter_map(|(rendering, followed)| Some((rendering, followed?.feed)))
+    }
+}
+
+impl Chat {
+    /// Lets an event happen, if the rooms allow it. A broker of several servers would order their events here.
+    pub(super) fn perform<'a>(&mut self, what: What<&'a str>, cx: &Context<'_>) -> Result<Event<'a>, Refusal> {
+        let event = self.rooms.submit(what, cx.system_time())?;
+        self.rooms.apply(&event);
+        Ok(event)
+    }
+
+    /// Lets an event happen in a room, and announces it.
+    pub(super) fn perform_in(&mut self, room: RoomId, what: What<&str>, cx: &mut Context<'_>) {
+        if let Ok(event) = self.perform(what, cx) {
+            self.announce(room, &event, cx);
+        }
+    }
+
+    /// Lets an event happen in all rooms, and announces it. The log has it once.
+    pub(super) fn perform_everywhere(&mut self, what: What<&str>, cx: &mut Context<'_>) {
+        let Ok(event) = self.perform(what, cx) else { return };
+        let rooms: Vec<RoomId> = self.audiences.keys().copied().collect();
+        for room in rooms {
+            self.show(room, &event, cx);
+        }
+        if let Some(record) = &mut self.record {
+            record.log(&event, None, cx);
+        }
+    }
+
+    /// Shows an event to the members of a room, or to all others if a member has seen itself type it, and records it.
+    pub(super) fn announce(&mut self, room: RoomId, event: &Event<'_>, cx: &mut Context<'_>) {
+        self.show(room, event, cx);
+        if let (Some(record), Some(audience)) = (&mut self.record, self.audiences.get(&room)) {
+            record.log(event, audience.log_name.as_deref(), cx);
+        }
+    }
+
+    fn show(&mut self, room: RoomId, event: &Event<'_>, cx: &mut Context<'_>) {
+        let Some(audience) = self.audiences.get_mut(&room) else { return };
+        let stamp = self.record.as_ref().map_or_else(String::new, |record| record.stamp(event.at));
+        for (rendering, feed) in audience.feeds() {
+            self.text.clear();
+            rendering.render(event, &stamp, &mut self.text);
+            if event.what.is_talk() && !rendering.shows_own_talk() {
+                cx.publish_others(feed, &self.text);
+            } else {
+                cx.publish(feed, &self.text);
+            }
+        }
+        if let Some(history) = &mut audience.history {
+            self.text.clear();
+            line::render(&event.what, &mut self.text);
+            history.add(event, self.text.len());
+        }
+    }
+
+    /// The time before a live line of an event.
+    pub(super) fn stamp(&self, at: SystemTime) -> String {
+        self.record.as_ref().map_or_else(String::new, |record| record.stamp(at))
+    }
+
+    /// Ends the second of the crowd that has this timer, if there is one.
+    pub(super) fn end_crowd(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        let mut crowds = self.audiences.iter_mut().map(|(room, audience)| (*room, &mut audience.crowd));
+        let ended = crowds.find_map(|(room, crowd)| Some((room, crowd.end_second(timer, cx)?)));
+        if let Some((room, tally)) = ended {
+            self.perform_in(room, What::Crowd(Arc::new(tally)), cx);
+        }
+    }
+
+    /// Ends all crowds, and says that the server stops.
+    pub(super) fn stop(&mut self, cx: &mut Context<'_>) {
+        self.is_stopping = true;
+        let crowds = self.audiences.iter_mut().map(|(room, audience)| (*room, audience.crowd.stop(cx)));
+        let tallies: Vec<_> = crowds.filter_map(|(room, tally)| Some((room, tally?))).collect();
+        for (room, tally) in tallies {
+            self.perform_in(room, What::Crowd(Arc::new(tally)), cx);
+        }
+        self.perform_everywhere(What::Stop, cx);
+    }
+
+    /// The audience of a room.
+    pub(super) fn audience(&mut self, room: RoomId) -> &mut Audience {
+        self.audiences.entry(room).or_insert_with(|| {
+            let other = self.rooms.get(room).filter(|_| room != RoomId::FIRST);
+            Audience {
+                feeds: [None; Rendering::ALL.len()],
+                log_name: other.map(|room| Arc::clone(&room.name)),
+                crowd: Crowd::new(self.crowd),
+                history: self.record.as_ref().map(Record::history),
+            }
+        })
+    }
+
+    /// Drops the audience of a room that has ended.
+    pub(super) fn sweep(&mut self, room: RoomId, cx: &mut Context<'_>) {
+        if self.rooms.get(room).is_none()
+            && let Some(mut audience) = self.audiences.remove(&room)
+        {
+            audience.crowd.stop(cx);
+        }
+    }
+}
