@@ -1,8 +1,8 @@
 //! A real browser: Chromium without a display, driven by chromedriver(1) in the `WebDriver` protocol of the W3C.
 //!
 //! The protocol is HTTP with JSON, one connection for each command. What a page shows may come later than the command
-//! that caused it, so [`Window::find`] and [`Window::shows`] wait. A command that fails or takes too long fails the
-//! test.
+//! that caused it, so [`Window::find`], [`Window::shows`] and [`Window::until`] wait. A command that fails or takes too
+//! long fails the test.
 
 use crate::connect::connect;
 use crate::launch::Launch;
@@ -23,6 +23,22 @@ const COMMAND_TIME: Duration = Duration::from_secs(60);
 
 /// How a window names an element in JSON (`WebDriver`, section 11).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// Keys without a letter of their own (`WebDriver`, section 17.4.2), for [`Window::press`] and [`Element::type_in`].
+pub mod key {
+    /// Enter.
+    pub const ENTER: &str = "\u{e007}";
+    /// Escape.
+    pub const ESCAPE: &str = "\u{e00c}";
+    /// Page up.
+    pub const PAGE_UP: &str = "\u{e00e}";
+    /// Arrow up.
+    pub const UP: &str = "\u{e013}";
+    /// Arrow down.
+    pub const DOWN: &str = "\u{e015}";
+    /// Tab.
+    pub const TAB: &str = "\u{e004}";
+}
 
 /// A browser with a profile of its own. It ends when this is dropped.
 #[derive(Debug)]
@@ -105,10 +121,50 @@ impl Window<'_> {
         Element { window: self, path: format!("/element/{}", text(&found[ELEMENT])) }
     }
 
-    /// Runs a script, and returns the text that it returns.
+    /// Runs a script, which may wait for promises, and returns the text that it returns.
     #[track_caller]
     pub fn run(&self, script: &str) -> String {
-        text(&self.post("/execute/sync", &format!(r#"{{"script": {}, "args": []}}"#, json(script))))
+        let script = json(&format!("return (async () => {{ {script} }})()"));
+        text(&self.post("/execute/sync", &format!(r#"{{"script": {script}, "args": []}}"#)))
+    }
+
+    /// Waits until an expression of JavaScript is true.
+    #[track_caller]
+    pub fn until(&self, condition: &str) {
+        let met = within(TIMEOUT, || (self.value(condition) == "true").then_some(()));
+        assert!(met.is_some(), "waited in vain for {condition} in {:?}", self.text());
+    }
+
+    /// Returns the value of an expression of JavaScript, as text.
+    #[track_caller]
+    pub fn value(&self, expression: &str) -> String {
+        self.run(&format!("return String({expression})"))
+    }
+
+    /// Presses keys, one after the other, wherever the focus is. See [`key`] for those without a letter.
+    #[track_caller]
+    pub fn press(&self, keys: &str) {
+        let press = |key: char| {
+            let key = json(&key.to_string());
+            format!(r#"{{"type": "keyDown", "value": {key}}}, {{"type": "keyUp", "value": {key}}}"#)
+        };
+        let presses: Vec<String> = keys.chars().map(press).collect();
+        let keyboard = format!(r#"{{"type": "key", "id": "keyboard", "actions": [{}]}}"#, presses.join(", "));
+        self.post("/actions", &format!(r#"{{"actions": [{keyboard}]}}"#));
+    }
+
+    /// Gives the page a size, in pixels of CSS. A window of a desktop has a least width, and this has none.
+    #[track_caller]
+    pub fn resize(&self, width: u32, height: u32) {
+        let size = format!(r#"{{"width": {width}, "height": {height}, "deviceScaleFactor": 1, "mobile": false}}"#);
+        self.chromium("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    /// Sets a wish of the user that style sheets can ask for, such as `prefers-color-scheme` to `dark`.
+    #[track_caller]
+    pub fn prefer(&self, name: &str, value: &str) {
+        let features = format!(r#"{{"features": [{{"name": {}, "value": {}}}]}}"#, json(name), json(value));
+        self.chromium("Emulation.setEmulatedMedia", &features);
     }
 
     /// Returns the visible text.
@@ -134,6 +190,13 @@ impl Window<'_> {
     #[track_caller]
     pub fn close(self) {
         self.command("DELETE", "/window", "{}");
+    }
+
+    /// Sends a command of Chromium's own protocol (`DevTools`).
+    #[track_caller]
+    fn chromium(&self, command: &str, parameters: &str) {
+        let body = format!(r#"{{"cmd": {}, "params": {parameters}}}"#, json(command));
+        self.post("/goog/cdp/execute", &body);
     }
 
     #[track_caller]
@@ -165,11 +228,22 @@ impl Element<'_> {
         self.window.post(&format!("{}/click", self.path), "{}");
     }
 
+    /// Returns the role that a screen reader announces (WAI-ARIA).
+    #[track_caller]
+    pub fn role(&self) -> String {
+        text(&self.window.command("GET", &format!("{}/computedrole", self.path), ""))
+    }
+
+    /// Returns the name that a screen reader announces.
+    #[track_caller]
+    pub fn label(&self) -> String {
+        text(&self.window.command("GET", &format!("{}/computedlabel", self.path), ""))
+    }
+
     /// Types a text; `\n` is Enter. Into an input for files, types the path of a file.
     #[track_caller]
     pub fn type_in(&self, text: &str) {
-        // Enter has a letter of its own (`WebDriver`, section 17.4.2).
-        let text = text.replace('\n', "\u{e007}");
+        let text = text.replace('\n', key::ENTER);
         self.window.post(&format!("{}/value", self.path), &format!(r#"{{"text": {}}}"#, json(&text)));
     }
 }

@@ -17,7 +17,7 @@ mod server;
 mod skip;
 mod wait;
 
-pub use browser::{Browser, Element, Window};
+pub use browser::{Browser, Element, Window, key};
 pub use capture::Capture;
 pub use certificate::{Certificates, Pair, SERVER};
 pub use connect::connect;
