@@ -26,7 +26,7 @@ export function converse(name, hear = () => {}) {
     open() {},
 
     receive(text) {
-      add('', element('b', {}, name), ': ', element('bdi', {}, text));
+      add('', element('b', {}, name), ': ', element(text.includes('\n') ? 'pre' : 'bdi', {}, text));
       title.note();
       hear(text);
     },

@@ -144,10 +144,12 @@ function isLater(event, last) {
   return event.at > last.at || (event.at === last.at && event.id > last.id);
 }
 
-/** The nickname or the room is refused. */
+/** The nickname or the room is refused. Only the text says which. */
 function refused({ text }) {
   showLogin('');
-  showError(nickField, text);
+  const field = /^(A|The) nickname/.test(text) ? nickField : roomField;
+  showError(field, text);
+  field.focus();
 }
 
 /** The server does not know the page any more, and may or may not have passed on the pending lines. */
@@ -165,9 +167,10 @@ function expired() {
   greet();
 }
 
-function notice({ text }) {
+function notice(message) {
+  const text = message.text.trimEnd();
   session.notice = text;
-  if (session.isInside) add('apart', Date.now(), element('pre', {}, text.trimEnd()));
+  if (session.isInside) add('apart', Date.now(), element('pre', {}, text));
   else showStatus(text);
 }
 
