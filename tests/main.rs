@@ -72,6 +72,7 @@ mod servers {
     mod udp;
     mod unix;
     mod web;
+    mod web_lines;
 }
 
 /// What the pages and the help texts say is what happens.

@@ -33,7 +33,7 @@ use crate::handler::events::events;
 #[derive(Debug)]
 pub struct Framed<F, H> {
     inner: H,
-    framer: F,
+    pub(super) framer: F,
 }
 
 /// The session of a [`Framed`] handler: the session of the inner handler, and the state of the framer.

@@ -53,6 +53,11 @@ impl<H: MessageHandler> Lines<H> {
     pub fn new(inner: H, max_line: usize) -> Self {
         Framed::with_framer(inner, LineFramer::new(max_line))
     }
+
+    /// Returns the longest line, in bytes, without its line end.
+    pub fn max_line(&self) -> usize {
+        self.framer.max_line
+    }
 }
 
 /// The framer of [`Lines`].

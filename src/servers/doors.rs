@@ -172,7 +172,7 @@ pub(crate) mod tests {
         Doors::new(Echo::bytes(), options)
     }
 
-    fn request(target: &str, host: &str, more: &str) -> Vec<u8> {
+    pub(crate) fn request(target: &str, host: &str, more: &str) -> Vec<u8> {
         format!(
             "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{more}\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

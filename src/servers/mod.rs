@@ -24,6 +24,8 @@ mod greeting;
 #[cfg(feature = "http")]
 mod http;
 mod line_log;
+#[cfg(feature = "web")]
+mod line_server;
 mod local_time;
 #[cfg(feature = "cli")]
 mod log_file;
@@ -77,6 +79,8 @@ pub use greeting::{Greeting, GreetingReply};
 pub use http::HttpServer;
 #[cfg(feature = "http")]
 pub use http::{AccessLog, CgiOptions, Site, SiteOptions, SiteSession};
+#[cfg(feature = "web")]
+pub use line_server::LineServer;
 pub use local_time::{LocalDate, LocalTime};
 #[cfg(all(feature = "cli", feature = "storage"))]
 pub use phonebook::PhonebookServer;

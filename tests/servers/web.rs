@@ -14,13 +14,13 @@ const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");
 
 /// The address of the socket, without the door.
 #[track_caller]
-fn socket(address: &str) -> &str {
+pub(super) fn socket(address: &str) -> &str {
     address.strip_prefix("web:").unwrap_or_else(|| panic!("{address} has no web door"))
 }
 
 /// Asks for a WebSocket, and returns the status line of the answer. The rest of its head is read.
 #[track_caller]
-fn ask(peer: &mut Peer, target: &str, host: &str, more: &str) -> String {
+pub(super) fn ask(peer: &mut Peer, target: &str, host: &str, more: &str) -> String {
     peer.send(request(target, host, more));
     let status = peer.line();
     peer.line_where(str::is_empty);
@@ -29,7 +29,7 @@ fn ask(peer: &mut Peer, target: &str, host: &str, more: &str) -> String {
 
 /// Opens a WebSocket at an address of the web door.
 #[track_caller]
-fn open(address: &str) -> Peer {
+pub(super) fn open(address: &str) -> Peer {
     let mut peer = Peer::connect(socket(address));
     assert_eq!(ask(&mut peer, "/", "localhost", ""), "HTTP/1.1 101 Switching Protocols");
     peer
@@ -37,7 +37,7 @@ fn open(address: &str) -> Peer {
 
 /// The code of the close frame that comes next, before the end of the connection.
 #[track_caller]
-fn close_code(mut peer: Peer) -> u16 {
+pub(super) fn close_code(mut peer: Peer) -> u16 {
     let rest = peer.rest().expect("an orderly end");
     assert!(rest[0] == 0x88 && rest.len() == 2 + usize::from(rest[1]), "{rest:?} is not one close frame");
     u16::from_be_bytes([rest[2], rest[3]])
@@ -210,7 +210,8 @@ fn a_door_that_is_not_there_is_refused_in_one_line() {
         assert!(finished.stderr.lines().next().is_some_and(|line| line.contains(told)), "{told}: {finished:?}");
     };
     let without = "this server has no web door; use ";
-    for program in Program::ALL.into_iter().filter(|program| ![Program::Echo, Program::Uppercase].contains(program)) {
+    let with = [Program::Echo, Program::Uppercase, Program::Doctor, Program::Phonebook];
+    for program in Program::ALL.into_iter().filter(|program| !with.contains(program)) {
         refused(program.launch().listen("web:0"), &format!("web:127.0.0.1:0: {without}127.0.0.1:0"));
         refused(program.launch().listen("web+tls:*:0"), &format!("web+tls:*:0: {without}tls:*:0"));
     }

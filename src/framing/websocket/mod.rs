@@ -39,4 +39,4 @@ pub use options::WebSocketOptions;
 pub use socket::{Message, Socket, close};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

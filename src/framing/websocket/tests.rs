@@ -55,7 +55,7 @@ pub(super) fn opened<H: WebSocketHandler>(handler: WebSocket<H>) -> (Sim<WebSock
 }
 
 /// A frame of a client: `first` is its first byte.
-pub(super) fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let mut frame = vec![first];
     match payload.len() {
@@ -69,7 +69,7 @@ pub(super) fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The frames of a server in words: `text <hi>`, `pong x`, `close 1000 reason`, one a line.
-pub(super) fn readable(mut output: &[u8]) -> String {
+pub(crate) fn readable(mut output: &[u8]) -> String {
     if output.starts_with(b"HTTP/1.1 101 ") {
         let end = output.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a whole head");
         output = &output[end + 4..];

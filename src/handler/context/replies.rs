@@ -65,6 +65,24 @@ impl Context<'_> {
         self.state.pause_if_full(token, replied);
     }
 
+    /// Runs a part of a callback, and puts what `encode` makes of its replies in their place. Without a reply, there is
+    /// nothing to encode.
+    #[cfg(feature = "web")]
+    pub(crate) fn encode_replies<R>(
+        &mut self,
+        part: impl FnOnce(&mut Self) -> R,
+        encode: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> R {
+        let start = self.state.scratch.len();
+        let result = part(self);
+        debug_assert!(self.state.scratch.len() >= start, "replies were queued before they were encoded");
+        let replies = self.state.scratch.split_off(start.min(self.state.scratch.len()));
+        if !replies.is_empty() {
+            self.state.scratch.append(&mut encode(&replies));
+        }
+        result
+    }
+
     /// Ends a callback: writes its replies. The lifetime of the input ends here.
     #[expect(clippy::inline_always, reason = "on the path of every message; see docs/performance.md")]
     #[inline(always)]

@@ -112,8 +112,7 @@ impl Doctor {
         self.store.start()
     }
 
-    /// Takes a line of a patient, from any door. The replies to it are made when this returns; `Break`: the patient has
-    /// said goodbye, and the connection is to be closed.
+    /// Answers a line of a patient, from any door. Returns `Break` after a farewell, which ends the connection.
     pub(super) fn hear(&mut self, session: &mut DoctorSession, line: &[u8], cx: &mut Context<'_>) -> ControlFlow<()> {
         match &session.0 {
             Stage::Asked => self.receive_name(session, line, cx),

@@ -42,6 +42,8 @@ mod reassembly;
 mod script;
 mod therapist;
 mod vocabulary;
+#[cfg(all(feature = "storage", feature = "web"))]
+mod web;
 
 #[cfg(all(feature = "cli", feature = "storage"))]
 pub use args::DoctorServer;

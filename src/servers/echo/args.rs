@@ -67,7 +67,7 @@ impl Server for EchoServer {
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         #[cfg(feature = "web")]
-        let web = self.web_options()?;
+        let web = self.web.options(&self.server.listen)?;
         if self.reply_prefix.is_none() && self.quit_on.is_none() {
             if self.max_line.is_some() && !self.server.listen.has_web_door() {
                 return Err(StartError::usage("--max-line needs --reply-prefix, --quit-on or an address with web:"));
@@ -75,6 +75,8 @@ impl Server for EchoServer {
             let setup = ServiceSetup::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams).with_web_door();
             #[cfg(feature = "web")]
             if let Some(web) = web {
+                let max_message = self.max_line.map_or(web.max_message, |_| self.longest_line());
+                let web = WebSocketOptions { max_message, ..web };
                 return Ok(host.host(setup.map(|echo| Doors::new(echo, web))));
             }
             return Ok(host.host(setup));
@@ -85,28 +87,20 @@ impl Server for EchoServer {
             max_line: self.longest_line(),
         };
         let limits = line_limits(lines.max_line);
-        let setup = ServiceSetup::new(PORT, lines).with_limits(limits).with_datagrams(&self.datagrams).with_web_door();
+        let setup = ServiceSetup::new(PORT, Echo::lines(lines))
+            .with_limits(limits)
+            .with_datagrams(&self.datagrams)
+            .with_web_door();
         #[cfg(feature = "web")]
         if let Some(web) = web {
-            return Ok(host.host(setup.map(|lines| Doors::new(lines, web))));
+            return Ok(host.host(setup.map(|lines| Doors::of_lines(lines, web))));
         }
-        Ok(host.host(setup.map(Echo::lines)))
+        Ok(host.host(setup))
     }
 }
 
 impl EchoServer {
     fn longest_line(&self) -> usize {
         self.max_line.map_or(4096, |LimitOrOff(limit)| limit.unwrap_or(usize::MAX))
-    }
-
-    /// The rules for pages, if there is a web door.
-    #[cfg(feature = "web")]
-    fn web_options(&self) -> Result<Option<WebSocketOptions>, StartError> {
-        let mut options = self.web.options(&self.server.listen)?;
-        let works_on_lines = self.reply_prefix.is_some() || self.quit_on.is_some();
-        if let Some(options) = options.as_mut().filter(|_| works_on_lines || self.max_line.is_some()) {
-            options.max_message = self.longest_line();
-        }
-        Ok(options)
     }
 }

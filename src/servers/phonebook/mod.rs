@@ -14,6 +14,8 @@ mod command;
 mod entry;
 mod table;
 mod texts;
+#[cfg(feature = "web")]
+mod web;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -161,7 +163,7 @@ impl MessageHandler for Phonebook {
 }
 
 impl Phonebook {
-    /// Obeys a line of a client, from any door. `Break`: the client has quit, and the connection is to be closed.
+    /// Obeys a line of a client, from any door. Returns `Break` after `QUIT`, which ends the connection.
     fn obey(&mut self, session: &mut PhonebookSession, line: &str, cx: &mut Context<'_>) -> ControlFlow<()> {
         match Command::parse(line) {
             Ok(command) => return self.run(session, command, cx),

@@ -1,3 +1,6 @@
+#[cfg(feature = "web")]
+mod web;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,5 +1,7 @@
 mod law;
 mod trouble;
+#[cfg(feature = "web")]
+mod web;
 
 use std::path::PathBuf;
 

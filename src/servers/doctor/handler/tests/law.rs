@@ -18,7 +18,7 @@ quit = ['bye']
 keyword = [{ words = ['my'], rule = [{ match = 'my +', answers = ['{1}?'], remember = ['Still {1}?'] }] }]
 ";
 
-fn small() -> Lines<Doctor> {
+pub(super) fn small() -> Lines<Doctor> {
     let store = Store::open(&DataFile::Memory, &Doctor::SCHEMA).expect("memory");
     Doctor::lines(Therapist::parse(SMALL).expect("a script"), store, 20)
 }
