@@ -18,7 +18,8 @@ mod support {
     pub(crate) mod silence;
     pub(crate) mod terminal;
     pub(crate) mod tools;
-    pub(crate) mod websocket;
+
+    pub(crate) use switchboard_harness::websocket;
 }
 
 /// What the servers promise, one file a topic.

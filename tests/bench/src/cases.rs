@@ -7,7 +7,11 @@ use crate::handler::Handler;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     Reply(Handler),
+    /// Echo at the web door.
+    WebEcho,
     Room,
+    /// A room at the web door.
+    WebRoom,
 }
 
 /// One load that all contestants are given in turn.
@@ -17,6 +21,8 @@ pub(crate) enum Case {
     Reply { handler: Handler, connections: u64, size: u64, depth: u64 },
     /// One room, with `window` publications under way.
     Room { members: u64, window: u64 },
+    /// The same at the web door, beside the line door.
+    WebRoom { members: u64, window: u64 },
     /// Connections that come, ask once and go.
     Connect,
     /// Memory of connections that say nothing.
@@ -74,13 +80,15 @@ pub(crate) fn all() -> Vec<Case> {
     for members in [100, 1000] {
         cases.extend([1, 16, 256].map(|window| Case::Room { members, window }));
     }
+    cases.extend([1, 16, 256].map(|window| Case::WebRoom { members: 500, window }));
     let echo = Service::Reply(Handler::Echo);
     cases.push(Case::Connect);
-    cases.extend([echo, Service::Room].map(|service| Case::Idle { service, connections: 15_000 }));
+    cases.extend([echo, Service::Room, Service::WebRoom].map(|service| Case::Idle { service, connections: 15_000 }));
     cases.push(Case::Active { among: 18_000 });
     cases.extend([echo, Service::Room].map(|service| Case::Stop { service, connections: 18_000 }));
     cases.push(Case::SystemCalls);
-    cases.extend([echo, Service::Room].map(|service| Case::Instructions { service }));
+    let counted = [echo, Service::WebEcho, Service::Room, Service::WebRoom];
+    cases.extend(counted.map(|service| Case::Instructions { service }));
     cases
 }
 
@@ -93,15 +101,16 @@ impl Case {
                 format!("{} {size} x {connections}{depth}", handler.name())
             }
             Case::Room { members, window } => format!("room of {members}, window {window}"),
+            Case::WebRoom { members, window } => format!("web room of {members}, window {window}"),
             Case::Connect => "connect, ask, close".to_owned(),
             Case::Idle { service, connections } => format!("idle {} x {connections}", service.name()),
             Case::Active { among } => format!("one active among {among}"),
             Case::Stop { service, connections } => format!("stop {} x {connections}", service.name()),
             Case::SystemCalls => "system calls, echo 64 B x 50".to_owned(),
-            Case::Instructions { service: Service::Reply(handler) } => {
-                format!("instructions, {} 64 B x 50", handler.name())
+            Case::Instructions { service: service @ (Service::Reply(_) | Service::WebEcho) } => {
+                format!("instructions, {} 64 B x 50", service.name())
             }
-            Case::Instructions { service: Service::Room } => "instructions, room of 100".to_owned(),
+            Case::Instructions { service } => format!("instructions, {} of 100", service.name()),
         }
     }
 
@@ -109,7 +118,7 @@ impl Case {
         match self {
             Case::Reply { handler: Handler::Echo, .. } => Chapter::Echo,
             Case::Reply { handler: Handler::Upper, .. } => Chapter::Uppercase,
-            Case::Room { .. } => Chapter::Rooms,
+            Case::Room { .. } | Case::WebRoom { .. } => Chapter::Rooms,
             Case::Connect | Case::Idle { .. } | Case::Active { .. } | Case::Stop { .. } => Chapter::Crowds,
             Case::SystemCalls | Case::Instructions { .. } => Chapter::Counts,
         }
@@ -119,6 +128,7 @@ impl Case {
         match self {
             Case::Reply { handler, .. } => Service::Reply(handler),
             Case::Room { .. } => Service::Room,
+            Case::WebRoom { .. } => Service::WebRoom,
             Case::Connect | Case::Active { .. } | Case::SystemCalls => Service::Reply(Handler::Echo),
             Case::Idle { service, .. } | Case::Stop { service, .. } | Case::Instructions { service } => service,
         }
@@ -145,14 +155,14 @@ impl Case {
     pub(crate) fn figures(self) -> &'static [&'static str] {
         match self {
             Case::Reply { .. } => &["messages/s", "p50 us", "p99 us", "CPU us/message"],
-            Case::Room { .. } => &["deliveries/s", "CPU us/delivery"],
+            Case::Room { .. } | Case::WebRoom { .. } => &["deliveries/s", "CPU us/delivery"],
             Case::Connect => &["connections/s", "CPU us/connection"],
             Case::Idle { .. } => &["bytes/connection"],
             Case::Active { .. } => &["p50 us", "p99 us", "p50, that among 10 = 1", "p99, that among 10 = 1"],
             Case::Stop { .. } => &["ms to the end"],
             Case::SystemCalls => &["system calls/message"],
-            Case::Instructions { service: Service::Reply(_) } => &["instructions/message"],
-            Case::Instructions { service: Service::Room } => &["instructions/delivery"],
+            Case::Instructions { service: Service::Reply(_) | Service::WebEcho } => &["instructions/message"],
+            Case::Instructions { .. } => &["instructions/delivery"],
         }
     }
 
@@ -187,7 +197,9 @@ impl Service {
     fn name(self) -> &'static str {
         match self {
             Service::Reply(handler) => handler.name(),
+            Service::WebEcho => "web echo",
             Service::Room => "room",
+            Service::WebRoom => "web room",
         }
     }
 }

@@ -145,10 +145,12 @@ fn contest(case: Case, options: &Options) -> io::Result<Contest> {
     let service = case.service();
     let given = options.ours.as_ref().or(options.room.as_ref());
     let ours = given.map_or_else(|| ours::serving(service), |given| Ok(words(given)))?;
-    let mut contestants = vec![Contestant { name: OURS, command: ours, speech: options.speech }];
+    let speech = if service == Service::WebRoom { Speech::Web } else { options.speech };
+    let mut contestants = vec![Contestant { name: OURS, command: ours, speech }];
     if case.field() != Field::Ours {
         let floor = options.floor.as_ref().map_or_else(|| ours::floor(service), |given| Ok(words(given)))?;
-        contestants.push(Contestant { name: FLOOR, command: floor, speech: Speech::Plain });
+        let speech = if service == Service::WebRoom { Speech::Chat } else { Speech::Plain };
+        contestants.push(Contestant { name: FLOOR, command: floor, speech });
     }
     if case.field() == Field::All {
         contestants.push(Contestant { name: FLOOR_AGAIN, ..contestants[1].clone() });

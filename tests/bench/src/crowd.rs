@@ -8,6 +8,7 @@ use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
 use crate::dial;
+use crate::door::Door;
 use crate::handler::Handler;
 use crate::kernel::{Epoll, Events, Ready};
 use crate::load::{Batch, Peer};
@@ -110,7 +111,7 @@ impl Crowd {
         let mut crowd = Crowd {
             epoll: Epoll::new()?,
             members: Vec::with_capacity(plan.connections),
-            batch: Batch::new(SIZE, 1, Handler::Upper),
+            batch: Batch::new((SIZE, 1), Handler::Upper, Door::Line),
             buffer: vec![0; 64 << 10],
             samples: Vec::with_capacity(1 << 20),
             served: 0,

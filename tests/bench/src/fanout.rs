@@ -2,7 +2,8 @@
 //! member.
 //!
 //! A delivery is one [`MARK`] read at a member; every publication holds exactly one, so nothing else that is sent may
-//! hold any. Members that are closed, or never join, end the run with an error. The publishers' own deliveries are read
+//! hold any. At the web door, the length in the head of a frame could be one: then too many are counted, which ends the
+//! run. Members that are closed, or never join, end the run with an error. The publishers' own deliveries are read
 //! and not counted.
 
 use std::fmt;
@@ -14,6 +15,7 @@ use clap::Args;
 use switchboard_harness::Process;
 
 use crate::dial;
+use crate::door::Door;
 use crate::kernel::{self, Epoll, Events, READABLE};
 use crate::process::CpuMeter;
 
@@ -49,6 +51,9 @@ pub(crate) struct Plan {
     /// Milliseconds to measure, after a fifth of it to warm up
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub(crate) millis: u64,
+    /// The room's door; at the web door, each text is a frame, without its suffix
+    #[arg(long, value_enum, default_value = "line")]
+    pub(crate) door: Door,
     /// What each connection sends first, such as 'm{n}\n'
     #[arg(long, default_value = "")]
     pub(crate) join: String,
@@ -106,6 +111,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Report> {
     if room.deliveries == deliveries {
         return Err(io::Error::new(io::ErrorKind::TimedOut, format!("nothing was delivered in {measured:?}")));
     }
+    room.check()?;
     let counts = room.members.iter().map(|member| member.deliveries);
     let count = (room.deliveries - deliveries) as f64;
     Ok(Report {
@@ -225,7 +231,8 @@ impl Room {
             Some(_) => &plan.join,
             None => plan.publisher_join.as_ref().unwrap_or(&plan.join),
         };
-        kernel::write(stream_of(&self.members, &self.publishers, nth), &expand(text, nth))?;
+        let first = [plan.door.opening(plan.target), plan.door.message(&expand(text, nth))].concat();
+        kernel::write(stream_of(&self.members, &self.publishers, nth), &first)?;
         // Each member hears the later ones join: unread, that would fill the queues of the server and the kernel.
         if nth.is_multiple_of(ENTERING) {
             while self.read(Duration::ZERO)? > 0 {}
@@ -250,6 +257,9 @@ impl Room {
             }
             self.read(Duration::from_millis(10))?;
         }
+        // What was counted is the marks in notices about the joins.
+        self.deliveries = 0;
+        self.members.iter_mut().for_each(|member| member.deliveries = 0);
         Ok(probes)
     }
 
@@ -266,6 +276,16 @@ impl Room {
                 let text = format!("{before} of {wanted} deliveries came, and then nothing for {:?}", dial::TIMEOUT);
                 return Err(io::Error::other(text));
             }
+        }
+        Ok(())
+    }
+
+    /// Fails if more was delivered than published.
+    fn check(&self) -> io::Result<()> {
+        let most = self.published * self.members.len() as u64;
+        if self.deliveries > most {
+            let text = format!("{} deliveries are more than the {most} of all publications", self.deliveries);
+            return Err(io::Error::other(text));
         }
         Ok(())
     }
@@ -333,7 +353,9 @@ impl Member {
 
 impl Publisher {
     fn new(stream: TcpStream, plan: &Plan, number: usize) -> Publisher {
-        let around = |payload: Vec<u8>| [expand(&plan.prefix, number), payload, expand(&plan.suffix, number)].concat();
+        let around = |payload: Vec<u8>| {
+            plan.door.message(&[expand(&plan.prefix, number), payload, expand(&plan.suffix, number)].concat())
+        };
         // As long as each other, since a prefix may tell the length.
         let text = |mark| {
             let letters = (b'a'..=b'z').cycle().take(plan.size as usize - 1);

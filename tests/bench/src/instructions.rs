@@ -8,7 +8,9 @@ use std::ops::Range;
 
 use clap::{Args, ValueEnum};
 
+use crate::cases;
 use crate::counter::Counter;
+use crate::door::Door;
 use crate::fanout;
 use crate::handler::Handler;
 use crate::http::{Site, get};
@@ -37,10 +39,14 @@ pub(crate) struct Options {
 enum Service {
     /// 64 bytes at 50 connections of echo-server
     Echo,
-    /// The same at uppercase-server
+    /// The same at its web door, each message a frame
+    WebEcho,
+    /// 64 bytes at 50 connections of uppercase-server
     Upper,
     /// A room of 100 at chat-server: for each delivery
     Room,
+    /// The same at its web door, each delivery a frame
+    WebRoom,
     /// A file of 1 KiB at 50 connections of http-server
     Http,
 }
@@ -51,9 +57,11 @@ enum Service {
 /// It cannot be counted, or it is more than is allowed.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     let (what, figure) = match options.service {
-        Service::Echo => ("message", of_replies(&ours::replying(Handler::Echo)?, Handler::Echo)?),
-        Service::Upper => ("message", of_replies(&ours::replying(Handler::Upper)?, Handler::Upper)?),
-        Service::Room => ("delivery", of_room(&ours::room()?)?),
+        Service::Echo => ("message", ours(cases::Service::Reply(Handler::Echo))?),
+        Service::Upper => ("message", ours(cases::Service::Reply(Handler::Upper))?),
+        Service::WebEcho => ("message", ours(cases::Service::WebEcho)?),
+        Service::Room => ("delivery", ours(cases::Service::Room)?),
+        Service::WebRoom => ("delivery", ours(cases::Service::WebRoom)?),
         Service::Http => ("request", of_file()?),
     };
     println!("{figure:.1} instructions/{what}");
@@ -66,19 +74,32 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     }
 }
 
-/// Of a server of ours for that, 64 bytes a message at 50 connections.
-pub(crate) fn of_replies(command: &[String], handler: Handler) -> io::Result<f64> {
+fn ours(service: cases::Service) -> io::Result<f64> {
+    of(service, &ours::serving(service)?)
+}
+
+/// Of a server for a message of 64 bytes at 50 connections, or for a delivery in a room of 100 members, with 4 publishers
+/// and 16 publications under way.
+pub(crate) fn of(service: cases::Service, command: &[String]) -> io::Result<f64> {
+    match service {
+        cases::Service::Reply(handler) => of_replies(command, (handler, Door::Line)),
+        cases::Service::WebEcho => of_replies(command, (Handler::Echo, Door::Web)),
+        cases::Service::Room => of_room(command, Speech::Chat),
+        cases::Service::WebRoom => of_room(command, Speech::Web),
+    }
+}
+
+fn of_replies(command: &[String], (handler, door): (Handler, Door)) -> io::Result<f64> {
     Counter::Instructions.each(&unhurried(command), MESSAGES, |server, messages| {
-        load::send(&load::Plan { handler, ..load::Plan::to(server.address) }, messages)
+        load::send(&load::Plan { handler, door, ..load::Plan::to(server.address) }, messages)
     })
 }
 
-/// Of a room of ours with 100 members, with 4 publishers and 16 publications under way.
-pub(crate) fn of_room(command: &[String]) -> io::Result<f64> {
+fn of_room(command: &[String], speech: Speech) -> io::Result<f64> {
     let deliveries = PUBLICATIONS.start * MEMBERS..PUBLICATIONS.end * MEMBERS;
     Counter::Instructions.each(&unhurried(command), deliveries, |server, deliveries| {
         let plan = fanout::Plan { members: MEMBERS, ..fanout::Plan::to(server.address) };
-        fanout::publish(&Speech::Chat.used_in(plan), deliveries / MEMBERS)
+        fanout::publish(&speech.used_in(plan), deliveries / MEMBERS)
     })
 }
 

@@ -13,6 +13,7 @@ use clap::Args;
 use switchboard_harness::Process;
 
 use crate::dial;
+use crate::door::Door;
 use crate::handler::Handler;
 use crate::kernel::{self, Epoll, Events, READABLE, Ready, WRITABLE};
 use crate::process::CpuMeter;
@@ -38,6 +39,9 @@ pub(crate) struct Plan {
     /// What the server does to the bytes
     #[arg(long, value_enum, default_value = "echo")]
     pub(crate) handler: Handler,
+    /// The server's door; at the web door, each message is a frame
+    #[arg(long, value_enum, default_value = "line")]
+    pub(crate) door: Door,
     /// The server's process, to count its CPU time and memory
     #[arg(long)]
     pub(crate) pid: Option<u32>,
@@ -166,10 +170,11 @@ impl Load {
         let epoll = Epoll::new()?;
         let mut peers = Vec::with_capacity(connections);
         for nth in 0..connections {
-            let stream = dial::dial(plan.target, nth)?;
+            let mut stream = dial::dial(plan.target, nth)?;
+            plan.door.open(&mut stream, plan.target)?;
             peers.push(Peer::new(stream, &epoll, nth)?);
         }
-        let batch = Batch::new(plan.size as usize, plan.depth as usize, plan.handler);
+        let batch = Batch::new((plan.size as usize, plan.depth as usize), plan.handler, plan.door);
         Ok(Load { epoll, peers, batch, left: u64::MAX, buffer: vec![0; 1 << 20], samples: Vec::with_capacity(1 << 20) })
     }
 
@@ -211,15 +216,16 @@ impl Load {
 
 impl Batch {
     /// Lines whose letters differ from place to place and from message to message, so that a byte out of place shows.
-    pub(crate) fn new(size: usize, depth: usize, handler: Handler) -> Batch {
+    pub(crate) fn new((size, depth): (usize, usize), handler: Handler, door: Door) -> Batch {
         let letters = b"abcdefghijklmnopqrstuvwxyz0123456789";
-        let mut request = Vec::with_capacity(size * depth);
+        let (mut request, mut reply) = (Vec::with_capacity(size * depth), Vec::with_capacity(size * depth));
         for message in 0..depth {
-            request.extend((1..size).map(|place| letters[(place * 5 + place / 36 + message) % letters.len()]));
-            request.push(b'\n');
+            let line = (1..size).map(|place| letters[(place * 5 + place / 36 + message) % letters.len()]);
+            let mut text: Vec<u8> = line.chain([b'\n']).collect();
+            request.extend(door.message(&text));
+            handler.apply(&mut text);
+            reply.extend(door.reply(&text));
         }
-        let mut reply = request.clone();
-        handler.apply(&mut reply);
         Batch { request, reply }
     }
 }

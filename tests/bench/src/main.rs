@@ -11,7 +11,7 @@
 //! | [`ours`], [`peers`] | the commands of our servers and the floors, and of other people's |
 //! | [`dial`], [`load`], [`connect`], [`fanout`], [`idle`] | the clients: each bounded in count and time |
 //! | [`crowd`], [`capacity`] | clients, some of which may wait in vain, and how many do not |
-//! | [`handler`], [`speech`] | what a server does to bytes, and how a room is spoken to |
+//! | [`handler`], [`door`], [`speech`] | what a server does to bytes, and how it and a room are spoken to |
 //! | [`server`], [`process`] | a server as a child process, pinned to its core; its CPU time and memory |
 //! | [`cases`], [`measure`] | what is measured, and how a contestant is given it |
 //! | [`contest`], [`compare`], [`outcome`] | who competes in which order, and what was found |
@@ -35,6 +35,7 @@ mod counter;
 mod crowd;
 mod dial;
 mod document;
+mod door;
 mod fanout;
 mod floor_echo;
 mod floor_fanout;

@@ -29,10 +29,11 @@ pub(crate) fn once(case: Case, contestant: &Contestant, millis: u64) -> io::Resu
         Case::Reply { handler, connections, size, depth } => {
             let server = Server::start(command)?;
             let (target, pid) = (server.address, Some(server.pid()));
-            let report = load::run(&load::Plan { target, connections, size, depth, millis, handler, pid })?;
+            let report =
+                load::run(&load::Plan { connections, size, depth, millis, handler, pid, ..load::Plan::to(target) })?;
             Ok(vec![report.messages_per_second, report.p50, report.p99, report.cpu_per_message])
         }
-        Case::Room { members, window } => {
+        Case::Room { members, window } | Case::WebRoom { members, window } => {
             let server = Server::start(command)?;
             let pid = Some(server.pid());
             let plan = fanout::Plan { members, window, millis, pid, ..fanout::Plan::to(server.address) };
@@ -50,7 +51,7 @@ pub(crate) fn once(case: Case, contestant: &Contestant, millis: u64) -> io::Resu
             let report = idle::run(&idle::Plan { target, connections, requests: 1, handler, pid })?;
             Ok(vec![report.bytes_per_connection])
         }
-        Case::Idle { service: Service::Room, connections } => Ok(vec![memory_in_room(contestant, connections)?]),
+        Case::Idle { connections, .. } => Ok(vec![memory_in_room(contestant, connections)?]),
         Case::Active { among } => {
             let server = Server::start(command)?;
             let [few, many] = idle::among(server.address, (FEW as usize, among as usize), REQUESTS)?;
@@ -61,10 +62,7 @@ pub(crate) fn once(case: Case, contestant: &Contestant, millis: u64) -> io::Resu
             let messages = |server: &Server, count| load::send(&load::Plan::to(server.address), count);
             Ok(vec![Counter::SystemCalls.each(command, TRACED, messages)?])
         }
-        Case::Instructions { service: Service::Reply(handler) } => {
-            Ok(vec![instructions::of_replies(command, handler)?])
-        }
-        Case::Instructions { service: Service::Room } => Ok(vec![instructions::of_room(command)?]),
+        Case::Instructions { service } => Ok(vec![instructions::of(service, command)?]),
     }
 }
 
@@ -90,7 +88,7 @@ fn time_to_stop(contestant: &Contestant, service: Service, connections: u64) -> 
             dial::prepare(connections as usize)?;
             crowd = idle::crowd(server.address, 1..=connections as usize, handler)?;
         }
-        Service::Room => room = Some(assemble(&server, contestant, connections)?),
+        _ => room = Some(assemble(&server, contestant, connections)?),
     }
     let (took, status) = server.stop()?;
     drop((crowd, room));

@@ -6,48 +6,39 @@ use std::io;
 use crate::cases::Service;
 use crate::handler::Handler;
 
-/// Our server for that.
+/// Our server for that, a room without limits of its rates.
 ///
 /// # Errors
 /// It has not been built.
 pub(crate) fn serving(service: Service) -> io::Result<Vec<String>> {
-    match service {
-        Service::Reply(handler) => replying(handler),
-        Service::Room => room(),
-    }
+    let unlimited: &[&str] = &["--rate", "off", "--join-rate", "off"];
+    let (name, listen, flags) = match service {
+        Service::Reply(Handler::Echo) => ("echo-server", "0", &[][..]),
+        Service::Reply(Handler::Upper) => ("uppercase-server", "0", &[][..]),
+        Service::WebEcho => ("echo-server", "web:0", &[][..]),
+        Service::Room => ("chat-server", "0", unlimited),
+        Service::WebRoom => ("chat-server", "web:0", unlimited),
+    };
+    let program = program(name)?;
+    let words = [&program, "--listen", listen, "--stdin", "ignore"].into_iter().chain(flags.iter().copied());
+    Ok(words.map(str::to_owned).collect())
 }
 
-/// The floor for that.
+/// The floor for that. The floor of a room at the web door is the same room at the line door.
 pub(crate) fn floor(service: Service) -> io::Result<Vec<String>> {
     let this = env::current_exe()?.display().to_string();
     Ok(match service {
+        Service::WebRoom => serving(Service::Room)?,
+        Service::WebEcho => floor(Service::Reply(Handler::Echo))?,
         Service::Reply(handler) => [&this, "floor-echo", "0", "--handler", handler.name()].map(str::to_owned).to_vec(),
         Service::Room => [&this, "floor-fanout", "0"].map(str::to_owned).to_vec(),
     })
-}
-
-/// Our server that does this to the bytes.
-pub(crate) fn replying(handler: Handler) -> io::Result<Vec<String>> {
-    beside(match handler {
-        Handler::Echo => "echo-server",
-        Handler::Upper => "uppercase-server",
-    })
-}
-
-/// Our room, without limits of its rates.
-pub(crate) fn room() -> io::Result<Vec<String>> {
-    Ok([beside("chat-server")?, ["--rate", "off", "--join-rate", "off"].map(str::to_owned).to_vec()].concat())
 }
 
 /// Our web server, of this directory and its scripts, at this address.
 pub(crate) fn site(directory: &str, listen: &str) -> io::Result<Vec<String>> {
     let program = program("http-server")?;
     Ok([&program, directory, "--cgi", "--listen", listen, "--stdin", "ignore"].map(str::to_owned).to_vec())
-}
-
-/// The command of one of our servers.
-fn beside(name: &str) -> io::Result<Vec<String>> {
-    Ok([&*program(name)?, "--listen", "0", "--stdin", "ignore"].map(str::to_owned).to_vec())
 }
 
 /// The path of one of our programs.

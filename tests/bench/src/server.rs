@@ -63,7 +63,8 @@ impl Server {
 
 fn printed_address(process: &switchboard_harness::Server) -> io::Result<SocketAddrV4> {
     let printed = process.try_addresses(1)?.swap_remove(0);
-    printed.parse().map_err(|_| io::Error::other(format!("it listens on {printed} and not on 127.0.0.1:PORT")))
+    let address = printed.strip_prefix("web:").unwrap_or(&printed);
+    address.parse().map_err(|_| io::Error::other(format!("it listens on {printed} and not on 127.0.0.1:PORT")))
 }
 
 /// Another program may take the port before the server does. Then the server ends, which is seen.

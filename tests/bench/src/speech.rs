@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use crate::door::Door;
 use crate::fanout::Plan;
 
 /// The language of a room.
@@ -9,6 +10,8 @@ use crate::fanout::Plan;
 pub(crate) enum Speech {
     /// First a nickname, then lines; the server puts the nickname before each
     Chat,
+    /// The same at the web door
+    Web,
     /// Lines that hold the nickname already, so that the same bytes are delivered
     Plain,
     /// Lines without a nickname; the server puts one before each by itself
@@ -22,12 +25,15 @@ impl Speech {
     pub(crate) fn used_in(self, mut plan: Plan) -> Plan {
         let publish = format!("*3\\r\\n$7\\r\\nPUBLISH\\r\\n$4\\r\\nroom\\r\\n${}\\r\\n", plan.size);
         let (join, prefix, suffix) = match self {
-            Speech::Chat => ("n{n}\\n", "", "\\n"),
+            Speech::Chat | Speech::Web => ("n{n}\\n", "", "\\n"),
             Speech::Plain => ("", "n{n}: ", "\\n"),
             Speech::Bare => ("", "", "\\n"),
             Speech::Redis => ("SUBSCRIBE room\\r\\n", &*publish, "\\r\\n"),
         };
         (plan.join, plan.prefix, plan.suffix) = (join.into(), prefix.into(), suffix.into());
+        if self == Speech::Web {
+            plan.door = Door::Web;
+        }
         if self == Speech::Redis {
             // A subscriber may not publish.
             plan.publisher_join = Some(String::new());

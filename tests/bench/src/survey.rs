@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::capacity::{self, End};
+use crate::cases::Service;
 use crate::contest;
 use crate::crowd;
 use crate::handler::Handler;
@@ -128,7 +129,7 @@ impl Way {
             command.extend(guard.iter().flat_map(|most| ["--most".to_owned(), most.to_string()]));
             Way { name, command, guard }
         };
-        let command = ours::replying(Handler::Upper)?;
+        let command = ours::serving(Service::Reply(Handler::Upper))?;
         Ok([
             blocking("one at a time", "one-at-a-time", None),
             blocking("process per connection", "process-per-connection", Some(MOST_PROCESSES)),

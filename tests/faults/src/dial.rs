@@ -39,19 +39,28 @@ pub(crate) fn dial_from(source: Ipv4Addr, target: SocketAddr) -> io::Result<TcpS
     Ok(TcpStream::from(connect(&target.into(), TIMEOUT, |socket| socket.bind(&source.into()))?))
 }
 
+/// Connects, and opens a WebSocket at a web door, without waiting for an answer.
+pub(crate) fn open((target, kind): (SocketAddr, Kind), window: Window) -> io::Result<TcpStream> {
+    let mut stream = dial(target, window)?;
+    stream.write_all(&kind.opening(target))?;
+    Ok(stream)
+}
+
 /// Connects and sends a nickname where nicknames are chosen, without waiting for the welcome.
 pub(crate) fn knock((target, kind): (SocketAddr, Kind), name: &str, window: Window) -> io::Result<TcpStream> {
-    let mut stream = dial(target, window)?;
-    if kind == Kind::Chat {
-        stream.write_all(format!("{name}\n").as_bytes())?;
+    let mut stream = open((target, kind), window)?;
+    if kind.is_room() {
+        stream.write_all(&kind.message(name))?;
     }
     Ok(stream)
 }
 
 /// Waits for the welcome, where there is one.
 pub(crate) fn welcomed(mut stream: TcpStream, kind: Kind) -> io::Result<TcpStream> {
-    if kind == Kind::Chat {
-        read_until(&mut stream, b" here.\n")?;
+    match kind {
+        Kind::Chat => drop(read_until(&mut stream, b" here.\n")?),
+        Kind::Web => drop(read_until(&mut stream, b"\"has_gap\":")?),
+        _ => {}
     }
     Ok(stream)
 }

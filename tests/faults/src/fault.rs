@@ -73,7 +73,7 @@ pub(crate) trait Fault {
 }
 
 /// All faults, in the order of the table.
-pub(crate) const ALL: [&dyn Fault; 23] = [
+pub(crate) const ALL: [&dyn Fault; 25] = [
     &faults::reset::Reset,
     &faults::half_open::HalfOpen,
     &faults::headless::Headless,
@@ -97,4 +97,6 @@ pub(crate) const ALL: [&dyn Fault; 23] = [
     &faults::slow_bodies::SlowBodies,
     &faults::unread::Unread,
     &faults::scripts::Scripts,
+    &faults::frames::Frames,
+    &faults::pings::Pings,
 ];

@@ -7,6 +7,7 @@
 use crate::answer::Answer;
 use crate::kind::Kind;
 use crate::ledger::{Ledger, Tally};
+use crate::page::Frame;
 use crate::speech::POLITE;
 
 /// A line of a chat is at most this long: the longest of a member, each byte of it replaced by three, and a mark.
@@ -51,6 +52,9 @@ impl Hearing {
         if self.kind == Kind::Http {
             return self.hear_answers(owed);
         }
+        if self.kind.is_at_web_door(self.me) {
+            return self.hear_frames(owed);
+        }
         let unread = std::mem::take(&mut self.unread);
         let mut lines = unread.split_inclusive(|byte| *byte == b'\n').peekable();
         while let Some(line) = lines.next_if(|line| line.ends_with(b"\n")) {
@@ -87,6 +91,32 @@ impl Hearing {
         self.unread.drain(..used);
     }
 
+    /// Hears the frames that are complete, each as the line that the line door shows for it.
+    fn hear_frames(&mut self, mut owed: impl FnMut(usize, u64)) {
+        let unread = std::mem::take(&mut self.unread);
+        let mut rest = &unread[..];
+        loop {
+            match Frame::first(rest) {
+                Ok(Some(frame)) => {
+                    rest = &rest[frame.length..];
+                    let line = frame.line().unwrap_or_else(|what| {
+                        self.tally.wrong(frame.length, || what);
+                        None
+                    });
+                    if let Some((speaker, number)) = line.and_then(|line| self.judge(line.as_bytes())) {
+                        owed(speaker, number);
+                    }
+                }
+                Ok(None) => break,
+                Err(what) => {
+                    self.tally.wrong(rest.len(), || what);
+                    rest = &[];
+                }
+            }
+        }
+        self.unread = rest.to_vec();
+    }
+
     /// What has not been heard by now never will be.
     pub(crate) fn close(&mut self) {
         self.ledgers.iter_mut().for_each(|ledger| ledger.close(&mut self.tally));
@@ -104,7 +134,7 @@ impl Hearing {
         }
         let speaker = match self.kind {
             Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay | Kind::Http => Some(self.me),
-            Kind::Chat => polite_speaker(text),
+            Kind::Chat | Kind::Web => polite_speaker(text),
         };
         if let Some(speaker) = speaker {
             let tally = &mut self.tally;

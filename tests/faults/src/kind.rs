@@ -1,11 +1,15 @@
 //! The servers that are mistreated, and what a polite client of each is owed.
 
 use std::fmt;
+use std::net::SocketAddr;
+
+use clap::ValueEnum;
+use switchboard_harness::websocket;
 
 use crate::{site, speech};
 
 /// A kind of server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// Bytes come back.
     Echo,
@@ -19,7 +23,12 @@ pub(crate) enum Kind {
     Http,
     /// Lines go to all others.
     Chat,
+    /// The same room with a web door, where the faults are. The polite are at both doors in turn.
+    Web,
 }
+
+/// The first byte of the frame of a whole text (RFC 6455, 5.2).
+const TEXT: u8 = 0x81;
 
 impl Kind {
     /// The name of its program.
@@ -30,7 +39,7 @@ impl Kind {
             Kind::Exec => "exec-server",
             Kind::Relay => "relay-server",
             Kind::Http => "http-server",
-            Kind::Chat => "chat-server",
+            Kind::Chat | Kind::Web => "chat-server",
         }
     }
 
@@ -42,7 +51,28 @@ impl Kind {
             Kind::Http => &["--cgi", "--max-scripts", "200"],
             Kind::Exec => &["--max-children", "200"],
             Kind::Chat => &["--rate", "off", "--join-rate", "off"],
+            Kind::Web => &["--rate", "off", "--join-rate", "off", "--listen", "127.0.0.1:0"],
         }
+    }
+
+    /// Where the faults are.
+    pub(crate) fn listen(self) -> &'static str {
+        if self == Kind::Web { "web:127.0.0.1:0" } else { "127.0.0.1:0" }
+    }
+
+    /// Its name on a command line of this program.
+    pub(crate) fn value(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Whether it is a room.
+    pub(crate) fn is_room(self) -> bool {
+        matches!(self, Kind::Chat | Kind::Web)
+    }
+
+    /// Whether this polite client is at the web door.
+    pub(crate) fn is_at_web_door(self, client: usize) -> bool {
+        self == Kind::Web && client.is_multiple_of(2)
     }
 
     /// What follows all flags.
@@ -55,6 +85,8 @@ impl Kind {
         match self {
             Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay | Kind::Http => hearer == speaker,
             Kind::Chat => hearer != speaker,
+            // A page shows an own line when the server has sent it back.
+            Kind::Web => hearer != speaker || self.is_at_web_door(hearer),
         }
     }
 
@@ -62,7 +94,7 @@ impl Kind {
     pub(crate) fn mark(self, speaker: usize) -> String {
         match self {
             Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay | Kind::Http => String::new(),
-            Kind::Chat => format!("{}: ", speech::name(speaker)),
+            Kind::Chat | Kind::Web => format!("{}: ", speech::name(speaker)),
         }
     }
 
@@ -70,16 +102,27 @@ impl Kind {
     pub(crate) fn answer(self, text: &str) -> String {
         match self {
             Kind::Uppercase => text.to_uppercase(),
-            Kind::Echo | Kind::Exec | Kind::Relay | Kind::Chat | Kind::Http => text.to_owned(),
+            _ => text.to_owned(),
         }
     }
 
     /// What `speaker` sends as the line with this number: with HTTP, a request.
-    pub(crate) fn said(self, speaker: usize, number: u64) -> String {
+    pub(crate) fn said(self, speaker: usize, number: u64) -> Vec<u8> {
         match self {
-            Kind::Http => site::request(number),
-            _ => speech::line(speaker, number) + "\n",
+            Kind::Http => site::request(number).into_bytes(),
+            Kind::Web if !self.is_at_web_door(speaker) => Kind::Chat.said(speaker, number),
+            _ => self.message(&speech::line(speaker, number)),
         }
+    }
+
+    /// A line as a client sends it to where the faults are, or a text at the web door.
+    pub(crate) fn message(self, text: &str) -> Vec<u8> {
+        if self == Kind::Web { websocket::frame(TEXT, text.as_bytes()) } else { [text.as_bytes(), b"\n"].concat() }
+    }
+
+    /// What a client sends before anything else.
+    pub(crate) fn opening(self, target: SocketAddr) -> Vec<u8> {
+        if self == Kind::Web { websocket::request("/", &target.to_string(), "").into_bytes() } else { Vec::new() }
     }
 
     /// What a hearer sees of a line, without its end.
@@ -95,14 +138,19 @@ impl Kind {
         }
     }
 
-    /// The beginning of a line, or of a request.
+    /// The beginning of what a client sends first: of a line or of a request.
+    pub(crate) fn first_half(self) -> &'static [u8] {
+        if matches!(self, Kind::Http | Kind::Web) { b"GET /page0.txt HT" } else { b"half a li" }
+    }
+
+    /// The beginning of what a client sends that was welcomed: of a line, of a request or of a frame.
     pub(crate) fn half(self) -> &'static [u8] {
-        if self == Kind::Http { b"GET /page0.txt HT" } else { b"half a li" }
+        if self == Kind::Web { b"\x81\x8c\0\0\0\0half a li" } else { self.first_half() }
     }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.program().trim_end_matches("-server"))
+        f.write_str(if *self == Kind::Web { "web-chat" } else { self.program().trim_end_matches("-server") })
     }
 }

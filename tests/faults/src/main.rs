@@ -6,7 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`kind`], [`speech`] | the servers, what the polite say, and what they are owed for it |
-//! | [`ledger`], [`hearing`], [`books`], [`polite`] | expected and received lines, the books, the crowd |
+//! | [`ledger`], [`hearing`], [`page`], [`books`], [`polite`] | expected and received lines, the books, the crowd |
 //! | [`server`], [`upstream`], [`process`] | a server as a child process, that behind a relay; memory and descriptors |
 //! | [`scene`], [`fault`], [`faults`] | where a fault takes place, what one is, and all of them |
 //! | [`dial`], [`sink`], [`talker`] | the clients of the faults |
@@ -23,6 +23,7 @@ mod faults;
 mod hearing;
 mod kind;
 mod ledger;
+mod page;
 mod polite;
 mod process;
 mod row;
@@ -71,8 +72,8 @@ enum Part {
     #[command(hide = true)]
     Member {
         target: SocketAddr,
-        #[arg(long)]
-        nickname: bool,
+        #[arg(long, value_enum)]
+        kind: Kind,
     },
 }
 
@@ -98,10 +99,7 @@ struct Options {
 fn main() -> ExitCode {
     let command = Command::parse();
     let result = match command.part {
-        Some(Part::Member { target, nickname }) => {
-            let kind = if nickname { Kind::Chat } else { Kind::Echo };
-            faults::stopped::attend(target, kind).map(|()| true)
-        }
+        Some(Part::Member { target, kind }) => faults::stopped::attend(target, kind).map(|()| true),
         None => run(&command.options),
     };
     match result {

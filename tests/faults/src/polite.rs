@@ -17,7 +17,9 @@ use mio::{Events, Interest, Poll, Token};
 use crate::books::{Books, Event, Report};
 use crate::dial::{self, Window};
 use crate::kind::Kind;
+use crate::page;
 use crate::process::go_before_others;
+use crate::server::Server;
 use crate::site::ENDLESS;
 use crate::speech;
 
@@ -53,9 +55,9 @@ pub(crate) struct Polite {
 
 impl Polite {
     /// Connects them all, and lets them begin.
-    pub(crate) fn gather(address: SocketAddr, kind: Kind) -> io::Result<Polite> {
+    pub(crate) fn gather(server: &Server, kind: Kind) -> io::Result<Polite> {
         let phase = Arc::new(AtomicU8::new(Phase::Between as u8));
-        let mut crowd = Crowd::gather(address, kind, Arc::clone(&phase))?;
+        let mut crowd = Crowd::gather(server, kind, Arc::clone(&phase))?;
         let thread = thread::spawn(move || {
             go_before_others()?;
             crowd.run()?;
@@ -94,9 +96,11 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn gather(address: SocketAddr, kind: Kind, phase: Arc<AtomicU8>) -> io::Result<Crowd> {
+    fn gather(server: &Server, kind: Kind, phase: Arc<AtomicU8>) -> io::Result<Crowd> {
         let (poll, books, mut members) = (Poll::new()?, Books::open(kind, CROWD), Vec::new());
         for me in 0..CROWD {
+            let is_elsewhere = kind == Kind::Web && !kind.is_at_web_door(me);
+            let address = if is_elsewhere { server.second()? } else { server.address };
             let (stream, unread) = arrive(address, kind, me)?;
             let mut stream = TcpStream::from_std(stream);
             poll.registry().register(&mut stream, Token(me), Interest::READABLE | Interest::WRITABLE)?;
@@ -104,7 +108,7 @@ impl Crowd {
             members.push(Member { stream, unsent: Vec::new(), said: 0, is_closed: false });
         }
         // In a room what one says all others hear, so that there is as much to hear.
-        let each = Duration::from_millis(if kind == Kind::Chat { 200 } else { 20 });
+        let each = Duration::from_millis(if kind.is_room() { 200 } else { 20 });
         Ok(Crowd { kind, poll, members, phase, pace: each / CROWD as u32, books })
     }
 
@@ -146,7 +150,7 @@ impl Crowd {
         let member = &mut self.members[speaker];
         let line = self.kind.said(speaker, member.said);
         member.said += 1;
-        member.unsent.extend_from_slice(line.as_bytes());
+        member.unsent.extend_from_slice(&line);
         self.write(speaker);
     }
 
@@ -187,7 +191,10 @@ impl Crowd {
 fn arrive(address: SocketAddr, kind: Kind, me: usize) -> io::Result<(std::net::TcpStream, Vec<u8>)> {
     let mut stream = dial::dial(address, Window::Usual)?;
     let mut unread = Vec::new();
-    if kind == Kind::Chat {
+    if kind.is_at_web_door(me) {
+        stream.write_all(&[kind.opening(address), kind.message(&speech::name(me))].concat())?;
+        unread = page::welcome(&mut stream, me)?;
+    } else if kind.is_room() {
         let count = if me == 0 { "1 person is".into() } else { format!("{} persons are", me + 1) };
         let welcome = format!("Enter your nickname: Welcome {} to the room!\n{count} here.\n", speech::name(me));
         stream.write_all(format!("{}\n", speech::name(me)).as_bytes())?;

@@ -34,7 +34,7 @@ pub(crate) struct Launch<'a> {
 pub(crate) struct Server {
     process: switchboard_harness::Server,
     pub(crate) address: SocketAddr,
-    /// Where it takes datagrams, speaks TLS or sends a file, if it does.
+    /// Where it takes datagrams, speaks TLS, sends a file or has its line door, if it does.
     second: Option<SocketAddr>,
     /// Of a relay only.
     pub(crate) upstream: Option<Upstream>,
@@ -58,7 +58,7 @@ impl Launch<'_> {
         let mut launch = switchboard_harness::Launch::of(&program).pinned(self.core);
         launch = match &place {
             Some(place) => launch.arg("--config").arg(place.path().join(CONFIG)),
-            None => launch.listen("127.0.0.1:0"),
+            None => launch.listen(self.kind.listen()),
         };
         if let Some(upstream) = &upstream {
             launch = launch.arg("--to").arg(format!("unix:{}", upstream.path().display()));
@@ -77,7 +77,7 @@ impl Launch<'_> {
         }
         let named = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", program.display()));
         let process = launch.try_spawn().map_err(named)?;
-        let has_second = self.flags.contains(&"--listen") || place.is_some();
+        let has_second = self.flags.contains(&"--listen") || self.kind == Kind::Web || place.is_some();
         let printed = process.try_addresses(1 + usize::from(has_second)).map_err(named)?;
         let address = read(&printed[0])?;
         let second = printed.get(1).map(|printed| read(printed)).transpose()?;
@@ -114,12 +114,12 @@ pub(crate) const TLS: &str = "tls:127.0.0.1:0";
 const CERTIFICATE: &str = "server";
 
 fn read(printed: &str) -> io::Result<SocketAddr> {
-    let address = ["udp:", "tls:"].iter().find_map(|kind| printed.strip_prefix(kind)).unwrap_or(printed);
+    let address = ["udp:", "tls:", "web:"].iter().find_map(|kind| printed.strip_prefix(kind)).unwrap_or(printed);
     address.parse().map_err(|_| io::Error::other(format!("it listens on {printed:?}, which is no address")))
 }
 
 impl Server {
-    /// Its second address: where it takes datagrams, speaks TLS or sends a file.
+    /// Its second address: where it takes datagrams, speaks TLS, sends a file or has its line door.
     ///
     /// # Errors
     /// It has only one.

@@ -20,10 +20,10 @@ pub(crate) fn talk(scene: &Scene<'_>, (nth, listener): (u64, &str), span: Span) 
     let mut said = 0;
     while span.paced(said, PER_SECOND) {
         let line = match said % 4 {
-            0 => format!("/msg {listener}{} {words}\n", said / 4 % 30),
-            _ => format!("{words}\n"),
+            0 => format!("/msg {listener}{} {words}", said / 4 % 30),
+            _ => words.clone(),
         };
-        say(&mut stream, line.as_bytes())?;
+        say(&mut stream, &scene.kind.message(&line))?;
         said += 1;
     }
     reset(stream);

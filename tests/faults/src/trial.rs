@@ -56,7 +56,7 @@ pub(crate) fn run(fault: &dyn Fault, kind: Kind, setting: Setting<'_>) -> io::Re
 
 /// What is seen while the server runs.
 fn watch(fault: &dyn Fault, (kind, server): (Kind, &Server), setting: Setting<'_>) -> io::Result<Row> {
-    let (process, polite) = (server.process(), Polite::gather(server.address, kind)?);
+    let (process, polite) = (server.process(), Polite::gather(server, kind)?);
     thread::sleep(SETTLE);
     polite.begin(Phase::Quiet);
     thread::sleep(setting.quiet);
@@ -76,7 +76,7 @@ fn watch(fault: &dyn Fault, (kind, server): (Kind, &Server), setting: Setting<'_
     scene::settles(server, before.0)?;
     let after = (process.descriptors()?, process.peak_resident()?);
     let report = polite.finish()?;
-    if kind == Kind::Chat {
+    if kind.is_room() {
         outcome.notes.push(format!("the polite heard {} lines of others", report.others));
     }
     outcome.broken.extend(report.closed.iter().map(|closed| format!("a polite client was closed: {closed}")));

@@ -16,6 +16,7 @@ mod process;
 mod server;
 mod skip;
 mod wait;
+pub mod websocket;
 
 pub use browser::{Browser, Element, Window, key};
 pub use capture::Capture;

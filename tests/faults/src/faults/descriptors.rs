@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::dial::{Window, dial, read_until, reset};
+use crate::dial::{Window, open, read_until, reset};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, on_threads};
@@ -37,7 +37,7 @@ impl Fault for Descriptors {
     }
 
     fn servers(&self) -> &'static [Kind] {
-        &[Kind::Echo, Kind::Chat, Kind::Http]
+        &[Kind::Echo, Kind::Chat, Kind::Http, Kind::Web]
     }
 
     fn descriptors(&self, kind: Kind) -> Option<u32> {
@@ -54,13 +54,14 @@ impl Fault for Descriptors {
         let count = on_threads(WAITING, |_| {
             let mut nth = 0;
             while span.is_on() {
-                let mut stream = dial(scene.target(), Window::Usual)?;
+                let mut stream = open((scene.target(), scene.kind), Window::Usual)?;
                 let (said, owed) = match scene.kind {
-                    Kind::Http => (site::request(0), site::page(0)),
-                    Kind::Chat => ("/quit\n".to_owned(), "Enter your nickname: Good bye!\n"),
-                    _ => ("/quit\n".to_owned(), "/quit\n"),
+                    Kind::Http => (site::request(0).into_bytes(), site::page(0)),
+                    Kind::Chat => (scene.kind.message("/quit"), "Enter your nickname: Good bye!\n"),
+                    Kind::Web => (scene.kind.message("/quit"), "Good bye!"),
+                    _ => (scene.kind.message("/quit"), "/quit\n"),
                 };
-                stream.write_all(said.as_bytes())?;
+                stream.write_all(&said)?;
                 read_until(&mut stream, owed.as_bytes())?;
                 std::thread::sleep(STAY);
                 reset(stream);

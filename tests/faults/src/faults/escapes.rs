@@ -5,7 +5,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use crate::dial::{Window, dial, discard, read_until, reset};
+use crate::dial::{Window, discard, open, reset, welcomed};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, on_threads};
@@ -42,6 +42,10 @@ impl Fault for Escapes {
         "escape sequences"
     }
 
+    fn servers(&self) -> &'static [Kind] {
+        &[Kind::Echo, Kind::Chat, Kind::Web]
+    }
+
     fn flags(&self, _: Kind) -> &'static [&'static str] {
         &["--verbose"]
     }
@@ -59,13 +63,13 @@ impl Fault for Escapes {
             while span.paced(nth, PER_SECOND) {
                 let steering = STEERING[(nth + thread) as usize % STEERING.len()];
                 let before = match nth % 4 {
-                    _ if scene.kind != Kind::Chat => String::new(),
+                    _ if !scene.kind.is_room() => String::new(),
                     0 => "/me ".into(),
                     1 => format!("/msg {} ", speech::name(nth as usize % 20)),
                     2 => "/nick ".into(),
                     _ => String::new(),
                 };
-                say(&mut stream, &[before.as_bytes(), steering, b"\n"].concat(), scene.kind)?;
+                say(&mut stream, &said(scene.kind, &[before.as_bytes(), steering].concat()), scene.kind)?;
                 nth += 1;
             }
             reset(stream);
@@ -77,19 +81,23 @@ impl Fault for Escapes {
 
 /// A member, who first tries to be called by a sequence.
 fn enter(scene: &Scene<'_>, name: &str) -> io::Result<TcpStream> {
-    if scene.kind != Kind::Chat {
-        return dial(scene.target(), Window::Usual);
+    let mut stream = open((scene.target(), scene.kind), Window::Usual)?;
+    if scene.kind.is_room() {
+        let names = STEERING.into_iter().chain([name.as_bytes()]);
+        names.map(|name| said(scene.kind, name)).try_for_each(|name| stream.write_all(&name))?;
     }
-    let mut stream = dial(scene.target(), Window::Usual)?;
-    stream.write_all(&[STEERING.join(&b'\n').as_slice(), b"\n", name.as_bytes(), b"\n"].concat())?;
-    read_until(&mut stream, b" here.\n")?;
-    Ok(stream)
+    welcomed(stream, scene.kind)
+}
+
+/// A line of these bytes. At a web door it is a text, and all of it is UTF-8.
+fn said(kind: Kind, line: &[u8]) -> Vec<u8> {
+    if kind == Kind::Web { kind.message(&String::from_utf8_lossy(line)) } else { [line, b"\n"].concat() }
 }
 
 /// Sends a line and reads what comes back, which of an echo is the line itself.
 fn say(stream: &mut TcpStream, words: &[u8], kind: Kind) -> io::Result<()> {
     stream.write_all(words)?;
-    if kind == Kind::Chat {
+    if kind.is_room() {
         return discard(stream);
     }
     let mut heard = vec![0; words.len()];

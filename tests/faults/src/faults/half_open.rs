@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use crate::answer::Answer;
-use crate::dial::{Window, dial};
+use crate::dial::{Window, dial, open};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, on_threads};
@@ -29,7 +29,7 @@ impl Fault for HalfOpen {
     }
 
     fn servers(&self) -> &'static [Kind] {
-        &[Kind::Echo, Kind::Chat, Kind::Http]
+        &[Kind::Echo, Kind::Chat, Kind::Http, Kind::Web]
     }
 
     fn flags(&self, _: Kind) -> &'static [&'static str] {
@@ -46,7 +46,7 @@ impl Fault for HalfOpen {
         let mut silent = Vec::new();
         for _ in 0..SILENT {
             let mut stream = dial(scene.target(), Window::Usual)?;
-            stream.write_all(scene.kind.half())?;
+            stream.write_all(scene.kind.first_half())?;
             silent.push(stream);
         }
         let closed = on_threads(THREADS, |thread| {
@@ -65,21 +65,27 @@ impl Fault for HalfOpen {
 
 /// One peer that closes its side, before anything is said or behind three lines.
 fn half_close(scene: &Scene<'_>, thread: u64, nth: u64) -> io::Result<()> {
-    let mut stream = dial(scene.target(), Window::Usual)?;
+    let mut stream = open((scene.target(), scene.kind), Window::Usual)?;
     let said = match (nth % 2, scene.kind) {
         (0, _) => String::new(),
         (_, Kind::Http) => (0..3).map(site::request).collect(),
-        (_, Kind::Chat) => format!("half{thread}-{nth}\n/who\n/msg nobody I was here"),
+        (_, Kind::Chat | Kind::Web) => format!("half{thread}-{nth}\n/who\n/msg nobody I was here"),
         (_, Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay) => "one\ntwo\nthe last".to_owned(),
     };
-    stream.write_all(said.as_bytes())?;
+    if scene.kind == Kind::Web {
+        said.lines().try_for_each(|line| stream.write_all(&scene.kind.message(line)))?;
+    } else {
+        stream.write_all(said.as_bytes())?;
+    }
     stream.shutdown(Shutdown::Write)?;
-    let heard = String::from_utf8(rest(&mut stream)?).map_err(io::Error::other)?;
+    // The head of a frame is no text.
+    let heard = String::from_utf8_lossy(&rest(&mut stream)?).into_owned();
     let is_whole = match scene.kind {
         Kind::Http => is_pages(heard.as_bytes(), if said.is_empty() { 0 } else { 3 }),
         Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay => heard == scene.kind.answer(&said),
         Kind::Chat if said.is_empty() => heard == "Enter your nickname: ",
-        Kind::Chat => heard.contains(" here: ") && heard.ends_with("No member is called nobody\n"),
+        Kind::Web if said.is_empty() => heard.starts_with("HTTP/1.1 101 ") && heard.ends_with("\r\n\r\n"),
+        Kind::Chat | Kind::Web => heard.contains(" here: ") && heard.contains("No member is called nobody"),
     };
     let incomplete = || io::Error::new(ErrorKind::InvalidData, format!("behind {said:?} came {heard:?} and the end"));
     is_whole.then_some(()).ok_or_else(incomplete)

@@ -30,14 +30,18 @@ impl Fault for Narrow {
         "slow readers"
     }
 
+    fn servers(&self) -> &'static [Kind] {
+        &[Kind::Echo, Kind::Chat, Kind::Web]
+    }
+
     fn flags(&self, kind: Kind) -> &'static [&'static str] {
         let flags = &["--send-buffer", "4096", "--room-buffer", "1MiB", "--max-queue", "64KiB"];
-        if kind == Kind::Chat { flags } else { &flags[..2] }
+        if kind.is_room() { flags } else { &flags[..2] }
     }
 
     fn bound(&self, kind: Kind) -> Bound {
         let count = COUNT as u64;
-        if kind == Kind::Chat {
+        if kind.is_room() {
             // While a feed is moved there are two of it.
             let why = "the allowance, twice --room-buffer, and --max-queue for each";
             return Bound { fixed: ALLOWANCE + 2 * MIB, each: 64 * KIB, count, why };
@@ -51,7 +55,7 @@ impl Fault for Narrow {
         let mut readers: Vec<_> = streams.into_iter().enumerate().map(Reader::new).collect();
         let span = scene.begin();
         let outcome = Outcome::of(COUNT as u64);
-        let outcome = if scene.kind == Kind::Chat {
+        let outcome = if scene.kind.is_room() {
             let said = hear(scene, &mut readers, span)?;
             outcome.note(format!("{said} lines were said to them"))
         } else {
@@ -107,11 +111,12 @@ fn hear(scene: &Scene<'_>, readers: &mut [Reader], span: Span) -> io::Result<u64
         talking.join().map_err(|_| io::Error::other("the talker panicked: a bug of this program"))?
     })?;
     let mut last = scene.enter("last", Window::Usual)?;
-    last.write_all(b"the last word\n")?;
+    last.write_all(&scene.kind.message("the last word"))?;
+    let owed: &[u8] = if scene.kind == Kind::Web { b"\"text\":\"the last word\"" } else { b"last: the last word\n" };
     for reader in readers {
         reader.stream.set_nonblocking(false)?;
         reader.stream.set_read_timeout(Some(TIMEOUT))?;
-        read_until(&mut reader.stream, b"last: the last word\n")?;
+        read_until(&mut reader.stream, owed)?;
     }
     reset(last);
     Ok(talking)

@@ -36,9 +36,7 @@ impl Fault for Noise {
         // A member that a busy machine lets wait reads its lines later, so the room keeps them.
         let (room, why) = match kind {
             Kind::Chat => (2 * MIB, "the allowance, twice --room-buffer, and one read buffer for each connection"),
-            Kind::Echo | Kind::Uppercase | Kind::Exec | Kind::Relay | Kind::Http => {
-                (0, "the allowance, and one read buffer for each connection")
-            }
+            _ => (0, "the allowance, and one read buffer for each connection"),
         };
         Bound { fixed: ALLOWANCE + room, each: 64 * KIB, count: THREADS, why }
     }

@@ -22,7 +22,7 @@ impl Fault for Reset {
     }
 
     fn servers(&self) -> &'static [Kind] {
-        &[Kind::Echo, Kind::Uppercase, Kind::Chat, Kind::Http]
+        &[Kind::Echo, Kind::Uppercase, Kind::Chat, Kind::Http, Kind::Web]
     }
 
     fn bound(&self, _: Kind) -> Bound {
@@ -36,11 +36,11 @@ impl Fault for Reset {
         let count = on_threads(THREADS, |thread| {
             let mut nth = 0;
             while span.paced(nth, PER_SECOND) {
-                let mut stream = match nth % 2 {
-                    0 => dial(scene.target(), Window::Usual)?,
-                    _ => scene.enter(&format!("reset{thread}-{nth}"), Window::Usual)?,
+                let (mut stream, half) = match nth % 2 {
+                    0 => (dial(scene.target(), Window::Usual)?, scene.kind.first_half()),
+                    _ => (scene.enter(&format!("reset{thread}-{nth}"), Window::Usual)?, scene.kind.half()),
                 };
-                stream.write_all(scene.kind.half())?;
+                stream.write_all(half)?;
                 reset(stream);
                 nth += 1;
             }

@@ -24,6 +24,10 @@ impl Fault for Signals {
         "SIGCONT"
     }
 
+    fn servers(&self) -> &'static [Kind] {
+        &[Kind::Echo, Kind::Chat, Kind::Web]
+    }
+
     fn bound(&self, _: Kind) -> Bound {
         Bound { fixed: ALLOWANCE, each: 0, count: 0, why: "the allowance" }
     }

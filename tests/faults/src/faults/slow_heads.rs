@@ -1,4 +1,5 @@
-//! Clients of HTTP that send their heads one byte a second, and connect again when the server has closed them.
+//! Clients of HTTP, or of a web door, that send their heads one byte a second, and connect again when the server has
+//! closed them.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,11 +29,12 @@ impl Fault for SlowHeads {
     }
 
     fn servers(&self) -> &'static [Kind] {
-        &[Kind::Http]
+        &[Kind::Http, Kind::Web]
     }
 
-    fn flags(&self, _: Kind) -> &'static [&'static str] {
-        &["--header-timeout", "2s"]
+    fn flags(&self, kind: Kind) -> &'static [&'static str] {
+        // The opening handshakes of WebSockets have ten seconds.
+        if kind == Kind::Http { &["--header-timeout", "2s"] } else { &[] }
     }
 
     fn bound(&self, _: Kind) -> Bound {

@@ -31,6 +31,10 @@ impl Fault for Stopped {
         "of a stopped process"
     }
 
+    fn servers(&self) -> &'static [Kind] {
+        stuck::Stuck.servers()
+    }
+
     fn flags(&self, kind: Kind) -> &'static [&'static str] {
         stuck::Stuck.flags(kind)
     }
@@ -44,7 +48,7 @@ impl Fault for Stopped {
         let span = scene.begin();
         members.stop()?;
         let outcome = Outcome::of(stuck::COUNT as u64);
-        if scene.kind == Kind::Chat {
+        if scene.kind.is_room() {
             let said = on_threads(TALKERS, |nth| talker::talk(scene, (nth, "stopped"), span))?;
             let is_closed = scene.has_descriptors(0)?;
             let outcome = outcome.note(format!("{said} lines were said to them"));
@@ -62,7 +66,7 @@ struct Members(Server);
 impl Members {
     fn start(scene: &Scene<'_>) -> io::Result<Members> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["member", &scene.target().to_string()]).args((scene.kind == Kind::Chat).then_some("--nickname"));
+        command.args(["member", &scene.target().to_string(), "--kind", &scene.kind.value()]);
         let members = Members(Server::try_spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?);
         let output = &members.0.stdout;
         let is_ready = || (output.text() == "ready\n" || output.has_ended()).then(|| output.text() == "ready\n");

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Mutex;
 
-use crate::dial::{Window, dial, read_until, reset};
+use crate::dial::{Window, open, read_until, reset};
 use crate::fault::{ALLOWANCE, Bound, CONNECTION, Fault};
 use crate::kind::Kind;
 use crate::scene::{Outcome, Scene, on_threads};
@@ -24,7 +24,7 @@ impl Fault for Storm {
     }
 
     fn servers(&self) -> &'static [Kind] {
-        &[Kind::Echo, Kind::Uppercase, Kind::Chat, Kind::Http]
+        &[Kind::Echo, Kind::Uppercase, Kind::Chat, Kind::Http, Kind::Web]
     }
 
     fn bound(&self, _: Kind) -> Bound {
@@ -43,10 +43,11 @@ impl Fault for Storm {
             let crowd = Mutex::new(Vec::new());
             count += on_threads(THREADS, |_| {
                 for _ in 0..COUNT / THREADS {
-                    let mut stream = dial(scene.target(), Window::Usual)?;
-                    if scene.kind == Kind::Chat {
+                    let mut stream = open((scene.target(), scene.kind), Window::Usual)?;
+                    if scene.kind.is_room() {
                         // Without a name: that 5,000 are welcomed to 5,000 is another story.
-                        read_until(&mut stream, b"Enter your nickname: ")?;
+                        let asked: &[u8] = if scene.kind == Kind::Web { b"\r\n\r\n" } else { b"Enter your nickname: " };
+                        read_until(&mut stream, asked)?;
                     } else if scene.kind == Kind::Http {
                         stream.write_all(site::request(0).as_bytes())?;
                         read_until(&mut stream, site::page(0).as_bytes())?;

@@ -23,7 +23,7 @@ pub(crate) const ROOM: &[&str] =
 /// What may be kept for `COUNT` clients that never read.
 pub(crate) fn bound(kind: Kind) -> Bound {
     let count = COUNT as u64;
-    if kind == Kind::Chat {
+    if kind.is_room() {
         // While a feed is moved there are two of it.
         let why = "the allowance, twice --room-buffer, and --max-queue for each member";
         return Bound { fixed: ALLOWANCE + 2 * MIB, each: 64 * KIB, count, why };
@@ -41,8 +41,12 @@ impl Fault for Stuck {
         "never read"
     }
 
+    fn servers(&self) -> &'static [Kind] {
+        &[Kind::Echo, Kind::Chat, Kind::Web]
+    }
+
     fn flags(&self, kind: Kind) -> &'static [&'static str] {
-        if kind == Kind::Chat { ROOM } else { &[] }
+        if kind.is_room() { ROOM } else { &[] }
     }
 
     fn bound(&self, kind: Kind) -> Bound {
@@ -53,7 +57,7 @@ impl Fault for Stuck {
         let streams = scene.enter_all("stuck", COUNT, Window::Narrow)?;
         let span = scene.begin();
         let outcome = Outcome::of(COUNT as u64);
-        let outcome = if scene.kind == Kind::Chat {
+        let outcome = if scene.kind.is_room() {
             let said = on_threads(TALKERS, |nth| talker::talk(scene, (nth, "stuck"), span))?;
             let is_closed = scene.has_descriptors(0)?;
             let outcome = outcome.note(format!("{said} lines were said to them"));

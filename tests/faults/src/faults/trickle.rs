@@ -10,7 +10,7 @@ use crate::scene::{Outcome, Scene, Span, on_threads};
 use crate::sink::Sink;
 
 const COUNT: usize = 500;
-const LINE: &[u8] = b"hi!\n";
+const TEXT: &str = "hi!";
 
 pub(crate) struct Trickle;
 
@@ -23,9 +23,13 @@ impl Fault for Trickle {
         "at a byte a second"
     }
 
+    fn servers(&self) -> &'static [Kind] {
+        &[Kind::Echo, Kind::Chat, Kind::Web]
+    }
+
     fn bound(&self, kind: Kind) -> Bound {
         // A member may have the beginning of a line, and words of its own to skip.
-        let each = CONNECTION + if kind == Kind::Chat { 4096 } else { 0 };
+        let each = CONNECTION + if kind.is_room() { 4096 } else { 0 };
         Bound {
             fixed: ALLOWANCE,
             each,
@@ -37,21 +41,22 @@ impl Fault for Trickle {
     fn run(&self, scene: &Scene<'_>) -> io::Result<Outcome> {
         let mut streams = scene.enter_all("slow", COUNT, Window::Usual)?;
         let outcome = Outcome::of(COUNT as u64);
-        if scene.kind == Kind::Chat {
+        let line = scene.kind.message(TEXT);
+        if scene.kind.is_room() {
             let writers = streams.iter().map(TcpStream::try_clone).collect::<io::Result<Vec<_>>>()?;
             let sink = Sink::of(streams);
-            on_threads(1, |_| trickle(&writers, scene.begin()))?;
+            on_threads(1, |_| trickle(&writers, &line, scene.begin()))?;
             sink.end()?.into_iter().for_each(reset);
             return Ok(outcome);
         }
-        let sent = on_threads(1, |_| trickle(&streams, scene.begin()))? as usize;
+        let sent = on_threads(1, |_| trickle(&streams, &line, scene.begin()))? as usize;
         let mut wrong = 0;
         for (nth, stream) in streams.iter_mut().enumerate() {
             let owed = sent / COUNT + usize::from(nth < sent % COUNT);
             let mut heard = vec![0; owed];
             stream.read_exact(&mut heard)?;
             wrong += usize::from(
-                heard.iter().zip(LINE.iter().cycle().skip(nth % LINE.len())).any(|(heard, owed)| heard != owed),
+                heard.iter().zip(line.iter().cycle().skip(nth % line.len())).any(|(heard, owed)| heard != owed),
             );
         }
         streams.into_iter().for_each(reset);
@@ -59,13 +64,14 @@ impl Fault for Trickle {
     }
 }
 
-/// A byte of each in turn, evenly over the seconds; a quarter of them begin at each byte of the line. Returns how many
-/// bytes were sent.
-fn trickle(streams: &[TcpStream], span: Span) -> io::Result<u64> {
+/// A byte of each in turn, evenly over the seconds; as many of them begin at each byte of the line. At a web door, bytes
+/// from within a frame would be no frames, so all begin with the first. Returns how many bytes were sent.
+fn trickle(streams: &[TcpStream], line: &[u8], span: Span) -> io::Result<u64> {
     let mut sent = 0;
     while span.paced(sent, COUNT as u32) {
         let (round, nth) = (sent as usize / COUNT, sent as usize % COUNT);
-        match (&streams[nth]).write(&LINE[(round + nth) % LINE.len()..][..1]) {
+        let first = if line.ends_with(b"\n") { nth } else { 0 };
+        match (&streams[nth]).write(&line[(round + first) % line.len()..][..1]) {
             Ok(_) => sent += 1,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),

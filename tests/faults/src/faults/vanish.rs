@@ -28,13 +28,17 @@ impl Fault for Vanish {
         "vanish at once"
     }
 
+    fn servers(&self) -> &'static [Kind] {
+        &[Kind::Echo, Kind::Chat, Kind::Web]
+    }
+
     fn flags(&self, kind: Kind) -> &'static [&'static str] {
-        if kind == Kind::Chat { &["--room-buffer", "1MiB"] } else { &[] }
+        if kind.is_room() { &["--room-buffer", "1MiB"] } else { &[] }
     }
 
     fn bound(&self, kind: Kind) -> Bound {
         let (room, why) = match kind {
-            Kind::Chat => (2 * MIB, "the allowance, twice --room-buffer, and a connection for each"),
+            Kind::Chat | Kind::Web => (2 * MIB, "the allowance, twice --room-buffer, and a connection for each"),
             _ => (0, "the allowance, and a connection for each"),
         };
         Bound { fixed: ALLOWANCE + room, each: CONNECTION, count: COUNT as u64, why }

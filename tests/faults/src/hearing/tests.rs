@@ -1,5 +1,5 @@
 use super::*;
-use crate::site;
+use crate::{site, speech};
 
 /// The hearing of client 0 of three; client 1 has said two lines, in an echo client 0 itself.
 fn owed(kind: Kind) -> Hearing {
@@ -114,6 +114,37 @@ fn what_has_no_form_of_the_chat_is_wrong() {
 fn our_own_words_in_a_chat_are_wrong() {
     let own = Kind::Chat.heard(0, 0) + "\n";
     assert_eq!(judged(Kind::Chat, own.as_bytes()).1, own.len() as u64);
+}
+
+/// The frame that members at the web door receive for a line of client 1.
+fn say(number: u64) -> Vec<u8> {
+    let line = speech::line(1, number);
+    let text = format!("{{\"type\":\"say\",\"id\":7,\"at\":1,\"nick\":\"{}\",\"text\":\"{line}\"}}", speech::name(1));
+    let length = text.len() as u16;
+    [&[0x81, 126], &length.to_be_bytes()[..], text.as_bytes()].concat()
+}
+
+#[test]
+fn frames_are_heard_as_lines_however_they_are_cut() {
+    let stream = [say(0), b"\x89\x00".to_vec(), say(1)].concat();
+    for cut in 0..=stream.len() {
+        let (mut hearing, mut heard) = (Hearing::new(Kind::Web, 0, 3), Vec::new());
+        (0..2).for_each(|_| hearing.owe(1));
+        for part in [&stream[..cut], &stream[cut..]] {
+            hearing.hear(part, |_, number| heard.push(number));
+        }
+        assert!(hearing.is_settled(), "cut at {cut}");
+        assert_eq!((hearing.tally.lost, hearing.tally.wrong, heard), (0, 0, vec![0, 1]), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_page_is_owed_its_own_lines_and_a_netcat_is_not() {
+    for (me, is_owed) in [(0, true), (1, false)] {
+        let mut hearing = Hearing::new(Kind::Web, me, 3);
+        hearing.owe(me);
+        assert_eq!(hearing.tally.owed > 0, is_owed, "client {me}");
+    }
 }
 
 /// What is lost and wrong when a client with these requests hears this.
