@@ -103,7 +103,7 @@ fn the_architecture_points_to_what_is_there() {
         let sources: String = files.chain(reactor).map(|file| page(&format!("src/{file}"))).collect();
         for name in code(answer).filter(|word| !is_source(word)) {
             let name = name.rsplit("::").next().unwrap_or_default();
-            let forms = [format!("fn {name}("), format!("fn {name}<"), format!("struct {name} ")];
+            let forms = ["fn {}(", "fn {}<", "struct {} ", "const {}:"].map(|form| form.replace("{}", name));
             let is_there = forms.iter().any(|form| sources.contains(form));
             assert!(is_there, "{name} is not where it should be: {row}");
             count += 1;

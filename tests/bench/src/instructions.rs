@@ -78,8 +78,8 @@ fn ours(service: cases::Service) -> io::Result<f64> {
     of(service, &ours::serving(service)?)
 }
 
-/// Of a server for a message of 64 bytes at 50 connections, or for a delivery in a room of 100 members, with 4 publishers
-/// and 16 publications under way.
+/// Of a server for a message of 64 bytes at 50 connections, or for a delivery in a room of 100 members, with 4
+/// publishers and 16 publications under way.
 pub(crate) fn of(service: cases::Service, command: &[String]) -> io::Result<f64> {
     match service {
         cases::Service::Reply(handler) => of_replies(command, (handler, Door::Line)),

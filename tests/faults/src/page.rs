@@ -1,5 +1,5 @@
-//! What a polite client at the web door receives: frames of JSON, each told as the line that the line door shows for it.
-//! So the members at both doors are owed the same lines.
+//! What a polite client at the web door receives: frames of JSON, each told as the line that the line door shows for
+//! it. So the members at both doors are owed the same lines.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read};

@@ -1,5 +1,5 @@
-//! Frames that break the rules of WebSocket (RFC 6455), from members and from clients without a nickname. Each is answered
-//! by a close frame with the code of its fault, and then by the end of the connection.
+//! Frames that break the rules of WebSocket (RFC 6455), from members and from clients without a nickname. Each is
+//! answered by a close frame with the code of its fault, and then by the end of the connection.
 
 use std::io::{self, ErrorKind, Read, Write};
 

@@ -64,8 +64,8 @@ impl Fault for Trickle {
     }
 }
 
-/// A byte of each in turn, evenly over the seconds; as many of them begin at each byte of the line. At a web door, bytes
-/// from within a frame would be no frames, so all begin with the first. Returns how many bytes were sent.
+/// A byte of each in turn, evenly over the seconds; as many of them begin at each byte of the line. At a web door,
+/// bytes from within a frame would be no frames, so all begin with the first. Returns how many bytes were sent.
 fn trickle(streams: &[TcpStream], line: &[u8], span: Span) -> io::Result<u64> {
     let mut sent = 0;
     while span.paced(sent, COUNT as u32) {
