@@ -29,3 +29,36 @@ pub(crate) fn render(what: &What<&str>, out: &mut Vec<u8>) {
 pub(crate) fn after_colon(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::token::Token;
+    use crate::servers::chat::rendering::Rendering;
+    use crate::servers::chat::room::Link;
+
+    #[test]
+    fn each_event_is_one_line() {
+        let (nick, link) = ("ann", Link { token: Token::none(), rendering: Rendering::Line });
+        let crowd = |joined, left| What::Crowd(Tally { joined, left, ..Tally::default() }.into());
+        for (what, line) in [
+            (What::Join { nick, room: "rust", link }, "Welcome ann to the room!"),
+            (What::Part { nick, to: "rust" }, "ann leaves the room!"),
+            (What::Leave { nick, cause: "connection reset" }, "ann leaves the room!"),
+            (What::Rename { old: "bob", nick }, "bob is now known as ann."),
+            (What::Say { nick, text: "{text} {" }, "ann: {text} {"),
+            (What::Act { nick, text: "waves" }, "* ann waves"),
+            (What::Tell { from: nick, to: "bob", text: "psst" }, "[ann] psst"),
+            (What::Kick { nick, reason: "" }, "ann was removed by the operator"),
+            (What::Kick { nick, reason: "no adverts" }, "ann was removed by the operator: no adverts"),
+            (What::Operator { text: "we close" }, "*** Operator: we close"),
+            (crowd(1, 0), "1 person joined, 0 left"),
+            (crowd(0, 2), "0 people joined, 2 left"),
+            (What::Stop, "The server is stopping."),
+        ] {
+            let mut out = b"before".to_vec();
+            render(&what, &mut out);
+            assert_eq!(String::from_utf8(out), Ok(format!("before{line}\n")), "{what:?}");
+        }
+    }
+}

@@ -223,3 +223,6 @@ impl Rooms {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
