@@ -58,7 +58,7 @@ impl Audience {
     }
 
     /// The feeds, each with its rendering.
-    fn feeds(&self) -> impl Iterator<Item = (Rendering, FeedId)> {
+    pub(super) fn feeds(&self) -> impl Iterator<Item = (Rendering, FeedId)> {
         let feeds = Rendering::ALL.into_iter().zip(self.feeds);
         feeds.filter_map(|(rendering, followed)| Some((rendering, followed?.feed)))
     }

@@ -62,6 +62,11 @@ impl Room {
         String::from_utf8(self.sim.received(peer)).expect("the server sends UTF-8")
     }
 
+    /// The number of feeds.
+    fn feeds(&mut self) -> usize {
+        self.sim.handler_mut().audiences.values().map(Audience::feeds).map(Iterator::count).sum()
+    }
+
     fn persons(&mut self) -> usize {
         self.sim.handler_mut().persons()
     }

@@ -1,4 +1,4 @@
-//! Random scripts, played to the chat and to a plain room that knows nothing of feeds, queues and folding. All members
+//! Random scripts, played to the chat and to plain rooms that know nothing of feeds, queues and folding. All members
 //! must receive the same bytes. The texts are written out, because users' scripts rely on them.
 
 use proptest::prelude::*;
@@ -20,9 +20,24 @@ const REQUESTS: [(&str, Option<u8>); 10] = [
     ("ann bob", None),
     ("*", None),
 ];
+/// Rooms, likewise.
+const ROOMS: [(&str, Option<u8>); 7] = [
+    ("lobby", Some(0)),
+    ("LOBBY", Some(0)),
+    ("rust", Some(1)),
+    ("Rust", Some(1)),
+    ("go", Some(2)),
+    ("c", Some(3)),
+    ("a b", None),
+];
+/// The most rooms at a time.
+const MOST_ROOMS: usize = 3;
 const PROMPT: &str = "Enter your nickname: ";
 const BAD_NICK: &str =
     "A nickname is 1 to 32 letters and digits, and any of _-. after the first (please choose another one)\n";
+
+const BAD_ROOM: &str =
+    "The name of a room is 1 to 32 letters and digits, and any of _-. after the first (please choose another one)\n";
 
 type Request = (&'static str, Option<u8>);
 
@@ -35,6 +50,8 @@ fn nickname((typed, _): Request) -> &'static str {
 #[derive(Clone, Debug)]
 enum Deed {
     Line(Line, Request),
+    /// `/join`, also without a nickname.
+    Join(Request),
     Quit,
     End,
     Reset,
@@ -51,6 +68,7 @@ enum Line {
     Tell(String),
     Rename,
     Who,
+    Rooms,
     Nothing,
 }
 
@@ -58,15 +76,24 @@ enum Line {
 struct Person {
     is_gone: bool,
     request: Option<Request>,
+    /// The room of a member, or the one that a newcomer has chosen.
+    room: Option<Request>,
     owed: String,
 }
 
-/// The plain room.
+/// The plain rooms.
 #[derive(Default)]
 struct Plain {
     persons: Vec<Person>,
-    /// The time, and the end of the second in which joins and leaves are counted, in milliseconds.
+    /// In the order in which they have begun. The first one always exists.
+    rooms: Vec<PlainRoom>,
+    /// The time, in milliseconds.
     now: u64,
+}
+
+struct PlainRoom {
+    request: Request,
+    /// The end of the second in which joins and leaves are counted, in milliseconds.
     end: u64,
     /// Joins and leaves in that second.
     count: usize,
@@ -90,24 +117,36 @@ impl Plain {
         self.persons[who].owed += text;
     }
 
-    fn tell_all(&mut self, text: &str, but: Option<usize>) {
+    /// Tells all members of a room.
+    fn tell_all(&mut self, room: Request, text: &str, but: Option<usize>) {
         for (who, person) in self.persons.iter_mut().enumerate() {
-            if person.request.is_some() && Some(who) != but {
+            if person.request.is_some() && Some(who) != but && person.room.is_some_and(|(_, of)| of == room.1) {
                 person.owed += text;
             }
         }
     }
 
+    fn room(&mut self, (_, number): Request) -> Option<&mut PlainRoom> {
+        self.rooms.iter_mut().find(|room| room.request.1 == number)
+    }
+
+    fn members(&self, (_, number): Request) -> Vec<Request> {
+        let members = self.persons.iter().filter(|person| person.room.is_some_and(|(_, of)| of == number));
+        members.filter_map(|person| person.request).collect()
+    }
+
     /// Counts a join or a leave. Returns whether it has a notice.
-    fn is_shown(&mut self, is_join: bool) -> bool {
-        if self.hidden.is_none() && self.now >= self.end {
-            (self.end, self.count) = (self.now + 1000, 0);
+    fn is_shown(&mut self, room: Request, is_join: bool) -> bool {
+        let now = self.now;
+        let Some(room) = self.room(room) else { return false };
+        if room.hidden.is_none() && now >= room.end {
+            (room.end, room.count) = (now + 1000, 0);
         }
-        self.count += 1;
-        if self.count > CROWD {
-            self.hidden.get_or_insert_default();
+        room.count += 1;
+        if room.count > CROWD {
+            room.hidden.get_or_insert_default();
         }
-        let Some((joined, left)) = &mut self.hidden else { return true };
+        let Some((joined, left)) = &mut room.hidden else { return true };
         *if is_join { joined } else { left } += 1;
         false
     }
@@ -115,59 +154,115 @@ impl Plain {
     /// Lets time pass.
     fn wait(&mut self, time: u64) {
         let until = self.now + time;
-        while let Some((joined, left)) = self.hidden.filter(|_| self.end <= until) {
-            let goes_on = self.count > CROWD;
-            self.hidden = goes_on.then_some((0, 0));
-            if joined + left > 0 {
-                let people = if joined == 1 { "person" } else { "people" };
-                self.tell_all(&format!("{joined} {people} joined, {left} left\n"), None);
-            }
-            if goes_on {
-                (self.end, self.count) = (self.end + 1000, 0);
+        for index in 0..self.rooms.len() {
+            while let PlainRoom { request, end, count, hidden: Some((joined, left)) } = self.rooms[index]
+                && end <= until
+            {
+                let goes_on = count > CROWD;
+                self.rooms[index].hidden = goes_on.then_some((0, 0));
+                if joined + left > 0 {
+                    let people = if joined == 1 { "person" } else { "people" };
+                    self.tell_all(request, &format!("{joined} {people} joined, {left} left\n"), None);
+                }
+                if goes_on {
+                    (self.rooms[index].end, self.rooms[index].count) = (end + 1000, 0);
+                }
             }
         }
         self.now = until;
     }
 
-    /// Gives a person a nickname, or says why not.
-    fn claim(&mut self, who: usize, request: Request) -> bool {
+    /// Whether a person may take a nickname. If not, says why.
+    fn may_take(&mut self, who: usize, request: Request) -> bool {
         let owner = self.find(request);
         if request.1.is_none() {
             self.tell(who, BAD_NICK);
         } else if owner.is_some_and(|owner| owner != who) {
             self.tell(who, &format!("The nickname {} is taken (please choose another one)\n", nickname(request)));
         } else {
-            self.persons[who].request = Some(request);
             return true;
         }
         false
     }
 
+    /// Whether a person may enter a room. If not, says why.
+    fn may_enter(&mut self, who: usize, room: Request) -> bool {
+        let current = self.persons[who].request.and(self.persons[who].room);
+        let is_alone = current.is_some_and(|current| current.1 != Some(0) && self.members(current).len() == 1);
+        let others = self.rooms.len() - usize::from(is_alone);
+        if room.1.is_none() {
+            self.tell(who, BAD_ROOM);
+        } else if current.is_some_and(|current| current.1 == room.1) {
+            self.tell(who, &format!("You are in the room {} already\n", room.0));
+        } else if self.room(room).is_none() && others >= MOST_ROOMS {
+            self.tell(who, &format!("There are too many rooms to begin {} (type /rooms for a list)\n", room.0));
+        } else {
+            return true;
+        }
+        false
+    }
+
+    /// Makes a person a member of a room, or moves it there.
+    fn enter(&mut self, who: usize, request: Request, room: Request) {
+        if self.persons[who].request.is_some() {
+            self.leave(who);
+        }
+        if self.room(room).is_none() {
+            self.rooms.push(PlainRoom { request: room, end: 0, count: 0, hidden: None });
+        }
+        self.persons[who].request = Some(request);
+        self.persons[who].room = Some(room);
+        let welcome = format!("Welcome {} to the room!\n", nickname(request));
+        if self.is_shown(room, true) {
+            self.tell_all(room, &welcome, None);
+        } else {
+            self.tell(who, &welcome);
+        }
+        let count = self.members(room).len();
+        self.tell(who, &format!("{}.\n", people_here(count)));
+    }
+
+    /// Does what a line of a newcomer says.
+    fn newcomer_line(&mut self, who: usize, request: Request) {
+        if self.may_take(who, request) {
+            let room = self.persons[who].room.take().unwrap_or(ROOMS[0]);
+            if self.may_enter(who, room) {
+                return self.enter(who, request, room);
+            }
+        }
+        self.tell(who, PROMPT);
+    }
+
+    /// Does what `/join` says; returns the line.
+    fn join(&mut self, who: usize, room: Request) -> String {
+        let may_enter = self.may_enter(who, room);
+        match self.persons[who].request {
+            Some(request) if may_enter => self.enter(who, request, room),
+            Some(_) => {}
+            None => {
+                if may_enter {
+                    self.persons[who].room = Some(room);
+                }
+                self.tell(who, PROMPT);
+            }
+        }
+        format!("/join {}", room.0)
+    }
+
     /// Does what a line says; returns the line.
     fn line(&mut self, who: usize, line: &Line, request: Request) -> String {
         let nick = self.nick(who);
-        if self.persons[who].request.is_none() {
-            if self.claim(who, request) {
-                let count = self.persons.iter().filter(|person| person.request.is_some()).count();
-                let welcome = format!("Welcome {} to the room!\n", nickname(request));
-                if self.is_shown(true) {
-                    self.tell_all(&welcome, None);
-                } else {
-                    self.tell(who, &welcome);
-                }
-                self.tell(who, &format!("{}.\n", people_here(count)));
-            } else {
-                self.tell(who, PROMPT);
-            }
+        let Some(room) = self.persons[who].request.and(self.persons[who].room) else {
+            self.newcomer_line(who, request);
             return request.0.to_owned();
-        }
+        };
         match line {
             Line::Say(text) => {
-                self.tell_all(&format!("{nick}: {}\n", shown(text)), Some(who));
+                self.tell_all(room, &format!("{nick}: {}\n", shown(text)), Some(who));
                 text.clone()
             }
             Line::Act(text) => {
-                self.tell_all(&format!("* {nick} {}\n", shown(text)), Some(who));
+                self.tell_all(room, &format!("* {nick} {}\n", shown(text)), Some(who));
                 format!("/me {text}")
             }
             Line::Tell(text) => {
@@ -185,28 +280,46 @@ impl Plain {
                 format!("/msg {word} {text}")
             }
             Line::Rename => {
-                if self.claim(who, request) {
-                    self.tell_all(&format!("{nick} is now known as {}.\n", nickname(request)), None);
+                if self.may_take(who, request) {
+                    self.persons[who].request = Some(request);
+                    self.tell_all(room, &format!("{nick} is now known as {}.\n", nickname(request)), None);
                 }
                 format!("/nick {}", request.0)
             }
             Line::Who => {
-                let mut here: Vec<Request> = self.persons.iter().filter_map(|person| person.request).collect();
+                let mut here = self.members(room);
                 here.sort_by_key(|(_, number)| *number);
                 let nicks: Vec<&str> = here.iter().map(|&request| nickname(request)).collect();
                 self.tell(who, &format!("{}: {}.\n", people_here(nicks.len()), nicks.join(", ")));
                 "/who".to_owned()
             }
+            Line::Rooms => {
+                let shown = |room: &PlainRoom| format!("{} ({})", room.request.0, self.members(room.request).len());
+                let rooms: Vec<_> = self.rooms.iter().map(shown).collect();
+                let open = if rooms.len() == 1 { "1 room is".to_owned() } else { format!("{} rooms are", rooms.len()) };
+                self.tell(who, &format!("{open} open: {}.\n", rooms.join(", ")));
+                "/rooms".to_owned()
+            }
             Line::Nothing => String::new(),
         }
     }
 
+    /// Ends the membership of a person, which may also be in no room.
     fn leave(&mut self, who: usize) {
-        self.persons[who].is_gone = true;
         let nick = self.nick(who);
-        if self.persons[who].request.take().is_some() && self.is_shown(false) {
-            self.tell_all(&format!("{nick} leaves the room!\n"), None);
+        let (Some(_), Some(room)) = (self.persons[who].request.take(), self.persons[who].room.take()) else { return };
+        if self.is_shown(room, false) {
+            self.tell_all(room, &format!("{nick} leaves the room!\n"), None);
         }
+        if room.1 != Some(0) && self.members(room).is_empty() {
+            self.rooms.retain(|open| open.request.1 != room.1);
+        }
+    }
+
+    /// The person has gone.
+    fn go(&mut self, who: usize) {
+        self.persons[who].is_gone = true;
+        self.leave(who);
     }
 }
 
@@ -227,10 +340,12 @@ fn deeds() -> impl Strategy<Value = Vec<(Option<Index>, Deed)>> {
         3 => text().prop_map(Line::Tell),
         3 => Just(Line::Rename),
         1 => Just(Line::Who),
+        1 => Just(Line::Rooms),
         1 => Just(Line::Nothing),
     ];
     let deed = prop_oneof![
         20 => (line, select(&REQUESTS[..])).prop_map(|(line, request)| Deed::Line(line, request)),
+        4 => select(&ROOMS[..]).prop_map(Deed::Join),
         1 => Just(Deed::Quit),
         1 => Just(Deed::End),
         1 => Just(Deed::Reset),
@@ -275,18 +390,19 @@ impl Both {
             }
             _ if self.plain.persons[who].is_gone => {}
             Deed::Line(line, request) => room.says(peer, &self.plain.line(who, line, *request)),
+            Deed::Join(of) => room.says(peer, &self.plain.join(who, *of)),
             Deed::Quit => {
                 room.says(peer, "/quit");
                 self.plain.tell(who, "Good bye!\n");
-                self.plain.leave(who);
+                self.plain.go(who);
             }
             Deed::End => {
                 room.sim.shut_down(peer);
-                self.plain.leave(who);
+                self.plain.go(who);
             }
             Deed::Reset => {
                 room.sim.reset(peer);
-                self.plain.leave(who);
+                self.plain.go(who);
                 if self.stalled.contains(&who) {
                     // What was kept is lost.
                     self.plain.persons[who].owed = self.peers[who].1.clone();
@@ -304,6 +420,10 @@ impl Both {
         }
         let here = self.plain.persons.iter().filter(|person| person.request.is_some()).count();
         prop_assert_eq!(room.persons(), here);
+        prop_assert_eq!(
+            room.feeds(),
+            self.plain.rooms.iter().filter(|room| !self.plain.members(room.request).is_empty()).count()
+        );
         Ok(())
     }
 }
@@ -312,9 +432,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_member_receives_what_a_plain_room_would_send(script in deeds()) {
-        let options = ChatOptions { join_rate: None, crowd: CROWD, handshake: None, ..ChatOptions::default() };
+    fn each_member_receives_what_plain_rooms_would_send(script in deeds()) {
+        let (join_rate, handshake, max_rooms) = (None, None, Some(MOST_ROOMS));
+        let options = ChatOptions { join_rate, crowd: CROWD, handshake, max_rooms, ..ChatOptions::default() };
         let (mut room, mut both) = (Room::with(options, Limits::default()), Both::default());
+        both.plain.rooms.push(PlainRoom { request: ROOMS[0], end: 0, count: 0, hidden: None });
         for (who, deed) in script {
             let who = match who {
                 Some(who) if !both.peers.is_empty() => who.index(both.peers.len()),
