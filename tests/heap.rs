@@ -172,6 +172,27 @@ fn a_line_to_a_room_allocates_nothing() {
     });
 }
 
+/// The rooms that have ended, and their feeds.
+#[test]
+fn rooms_that_come_and_go_leave_nothing_behind() {
+    let _alone = alone();
+    let mut sim = Sim::new(room());
+    let member = sim.connect();
+    sim.send(member, b"ann\n");
+    let mut visit = |rooms: std::ops::Range<u32>| {
+        for number in rooms {
+            sim.send(member, format!("/join room{number:05}\n").as_bytes());
+            assert!(sim.received(member).ends_with(b"1 person is here.\n"));
+        }
+    };
+    visit(0..100);
+    let region = Region::new(HEAP);
+    visit(100..3000);
+    let change = region.change();
+    let grown = change.bytes_allocated.saturating_sub(change.bytes_deallocated);
+    assert!(grown < 4096, "{grown} bytes more after 2,900 rooms");
+}
+
 /// With one more the tables are as full as they get before they double: each room in them has a client.
 const SILENT: usize = 254;
 

@@ -49,6 +49,15 @@ impl Outbox {
         self.others_end = self.len();
     }
 
+    /// Counts this many more of the unsent bytes as those of others.
+    pub(crate) fn add_others(&mut self, count: usize) {
+        self.others += count;
+        debug_assert!(self.others <= self.len(), "{} bytes of others in {}", self.others, self.len());
+        if count > 0 {
+            self.others_end = self.len();
+        }
+    }
+
     /// Queues output that the operator caused.
     pub(crate) fn push_console(&mut self, bytes: &[u8]) {
         self.push(bytes);

@@ -80,14 +80,16 @@ impl State {
         if connection.phase != Phase::Dead && !follower.is_caught_up(log.end()) {
             self.queued -= connection.queued();
             let outbox = connection.outbox.get_or_insert_default();
-            let relayed = outbox.relayed();
+            let (relayed, others) = (outbox.relayed(), outbox.others());
             let own = outbox.take_after_files();
+            let taken_others = others - outbox.others();
             for segment in follower.segments(log.end()) {
                 match segment {
                     Segment::Feed(range) => outbox.push_others(log.slice(range)),
                     Segment::Own(range) => outbox.push(&own[range]),
                 }
             }
+            outbox.add_others(taken_others);
             outbox.set_relayed(relayed);
             self.queued += outbox.len();
             self.mark_dirty(token);

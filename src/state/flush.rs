@@ -358,15 +358,18 @@ impl State {
         Some(cursor)
     }
 
-    /// The cursor of a follower, and the number of bytes kept for it. `None` if it no longer needs the log: a lingering
-    /// connection has received all of it, a dead one needs nothing.
+    /// The cursor of a follower, and the number of bytes of others that are kept for it: in the log, and in its outbox,
+    /// which has those of a feed that it followed before. `None` if it no longer needs the log: a lingering connection
+    /// has received all of it, a dead one needs nothing.
     fn lag(&self, slot: FeedSlot, position: usize) -> Option<(u64, usize)> {
         let feed = &self.feeds[slot];
         let follower = &feed.followers[position];
-        if matches!(self.connections.get(follower.token)?.phase, Phase::Lingering | Phase::Dead) {
+        let connection = self.connections.get(follower.token)?;
+        if matches!(connection.phase, Phase::Lingering | Phase::Dead) {
             return None;
         }
         let behind = (feed.log.end() - follower.cursor) as usize;
-        Some((follower.cursor, behind + follower.splice_bytes()))
+        let queued = connection.outbox.as_ref().map_or(0, |outbox| outbox.others());
+        Some((follower.cursor, behind + queued + follower.splice_bytes()))
     }
 }

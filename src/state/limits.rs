@@ -52,9 +52,9 @@ pub struct Limits {
     /// ([`Closed::QueueStalled`](crate::Closed::QueueStalled)). 10 s: a network that is gone for longer rarely comes
     /// back in time, and the memory is better used for other peers.
     pub queue_time: Option<Duration>,
-    /// How far a follower may fall behind its feed. After that, it is closed
-    /// ([`Closed::FeedBehind`](crate::Closed::FeedBehind)). It also bounds the memory of the feed. 4 MiB: about fifty
-    /// thousand lines of a chat.
+    /// How far a follower may fall behind its feed, in bytes, together with what others have queued for it. After that,
+    /// it is closed ([`Closed::FeedBehind`](crate::Closed::FeedBehind)). It also bounds the memory of the feed. 4 MiB:
+    /// about fifty thousand lines of a chat.
     pub feed_buffer: Option<usize>,
     /// Datagrams answered for one host (for IPv6, one /64). Further ones are dropped and counted. A thousand a second
     /// after a burst of ten thousand: more than a client needs, and the most that the victim of a forged source address

@@ -1,14 +1,15 @@
-//! The operator's commands of the chat: bans, and a line for the room.
+//! The operator's commands of the chat: bans, the rooms, and a line for all of them.
 
 use std::time::Duration;
 
 use crate::handler::commands::{CommandHelp, answer, run_common};
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
+use crate::servers::text::counted;
 
 use super::Chat;
 use super::bans::Banned;
-use super::room::What;
+use super::room::{Room, What};
 
 const BAN: CommandHelp = CommandHelp {
     word: "ban",
@@ -17,7 +18,8 @@ const BAN: CommandHelp = CommandHelp {
 };
 const UNBAN: CommandHelp = CommandHelp { word: "unban", arguments: "NICK|HOST", what: "end a ban" };
 const BANS: CommandHelp = CommandHelp { word: "bans", arguments: "", what: "list the bans" };
-const SAY: CommandHelp = CommandHelp { word: "say", arguments: "TEXT", what: "say a line to the room" };
+const ROOMS: CommandHelp = CommandHelp { word: "rooms", arguments: "", what: "list the rooms" };
+const SAY: CommandHelp = CommandHelp { word: "say", arguments: "TEXT", what: "say a line to all rooms" };
 
 /// The reason that a member receives whose nickname or host is banned.
 const BANNED: &str = "banned";
@@ -38,9 +40,16 @@ impl Chat {
                 answer(&format!("{of:?} is {result}"), cx);
             }
             ("bans", "") => answer(&self.bans.list(cx.now()), cx),
+            ("rooms", _) => answer(&self.room_list(), cx),
             ("say", text) => self.perform_everywhere(What::Operator { text: &sanitize(text.as_bytes()) }, cx),
-            _ => run_common(&[BAN, UNBAN, BANS, SAY], line, cx),
+            _ => run_common(&[BAN, UNBAN, BANS, ROOMS, SAY], line, cx),
         }
+    }
+
+    /// All rooms, one a line, each with the number of its members.
+    fn room_list(&self) -> String {
+        let line = |room: &Room| format!("{}  {}", room.name, counted(room.members, "person"));
+        self.rooms.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
     /// Bans a nickname or a host, and closes the connections of its members.

@@ -82,6 +82,19 @@ fn the_operator_speaks_in_a_form_of_its_own() {
 }
 
 #[test]
+fn the_operator_lists_the_rooms_and_speaks_to_all_of_them() {
+    let (mut room, [ann, bob]) = Room::of(["ann", "bob"]);
+    room.says(bob, "/join rust");
+    room.sees(ann);
+    room.sees(bob);
+    assert_eq!(ordered(&mut room, "rooms"), "lobby  1 person\nrust  1 person\n");
+    ordered(&mut room, "say we close at ten");
+    assert_eq!([ann, bob].map(|peer| room.sees(peer)), ["*** Operator: we close at ten\n"; 2]);
+    ordered(&mut room, "kick bob");
+    assert_eq!((ordered(&mut room, "rooms"), room.sees(ann)), ("lobby  1 person\n".to_owned(), String::new()));
+}
+
+#[test]
 fn a_kick_tells_the_member_and_the_room_the_reason() {
     let (mut room, [ann, mal]) = Room::of(["ann", "mal"]);
     ordered(&mut room, "kick mal too many adverts");
@@ -102,7 +115,7 @@ fn mistakes_of_the_operator_are_answered_with_one_line_each() {
         ("ban a:b", "\"a:b\" is no nickname, no address and no network such as 10.0.0.0/8"),
         ("ban ann soon", "\"soon\" is no time such as 30s, 10m, 1h or 7d"),
         ("unban ann", "\"ann\" is not banned; type bans for the list"),
-        ("dance", "unknown command \"dance\": type help, stats, who, kick, ban, unban, bans, say or quit"),
+        ("dance", "unknown command \"dance\": type help, stats, who, kick, ban, unban, bans, rooms, say or quit"),
     ] {
         assert_eq!(ordered(&mut room, line), format!("{answer}\n"));
     }

@@ -54,6 +54,60 @@ fn a_newcomer_may_choose_its_room_before_its_nickname() {
 }
 
 #[test]
+fn members_that_move_lose_and_double_nothing() {
+    let mut room =
+        Room::with(ChatOptions { rate: None, crowd: usize::MAX, ..ChatOptions::default() }, Limits::default());
+    let [low, rusty] = ["low", "rusty"].map(|nick| room.join(nick));
+    let movers = ["reads", "stalls"].map(|nick| room.join(nick));
+    room.says(rusty, "/join rust");
+    room.sim.run();
+    for mover in movers {
+        room.sees(mover);
+    }
+    room.sim.stall(movers[1]);
+    let mut seen = String::new();
+    for round in 0..100 {
+        for mover in movers {
+            room.says(mover, if round % 2 == 0 { "/join rust" } else { "/join lobby" });
+        }
+        for speaker in [low, rusty] {
+            room.says(speaker, &round.to_string());
+        }
+        // Some of what was said is pending at the next move.
+        room.sim.allow(movers[1], 20);
+        seen += &room.sees(movers[1]);
+    }
+    room.sim.resume(movers[1]);
+    seen += &room.sees(movers[1]);
+    let said = |text: &str| text.lines().filter(|line| line.contains(": ")).map(str::to_owned).collect::<Vec<_>>();
+    let speaker = |round| if round % 2 == 0 { "rusty" } else { "low" };
+    let wanted: Vec<_> = (0..100).map(|round| format!("{}: {round}", speaker(round))).collect();
+    assert_eq!((said(&room.sees(movers[0])), said(&seen)), (wanted.clone(), wanted));
+    assert_eq!(room.feeds(), 2);
+}
+
+#[test]
+fn a_stalled_member_cannot_queue_more_by_moving() {
+    let limits = Limits { feed_buffer: Some(10_000), ..Limits::default() };
+    let mut room = Room::with(ChatOptions { rate: None, ..ChatOptions::default() }, limits);
+    let [low, rusty, stuck] = ["low", "rusty", "stuck"].map(|nick| room.join(nick));
+    room.says(rusty, "/join rust");
+    room.sim.run();
+    room.sim.stall(stuck);
+    let mut most = 0;
+    for round in 0..100 {
+        room.says(stuck, if round % 2 == 0 { "/join rust" } else { "/join lobby" });
+        for speaker in [low, rusty] {
+            room.says(speaker, &"x".repeat(1000));
+        }
+        room.sim.run();
+        most = most.max(room.sim.stats().queued);
+    }
+    assert!((8_000..12_000).contains(&most), "{most} bytes were queued");
+    assert_eq!((room.sim.ending(stuck), room.persons()), (Some(Ending::Reset), 2));
+}
+
+#[test]
 fn what_no_room_can_be_made_of_is_refused() {
     let options = ChatOptions { max_rooms: Some(2), ..ChatOptions::default() };
     let mut room = Room::with(options, Limits::default());
