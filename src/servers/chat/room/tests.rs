@@ -5,7 +5,7 @@ use proptest::sample::select;
 
 use super::*;
 
-/// Nicknames with the numbers of their members: names of one number are the same. The numbers are in the order of names.
+/// Nicknames and the numbers of their members: names of one number are the same. The numbers are in the order of names.
 const NICKS: [(&str, u8); 6] = [("ann", 0), ("Ann", 0), ("bob", 1), ("MASSE", 2), ("maße", 2), ("zoe", 3)];
 /// Rooms, likewise.
 const ROOMS: [(&str, u8); 6] = [("lobby", 0), ("LOBBY", 0), ("rust", 1), ("Rust", 1), ("go", 2), ("c", 3)];
