@@ -11,6 +11,7 @@ mod loopback;
 /// Spawning, watching and talking to processes.
 mod support {
     pub(crate) mod bank;
+    pub(crate) mod cable;
     pub(crate) mod data;
     pub(crate) mod peer;
     pub(crate) mod scripts;
@@ -55,6 +56,7 @@ mod servers {
     mod limits;
     mod listening;
     mod operator;
+    mod page;
     mod phonebook;
     mod process;
     mod proxy;

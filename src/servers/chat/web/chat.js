@@ -54,8 +54,6 @@ function logIn(event) {
   showError(roomField, '');
   showError(nickField, nick === '' ? 'Please choose a nickname.' : '');
   if (nick === '') return nickField.focus();
-  sessionStorage.setItem('nick', nick);
-  sessionStorage.setItem('room', room);
   session = newSession(nick, room);
   connection.open();
 }
@@ -74,7 +72,7 @@ function showLogin(status) {
   byId('login').hidden = false;
   showStatus(status);
   title.name = 'Chat';
-  nickField.focus();
+  nickField.select();
 }
 
 function showChat() {
@@ -133,6 +131,7 @@ function arrive(message) {
   if (!byId('chat').hidden && room !== session.room) addNote('You are in the room ', bdi(room), '.');
   session.nick = nick;
   session.room = room;
+  sessionStorage.setItem('room', room);
   title.name = room;
   byId('name').textContent = room;
   const last = seen.get(room);
@@ -149,7 +148,7 @@ function refused({ text }) {
   showLogin('');
   const field = /^(A|The) nickname/.test(text) ? nickField : roomField;
   showError(field, text);
-  field.focus();
+  field.select();
 }
 
 /** The server does not know the page any more, and may or may not have passed on the pending lines. */
@@ -353,4 +352,4 @@ byId('leave').addEventListener('click', () => connection.send('/quit') || end(''
 byId('to-end').addEventListener('click', () => lineField.focus());
 byId('members').open = !matchMedia(NARROW).matches;
 connectKeys(lineField, log);
-nickField.focus();
+nickField.select();
