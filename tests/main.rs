@@ -76,6 +76,7 @@ mod servers {
     mod unix;
     mod web;
     mod web_lines;
+    mod web_pages;
 }
 
 /// What the pages and the help texts say is what happens.
