@@ -21,6 +21,47 @@ use crate::workers::Done;
 /// At the web door, a text is a line; its line end may be missing. What a callback replies is one text, without its
 /// last line end. At the line door, the server gets its lines by [`message`](MessageHandler::message), which can pass
 /// them on to [`line`](Self::line).
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use switchboard::framing::http::{Exchange, Request, Status};
+/// use switchboard::framing::websocket::WebSocketOptions;
+/// use switchboard::framing::{Lines, MessageHandler};
+/// use switchboard::servers::{Doors, LineServer};
+/// use switchboard::{Context, Origin, Sim};
+///
+/// /// Answers each line with its length. An empty line ends the connection.
+/// struct Length;
+///
+/// impl MessageHandler for Length {
+///     type Session = ();
+///
+///     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {}
+///
+///     fn message<'a>(&mut self, (): &mut (), line: &'a mut [u8], cx: &mut Context<'a>) {
+///         if self.line(&mut (), &String::from_utf8_lossy(line), cx).is_break() {
+///             cx.close();
+///         }
+///     }
+/// }
+///
+/// impl LineServer for Length {
+///     fn line(&mut self, (): &mut (), line: &str, cx: &mut Context<'_>) -> ControlFlow<()> {
+///         cx.reply(format!("{}\n", line.len()).as_bytes());
+///         if line.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+///     }
+///
+///     fn request(&mut self, _: &Request<'_>, exchange: &mut Exchange, cx: &mut Context<'_>) {
+///         exchange.respond(Status::OK, cx).text("Send lines over a WebSocket.\n");
+///     }
+/// }
+///
+/// let mut sim = Sim::new(Doors::of_lines(Lines::new(Length, 80), WebSocketOptions::default()));
+/// let nc = sim.connect();
+/// sim.send(nc, b"four\n");
+/// assert_eq!(sim.received(nc), b"4\n");
+/// ```
 pub trait LineServer: MessageHandler {
     /// Takes a line, at either door.
     ///

@@ -1,7 +1,7 @@
 use super::run::console_use;
 use super::*;
 use crate::net::{Network, SocketOptions};
-use crate::{ConsoleMode, Limits};
+use crate::{ConsoleMode, Limits, ServiceId};
 use clap::{CommandFactory, Parser};
 use std::time::Duration;
 
@@ -38,6 +38,23 @@ fn defaults_are_those_of_the_contract() {
         (LimitOrOff(Some(1 << 20)), LimitOrOff(Some(Duration::from_secs(5))))
     );
     assert_eq!(args.process.stdin, Stdin::Stop);
+}
+
+/// With all features, this shows the absence of the message. `.ci/run` tests the default features, too.
+#[test]
+fn an_address_of_a_missing_feature_names_it() {
+    for (address, feature, is_built) in
+        [("web:0", "web", cfg!(feature = "web")), ("tls:0", "tls", cfg!(feature = "tls"))]
+    {
+        let listen = parsed(&["--listen", address]).expect("every build knows the address").listen;
+        let setup = ServiceSetup::new(1, ()).with_web_door();
+        let told = match ServiceBinding::new(ServiceId::DEFAULT, ListenSetting::Flag, listen, setup) {
+            Err(StartError::Usage(told)) => told,
+            _ => String::new(),
+        };
+        let missing = format!("this program was built without the feature {feature}; build it with --features full");
+        assert_eq!(told.ends_with(&missing), !is_built, "{address}: {told}");
+    }
 }
 
 #[test]

@@ -183,6 +183,77 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
+/// What happens to one of the pages, which a number selects.
+#[derive(Clone, Debug)]
+enum Event {
+    Say(String),
+    Stall,
+    Allow(usize),
+    Resume,
+    Reset,
+    End,
+    /// Jobs are held from now on, or no longer.
+    Hold(bool),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        8 => line().prop_map(Event::Say),
+        4 => Just(Event::Say("LIST".to_owned())),
+        2 => Just(Event::Stall),
+        2 => (0..9000usize).prop_map(Event::Allow),
+        2 => Just(Event::Resume),
+        1 => Just(Event::Reset),
+        1 => Just(Event::End),
+        2 => any::<bool>().prop_map(Event::Hold),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// Pages that stall, vanish and end, with a slow file, and at last a stop: each hears whole texts and then why the
+    /// server ends, and nothing remains.
+    #[test]
+    fn whatever_happens_a_page_hears_whole_texts(events in proptest::collection::vec((0..3usize, event()), 0..40)) {
+        let mut sim = Sim::with_limits(doors(filled(300)), Limits { max_queue: Some(64), ..Limits::default() });
+        let pages = [(); 3].map(|()| open(&mut sim).0);
+        let mut heard = [const { Vec::new() }; 3];
+        let mut is_gone = [false; 3];
+        for (number, event) in events {
+            let page = pages[number];
+            match &event {
+                _ if is_gone[number] => continue,
+                Event::Say(line) => sim.send(page, &client_frame(0x81, line.as_bytes())),
+                Event::Stall => sim.stall(page),
+                Event::Allow(count) => sim.allow(page, *count),
+                Event::Resume => sim.resume(page),
+                Event::Reset => sim.reset(page),
+                Event::End => sim.shut_down(page),
+                Event::Hold(true) => sim.hold_jobs(),
+                Event::Hold(false) => sim.release_jobs(),
+            }
+            is_gone[number] |= matches!(event, Event::Reset | Event::End);
+            heard[number].extend(sim.received(page));
+            prop_assert!(sim.stats().queued <= 3 * FRAME, "{} bytes are kept", sim.stats().queued);
+        }
+        sim.stop();
+        sim.release_jobs();
+        for (number, page) in pages.into_iter().enumerate() {
+            sim.resume(page);
+            heard[number].extend(sim.received(page));
+            if !is_gone[number] {
+                let heard = readable(&heard[number]);
+                let has_reason = heard.ends_with("close 1001 \n") || heard.ends_with("text Good bye!\nclose 1000 \n");
+                prop_assert!(has_reason, "{}", heard);
+                sim.shut_down(page);
+            }
+        }
+        prop_assert!(sim.is_stopped());
+        prop_assert_eq!((sim.stats().connections, sim.stats().queued), (0, 0));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
