@@ -122,7 +122,7 @@ impl Listeners {
                 match acceptor.accept(&dispatcher.state.services[*service].sockets, spare) {
                     Accepted::Stream(stream, peer) => {
                         let service_of = &dispatcher.state.services[*service];
-                        match if *is_tls { service_of.secure(stream) } else { Ok(stream) } {
+                        match if *is_tls { service_of.secure(stream, id.door()) } else { Ok(stream) } {
                             Ok(stream) => {
                                 let connection = Connection::new(stream, peer, Phase::Open, *service);
                                 dispatcher.admit(connection, *id);

@@ -172,7 +172,8 @@ impl<H: Handler> Sim<H> {
     #[cfg(all(test, feature = "tls"))]
     fn connect_tls(&mut self, service: ServiceId) -> SimPeer {
         let (peer, stream) = self.new_peer();
-        let stream = self.dispatcher.state.services[service].secure(stream).expect("the service has a certificate");
+        let stream =
+            self.dispatcher.state.services[service].secure(stream, Door::Line).expect("the service has a certificate");
         let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + peer.0 as u16 % 50_000)));
         if let Some(token) = self
             .dispatcher

@@ -16,7 +16,7 @@ use crate::connection::stream::Stream;
 use crate::connection::tls::TlsStream;
 #[cfg(feature = "tls")]
 use crate::net::tls::{TlsClient, TlsServer, server_name};
-use crate::net::{Address, SocketOptions};
+use crate::net::{Address, Door, SocketOptions};
 use crate::state::admission::{Admission, HostRates, Hosts, Proxies, Refusal};
 use crate::state::limits::Limits;
 
@@ -116,15 +116,16 @@ impl Service {
         Err(no_tls("a tls: listener needs a certificate and a key; set ServiceOptions::tls_server"))
     }
 
-    /// Puts TLS above an accepted stream.
+    /// Puts TLS above a stream that was accepted at this door.
     ///
     /// # Errors
     /// Those of [`check_tls`](Self::check_tls), and those of the library.
-    pub(crate) fn secure(&self, stream: Stream) -> io::Result<Stream> {
+    #[cfg_attr(not(feature = "tls"), allow(unused_variables, reason = "without TLS, all doors are the same"))]
+    pub(crate) fn secure(&self, stream: Stream, door: Door) -> io::Result<Stream> {
         self.check_tls()?;
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls_server {
-            return Ok(Stream::Tls(Box::new(TlsStream::server(stream, tls.config())?)));
+            return Ok(Stream::Tls(Box::new(TlsStream::server(stream, tls.config(door))?)));
         }
         Ok(stream)
     }

@@ -151,15 +151,17 @@ fn a_path_has_a_web_door_for_a_proxy() {
 fn openssl_and_curl_enter_by_tls() {
     let certificates = Certificates::new();
     let pair = certificates.self_signed("server", SERVER);
-    let launch = Program::Uppercase.launch().listen("web+tls:127.0.0.1:0").arg("--tls-cert").arg(&pair.cert);
-    let server = launch.arg("--tls-key").arg(&pair.key).start();
+    let launch = Program::Uppercase.launch().listen("web+tls:127.0.0.1:0").listen("tls:127.0.0.1:0");
+    let server = launch.arg("--tls-cert").arg(&pair.cert).arg("--tls-key").arg(&pair.key).start();
+    let lines = server.addresses(2)[1].replace("tls:127.0.0.1", "localhost");
     assert!(server.address().starts_with("web+tls:127.0.0.1:"), "{}", server.address());
     let (to, ca) = (format!("localhost:{}", server.port()), pair.cert.display().to_string());
     let hint = pass_through(&["curl", "-s", "--cacert", &ca, &format!("https://{to}/")], b"");
     assert!(String::from_utf8_lossy(&hint).contains(&format!("or over TLS to wss://{to}/.")), "{hint:?}");
-    let openssl =
-        |alpn: &str| tool(&["openssl", "s_client", "-connect", &to, "-CAfile", &ca, "-no_ign_eof", "-alpn", alpn]);
-    let mut page = openssl("http/1.1");
+    let openssl = |to: &str, alpn: &str| {
+        tool(&["openssl", "s_client", "-connect", to, "-CAfile", &ca, "-no_ign_eof", "-alpn", alpn])
+    };
+    let mut page = openssl(&to, "http/1.1");
     page.stdout.wait_for("ALPN protocol: http/1.1");
     page.say(
         request("/", "localhost", &format!("Origin: https://{to}\r\n"))
@@ -168,10 +170,15 @@ fn openssl_and_curl_enter_by_tls() {
     page.stdout.wait_for("HTTP/1.1 101 Switching Protocols");
     page.say(frame(0x81, b"hello over tls"));
     page.stdout.wait_for("HELLO OVER TLS");
-    let mut stranger = openssl("h2");
+    let mut stranger = openssl(&to, "h2");
     stranger.hang_up();
     let shown = stranger.finish();
     assert!(format!("{}{}", shown.stdout, shown.stderr).contains("no application protocol"), "{shown:?}");
+    // The line door of the same server has no names of protocols.
+    let mut netcat = openssl(&lines, "h2");
+    netcat.stdout.wait_for("No ALPN negotiated");
+    netcat.say("hello by tls\n");
+    netcat.stdout.wait_for("HELLO BY TLS");
 }
 
 #[test]

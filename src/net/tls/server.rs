@@ -12,6 +12,7 @@ use rustls::{CertificateError, RootCertStore, ServerConfig};
 
 use super::explain::is_authority;
 use super::{Fault, TlsError, pem};
+use crate::net::Door;
 
 /// The files of a TLS server, and the protocols that it speaks.
 #[derive(Clone, Debug)]
@@ -23,8 +24,9 @@ pub struct TlsServerOptions {
     pub key: PathBuf,
     /// The authorities of client certificates. If it is set, a client without a certificate of theirs is refused.
     pub client_ca: Option<PathBuf>,
-    /// The names of the application protocols, best first (ALPN, RFC 7301). If it is not empty, a client that offers
-    /// others only is refused. One that offers none is served.
+    /// The names of the application protocols at the line door, best first (ALPN, RFC 7301). If it is not empty, a
+    /// client that offers others only is refused. One that offers none is served. The protocol of the web door is
+    /// `http/1.1`.
     pub alpn: Vec<Vec<u8>>,
 }
 
@@ -39,8 +41,14 @@ impl TlsServerOptions {
 #[derive(Clone, Debug)]
 pub struct TlsServer {
     options: TlsServerOptions,
+    /// For the line door.
     config: Arc<ServerConfig>,
+    /// For the web door, with the same certificate.
+    web_config: Arc<ServerConfig>,
 }
+
+/// The application protocol with which a WebSocket begins.
+const WEB_PROTOCOL: &[u8] = b"http/1.1";
 
 impl TlsServer {
     /// Reads the files.
@@ -48,8 +56,8 @@ impl TlsServer {
     /// # Errors
     /// If a file cannot be read or used. The error names the file and the remedy.
     pub fn load(options: TlsServerOptions) -> Result<TlsServer, TlsError> {
-        let config = Arc::new(configure(&options)?);
-        Ok(TlsServer { options, config })
+        let (config, web_config) = configure(&options)?;
+        Ok(TlsServer { options, config, web_config })
     }
 
     /// Reads the files again. Connections that are established keep what they have.
@@ -57,7 +65,7 @@ impl TlsServer {
     /// # Errors
     /// Those of [`load`](Self::load). The certificate and the key stay as they are then.
     pub fn reload(&mut self) -> Result<(), TlsError> {
-        self.config = Arc::new(configure(&self.options)?);
+        (self.config, self.web_config) = configure(&self.options)?;
         Ok(())
     }
 
@@ -65,12 +73,14 @@ impl TlsServer {
         &self.options
     }
 
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
+    /// What a connection at this door needs.
+    pub(crate) fn config(&self, door: Door) -> Arc<ServerConfig> {
+        Arc::clone(if door == Door::Web { &self.web_config } else { &self.config })
     }
 }
 
-fn configure(options: &TlsServerOptions) -> Result<ServerConfig, TlsError> {
+/// Reads the files. Returns what connections at the line door and at the web door need.
+fn configure(options: &TlsServerOptions) -> Result<(Arc<ServerConfig>, Arc<ServerConfig>), TlsError> {
     let provider = Arc::new(ring::default_provider());
     let chain = pem::certificates(&options.cert)?;
     let key = pem::key(&options.key)?;
@@ -90,9 +100,11 @@ fn configure(options: &TlsServerOptions) -> Result<ServerConfig, TlsError> {
         .with_single_cert(chain, key)
         .map_err(|error| TlsError::of_pair(&options.cert, &options.key, error))?;
     config.ignore_client_order = true;
-    config.alpn_protocols.clone_from(&options.alpn);
     config.ticketer = ring::Ticketer::new().map_err(|error| TlsError::general(&error))?;
-    Ok(config)
+    let mut web_config = config.clone();
+    config.alpn_protocols.clone_from(&options.alpn);
+    web_config.alpn_protocols = vec![WEB_PROTOCOL.to_vec()];
+    Ok((Arc::new(config), Arc::new(web_config)))
 }
 
 /// The reason why clients may refuse a certificate, with the remedy. The server serves the others.

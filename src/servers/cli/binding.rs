@@ -103,13 +103,6 @@ impl ServiceBinding {
         }
     }
 
-    /// The protocols that clients of TLS can agree on. A browser at the web door offers HTTP.
-    #[cfg(feature = "tls")]
-    pub(super) fn alpn(&self) -> &'static [&'static str] {
-        let is_web = |listen: &ListenAddress| listen.door == Door::Web && matches!(listen.address, Address::Tls(_));
-        if self.listen.listen.iter().any(is_web) { &["http/1.1"] } else { self.setup.alpn }
-    }
-
     /// Checks that there is a certificate if there is a TLS address, and the other way round.
     fn check_tls(&self) -> Result<(), StartError> {
         let tls = self.listen.listen.iter().find(|listen| matches!(listen.address, Address::Tls(_)));

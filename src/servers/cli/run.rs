@@ -126,7 +126,7 @@ fn listen<H: Handler>(
     let (mut bound, mut inherited) = (Vec::new(), InheritedSockets::from_env());
     for binding in bindings {
         #[cfg(feature = "tls")]
-        if let Some(tls) = binding.listen.tls.load(binding.alpn())? {
+        if let Some(tls) = binding.listen.tls.load(binding.setup.alpn)? {
             reactor.set_tls_server(binding.id, tls);
         }
         for (door, listener) in binding.listeners(&mut inherited, &mut bound)? {

@@ -57,6 +57,7 @@ pub struct ServiceSetup<H> {
     /// Whether clients send secrets, which `-vv` must not show.
     pub has_secrets: bool,
     /// The names of its protocols for clients of `tls:` listeners, best first (ALPN, RFC 7301). Empty if it has none.
+    /// The protocol of `web+tls:` listeners is `http/1.1`.
     pub alpn: &'static [&'static str],
     /// The servers that outbound `tls:` connections trust.
     #[cfg(feature = "tls")]

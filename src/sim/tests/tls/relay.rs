@@ -155,7 +155,7 @@ impl World {
     fn accept(&mut self) {
         if self.peers[1].is_none() && self.sim.stats().outbound == 1 {
             let peer = self.sim.connected_by(&upstream(), outbound);
-            let tls = ServerConnection::new(TLS.config()).expect("a server");
+            let tls = ServerConnection::new(TLS.config(crate::net::Door::Line)).expect("a server");
             let server = Client { piece: self.piece, ..Client::of(peer, tls.into()) };
             self.peers[1] = Some(server);
         }
