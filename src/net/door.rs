@@ -5,9 +5,10 @@
 //! The protocol of a connection is never guessed from its first bytes, because the server may speak first.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::address::{Address, AddressError};
+use super::address::{Address, AddressError, Host};
 
 /// The protocol of the clients of a listener.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +66,33 @@ impl FromStr for ListenAddress {
     }
 }
 
+impl ListenAddress {
+    /// Returns the URL at which a browser on this machine reaches a web door at a port. `None` for others.
+    ///
+    /// ```
+    /// use switchboard::net::ListenAddress;
+    ///
+    /// let listen: ListenAddress = "web:8080".parse()?;
+    /// assert_eq!(listen.url().as_deref(), Some("http://127.0.0.1:8080/"));
+    /// # Ok::<(), switchboard::net::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        let scheme = if let Address::Tls(_) = self.address { "https" } else { "http" };
+        let (Door::Web, Address::Tcp { host, port }) = (self.door, self.address.transport()) else { return None };
+        let host = match host {
+            Host::Any => "localhost".to_owned(),
+            Host::Ip(ip) if ip.is_unspecified() => "localhost".to_owned(),
+            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+            Host::Ip(IpAddr::V4(ip)) => ip.to_string(),
+            Host::Name(name) => name.clone(),
+            // No browser takes a zone.
+            Host::Zoned { .. } => return None,
+        };
+        Some(format!("{scheme}://{host}:{port}/"))
+    }
+}
+
 /// Writes the full form, which parses back: `web+tls:127.0.0.1:8443` for `web+tls:8443`.
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,6 +113,24 @@ pub(super) fn web_address(text: &str) -> Option<(bool, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_web_door_at_a_port_has_a_url() {
+        for (address, wanted) in [
+            ("web:8080", Some("http://127.0.0.1:8080/")),
+            ("web:[::1]:8080", Some("http://[::1]:8080/")),
+            ("web+tls:10.0.0.1:8443", Some("https://10.0.0.1:8443/")),
+            ("web+tls:example.org:443", Some("https://example.org:443/")),
+            ("web:0.0.0.0:80", Some("http://localhost:80/")),
+            ("web:*:80", Some("http://localhost:80/")),
+            ("web:[::]:80", Some("http://localhost:80/")),
+            ("web:unix:/run/web", None),
+            ("tls:8443", None),
+        ] {
+            let listen: ListenAddress = address.parse().expect("an address");
+            assert_eq!(listen.url().as_deref(), wanted, "{address}");
+        }
+    }
 
     #[test]
     fn every_form_names_its_door_and_its_socket() {

@@ -112,7 +112,13 @@ fn run<H: Handler>(
     announce(&bound, &mut reactor)?;
     notify_ready(&bound, &mut reactor);
     if let Some(hint) = hint {
-        reactor.with_context(|_, cx| cx.write_stderr(hint));
+        // Both families of `*` have one URL.
+        let mut urls: Vec<_> = bound.iter().filter_map(ListenAddress::url).collect();
+        urls.dedup();
+        reactor.with_context(|_, cx| {
+            urls.iter().for_each(|url| cx.write_stderr(&format!("open {url} in a browser")));
+            cx.write_stderr(hint);
+        });
     }
     reactor.run()?;
     Ok(())
