@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod bank;
     pub(crate) mod cable;
     pub(crate) mod data;
+    pub(crate) mod page;
     pub(crate) mod peer;
     pub(crate) mod scripts;
     pub(crate) mod server;
@@ -35,6 +36,7 @@ mod servers {
     mod chat;
     mod chat_operator;
     mod chat_record;
+    mod chat_web;
     mod client;
     mod clock;
     mod control;

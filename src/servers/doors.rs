@@ -188,10 +188,13 @@ pub(crate) mod tests {
         page
     }
 
-    /// A short frame of a client, with a mask of zeros.
+    /// A frame of a client, with a mask of zeros.
     pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-        assert!(payload.len() < 126);
-        [&[first, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
+        let length = match payload.len() {
+            length @ ..126 => vec![0x80 | length as u8],
+            length => [&[0xfe][..], &u16::try_from(length).expect("a short payload").to_be_bytes()].concat(),
+        };
+        [&[first], &length[..], &[0; 4], payload].concat()
     }
 
     #[test]

@@ -217,14 +217,14 @@ fn a_door_that_is_not_there_is_refused_in_one_line() {
         assert!(finished.stderr.lines().next().is_some_and(|line| line.contains(told)), "{told}: {finished:?}");
     };
     let without = "this server has no web door; use ";
-    let with = [Program::Echo, Program::Uppercase, Program::Doctor, Program::Phonebook];
+    let with = [Program::Chat, Program::Echo, Program::Uppercase, Program::Doctor, Program::Phonebook];
     for program in Program::ALL.into_iter().filter(|program| !with.contains(program)) {
         refused(program.launch().listen("web:0"), &format!("web:127.0.0.1:0: {without}127.0.0.1:0"));
         refused(program.launch().listen("web+tls:*:0"), &format!("web+tls:*:0: {without}tls:*:0"));
     }
     let to = |address: &str| Program::Relay.launch().arg("--to").arg(address).listen("127.0.0.1:0");
     refused(to("web:8080"), "web: is part only of an address to listen on");
-    refused(Launch::of(SWITCHBOARD).args("chat=web:0"), &format!("chat: web:127.0.0.1:0: {without}127.0.0.1:0"));
+    refused(Launch::of(SWITCHBOARD).args("talk=web:0"), &format!("talk: web:127.0.0.1:0: {without}127.0.0.1:0"));
     let echo = |words: &str| Program::Echo.launch().args(words).listen("127.0.0.1:0");
     refused(echo("-l web:udp:0"), "web: stands before a TCP address or unix:PATH; with TLS, it is web+tls:");
     refused(echo("-l web:tls:0"), "with TLS, it is web+tls:");

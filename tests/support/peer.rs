@@ -105,18 +105,24 @@ impl Peer {
     #[track_caller]
     pub(crate) fn expect(&mut self, wanted: impl AsRef<[u8]>) {
         let wanted = wanted.as_ref();
-        while self.unread.len() < wanted.len() {
+        let got = self.take(wanted.len());
+        if wanted.len() < 200 {
+            assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(wanted));
+        }
+        assert_same(&got, wanted);
+    }
+
+    /// Reads this many bytes.
+    #[track_caller]
+    pub(crate) fn take(&mut self, count: usize) -> Vec<u8> {
+        while self.unread.len() < count {
             let read = self.fill();
             let got = String::from_utf8_lossy(&self.unread[..self.unread.len().min(200)]);
             let read = read.unwrap_or_else(|error| panic!("{error} after {got:?}"));
             assert!(read > 0, "the connection ended after {got:?}");
         }
-        let rest = self.unread.split_off(wanted.len());
-        let got = std::mem::replace(&mut self.unread, rest);
-        if wanted.len() < 200 {
-            assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(wanted));
-        }
-        assert_same(&got, wanted);
+        let rest = self.unread.split_off(count);
+        std::mem::replace(&mut self.unread, rest)
     }
 
     /// Reads one line and returns it without its end.

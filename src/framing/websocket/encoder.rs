@@ -47,23 +47,52 @@ pub fn close_frame(code: CloseCode, reason: &str) -> Vec<u8> {
     frame(Opcode::Close, &[&code.number().to_be_bytes(), &reason.as_bytes()[..end]].concat())
 }
 
+/// Appends a text message whose text `write` appends. It must be UTF-8.
+///
+/// The text is written behind room for the longest header, and moved to the end of its own. So a buffer that is used
+/// again needs no other one.
+#[cfg(feature = "web")]
+pub(crate) fn append_text_frame(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.resize(start + MAX_HEADER, 0);
+    write(out);
+    let payload = start + MAX_HEADER;
+    debug_assert!(str::from_utf8(&out[payload..]).is_ok(), "a text is UTF-8");
+    let mut header = [0; MAX_HEADER];
+    let length = write_header(Opcode::Text, out.len() - payload, &mut header);
+    out[start..start + length].copy_from_slice(&header[..length]);
+    out.drain(start + length..payload);
+}
+
 /// Returns a frame with any payload.
 pub(super) fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(10 + payload.len());
-    frame.push(FINAL | opcode as u8);
-    match payload.len() {
-        length @ ..126 => frame.push(length as u8),
-        length @ ..0x1_0000 => {
-            frame.push(126);
-            frame.extend_from_slice(&(length as u16).to_be_bytes());
+    let mut header = [0; MAX_HEADER];
+    let length = write_header(opcode, payload.len(), &mut header);
+    [&header[..length], payload].concat()
+}
+
+/// The longest header: two bytes, and a length of eight.
+const MAX_HEADER: usize = 10;
+
+/// Writes the header of a frame with a payload of this length, and returns its own length.
+fn write_header(opcode: Opcode, payload: usize, header: &mut [u8; MAX_HEADER]) -> usize {
+    header[0] = FINAL | opcode as u8;
+    match payload {
+        0..126 => {
+            header[1] = payload as u8;
+            2
         }
-        length => {
-            frame.push(127);
-            frame.extend_from_slice(&(length as u64).to_be_bytes());
+        126..0x1_0000 => {
+            header[1] = 126;
+            header[2..4].copy_from_slice(&(payload as u16).to_be_bytes());
+            4
+        }
+        _ => {
+            header[1] = 127;
+            header[2..].copy_from_slice(&(payload as u64).to_be_bytes());
+            MAX_HEADER
         }
     }
-    frame.extend_from_slice(payload);
-    frame
 }
 
 #[cfg(test)]
@@ -83,6 +112,18 @@ mod tests {
             (65_536, b"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00"),
         ] {
             assert_eq!(binary_frame(&vec![7; length]), [head, &vec![7; length]].concat());
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "web")]
+    fn an_appended_frame_is_that_of_its_text() {
+        for length in [0, 1, 125, 126, 65_535, 65_536] {
+            let text = "x".repeat(length);
+            let mut out = b"before".to_vec();
+            append_text_frame(&mut out, |out| out.extend_from_slice(text.as_bytes()));
+            append_text_frame(&mut out, |_| {});
+            assert_eq!(out, [b"before", &*text_frame(&text), b"\x81\x00"].concat());
         }
     }
 

@@ -33,6 +33,8 @@ mod partial;
 mod socket;
 
 pub use close_code::CloseCode;
+#[cfg(feature = "web")]
+pub(crate) use encoder::append_text_frame;
 pub use encoder::{binary_frame, close_frame, ping_frame, text_frame};
 pub use handler::{WebSocket, WebSocketHandler, WebSocketSession};
 pub use options::WebSocketOptions;

@@ -11,12 +11,28 @@ use super::rendering::Rendering;
 use super::room::Event;
 use super::session::{ChatSession, Seat};
 use super::texts;
+#[cfg(feature = "web")]
+use super::web;
+
+/// Why the chat closes a connection. A page comes back after [`Stop`](Self::Stop) only.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Parting {
+    /// The member has asked for it.
+    Quit,
+    /// A rule of the server.
+    Refusal,
+    /// The server stops.
+    Stop,
+}
 
 impl Rendering {
     /// Asks for a nickname, when a connection opens.
     pub(super) fn prompt(self, cx: &mut Context<'_>) {
         match self {
             Rendering::Line => reply(texts::PROMPT, &[], cx),
+            // The page has a form.
+            #[cfg(feature = "web")]
+            Rendering::Web => {}
         }
     }
 
@@ -24,6 +40,8 @@ impl Rendering {
     pub(super) fn answer(self, text: &str, values: &[&str], cx: &mut Context<'_>) {
         match self {
             Rendering::Line => reply(text, values, cx),
+            #[cfg(feature = "web")]
+            Rendering::Web => web::notify(text, values, cx),
         }
     }
 
@@ -34,13 +52,18 @@ impl Rendering {
                 reply(text, values, cx);
                 reply(texts::PROMPT, &[], cx);
             }
+            #[cfg(feature = "web")]
+            Rendering::Web => web::refuse(text, values, cx),
         }
     }
 
-    /// Closes this connection.
-    pub(super) fn close(self, cx: &mut Context<'_>) {
+    /// Closes this connection, after the last answer to it.
+    #[cfg_attr(not(feature = "web"), expect(unused_variables, reason = "a line door has no close codes"))]
+    pub(super) fn close(self, parting: Parting, cx: &mut Context<'_>) {
         match self {
             Rendering::Line => cx.close(),
+            #[cfg(feature = "web")]
+            Rendering::Web => web::part(parting, cx),
         }
     }
 }
@@ -58,15 +81,23 @@ impl ChatSession {
     /// Handles `/quit`.
     pub(super) fn quit(&self, cx: &mut Context<'_>) {
         self.rendering.answer(texts::BYE, &[], cx);
-        self.rendering.close(cx);
+        self.rendering.close(Parting::Quit, cx);
     }
 }
 
 impl Chat {
     /// Shows a room to the member that has entered it with the event `join`.
-    pub(super) fn show_entrance(&mut self, rendering: Rendering, seat: &Seat, join: &Event<'_>, cx: &mut Context<'_>) {
-        match rendering {
+    pub(super) fn show_entrance(
+        &mut self,
+        session: &mut ChatSession,
+        seat: &mut Seat,
+        join: &Event<'_>,
+        cx: &mut Context<'_>,
+    ) {
+        match session.rendering {
             Rendering::Line => line::show_entrance(self, seat, join, cx),
+            #[cfg(feature = "web")]
+            Rendering::Web => web::show_entrance(self, session, seat, join, cx),
         }
     }
 
@@ -78,6 +109,8 @@ impl Chat {
             (None, _) => rendering.answer(texts::NO_HISTORY, &[], cx),
             (Some(history), Some(count)) => match rendering {
                 Rendering::Line => line::show_past(self, history.last(count, seat.since), cx),
+                #[cfg(feature = "web")]
+                Rendering::Web => web::show_past(history.last(count, seat.since), cx),
             },
         }
     }

@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use clap::Parser;
 
+#[cfg(feature = "web")]
+use crate::servers::cli::WebArgs;
 use crate::servers::cli::{
     LimitOrOff, LineArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_count, parse_duration,
     parse_off, parse_rate, parse_size,
 };
+#[cfg(feature = "web")]
+use crate::servers::doors::Doors;
 use crate::servers::log_file::LogFile;
 use crate::servers::time_zone::{local_time, time_zone};
 use crate::servers::{Chat, ChatLog, ChatOptions, Record, RoomName};
@@ -61,6 +65,11 @@ pub struct ChatServer {
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
 
+    /// The flags of the web door.
+    #[cfg(feature = "web")]
+    #[command(flatten)]
+    pub web: WebArgs,
+
     /// The flags of every server.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -99,7 +108,13 @@ impl Server for ChatServer {
             record: Some(record),
             ..ChatOptions::default()
         };
-        Ok(host.host(ServiceSetup::new(8888, Chat::room(options)).with_limits(limits)))
+        let setup = ServiceSetup::new(8888, Chat::room(options)).with_limits(limits).with_web_door();
+        #[cfg(feature = "web")]
+        if let Some(mut web) = self.web.options(&self.server.listen)? {
+            web.max_message = max_line;
+            return Ok(host.host(setup.map(|chat| Doors::new(chat, web))));
+        }
+        Ok(host.host(setup))
     }
 }
 

@@ -59,7 +59,7 @@ impl Audience {
 
     /// The feeds, each with its rendering.
     pub(super) fn feeds(&self) -> impl Iterator<Item = (Rendering, FeedId)> {
-        let feeds = Rendering::ALL.into_iter().zip(self.feeds);
+        let feeds = Rendering::ALL.iter().copied().zip(self.feeds);
         feeds.filter_map(|(rendering, followed)| Some((rendering, followed?.feed)))
     }
 }

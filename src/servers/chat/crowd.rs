@@ -67,9 +67,9 @@ impl Crowd {
             Change::Leave => (&mut self.left, &mut self.leavers, &mut self.newcomers),
         };
         *count += 1;
-        if !from.remove(nick) {
-            to.insert(Arc::clone(nick));
-        }
+        // A page that has entered since may list a nickname that comes and goes within the second, so it is named.
+        from.remove(nick);
+        to.insert(Arc::clone(nick));
         false
     }
 

@@ -9,6 +9,7 @@ use crate::handler::sanitize::sanitize;
 use crate::servers::text::counted;
 
 use super::Chat;
+use super::answers::Parting;
 use super::command::Command;
 use super::crowd::Change;
 use super::line::after_colon;
@@ -23,7 +24,7 @@ impl Chat {
     pub(super) fn admit(&mut self, origin: &Origin, rendering: Rendering, cx: &mut Context<'_>) -> ChatSession {
         if self.bans.has_host_of(origin.peer, cx.now()) {
             rendering.answer(texts::BANNED, &[], cx);
-            rendering.close(cx);
+            rendering.close(Parting::Refusal, cx);
         }
         rendering.prompt(cx);
         let timer = self.handshake.map(|time| cx.set_timer(time));
@@ -52,7 +53,7 @@ impl Chat {
         let Stage::Newcomer(newcomer) = &mut session.stage else { return };
         let Some(Waiting { place, nick }) = newcomer.waiting.take() else {
             rendering.answer(texts::TOO_LATE, &[], cx);
-            return rendering.close(cx);
+            return rendering.close(Parting::Refusal, cx);
         };
         match self.turnstile.turn(place, peer, cx) {
             Some(place) => newcomer.waiting = Some(Waiting { place, nick }),
@@ -85,7 +86,7 @@ impl Chat {
     }
 
     /// Handles a line of a newcomer.
-    fn enter(&mut self, session: &mut ChatSession, line: &[u8], cx: &mut Context<'_>) {
+    pub(super) fn enter(&mut self, session: &mut ChatSession, line: &[u8], cx: &mut Context<'_>) {
         if line == b"/quit" {
             return session.quit(cx);
         }
@@ -94,7 +95,7 @@ impl Chat {
         }
         if self.is_stopping {
             session.rendering.answer(texts::STOPPING, &[], cx);
-            return session.rendering.close(cx);
+            return session.rendering.close(Parting::Stop, cx);
         }
         let Some(nick) = self.check(session, line, cx) else { return };
         let Stage::Newcomer(newcomer) = &mut session.stage else { return };
@@ -176,7 +177,7 @@ impl Chat {
     ) -> Result<(), Refusal> {
         let event = self.perform(What::Join { nick, room: room.as_str(), link: session.link() }, cx)?;
         let Some(member) = self.rooms.member(nick) else { return Ok(()) };
-        let seat = Seat { nick: Arc::clone(&member.nick), room: member.room, since: event.id };
+        let mut seat = Seat { nick: Arc::clone(&member.nick), room: member.room, since: event.id };
         cx.set_name(Arc::clone(&seat.nick));
         let (place, persons) = self.place(seat.room);
         log::info!("{} joins {place} ({persons})", cx.peer());
@@ -185,7 +186,7 @@ impl Chat {
         if self.audience(seat.room).crowd.note(Change::Join, &seat.nick, cx) {
             self.announce(seat.room, &event, cx);
         }
-        self.show_entrance(session.rendering, &seat, &event, cx);
+        self.show_entrance(session, &mut seat, &event, cx);
         self.audience(seat.room).add(session.rendering, cx);
         session.stage = Stage::Member(seat);
         Ok(())
@@ -223,7 +224,7 @@ impl Chat {
     }
 
     /// Pauses the input of a member that sends faster than the rate.
-    fn slow_down(&self, session: &mut ChatSession, cx: &mut Context<'_>) {
+    pub(super) fn slow_down(&self, session: &mut ChatSession, cx: &mut Context<'_>) {
         if let Some(rate) = &self.rate {
             cx.pause_input(session.bucket.take(rate, cx.now()));
         }
@@ -242,7 +243,7 @@ impl Chat {
         if let Some((_, text, values)) = bans.into_iter().find(|(is_banned, ..)| *is_banned) {
             session.rendering.answer(text, values, cx);
             if session.seat().is_none() {
-                session.rendering.close(cx);
+                session.rendering.close(Parting::Refusal, cx);
             }
             return None;
         }
@@ -313,9 +314,15 @@ impl Chat {
         };
         let (to, link) = (Arc::clone(&member.nick), member.link);
         let Ok(event) = self.perform(What::Tell { from: &seat.nick, to: &to, text }, cx) else { return };
-        session.rendering.answer(texts::PRIVATE_SENT, &[&to, text], cx);
-        self.text.clear();
         let stamp = self.stamp(event.at);
+        if session.rendering.shows_own_talk() {
+            self.text.clear();
+            session.rendering.render(&event, &stamp, &mut self.text);
+            cx.reply(&self.text);
+        } else {
+            session.rendering.answer(texts::PRIVATE_SENT, &[&to, text], cx);
+        }
+        self.text.clear();
         link.rendering.render(&event, &stamp, &mut self.text);
         cx.send(link.token, &self.text);
     }

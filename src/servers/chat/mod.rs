@@ -34,6 +34,8 @@ mod room;
 mod session;
 mod texts;
 mod turnstile;
+#[cfg(feature = "web")]
+mod web;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -51,6 +53,8 @@ use bans::Bans;
 use line::AtLine;
 use room::{RoomId, Rooms};
 use turnstile::Turnstile;
+#[cfg(feature = "web")]
+use web::Pages;
 
 pub use chat_log::ChatLog;
 pub use record::Record;
@@ -119,7 +123,7 @@ pub struct Chat {
     /// The room in which members begin.
     first: RoomName,
     audiences: BTreeMap<RoomId, Audience>,
-    framer: LineFramer,
+    max_line: usize,
     rate: Option<Rate>,
     turnstile: Turnstile,
     crowd: usize,
@@ -127,6 +131,8 @@ pub struct Chat {
     record: Option<Record>,
     bans: Bans,
     is_stopping: bool,
+    #[cfg(feature = "web")]
+    pages: Pages,
     /// A buffer for the text being sent, kept for reuse.
     text: Vec<u8>,
 }
@@ -140,7 +146,7 @@ impl Chat {
             rooms: Rooms::new(room.as_str(), max_rooms.unwrap_or(usize::MAX)),
             first: room,
             audiences: BTreeMap::new(),
-            framer: LineFramer::new(max_line),
+            max_line,
             rate,
             turnstile: Turnstile::new(join_rate),
             crowd,
@@ -148,6 +154,8 @@ impl Chat {
             record,
             bans: Bans::default(),
             is_stopping: false,
+            #[cfg(feature = "web")]
+            pages: Pages::default(),
             text: Vec::new(),
         };
         // The first room has a history also before its first member.
@@ -163,7 +171,7 @@ impl Chat {
 
     /// The handler of the line door, made for one callback.
     fn line(&mut self) -> Framed<LineFramer, AtLine<'_>> {
-        let framer = self.framer;
+        let framer = LineFramer::new(self.max_line);
         Framed::with_framer(AtLine(self), framer)
     }
 }

@@ -2,17 +2,26 @@
 
 use super::line;
 use super::room::Event;
+#[cfg(feature = "web")]
+use super::web;
 
 /// The form in which a session is shown events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rendering {
     /// Lines of text.
     Line,
+    /// Messages for pages.
+    #[cfg(feature = "web")]
+    Web,
 }
 
 impl Rendering {
     /// All renderings. Each is at the position of its number.
-    pub(crate) const ALL: [Rendering; 1] = [Rendering::Line];
+    pub(crate) const ALL: &[Rendering] = &[
+        Rendering::Line,
+        #[cfg(feature = "web")]
+        Rendering::Web,
+    ];
 
     /// Appends an event as those see it that follow the room. `stamp` stands before a line.
     pub(crate) fn render(self, event: &Event<'_>, stamp: &str, out: &mut Vec<u8>) {
@@ -21,6 +30,8 @@ impl Rendering {
                 out.extend_from_slice(stamp.as_bytes());
                 line::render(&event.what, out);
             }
+            #[cfg(feature = "web")]
+            Rendering::Web => web::render(event, out),
         }
     }
 
@@ -29,6 +40,9 @@ impl Rendering {
         match self {
             // The terminal has shown them.
             Rendering::Line => false,
+            // That shows a page that they have arrived.
+            #[cfg(feature = "web")]
+            Rendering::Web => true,
         }
     }
 }

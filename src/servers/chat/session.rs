@@ -11,6 +11,8 @@ use crate::state::rate::Bucket;
 use super::rendering::Rendering;
 use super::room::{Link, RoomId, RoomName};
 use super::turnstile::Place;
+#[cfg(feature = "web")]
+use super::web::Page;
 
 /// The state of a connection.
 #[derive(Debug)]
@@ -21,6 +23,9 @@ pub struct ChatSession {
     pub(super) stage: Stage,
     /// How much of the rate is used.
     pub(super) bucket: Bucket,
+    /// What a connection at the web door has besides.
+    #[cfg(feature = "web")]
+    pub(super) page: Option<Box<Page>>,
 }
 
 /// How far a connection is. Most have a nickname, so what is needed before that does not count in the size.
@@ -64,7 +69,15 @@ impl ChatSession {
     /// A session of a connection that has just opened.
     pub(super) fn new(origin: &Origin, rendering: Rendering, newcomer: Newcomer) -> Self {
         let (token, peer, stage) = (origin.token, origin.peer, Stage::Newcomer(Box::new(newcomer)));
-        ChatSession { token, peer, rendering, stage, bucket: Bucket::default() }
+        ChatSession {
+            token,
+            peer,
+            rendering,
+            stage,
+            bucket: Bucket::default(),
+            #[cfg(feature = "web")]
+            page: None,
+        }
     }
 
     /// The connection as the rooms know it.

@@ -54,6 +54,9 @@ pub(super) const BANNED_NICK: &str = "The nickname {nick} is banned from this ro
 pub(super) const CROWD: &str = "{people} joined, {count} left\n";
 /// To a newcomer over the rate of joins.
 pub(super) const WAIT: &str = "Too many people join from your address at once. Please wait for your turn.\n";
+/// To the former connection of a page that has come back on another one. It is closed.
+#[cfg(feature = "web")]
+pub(super) const TAKEN_OVER: &str = "You have come back on another connection.\n";
 /// To all members, before the server closes their connections.
 pub(super) const STOPPING: &str = "The server is stopping.\n";
 

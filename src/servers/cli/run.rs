@@ -116,7 +116,9 @@ fn run<H: Handler>(
         let mut urls: Vec<_> = bound.iter().filter_map(ListenAddress::url).collect();
         urls.dedup();
         reactor.with_context(|_, cx| {
-            urls.iter().for_each(|url| cx.write_stderr(&format!("open {url} in a browser")));
+            for url in urls {
+                cx.write_stderr(&format!("open {url} in a browser"));
+            }
             cx.write_stderr(hint);
         });
     }

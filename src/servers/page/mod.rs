@@ -3,8 +3,6 @@
 //! Invariant: a page needs nothing but its own files, which are a part of the program. Its policy forbids all else, so
 //! no text of a stranger can become a script, even if the page shows it as markup by mistake.
 
-#![cfg_attr(not(test), allow(dead_code, reason = "the first page follows"))]
-
 use base64ct::{Base64, Encoding};
 use sha1::{Digest, Sha1};
 

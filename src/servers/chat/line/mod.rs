@@ -75,6 +75,8 @@ impl MessageHandler for AtLine<'_> {
 
     fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         self.0.end_crowd(timer, cx);
+        #[cfg(feature = "web")]
+        self.0.ping_pages(timer, cx);
         if let Some(record) = &mut self.0.record {
             record.service_timer(timer, cx);
         }

@@ -86,6 +86,13 @@ impl History {
         let first = known.max(self.events.events.len().saturating_sub(most));
         self.events.events.range(first..).map(|past| &**past)
     }
+
+    /// The events between two ids, without both, and whether some of them are no longer kept.
+    #[cfg(feature = "web")]
+    pub(crate) fn between(&self, after: u64, before: u64) -> (impl Iterator<Item = &Past>, bool) {
+        let (first, end) = (self.events.position(after + 1), self.events.position(before));
+        (self.events.events.range(first.min(end)..end).map(|past| &**past), self.events.dropped > after)
+    }
 }
 
 impl Ring {

@@ -1,0 +1,290 @@
+//! The web door: the rooms for pages in a browser, and for programs that speak WebSocket.
+//!
+//! A message up is a line as at the line door, and a message down is a JSON object (see `render`). A page that has lost
+//! its connection [resumes](Chat::resume) its visit with a key.
+//!
+//! Invariants: a page has a key from its first entrance on. The events of an entrance end where the feed begins, so a
+//! page that resumes misses none and sees none twice.
+
+mod keys;
+mod render;
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use crate::connection::closed::Closed;
+use crate::connection::origin::Origin;
+use crate::connection::timer_id::TimerId;
+use crate::connection::token::Token;
+use crate::framing::http::{Exchange, Request};
+use crate::framing::websocket::{CloseCode, Message, WebSocketHandler, close, close_frame, ping_frame};
+use crate::framing::{FramedSession, LineState};
+use crate::handler::Handler;
+use crate::handler::context::Context;
+use crate::servers::doors::AtDoors;
+use crate::servers::page;
+use crate::servers::text::fill;
+
+use super::Chat;
+use super::answers::Parting;
+use super::audience::Audience;
+use super::rendering::Rendering;
+use super::room::{Event, Past};
+use super::session::{ChatSession, Seat, Stage};
+use super::texts;
+use keys::{Former, Found, Key, Keys};
+use render::{Answer, Shown, append};
+
+pub(crate) use render::render;
+
+/// The page and its files.
+static PAGE: LazyLock<page::Page> = LazyLock::new(|| {
+    let files = [("/chat.css", include_str!("chat.css")), ("/chat.js", include_str!("chat.js"))];
+    page::Page::new(include_str!("chat.html"), &files)
+});
+
+/// How often each page is sent a ping. Below the minute after which many proxies drop a silent connection.
+const PING: Duration = Duration::from_secs(30);
+
+/// What the chat keeps for all pages.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    keys: Keys,
+    /// Fires when the next pings are due. Set while there is a page in a room.
+    ping: Option<TimerId>,
+}
+
+/// What a session has at the web door alone: how it comes to its key.
+#[derive(Debug)]
+pub(crate) enum Page {
+    /// It has not entered a room.
+    New,
+    /// Its former connection is about to be closed. Then the timer fires.
+    TakingOver { timer: TimerId, key: Key, after: u64 },
+    /// Its next entrance resumes a visit.
+    Resuming(Box<Resumed>),
+    /// It is in a room, and may come back with this key.
+    Inside(Key),
+}
+
+/// A visit that a page resumes.
+#[derive(Debug)]
+pub(crate) struct Resumed {
+    key: Key,
+    /// The last event that the page has.
+    after: u64,
+    former: Former,
+}
+
+impl AtDoors for Chat {
+    type LineSession = FramedSession<ChatSession, LineState>;
+
+    fn line(&mut self) -> impl Handler<Session = Self::LineSession> {
+        self
+    }
+}
+
+impl WebSocketHandler for Chat {
+    type Session = ChatSession;
+
+    fn open(&mut self, origin: &Origin, _: &Request<'_>, cx: &mut Context<'_>) -> ChatSession {
+        let session = self.admit(origin, Rendering::Web, cx);
+        ChatSession { page: Some(Box::new(Page::New)), ..session }
+    }
+
+    fn message(&mut self, session: &mut ChatSession, message: Message<'_>, cx: &mut Context<'_>) {
+        let Message::Text(text) = message else { return close(CloseCode::UNSUPPORTED_DATA, "only text", cx) };
+        let line = text.trim_end_matches(['\r', '\n']);
+        if session.seat().is_none() {
+            session.page = Some(Box::new(Page::New));
+            if let Some(request) = line.strip_prefix("/resume ") {
+                self.resume(session, request, cx);
+                return self.slow_down(session, cx);
+            }
+        }
+        self.hear(session, line.as_bytes(), cx);
+    }
+
+    fn timer(&mut self, session: &mut ChatSession, timer: TimerId, cx: &mut Context<'_>) {
+        match session.page.as_deref() {
+            Some(&Page::TakingOver { timer: own, key, after }) if own == timer => {
+                cx.release_input();
+                self.resume_visit(session, key, after, cx);
+            }
+            _ => self.wake(session, cx),
+        }
+    }
+
+    fn kicked(&mut self, session: &mut ChatSession, reason: &str, cx: &mut Context<'_>) {
+        self.remove(session, reason, cx);
+        cx.reply(&close_frame(CloseCode::POLICY_VIOLATION, reason));
+    }
+
+    fn closed(&mut self, session: ChatSession, cause: &Closed, cx: &mut Context<'_>) {
+        self.keep(&session, cx);
+        self.end(session, cause, cx);
+    }
+
+    fn wants_socket(&self, request: &Request<'_>) -> bool {
+        page::wants_socket(request)
+    }
+
+    fn request(&mut self, request: &Request<'_>, exchange: &mut Exchange, cx: &mut Context<'_>) {
+        PAGE.respond(request, exchange, cx);
+    }
+}
+
+impl Chat {
+    /// Handles `/resume KEY ID` of a newcomer: a page wants to be the member that it was, and to see what has happened
+    /// after the event with this id.
+    fn resume(&mut self, session: &mut ChatSession, request: &str, cx: &mut Context<'_>) {
+        let (key, after) = request.trim().split_once(' ').unwrap_or((request, ""));
+        match (Key::parse(key), after.parse()) {
+            (Some(key), Ok(after)) => self.resume_visit(session, key, after, cx),
+            _ => answer(&Answer::Expired, cx),
+        }
+    }
+
+    fn resume_visit(&mut self, session: &mut ChatSession, key: Key, after: u64, cx: &mut Context<'_>) {
+        match self.pages.keys.find(key, cx.now()) {
+            None => answer(&Answer::Expired, cx),
+            Some(Found::Open(former)) => {
+                // The end of the former connection frees the nickname in this turn, before its timers.
+                close_former(former, cx);
+                cx.hold_input();
+                let timer = cx.set_timer(Duration::ZERO);
+                session.page = Some(Box::new(Page::TakingOver { timer, key, after }));
+            }
+            Some(Found::Ended(former)) => {
+                let nick = former.seat.nick.clone();
+                if let Stage::Newcomer(newcomer) = &mut session.stage {
+                    newcomer.room = former.room.parse().ok();
+                }
+                session.page = Some(Box::new(Page::Resuming(Box::new(Resumed { key, after, former: *former }))));
+                self.enter(session, nick.as_bytes(), cx);
+            }
+        }
+    }
+
+    /// Keeps the place of a page that has gone, unless the operator has removed it.
+    fn keep(&mut self, session: &ChatSession, cx: &Context<'_>) {
+        let Some(&Page::Inside(key)) = session.page.as_deref() else { return };
+        match session.seat().and_then(|seat| Some((seat, self.rooms.get(seat.room)?))) {
+            Some((seat, room)) => {
+                self.pages.keys.end(key, Former { seat: seat.clone(), room: room.name.clone() }, cx.now());
+            }
+            None => self.pages.keys.forget(key),
+        }
+    }
+}
+
+impl Chat {
+    /// If this is the timer of the pings, sends one to each page in a room. A page that has vanished is found out this
+    /// way, and a proxy sees that the connection is in use.
+    pub(crate) fn ping_pages(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        if self.pages.ping.take_if(|own| *own == timer).is_none() {
+            return;
+        }
+        let feeds = self.audiences.values().flat_map(Audience::feeds);
+        for (_, feed) in feeds.filter(|(rendering, _)| *rendering == Rendering::Web) {
+            cx.publish(feed, &ping_frame(b""));
+            self.pages.ping.get_or_insert_with(|| cx.set_service_timer(PING));
+        }
+    }
+}
+
+/// Closes the connection that a page has lost, as it says.
+fn close_former(former: Token, cx: &mut Context<'_>) {
+    let mut farewell = Vec::new();
+    append(&Answer::Notice { text: texts::TAKEN_OVER.trim_end() }, &mut farewell);
+    farewell.extend(close_frame(CloseCode::POLICY_VIOLATION, ""));
+    cx.send(former, &farewell);
+    cx.close_other(former);
+}
+
+/// Replies with the room that a page has entered, and what has been said there, or with what it has missed.
+pub(crate) fn show_entrance(
+    chat: &mut Chat,
+    session: &mut ChatSession,
+    seat: &mut Seat,
+    join: &Event<'_>,
+    cx: &mut Context<'_>,
+) {
+    let page = session.page.take().map_or(Page::New, |page| *page);
+    let (key, resumed) = match page {
+        Page::Resuming(resumed) => (resumed.key, Some(resumed)),
+        Page::Inside(key) => (key, None),
+        Page::New | Page::TakingOver { .. } => (chat.pages.keys.issue(session.token), None),
+    };
+    let history = chat.audiences.get(&seat.room).and_then(|audience| audience.history.as_ref());
+    let (mut shown, mut has_gap) = (Vec::new(), false);
+    if let Some(resumed) = &resumed {
+        chat.pages.keys.resume(key, session.token);
+        let is_same_room = resumed.former.seat.room == seat.room;
+        if is_same_room {
+            seat.since = resumed.former.seat.since;
+        }
+        has_gap = !is_same_room || history.is_none();
+        if let Some(history) = history.filter(|_| is_same_room) {
+            let (missed, is_cut) = history.between(resumed.after.max(seat.since), join.id);
+            shown = missed.map(|past| Shown(past.event())).collect();
+            has_gap = is_cut;
+        }
+    } else if let Some(history) = history {
+        shown = history.talk().map(|past| Shown(past.event())).collect();
+    }
+    let room = chat.rooms.get(seat.room);
+    let entrance = Answer::Entrance {
+        room: room.map_or("", |room| &room.name),
+        nick: &seat.nick,
+        key: key.to_string(),
+        max_line: Some(chat.max_line).filter(|&most| most < usize::MAX),
+        members: chat.rooms.nicks(seat.room),
+        history: shown,
+        is_resumed: resumed.is_some(),
+        has_gap,
+    };
+    answer(&entrance, cx);
+    session.page = Some(Box::new(Page::Inside(key)));
+    chat.pages.ping.get_or_insert_with(|| cx.set_service_timer(PING));
+}
+
+/// Replies with events of the past.
+pub(crate) fn show_past<'a>(events: impl Iterator<Item = &'a Past>, cx: &mut Context<'_>) {
+    answer(&Answer::History { events: events.map(|past| Shown(past.event())).collect() }, cx);
+}
+
+/// Answers a line. Each name in braces of `text` is replaced by the next of `values`.
+pub(crate) fn notify(text: &str, values: &[&str], cx: &mut Context<'_>) {
+    answer(&Answer::Notice { text: filled(text, values).trim_end() }, cx);
+}
+
+/// Refuses a nickname or a room.
+pub(crate) fn refuse(text: &str, values: &[&str], cx: &mut Context<'_>) {
+    answer(&Answer::Refused { text: filled(text, values).trim_end() }, cx);
+}
+
+/// Closes this connection.
+pub(crate) fn part(parting: Parting, cx: &mut Context<'_>) {
+    let code = match parting {
+        Parting::Quit => CloseCode::NORMAL,
+        Parting::Refusal => CloseCode::POLICY_VIOLATION,
+        Parting::Stop => CloseCode::GOING_AWAY,
+    };
+    close(code, "", cx);
+}
+
+fn filled(text: &str, values: &[&str]) -> String {
+    let mut filled = Vec::new();
+    fill(&mut filled, text, values);
+    String::from_utf8_lossy(&filled).into_owned()
+}
+
+fn answer(message: &Answer<'_>, cx: &mut Context<'_>) {
+    let mut frame = Vec::new();
+    append(message, &mut frame);
+    cx.reply(&frame);
+}
+
+#[cfg(test)]
+mod tests;
