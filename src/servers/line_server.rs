@@ -145,12 +145,14 @@ fn as_one_text<'a, R>(cx: &mut Context<'a>, callback: impl FnOnce(&mut Context<'
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::framing::http::HttpOptions;
     use crate::framing::websocket::WebSocket;
     use crate::framing::websocket::tests::{client_frame, readable};
     use crate::net::Door;
-    use crate::servers::chunking::{Step, play, tight};
+    use crate::servers::chunking::{Step, play, steps, tight};
     use crate::servers::doors::tests::request;
     use crate::servers::{Echo, EchoLines};
     use crate::sim::{Sim, SimPeer, assert_chunking_law};
@@ -219,9 +221,23 @@ pub(crate) mod tests {
         if answer.is_empty() { end.to_owned() } else { format!("text {answer}{end}") }
     }
 
+    fn echo() -> Lines<EchoLines> {
+        Echo::lines(EchoLines { quit_on: Some(b"q".to_vec()), ..EchoLines::default() })
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_hears_what_a_netcat_hears(
+            lines in proptest::collection::vec("[a-z\u{e9} ]{0,9}|q", 0..6),
+            steps in steps(),
+        ) {
+            assert_same_words(echo, &lines);
+            assert_pieces_do_not_matter(echo, &lines, &steps);
+        }
+    }
+
     #[test]
     fn the_chunking_law_holds_for_a_page() {
-        let echo = || Echo::lines(EchoLines { quit_on: Some(b"q".to_vec()), ..EchoLines::default() });
         let server = || WebSocket::new(echo(), WebSocketOptions::default(), HttpOptions::default());
         let frames = ["hi\r\n", "", "q", "late"].map(|line| client_frame(0x81, line.as_bytes())).concat();
         assert_chunking_law(server, &[request("/", "localhost", ""), frames].concat());
