@@ -8,8 +8,8 @@ import {
   Connection, LineInput, Log, Title, connectKeys, describeState, element, showError, showStatus, time,
 } from './shell.js';
 
-/** Below this width the list of members is closed at first. The style sheet has the same figure. */
-const NARROW = '(max-width: 40rem)';
+/** Whether the list of members takes place from the messages, and is closed at first. The style sheet asks the same. */
+const narrow = matchMedia('(max-width: 40rem)');
 
 const byId = (id) => document.getElementById(id);
 const [nickField, roomField, lineField] = [byId('nick'), byId('room'), byId('line')];
@@ -169,7 +169,7 @@ function expired() {
 function notice(message) {
   const text = message.text.trimEnd();
   session.notice = text;
-  if (session.isInside) add('apart', Date.now(), element('pre', {}, text));
+  if (session.isInside) add('apart', Date.now(), element(text.includes('\n') ? 'pre' : 'bdi', {}, text));
   else showStatus(text);
 }
 
@@ -350,6 +350,9 @@ roomField.value = sessionStorage.getItem('room') ?? '';
 byId('login-form').addEventListener('submit', logIn);
 byId('leave').addEventListener('click', () => connection.send('/quit') || end(''));
 byId('to-end').addEventListener('click', () => lineField.focus());
-byId('members').open = !matchMedia(NARROW).matches;
+byId('members').open = !narrow.matches;
+narrow.addEventListener('change', () => {
+  byId('members').open = !narrow.matches;
+});
 connectKeys(lineField, log);
 nickField.select();
