@@ -9,6 +9,7 @@ use crate::launch::Launch;
 use crate::process::EndedGroup;
 use crate::server::Server;
 use crate::wait::{TIMEOUT, until_some, within};
+use base64ct::{Base64, Encoding};
 use std::cell::RefCell;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -54,9 +55,10 @@ impl Browser {
     #[track_caller]
     pub fn start() -> Self {
         let driver = Driver::start();
-        // Root cannot use the sandbox, and /dev/shm is small in a container.
+        // Root cannot use the sandbox, and /dev/shm is small in a container. The certificates of tests are self-signed.
         let capabilities = format!(
             r#"{{"capabilities": {{"alwaysMatch": {{
+                "acceptInsecureCerts": true,
                 "timeouts": {{"implicit": {0}, "pageLoad": {0}, "script": {0}}},
                 "goog:chromeOptions": {{
                     "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
@@ -167,6 +169,28 @@ impl Window<'_> {
         self.chromium("Emulation.setEmulatedMedia", &features);
     }
 
+    /// Sets the language of the user, such as `en-GB`, and the time zone, such as `Europe/London`.
+    #[track_caller]
+    pub fn locate(&self, language: &str, zone: &str) {
+        self.chromium("Emulation.setLocaleOverride", &format!(r#"{{"locale": {}}}"#, json(language)));
+        self.chromium("Emulation.setTimezoneOverride", &format!(r#"{{"timezoneId": {}}}"#, json(zone)));
+    }
+
+    /// Runs a script before those of each page that is opened from now on.
+    #[track_caller]
+    pub fn before_each_page(&self, script: &str) {
+        self.chromium("Page.addScriptToEvaluateOnNewDocument", &format!(r#"{{"source": {}}}"#, json(script)));
+    }
+
+    /// Returns what the window shows as a PNG, with `scale` pixels for one of CSS.
+    #[track_caller]
+    pub fn picture(&self, scale: u32) -> Vec<u8> {
+        let size = self.value("`\"width\": ${innerWidth}, \"height\": ${innerHeight}`");
+        let clip = format!(r#"{{"clip": {{"x": 0, "y": 0, {size}, "scale": {scale}}}}}"#);
+        let picture = text(&self.chromium("Page.captureScreenshot", &clip)["data"]);
+        Base64::decode_vec(&picture).expect("WebDriver sends base64")
+    }
+
     /// Returns the visible text.
     #[track_caller]
     pub fn text(&self) -> String {
@@ -194,9 +218,8 @@ impl Window<'_> {
 
     /// Sends a command of Chromium's own protocol (`DevTools`).
     #[track_caller]
-    fn chromium(&self, command: &str, parameters: &str) {
-        let body = format!(r#"{{"cmd": {}, "params": {parameters}}}"#, json(command));
-        self.post("/goog/cdp/execute", &body);
+    fn chromium(&self, command: &str, parameters: &str) -> JsonValue {
+        self.post("/goog/cdp/execute", &format!(r#"{{"cmd": {}, "params": {parameters}}}"#, json(command)))
     }
 
     #[track_caller]
