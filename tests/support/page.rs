@@ -88,7 +88,8 @@ pub(crate) fn undated(message: &str) -> String {
     let after_digits = |text: &str| text.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned();
     let rests = parts.map(|part| {
         let rest = after_digits(part);
-        after_digits(rest.strip_prefix(r#","at":"#).expect("a time"))
+        // An entrance has an id, but no time.
+        rest.strip_prefix(r#","at":"#).map_or(rest.clone(), after_digits)
     });
     first + &rests.collect::<String>()
 }

@@ -108,21 +108,17 @@ const answers = { entrance, refused, expired, notice, history };
 
 function entrance(message) {
   session.key = message.key;
+  session.last = message.id;
   session.maxLine = message.max_line ?? Infinity;
   session.isInside = true;
-  if (message.is_resumed) catchUp(message);
+  if (message.has_gap) addNote('Some messages are missing here.');
+  if (message.is_resumed && message.room === session.room) message.history.forEach(show);
   else arrive(message);
+  if (message.is_resumed) for (const { line } of session.pending) connection.send(line);
   setNick(message.nick);
   members.set(message.members);
   showStatus('Connected');
   showChat();
-}
-
-/** The page is back in its room, after `message.history`. */
-function catchUp(message) {
-  if (message.has_gap) addNote('Some messages are missing here.');
-  for (const event of message.history) show(event);
-  for (const { line } of session.pending) connection.send(line);
 }
 
 /** The page is in a room that is new to it, or to which it returns after other ones. */

@@ -228,7 +228,8 @@ pub(crate) fn show_entrance(
         if let Some(history) = history.filter(|_| is_same_room) {
             let (missed, is_cut) = history.between(resumed.after.max(seat.since), join.id);
             shown = missed.map(|past| Shown(past.event())).collect();
-            has_gap = is_cut;
+            // A page that does not know its last entrance may also have missed what came before it.
+            has_gap = is_cut || resumed.after < seat.since;
         }
     } else if let Some(history) = history {
         shown = history.talk().map(|past| Shown(past.event())).collect();
@@ -238,6 +239,7 @@ pub(crate) fn show_entrance(
         room: room.map_or("", |room| &room.name),
         nick: &seat.nick,
         key: key.to_string(),
+        id: join.id,
         max_line: Some(chat.max_line).filter(|&most| most < usize::MAX),
         members: chat.rooms.nicks(seat.room),
         history: shown,

@@ -19,6 +19,8 @@ pub(crate) enum Answer<'a> {
         room: &'a str,
         nick: &'a str,
         key: String,
+        /// The id of the event with which it has entered.
+        id: u64,
         max_line: Option<usize>,
         members: Vec<&'a str>,
         history: Vec<Shown<'a>>,

@@ -1,6 +1,7 @@
 //! Pages of a simulated server, byte by byte, beside members at the line door.
 
 mod law;
+mod order;
 mod resume;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -114,11 +115,12 @@ fn entrance(room: &str, nick: &str, members: &str, rest: &str) -> String {
 /// What follows the members in the entrance of a page that has not resumed.
 const FRESH: &str = r#""history":[],"is_resumed":false,"has_gap":false"#;
 
-/// Takes the key out of an entrance.
+/// Takes the key and the id out of an entrance.
 fn take_key(message: &str) -> (String, String) {
     let (before, rest) = message.split_once(r#""key":""#).unwrap_or_else(|| panic!("no key: {message}"));
     let (key, after) = rest.split_at(32);
-    (key.to_owned(), format!(r#"{before}"key":"KEY{after}"#))
+    let after = after.trim_start_matches(r#"","id":"#).trim_start_matches(|c: char| c.is_ascii_digit());
+    (key.to_owned(), format!(r#"{before}"key":"KEY"{after}"#))
 }
 
 fn notice(text: &str) -> String {
