@@ -77,7 +77,8 @@ fn with_options<H: Handler>(
         let server = scope.spawn(move || {
             let mut reactor = Reactor::with_options(make(), options).expect("a poll");
             let address = reactor.bind(listen).expect("a free port")[0].to_string();
-            tell.send((address.trim_start_matches("tls:").to_owned(), reactor.stopper())).expect("the test waits");
+            let transport = ["tls:", "web:"].iter().find_map(|door| address.strip_prefix(door)).unwrap_or(&address);
+            tell.send((transport.to_owned(), reactor.stopper())).expect("the test waits");
             reactor.run().expect("an orderly end");
         });
         let (address, stopper) = told.recv().expect("the server starts");
@@ -254,7 +255,30 @@ fn a_silent_client_beside_a_web_door_costs_little_more() {
         hear(client, MESSAGE);
     });
     println!("{echo} bytes a client of echo beside a web door");
-    assert!(echo <= 136 + DEBUG, "{echo} bytes a client of echo");
+    assert!(echo <= 144 + DEBUG, "{echo} bytes a client of echo");
+}
+
+#[test]
+#[cfg(feature = "web")]
+fn a_silent_member_at_either_door_costs_little() {
+    use switchboard::framing::websocket::WebSocketOptions;
+    use switchboard::servers::Doors;
+    use switchboard_harness::websocket::{frame, request};
+
+    let _alone = alone();
+    let (doors, options) = (|| Doors::new(room(), WebSocketOptions::default()), ServiceOptions::default());
+    let page = kept_for_the_silent(("web:127.0.0.1:0", &options), doors, |number, client| {
+        client.write_all(request("/", "localhost", "").as_bytes()).expect("connected");
+        client.write_all(&frame(0x81, format!("member{number:03}").as_bytes())).expect("connected");
+        hear(client, b"\"has_gap\":false}");
+    });
+    let netcat = kept_for_the_silent((PLAIN, &options), doors, |number, client| {
+        writeln!(client, "member{number:03}").expect("connected");
+        hear(client, format!("Welcome member{number:03}").as_bytes());
+    });
+    println!("{page} bytes a member at the web door, {netcat} at the line door beside it");
+    assert!(page <= 600 + DEBUG, "{page} bytes a member at the web door");
+    assert!(netcat <= 480 + DEBUG, "{netcat} bytes a member at the line door");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A server with two doors: its own protocol, and a WebSocket for pages.
 //!
 //! The door of a connection is that of its listener. A server hosts its handler in [`Doors`] only if it has an address
-//! with `web:`, so the path of a client without one stays as short as it is. The session of a page is boxed, because
-//! most connections of such a server may still be without.
+//! with `web:`, so the path of a client without one stays as short as it is. Sessions are boxed, so that the
+//! clients of one door do not pay for the larger session of the other.
 
 use std::process::ExitStatus;
 
@@ -56,7 +56,7 @@ pub struct DoorSession<L, W> {
 
 #[derive(Debug)]
 enum At<L, W> {
-    Line(L),
+    Line(Box<L>),
     Web(Box<WebSocketSession<W>>),
 }
 
@@ -81,7 +81,7 @@ impl<S: AtDoors> Handler for Doors<S> {
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session {
         let at = match origin.door() {
-            Door::Line => At::Line(self.line().open(origin, cx)),
+            Door::Line => At::Line(Box::new(self.line().open(origin, cx))),
             Door::Web => At::Web(Box::new(self.server.open(origin, cx))),
         };
         DoorSession { at }
@@ -145,7 +145,7 @@ impl<S: AtDoors> Handler for Doors<S> {
 
     fn closed(&mut self, session: Self::Session, cause: &Closed, cx: &mut Context<'_>) {
         match session.at {
-            At::Line(session) => self.line().closed(session, cause, cx),
+            At::Line(session) => self.line().closed(*session, cause, cx),
             At::Web(session) => self.server.closed(*session, cause, cx),
         }
     }

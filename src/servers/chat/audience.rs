@@ -102,9 +102,13 @@ impl Chat {
     fn show(&mut self, room: RoomId, event: &Event<'_>, cx: &mut Context<'_>) {
         let Some(audience) = self.audiences.get_mut(&room) else { return };
         let stamp = self.record.as_ref().map_or_else(String::new, |record| record.stamp(event.at));
+        let mut line = None;
         for (rendering, feed) in audience.feeds() {
             self.text.clear();
             rendering.render(event, &stamp, &mut self.text);
+            if rendering == Rendering::Line {
+                line = Some(self.text.len() - stamp.len());
+            }
             if event.what.is_talk() && !rendering.shows_own_talk() {
                 cx.publish_others(feed, &self.text);
             } else {
@@ -112,9 +116,12 @@ impl Chat {
             }
         }
         if let Some(history) = &mut audience.history {
-            self.text.clear();
-            line::render(&event.what, &mut self.text);
-            history.add(event, self.text.len());
+            let line = line.unwrap_or_else(|| {
+                self.text.clear();
+                line::render(&event.what, &mut self.text);
+                self.text.len()
+            });
+            history.add(event, line);
         }
     }
 

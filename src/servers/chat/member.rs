@@ -49,7 +49,7 @@ impl Chat {
 
     /// Handles the timer of a newcomer: its time is up, or it is its turn to join.
     pub(super) fn wake(&mut self, session: &mut ChatSession, cx: &mut Context<'_>) {
-        let (peer, rendering) = (session.peer, session.rendering);
+        let (peer, rendering) = (session.peer(cx), session.rendering);
         let Stage::Newcomer(newcomer) = &mut session.stage else { return };
         let Some(Waiting { place, nick }) = newcomer.waiting.take() else {
             rendering.answer(texts::TOO_LATE, &[], cx);
@@ -72,12 +72,13 @@ impl Chat {
 
     /// Ends a session whose connection is closed.
     pub(super) fn end(&mut self, session: ChatSession, cause: &Closed, cx: &mut Context<'_>) {
+        let peer = session.peer(cx);
         match session.stage {
             Stage::Newcomer(mut newcomer) => {
                 // An armed timer would outlive a peer that connects and vanishes.
                 newcomer.stop_timer(cx);
                 if let Some(waiting) = &newcomer.waiting {
-                    self.turnstile.leave(waiting.place, session.peer, cx);
+                    self.turnstile.leave(waiting.place, peer, cx);
                 }
             }
             Stage::Member(seat) => self.leave(session.rendering, &seat, (cause, None), cx),
@@ -98,9 +99,10 @@ impl Chat {
             return session.rendering.close(Parting::Stop, cx);
         }
         let Some(nick) = self.check(session, line, cx) else { return };
+        let peer = session.peer(cx);
         let Stage::Newcomer(newcomer) = &mut session.stage else { return };
         newcomer.stop_timer(cx);
-        match self.turnstile.enter(session.token, session.peer, cx) {
+        match self.turnstile.enter(session.token, peer, cx) {
             Some(place) => {
                 session.rendering.answer(texts::WAIT, &[], cx);
                 cx.hold_input();
@@ -237,7 +239,7 @@ impl Chat {
             return None;
         };
         let bans = [
-            (self.bans.has_host_of(session.peer, cx.now()), texts::BANNED, &[][..]),
+            (self.bans.has_host_of(session.peer(cx), cx.now()), texts::BANNED, &[][..]),
             (self.bans.has_nick(&nick, cx.now()), texts::BANNED_NICK, &[&*nick][..]),
         ];
         if let Some((_, text, values)) = bans.into_iter().find(|(is_banned, ..)| *is_banned) {

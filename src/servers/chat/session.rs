@@ -18,7 +18,6 @@ use super::web::Page;
 #[derive(Debug)]
 pub struct ChatSession {
     pub(super) token: Token,
-    pub(super) peer: Peer,
     pub(super) rendering: Rendering,
     pub(super) stage: Stage,
     /// How much of the rate is used.
@@ -68,16 +67,20 @@ pub(super) struct Seat {
 impl ChatSession {
     /// A session of a connection that has just opened.
     pub(super) fn new(origin: &Origin, rendering: Rendering, newcomer: Newcomer) -> Self {
-        let (token, peer, stage) = (origin.token, origin.peer, Stage::Newcomer(Box::new(newcomer)));
+        let (token, stage) = (origin.token, Stage::Newcomer(Box::new(newcomer)));
         ChatSession {
             token,
-            peer,
             rendering,
             stage,
             bucket: Bucket::default(),
             #[cfg(feature = "web")]
             page: None,
         }
+    }
+
+    /// The peer of the connection, which the session need not keep. Works in [`closed`](crate::Handler::closed), too.
+    pub(super) fn peer(&self, cx: &Context<'_>) -> Peer {
+        cx.address_of(self.token).unwrap_or(Peer::Unix)
     }
 
     /// The connection as the rooms know it.

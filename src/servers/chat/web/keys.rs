@@ -35,7 +35,7 @@ pub(crate) struct Keys {
 #[derive(Debug)]
 enum Visit {
     Open(Token),
-    Ended(Instant, Box<Former>),
+    Ended(Box<(Instant, Former)>),
 }
 
 /// The place of a member that has gone.
@@ -70,7 +70,10 @@ impl Keys {
     pub(crate) fn find(&self, key: Key, now: Instant) -> Option<Found> {
         match self.visits.get(&key)? {
             Visit::Open(token) => Some(Found::Open(*token)),
-            Visit::Ended(at, former) => (now < *at + KEPT).then(|| Found::Ended(former.clone())),
+            Visit::Ended(ended) => {
+                let (at, former) = &**ended;
+                (now < *at + KEPT).then(|| Found::Ended(Box::new(former.clone())))
+            }
         }
     }
 
@@ -81,14 +84,14 @@ impl Keys {
 
     /// The page with this key has gone.
     pub(crate) fn end(&mut self, key: Key, former: Former, now: Instant) {
-        self.visits.insert(key, Visit::Ended(now, Box::new(former)));
+        self.visits.insert(key, Visit::Ended(Box::new((now, former))));
         self.ended.push_back((now, key));
         while let Some(&(at, key)) = self.ended.front()
             && (self.ended.len() > MOST || now >= at + KEPT)
         {
             self.ended.pop_front();
             // A visit that was resumed, and has perhaps ended again, is another one.
-            if matches!(self.visits.get(&key), Some(Visit::Ended(ended, _)) if *ended == at) {
+            if matches!(self.visits.get(&key), Some(Visit::Ended(ended)) if ended.0 == at) {
                 self.visits.remove(&key);
             }
         }

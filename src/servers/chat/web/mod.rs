@@ -60,11 +60,20 @@ pub(crate) enum Page {
     /// It has not entered a room.
     New,
     /// Its former connection is about to be closed. Then the timer fires.
-    TakingOver { timer: TimerId, key: Key, after: u64 },
+    TakingOver(Box<Takeover>),
     /// Its next entrance resumes a visit.
     Resuming(Box<Resumed>),
     /// It is in a room, and may come back with this key.
     Inside(Key),
+}
+
+/// A visit that a page resumes as soon as its former connection is closed.
+#[derive(Debug)]
+pub(crate) struct Takeover {
+    timer: TimerId,
+    key: Key,
+    /// The last event that the page has.
+    after: u64,
 }
 
 /// A visit that a page resumes.
@@ -107,7 +116,8 @@ impl WebSocketHandler for Chat {
 
     fn timer(&mut self, session: &mut ChatSession, timer: TimerId, cx: &mut Context<'_>) {
         match session.page.as_deref() {
-            Some(&Page::TakingOver { timer: own, key, after }) if own == timer => {
+            Some(Page::TakingOver(takeover)) if takeover.timer == timer => {
+                let Takeover { key, after, .. } = **takeover;
                 cx.release_input();
                 self.resume_visit(session, key, after, cx);
             }
@@ -153,7 +163,7 @@ impl Chat {
                 close_former(former, cx);
                 cx.hold_input();
                 let timer = cx.set_timer(Duration::ZERO);
-                session.page = Some(Box::new(Page::TakingOver { timer, key, after }));
+                session.page = Some(Box::new(Page::TakingOver(Box::new(Takeover { timer, key, after }))));
             }
             Some(Found::Ended(former)) => {
                 let nick = former.seat.nick.clone();
@@ -214,7 +224,7 @@ pub(crate) fn show_entrance(
     let (key, resumed) = match page {
         Page::Resuming(resumed) => (resumed.key, Some(resumed)),
         Page::Inside(key) => (key, None),
-        Page::New | Page::TakingOver { .. } => (chat.pages.keys.issue(session.token), None),
+        Page::New | Page::TakingOver(_) => (chat.pages.keys.issue(session.token), None),
     };
     let history = chat.audiences.get(&seat.room).and_then(|audience| audience.history.as_ref());
     let (mut shown, mut has_gap) = (Vec::new(), false);
