@@ -11,7 +11,7 @@ fn links(text: &str) -> Vec<&str> {
 }
 
 fn is_source(link: &str) -> bool {
-    Path::new(link).extension().is_some_and(|extension| extension == "rs")
+    Path::new(link).extension().is_some_and(|extension| extension == "rs" || extension == "js")
 }
 
 /// The name by which a heading can be linked to.
@@ -103,7 +103,8 @@ fn the_architecture_points_to_what_is_there() {
         let sources: String = files.chain(reactor).map(|file| page(&format!("src/{file}"))).collect();
         for name in code(answer).filter(|word| !is_source(word)) {
             let name = name.rsplit("::").next().unwrap_or_default();
-            let forms = ["fn {}(", "fn {}<", "struct {} ", "const {}:"].map(|form| form.replace("{}", name));
+            let forms = ["fn {}(", "fn {}<", "struct {} ", "const {}:", "class {} ", "function {}("];
+            let forms = forms.map(|form| form.replace("{}", name));
             let is_there = forms.iter().any(|form| sources.contains(form));
             assert!(is_there, "{name} is not where it should be: {row}");
             count += 1;

@@ -1,6 +1,6 @@
 //! The pages of the doctor and the phone book: conversations.
 
-use super::{expect, say, texts};
+use super::{expect, expect_last, say, texts};
 use crate::support::cable::Cable;
 use crate::support::server::Program;
 use switchboard_harness::{Browser, Server, Window, key};
@@ -38,7 +38,7 @@ fn the_doctor_talks_on_its_page() {
     window.find("#again").click();
     window.until("document.getElementById('again').hidden && document.activeElement.id === 'line'");
     assert_eq!(window.value("document.getElementById('line').value"), "Hello?");
-    window.until("document.querySelector('#log li:last-child').innerText.endsWith('What is your name?')");
+    expect_last(&window, "What is your name?");
     server.expect_manners();
 }
 
@@ -59,7 +59,7 @@ fn the_doctor_begins_anew_after_a_lost_connection() {
     window.until("document.querySelector('.status').innerText.startsWith('No connection. The next try is in ')");
     cable.mend();
     window.shows("The connection was lost. This is a new one.");
-    window.until("document.querySelector('#log li:last-child').innerText.endsWith('What is your name?')");
+    expect_last(&window, "What is your name?");
     say(&window, "Ann");
     window.shows("You are back, Ann.");
     server.expect_manners();
@@ -85,7 +85,7 @@ fn the_form_of_the_phone_book_composes_commands() {
     window.shows(r#"Changed: "Al \"Ace\" \\ Jones" "555-0102 ext 23" (was "555-0102 ext 2")"#);
     // Enter in a field finds.
     name.type_in("\n");
-    window.until(r#"document.querySelector('#log li:last-child').innerText.endsWith('Jones" "555-0102 ext 23"')"#);
+    expect_last(&window, r#"Jones" "555-0102 ext 23""#);
     number.type_in("?");
     click("CHANGE");
     window.until("document.getElementById('number-error').innerText.startsWith('Bad number: use up to 40 digits')");
