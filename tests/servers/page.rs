@@ -3,6 +3,7 @@
 mod access;
 mod books;
 mod chat;
+mod room;
 
 use crate::support::peer::Peer;
 use crate::support::server::Program;

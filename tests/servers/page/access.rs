@@ -64,8 +64,11 @@ fn a_page_is_legible_on_a_narrow_screen_in_light_and_dark() {
     assert_eq!(window.value("document.getElementById('scroller').clientHeight > 150"), "true");
     assert_eq!(window.value("document.getElementById('entry').getBoundingClientRect().bottom <= innerHeight"), "true");
 
-    // On a wide one, the list is beside them.
+    // On a wide one, the list is beside them, and open.
+    window.find("#count").click();
+    window.until("!document.getElementById('members').open");
     window.resize(1000, 500);
+    window.until("document.getElementById('members').open");
     window.open(&format!("http://{}/", chat.web));
     window.press(key::ENTER);
     window.until("document.getElementById('nicks').checkVisibility()");
