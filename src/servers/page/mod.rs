@@ -20,7 +20,8 @@ const SHELL: [(&str, &str); 4] = [
 
 /// What a page may load and do (Content Security Policy, level 3). A socket to the page's own server is `'self'`.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// A page and its files.
 #[derive(Debug)]

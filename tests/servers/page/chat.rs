@@ -55,6 +55,9 @@ fn own_lines_are_marked_and_no_text_is_markup() {
     assert_eq!(shown, [markup, markup, "<b>waves</b>"]);
     assert_eq!(window.value("document.querySelectorAll('#log script, #log img, #log b b').length"), "0");
     assert_eq!(window.value("document.title"), "lobby");
+    // The browser itself refuses a script that makes markup of a text.
+    let refusal = window.run("try { document.body.innerHTML = '<b>'; return '' } catch (error) { return error.name }");
+    assert_eq!(refusal, "TypeError");
     expect(&window, "#log .own bdi:last-child", &[markup]);
 
     // The mark moves with the nickname.
