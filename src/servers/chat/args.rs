@@ -83,6 +83,7 @@ const EXAMPLES: &str = "\
 Examples:
   chat-server                                    on 127.0.0.1:8888; try: nc 127.0.0.1 8888
   chat-server -l '*:8888' --max-connections 500 --idle-timeout 1h
+  chat-server -l 8888 -l web:8080                for netcats and for browsers
   chat-server --history 50 --log /tmp/room.log
   chat-server -l unix:/tmp/chat.sock --stdin commands -v";
 

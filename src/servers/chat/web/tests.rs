@@ -1,6 +1,7 @@
 //! Pages of a simulated server, byte by byte, beside members at the line door.
 
 mod law;
+mod model;
 mod order;
 mod resume;
 
@@ -373,6 +374,17 @@ fn a_crowd_is_one_event_with_names() {
     server.sim.advance(Duration::from_secs(1));
     let seen = server.sees(cid).concat();
     assert!(seen.contains(r#","joined":["cid"],"left":["bob"]}"#), "{seen}");
+}
+
+#[test]
+fn a_page_that_enters_amid_a_crowd_keeps_no_ghost() {
+    let mut server = Server::with(ChatOptions { crowd: 1, record: Some(record()), ..ChatOptions::default() });
+    let (_ann, bob, cid) = (server.page(&["ann"]), server.page(&["bob"]), server.page(&["cid"]));
+    assert!(server.sees(cid).concat().contains(r#""members":["ann","bob","cid"]"#));
+    server.reset(bob);
+    server.sim.advance(Duration::from_secs(1));
+    let seen = server.sees(cid).concat();
+    assert!(seen.contains(r#""left":["bob"]"#), "bob is on its list: {seen}");
 }
 
 #[test]
