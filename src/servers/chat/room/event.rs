@@ -17,7 +17,7 @@ pub(crate) struct Event<'a> {
     pub(crate) what: What<&'a str>,
 }
 
-/// What has happened. `S` is a text: `&str` in an event that happens now, `Box<str>` in a history.
+/// What has happened. `S` is a text: `&str` in an event that happens now, and a range in a history.
 #[derive(Clone, Debug)]
 pub(crate) enum What<S> {
     /// A newcomer enters a room, or a member after its [`Part`](What::Part). A room without members begins with it.
@@ -87,7 +87,7 @@ impl<S> What<S> {
     }
 
     /// Returns the same with other texts.
-    pub(crate) fn map<'s, T>(&'s self, text: impl Fn(&'s S) -> T) -> What<T> {
+    pub(crate) fn map<'s, T>(&'s self, mut text: impl FnMut(&'s S) -> T) -> What<T> {
         match self {
             What::Join { nick, room, link } => What::Join { nick: text(nick), room: text(room), link: *link },
             What::Part { nick, to } => What::Part { nick: text(nick), to: text(to) },

@@ -4,7 +4,6 @@
 //! gap, as many as both limits allow. An event is rendered when it is shown, because few are.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::event::{Event, What};
@@ -19,11 +18,13 @@ pub(crate) struct History {
 }
 
 /// An event of the past.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Past {
     id: u64,
     at: SystemTime,
-    what: What<Box<str>>,
+    /// Each text is a range of `text`, so an event takes one allocation.
+    what: What<(usize, usize)>,
+    text: String,
     /// The length of its line with a date and a time, in bytes.
     length: usize,
 }
@@ -31,7 +32,7 @@ pub(crate) struct Past {
 /// The most recent events.
 #[derive(Debug)]
 struct Ring {
-    events: VecDeque<Arc<Past>>,
+    events: VecDeque<Past>,
     /// Bytes of all lines, each with its date and time.
     bytes: usize,
     limits: HistoryLimits,
@@ -52,7 +53,7 @@ const STAMP_BYTES: usize = "2000-01-01 12:00 ".len();
 impl Past {
     /// The event as it was.
     pub(crate) fn event(&self) -> Event<'_> {
-        Event { id: self.id, at: self.at, what: self.what.map(|text| &**text) }
+        Event { id: self.id, at: self.at, what: self.what.map(|&(start, end)| &self.text[start..end]) }
     }
 }
 
@@ -64,18 +65,23 @@ impl History {
 
     /// Adds an event, whose line is this long, in bytes.
     pub(crate) fn add(&mut self, event: &Event<'_>, line: usize) {
-        let what = event.what.map(|text| Box::from(*text));
-        let past = Arc::new(Past { id: event.id, at: event.at, what, length: STAMP_BYTES + line });
+        let mut text = String::with_capacity(line);
+        let what = event.what.map(|part| {
+            let start = text.len();
+            text.push_str(part);
+            (start, text.len())
+        });
+        let past = Past { id: event.id, at: event.at, what, text, length: STAMP_BYTES + line };
         // A crowd that comes and goes would displace the conversation.
         if let Some(talk) = self.talk.as_mut().filter(|_| event.what.is_talk()) {
-            talk.add(Arc::clone(&past));
+            talk.add(past.clone());
         }
         self.events.add(past);
     }
 
     /// What newcomers are shown.
     pub(crate) fn talk(&self) -> impl Iterator<Item = &Past> {
-        self.talk.iter().flat_map(|talk| talk.events.iter().map(|past| &**past))
+        self.talk.iter().flat_map(|talk| talk.events.iter())
     }
 
     /// The last `most` events, for a member that has joined with the event `since`. If newcomers are shown what was
@@ -84,14 +90,14 @@ impl History {
         let since = if self.talk.is_some() { 0 } else { since };
         let known = self.events.position(since);
         let first = known.max(self.events.events.len().saturating_sub(most));
-        self.events.events.range(first..).map(|past| &**past)
+        self.events.events.range(first..)
     }
 
     /// The events between two ids, without both, and whether some of them are no longer kept.
     #[cfg(feature = "web")]
     pub(crate) fn between(&self, after: u64, before: u64) -> (impl Iterator<Item = &Past>, bool) {
         let (first, end) = (self.events.position(after + 1), self.events.position(before));
-        (self.events.events.range(first.min(end)..end).map(|past| &**past), self.events.dropped > after)
+        (self.events.events.range(first.min(end)..end), self.events.dropped > after)
     }
 }
 
@@ -100,7 +106,7 @@ impl Ring {
         Ring { events: VecDeque::new(), bytes: 0, limits, dropped: 0 }
     }
 
-    fn add(&mut self, past: Arc<Past>) {
+    fn add(&mut self, past: Past) {
         self.bytes += past.length;
         self.events.push_back(past);
         while self.events.len() > self.limits.events || self.bytes > self.limits.bytes {
