@@ -96,7 +96,8 @@ impl History {
     /// The events between two ids, without both, and whether some of them are no longer kept.
     #[cfg(feature = "web")]
     pub(crate) fn between(&self, after: u64, before: u64) -> (impl Iterator<Item = &Past>, bool) {
-        let (first, end) = (self.events.position(after + 1), self.events.position(before));
+        let first = self.events.events.partition_point(|past| past.id <= after);
+        let end = self.events.position(before);
         (self.events.events.range(first.min(end)..end), self.events.dropped > after)
     }
 }

@@ -163,6 +163,10 @@ fn a_page_sees_nothing_from_before_it_came_first() {
     let back = server.page(&[&format!("/resume {key} 0")]);
     let seen = server.sees(back).concat();
     assert!(!seen.contains("before") && seen.contains(r#""has_gap":true"#), "{seen}");
+    server.reset(back);
+    let back = server.page(&[&format!("/resume {key} {}", u64::MAX)]);
+    let seen = server.sees(back).concat();
+    assert!(seen.contains(r#""history":[],"is_resumed":true"#), "it asks for nothing: {seen}");
 }
 
 #[test]
