@@ -80,6 +80,13 @@ pub(crate) struct Tally {
     pub(crate) leavers: Vec<Arc<str>>,
 }
 
+impl Tally {
+    /// The numbers without the nicknames.
+    pub(crate) fn numbers(&self) -> Tally {
+        Tally { joined: self.joined, left: self.left, ..Tally::default() }
+    }
+}
+
 impl<S> What<S> {
     /// Whether a member said or did something.
     pub(crate) fn is_talk(&self) -> bool {

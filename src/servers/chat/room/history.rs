@@ -66,11 +66,15 @@ impl History {
     /// Adds an event, whose line is this long, in bytes.
     pub(crate) fn add(&mut self, event: &Event<'_>, line: usize) {
         let mut text = String::with_capacity(line);
-        let what = event.what.map(|part| {
-            let start = text.len();
-            text.push_str(part);
-            (start, text.len())
-        });
+        let what = match &event.what {
+            // A page that comes back is sent the list of members, so the names of a crowd would be of no use.
+            What::Crowd(tally) => What::Crowd(tally.numbers().into()),
+            what => what.map(|part| {
+                let start = text.len();
+                text.push_str(part);
+                (start, text.len())
+            }),
+        };
         let past = Past { id: event.id, at: event.at, what, text, length: STAMP_BYTES + line };
         // A crowd that comes and goes would displace the conversation.
         if let Some(talk) = self.talk.as_mut().filter(|_| event.what.is_talk()) {

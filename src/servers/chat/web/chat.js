@@ -207,7 +207,7 @@ const words = {
   rename: (event) => [bdi(event.nick), ' is now known as ', bdi(event.to), '.'],
   kick: (event) => [bdi(event.nick), ' was removed by the operator', ...reason(event)],
   operator: (event) => [element('b', {}, 'Operator'), ': ', bdi(event.text)],
-  crowd: (event) => [`${event.joined.length} joined, ${event.left.length} left.`],
+  crowd: (event) => [`${event.joins} joined, ${event.leaves} left.`],
   stop: () => ['The server is stopping.'],
 };
 

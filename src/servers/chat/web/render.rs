@@ -78,6 +78,8 @@ impl Serialize for Shown<'_> {
             object.serialize_entry(name, text)?;
         }
         if let What::Crowd(tally) = what {
+            object.serialize_entry("joins", &tally.joined)?;
+            object.serialize_entry("leaves", &tally.left)?;
             object.serialize_entry("joined", &nicks(&tally.newcomers))?;
             object.serialize_entry("left", &nicks(&tally.leavers))?;
         }

@@ -373,7 +373,10 @@ fn a_crowd_is_one_event_with_names() {
     server.sees(ann);
     server.sim.advance(Duration::from_secs(1));
     let seen = server.sees(cid).concat();
-    assert!(seen.contains(r#","joined":["cid"],"left":["bob"]}"#), "{seen}");
+    assert!(seen.contains(r#","joins":2,"leaves":1,"joined":["cid"],"left":["bob"]}"#), "{seen}");
+    server.say(cid, "/history 1");
+    let past = server.sees(cid).concat();
+    assert!(past.contains(r#","joins":2,"leaves":1,"joined":[],"left":[]}"#), "names would outgrow its limit: {past}");
 }
 
 #[test]
