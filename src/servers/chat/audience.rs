@@ -165,10 +165,14 @@ impl Chat {
 
     /// Drops the audience of a room that has ended.
     pub(super) fn sweep(&mut self, room: RoomId, cx: &mut Context<'_>) {
-        if self.rooms.get(room).is_none()
-            && let Some(mut audience) = self.audiences.remove(&room)
-        {
-            audience.crowd.stop(cx);
+        if self.rooms.get(room).is_some() {
+            return;
         }
+        let tally = self.audience(room).crowd.stop(cx);
+        if let Some(tally) = tally {
+            // For the log.
+            self.perform_in(room, What::Crowd(Arc::new(tally)), cx);
+        }
+        self.audiences.remove(&room);
     }
 }

@@ -226,6 +226,18 @@ fn the_log_has_all_that_members_see_and_nothing_private() {
 }
 
 #[test]
+fn a_room_that_ends_has_its_crowd_in_the_log() {
+    let paper = Paper::default();
+    let mut room = Room::with(ChatOptions { crowd: 0, ..with_log(&paper) }, Limits::default());
+    let ann = room.join("ann");
+    room.says(ann, "/join rust\n/quit");
+    room.sim.run();
+    room.sim.advance(SECOND);
+    let time = "2000-01-01T12:00:0";
+    assert_eq!(paper.text(), format!("{time}0+01:00 crowd@rust 1 1\n{time}1+01:00 crowd 1 1\n"));
+}
+
+#[test]
 fn escape_sequences_and_line_ends_are_not_in_the_log() {
     let (mut room, paper) = logged_room();
     let ann = room.join("ann");
