@@ -212,6 +212,47 @@ fn a_lost_connection_resumes_without_loss_or_double() {
 }
 
 #[test]
+fn lines_of_unknown_fate_go_back_to_the_input() {
+    let chat = Chat::start("--rate off");
+    let mut bob = chat.member("bob");
+    let cable = Cable::to(&chat.web);
+    let browser = Browser::start();
+    let window = browser.window();
+    enter(&window, &cable.address().to_string(), "ann");
+    let field = |wanted: &str| window.until(&format!("document.getElementById('line').value === '{wanted}'"));
+
+    // The history no longer shows whether the room has seen the line.
+    cable.mute();
+    say(&window, "two");
+    bob.line_where(|line| line == "ann: two");
+    cable.cut();
+    bob.line_where(|line| line == "ann leaves the room!");
+    bob.send(format!("{}\n", "x".repeat(4000)).repeat(20));
+    bob.send("/who\n");
+    bob.line_where(|line| line == "1 person is here: bob.");
+    cable.mend();
+    window.shows("Some messages are missing here.");
+    field("two");
+    expect(&window, "#pending li", &[]);
+    window.press(key::ESCAPE);
+    say(&window, "three");
+    assert_eq!(bob.line_where(|line| line.starts_with("ann:")), "ann: three");
+    window.shows("ann (you): three");
+
+    // The page cannot come back with its nickname.
+    cable.cut();
+    bob.line_where(|line| line == "ann leaves the room!");
+    say(&window, "four");
+    let _other = chat.member("ann");
+    cable.mend();
+    expect(&window, "#nick-error", &["The nickname ann is taken (please choose another one)"]);
+    window.press(&format!("anna{}", key::ENTER));
+    field("four");
+    expect(&window, "#pending li", &[]);
+    chat.server.expect_manners();
+}
+
+#[test]
 fn a_page_works_with_the_keyboard_alone() {
     let chat = Chat::start("");
     let mut bob = chat.member("bob");

@@ -110,11 +110,13 @@ function entrance(message) {
   session.key = message.key;
   session.last = message.id;
   session.maxLine = message.max_line ?? Infinity;
-  session.isInside = true;
   if (message.has_gap) addNote('Some messages are missing here.');
   if (message.is_resumed && message.room === session.room) message.history.forEach(show);
   else arrive(message);
-  if (message.is_resumed) for (const { line } of session.pending) connection.send(line);
+  if (message.has_gap) giveBack();
+  // Those that were sent before `/join` are on their way.
+  if (!session.isInside) for (const { line } of session.pending) connection.send(line);
+  session.isInside = true;
   setNick(message.nick);
   members.set(message.members);
   showStatus('Connected');
@@ -141,25 +143,28 @@ function isLater(event, last) {
 
 /** The nickname or the room is refused. Only the text says which. */
 function refused({ text }) {
+  giveBack();
   showLogin('');
   const field = /^(A|The) nickname/.test(text) ? nickField : roomField;
   showError(field, text);
   field.select();
 }
 
-/** The server does not know the page any more, and may or may not have passed on the pending lines. */
+/** The server does not know the page any more. */
 function expired() {
-  const lines = session.pending.map(({ item, line }) => {
-    item.remove();
-    return line;
-  });
-  Object.assign(session, { key: '', last: 0, pending: [] });
+  Object.assign(session, { key: '', last: 0 });
   addNote('The server has lost this page, so messages may be missing here.');
-  if (lines.length > 0) {
-    addNote('Your last lines may not have been seen. They are back in the input.');
-    input.restore(lines);
-  }
+  giveBack();
   greet();
+}
+
+/** Gives the pending lines back to the input, since the server may or may not have passed them on. */
+function giveBack() {
+  if (session.pending.length === 0) return;
+  addNote('Your last lines may not have been seen. They are back in the input.');
+  input.restore(session.pending.map(({ line }) => line));
+  for (const { item } of session.pending) item.remove();
+  session.pending = [];
 }
 
 function notice(message) {
