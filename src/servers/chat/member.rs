@@ -55,9 +55,11 @@ impl Chat {
             rendering.answer(texts::TOO_LATE, &[], cx);
             return rendering.close(Parting::Refusal, cx);
         };
-        match self.turnstile.turn(place, peer, cx) {
-            Some(place) => newcomer.waiting = Some(Waiting { place, nick }),
-            None => self.end_wait(session, &nick, cx),
+        if let Some(place) = self.turnstile.turn(place, peer, cx) {
+            newcomer.waiting = Some(Waiting { place, nick });
+        } else {
+            newcomer.has_waited = true;
+            self.end_wait(session, &nick, cx);
         }
     }
 
@@ -102,7 +104,8 @@ impl Chat {
         let peer = session.peer(cx);
         let Stage::Newcomer(newcomer) = &mut session.stage else { return };
         newcomer.stop_timer(cx);
-        match self.turnstile.enter(session.token, peer, cx) {
+        let place = if newcomer.has_waited { None } else { self.turnstile.enter(session.token, peer, cx) };
+        match place {
             Some(place) => {
                 session.rendering.answer(texts::WAIT, &[], cx);
                 cx.hold_input();
@@ -115,6 +118,10 @@ impl Chat {
     /// Lets a newcomer join that has waited, unless its nickname was taken meanwhile.
     fn end_wait(&mut self, session: &mut ChatSession, nick: &str, cx: &mut Context<'_>) {
         cx.release_input();
+        #[cfg(feature = "web")]
+        if self.resume_again(session, cx) {
+            return;
+        }
         if let Some(nick) = self.check(session, nick.as_bytes(), cx) {
             return self.join_first(session, &nick, cx);
         }

@@ -45,6 +45,8 @@ pub(super) struct Newcomer {
     pub(super) timer: Option<TimerId>,
     /// Set while a chosen nickname waits for its turn to join.
     pub(super) waiting: Option<Waiting>,
+    /// It has waited for its turn, but has not joined: its nickname was taken meanwhile.
+    pub(super) has_waited: bool,
 }
 
 /// A newcomer over the rate of joins.

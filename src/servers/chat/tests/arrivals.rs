@@ -94,6 +94,17 @@ fn a_nickname_that_is_taken_meanwhile_is_asked_for_again() {
 }
 
 #[test]
+fn a_newcomer_waits_for_one_turn_only() {
+    let mut room = narrow_room();
+    let [_, _, _, _, second, last] = room.join_all(["ann", "b", "c", "eve", "Eve", "last"]);
+    room.advance_ms(1000);
+    room.sees(second);
+    room.says(second, "eva");
+    assert_eq!(room.sees(second), "Welcome eva to the room!\n5 persons are here.\n");
+    assert_eq!(room.answers(last), WAIT);
+}
+
+#[test]
 fn a_stop_ends_the_wait_of_newcomers() {
     let mut room = narrow_room();
     let peers = room.join_all(["ann", "b", "c", "first\nsaid too early", "second"]);

@@ -176,6 +176,18 @@ impl Chat {
         }
     }
 
+    /// If another connection has resumed the visit of a page while this one waited for its turn, takes that one over.
+    /// Returns whether it does.
+    pub(crate) fn resume_again(&mut self, session: &mut ChatSession, cx: &mut Context<'_>) -> bool {
+        let Some(Page::Resuming(resumed)) = session.page.as_deref() else { return false };
+        let &Resumed { key, after, .. } = &**resumed;
+        let is_open = matches!(self.pages.keys.find(key, cx.now()), Some(Found::Open(_)));
+        if is_open {
+            self.resume_visit(session, key, after, cx);
+        }
+        is_open
+    }
+
     /// Keeps the place of a page that has gone, unless the operator has removed it.
     fn keep(&mut self, session: &ChatSession, cx: &Context<'_>) {
         let Some(&Page::Inside(key)) = session.page.as_deref() else { return };

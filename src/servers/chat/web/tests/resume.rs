@@ -170,6 +170,21 @@ fn a_page_sees_nothing_from_before_it_came_first() {
 }
 
 #[test]
+fn a_page_that_has_waited_takes_over_from_a_lost_connection() {
+    let rate = crate::Rate { count: 1, per: Duration::from_secs(1), burst: 1 };
+    let mut server = Server::with(ChatOptions { join_rate: Some(rate), ..ChatOptions::default() });
+    let (ann, key) = keyed(&mut server, "ann");
+    server.reset(ann);
+    let [lost, back] = [(); 2].map(|()| server.page(&[&format!("/resume {key} 1")]));
+    server.sim.advance(Duration::from_secs(1));
+    assert!(server.sees(lost).concat().contains("entrance"));
+    server.sim.advance(Duration::from_secs(1));
+    let seen = server.sees(back).concat();
+    assert!(seen.contains(r#""nick":"ann","#) && seen.contains(r#""is_resumed":true"#), "{seen}");
+    assert!(server.sees(lost).concat().contains("close 1008"));
+}
+
+#[test]
 fn two_that_resume_one_visit_do_not_both_succeed() {
     let mut server = Server::new();
     let (ann, key) = keyed(&mut server, "ann");
