@@ -20,6 +20,9 @@ use crate::servers::time_zone::{local_time, time_zone};
 use crate::servers::{Chat, ChatLog, ChatOptions, Record, RoomName};
 use crate::{Limits, Rate};
 
+#[cfg(feature = "web")]
+use super::web::longest_message;
+
 /// Chat rooms: every member reads what the others in its room type, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "chat-server", version, after_help = EXAMPLES)]
@@ -112,7 +115,7 @@ impl Server for ChatServer {
         let setup = ServiceSetup::new(8888, Chat::room(options)).with_limits(limits).with_web_door();
         #[cfg(feature = "web")]
         if let Some(mut web) = self.web.options(&self.server.listen)? {
-            web.max_message = max_line;
+            web.max_message = longest_message(max_line);
             return Ok(host.host(setup.map(|chat| Doors::new(chat, web))));
         }
         Ok(host.host(setup))

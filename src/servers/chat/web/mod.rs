@@ -46,6 +46,9 @@ static PAGE: LazyLock<page::Page> = LazyLock::new(|| {
 /// How often each page is sent a ping. Below the minute after which many proxies drop a silent connection.
 const PING: Duration = Duration::from_secs(30);
 
+/// The longest `/resume KEY ID`, in bytes: a page can send it however short lines must be.
+const LONGEST_RESUME: usize = "/resume ".len() + 32 + " ".len() + 20;
+
 /// What the chat keeps for all pages.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
@@ -85,6 +88,11 @@ pub(crate) struct Resumed {
     former: Former,
 }
 
+/// The longest message of a page, in bytes, if the longest line is this long.
+pub(crate) fn longest_message(max_line: usize) -> usize {
+    max_line.max(LONGEST_RESUME)
+}
+
 impl AtDoors for Chat {
     type LineSession = FramedSession<ChatSession, LineState>;
 
@@ -110,6 +118,9 @@ impl WebSocketHandler for Chat {
                 self.resume(session, request, cx);
                 return self.slow_down(session, cx);
             }
+        }
+        if line.len() > self.max_line {
+            return close(CloseCode::MESSAGE_TOO_BIG, "a message is too long", cx);
         }
         self.hear(session, line.as_bytes(), cx);
     }

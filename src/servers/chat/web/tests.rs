@@ -29,7 +29,7 @@ impl Server {
     }
 
     fn with(options: ChatOptions) -> Server {
-        let web = WebSocketOptions { max_message: options.max_line, ..WebSocketOptions::default() };
+        let web = WebSocketOptions { max_message: longest_message(options.max_line), ..WebSocketOptions::default() };
         Server { sim: Sim::new(Doors::new(Chat::room(options), web)) }
     }
 

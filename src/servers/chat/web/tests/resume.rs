@@ -197,3 +197,14 @@ fn two_that_resume_one_visit_do_not_both_succeed() {
     assert_eq!(inside, 1, "{seen:?}");
     assert!(server.sees(ann).concat().contains("close 1008"));
 }
+
+#[test]
+fn a_page_comes_back_if_lines_must_be_short() {
+    let mut server = Server::with(ChatOptions { max_line: 4, record: Some(record()), ..ChatOptions::default() });
+    let (ann, key) = keyed(&mut server, "ann");
+    server.reset(ann);
+    let back = server.page(&[&format!("/resume {key} 1")]);
+    assert!(server.sees(back).concat().contains(r#""is_resumed":true"#));
+    server.say(back, "hello");
+    assert!(server.sees(back).last().is_some_and(|last| last.starts_with("close 1009 ")));
+}
