@@ -9,7 +9,7 @@ use switchboard_harness::{Browser, key};
 #[test]
 fn the_form_says_what_is_wrong_beside_its_field() {
     let chat = Chat::start("--max-rooms 2");
-    let _bob = chat.member("bob");
+    let mut bob = chat.member("bob");
     let browser = Browser::start();
     let window = browser.window();
     window.open(&format!("http://{}/", chat.web));
@@ -27,6 +27,8 @@ fn the_form_says_what_is_wrong_beside_its_field() {
     window.press(&format!("rust{}", key::ENTER));
     expect(&window, "#name", &["rust"]);
     expect(&window, "#nicks li", &["Bobby (you)"]);
+    bob.send("/who\n");
+    assert_eq!(bob.line(), "1 person is here: bob.", "it was never in the first room");
 
     // The next visit of this window begins with the same names.
     say(&window, "/quit");

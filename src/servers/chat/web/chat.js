@@ -48,14 +48,22 @@ function newSession(nick, room) {
 
 // The log-in form.
 
+const BAD_ROOM = 'The name of a room is 1 to 32 letters and digits, and any of _-. after the first.';
+
 function logIn(event) {
   event.preventDefault();
   const [nick, room] = [nickField.value.trim(), roomField.value.trim()];
-  showError(roomField, '');
   showError(nickField, nick === '' ? 'Please choose a nickname.' : '');
+  showError(roomField, isRoom(room) ? '' : BAD_ROOM);
   if (nick === '') return nickField.focus();
+  if (!isRoom(room)) return roomField.select();
   session = newSession(nick, room);
   connection.open();
+}
+
+/** A refused room does not keep the server from taking the nickname, which would enter the first room. */
+function isRoom(name) {
+  return name === '' || /^[\p{Alphabetic}\p{N}][\p{Alphabetic}\p{N}\p{M}_.-]{0,31}$/u.test(name.normalize('NFKC'));
 }
 
 /** The visit is over, by the wish of the user or the server. */
