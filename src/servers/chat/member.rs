@@ -328,6 +328,9 @@ impl Chat {
             self.text.clear();
             session.rendering.render(&event, &stamp, &mut self.text);
             cx.reply(&self.text);
+            if link == session.link() {
+                return;
+            }
         } else {
             session.rendering.answer(texts::PRIVATE_SENT, &[&to, text], cx);
         }

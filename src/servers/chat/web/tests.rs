@@ -174,6 +174,8 @@ fn both_doors_have_one_room() {
     server.say(ann, "/msg nc pong");
     assert_eq!(server.sees(ann), [event("tell", 6, r#","from":"ann","to":"nc","text":"pong""#)]);
     assert_eq!(server.reads(nc), "[ann] pong\n");
+    server.say(ann, "/msg ann note");
+    assert_eq!(server.sees(ann), [event("tell", 7, r#","from":"ann","to":"ann","text":"note""#)], "once");
     server.reset(ann);
     assert_eq!(server.reads(nc), "ann leaves the room!\n");
 }
