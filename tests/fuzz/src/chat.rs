@@ -19,12 +19,16 @@ const LISTENER: &str = "listener";
 const STOPPING: &str = "The server is stopping.";
 const PROMPT: &str = "Enter your nickname: ";
 /// How lines begin that the server says to one member, and how their texts end.
-const ANSWERS: [(&str, &str); 13] = [
+const ANSWERS: [(&str, &str); 17] = [
     ("No history", " is kept."),
     ("Type /history", " lines"),
     ("Too many people join ", " Please wait for your turn."),
     ("A nickname is ", "(please choose another one)"),
     ("The nickname ", " is taken (please choose another one)"),
+    ("The name of a room is ", "(please choose another one)"),
+    ("You are in the room ", " already"),
+    ("There are too many rooms ", " (type /rooms for a list)"),
+    ("1 room is open: ", "."),
     ("This is a chat server", " does not speak HTTP."),
     ("You took too long", " to choose a nickname."),
     ("Your line is over ", " bytes and was not sent."),
@@ -58,8 +62,24 @@ enum Step<'a> {
     Stop,
 }
 
-const STARTS: [&str; 12] =
-    ["", "", "ann", "bob", "/me ", "/nick ", "/msg ann ", "/msg listener ", "/who", "/quit", "//", "/help"];
+const STARTS: [&str; 16] = [
+    "",
+    "",
+    "ann",
+    "bob",
+    "/me ",
+    "/nick ",
+    "/msg ann ",
+    "/msg listener ",
+    "/who",
+    "/quit",
+    "//",
+    "/help",
+    "/join a",
+    "/join lobby",
+    "/join ",
+    "/rooms",
+];
 
 impl<'a> Arbitrary<'a> for Step<'a> {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
@@ -115,6 +135,7 @@ impl Frame {
         // Without a crowd, the few members never are one.
         options.crowd = if crowd == 0 { usize::MAX } else { crowd.into() };
         options.handshake = Some(Duration::from_secs(self.handshake.into())).filter(|handshake| !handshake.is_zero());
+        options.max_rooms = Some(1 + usize::from(self.max_line % 3));
         let mut limits = Limits::default();
         limits.max_queue = Some(or(self.max_queue, 1 << 20));
         limits.feed_buffer = Some(or(self.feed_buffer, 1 << 22));
@@ -146,6 +167,8 @@ struct Room {
     /// Members that only the line of a crowd has counted, less the present ones that only such a line has seen leave.
     hidden: i64,
     has_crowds: bool,
+    /// Whether members can go to a room where the listener is not.
+    has_rooms: bool,
     is_stopping: bool,
 }
 
@@ -158,14 +181,14 @@ struct Member {
 
 impl Room {
     fn new(options: ChatOptions, limits: Limits) -> Self {
-        let has_crowds = options.crowd < usize::MAX;
+        let (has_crowds, has_rooms) = (options.crowd < usize::MAX, options.max_rooms != Some(1));
         let mut sim = Sim::with_limits(Chat::room(options), limits);
         let listener = sim.connect();
         sim.send(listener, format!("{LISTENER}\n").as_bytes());
         let greeting = format!("{PROMPT}Welcome {LISTENER} to the room!\n1 person is here.\n");
         assert_eq!(sim.received(listener), greeting.as_bytes());
         let present = BTreeSet::from([LISTENER.to_owned()]);
-        Room { sim, members: Vec::new(), listener, present, hidden: 0, has_crowds, is_stopping: false }
+        Room { sim, members: Vec::new(), listener, present, hidden: 0, has_crowds, has_rooms, is_stopping: false }
     }
 
     fn take(&mut self, step: &Step<'_>) {
@@ -230,7 +253,8 @@ impl Room {
             seen.lines().for_each(check_line);
         }
         if !self.is_stopping && !self.has_crowds {
-            assert_eq!(self.present.len(), self.sim.handler_mut().persons(), "{:?}", self.present);
+            let (here, all) = (self.present.len(), self.sim.handler_mut().persons());
+            assert!(here == all || self.has_rooms && here < all, "{all} persons, and here are {:?}", self.present);
         }
     }
 
@@ -250,7 +274,9 @@ impl Room {
             assert!(self.is_stopping, "it does not stop");
         } else {
             let nick = speaker(line).unwrap_or_else(|| panic!("{line:?} is neither talk nor a notice"));
-            assert!(self.present.contains(nick) || self.has_crowds, "{nick} is not here");
+            let is_private = line.starts_with('[');
+            let may_be_away = self.has_crowds || self.has_rooms && is_private;
+            assert!(self.present.contains(nick) || may_be_away, "{nick} is not here");
         }
     }
 
@@ -323,7 +349,9 @@ fn check_line(line: &str) {
     }
     let is_answer = ANSWERS.iter().any(|(start, end)| line.starts_with(start) && line.ends_with(end));
     let is_count = line.starts_with("1 person is here")
-        || line.split_once(" persons are here").is_some_and(|(count, _)| count.parse::<usize>().is_ok());
+        || [" persons are here", " rooms are open: "]
+            .iter()
+            .any(|words| line.split_once(words).is_some_and(|(count, _)| count.parse::<usize>().is_ok()));
     let is_notice = line == STOPPING
         || crowd(line).is_some()
         || line.ends_with(" leaves the room!")

@@ -14,6 +14,8 @@ pub mod bank;
 #[cfg(feature = "http")]
 pub mod cgi_answer;
 pub mod chat;
+#[cfg(feature = "web")]
+pub mod chat_web;
 #[cfg(feature = "doctor")]
 pub mod doctor;
 pub mod framing;
@@ -55,6 +57,8 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "http")]
     Target { name: "cgi_answer", run: cgi_answer::run },
     Target { name: "chat", run: chat::run },
+    #[cfg(feature = "web")]
+    Target { name: "chat_web", run: chat_web::run },
     #[cfg(feature = "doctor")]
     Target { name: "doctor", run: doctor::run },
     Target { name: "framing", run: framing::run },
