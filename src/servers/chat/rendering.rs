@@ -35,6 +35,16 @@ impl Rendering {
         }
     }
 
+    /// Whether a newcomer is asked, and so answers one question after the other.
+    pub(crate) fn has_prompt(self) -> bool {
+        match self {
+            Rendering::Line => true,
+            // A page sends its room and its nickname at once.
+            #[cfg(feature = "web")]
+            Rendering::Web => false,
+        }
+    }
+
     /// Whether a member is shown its own words, too.
     pub(crate) fn shows_own_talk(self) -> bool {
         match self {

@@ -241,6 +241,17 @@ fn a_page_goes_to_another_room() {
 }
 
 #[test]
+fn a_page_whose_room_cannot_begin_enters_no_other() {
+    let mut server = Server::with(ChatOptions { max_rooms: Some(1), ..ChatOptions::default() });
+    let nc = server.nc("nc");
+    let page = server.page(&["/join garden", "ann"]);
+    let refused = r#"{"type":"refused","text":"There are too many rooms to begin garden (type /rooms for a list)"}"#;
+    assert_eq!((server.sees(page), server.reads(nc)), (vec![refused.to_owned()], String::new()));
+    server.say(page, "ann");
+    assert_eq!(server.reads(nc), "Welcome ann to the room!\n", "it has sent another choice");
+}
+
+#[test]
 fn newcomers_are_shown_the_history() {
     let options = ChatOptions { record: Some(record().with_history(10, 1 << 20)), ..ChatOptions::default() };
     let mut server = Server::with(options);
