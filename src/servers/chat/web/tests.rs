@@ -1,6 +1,7 @@
 //! Pages of a simulated server, byte by byte, beside members at the line door.
 
 mod law;
+mod members;
 mod model;
 mod order;
 mod resume;
