@@ -134,8 +134,8 @@ impl Chat {
         }
     }
 
-    /// Handles `/join` of a newcomer: the room is entered with its nickname. Without a prompt, the nickname may be on its
-    /// way, and is refused if the room cannot begin. Otherwise it would enter the first room.
+    /// Handles `/join` of a newcomer: the room is entered with its nickname. Without a prompt, the nickname may be on
+    /// its way, and is refused if the room cannot begin. Otherwise it would enter the first room.
     fn choose_room(&self, session: &mut ChatSession, request: &str, cx: &mut Context<'_>) {
         let Ok(room) = request.parse::<RoomName>() else { return session.refuse(texts::BAD_ROOM, &[], cx) };
         if session.rendering.has_prompt() && self.rooms.check_room(room.as_str(), None).is_err() {
