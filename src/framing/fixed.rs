@@ -48,7 +48,7 @@ use super::framer::{Frame, Framer};
 /// assert_eq!(sim.received(whole), [0, 0, 0, 0, 0, 0, 1, 1]);
 /// sim.send(cut, &[0, 0, 0, 1, 0, 0]);
 /// sim.shut_down(cut);
-/// assert_eq!(sim.received(cut), []);
+/// assert_eq!(sim.received(cut), b"");
 /// ```
 pub type Fixed<H> = Framed<FixedFramer, H>;
 
