@@ -47,6 +47,7 @@ static PAGE: LazyLock<page::Page> = LazyLock::new(|| {
 const PING: Duration = Duration::from_secs(30);
 
 /// The longest `/resume KEY ID`, in bytes: a page can send it however short lines must be.
+#[cfg(any(test, feature = "cli"))]
 const LONGEST_RESUME: usize = "/resume ".len() + 32 + " ".len() + 20;
 
 /// What the chat keeps for all pages.
@@ -89,6 +90,7 @@ pub(crate) struct Resumed {
 }
 
 /// The longest message of a page, in bytes, if the longest line is this long.
+#[cfg(any(test, feature = "cli"))]
 pub(crate) fn longest_message(max_line: usize) -> usize {
     max_line.max(LONGEST_RESUME)
 }
