@@ -226,6 +226,32 @@ fn the_log_has_all_that_members_see_and_nothing_private() {
 }
 
 #[test]
+fn the_log_names_each_room_but_the_first() {
+    let (mut room, paper) = logged_room();
+    let (ann, bob) = (room.join("ann"), room.join("bob"));
+    room.says(ann, "/join rust\nhello\n/me waves\n/nick Anna\n/join lobby\nback");
+    room.sim.run();
+    room.says(bob, "/join rust\n/quit");
+    room.sim.run();
+    let expected = [
+        "join ann",
+        "join bob",
+        "part ann rust",
+        "join@rust ann",
+        "say@rust ann hello",
+        "act@rust ann waves",
+        "rename@rust ann Anna",
+        "part@rust Anna lobby",
+        "join Anna",
+        "say Anna back",
+        "part bob rust",
+        "join@rust bob",
+        "leave@rust bob done",
+    ];
+    assert_eq!(paper.text(), expected.map(|line| format!("2000-01-01T12:00:00+01:00 {line}\n")).concat());
+}
+
+#[test]
 fn a_room_that_ends_has_its_crowd_in_the_log() {
     let paper = Paper::default();
     let mut room = Room::with(ChatOptions { crowd: 0, ..with_log(&paper) }, Limits::default());
