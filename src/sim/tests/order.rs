@@ -34,13 +34,13 @@ fn letters(act: Act) -> [u8; 2] {
         Act::ReplyFile => *b"F ",
         Act::Publish(room) => [b'p', room as u8],
         Act::PublishOthers(room) => [b'o', room as u8],
-        Act::Send(whom) => [b's', whom as u8],
+        Act::Send(index) => [b's', index as u8],
         Act::Follow(room) => [b'f', room as u8],
         Act::Unfollow => *b"u ",
         Act::CreateRoom => *b"n ",
         Act::RemoveRoom(room) => [b'd', room as u8],
         Act::Close => *b"c ",
-        Act::CloseOther(whom) => [b'x', whom as u8],
+        Act::CloseOther(index) => [b'x', index as u8],
     }
 }
 
@@ -70,8 +70,8 @@ struct Props {
 
 fn perform(props: &mut Props, tokens: &[Token], letters: &[u8], cx: &mut Context<'_>) {
     props.number += 1;
-    let (text, whom) = (format!("{} ", props.number), usize::from(letters[1]));
-    let room = props.rooms[whom % props.rooms.len()];
+    let (text, index) = (format!("{} ", props.number), usize::from(letters[1]));
+    let room = props.rooms[index % props.rooms.len()];
     match letters[0] {
         b'r' => cx.reply(text.as_bytes()),
         b'F' => {
@@ -81,13 +81,13 @@ fn perform(props: &mut Props, tokens: &[Token], letters: &[u8], cx: &mut Context
         }
         b'p' => cx.publish(room, text.as_bytes()),
         b'o' => cx.publish_others(room, text.as_bytes()),
-        b's' => cx.send(tokens[whom], text.as_bytes()),
+        b's' => cx.send(tokens[index], text.as_bytes()),
         b'f' => cx.follow(room),
         b'u' => cx.unfollow(),
         b'n' => props.rooms.push(cx.create_feed()),
         b'd' => cx.remove_feed(room),
         b'c' => cx.close(),
-        _ => cx.close_other(tokens[whom]),
+        _ => cx.close_other(tokens[index]),
     }
 }
 
@@ -116,15 +116,15 @@ impl Model {
         }
     }
 
-    fn give(&mut self, whom: usize, text: &str) {
-        if self.members[whom].is_open {
-            self.members[whom].owed.extend(text.as_bytes());
+    fn give(&mut self, index: usize, text: &str) {
+        if self.members[index].is_open {
+            self.members[index].owed.extend(text.as_bytes());
         }
     }
 
-    fn close(&mut self, whom: usize) {
-        if std::mem::take(&mut self.members[whom].is_open) {
-            self.ended.push(whom);
+    fn close(&mut self, index: usize) {
+        if std::mem::take(&mut self.members[index].is_open) {
+            self.ended.push(index);
         }
     }
 
@@ -142,7 +142,7 @@ impl Model {
                 }
                 Act::Publish(room) => self.publish(room % self.rooms.len(), &text, None),
                 Act::PublishOthers(room) => self.publish(room % self.rooms.len(), &text, Some(who)),
-                Act::Send(whom) => self.give(whom, &text),
+                Act::Send(index) => self.give(index, &text),
                 Act::Follow(room) if self.rooms[room % self.rooms.len()] => {
                     self.members[who].room = Some(room % self.rooms.len());
                 }
@@ -151,7 +151,7 @@ impl Model {
                 Act::RemoveRoom(room) => self.remove_room(room % self.rooms.len()),
                 Act::Unfollow => self.members[who].room = None,
                 Act::Close => self.close(who),
-                Act::CloseOther(whom) => self.close(whom),
+                Act::CloseOther(index) => self.close(index),
             }
         }
     }

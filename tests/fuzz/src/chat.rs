@@ -106,7 +106,7 @@ impl<'a> Arbitrary<'a> for Step<'a> {
 }
 
 /// A few bytes, their number before them.
-fn text<'a>(bytes: &mut Unstructured<'a>) -> arbitrary::Result<&'a [u8]> {
+pub(crate) fn text<'a>(bytes: &mut Unstructured<'a>) -> arbitrary::Result<&'a [u8]> {
     let count = usize::from(u8::arbitrary(bytes)? % 64).min(bytes.len());
     bytes.bytes(count)
 }

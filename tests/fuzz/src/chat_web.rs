@@ -11,6 +11,7 @@ use switchboard::net::Door;
 use switchboard::servers::{Chat, ChatOptions, Doors};
 use switchboard::{Limits, Sim, SimPeer};
 
+use crate::chat::text;
 use crate::show;
 
 const MOST_PAGES: usize = 5;
@@ -81,12 +82,6 @@ impl<'a> Arbitrary<'a> for Step<'a> {
             _ => Step::Open,
         })
     }
-}
-
-/// A few bytes, their number before them.
-fn text<'a>(bytes: &mut Unstructured<'a>) -> arbitrary::Result<&'a [u8]> {
-    let count = usize::from(u8::arbitrary(bytes)? % 64).min(bytes.len());
-    bytes.bytes(count)
 }
 
 /// Plays the bytes as a script. The first one chooses the limits.

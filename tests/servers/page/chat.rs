@@ -99,7 +99,7 @@ fn the_list_of_members_follows_each_change() {
     zoe.reset();
     members(&["ann (you)"]);
 
-    // Of so many, most are only counted in lines, but listed by name.
+    // A crowd is counted in one line, and listed by name.
     let names: Vec<String> = (100..160).map(|number| format!("n{number}")).collect();
     let crowd: Vec<Peer> = names.iter().map(|nick| chat.member(nick)).collect();
     let all: Vec<&str> = ["ann (you)"].into_iter().chain(names.iter().map(String::as_str)).collect();
