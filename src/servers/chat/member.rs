@@ -135,14 +135,16 @@ impl Chat {
     }
 
     /// Handles `/join` of a newcomer: the room is entered with its nickname. Without a prompt, the nickname may be on
-    /// its way, and is refused if the room cannot begin. Otherwise it would enter the first room.
+    /// its way, and is refused if the room is. Otherwise it would enter the first room.
     fn choose_room(&self, session: &mut ChatSession, request: &str, cx: &mut Context<'_>) {
-        let Ok(room) = request.parse::<RoomName>() else { return session.refuse(texts::BAD_ROOM, &[], cx) };
-        if session.rendering.has_prompt() && self.rooms.check_room(room.as_str(), None).is_err() {
-            return session.refuse(texts::TOO_MANY_ROOMS, &[room.as_str()], cx);
+        if session.rendering.has_prompt() {
+            let Ok(room) = request.parse::<RoomName>() else { return session.refuse(texts::BAD_ROOM, &[], cx) };
+            if self.rooms.check_room(room.as_str(), None).is_err() {
+                return session.refuse(texts::TOO_MANY_ROOMS, &[room.as_str()], cx);
+            }
         }
         if let Stage::Newcomer(newcomer) = &mut session.stage {
-            newcomer.room = Some(room);
+            newcomer.room = Some(request.into());
             session.rendering.prompt(cx);
         }
     }
@@ -150,11 +152,12 @@ impl Chat {
     /// Makes a newcomer a member.
     fn join_first(&mut self, session: &mut ChatSession, nick: &str, cx: &mut Context<'_>) {
         let Stage::Newcomer(newcomer) = &mut session.stage else { return };
-        let room = newcomer.room.take().unwrap_or_else(|| self.first.clone());
-        if self.join(session, nick, &room, cx).is_err() {
-            session.refuse(texts::TOO_MANY_ROOMS, &[room.as_str()], cx);
-            self.restart_timer(session, cx);
+        match newcomer.room.take().map_or_else(|| Ok(self.first.clone()), |request| request.parse()) {
+            Ok(room) if self.join(session, nick, &room, cx).is_ok() => return,
+            Ok(room) => session.refuse(texts::TOO_MANY_ROOMS, &[room.as_str()], cx),
+            Err(_) => session.refuse(texts::BAD_ROOM, &[], cx),
         }
+        self.restart_timer(session, cx);
     }
 
     /// Handles `/join` of a member: it goes to another room.

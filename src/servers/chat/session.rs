@@ -9,7 +9,7 @@ use crate::handler::context::Context;
 use crate::state::rate::Bucket;
 
 use super::rendering::Rendering;
-use super::room::{Link, RoomId, RoomName};
+use super::room::{Link, RoomId};
 use super::turnstile::Place;
 #[cfg(feature = "web")]
 use super::web::Page;
@@ -39,8 +39,8 @@ pub(super) enum Stage {
 /// A connection without a nickname.
 #[derive(Debug, Default)]
 pub(super) struct Newcomer {
-    /// The room to enter. `None`: the first one.
-    pub(super) room: Option<RoomName>,
+    /// The room to enter, as it was requested. `None`: the first one.
+    pub(super) room: Option<Box<str>>,
     /// Fires if no nickname is chosen in time.
     pub(super) timer: Option<TimerId>,
     /// Set while a chosen nickname waits for its turn to join.

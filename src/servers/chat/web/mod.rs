@@ -181,7 +181,7 @@ impl Chat {
             Some(Found::Ended(former)) => {
                 let nick = former.seat.nick.clone();
                 if let Stage::Newcomer(newcomer) = &mut session.stage {
-                    newcomer.room = former.room.parse().ok();
+                    newcomer.room = Some((*former.room).into());
                 }
                 session.page = Some(Box::new(Page::Resuming(Box::new(Resumed { key, after, former: *former }))));
                 self.enter(session, nick.as_bytes(), cx);

@@ -250,6 +250,10 @@ fn a_page_whose_room_cannot_begin_enters_no_other() {
     assert_eq!((server.sees(page), server.reads(nc)), (vec![refused.to_owned()], String::new()));
     server.say(page, "ann");
     assert_eq!(server.reads(nc), "Welcome ann to the room!\n", "it has sent another choice");
+    let page = server.page(&["/join no room", "bob"]);
+    let seen = server.sees(page);
+    assert!(matches!(&seen[..], [text] if text.contains("The name of a room is 1 to 32")), "{seen:?}");
+    assert_eq!(server.reads(nc), "");
 }
 
 #[test]
