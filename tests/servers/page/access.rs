@@ -157,6 +157,8 @@ fn five_hundred_members_and_ten_thousand_lines_stay_usable() {
         .collect();
     expect(&window, "#count", &["500 members"]);
     let mut bob = chat.member("bob");
+    // The last members of a crowd are named at the end of its second, in a line of the log.
+    expect(&window, "#count", &["501 members"]);
     let mut lines = String::new();
     for number in 0..12_000 {
         writeln!(lines, "line {number} {}", "of words ".repeat(number % 9)).expect("a string");
