@@ -74,11 +74,12 @@ fn two_pages_and_a_netcat_hear_each_other_in_one_order() {
     say(&ann, "/msg bob psst");
     bob.stdout.wait_for("[ann] psst\n");
     bob.say("/msg ann what?\n/me waves\n");
-    say(&eve, "/me nods");
-    bob.stdout.wait_for("* eve nods\n");
     let tail = |page: &Window<'_>, wanted: &[&str]| {
         page.until(&format!("{MESSAGES}.slice(-{}).join('|') === {:?}", wanted.len(), wanted.join("|")));
     };
+    tail(&eve, &["* bob waves"]);
+    say(&eve, "/me nods");
+    bob.stdout.wait_for("* eve nods\n");
     tail(&ann, &["You, to bob alone: psst", "bob, to you alone: what?", "* bob waves", "* eve nods"]);
     tail(&eve, &["* bob waves", "* eve (you) nods"]);
     assert!(!eve.text().contains("psst") && !eve.text().contains("what?"));
@@ -86,6 +87,7 @@ fn two_pages_and_a_netcat_hear_each_other_in_one_order() {
     // Markup is text.
     let markup = "<script>document.title = 'run'</script><img src=x onerror=document.title='run'> &lt; ${1}";
     bob.say(format!("{markup}\n"));
+    tail(&ann, &[&format!("bob: {markup}")]);
     say(&ann, markup);
     bob.stdout.wait_for(&format!("ann: {markup}\n"));
     tail(&ann, &[&format!("bob: {markup}"), &format!("ann (you): {markup}")]);
