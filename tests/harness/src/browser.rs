@@ -54,6 +54,12 @@ impl Browser {
     /// Starts the browser. It shows nothing before [`window`](Self::window).
     #[track_caller]
     pub fn start() -> Self {
+        // On a busy machine, a browser may end before its driver has reached it.
+        Self::try_start().or_else(|_| Self::try_start()).unwrap_or_else(|error| panic!("no browser: {error}"))
+    }
+
+    #[track_caller]
+    fn try_start() -> io::Result<Self> {
         let driver = Driver::start();
         // Root cannot use the sandbox, and /dev/shm is small in a container. The certificates of tests are self-signed.
         let capabilities = format!(
@@ -68,9 +74,8 @@ impl Browser {
             TIMEOUT.as_millis(),
             json(&driver.downloads().display().to_string()),
         );
-        let session = driver.command("POST", "/session", &capabilities);
-        let session = text(&session.unwrap_or_else(|error| panic!("no browser: {error}"))["sessionId"]);
-        Self { driver, session, current: RefCell::default() }
+        let session = text(&driver.command("POST", "/session", &capabilities)?["sessionId"]);
+        Ok(Self { driver, session, current: RefCell::default() })
     }
 
     /// Opens an empty window. All windows share the cookies.
