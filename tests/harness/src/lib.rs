@@ -13,6 +13,8 @@ mod connect;
 mod host;
 mod launch;
 mod process;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod redis_server;
 mod server;
 mod skip;
