@@ -22,6 +22,9 @@ pub use args::ChatServer;
 mod answers;
 mod audience;
 mod bans;
+#[cfg(feature = "bus")]
+#[allow(dead_code, unused_imports, reason = "the chat does not use it yet")]
+mod bus;
 mod chat_log;
 mod command;
 mod crowd;

@@ -1,0 +1,62 @@
+//! The bus: one chat on several servers, which agree on an order through a broker, a Redis.
+//!
+//! ```text
+//!  Chat --ask--> Bus --command link--> the script: checks the owner of a nickname, appends an entry to the stream of a room
+//!                 ^                                                                          |
+//!  Chat <--Heard--+--reading link---- the entries of the followed rooms, in their order <----+
+//! ```
+//!
+//! Invariants: a server shows only what it has read back, so all servers show a room in the same order. An ask is kept
+//! until its answer has arrived, and is sent again on each new command link; the broker carries it out once. The state
+//! of a room is a function of its stream.
+//!
+//! [`Bus`] does no I/O and reads no clock: elements of RESP and time in, bytes and [`Heard`] out. The keys of the broker
+//! and the fields of an entry are described in `script.lua`.
+
+mod ask;
+mod client;
+mod entry;
+mod handler;
+mod heard;
+
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
+pub(crate) use ask::{Ask, Asked};
+pub(crate) use client::{Bus, BusOptions, Step};
+pub(crate) use entry::{Author, Entry, Happened};
+pub(crate) use handler::HearsBus;
+pub(crate) use heard::{Heard, Present, Reason, Snapshot};
+
+/// One of the two outbound connections to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkKind {
+    /// Carries asks and their answers, in order, and private messages from other servers.
+    Command,
+    /// Carries the entries of the followed rooms.
+    Reading,
+}
+
+impl LinkKind {
+    pub(crate) const ALL: [LinkKind; 2] = [LinkKind::Command, LinkKind::Reading];
+}
+
+/// Names a server from its start to its end: random, so that a server that starts again is another one. On the wire, it
+/// is 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ServerId(pub(crate) u64);
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for ServerId {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        u64::from_str_radix(text, 16).map(ServerId)
+    }
+}
