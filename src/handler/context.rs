@@ -3,6 +3,7 @@
 //! A context lasts for one callback. Requests change the state at once, but no handler method runs within another.
 //! Replies are collected and written together when the callback has returned (`replies`).
 
+mod feeds;
 mod operator;
 mod replies;
 
@@ -13,7 +14,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::connection::Connection;
 use crate::connection::closed::Closed;
-use crate::connection::feeds::FeedId;
 use crate::connection::flags::Flags;
 use crate::connection::framing_error::FramingError;
 use crate::connection::ids::ServiceId;
@@ -45,6 +45,7 @@ use crate::workers::{Busy, Job, Worker, Workers};
 /// | send to another connection | [`send`](Self::send) |
 /// | pass input on to another connection | [`relay`](Self::relay) |
 /// | send to many connections | [`follow`](Self::follow) and [`publish`](Self::publish) |
+/// | act for another connection | [`follow_other`](Self::follow_other), [`publish_except`](Self::publish_except) |
 /// | produce much output | [`is_writable`](Self::is_writable), then [`Handler::drained`](crate::Handler::drained) |
 /// | act later | [`set_timer`](Self::set_timer) |
 /// | do slow work | [`offload`](Self::offload) |
@@ -183,9 +184,7 @@ impl<'a> Context<'a> {
     /// [`shut_down_other`](Self::shut_down_other).
     pub fn relay(&mut self, to: Token, bytes: &[u8]) -> bool {
         let ReplyTarget::Connection(source) = self.target else { return false };
-        if source == to {
-            self.queue_replies();
-        }
+        self.queue_replies_to(to);
         let is_taken = self.state.relay(source, to, bytes);
         self.state.stats.relayed += if is_taken { bytes.len() as u64 } else { 0 };
         is_taken
@@ -196,72 +195,6 @@ impl<'a> Context<'a> {
     pub(crate) fn end_relay(&mut self) {
         if let Some(session) = self.session() {
             self.state.end_relay(session);
-        }
-    }
-
-    /// Creates a feed: a stream of output that connections can [`follow`](Self::follow). It lasts until
-    /// [`remove_feed`](Self::remove_feed), and as long as the reactor.
-    ///
-    /// A feed belongs to the service of this callback, whose [`Limits::feed_buffer`](crate::Limits::feed_buffer) bounds
-    /// it.
-    ///
-    /// # Panics
-    /// If the reactor has 1,048,575 feeds.
-    pub fn create_feed(&mut self) -> FeedId {
-        let service = self.service();
-        self.state.feeds.insert(service)
-    }
-
-    /// Removes `feed`. Its followers follow none afterwards. They still receive what was published before, of which
-    /// each follower that is behind gets a copy of its own.
-    ///
-    /// From then on, `feed` names no feed. To follow it, to publish to it and to remove it again have no effect.
-    pub fn remove_feed(&mut self, feed: FeedId) {
-        self.queue_replies();
-        self.state.remove_feed(feed);
-    }
-
-    /// Makes this connection follow `feed`: it receives everything that is published from now on.
-    ///
-    /// A connection follows at most one feed; following another one ends the first. A connection that falls too far
-    /// behind is closed with [`Closed::FeedBehind`](crate::Closed::FeedBehind). A feed is a stream, so a connection
-    /// over UDP follows none. No effect if `feed` was removed.
-    pub fn follow(&mut self, feed: FeedId) {
-        if let ReplyTarget::Connection(token) = self.target
-            && let Some(slot) = self.state.feeds.find(feed)
-        {
-            self.queue_replies();
-            self.state.follow(token, slot);
-        }
-    }
-
-    /// Makes this connection follow no feed. Bytes that were published before are still sent.
-    pub fn unfollow(&mut self) {
-        if let ReplyTarget::Connection(token) = self.target {
-            self.queue_replies();
-            self.state.unfollow(token);
-        }
-    }
-
-    /// Sends `bytes` to all connections that follow `feed`. They are copied once, whatever the number of followers.
-    pub fn publish(&mut self, feed: FeedId, bytes: &[u8]) {
-        self.queue_replies();
-        if let Some(slot) = self.state.feeds.find(feed) {
-            self.state.publish(slot, bytes);
-        }
-    }
-
-    /// Sends `bytes` to all connections that follow `feed`, except this connection.
-    pub fn publish_others(&mut self, feed: FeedId, bytes: &[u8]) {
-        self.queue_replies();
-        let Some(slot) = self.state.feeds.find(feed) else { return };
-        if let ReplyTarget::Connection(token) = self.target
-            && self.state.has_followers_beside(slot, token)
-        {
-            self.state.skip_own(token, slot, bytes.len());
-            self.state.publish(slot, bytes);
-        } else if !matches!(self.target, ReplyTarget::Connection(_)) {
-            self.state.publish(slot, bytes);
         }
     }
 
@@ -577,9 +510,7 @@ impl<'a> Context<'a> {
 
     /// Closes the connection `other` as [`close`](Self::close) closes this one.
     pub fn close_other(&mut self, other: Token) {
-        if self.target == ReplyTarget::Connection(other) {
-            self.queue_replies();
-        }
+        self.queue_replies_to(other);
         self.state.close(other, Closed::ByHandler);
     }
 
@@ -617,9 +548,7 @@ impl<'a> Context<'a> {
 
     /// Shuts down our side of the connection `other`, as [`shut_down`](Self::shut_down) does for this one.
     pub fn shut_down_other(&mut self, other: Token) {
-        if self.target == ReplyTarget::Connection(other) {
-            self.queue_replies();
-        }
+        self.queue_replies_to(other);
         self.state.shut_down(other);
     }
 

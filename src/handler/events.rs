@@ -98,9 +98,15 @@ macro_rules! events {
             ) {}
         }
     };
-    // What concerns the whole process: the lines of operators, files that are opened again, and the stop.
+    // What concerns the whole process: the start, the lines of operators, files that are opened again, and the stop.
     (process => $action:ident $($arguments:tt)*) => {
         $crate::handler::events::$action! { $($arguments)*;
+            /// The reactor starts to run.
+            ///
+            /// Called once, before the first poll, and so before any other event. A handler that needs connections or
+            /// timers of its own requests them here.
+            fn started(&mut self; cx: &mut Context<'_>) {}
+
             /// A line of an operator has arrived, given without its line end. Replies go to this operator.
             ///
             /// It comes from standard input, if that is open for commands or for input

@@ -33,7 +33,8 @@ use crate::handler::events::events;
 /// [`open`](Self::open) comes first and exactly once, [`closed`](Self::closed) last and exactly once. After
 /// [`eof`](Self::eof) there is no more [`data`](Self::data). For a program that [`Context::spawn`] has started,
 /// [`exited`](Self::exited) comes at most once, anywhere between [`open`](Self::open) and [`closed`](Self::closed).
-/// The other methods belong to the service as a whole and may be called at any time.
+/// The other methods belong to the service as a whole. [`started`](Self::started) comes before everything else, and the
+/// others may be called at any time.
 ///
 /// # Concurrency
 ///

@@ -180,6 +180,10 @@ impl Handler for Services {
         }
     }
 
+    fn started(&mut self, cx: &mut Context<'_>) {
+        self.call_each(cx, DynHandler::started);
+    }
+
     /// Passes the end of input to every handler. The reactor stops if one of them stops it.
     fn console_end(&mut self, cx: &mut Context<'_>) {
         self.call_each(cx, DynHandler::console_end);

@@ -8,6 +8,7 @@
 //! Invariant: a handler method never runs inside another one.
 
 use std::io;
+use std::time::Instant;
 
 use slotmap::SecondaryMap;
 
@@ -38,12 +39,31 @@ pub(crate) struct Dispatcher<H: Handler> {
     batch: Vec<Token>,
     /// Steps of handshakes that may still be taken in this turn.
     pub(super) handshakes_left: usize,
+    /// Whether [`Handler::started`] was called.
+    pub(crate) has_started: bool,
 }
 
 impl<H: Handler> Dispatcher<H> {
     pub(crate) fn new(handler: H, state: State) -> Self {
         let buffer = vec![0; state.limits.read_buffer].into_boxed_slice();
-        Dispatcher { handler, state, sessions: SecondaryMap::new(), buffer, batch: Vec::new(), handshakes_left: 0 }
+        Dispatcher {
+            handler,
+            state,
+            sessions: SecondaryMap::new(),
+            buffer,
+            batch: Vec::new(),
+            handshakes_left: 0,
+            has_started: false,
+        }
+    }
+
+    /// Begins the first turn at the time `now()`, and tells the handler that it starts. Does nothing later.
+    #[inline]
+    pub(crate) fn start(&mut self, now: impl FnOnce() -> Instant) {
+        if !std::mem::replace(&mut self.has_started, true) {
+            self.state.begin_turn(now());
+            self.call(ServiceId::DEFAULT, Handler::started);
+        }
     }
 
     /// Opens a session for an accepted connection, at once or after its handshake, or refuses and closes the

@@ -314,6 +314,7 @@ impl<H: Handler> Reactor<H> {
     /// # Errors
     /// The errors of [`run`](Self::run).
     pub fn turn(&mut self) -> io::Result<bool> {
+        self.dispatcher.start(Instant::now);
         let timeout = self.timeout();
         // The start of the last turn is earlier than this poll begins, and known without a look at the clock.
         let began = self.dispatcher.state.clock.now();

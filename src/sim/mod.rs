@@ -119,6 +119,7 @@ impl<H: Handler> Sim<H> {
 
     /// Calls the handler without a connection, as [`Reactor::with_context`](crate::Reactor::with_context) does.
     pub fn with_context(&mut self, call: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
+        self.start();
         self.dispatcher.call(ServiceId::DEFAULT, call);
     }
 
@@ -156,6 +157,7 @@ impl<H: Handler> Sim<H> {
     }
 
     fn connect_host(&mut self, service: ServiceId, host: IpAddr, door: Door) -> SimPeer {
+        self.start();
         let (peer, stream) = self.new_peer();
         if self.dispatcher.state.stop >= Stop::Draining {
             return peer;
@@ -171,6 +173,7 @@ impl<H: Handler> Sim<H> {
     /// Connects a peer that has to speak TLS.
     #[cfg(all(test, feature = "tls"))]
     fn connect_tls(&mut self, service: ServiceId) -> SimPeer {
+        self.start();
         let (peer, stream) = self.new_peer();
         let stream =
             self.dispatcher.state.services[service].secure(stream, Door::Line).expect("the service has a certificate");
@@ -473,9 +476,11 @@ impl<H: Handler> Sim<H> {
         self.dispatcher.state.timers.len()
     }
 
-    /// Returns the handler.
+    /// Returns the handler. The first call may set it up: the simulation starts with another action of the test.
     pub fn handler_mut(&mut self) -> &mut H {
-        self.run();
+        if self.dispatcher.has_started {
+            self.run();
+        }
         &mut self.dispatcher.handler
     }
 
@@ -520,7 +525,14 @@ impl<H: Handler> Sim<H> {
         }
     }
 
+    /// Tells the handler that it starts, before its first event.
+    fn start(&mut self) {
+        let now = self.dispatcher.state.clock.now();
+        self.dispatcher.start(|| now);
+    }
+
     fn turn(&mut self) {
+        self.start();
         let now = self.dispatcher.state.clock.now();
         self.dispatcher.state.begin_turn(now);
         for peer in std::mem::take(&mut self.touched) {

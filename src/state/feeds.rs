@@ -39,7 +39,7 @@ impl State {
     }
 
     /// Makes a follower skip the next `length` bytes published to its feed.
-    pub(crate) fn skip_own(&mut self, token: Token, slot: FeedSlot, length: usize) {
+    pub(crate) fn skip(&mut self, token: Token, slot: FeedSlot, length: usize) {
         if let Some(connection) = self.connections.get_mut(token).filter(|found| found.is_open())
             && connection.follower_ref.is_some_and(|follower_ref| follower_ref.feed == slot)
             && let Some((end, follower)) = connection.follower_mut(&mut self.feeds)
@@ -114,6 +114,7 @@ impl State {
         // The next flush drops the bytes that only this follower needed.
         self.mark_feed_dirty(follower_ref.feed);
     }
+
     /// Removes a feed. Its followers follow none afterwards.
     pub(crate) fn remove_feed(&mut self, id: FeedId) {
         let Some(slot) = self.feeds.find(id) else { return };

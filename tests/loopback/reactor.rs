@@ -233,6 +233,10 @@ struct Pieces {
 impl Handler for Pieces {
     type Session = ();
 
+    fn started(&mut self, cx: &mut Context<'_>) {
+        let _ = cx.connect(self.to.clone());
+    }
+
     fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {
         let feed = *self.feed.get_or_insert_with(|| cx.create_feed());
         cx.follow(feed);
@@ -255,8 +259,7 @@ fn the_replies_of_a_callback_are_one_datagram() {
     let target = UdpSocket::bind("127.0.0.1:0").expect("free");
     target.set_read_timeout(Some(Duration::from_secs(10))).expect("a valid time-out");
     let to: Address = format!("udp:{}", target.local_addr().expect("bound")).parse().expect("an address");
-    let mut reactor = Reactor::new(Pieces { to, feed: None }, Limits::default()).expect("a poll");
-    reactor.with_context(|pieces, cx| _ = cx.connect(pieces.to.clone()));
+    let reactor = Reactor::new(Pieces { to, feed: None }, Limits::default()).expect("a poll");
     let stopper = reactor.stopper();
     let running = std::thread::spawn(move || reactor.run().map(drop));
     let mut buffer = [0; 100];

@@ -26,14 +26,23 @@ impl Context<'_> {
     /// Several connections may have the same name. A name ends with its connection. An `Arc<str>` is shared, not
     /// copied.
     pub fn set_name(&mut self, name: impl Into<Arc<str>>) {
-        if let ReplyTarget::Connection(token) = self.target {
-            let name = name.into();
-            let changed = match sanitize(name.as_bytes()) {
-                Cow::Borrowed(_) => None,
-                Cow::Owned(clean) => Some(clean.into()),
-            };
-            self.state.roster.set_name(token, changed.unwrap_or(name));
+        if let Some(session) = self.session() {
+            self.set_name_of(session, name);
         }
+    }
+
+    /// Names the connection `other`, as [`set_name`](Self::set_name) names this one. No effect if that connection was
+    /// removed.
+    pub fn set_name_of(&mut self, other: Token, name: impl Into<Arc<str>>) {
+        if self.state.connections.get(other).is_none() {
+            return;
+        }
+        let name = name.into();
+        let changed = match sanitize(name.as_bytes()) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(clean) => Some(clean.into()),
+        };
+        self.state.roster.set_name(other, changed.unwrap_or(name));
     }
 
     /// Makes the operator of this [`console`](crate::Handler::console) line wait for an answer that comes later, with

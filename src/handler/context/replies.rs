@@ -65,6 +65,13 @@ impl Context<'_> {
         self.state.pause_if_full(token, replied);
     }
 
+    /// Moves the replies made so far to the queue if `other` is this connection, whose output is about to change.
+    pub(super) fn queue_replies_to(&mut self, other: Token) {
+        if self.target == ReplyTarget::Connection(other) {
+            self.queue_replies();
+        }
+    }
+
     /// Runs a part of a callback, and puts what `encode` makes of its replies in their place. Without a reply, there is
     /// nothing to encode.
     #[cfg(feature = "web")]
