@@ -13,9 +13,9 @@ type Set = BTreeSet<Vec<u8>>;
 type Outcome = Result<Option<Reply>, Reply>;
 
 /// The commands of [`Data::write`].
-const WRITES: [&str; 19] = [
+const WRITES: [&str; 20] = [
     "SET", "SETNX", "DEL", "UNLINK", "EXPIRE", "PEXPIRE", "PERSIST", "INCR", "INCRBY", "HSET", "HSETNX", "HDEL",
-    "HINCRBY", "SADD", "SREM", "XADD", "XTRIM", "FLUSHDB", "FLUSHALL",
+    "HINCRBY", "SADD", "SREM", "SPOP", "XADD", "XTRIM", "FLUSHDB", "FLUSHALL",
 ];
 
 /// The number of databases, as configured by default.
@@ -163,6 +163,12 @@ impl Data {
             ("SREM", [key, members @ ..]) => {
                 let remove = |set: &mut Set| members.iter().filter(|member| set.remove(**member)).count();
                 number(keys.change(key, remove)?)
+            }
+            // Redis takes any of them, this takes the first.
+            ("SPOP", [key, count]) => {
+                let count = parse(count)?;
+                let pop = |set: &mut Set| std::iter::from_fn(|| set.pop_first()).take(count).collect::<Vec<_>>();
+                Reply::bulks(keys.change(key, pop)?)
             }
             ("XADD", [key, options @ ..]) => return append(keys, now, key, options),
             ("XTRIM", [key, b"MAXLEN", length] | [key, b"MAXLEN", b"~" | b"=", length]) => {

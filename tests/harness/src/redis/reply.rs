@@ -133,7 +133,8 @@ impl<'a> Reader<'a> {
             ":" => Reply::Int(text.parse().map_err(|_| Malformed)?),
             "_" => Reply::Nil,
             "$" => return self.bulk(count()?),
-            "*" => return Ok(self.items(count()?)?.map(Reply::Array)),
+            // A set is an array here.
+            "*" | "~" => return Ok(self.items(count()?)?.map(Reply::Array)),
             ">" => return Ok(self.items(count()?)?.map(Reply::Push)),
             "%" => {
                 let Some(items) = self.items(2 * count()?)? else { return Ok(None) };
