@@ -23,6 +23,8 @@ pub mod http;
 mod length_prefixed;
 mod lines;
 mod netstrings;
+#[cfg(feature = "bus")]
+pub(crate) mod resp;
 mod unread;
 #[cfg(feature = "websocket")]
 pub mod websocket;
@@ -34,6 +36,8 @@ pub use framer::{Frame, Framer};
 pub use length_prefixed::{LengthFramer, LengthPrefix, LengthPrefixed};
 pub use lines::{LineFramer, LineState, Lines};
 pub use netstrings::{NetstringFramer, NetstringState, Netstrings, write_netstring};
+#[cfg(feature = "bus")]
+pub use resp::{Element, RespFramer, RespState, write_command};
 pub use unread::{Found, Unread};
 
 use crate::connection::closed::Closed;

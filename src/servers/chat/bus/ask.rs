@@ -1,5 +1,10 @@
 //! What a server asks of the broker, and what it remembers of it until the answer.
 
+use crate::connection::token::Token;
+use crate::servers::text::fold;
+
+use super::Bus;
+
 /// A change that a member or this server asks for. Names are given as they are shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ask<'a> {
@@ -53,3 +58,55 @@ pub(crate) enum Asked {
     Operator,
     Depart,
 }
+
+impl Ask<'_> {
+    /// Whether it changes something, so that it has a number.
+    pub(super) fn is_change(&self) -> bool {
+        !matches!(self, Ask::Rooms | Ask::Depart)
+    }
+
+    /// The arguments of the script: their number, and their encoding.
+    pub(super) fn arguments(&self, by: Token, q: u64, bus: &Bus) -> (usize, Vec<u8>) {
+        let connection = by.to_bits().to_string();
+        let most = bus.options.max_rooms.map_or(NO_LIMIT.to_owned(), |most| most.to_string());
+        // The ops of a member begin with it.
+        let of_member = |op, nick: &str, room: &str, rest: &[&str]| {
+            let (nick_folded, room_folded) = (fold(nick), fold(room));
+            let member = [nick, &nick_folded, room, &room_folded, &connection];
+            bus.arguments(op, q, &[&member, rest].concat())
+        };
+        match *self {
+            Ask::Join { nick, room } => of_member("join", nick, room, &[&most]),
+            Ask::Move { nick, from, to } => of_member("move", nick, from, &[to, &fold(to), &most]),
+            Ask::Leave { nick, room, cause } => of_member("leave", nick, room, &[cause]),
+            Ask::Rename { old, nick, room } => of_member("rename", old, room, &[nick, &fold(nick)]),
+            Ask::Say { nick, room, text } => of_member("say", nick, room, &[text]),
+            Ask::Act { nick, room, text } => of_member("act", nick, room, &[text]),
+            Ask::Kick { nick, room, reason } => of_member("kick", nick, room, &[reason]),
+            Ask::Tell { from, to, text } => bus.arguments("tell", q, &[from, &fold(to), text]),
+            Ask::Operator { text } => bus.arguments("operator", q, &[text]),
+            Ask::Rooms => bus.arguments("rooms", q, &[]),
+            Ask::Depart => bus.arguments("depart", q, &[]),
+        }
+    }
+
+    /// What is remembered until the answer. `None` for [`Ask::Rooms`].
+    pub(super) fn asked(&self) -> Option<Asked> {
+        Some(match *self {
+            Ask::Join { nick, room } => Asked::Join { nick: nick.into(), room: room.into() },
+            Ask::Move { to, .. } => Asked::Move { to: to.into() },
+            Ask::Leave { .. } => Asked::Leave,
+            Ask::Rename { nick, .. } => Asked::Rename { nick: nick.into() },
+            Ask::Say { .. } => Asked::Say,
+            Ask::Act { .. } => Asked::Act,
+            Ask::Kick { .. } => Asked::Kick,
+            Ask::Tell { to, text, .. } => Asked::Tell { to: to.into(), text: text.into() },
+            Ask::Operator { .. } => Asked::Operator,
+            Ask::Rooms => return None,
+            Ask::Depart => Asked::Depart,
+        })
+    }
+}
+
+/// More rooms than any broker has.
+const NO_LIMIT: &str = "1000000000";

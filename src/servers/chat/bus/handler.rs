@@ -1,9 +1,24 @@
 //! The link handler: both links of a [`Bus`], beside the connections of the server that is on it.
+//!
+//! Invariants: what the bus says is passed on in callbacks of a link or of the service, never in one of a member. The
+//! output of the bus is sent when the callback ends that has caused it.
 
+use std::io;
+use std::process::ExitStatus;
+use std::time::Instant;
+
+use crate::connection::closed::Closed;
+use crate::connection::origin::{Origin, Source, Via};
+use crate::connection::timer_id::TimerId;
+use crate::connection::token::Token;
+use crate::framing::{Element, Found, RespFramer, RespState, Unread};
 use crate::handler::Handler;
 use crate::handler::context::Context;
+use crate::net::Address;
+use crate::state::throttle::Throttle;
+use crate::workers::Done;
 
-use super::{Bus, Heard};
+use super::{Bus, Heard, LinkKind, Step};
 
 /// A server that is on a bus.
 pub(crate) trait HearsBus: Handler {
@@ -11,5 +26,272 @@ pub(crate) trait HearsBus: Handler {
     fn bus(&mut self) -> &mut Bus;
 
     /// Handles what the bus says. It may ask again.
+    ///
+    /// The callback is that of a link or of the service, so a reply would go to the broker: what concerns a member is
+    /// sent to its token.
     fn heard(&mut self, heard: Heard, cx: &mut Context<'_>);
+}
+
+/// A [`Handler`] made of a server on a bus, and the links of that bus.
+#[derive(Debug)]
+pub(crate) struct OnBus<D> {
+    inner: D,
+    /// The broker.
+    to: Address,
+    framer: RespFramer,
+    /// By [`LinkKind`]: the connection that is made, or is open.
+    links: [Option<Token>; 2],
+    /// Fires at the next deadline of the bus, or before.
+    timer: Option<(Instant, TimerId)>,
+    /// Links that are lost.
+    warnings: Throttle,
+}
+
+/// The session of a connection of the server, or of a link.
+#[derive(Debug)]
+pub(crate) enum BusSession<S> {
+    Inner(S),
+    Link(LinkSession),
+}
+
+/// A link.
+#[derive(Debug)]
+pub(crate) struct LinkSession {
+    kind: LinkKind,
+    token: Token,
+    state: RespState,
+}
+
+/// The longest string of the broker, in bytes. The texts of members are much shorter.
+const MAX_STRING: usize = 1 << 20;
+
+impl<D: HearsBus> OnBus<D> {
+    /// Puts the links to the broker at `to` beside the connections of `inner`.
+    pub(crate) fn new(inner: D, to: Address) -> Self {
+        let (framer, links) = (RespFramer::new(MAX_STRING), [None; 2]);
+        OnBus { inner, to, framer, links, timer: None, warnings: Throttle::new() }
+    }
+
+    /// Takes all steps of the bus that are due, and ends the callback.
+    fn go_on(&mut self, cx: &mut Context<'_>) {
+        while let Some(step) = self.inner.bus().poll(cx.now()) {
+            match step {
+                Step::Connect(link) => self.links[link as usize] = Some(cx.connect(self.to.clone())),
+                Step::Abort(link, reason) => {
+                    if let Some(token) = self.links[link as usize].take() {
+                        cx.abort_other(token);
+                    }
+                    self.warn(link, &reason, cx.now());
+                }
+                Step::Hear(heard) => {
+                    match heard {
+                        Heard::OutageBegan => log::warn!("the broker at {} does not answer: members wait", self.to),
+                        Heard::OutageEnded => log::info!("the broker at {} answers again", self.to),
+                        _ => {}
+                    }
+                    self.inner.heard(heard, cx);
+                }
+            }
+        }
+        self.finish(cx);
+    }
+
+    /// Ends a callback: sends the output of the bus, and sets the timer for its next deadline.
+    fn finish(&mut self, cx: &mut Context<'_>) {
+        let bus = self.inner.bus();
+        for link in LinkKind::ALL {
+            let output = bus.output(link);
+            if let Some(token) = self.links[link as usize].filter(|_| !output.is_empty()) {
+                cx.send(token, output);
+                output.clear();
+            }
+        }
+        let Some(deadline) = bus.next_deadline() else { return };
+        if self.timer.is_none_or(|(set, _)| deadline < set) {
+            if let Some((_, timer)) = self.timer.take() {
+                cx.cancel_timer(timer);
+            }
+            self.timer = Some((deadline, cx.set_service_timer(deadline.saturating_duration_since(cx.now()))));
+        }
+    }
+
+    /// Handles the end of a link that the bus has not asked for.
+    fn lose(&mut self, link: LinkKind, reason: &str, cx: &mut Context<'_>) {
+        self.links[link as usize] = None;
+        self.warn(link, reason, cx.now());
+        self.inner.bus().lost(link, cx.now());
+        self.go_on(cx);
+    }
+
+    fn warn(&mut self, link: LinkKind, reason: &str, now: Instant) {
+        if let Some(repeats) = self.warnings.note(now) {
+            log::warn!("the {link} to the broker at {} is lost: {reason}{repeats}", self.to);
+        }
+    }
+
+    /// Takes the elements that have arrived on a link.
+    fn read<'a>(&mut self, link: &mut LinkSession, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        let mut unread = Unread::new(input);
+        while let Some(found) = unread.next(&self.framer, &mut link.state, cx) {
+            if self.links[link.kind as usize] != Some(link.token) {
+                unread.take_rest();
+                break;
+            }
+            let bus = self.inner.bus();
+            match found {
+                Found::Message(message) => bus.receive(link.kind, &Element::of(message), cx.now()),
+                // A text that no server has sent, or a server with a much larger --max-line.
+                Found::TooLong(_) => bus.receive(link.kind, &Element::Bytes(b""), cx.now()),
+                Found::Failed(error) => bus.fail(link.kind, &error.to_string(), cx.now()),
+            }
+            self.go_on(cx);
+        }
+        unread.used()
+    }
+}
+
+impl<D: HearsBus> Handler for OnBus<D> {
+    type Session = BusSession<D::Session>;
+
+    fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session {
+        let kind = LinkKind::ALL.into_iter().find(|&kind| self.links[kind as usize] == Some(origin.token));
+        let (Some(kind), Via::Connect { .. }) = (kind, &origin.via) else {
+            let session = self.inner.open(origin, cx);
+            self.finish(cx);
+            return BusSession::Inner(session);
+        };
+        cx.set_name(kind.to_string());
+        self.inner.bus().opened(kind, cx.now());
+        self.go_on(cx);
+        BusSession::Link(LinkSession { kind, token: origin.token, state: RespState::default() })
+    }
+
+    fn data<'a>(&mut self, session: &mut Self::Session, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
+        match session {
+            BusSession::Inner(session) => {
+                let used = self.inner.data(session, input, cx);
+                self.finish(cx);
+                used
+            }
+            BusSession::Link(link) => self.read(link, input, cx),
+        }
+    }
+
+    fn eof(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
+        match session {
+            BusSession::Inner(session) => self.inner.eof(session, cx),
+            BusSession::Link(_) => cx.close(),
+        }
+        self.finish(cx);
+    }
+
+    fn drained(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
+        if let BusSession::Inner(session) = session {
+            self.inner.drained(session, cx);
+            self.finish(cx);
+        }
+    }
+
+    fn timer(&mut self, session: &mut Self::Session, timer: TimerId, cx: &mut Context<'_>) {
+        if let BusSession::Inner(session) = session {
+            self.inner.timer(session, timer, cx);
+            self.finish(cx);
+        }
+    }
+
+    fn done(&mut self, session: &mut Self::Session, done: Done, cx: &mut Context<'_>) {
+        if let BusSession::Inner(session) = session {
+            self.inner.done(session, done, cx);
+            self.finish(cx);
+        }
+    }
+
+    fn exited(&mut self, session: &mut Self::Session, status: ExitStatus, cx: &mut Context<'_>) {
+        if let BusSession::Inner(session) = session {
+            self.inner.exited(session, status, cx);
+            self.finish(cx);
+        }
+    }
+
+    fn dismissed(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
+        if let BusSession::Inner(session) = session {
+            self.inner.dismissed(session, cx);
+            self.finish(cx);
+        }
+    }
+
+    fn kicked(&mut self, session: &mut Self::Session, reason: &str, cx: &mut Context<'_>) {
+        if let BusSession::Inner(session) = session {
+            self.inner.kicked(session, reason, cx);
+            self.finish(cx);
+        }
+    }
+
+    fn closed(&mut self, session: Self::Session, cause: &Closed, cx: &mut Context<'_>) {
+        match session {
+            BusSession::Inner(session) => {
+                self.inner.closed(session, cause, cx);
+                self.finish(cx);
+            }
+            // A link that the bus has aborted is another one by now.
+            BusSession::Link(link) if self.links[link.kind as usize] == Some(link.token) => {
+                self.lose(link.kind, &cause.to_string(), cx);
+            }
+            BusSession::Link(_) => {}
+        }
+    }
+
+    fn datagram<'a>(&mut self, source: &Source, input: &'a mut [u8], cx: &mut Context<'a>) {
+        self.inner.datagram(source, input, cx);
+        self.finish(cx);
+    }
+
+    fn receipt(&mut self, ticket: u64, unsent: u64, cx: &mut Context<'_>) {
+        self.inner.receipt(ticket, unsent, cx);
+        self.finish(cx);
+    }
+
+    fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
+        if self.timer.take_if(|(_, own)| *own == timer).is_none() {
+            self.inner.service_timer(timer, cx);
+        }
+        self.go_on(cx);
+    }
+
+    fn service_done(&mut self, done: Done, cx: &mut Context<'_>) {
+        self.inner.service_done(done, cx);
+        self.finish(cx);
+    }
+
+    fn connect_failed(&mut self, requested: Token, to: &Address, error: &io::Error, cx: &mut Context<'_>) {
+        match LinkKind::ALL.into_iter().find(|&kind| self.links[kind as usize] == Some(requested)) {
+            Some(link) => self.lose(link, &error.to_string(), cx),
+            None => self.inner.connect_failed(requested, to, error, cx),
+        }
+    }
+
+    fn started(&mut self, cx: &mut Context<'_>) {
+        self.inner.started(cx);
+        self.go_on(cx);
+    }
+
+    fn console(&mut self, line: &[u8], cx: &mut Context<'_>) {
+        self.inner.console(line, cx);
+        self.finish(cx);
+    }
+
+    fn console_end(&mut self, cx: &mut Context<'_>) {
+        self.inner.console_end(cx);
+        self.finish(cx);
+    }
+
+    fn reload(&mut self, cx: &mut Context<'_>) {
+        self.inner.reload(cx);
+        self.finish(cx);
+    }
+
+    fn stopping(&mut self, cx: &mut Context<'_>) {
+        self.inner.stopping(cx);
+        self.finish(cx);
+    }
 }

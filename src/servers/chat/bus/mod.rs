@@ -15,9 +15,13 @@
 
 mod ask;
 mod client;
+mod command;
+mod cursor;
 mod entry;
 mod handler;
 mod heard;
+mod link;
+mod reading;
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -26,8 +30,11 @@ use std::str::FromStr;
 pub(crate) use ask::{Ask, Asked};
 pub(crate) use client::{Bus, BusOptions, Step};
 pub(crate) use entry::{Author, Entry, Happened};
-pub(crate) use handler::HearsBus;
+pub(crate) use handler::{HearsBus, OnBus};
 pub(crate) use heard::{Heard, Present, Reason, Snapshot};
+
+/// All that is changed at the broker.
+const SCRIPT: &str = include_str!("script.lua");
 
 /// One of the two outbound connections to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +47,15 @@ pub(crate) enum LinkKind {
 
 impl LinkKind {
     pub(crate) const ALL: [LinkKind; 2] = [LinkKind::Command, LinkKind::Reading];
+}
+
+impl fmt::Display for LinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LinkKind::Command => "command link",
+            LinkKind::Reading => "reading link",
+        })
+    }
 }
 
 /// Names a server from its start to its end: random, so that a server that starts again is another one. On the wire, it

@@ -1,0 +1,357 @@
+//! The command link: asks, and their answers in the same order.
+//!
+//! Invariants: the pending asks are in the order in which they were asked, and on each link all of them are sent in this
+//! order. An answer belongs to the first of what is expected.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::connection::token::Token;
+use crate::framing::Element;
+use crate::framing::resp::{write_bytes, write_command, write_header};
+use crate::servers::chat::room::Refusal;
+
+use super::ask::Asked;
+use super::client::{Bus, Step};
+use super::cursor::Place;
+use super::entry::{Author, EntryReader, Id};
+use super::heard::{Heard, Present, Reason, Snapshot};
+use super::link::{GRACE, LinkState};
+use super::reading::Ahead;
+use super::{LinkKind, SCRIPT, ServerId};
+
+/// An ask without an answer.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) by: Token,
+    pub(super) what: Query,
+    /// Its number, or 0 if it changes nothing.
+    pub(super) q: u64,
+    /// The arguments of the script, encoded.
+    pub(super) words: usize,
+    pub(super) body: Vec<u8>,
+}
+
+/// What was asked.
+#[derive(Debug)]
+pub(super) enum Query {
+    Change(Asked),
+    Rooms,
+    Open { room: Arc<str>, generation: u64 },
+}
+
+/// An answer that the command link expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CommandAnswer {
+    /// To HELLO or SELECT.
+    Login,
+    /// The hash of the script.
+    Script,
+    /// Confirms that the channel of private messages is heard. Not an answer, but a push in the place of one.
+    Subscribed,
+    Beat,
+    /// That of the first pending ask.
+    Pending,
+    /// To XADD, which wakes the reading link.
+    Woken,
+}
+
+/// What the command link hears now, as far as it has arrived.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// The texts of a short answer, or of a push.
+    texts: Vec<String>,
+    is_push: bool,
+    opened: Opened,
+    /// The position in the answer of the op `open`.
+    part: usize,
+    entry: EntryReader,
+}
+
+/// What the op `open` answers.
+#[derive(Debug, Default)]
+struct Opened {
+    n: u64,
+    last: Id,
+    members: Vec<Present>,
+    /// Newest first.
+    entries: Vec<super::entry::Entry>,
+}
+
+/// Time between beats. The lease of the script is three times as long.
+pub(super) const BEAT: Duration = Duration::from_secs(1);
+
+/// A command link is given up if a beat is not answered for so long.
+const LONGEST_BEAT: Duration = Duration::from_secs(5);
+
+/// Servers need this time after the broker has lost its data, to enter their members again.
+const RENEWAL: Duration = Duration::from_secs(5);
+
+/// More texts have only the lists of rooms.
+const MOST_TEXTS: usize = 100_000;
+
+impl Bus {
+    /// Begins the set-up of the command link. What follows needs the hash of the script.
+    pub(super) fn set_up_command(&mut self, now: Instant) {
+        let count = self.options.write_login(&mut self.command.output);
+        self.command.open(now + LONGEST_BEAT);
+        self.command.expected.extend(vec![CommandAnswer::Login; count]);
+        write_command(&mut self.command.output, &[b"SCRIPT", b"LOAD", SCRIPT.as_bytes()]);
+        self.command.expected.push_back(CommandAnswer::Script);
+    }
+
+    /// Completes the set-up, and sends all pending asks.
+    fn begin_asking(&mut self, hash: &str, now: Instant) {
+        hash.clone_into(&mut self.hash);
+        self.command.state = LinkState::Up;
+        let channel = format!("switchboard:tell:{}", self.id);
+        write_command(&mut self.command.output, &[b"SUBSCRIBE", channel.as_bytes()]);
+        self.command.expected.push_back(CommandAnswer::Subscribed);
+        self.beat(now);
+        for pending in &self.pending {
+            write_ask(&mut self.command.output, &self.hash, pending);
+            self.command.expected.push_back(CommandAnswer::Pending);
+        }
+        // A room that was loaded meanwhile may be missing in the present XREAD.
+        self.wake();
+    }
+
+    /// Adds an ask, and sends it if the link is up.
+    pub(super) fn send(&mut self, pending: Pending) {
+        self.pending_bytes += pending.body.len();
+        if self.command.is_up() {
+            write_ask(&mut self.command.output, &self.hash, &pending);
+            self.command.expected.push_back(CommandAnswer::Pending);
+        }
+        self.pending.push_back(pending);
+    }
+
+    /// Asks for a snapshot of a room.
+    pub(super) fn load_room(&mut self, room: Arc<str>, generation: u64) {
+        let history = self.options.history.to_string();
+        let (words, body) = self.arguments("open", 0, &[&room, &history]);
+        self.send(Pending { by: Token::none(), what: Query::Open { room, generation }, q: 0, words, body });
+    }
+
+    /// The arguments of the script: their number, and their encoding.
+    pub(super) fn arguments(&self, op: &str, q: u64, rest: &[&str]) -> (usize, Vec<u8>) {
+        let (id, q) = (self.id.to_string(), q.to_string());
+        let mut body = Vec::with_capacity(64 + rest.iter().map(|word| word.len() + 8).sum::<usize>());
+        for word in [op, &id, &q].iter().chain(rest) {
+            write_bytes(&mut body, word.as_bytes());
+        }
+        (3 + rest.len(), body)
+    }
+
+    /// Renews the lease.
+    pub(super) fn beat(&mut self, now: Instant) {
+        let (accepted, answered) = (self.accepted.to_string(), self.answered.to_string());
+        let (first, folded) = (&self.options.first, &self.first);
+        let (words, body) = self.arguments("beat", 0, &[&accepted, first, folded, &answered]);
+        write_script(&mut self.command.output, &self.hash, words, &body);
+        self.command.expected.push_back(CommandAnswer::Beat);
+        self.beat_sent = Some(now);
+        self.next_beat = None;
+        self.command.give_up = Some(now + LONGEST_BEAT);
+    }
+
+    /// Ends the wait of the reading link, so that it reads further rooms.
+    fn wake(&mut self) {
+        let key = format!("switchboard:wake:{}", self.id);
+        let words: [&[u8]; 7] = [b"XADD", key.as_bytes(), b"MAXLEN", b"1", b"*", b"w", b"1"];
+        write_command(&mut self.command.output, &words);
+        self.command.expected.push_back(CommandAnswer::Woken);
+    }
+
+    /// Takes an element of the command link.
+    pub(super) fn receive_command(&mut self, element: &Element<'_>, place: Place, now: Instant) {
+        if place.depth == 0 {
+            self.answer.texts.clear();
+            self.answer.is_push = matches!(element, Element::Push(_));
+        }
+        let is_open = !self.answer.is_push
+            && self.command.expected.front() == Some(&CommandAnswer::Pending)
+            && matches!(self.pending.front(), Some(Pending { what: Query::Open { .. }, .. }));
+        if is_open {
+            self.answer.take_opened(element, place);
+        } else {
+            self.answer.take_text(element);
+        }
+        if place.depth_after > 0 {
+            return;
+        }
+        if self.answer.is_push { self.hear_push(now) } else { self.hear_answer(now) }
+    }
+
+    fn hear_push(&mut self, now: Instant) {
+        let texts = std::mem::take(&mut self.answer.texts);
+        match &texts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["subscribe", ..] if self.command.expected.front() == Some(&CommandAnswer::Subscribed) => {
+                self.command.expected.pop_front();
+            }
+            ["message", _, message] => self.hear_message(message),
+            _ => self.give_up(LinkKind::Command, "the broker has said what it was not asked for", now),
+        }
+    }
+
+    /// Handles a private message: the server and the number of the ask, the sender, the connection and the nickname of
+    /// the receiver, and the text.
+    fn hear_message(&mut self, message: &str) {
+        let parts: Vec<&str> = message.splitn(6, ' ').collect();
+        let [server, q, from, to, nick, text] = parts[..] else { return };
+        let (Ok(server), Ok(q), Ok(to)) = (server.parse::<ServerId>(), q.parse(), to.parse()) else { return };
+        let seen = self.told.entry(server).or_default();
+        if q > *seen {
+            *seen = q;
+            let (from, nick, text) = (from.to_owned(), nick.to_owned(), text.to_owned());
+            self.steps.push_back(Step::Hear(Heard::Told { from, to: Token::from_bits(to), nick, text }));
+        }
+    }
+
+    fn hear_answer(&mut self, now: Instant) {
+        let texts = std::mem::take(&mut self.answer.texts);
+        let first = texts.first().map_or("", String::as_str);
+        match self.command.expected.pop_front() {
+            Some(CommandAnswer::Login | CommandAnswer::Woken) => {}
+            Some(CommandAnswer::Script) => self.begin_asking(first, now),
+            Some(CommandAnswer::Beat) => self.hear_beat(first, now),
+            Some(CommandAnswer::Pending) => self.hear_pending(&texts, now),
+            Some(CommandAnswer::Subscribed) | None => {
+                self.give_up(LinkKind::Command, "the broker has said more than it was asked for", now);
+            }
+        }
+    }
+
+    fn hear_beat(&mut self, epoch: &str, now: Instant) {
+        let Some(sent) = self.beat_sent.take() else { return };
+        self.accepted = if now - sent <= GRACE { self.accepted + 1 } else { 0 };
+        if self.accepted > 1 {
+            self.command.calm();
+        }
+        let next = (sent + BEAT).max(now);
+        self.next_beat = Some(next);
+        self.command.fine_until = next + GRACE;
+        self.command.give_up = None;
+        let former = self.epoch.replace(epoch.to_owned());
+        if former.is_some_and(|former| former != epoch) {
+            self.renew_at = Some(now + RENEWAL);
+            self.steps.push_back(Step::Hear(Heard::Forgotten));
+        }
+    }
+
+    /// Loads all rooms again.
+    pub(super) fn renew(&mut self) {
+        let rooms = self.rooms.iter_mut().filter(|(_, room)| room.awaits.is_none());
+        let rooms: Vec<_> = rooms
+            .map(|(name, room)| {
+                room.awaits = Some(Reason::Renewed);
+                (Arc::clone(name), room.generation)
+            })
+            .collect();
+        for (name, generation) in rooms {
+            self.load_room(name, generation);
+        }
+    }
+
+    fn hear_pending(&mut self, texts: &[String], now: Instant) {
+        let Some(Pending { by, what, q, body, .. }) = self.pending.pop_front() else { return };
+        self.pending_bytes -= body.len();
+        self.answered = self.answered.max(q);
+        let first = texts.first().map(String::as_str);
+        match what {
+            Query::Open { room, generation } => self.load(room, generation),
+            Query::Rooms => {
+                let rooms = texts.chunks_exact(2);
+                let rooms = rooms.map(|pair| (pair[0].clone(), pair[1].parse().unwrap_or(0))).collect();
+                self.steps.push_back(Step::Hear(Heard::Rooms { by, rooms }));
+            }
+            Query::Change(mut asked) => {
+                let refusal = match first {
+                    Some("ok") => None,
+                    Some("taken") => Some(Refusal::TakenNick),
+                    Some("rooms") => Some(Refusal::TooManyRooms),
+                    Some("unknown") => Some(Refusal::UnknownNick),
+                    _ => return self.give_up(LinkKind::Command, "the script has given no answer", now),
+                };
+                if let (Asked::Tell { to, .. }, [_, nick]) = (&mut asked, texts) {
+                    *to = nick.as_str().into();
+                }
+                self.steps.push_back(Step::Hear(match refusal {
+                    Some(refusal) => Heard::Refused { by, asked, refusal },
+                    None => Heard::Acknowledged { by, asked },
+                }));
+            }
+        }
+    }
+
+    /// Handles the answer of the op `open`.
+    fn load(&mut self, room: Arc<str>, generation: u64) {
+        let Opened { n, last, members, mut entries } = std::mem::take(&mut self.answer.opened);
+        let Some(followed) = self.rooms.get_mut(&room).filter(|room| room.generation == generation) else { return };
+        let Some(reason) = followed.awaits else { return };
+        entries.reverse();
+        let snapshot = Snapshot { room, reason, members, history: entries };
+        if let Some(snapshot) = followed.load(Ahead { last, n, snapshot }) {
+            self.steps.push_back(Step::Hear(Heard::Snapshot(snapshot)));
+        }
+        self.wake();
+    }
+}
+
+impl Answer {
+    fn take_text(&mut self, element: &Element<'_>) {
+        let text = match *element {
+            Element::Bytes(bytes) | Element::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Element::Integer(number) => number.to_string(),
+            _ => return,
+        };
+        if self.texts.len() < MOST_TEXTS {
+            self.texts.push(text);
+        }
+    }
+
+    /// Takes an element of the answer to `open`: the number and the id of the last entry, the members, and entries.
+    fn take_opened(&mut self, element: &Element<'_>, place: Place) {
+        match (place.depth, *element) {
+            (0, _) => self.opened = Opened::default(),
+            (1, element) => {
+                self.part = place.at;
+                match (place.at, element) {
+                    (0, Element::Integer(n)) => self.opened.n = n.unsigned_abs(),
+                    (1, Element::Bytes(id)) => {
+                        self.opened.last = String::from_utf8_lossy(id).parse().unwrap_or_default();
+                    }
+                    _ => {}
+                }
+            }
+            (2, Element::Bytes(member)) if self.part == 2 => self.opened.members.extend(present(member)),
+            _ if self.part == 3 => {
+                let read = self.entry.take(element, place);
+                self.opened.entries.extend(read.and_then(|read| read.entry));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reads a member of a room: its server, its connection and its nickname.
+fn present(member: &[u8]) -> Option<Present> {
+    let member = std::str::from_utf8(member).ok()?;
+    let mut parts = member.splitn(3, ' ');
+    let (server, connection, nick) = (parts.next()?, parts.next()?, parts.next()?);
+    let home = Author { server: server.parse().ok()?, connection: connection.parse().ok()? };
+    Some(Present { nick: nick.to_owned(), home })
+}
+
+fn write_ask(out: &mut Vec<u8>, hash: &str, pending: &Pending) {
+    write_script(out, hash, pending.words, &pending.body);
+}
+
+/// Appends a call of the script, which names no keys.
+fn write_script(out: &mut Vec<u8>, hash: &str, words: usize, body: &[u8]) {
+    write_header(out, b'*', words + 3);
+    for word in ["EVALSHA", hash, "0"] {
+        write_bytes(out, word.as_bytes());
+    }
+    out.extend_from_slice(body);
+}
