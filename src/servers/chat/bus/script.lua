@@ -64,8 +64,8 @@ if q > 0 then
   call('SET', key('seq', server), q, 'EX', SEQ_SECONDS)
 end
 
--- A line of the owner of its nickname, the most frequent ask. It comes before all that it does not need: a call runs the
--- script from its beginning, and each function that is defined takes time.
+-- A line of the owner of its nickname, the most frequent ask. It comes before all that it does not need: each call runs
+-- the script from its beginning, and a function that is defined takes time.
 if (op == 'say' or op == 'act')
   and call('HGET', key('nicks'), ARGV[5]) == table.concat({ server, ARGV[7], ARGV[8], ARGV[4] }, ' ') then
   append(ARGV[7], server, q, ARGV[8], op, ARGV[4], ARGV[9])
