@@ -114,7 +114,6 @@ fn run(args: Args, mut service: ServiceOptions) -> io::Result<Option<String>> {
     // A line of a file may be long.
     limits.console_line = 16 << 20;
     let mut reactor = Reactor::with_options(Client::new(args.address, options), service)?;
-    reactor.with_context(Client::start);
     reactor.open_console(ConsoleMode::Input)?;
     let client = reactor.run()?;
     Ok(client.failure())

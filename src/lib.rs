@@ -140,6 +140,7 @@ pub mod servers;
 pub use connection::closed::Closed;
 pub use connection::feeds::FeedId;
 pub use connection::ids::{ListenerId, ServiceId};
+pub use connection::link::Link;
 pub use connection::origin::{Origin, Peer, Source, Via};
 pub use connection::spawn::{Spawn, StderrMode, StdinMode};
 pub use connection::timer_id::TimerId;
@@ -154,7 +155,7 @@ pub use reactor::Reactor;
 pub use reactor::operators::{ConsoleMode, Operator};
 pub use reactor::signals::Stopper;
 #[doc(inline)]
-pub use sim::{Ending, Sim, SimPeer};
+pub use sim::{Ending, Sim, SimPeer, SimRequest};
 pub use state::admission::{Admission, Proxies};
 pub use state::limits::Limits;
 pub use state::operator::PendingAnswer;

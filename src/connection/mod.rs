@@ -21,6 +21,7 @@ pub(crate) mod framing_error;
 pub(crate) mod handshake;
 pub(crate) mod ids;
 pub(crate) mod inbox;
+pub(crate) mod link;
 pub(crate) mod origin;
 pub(crate) mod outbox;
 pub(crate) mod pipe;

@@ -34,7 +34,12 @@ pub enum Via {
     /// This listener accepted it.
     Listener(ListenerId),
     /// [`Context::connect`](crate::Context::connect) requested it.
-    Connect(Address),
+    Connect {
+        /// The address of the request.
+        to: Address,
+        /// The [`Link::tag`](crate::Link::tag) of the request.
+        tag: u64,
+    },
     /// [`Context::spawn`](crate::Context::spawn) started it.
     Spawn,
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::connection::closed::Closed;
+use crate::connection::link::Link;
 use crate::connection::origin::{Origin, Source};
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
@@ -223,7 +224,7 @@ fn all_events_are_forwarded_and_input_becomes_messages() {
     sim.console_end();
     sim.datagram(SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)), b"any\nlines");
     let to: Address = "127.0.0.1:1".parse().expect("an address");
-    sim.with_context(|_, cx| _ = cx.connect(to.clone()));
+    sim.with_context(|_, cx| _ = cx.connect(to.clone(), Link::default()));
     sim.refused(&to, io::ErrorKind::ConnectionRefused.into());
     sim.advance(Duration::from_secs(3));
     sim.send(peer, b"2:");

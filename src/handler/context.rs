@@ -17,6 +17,7 @@ use crate::connection::closed::Closed;
 use crate::connection::flags::Flags;
 use crate::connection::framing_error::FramingError;
 use crate::connection::ids::ServiceId;
+use crate::connection::link::Link;
 use crate::connection::spawn::Spawn;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
@@ -453,7 +454,7 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Requests a connection to `to`, and returns its token.
+    /// Requests a connection to `to` with the options `link`, and returns its token.
     ///
     /// [`Handler::open`](crate::Handler::open) or [`Handler::connect_failed`](crate::Handler::connect_failed) follows
     /// with this token, never before this callback has returned. Neither follows if the connection is
@@ -463,9 +464,9 @@ impl<'a> Context<'a> {
     ///
     /// If `to` is a host name, the loop waits for its look-up, which may take seconds. A server should connect to IP
     /// addresses.
-    pub fn connect(&mut self, to: Address) -> Token {
+    pub fn connect(&mut self, to: Address, link: Link) -> Token {
         let service = self.service();
-        self.state.connect(to, service)
+        self.state.connect(to, link, service)
     }
 
     /// Starts a program whose standard input and output are a connection. Returns its token.

@@ -79,6 +79,8 @@ mod tests {
 
     use super::*;
     use crate::Reactor;
+    use crate::connection::ids::ServiceId;
+    use crate::connection::link::Link;
     use crate::connection::origin::{Origin, Peer};
     use crate::handler::context::Context;
     use crate::net::Address;
@@ -115,7 +117,8 @@ mod tests {
         let limits = Limits { connect_timeout: Some(Duration::from_millis(100)), ..Limits::default() };
         let mut reactor = Reactor::new(Once::default(), limits).expect("a poll");
         let state = &mut reactor.dispatcher.state;
-        let token = state.connect("name.invalid:1".parse().expect("an address"), crate::ServiceId::DEFAULT);
+        let to = "name.invalid:1".parse().expect("an address");
+        let token = state.connect(to, Link::default(), ServiceId::DEFAULT);
         let attempt = &mut state.attempts[token.key()];
         attempt.remaining = addresses.iter().rev().copied().map(Target::Inet).collect();
         attempt.step = Step::Failed(io::ErrorKind::Other.into());

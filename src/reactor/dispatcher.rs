@@ -103,7 +103,7 @@ impl<H: Handler> Dispatcher<H> {
     /// Opens the session of an outbound connection that is established now, or begins its handshake.
     pub(crate) fn connected(&mut self, token: Token) {
         if let Some(attempt) = self.state.attempts.remove(token.key()) {
-            self.establish(token, Via::Connect(attempt.to));
+            self.establish(token, Via::Connect { to: attempt.to, tag: attempt.tag });
         }
     }
 

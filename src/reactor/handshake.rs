@@ -19,7 +19,7 @@ use crate::reactor::dispatcher::Dispatcher;
 impl<H: Handler> Dispatcher<H> {
     /// Begins the handshake of a new connection.
     pub(super) fn begin_handshake(&mut self, token: Token, via: Via, step: Step) {
-        let is_outbound = matches!(via, Via::Connect(_));
+        let is_outbound = matches!(via, Via::Connect { .. });
         self.state.connections[token].phase = Phase::Handshaking;
         self.state.handshakes.insert(token.key(), Handshake { via, step });
         if let Some(limit) = self.state.limits_of(token).handshake_timeout {
@@ -85,7 +85,7 @@ impl<H: Handler> Dispatcher<H> {
         let (peer, service) = (connection.peer, connection.service);
         self.state.kill(token);
         match via {
-            Via::Connect(to) => {
+            Via::Connect { to, .. } => {
                 let error = error.into();
                 self.state.stats.connects_failed += 1;
                 self.call(service, |handler, cx| handler.connect_failed(token, &to, &error, cx));

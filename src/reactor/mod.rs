@@ -234,6 +234,7 @@ impl<H: Handler> Reactor<H> {
             return Ok(Operator::Present);
         }
         if mode == ConsoleMode::Input {
+            self.dispatcher.start(Instant::now);
             self.dispatcher.call_operator(OperatorId::CONSOLE, H::console_end);
         }
         Ok(Operator::Absent)

@@ -19,9 +19,9 @@
 
 mod children;
 mod law;
+mod outbound;
 
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant, SystemTime};
@@ -34,12 +34,11 @@ use crate::connection::stream::Stream;
 use crate::connection::token::Token;
 use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
-use crate::net::{Address, Door};
+use crate::net::Door;
 use crate::reactor::datagram::is_admitted;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
 use crate::state::children::Simulation;
-use crate::state::connects::{Attempt, Step};
 use crate::state::limits::Limits;
 use crate::state::operator::OperatorId;
 use crate::state::service::ServiceOptions;
@@ -48,7 +47,9 @@ use crate::state::stop::Stop;
 
 pub use crate::connection::pipe::Ending;
 use crate::connection::pipe::{PeerEnd, Wires, pipe};
+use crate::sim::outbound::Request;
 pub use law::assert_chunking_law;
+pub use outbound::SimRequest;
 
 /// Names a peer of a [`Sim`]. In another simulation, its use may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,15 +72,6 @@ pub struct Sim<H: Handler> {
     requests: Vec<Request>,
     /// Requests to stop since the last turn.
     stop_requests: usize,
-}
-
-/// An outbound connection that a handler has requested.
-#[derive(Debug)]
-struct Request {
-    token: Token,
-    to: Address,
-    /// Whether [`Sim::pending_connects`] has returned it.
-    is_seen: bool,
 }
 
 /// A peer, and its connection in the server.
@@ -397,62 +389,6 @@ impl<H: Handler> Sim<H> {
         answer
     }
 
-    /// Returns the addresses that the handler has asked to connect to since the last call. One that the handler has
-    /// given up, or whose time is over, is not among them.
-    ///
-    /// Each request waits for [`connected`](Self::connected) or [`refused`](Self::refused), at most
-    /// [`Limits::connect_timeout`].
-    pub fn pending_connects(&mut self) -> Vec<Address> {
-        self.run();
-        let State { attempts, .. } = &self.dispatcher.state;
-        self.requests.retain(|request| attempts.contains_key(request.token.key()));
-        let unseen = self.requests.iter_mut().filter(|request| !request.is_seen);
-        unseen
-            .map(|request| {
-                request.is_seen = true;
-                request.to.clone()
-            })
-            .collect()
-    }
-
-    /// Establishes the oldest outbound connection that was requested to `to` and not answered.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub fn connected(&mut self, to: &Address) -> SimPeer {
-        self.connected_by(to, |stream| stream)
-    }
-
-    /// Establishes an outbound connection with what `layer` puts above its stream.
-    fn connected_by(&mut self, to: &Address, layer: impl FnOnce(Stream) -> Stream) -> SimPeer {
-        let token = self.take_request(to);
-        let (peer, stream) = self.new_peer();
-        let address = Peer::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
-        self.peers[peer.0].token = token;
-        // This cannot fail: nothing is registered in a simulation.
-        let _ = self.dispatcher.state.replace_stream(token, layer(stream), address);
-        self.dispatcher.connected(token);
-        peer
-    }
-
-    /// Fails the oldest outbound connection that was requested to `to` and not answered.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub fn refused(&mut self, to: &Address, error: io::Error) {
-        let token = self.take_request(to);
-        self.dispatcher.try_next(token, error);
-    }
-
-    fn take_request(&mut self, to: &Address) -> Token {
-        self.run();
-        let State { attempts, .. } = &self.dispatcher.state;
-        let is_wanted = |request: &Request| request.to == *to && attempts.contains_key(request.token.key());
-        let position = self.requests.iter().position(is_wanted);
-        let position = position.unwrap_or_else(|| panic!("the handler has not asked to connect to {to}"));
-        self.requests.remove(position).token
-    }
-
     /// Asks the server to stop, as a signal does. The first request drains, and the second one drops all connections.
     pub fn stop(&mut self) {
         self.stop_requests += 1;
@@ -513,16 +449,6 @@ impl<H: Handler> Sim<H> {
             || self.stop_requests > 0
             || state.stop == Stop::Requested
             || state.timers.next_deadline().is_some_and(|at| at <= state.clock.now())
-    }
-
-    /// Notes the outbound connections that were requested since the last turn.
-    fn note_requests(&mut self) {
-        let State { work, attempts, .. } = &self.dispatcher.state;
-        for &token in &work.connects {
-            if let Some(Attempt { to, step: Step::Requested, .. }) = attempts.get(token.key()) {
-                self.requests.push(Request { token, to: to.clone(), is_seen: false });
-            }
-        }
     }
 
     /// Tells the handler that it starts, before its first event.

@@ -5,6 +5,7 @@ use std::process::ExitStatus;
 use super::*;
 use crate::connection::closed::Closed;
 use crate::connection::feeds::FeedId;
+use crate::connection::link::Link;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
 use crate::handler::context::Context;

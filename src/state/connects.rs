@@ -13,6 +13,7 @@ use mio::net;
 use crate::connection::flags::Flags;
 use crate::connection::handshake::Handshake;
 use crate::connection::ids::ServiceId;
+use crate::connection::link::Link;
 use crate::connection::origin::{Peer, Via};
 use crate::connection::stream::Stream;
 use crate::connection::token::Token;
@@ -25,6 +26,7 @@ use crate::state::stop::Stop;
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) to: Address,
+    pub(crate) tag: u64,
     pub(crate) step: Step,
     /// What was not tried yet, in reverse order.
     pub(crate) remaining: Vec<Target>,
@@ -60,7 +62,7 @@ pub(crate) enum Target {
 
 impl State {
     /// Adds an outbound connection, which the connector establishes. When stopping, returns a token of no connection.
-    pub(crate) fn connect(&mut self, to: Address, service: ServiceId) -> Token {
+    pub(crate) fn connect(&mut self, to: Address, link: Link, service: ServiceId) -> Token {
         if self.stop >= Stop::Draining {
             return Token::none();
         }
@@ -68,7 +70,8 @@ impl State {
         connection.flags.insert(Flags::OUTBOUND);
         let token = self.add(connection);
         self.stats.connects += 1;
-        self.attempts.insert(token.key(), Attempt { to, step: Step::Requested, remaining: Vec::new() });
+        let attempt = Attempt { to, tag: link.tag, step: Step::Requested, remaining: Vec::new() };
+        self.attempts.insert(token.key(), attempt);
         self.work.connects.push(token);
         token
     }
@@ -141,9 +144,9 @@ impl State {
     /// Fails an outbound connection that is being established, whatever was not tried yet.
     pub(crate) fn fail_connect(&mut self, token: Token, error: io::Error) {
         let handshake = self.handshakes.remove(token.key());
-        if let Some(Handshake { via: Via::Connect(to), .. }) = handshake {
+        if let Some(Handshake { via: Via::Connect { to, tag }, .. }) = handshake {
             self.connections[token].phase = Phase::Connecting;
-            self.attempts.insert(token.key(), Attempt { to, step: Step::Trying, remaining: Vec::new() });
+            self.attempts.insert(token.key(), Attempt { to, tag, step: Step::Trying, remaining: Vec::new() });
         }
         if let Some(attempt) = self.attempts.get_mut(token.key()) {
             attempt.remaining.clear();

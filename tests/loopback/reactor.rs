@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use switchboard::net::{Door, Listener, SocketOptions, bind};
 use switchboard::servers::Echo;
 use switchboard::{
-    Address, Context, FeedId, Handler, Limits, Origin, Reactor, ServiceId, ServiceOptions, Source, TimerId, Token, Via,
+    Address, Context, FeedId, Handler, Limits, Link, Origin, Reactor, ServiceId, ServiceOptions, Source, TimerId,
+    Token, Via,
 };
 use switchboard_harness::let_pass;
 
@@ -159,7 +160,7 @@ impl Handler for Relay {
         let other = match &origin.via {
             Via::Listener(_) => {
                 self.waiting.push(origin.token);
-                cx.connect(self.to.clone());
+                cx.connect(self.to.clone(), Link::default());
                 None
             }
             _ => Some(self.waiting.remove(0)),
@@ -234,7 +235,7 @@ impl Handler for Pieces {
     type Session = ();
 
     fn started(&mut self, cx: &mut Context<'_>) {
-        let _ = cx.connect(self.to.clone());
+        let _ = cx.connect(self.to.clone(), Link::default());
     }
 
     fn open(&mut self, _: &Origin, cx: &mut Context<'_>) {

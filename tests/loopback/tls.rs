@@ -3,7 +3,7 @@
 use std::io;
 
 use switchboard::net::tls::{TlsClient, TlsClientOptions, TlsServer, TlsServerOptions, Trust};
-use switchboard::{Address, Context, Handler, Origin, Reactor, ServiceOptions, Token};
+use switchboard::{Address, Context, Handler, Link, Origin, Reactor, ServiceOptions, Token};
 use switchboard_harness::{Certificates, SERVER};
 
 use super::Running;
@@ -68,7 +68,7 @@ fn a_client_learns_the_protocol_or_why_there_is_none() {
         options.tls_client = Some(TlsClient::load(&trust).expect("a certificate"));
         let mut reactor = Reactor::with_options(Caller::default(), options).expect("a poll");
         reactor.with_context(|_, cx| {
-            cx.connect(server.listening[0].clone());
+            cx.connect(server.listening[0].clone(), Link::default());
         });
         let caller = reactor.run().expect("the poll works");
         assert_eq!(caller.0, [wanted]);

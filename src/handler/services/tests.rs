@@ -1,4 +1,5 @@
 use super::*;
+use crate::connection::link::Link;
 use crate::connection::origin::Source;
 use crate::connection::timer_id::TimerId;
 use crate::servers::{Chat, ChatOptions, Uppercase};
@@ -41,7 +42,7 @@ impl Handler for Named {
         self.report("closed", cx);
         cx.set_timer(Duration::ZERO);
         cx.offload(&self.workers, |()| 7).expect("room");
-        let _ = cx.connect("127.0.0.1:1".parse().expect("a literal"));
+        let _ = cx.connect("127.0.0.1:1".parse().expect("a literal"), Link::default());
     }
 
     fn datagram<'a>(&mut self, _: &Source, _: &'a mut [u8], cx: &mut Context<'a>) {

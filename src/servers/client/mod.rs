@@ -8,6 +8,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::connection::closed::Closed;
+use crate::connection::link::Link;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
@@ -61,7 +62,6 @@ impl Default for ClientOptions {
 ///
 /// let to = "127.0.0.1:4444".parse()?;
 /// let mut sim = Sim::new(Client::new(to, ClientOptions::default()));
-/// sim.with_context(Client::start);
 /// let server = sim.connected(&"127.0.0.1:4444".parse()?);
 /// sim.console(b"hello");
 /// assert_eq!(sim.received(server), b"hello\n");
@@ -102,7 +102,7 @@ enum State {
 }
 
 impl Client {
-    /// Creates a client of the server at address `to`. Call [`start`](Self::start) next.
+    /// Creates a client of the server at address `to`. It connects when it starts.
     #[must_use]
     pub fn new(to: Address, options: ClientOptions) -> Client {
         Client {
@@ -120,12 +120,6 @@ impl Client {
         }
     }
 
-    /// Requests the connection. Pass this to [`Reactor::with_context`](crate::Reactor::with_context).
-    pub fn start(&mut self, cx: &mut Context<'_>) {
-        self.retry_until = self.options.retry.map(|retry| cx.now() + retry.min(LONGEST_RETRY));
-        self.connect(cx);
-    }
-
     /// The failure, as one line without its end; `None` if there was none. Valid after the reactor has stopped.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
@@ -136,6 +130,11 @@ impl Client {
 
 impl Handler for Client {
     type Session = ();
+
+    fn started(&mut self, cx: &mut Context<'_>) {
+        self.retry_until = self.options.retry.map(|retry| cx.now() + retry.min(LONGEST_RETRY));
+        self.connect(cx);
+    }
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
         self.state = State::Open(origin.token);
@@ -264,7 +263,7 @@ impl Client {
     /// Starts an attempt. The system gives up only after minutes; `retry` may end the attempt earlier.
     fn connect(&mut self, cx: &mut Context<'_>) {
         self.state = State::Connecting;
-        cx.connect(self.to.clone());
+        cx.connect(self.to.clone(), Link::default());
         if let Some(until) = self.retry_until {
             let left = until.saturating_duration_since(cx.now());
             self.attempt_timer = Some(cx.set_timer(left.max(RETRY_EVERY)));

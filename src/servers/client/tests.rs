@@ -16,7 +16,6 @@ fn address() -> Address {
 /// A client that has asked for its connection.
 fn client(options: ClientOptions) -> Sim<Client> {
     let mut sim = Sim::new(Client::new(address(), options));
-    sim.with_context(Client::start);
     assert_eq!(sim.pending_connects(), [address()]);
     sim
 }

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::io;
 
 use crate::connection::closed::Closed;
+use crate::connection::link::Link;
 use crate::connection::origin::{Origin, Peer, Via};
 use crate::connection::token::Token;
 use crate::handler::Handler;
@@ -77,7 +78,7 @@ impl Handler for Relay {
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Token {
         if let Via::Listener(_) = origin.via {
-            let (client, upstream) = (origin.token, cx.connect(self.to.clone()));
+            let (client, upstream) = (origin.token, cx.connect(self.to.clone(), Link::default()));
             let end = |other, is_upstream| End { other, client: origin.peer, is_upstream, has_ended: false };
             self.ends.insert(client, end(upstream, false));
             self.ends.insert(upstream, end(client, true));

@@ -1,7 +1,10 @@
 //! Outbound connections: the token from the request on, several requests at a time, and the limit on the time.
 
+use std::io;
+
 use super::*;
 use crate::connection::origin::Via;
+use crate::net::Address;
 
 /// Records what becomes of its requests, which it numbers.
 #[derive(Default)]
@@ -20,8 +23,9 @@ impl Handler for Dialer {
     type Session = ();
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) {
-        if let Via::Connect(to) = &origin.via {
+        if let Via::Connect { to, tag } = &origin.via {
             let number = self.number(origin.token);
+            assert_eq!(*tag, number as u64);
             self.calls.push(format!("{number} open {to}"));
             cx.reply(number.to_string().as_bytes());
         }
@@ -49,7 +53,7 @@ fn address(port: u16) -> Address {
 impl Sim<Dialer> {
     fn dial(&mut self, port: u16) {
         self.with_context(|dialer, cx| {
-            let token = cx.connect(address(port));
+            let token = cx.connect(address(port), Link::tagged(dialer.requested.len() as u64));
             dialer.requested.push(token);
         });
     }
@@ -82,6 +86,31 @@ fn requests_to_one_address_are_answered_in_order() {
         ["0 open 127.0.0.1:1", "2 failed 127.0.0.1:1: connection refused", "3 open 127.0.0.1:1", "1 open 127.0.0.1:2"];
     assert_eq!(sim.results(), expected);
     assert_eq!(sim.stats().connections, 3);
+}
+
+#[test]
+fn requests_to_one_address_are_told_apart_by_their_tags() {
+    let mut sim = Sim::new(Dialer::default());
+    for _ in 0..3 {
+        sim.dial(1);
+    }
+    let requests = sim.requests();
+    assert_eq!(requests.iter().map(|request| request.tag).collect::<Vec<_>>(), [0, 1, 2]);
+    let last = sim.accept(&requests[2]);
+    sim.refuse(&requests[1], io::ErrorKind::ConnectionRefused.into());
+    assert_eq!(sim.received(last), b"2");
+    assert_eq!(sim.requests(), requests[..1], "the others are answered");
+    assert_eq!(sim.results(), ["2 open 127.0.0.1:1", "1 failed 127.0.0.1:1: connection refused"]);
+}
+
+#[test]
+#[should_panic(expected = "the handler has not asked to connect to 127.0.0.1:1")]
+fn a_request_is_answered_once() {
+    let mut sim = Sim::new(Dialer::default());
+    sim.dial(1);
+    let requests = sim.requests();
+    sim.refuse(&requests[0], io::ErrorKind::ConnectionRefused.into());
+    sim.accept(&requests[0]);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn bytes_are_passed_on_unchanged_in_both_directions() {
 fn a_udp_address_takes_nothing_before_it_is_established() {
     let mut sim = Sim::new(scene(|notes, who, call, cx| {
         if let Call::Open = call {
-            let to = cx.connect("udp:127.0.0.1:7".parse().expect("an address"));
+            let to = cx.connect("udp:127.0.0.1:7".parse().expect("an address"), Link::default());
             notes.calls.push(format!("{who} relayed {}", cx.relay(to, b"a datagram?")));
         }
     }));

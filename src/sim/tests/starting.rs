@@ -28,7 +28,7 @@ impl Handler for Starter {
         self.calls.push("started".to_owned());
         cx.set_timer(SECOND);
         cx.offload(&self.workers, |()| 7).expect("room");
-        let _ = cx.connect("127.0.0.1:1".parse().expect("an address"));
+        let _ = cx.connect("127.0.0.1:1".parse().expect("an address"), Link::default());
     }
 
     fn open(&mut self, _: &Origin, _: &mut Context<'_>) {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use switchboard::net::tls::{TlsClient, TlsClientOptions, Trust};
-use switchboard::{Address, Context, Handler, Limits, Origin, Reactor, ServiceOptions, Token};
+use switchboard::{Address, Context, Handler, Limits, Link, Origin, Reactor, ServiceOptions, Token};
 use switchboard_harness::{Certificates, Launch, Pair, SERVER, Server, until};
 
 use crate::kernel;
@@ -141,7 +141,7 @@ impl Handler for Load {
         }
         if self.left > 0 {
             self.left -= 1;
-            cx.connect(self.to.clone());
+            cx.connect(self.to.clone(), Link::default());
         } else if self.task == Task::Echo && self.open.len() == CONNECTIONS {
             self.begin = Instant::now();
             for &token in &self.open {
@@ -193,7 +193,7 @@ fn reactor(to: &str, task: Task, pair: &Pair) -> io::Result<Reactor<Load>> {
     let mut reactor = Reactor::with_options(load, options)?;
     reactor.with_context(|load, cx| {
         for _ in 0..at_once {
-            cx.connect(load.to.clone());
+            cx.connect(load.to.clone(), Link::default());
         }
     });
     Ok(reactor)

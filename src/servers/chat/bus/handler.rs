@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use crate::connection::closed::Closed;
+use crate::connection::link::Link;
 use crate::connection::origin::{Origin, Source, Via};
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
@@ -76,7 +77,9 @@ impl<D: HearsBus> OnBus<D> {
     fn go_on(&mut self, cx: &mut Context<'_>) {
         while let Some(step) = self.inner.bus().poll(cx.now()) {
             match step {
-                Step::Connect(link) => self.links[link as usize] = Some(cx.connect(self.to.clone())),
+                Step::Connect(link) => {
+                    self.links[link as usize] = Some(cx.connect(self.to.clone(), Link::tagged(link as u64)));
+                }
                 Step::Abort(link, reason) => {
                     if let Some(token) = self.links[link as usize].take() {
                         cx.abort_other(token);

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitStatus;
 
-use switchboard::{Address, Closed, Context, Handler, Origin, Spawn, Token, Via};
+use switchboard::{Address, Closed, Context, Handler, Link, Origin, Spawn, Token, Via};
 
 /// The handler.
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Proxy {
             cx.spawn(&Spawn::new("/bin/cat")).expect("a simulated child")
         } else {
             self.waiting.push(number);
-            cx.connect(address(number))
+            cx.connect(address(number), Link::default())
         };
         let server = Some(server);
         let (has_ended, sessions) = ([false; 2], 1);

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use arbitrary::Arbitrary;
-use switchboard::{Address, Closed, Context, Done, FeedId, Handler, Origin, Source, TimerId, Token, Workers};
+use switchboard::{Address, Closed, Context, Done, FeedId, Handler, Link, Origin, Source, TimerId, Token, Workers};
 
 use super::account::Account;
 
@@ -182,7 +182,7 @@ impl Machine {
                 self.is_stopping = true;
             }
             1 => {
-                let _ = cx.connect(Address::Unix("/run/peer".into()));
+                let _ = cx.connect(Address::Unix("/run/peer".into()), Link::default());
                 self.wanted += 1;
             }
             2 => self.replace_feed(usize::from(act.then), cx),
