@@ -2,14 +2,16 @@
 //!
 //! The words are the same at each door, and their form is that of its rendering.
 
+use crate::connection::token::Token;
 use crate::handler::context::Context;
 use crate::servers::text::reply;
 
 use super::Chat;
 use super::line;
 use super::rendering::Rendering;
-use super::room::Event;
-use super::session::{ChatSession, Seat};
+use super::room::{Event, RoomId};
+use super::seats::{Entering, Seat};
+use super::session::ChatSession;
 use super::texts;
 #[cfg(feature = "web")]
 use super::web;
@@ -71,38 +73,43 @@ impl Rendering {
 impl ChatSession {
     /// Refuses what a newcomer or a member has asked for.
     pub(super) fn refuse(&self, text: &str, values: &[&str], cx: &mut Context<'_>) {
-        if self.seat().is_some() {
-            self.rendering.answer(text, values, cx);
+        if self.is_newcomer() {
+            self.rendering().refuse(text, values, cx);
         } else {
-            self.rendering.refuse(text, values, cx);
+            self.rendering().answer(text, values, cx);
         }
     }
 
     /// Handles `/quit`.
     pub(super) fn quit(&self, cx: &mut Context<'_>) {
-        self.rendering.answer(texts::BYE, &[], cx);
-        self.rendering.close(Parting::Quit, cx);
+        self.rendering().answer(texts::BYE, &[], cx);
+        self.rendering().close(Parting::Quit, cx);
     }
 }
 
 impl Chat {
-    /// Shows a room to the member that has entered it with the event `join`.
+    /// Shows a room to the member that has entered it with the event `join`. Returns its seat.
     pub(super) fn show_entrance(
         &mut self,
-        session: &mut ChatSession,
-        seat: &mut Seat,
+        token: Token,
+        room: RoomId,
+        entering: Entering,
         join: &Event<'_>,
         cx: &mut Context<'_>,
-    ) {
-        match session.rendering {
-            Rendering::Line => line::show_entrance(self, seat, join, cx),
+    ) -> Seat {
+        let Entering { nick, rendering, .. } = entering;
+        let seat = Seat { nick: self.shown_nick(room, &nick), room, since: join.id, rendering };
+        match rendering {
+            Rendering::Line => line::show_entrance(self, token, &seat, join, cx),
             #[cfg(feature = "web")]
-            Rendering::Web => web::show_entrance(self, session, seat, join, cx),
+            Rendering::Web => return web::show_entrance(self, token, (seat, entering.arrival), join, cx),
         }
+        seat
     }
 
     /// Handles `/history`.
-    pub(super) fn show_history(&self, rendering: Rendering, seat: &Seat, count: Option<usize>, cx: &mut Context<'_>) {
+    pub(super) fn show_history(&self, seat: &Seat, count: Option<usize>, cx: &mut Context<'_>) {
+        let rendering = seat.rendering;
         let history = self.audiences.get(&seat.room).and_then(|audience| audience.history.as_ref());
         match (history, count) {
             (_, None) => rendering.answer(texts::HISTORY_USAGE, &[], cx),

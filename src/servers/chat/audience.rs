@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use crate::connection::feeds::FeedId;
 use crate::connection::timer_id::TimerId;
+use crate::connection::token::Token;
 use crate::handler::context::Context;
 
 use super::Chat;
@@ -15,7 +16,7 @@ use super::crowd::Crowd;
 use super::line;
 use super::record::Record;
 use super::rendering::Rendering;
-use super::room::{Event, History, Refusal, RoomId, What};
+use super::room::{Event, History, RoomId, Tally, What};
 
 /// Those that are shown a room, and what they were shown.
 #[derive(Debug)]
@@ -36,18 +37,18 @@ struct Followed {
 }
 
 impl Audience {
-    /// Adds the member of this callback.
-    pub(super) fn add(&mut self, rendering: Rendering, cx: &mut Context<'_>) {
+    /// Adds the member with this connection.
+    pub(super) fn add(&mut self, token: Token, rendering: Rendering, cx: &mut Context<'_>) {
         let followed = &mut self.feeds[rendering as usize];
         let Followed { feed, members } =
             followed.get_or_insert_with(|| Followed { feed: cx.create_feed(), members: 0 });
         *members += 1;
-        cx.follow(*feed);
+        cx.follow_other(token, *feed);
     }
 
-    /// Removes the member of this callback. A feed without members is removed, too.
-    pub(super) fn remove(&mut self, rendering: Rendering, cx: &mut Context<'_>) {
-        cx.unfollow();
+    /// Removes the member with this connection. A feed without members is removed, too.
+    pub(super) fn remove(&mut self, token: Token, rendering: Rendering, cx: &mut Context<'_>) {
+        cx.unfollow_other(token);
         let followed = &mut self.feeds[rendering as usize];
         if let Some(Followed { members, .. }) = followed {
             *members -= 1;
@@ -65,32 +66,6 @@ impl Audience {
 }
 
 impl Chat {
-    /// Lets an event happen, if the rooms allow it. A broker of several servers would order their events here.
-    pub(super) fn perform<'a>(&mut self, what: What<&'a str>, cx: &Context<'_>) -> Result<Event<'a>, Refusal> {
-        let event = self.rooms.submit(what, cx.system_time())?;
-        self.rooms.apply(&event);
-        Ok(event)
-    }
-
-    /// Lets an event happen in a room, and announces it.
-    pub(super) fn perform_in(&mut self, room: RoomId, what: What<&str>, cx: &mut Context<'_>) {
-        if let Ok(event) = self.perform(what, cx) {
-            self.announce(room, &event, cx);
-        }
-    }
-
-    /// Lets an event happen in all rooms, and announces it. The log has it once.
-    pub(super) fn perform_everywhere(&mut self, what: What<&str>, cx: &mut Context<'_>) {
-        let Ok(event) = self.perform(what, cx) else { return };
-        let rooms: Vec<RoomId> = self.audiences.keys().copied().collect();
-        for room in rooms {
-            self.show(room, &event, cx);
-        }
-        if let Some(record) = &mut self.record {
-            record.log(&event, None, cx);
-        }
-    }
-
     /// Shows an event to the members of a room, or to all others if a member has seen itself type it, and records it.
     pub(super) fn announce(&mut self, room: RoomId, event: &Event<'_>, cx: &mut Context<'_>) {
         self.show(room, event, cx);
@@ -99,7 +74,7 @@ impl Chat {
         }
     }
 
-    fn show(&mut self, room: RoomId, event: &Event<'_>, cx: &mut Context<'_>) {
+    pub(super) fn show(&mut self, room: RoomId, event: &Event<'_>, cx: &mut Context<'_>) {
         let Some(audience) = self.audiences.get_mut(&room) else { return };
         let stamp = self.record.as_ref().map_or_else(String::new, |record| record.stamp(event.at));
         let mut line = None;
@@ -109,10 +84,11 @@ impl Chat {
             if rendering == Rendering::Line {
                 line = Some(self.text.len() - stamp.len());
             }
-            if event.what.is_talk() && !rendering.shows_own_talk() {
-                cx.publish_others(feed, &self.text);
-            } else {
-                cx.publish(feed, &self.text);
+            match event.by {
+                Some(author) if event.what.is_talk() && !rendering.shows_own_talk() => {
+                    cx.publish_except(feed, author, &self.text);
+                }
+                _ => cx.publish(feed, &self.text),
             }
         }
         if let Some(history) = &mut audience.history {
@@ -135,7 +111,7 @@ impl Chat {
         let mut crowds = self.audiences.iter_mut().map(|(room, audience)| (*room, &mut audience.crowd));
         let ended = crowds.find_map(|(room, crowd)| Some((room, crowd.end_second(timer, cx)?)));
         if let Some((room, tally)) = ended {
-            self.perform_in(room, What::Crowd(Arc::new(tally)), cx);
+            self.count_crowd(room, tally, cx);
         }
     }
 
@@ -145,9 +121,14 @@ impl Chat {
         let crowds = self.audiences.iter_mut().map(|(room, audience)| (*room, audience.crowd.stop(cx)));
         let tallies: Vec<_> = crowds.filter_map(|(room, tally)| Some((room, tally?))).collect();
         for (room, tally) in tallies {
-            self.perform_in(room, What::Crowd(Arc::new(tally)), cx);
+            self.count_crowd(room, tally, cx);
         }
-        self.perform_everywhere(What::Stop, cx);
+        self.happen_everywhere(What::Stop, cx);
+    }
+
+    fn count_crowd(&mut self, room: RoomId, tally: Tally, cx: &mut Context<'_>) {
+        let event = self.rooms.event(What::Crowd(Arc::new(tally)), None, cx.system_time());
+        self.announce(room, &event, cx);
     }
 
     /// The audience of a room.
@@ -163,16 +144,17 @@ impl Chat {
         })
     }
 
-    /// Drops the audience of a room that has ended.
+    /// Ends a room without members, unless it is the first.
     pub(super) fn sweep(&mut self, room: RoomId, cx: &mut Context<'_>) {
-        if self.rooms.get(room).is_some() {
+        if room == RoomId::FIRST || self.rooms.count(room) > 0 {
             return;
         }
         let tally = self.audience(room).crowd.stop(cx);
         if let Some(tally) = tally {
             // For the log.
-            self.perform_in(room, What::Crowd(Arc::new(tally)), cx);
+            self.count_crowd(room, tally, cx);
         }
         self.audiences.remove(&room);
+        self.rooms.end(room);
     }
 }

@@ -49,7 +49,7 @@ impl Crowd {
     }
 
     /// Counts a join or a leave. Returns whether it has an event of its own.
-    pub(super) fn note(&mut self, change: Change, nick: &Arc<str>, cx: &mut Context<'_>) -> bool {
+    pub(super) fn note(&mut self, change: Change, nick: &str, cx: &mut Context<'_>) -> bool {
         let end = self.end.filter(|&end| self.timer.is_some() || cx.now() < end).unwrap_or_else(|| {
             self.count = 0;
             cx.now() + SECOND
@@ -69,15 +69,21 @@ impl Crowd {
         *count += 1;
         // A page that has entered since may list a nickname that comes and goes within the second, so it is named.
         from.remove(nick);
-        to.insert(Arc::clone(nick));
+        to.insert(nick.into());
         false
     }
 
+    /// Whether the next join or leave has an event of its own, if it comes now.
+    pub(super) fn shows_next(&self, cx: &Context<'_>) -> bool {
+        let count = if self.end.is_some_and(|end| cx.now() < end) { self.count } else { 0 };
+        self.timer.is_none() && count < self.most
+    }
+
     /// A member has an event with its new nickname. The old one is known from the members, unless it is counted here.
-    pub(super) fn rename(&mut self, old: &str, new: &Arc<str>) {
+    pub(super) fn rename(&mut self, old: &str, new: &str) {
         self.leavers.remove(new);
         if self.newcomers.remove(old) {
-            self.newcomers.insert(Arc::clone(new));
+            self.newcomers.insert(new.into());
         }
     }
 

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!  line door --AtLine--> Chat: what a member's line does (member)
-//!                          | submit
+//!                          | ask
 //!                          v
-//!                        Rooms: the pure core --Event--> apply, then announce: one feed for each room and rendering
+//!                        the order --Event--> happen: Rooms, the pure core, and seats change; then it is announced:
+//!                                             one feed for each room and rendering
 //! ```
 //!
-//! Invariants: a connection follows a feed of its room exactly while it has a nickname. What a member types reaches
+//! Invariants: a connection follows a feed of its room exactly while it has a seat. What a member types reaches
 //! others, and the log, only through [`sanitize`](crate::sanitize) and after a mark that begins no other text (see
 //! `texts`). A line costs one append to each feed of its room, whatever the number of members, and allocates only if a
 //! record is kept. What joining and leaving costs the others is limited twice: by host (`turnstile`) and in all
@@ -31,9 +32,11 @@ mod crowd;
 mod line;
 mod member;
 mod operator;
+mod order;
 mod record;
 mod rendering;
 mod room;
+mod seats;
 mod session;
 mod texts;
 mod turnstile;
@@ -55,6 +58,7 @@ use audience::Audience;
 use bans::Bans;
 use line::AtLine;
 use room::{RoomId, Rooms};
+use seats::Seats;
 use turnstile::Turnstile;
 #[cfg(feature = "web")]
 use web::Pages;
@@ -123,6 +127,7 @@ impl Default for ChatOptions {
 #[derive(Debug)]
 pub struct Chat {
     rooms: Rooms,
+    seats: Seats,
     /// The room in which members begin.
     first: RoomName,
     audiences: BTreeMap<RoomId, Audience>,
@@ -147,6 +152,7 @@ impl Chat {
         let ChatOptions { max_line, rate, join_rate, crowd, handshake, room, max_rooms, record } = options;
         let mut chat = Chat {
             rooms: Rooms::new(room.as_str(), max_rooms.unwrap_or(usize::MAX)),
+            seats: Seats::default(),
             first: room,
             audiences: BTreeMap::new(),
             max_line,

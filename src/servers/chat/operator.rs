@@ -41,14 +41,14 @@ impl Chat {
             }
             ("bans", "") => answer(&self.bans.list(cx.now()), cx),
             ("rooms", _) => answer(&self.room_list(), cx),
-            ("say", text) => self.perform_everywhere(What::Operator { text: &sanitize(text.as_bytes()) }, cx),
+            ("say", text) => self.ask_everywhere(What::Operator { text: &sanitize(text.as_bytes()) }, cx),
             _ => run_common(&[BAN, UNBAN, BANS, ROOMS, SAY], line, cx),
         }
     }
 
     /// All rooms, one a line, each with the number of its members.
     fn room_list(&self) -> String {
-        let line = |room: &Room| format!("{}  {}", room.name, counted(room.members, "person"));
+        let line = |room: &Room| format!("{}  {}", room.name, counted(room.count(), "person"));
         self.rooms.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
@@ -70,8 +70,8 @@ impl Chat {
             Banned::Nick(nick) => **nick == *folded,
             network @ Banned::Network(_) => cx.address_of(token).is_some_and(|peer| network.is_host_of(peer)),
         };
-        let members = self.rooms.members().filter(|(folded, member)| is_banned(folded, member.link.token));
-        let tokens: Vec<_> = members.map(|(_, member)| member.link.token).collect();
+        let members = self.rooms.members_here().filter(|&(folded, token)| is_banned(folded, token));
+        let tokens: Vec<_> = members.map(|(_, token)| token).collect();
         for &token in &tokens {
             cx.kick(token, BANNED);
         }

@@ -1,7 +1,5 @@
 //! The state of a connection to the chat, at whichever door.
 
-use std::sync::Arc;
-
 use crate::connection::origin::{Origin, Peer};
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
@@ -9,34 +7,25 @@ use crate::handler::context::Context;
 use crate::state::rate::Bucket;
 
 use super::rendering::Rendering;
-use super::room::{Link, RoomId};
 use super::turnstile::Place;
 #[cfg(feature = "web")]
 use super::web::Page;
 
-/// The state of a connection.
+/// The state of a connection. Where its member is, is in [`Seats`](super::seats::Seats).
 #[derive(Debug)]
 pub struct ChatSession {
     pub(super) token: Token,
-    pub(super) rendering: Rendering,
-    pub(super) stage: Stage,
+    /// What is kept for a newcomer. A member has a seat, or has asked for one.
+    pub(super) newcomer: Option<Box<Newcomer>>,
     /// How much of the rate is used.
     pub(super) bucket: Bucket,
-    /// What a connection at the web door has besides.
+    /// What a connection at the web door has besides. `None` at the line door.
     #[cfg(feature = "web")]
     pub(super) page: Option<Box<Page>>,
 }
 
-/// How far a connection is. Most have a nickname, so what is needed before that does not count in the size.
-#[derive(Debug)]
-pub(super) enum Stage {
-    Newcomer(Box<Newcomer>),
-    Member(Seat),
-    /// The operator has removed the member.
-    Removed,
-}
-
-/// A connection without a nickname.
+/// A connection without a nickname. Most have one, so what is needed before that does not count in the size of a
+/// session.
 #[derive(Debug, Default)]
 pub(super) struct Newcomer {
     /// The room to enter, as it was requested. `None`: the first one.
@@ -56,24 +45,12 @@ pub(super) struct Waiting {
     pub(super) nick: Box<str>,
 }
 
-/// The place of a member.
-#[derive(Clone, Debug)]
-pub(super) struct Seat {
-    /// The nickname as shown.
-    pub(super) nick: Arc<str>,
-    pub(super) room: RoomId,
-    /// The id of the event with which it has entered the room.
-    pub(super) since: u64,
-}
-
 impl ChatSession {
     /// A session of a connection that has just opened.
-    pub(super) fn new(origin: &Origin, rendering: Rendering, newcomer: Newcomer) -> Self {
-        let (token, stage) = (origin.token, Stage::Newcomer(Box::new(newcomer)));
+    pub(super) fn new(origin: &Origin, newcomer: Newcomer) -> Self {
         ChatSession {
-            token,
-            rendering,
-            stage,
+            token: origin.token,
+            newcomer: Some(Box::new(newcomer)),
             bucket: Bucket::default(),
             #[cfg(feature = "web")]
             page: None,
@@ -85,14 +62,19 @@ impl ChatSession {
         cx.address_of(self.token).unwrap_or(Peer::Unix)
     }
 
-    /// The connection as the rooms know it.
-    pub(super) fn link(&self) -> Link {
-        Link { token: self.token, rendering: self.rendering }
+    /// The rendering of its door.
+    #[cfg_attr(not(feature = "web"), expect(clippy::unused_self, reason = "there is one door"))]
+    pub(super) fn rendering(&self) -> Rendering {
+        #[cfg(feature = "web")]
+        if self.page.is_some() {
+            return Rendering::Web;
+        }
+        Rendering::Line
     }
 
-    /// The place of a member. `None` without a nickname.
-    pub(super) fn seat(&self) -> Option<&Seat> {
-        if let Stage::Member(seat) = &self.stage { Some(seat) } else { None }
+    /// Whether the connection has no nickname yet, and has not asked to enter with one.
+    pub(super) fn is_newcomer(&self) -> bool {
+        self.newcomer.is_some()
     }
 }
 

@@ -31,7 +31,7 @@ impl MessageHandler for AtLine<'_> {
     }
 
     fn message<'a>(&mut self, session: &mut ChatSession, line: &'a mut [u8], cx: &mut Context<'a>) {
-        if session.seat().is_none() && refuse_http(line, texts::NO_HTTP, cx) {
+        if session.is_newcomer() && refuse_http(line, texts::NO_HTTP, cx) {
             return;
         }
         self.0.hear(session, line, cx);

@@ -34,15 +34,14 @@ pub(crate) fn after_colon(reason: &str) -> String {
 mod tests {
     use super::*;
     use crate::connection::token::Token;
-    use crate::servers::chat::rendering::Rendering;
-    use crate::servers::chat::room::Link;
+    use crate::servers::chat::room::Home;
 
     #[test]
     fn each_event_is_one_line() {
-        let (nick, link) = ("ann", Link { token: Token::none(), rendering: Rendering::Line });
+        let (nick, home) = ("ann", Home::Here(Token::none()));
         let crowd = |joined, left| What::Crowd(Tally { joined, left, ..Tally::default() }.into());
         for (what, line) in [
-            (What::Join { nick, room: "rust", link }, "Welcome ann to the room!"),
+            (What::Join { nick, room: "rust", home }, "Welcome ann to the room!"),
             (What::Part { nick, to: "rust" }, "ann leaves the room!"),
             (What::Leave { nick, cause: "connection reset" }, "ann leaves the room!"),
             (What::Rename { old: "bob", nick }, "bob is now known as ann."),

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::Link;
+use crate::connection::token::Token;
+
+use super::Home;
 
 /// An event of the rooms.
 #[derive(Clone, Debug)]
@@ -14,6 +16,8 @@ pub(crate) struct Event<'a> {
     /// Increases with each event of the server. The first one has 1.
     pub(crate) id: u64,
     pub(crate) at: SystemTime,
+    /// The member of this server that has asked for it. `None`: another server or the server itself, and in a history.
+    pub(crate) by: Option<Token>,
     pub(crate) what: What<&'a str>,
 }
 
@@ -24,7 +28,7 @@ pub(crate) enum What<S> {
     Join {
         nick: S,
         room: S,
-        link: Link,
+        home: Home,
     },
     /// A member goes to another room. Its `Join` there follows.
     Part {
@@ -96,7 +100,7 @@ impl<S> What<S> {
     /// Returns the same with other texts.
     pub(crate) fn map<'s, T>(&'s self, mut text: impl FnMut(&'s S) -> T) -> What<T> {
         match self {
-            What::Join { nick, room, link } => What::Join { nick: text(nick), room: text(room), link: *link },
+            What::Join { nick, room, home } => What::Join { nick: text(nick), room: text(room), home: *home },
             What::Part { nick, to } => What::Part { nick: text(nick), to: text(to) },
             What::Leave { nick, cause } => What::Leave { nick: text(nick), cause: text(cause) },
             What::Rename { old, nick } => What::Rename { old: text(old), nick: text(nick) },

@@ -53,7 +53,7 @@ const STAMP_BYTES: usize = "2000-01-01 12:00 ".len();
 impl Past {
     /// The event as it was.
     pub(crate) fn event(&self) -> Event<'_> {
-        Event { id: self.id, at: self.at, what: self.what.map(|&(start, end)| &self.text[start..end]) }
+        Event { id: self.id, at: self.at, by: None, what: self.what.map(|&(start, end)| &self.text[start..end]) }
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn say(id: u64, text: &str) -> Event<'_> {
-        Event { id, at: SystemTime::UNIX_EPOCH, what: What::Say { nick: "ann", text } }
+        Event { id, at: SystemTime::UNIX_EPOCH, by: None, what: What::Say { nick: "ann", text } }
     }
 
     /// A history to which these texts were said.

@@ -1,10 +1,10 @@
 //! The rooms of a server and their members: the pure core of the chat.
 //!
-//! Invariants: only [`Rooms::apply`] changes the rooms, and it does so by its event alone. So each copy of the rooms
-//! that applies the same events in the same order is in the same state. A nickname belongs to one member, and a member
-//! is in one room. The first room always exists, and any other one while it has members.
+//! Invariants: what is in a room is changed by the events of that room alone, in their order. So each copy of a room
+//! that applies the same events in the same order has the same members. A nickname belongs to one member of a room, and
+//! a member that is here is in one room. The first room always exists.
 //!
-//! Sends nothing, and knows no connection: a [`Link`] is only kept for its member.
+//! Sends nothing, and knows no connection: a [`Home`] is only kept for its member.
 
 mod event;
 mod history;
@@ -12,19 +12,18 @@ pub(crate) mod nickname;
 mod room_name;
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::connection::token::Token;
 use crate::servers::text::fold;
 
-use super::rendering::Rendering;
-
 pub(crate) use event::{Event, Tally, What};
 pub(crate) use history::{History, HistoryLimits, Past};
 pub use room_name::RoomName;
 
-/// Names a room: by the id of the event with which it began, or 0 for the first room. Never reused.
+/// Names a room. The ids are in the order in which the rooms have begun, and none is reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RoomId(u64);
 
@@ -33,40 +32,51 @@ impl RoomId {
     pub(crate) const FIRST: RoomId = RoomId(0);
 }
 
-/// The connection of a member, and how it is shown the room.
+/// Where a member is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
-    pub(crate) token: Token,
-    pub(crate) rendering: Rendering,
+pub(crate) enum Home {
+    /// To this server.
+    Here(Token),
+    /// To another server of the same bus.
+    #[cfg_attr(not(test), expect(dead_code, reason = "without a bus, all members are here"))]
+    Elsewhere { server: NonZeroU64, connection: u64 },
+}
+
+impl Home {
+    /// The connection of a member that is here.
+    pub(crate) fn token(self) -> Option<Token> {
+        if let Home::Here(token) = self { Some(token) } else { None }
+    }
 }
 
 /// A person with a nickname, in a room.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Member {
-    /// The nickname as shown.
-    pub(crate) nick: Arc<str>,
-    pub(crate) room: RoomId,
-    pub(crate) link: Link,
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Member {
+    home: Home,
+    /// The nickname as shown, unless it equals its folded form.
+    shown: Option<Box<Arc<str>>>,
 }
 
 /// A room.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Room {
     pub(crate) name: Arc<str>,
-    /// The number of its members.
-    pub(crate) members: usize,
+    /// By folded nickname.
+    members: BTreeMap<Arc<str>, Member>,
 }
 
-/// The rooms of a server, and the members of all of them.
+/// The rooms of a server, and their members.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rooms {
     open: BTreeMap<RoomId, Room>,
     /// By folded name.
     ids: HashMap<Box<str>, RoomId>,
-    /// By folded nickname.
-    members: HashMap<Arc<str>, Member>,
+    /// The rooms of the members that are here, by folded nickname.
+    here: HashMap<Arc<str>, RoomId>,
     /// The id of the last event.
     last: u64,
+    /// The number of rooms that have begun, beside the first.
+    begun: u64,
     /// The most rooms at a time.
     most: usize,
 }
@@ -77,6 +87,7 @@ pub(crate) enum Refusal {
     /// Another member has this nickname, or one that differs only in case or form.
     TakenNick,
     /// No member has this nickname.
+    #[cfg(feature = "bus")]
     UnknownNick,
     /// The member is in this room.
     SameRoom,
@@ -84,86 +95,99 @@ pub(crate) enum Refusal {
     TooManyRooms,
 }
 
+impl Member {
+    /// The nickname as shown.
+    fn nick<'a>(&'a self, folded: &'a Arc<str>) -> &'a Arc<str> {
+        self.shown.as_deref().unwrap_or(folded)
+    }
+}
+
+impl Room {
+    /// The number of its members.
+    pub(crate) fn count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The nicknames as shown, in their order, which ignores case.
+    pub(crate) fn nicks(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(folded, member)| &**member.nick(folded))
+    }
+
+    /// The nickname of a member as it is shown. Each nickname is kept once.
+    pub(crate) fn nick(&self, nick: &str) -> Option<&Arc<str>> {
+        self.members.get_key_value(&*fold(nick)).map(|(folded, member)| member.nick(folded))
+    }
+}
+
 impl Rooms {
     /// Creates the first room. There may be `most` rooms at a time.
     pub(crate) fn new(first: &str, most: usize) -> Self {
-        let room = Room { name: first.into(), members: 0 };
+        let room = Room { name: first.into(), members: BTreeMap::new() };
         Rooms {
             open: BTreeMap::from([(RoomId::FIRST, room)]),
             ids: HashMap::from([(fold(first), RoomId::FIRST)]),
-            members: HashMap::new(),
+            here: HashMap::new(),
             last: 0,
+            begun: 0,
             most,
         }
     }
 
-    /// Requests a change. If the rooms allow it, returns the event, which is still to be [applied](Self::apply).
-    pub(crate) fn submit<'a>(&self, what: What<&'a str>, at: SystemTime) -> Result<Event<'a>, Refusal> {
-        match what {
-            What::Join { nick, link, .. } if self.member(nick).is_some_and(|member| member.link != link) => {
-                return Err(Refusal::TakenNick);
+    /// Checks whether the rooms allow a change.
+    pub(crate) fn check(&self, what: &What<&str>) -> Result<(), Refusal> {
+        match *what {
+            What::Join { nick, home, .. } if self.member(nick).is_some_and(|(_, token)| home != Home::Here(token)) => {
+                Err(Refusal::TakenNick)
             }
-            What::Join { nick, room, .. } => self.check_room(room, self.member(nick))?,
+            What::Join { room, .. } => self.check_room(room, None),
             What::Part { nick, to } => {
-                let member = self.member(nick);
-                self.check_room(to, member)?;
-                if member.is_some_and(|member| self.find(to) == Some(member.room)) {
-                    return Err(Refusal::SameRoom);
-                }
+                let room = self.member(nick).map(|(room, _)| room);
+                self.check_room(to, room)?;
+                if room.is_some_and(|room| self.find(to) == Some(room)) { Err(Refusal::SameRoom) } else { Ok(()) }
             }
             What::Rename { old, nick } if self.member(nick).is_some() && fold(nick) != fold(old) => {
-                return Err(Refusal::TakenNick);
+                Err(Refusal::TakenNick)
             }
-            What::Tell { to, .. } if self.member(to).is_none() => return Err(Refusal::UnknownNick),
-            _ => {}
+            _ => Ok(()),
         }
-        Ok(Event { id: self.last + 1, at, what })
     }
 
-    /// Checks that a room of this name exists or may begin. A member that is alone ends its room as it leaves.
-    pub(crate) fn check_room(&self, name: &str, member: Option<&Member>) -> Result<(), Refusal> {
-        let is_alone =
-            member.is_some_and(|member| member.room != RoomId::FIRST && self.open[&member.room].members == 1);
+    /// Checks that a room of this name exists or may begin. A member that is alone in `from` ends that room as it
+    /// leaves.
+    pub(crate) fn check_room(&self, name: &str, from: Option<RoomId>) -> Result<(), Refusal> {
+        let is_alone = from.is_some_and(|from| from != RoomId::FIRST && self.count(from) == 1);
         let others = self.open.len() - usize::from(is_alone);
         if self.find(name).is_some() || others < self.most { Ok(()) } else { Err(Refusal::TooManyRooms) }
     }
 
-    /// Changes the rooms as an event says.
-    pub(crate) fn apply(&mut self, event: &Event<'_>) {
-        debug_assert!(event.id > self.last, "events are applied in order");
-        self.last = event.id;
+    /// Makes an event: a change that is in the order of its room. It is still to be [applied](Self::apply).
+    pub(crate) fn event<'a>(&mut self, what: What<&'a str>, by: Option<Token>, at: SystemTime) -> Event<'a> {
+        self.last += 1;
+        Event { id: self.last, at, by, what }
+    }
+
+    /// Changes a room as an event says. Returns whether the event has an effect: it has none if its member has entered
+    /// already, or is not there.
+    pub(crate) fn apply(&mut self, room: RoomId, event: &Event<'_>) -> bool {
         match event.what {
-            What::Join { nick, room: name, link } => {
-                let room = self.find(name).unwrap_or_else(|| self.begin(RoomId(event.id), name));
-                if let Some(room) = self.open.get_mut(&room) {
-                    room.members += 1;
-                }
-                if let Some(former) = self.seat(Member { nick: nick.into(), room, link }) {
-                    self.unseat(former.room);
-                }
-            }
-            What::Leave { nick, .. } => {
-                if let Some(member) = self.members.remove(&*fold(nick)) {
-                    self.unseat(member.room);
-                }
-            }
-            What::Rename { old, nick } => {
-                if let Some(member) = self.members.remove(&*fold(old)) {
-                    self.seat(Member { nick: nick.into(), ..member });
-                }
-            }
-            _ => {}
+            What::Join { nick, home, .. } => self.insert(room, nick, home),
+            What::Part { nick, .. } | What::Leave { nick, .. } => self.remove(room, nick).is_some(),
+            What::Rename { old, nick } => self.remove(room, old).is_some_and(|home| self.insert(room, nick, home)),
+            _ => self.open.contains_key(&room),
         }
     }
 
-    /// The member with this nickname, or with one that differs only in case or form.
-    pub(crate) fn member(&self, nick: &str) -> Option<&Member> {
-        self.members.get(&*fold(nick))
+    /// The room and the connection of the member that is here and has this nickname, or one that differs only in case
+    /// or form.
+    pub(crate) fn member(&self, nick: &str) -> Option<(RoomId, Token)> {
+        let nick = fold(nick);
+        let room = *self.here.get(&*nick)?;
+        Some((room, self.get(room)?.members.get(&*nick)?.home.token()?))
     }
 
     /// The number of members of all rooms.
     pub(crate) fn persons(&self) -> usize {
-        self.members.len()
+        self.open.values().map(Room::count).sum()
     }
 
     /// All rooms, the first one first and the others by age.
@@ -171,16 +195,9 @@ impl Rooms {
         self.open.values()
     }
 
-    /// All members, in no order. Each comes with its folded nickname.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &Member)> {
-        self.members.iter().map(|(folded, member)| (&**folded, member))
-    }
-
-    /// The nicknames in a room. Their order ignores case.
-    pub(crate) fn nicks(&self, room: RoomId) -> Vec<&str> {
-        let mut members: Vec<_> = self.members().filter(|(_, member)| member.room == room).collect();
-        members.sort_unstable_by_key(|(folded, _)| *folded);
-        members.into_iter().map(|(_, member)| &*member.nick).collect()
+    /// The members that are here, in no order. Each comes with its folded nickname.
+    pub(crate) fn members_here(&self) -> impl Iterator<Item = (&str, Token)> {
+        self.here.iter().filter_map(|(nick, room)| Some((&**nick, self.get(*room)?.members.get(nick)?.home.token()?)))
     }
 
     /// A room, unless it has ended.
@@ -190,7 +207,7 @@ impl Rooms {
 
     /// The number of members of a room.
     pub(crate) fn count(&self, room: RoomId) -> usize {
-        self.get(room).map_or(0, |room| room.members)
+        self.get(room).map_or(0, Room::count)
     }
 
     /// The room with this name, or with one that differs only in case or form.
@@ -198,29 +215,52 @@ impl Rooms {
         self.ids.get(&*fold(name)).copied()
     }
 
-    /// Creates a room for its first member.
-    fn begin(&mut self, id: RoomId, name: &str) -> RoomId {
-        self.open.insert(id, Room { name: name.into(), members: 0 });
-        self.ids.insert(fold(name), id);
-        id
+    /// The room with this name. It begins if it does not exist.
+    pub(crate) fn find_or_begin(&mut self, name: &str) -> RoomId {
+        *self.ids.entry(fold(name)).or_insert_with(|| {
+            self.begun += 1;
+            let id = RoomId(self.begun);
+            self.open.insert(id, Room { name: name.into(), members: BTreeMap::new() });
+            id
+        })
     }
 
-    /// Adds a member, and returns the one that had its nickname.
-    fn seat(&mut self, member: Member) -> Option<Member> {
-        let folded = fold(&member.nick);
-        // Most nicknames equal their folded form and share one allocation with it.
-        let key = if *folded == *member.nick { Arc::clone(&member.nick) } else { folded.into() };
-        self.members.insert(key, member)
-    }
-
-    /// Counts a member that has left a room. Without members, the room ends, unless it is the first.
-    fn unseat(&mut self, id: RoomId) {
-        let Some(room) = self.open.get_mut(&id) else { return };
-        room.members -= 1;
-        if room.members == 0 && id != RoomId::FIRST {
+    /// Ends a room, unless it is the first.
+    pub(crate) fn end(&mut self, id: RoomId) {
+        if id != RoomId::FIRST
+            && let Some(room) = self.open.remove(&id)
+        {
+            debug_assert!(self.here.values().all(|room| *room != id), "no member is here");
             self.ids.remove(&*fold(&room.name));
-            self.open.remove(&id);
         }
+    }
+
+    /// Adds a member to a room. Returns false if it is there already.
+    fn insert(&mut self, id: RoomId, nick: &str, home: Home) -> bool {
+        let Some(room) = self.open.get_mut(&id) else { return false };
+        let folded: Arc<str> = fold(nick).into();
+        let shown = (*folded != *nick).then(|| Box::new(nick.into()));
+        let member = Member { home, shown };
+        if room.members.get(&folded) == Some(&member) {
+            return false;
+        }
+        if home.token().is_some() {
+            self.here.insert(Arc::clone(&folded), id);
+        } else if self.here.get(&folded) == Some(&id) {
+            self.here.remove(&folded);
+        }
+        room.members.insert(folded, member);
+        true
+    }
+
+    /// Removes a member from a room, and returns its home.
+    fn remove(&mut self, id: RoomId, nick: &str) -> Option<Home> {
+        let nick = fold(nick);
+        let member = self.open.get_mut(&id)?.members.remove(&*nick)?;
+        if self.here.get(&*nick) == Some(&id) {
+            self.here.remove(&*nick);
+        }
+        Some(member.home)
     }
 }
 

@@ -21,7 +21,7 @@ enum Request {
     Leave,
     Rename(Name),
     Say,
-    Tell(Name),
+    Find(Name),
     Operator,
 }
 
@@ -34,18 +34,18 @@ struct Plain {
 
 #[derive(Clone, Copy, Debug)]
 struct PlainMember {
-    link: Link,
+    token: Token,
     nick: Name,
     room: u8,
 }
 
 impl Plain {
-    fn place(&self, link: Link) -> Option<usize> {
-        self.members.iter().position(|member| member.link == link)
+    fn place(&self, token: Token) -> Option<usize> {
+        self.members.iter().position(|member| member.token == token)
     }
 
-    fn has(&self, (_, number): Name, but: Option<Link>) -> bool {
-        self.members.iter().any(|member| member.nick.1 == number && Some(member.link) != but)
+    fn has(&self, (_, number): Name, but: Option<Token>) -> bool {
+        self.members.iter().any(|member| member.nick.1 == number && Some(member.token) != but)
     }
 
     fn count(&self, room: u8) -> usize {
@@ -63,12 +63,12 @@ impl Plain {
         if is_open || self.rooms_without(member) < MOST { Ok(()) } else { Err(Refusal::TooManyRooms) }
     }
 
-    fn enter(&mut self, link: Link, nick: Name, room: Name) {
+    fn enter(&mut self, token: Token, nick: Name, room: Name) {
         if self.rooms.iter().all(|open| open.1 != room.1) {
             self.rooms.push(room);
         }
-        self.members.retain(|member| member.link != link);
-        self.members.push(PlainMember { link, nick, room: room.1 });
+        self.members.retain(|member| member.token != token);
+        self.members.push(PlainMember { token, nick, room: room.1 });
         self.end_empty();
     }
 
@@ -91,64 +91,89 @@ impl All {
         All { rooms, others, plain: Plain { members: Vec::new(), rooms: vec![ROOMS[0]] } }
     }
 
-    /// Submits a change, and applies it everywhere.
-    fn perform(&mut self, what: What<&str>, wanted: Result<(), Refusal>) -> Result<bool, TestCaseError> {
-        let event = self.rooms.submit(what, SystemTime::UNIX_EPOCH);
-        prop_assert_eq!(&self.rooms, &self.others, "to submit changes nothing");
-        prop_assert_eq!(event.as_ref().map(drop), wanted.as_ref().map(drop));
-        let Ok(event) = event else { return Ok(false) };
-        prop_assert_eq!(event.id, self.rooms.last + 1);
-        self.rooms.apply(&event);
-        self.others.apply(&event);
+    /// Checks a change, and applies it everywhere.
+    fn perform(&mut self, what: &What<&str>, wanted: Result<(), Refusal>) -> Result<bool, TestCaseError> {
+        let checked = self.rooms.check(what);
+        prop_assert_eq!(checked, wanted);
+        if checked.is_err() {
+            return Ok(false);
+        }
+        let room = match what {
+            What::Join { .. } => None,
+            What::Part { nick, .. } | What::Leave { nick, .. } | What::Say { nick, .. } => Some(*nick),
+            What::Rename { old, .. } => Some(*old),
+            _ => return Ok(true),
+        };
+        let room = room.map(|nick| self.rooms.member(nick).expect("a member").0);
+        for rooms in [&mut self.rooms, &mut self.others] {
+            let event = rooms.event(what.clone(), None, SystemTime::UNIX_EPOCH);
+            let room = match what {
+                What::Join { room, .. } => rooms.find_or_begin(room),
+                _ => room.expect("a room"),
+            };
+            prop_assert!(rooms.apply(room, &event));
+            if rooms.count(room) == 0 {
+                rooms.end(room);
+            }
+        }
+        prop_assert_eq!(&self.rooms, &self.others);
         Ok(true)
     }
 
-    fn ask(&mut self, link: Link, request: Request) -> Result<(), TestCaseError> {
-        let member = self.plain.place(link).map(|place| self.plain.members[place]);
+    fn ask(&mut self, token: Token, request: Request) -> Result<(), TestCaseError> {
+        let member = self.plain.place(token).map(|place| self.plain.members[place]);
         let nick = member.map_or("", |member| member.nick.0);
+        let home = Home::Here(token);
         match (request, member) {
-            (Request::Operator, _) => drop(self.perform(What::Operator { text: "hello" }, Ok(()))?),
+            (Request::Operator, _) => drop(self.perform(&What::Operator { text: "hello" }, Ok(()))?),
             (Request::Join(nick, room), None) => {
-                let taken = if self.plain.has(nick, None) { Err(Refusal::TakenNick) } else { Ok(()) };
-                let wanted = taken.and_then(|()| self.plain.check_room(room, None));
-                if self.perform(What::Join { nick: nick.0, room: room.0, link }, wanted)? {
-                    self.plain.enter(link, nick, room);
+                let is_free = if self.plain.has(nick, None) { Err(Refusal::TakenNick) } else { Ok(()) };
+                let wanted = is_free.and_then(|()| self.plain.check_room(room, None));
+                if self.perform(&What::Join { nick: nick.0, room: room.0, home }, wanted)? {
+                    self.plain.enter(token, nick, room);
                 }
             }
             (Request::Join(_, room), Some(member)) => {
                 let same = if member.room == room.1 { Err(Refusal::SameRoom) } else { Ok(()) };
                 let wanted = self.plain.check_room(room, Some(&member)).and(same);
-                if self.perform(What::Part { nick, to: room.0 }, wanted)? {
-                    self.perform(What::Join { nick, room: room.0, link }, Ok(()))?;
-                    self.plain.enter(link, member.nick, room);
+                if self.perform(&What::Part { nick, to: room.0 }, wanted)? {
+                    self.perform(&What::Join { nick, room: room.0, home }, Ok(()))?;
+                    self.plain.enter(token, member.nick, room);
                 }
             }
             (_, None) => {}
             (Request::Leave, Some(_)) => {
-                self.perform(What::Leave { nick, cause: "done" }, Ok(()))?;
-                self.plain.members.retain(|member| member.link != link);
+                self.perform(&What::Leave { nick, cause: "done" }, Ok(()))?;
+                self.plain.members.retain(|member| member.token != token);
                 self.plain.end_empty();
             }
             (Request::Rename(new), Some(_)) => {
-                let wanted = if self.plain.has(new, Some(link)) { Err(Refusal::TakenNick) } else { Ok(()) };
-                if self.perform(What::Rename { old: nick, nick: new.0 }, wanted)? {
-                    let place = self.plain.place(link).expect("a member");
+                let wanted = if self.plain.has(new, Some(token)) { Err(Refusal::TakenNick) } else { Ok(()) };
+                if self.perform(&What::Rename { old: nick, nick: new.0 }, wanted)? {
+                    let place = self.plain.place(token).expect("a member");
                     self.plain.members[place].nick = new;
                 }
             }
-            (Request::Say, Some(_)) => drop(self.perform(What::Say { nick, text: "hello" }, Ok(()))?),
-            (Request::Tell(to), Some(_)) => {
-                let wanted = if self.plain.has(to, None) { Ok(()) } else { Err(Refusal::UnknownNick) };
-                self.perform(What::Tell { from: nick, to: to.0, text: "hello" }, wanted)?;
+            (Request::Say, Some(_)) => drop(self.perform(&What::Say { nick, text: "hello" }, Ok(()))?),
+            (Request::Find(other), Some(_)) => {
+                prop_assert_eq!(self.rooms.member(other.0).is_some(), self.plain.has(other, None));
             }
         }
         Ok(())
     }
 
+    fn shown(&self, room: RoomId, nick: &str) -> Option<&str> {
+        self.rooms.get(room)?.nick(nick).map(|nick| &**nick)
+    }
+
+    fn nicks(&self, room: RoomId) -> Vec<&str> {
+        self.rooms.get(room).map(|room| room.nicks().collect()).unwrap_or_default()
+    }
+
     fn check(&self) -> Result<(), TestCaseError> {
         prop_assert_eq!(&self.rooms, &self.others);
         let plain = &self.plain;
-        let open: Vec<_> = self.rooms.iter().map(|room| (&*room.name, room.members)).collect();
+        let open: Vec<_> = self.rooms.iter().map(|room| (&*room.name, room.count())).collect();
         let wanted: Vec<_> = plain.rooms.iter().map(|&(name, room)| (name, plain.count(room))).collect();
         prop_assert_eq!(open, wanted);
         for &(name, room) in &ROOMS {
@@ -157,12 +182,12 @@ impl All {
             let Some(id) = id else { continue };
             let mut nicks: Vec<_> = plain.members.iter().filter(|member| member.room == room).collect();
             nicks.sort_by_key(|member| member.nick.1);
-            prop_assert_eq!(self.rooms.nicks(id), nicks.iter().map(|member| member.nick.0).collect::<Vec<_>>());
+            prop_assert_eq!(self.nicks(id), nicks.iter().map(|member| member.nick.0).collect::<Vec<_>>());
         }
         prop_assert_eq!(self.rooms.persons(), plain.members.len());
-        for &PlainMember { link, nick, .. } in &plain.members {
-            let found = self.rooms.member(nick.0).map(|member| (&*member.nick, member.link));
-            prop_assert_eq!(found, Some((nick.0, link)));
+        for &PlainMember { token, nick, .. } in &plain.members {
+            let found = self.rooms.member(nick.0).map(|(room, token)| (self.shown(room, nick.0), token));
+            prop_assert_eq!(found, Some((Some(nick.0), token)));
         }
         Ok(())
     }
@@ -175,7 +200,7 @@ fn requests() -> impl Strategy<Value = Vec<(u32, Request)>> {
         2 => Just(Request::Leave),
         2 => nick().prop_map(Request::Rename),
         1 => Just(Request::Say),
-        1 => nick().prop_map(Request::Tell),
+        1 => nick().prop_map(Request::Find),
         1 => Just(Request::Operator),
     ];
     proptest::collection::vec((1..6_u32, request), 0..80)
@@ -187,8 +212,50 @@ proptest! {
         let mut all = All::new();
         for (connection, request) in requests {
             let token = Token::from_bits(u64::from(connection) << 32 | u64::from(connection));
-            all.ask(Link { token, rendering: Rendering::Line }, request)?;
+            all.ask(token, request)?;
             all.check()?;
         }
+    }
+}
+
+/// Two rooms, and a member of each: one that is here and one that is not.
+fn shared() -> (Rooms, [RoomId; 2], [Home; 2]) {
+    let mut rooms = Rooms::new("lobby", MOST);
+    let ids = [RoomId::FIRST, rooms.find_or_begin("rust")];
+    let server = NonZeroU64::new(7).expect("not 0");
+    (rooms, ids, [Home::Here(Token::from_bits(1 << 32 | 1)), Home::Elsewhere { server, connection: 3 }])
+}
+
+fn apply(rooms: &mut Rooms, room: RoomId, what: What<&str>) -> bool {
+    let event = rooms.event(what, None, SystemTime::UNIX_EPOCH);
+    rooms.apply(room, &event)
+}
+
+#[test]
+fn an_event_that_changes_nothing_has_no_effect() {
+    let (mut rooms, [lobby, _], [here, elsewhere]) = shared();
+    let join = |home| What::Join { nick: "ann", room: "lobby", home };
+    let leave = What::Leave { nick: "Ann", cause: "done" };
+    assert!(apply(&mut rooms, lobby, join(elsewhere)) && !apply(&mut rooms, lobby, join(elsewhere)));
+    assert!(rooms.member("ann").is_none(), "it is elsewhere");
+    assert!(apply(&mut rooms, lobby, join(here)), "the member has another home");
+    assert!(rooms.member("ann").is_some());
+    assert!(apply(&mut rooms, lobby, leave.clone()) && !apply(&mut rooms, lobby, leave));
+    assert!(!apply(&mut rooms, lobby, What::Rename { old: "ann", nick: "bob" }));
+    assert_eq!((rooms.persons(), rooms.here.len()), (0, 0));
+}
+
+#[test]
+fn a_nickname_may_be_in_two_rooms_for_a_moment() {
+    for here_first in [true, false] {
+        let (mut rooms, [lobby, rust], homes) = shared();
+        let (nick, part) = ("ann", What::Part { nick: "ann", to: "rust" });
+        let [old, new] = if here_first { homes } else { [homes[1], homes[0]] };
+        assert!(apply(&mut rooms, lobby, What::Join { nick, room: "lobby", home: old }));
+        assert!(apply(&mut rooms, rust, What::Join { nick, room: "rust", home: new }));
+        assert_eq!(rooms.member(nick).map(|(room, _)| room), Some(if here_first { lobby } else { rust }));
+        assert!(apply(&mut rooms, lobby, part), "the stream of the first room is read late");
+        assert_eq!([lobby, rust].map(|room| rooms.count(room)), [0, 1]);
+        assert_eq!(rooms.member(nick).is_some(), !here_first, "the other one is elsewhere");
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::connection::token::Token;
-use crate::servers::chat::session::Seat;
+use crate::servers::chat::seats::Seat;
 
 /// How long the visit of a page that has gone is kept. A page comes back within seconds, or after a train's tunnel.
 const KEPT: Duration = Duration::from_secs(10 * 60);
@@ -128,10 +128,12 @@ impl fmt::Debug for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::servers::chat::rendering::Rendering;
     use crate::servers::chat::room::RoomId;
 
     fn former() -> Former {
-        Former { seat: Seat { nick: "ann".into(), room: RoomId::FIRST, since: 1 }, room: "lobby".into() }
+        let seat = Seat { nick: "ann".into(), room: RoomId::FIRST, since: 1, rendering: Rendering::Web };
+        Former { seat, room: "lobby".into() }
     }
 
     fn is_kept(keys: &Keys, key: Key, now: Instant) -> bool {

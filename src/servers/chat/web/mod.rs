@@ -30,7 +30,8 @@ use super::answers::Parting;
 use super::audience::Audience;
 use super::rendering::Rendering;
 use super::room::{Event, Past};
-use super::session::{ChatSession, Seat, Stage};
+use super::seats::Seat;
+use super::session::ChatSession;
 use super::texts;
 use keys::{Former, Found, Key, Keys};
 use render::{Answer, Shown, append};
@@ -67,7 +68,7 @@ pub(crate) enum Page {
     TakingOver(Box<Takeover>),
     /// Its next entrance resumes a visit.
     Resuming(Box<Resumed>),
-    /// It is in a room, and may come back with this key.
+    /// It is in a room, or has asked to enter one, and may come back with this key.
     Inside(Key),
 }
 
@@ -87,6 +88,13 @@ pub(crate) struct Resumed {
     /// The last event that the page has.
     after: u64,
     former: Former,
+}
+
+/// What a page brings along that has asked to enter a room.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    key: Key,
+    resumed: Option<Box<Resumed>>,
 }
 
 /// The longest message of a page, in bytes, if the longest line is this long.
@@ -114,7 +122,7 @@ impl WebSocketHandler for Chat {
     fn message(&mut self, session: &mut ChatSession, message: Message<'_>, cx: &mut Context<'_>) {
         let Message::Text(text) = message else { return close(CloseCode::UNSUPPORTED_DATA, "only text", cx) };
         let line = text.trim_end_matches(['\r', '\n']);
-        if session.seat().is_none() {
+        if session.is_newcomer() {
             session.page = Some(Box::new(Page::New));
             if let Some(request) = line.strip_prefix("/resume ") {
                 self.resume(session, request, cx);
@@ -180,7 +188,7 @@ impl Chat {
             }
             Some(Found::Ended(former)) => {
                 let nick = former.seat.nick.clone();
-                if let Stage::Newcomer(newcomer) = &mut session.stage {
+                if let Some(newcomer) = &mut session.newcomer {
                     newcomer.room = Some((*former.room).into());
                 }
                 session.page = Some(Box::new(Page::Resuming(Box::new(Resumed { key, after, former: *former }))));
@@ -201,10 +209,22 @@ impl Chat {
         is_open
     }
 
+    /// What a page brings along that asks to enter a room now: its key, which is new for a newcomer.
+    pub(crate) fn begin_arrival(&mut self, session: &mut ChatSession) -> Option<Box<Arrival>> {
+        let page = session.page.as_deref_mut()?;
+        let arrival = match std::mem::replace(page, Page::New) {
+            Page::Resuming(resumed) => Arrival { key: resumed.key, resumed: Some(resumed) },
+            Page::Inside(key) => Arrival { key, resumed: None },
+            Page::New | Page::TakingOver(_) => Arrival { key: self.pages.keys.issue(session.token), resumed: None },
+        };
+        *page = Page::Inside(arrival.key);
+        Some(Box::new(arrival))
+    }
+
     /// Keeps the place of a page that has gone, unless the operator has removed it.
     fn keep(&mut self, session: &ChatSession, cx: &Context<'_>) {
         let Some(&Page::Inside(key)) = session.page.as_deref() else { return };
-        match session.seat().and_then(|seat| Some((seat, self.rooms.get(seat.room)?))) {
+        match self.seats.get(session.token).and_then(|seat| Some((seat, self.rooms.get(seat.room)?))) {
             Some((seat, room)) => {
                 self.pages.keys.end(key, Former { seat: seat.clone(), room: room.name.clone() }, cx.now());
             }
@@ -237,24 +257,19 @@ fn close_former(former: Token, cx: &mut Context<'_>) {
     cx.close_other(former);
 }
 
-/// Replies with the room that a page has entered, and what has been said there, or with what it has missed.
+/// Sends a page the room that it has entered, and what has been said there, or what it has missed. Returns its seat.
 pub(crate) fn show_entrance(
     chat: &mut Chat,
-    session: &mut ChatSession,
-    seat: &mut Seat,
+    token: Token,
+    (mut seat, arrival): (Seat, Option<Box<Arrival>>),
     join: &Event<'_>,
     cx: &mut Context<'_>,
-) {
-    let page = session.page.take().map_or(Page::New, |page| *page);
-    let (key, resumed) = match page {
-        Page::Resuming(resumed) => (resumed.key, Some(resumed)),
-        Page::Inside(key) => (key, None),
-        Page::New | Page::TakingOver(_) => (chat.pages.keys.issue(session.token), None),
-    };
+) -> Seat {
+    let Some(Arrival { key, resumed }) = arrival.map(|arrival| *arrival) else { return seat };
     let history = chat.audiences.get(&seat.room).and_then(|audience| audience.history.as_ref());
     let (mut shown, mut has_gap) = (Vec::new(), false);
     if let Some(resumed) = &resumed {
-        chat.pages.keys.resume(key, session.token);
+        chat.pages.keys.resume(key, token);
         let is_same_room = resumed.former.seat.room == seat.room;
         if is_same_room {
             seat.since = resumed.former.seat.since;
@@ -276,14 +291,16 @@ pub(crate) fn show_entrance(
         key: key.to_string(),
         id: join.id,
         max_line: Some(chat.max_line).filter(|&most| most < usize::MAX),
-        members: chat.rooms.nicks(seat.room),
+        members: room.map(|room| room.nicks().collect()).unwrap_or_default(),
         history: shown,
         is_resumed: resumed.is_some(),
         has_gap,
     };
-    answer(&entrance, cx);
-    session.page = Some(Box::new(Page::Inside(key)));
+    let mut frame = Vec::new();
+    append(&entrance, &mut frame);
+    cx.send(token, &frame);
     chat.pages.ping.get_or_insert_with(|| cx.set_service_timer(PING));
+    seat
 }
 
 /// Replies with events of the past.

@@ -56,7 +56,7 @@ pub(crate) fn append(message: &impl Serialize, out: &mut Vec<u8>) {
 
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Shown(Event { id, at, what }) = self;
+        let Shown(Event { id, at, what, .. }) = self;
         let (kind, texts): (&str, &[(&str, &str)]) = match *what {
             What::Join { nick, .. } => ("join", &[("nick", nick)]),
             What::Part { nick, .. } => ("part", &[("nick", nick)]),

@@ -9,7 +9,6 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::servers::chat::room::RoomId;
 use crate::state::limits::Limits;
 
 const ROOMS: [&str; 2] = ["lobby", "rust"];
@@ -388,8 +387,8 @@ proptest! {
             check_page(actor, &truth)?;
             if actor.peer.is_some() {
                 let chat = play.server.sim.handler_mut().get_ref();
-                let room: Option<RoomId> = chat.rooms.find(&actor.page.room);
-                let members: Vec<_> = room.map(|room| chat.rooms.nicks(room)).unwrap_or_default();
+                let room = chat.rooms.find(&actor.page.room).and_then(|room| chat.rooms.get(room));
+                let members: Vec<_> = room.map(|room| room.nicks().collect()).unwrap_or_default();
                 prop_assert_eq!(Vec::from_iter(&actor.page.members), members, "{}", actor.nick);
             }
         }

@@ -1,0 +1,167 @@
+//! The order of events: what a member's line asks for, and what happens then.
+//!
+//! There is one way for all changes. A change is *asked for*; when it is in the order of its room, it *happens*: it
+//! changes the rooms and seats, and is shown and recorded. Without a bus, both are one step.
+
+use std::sync::Arc;
+
+use crate::connection::token::Token;
+use crate::handler::context::Context;
+use crate::servers::text::counted;
+
+use super::Chat;
+use super::crowd::Change;
+use super::room::{Event, Home, Refusal, RoomId, RoomName, What};
+use super::seats::{Entering, Seat};
+use super::session::ChatSession;
+
+impl Chat {
+    /// Asks for a change in the room of a member.
+    pub(super) fn ask(&mut self, by: Token, room: RoomId, what: What<&str>, cx: &mut Context<'_>) {
+        if self.rooms.check(&what).is_ok() {
+            let event = self.rooms.event(what, Some(by), cx.system_time());
+            self.happen(room, &event, cx);
+        }
+    }
+
+    /// Asks for a change in all rooms, for the operator.
+    pub(super) fn ask_everywhere(&mut self, what: What<&str>, cx: &mut Context<'_>) {
+        self.happen_everywhere(what, cx);
+    }
+
+    /// Asks to enter a room, for a newcomer or a member of another room.
+    ///
+    /// # Errors
+    /// The rooms do not allow it. Then nothing has changed.
+    pub(super) fn ask_to_enter(
+        &mut self,
+        session: &mut ChatSession,
+        nick: &str,
+        name: &RoomName,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let (token, at) = (session.token, cx.system_time());
+        let part = self.seats.get(token).map(|seat| (seat.room, What::Part { nick, to: name.as_str() }));
+        let join = What::Join { nick, room: name.as_str(), home: Home::Here(token) };
+        self.rooms.check(part.as_ref().map_or(&join, |(_, part)| part))?;
+        self.begin_entering(session, nick);
+        if let Some((room, part)) = part {
+            let part = self.rooms.event(part, Some(token), at);
+            self.happen(room, &part, cx);
+        }
+        let room = self.rooms.find_or_begin(name.as_str());
+        let join = self.rooms.event(join, Some(token), at);
+        self.happen(room, &join, cx);
+        Ok(())
+    }
+
+    fn begin_entering(&mut self, session: &mut ChatSession, nick: &str) {
+        let entering = Entering {
+            nick: nick.into(),
+            rendering: session.rendering(),
+            #[cfg(feature = "web")]
+            arrival: self.begin_arrival(session),
+        };
+        session.newcomer = None;
+        self.seats.begin_entering(session.token, entering);
+    }
+
+    /// Lets an event happen that is in the order of its room.
+    pub(super) fn happen(&mut self, room: RoomId, event: &Event<'_>, cx: &mut Context<'_>) {
+        if !self.rooms.apply(room, event) {
+            return;
+        }
+        match event.what {
+            What::Join { nick, home, .. } => self.let_in(room, event, (nick, home), cx),
+            What::Part { nick, .. } => self.let_out(room, event, nick, cx),
+            What::Leave { nick, cause } => {
+                if let Some(by) = event.by {
+                    let (place, persons) = self.place(room);
+                    log::info!("{} leaves {place}: {cause} ({persons})", cx.peer_of(by));
+                }
+                self.let_out(room, event, nick, cx);
+            }
+            What::Rename { old, nick } => {
+                self.rename_seat(event.by, nick, cx);
+                self.audience(room).crowd.rename(old, nick);
+                self.announce(room, event, cx);
+            }
+            // It is shown if the leave that follows is.
+            What::Kick { .. } if !self.audience(room).crowd.shows_next(cx) => {}
+            _ => self.announce(room, event, cx),
+        }
+    }
+
+    /// Lets an event happen in all rooms. The log has it once.
+    pub(super) fn happen_everywhere(&mut self, what: What<&str>, cx: &mut Context<'_>) {
+        let event = self.rooms.event(what, None, cx.system_time());
+        let rooms: Vec<RoomId> = self.audiences.keys().copied().collect();
+        for room in rooms {
+            self.show(room, &event, cx);
+        }
+        if let Some(record) = &mut self.record {
+            record.log(&event, None, cx);
+        }
+    }
+
+    /// Shows a member that has entered a room, and the room to it.
+    fn let_in(&mut self, room: RoomId, event: &Event<'_>, (nick, home): (&str, Home), cx: &mut Context<'_>) {
+        let entering = home.token().and_then(|token| Some((token, self.seats.end_entering(token)?)));
+        if let Some((token, _)) = entering {
+            let (place, persons) = self.place(room);
+            cx.set_name_of(token, self.shown_nick(room, nick));
+            log::info!("{} joins {place} ({persons})", cx.peer_of(token));
+        }
+        // The others see the event, and the newcomer its entrance. Then it follows the feed, so no event is missing or
+        // shown twice.
+        if self.audience(room).crowd.note(Change::Join, nick, cx) {
+            self.announce(room, event, cx);
+        }
+        if let Some((token, entering)) = entering {
+            let seat = self.show_entrance(token, room, entering, event, cx);
+            self.audience(room).add(token, seat.rendering, cx);
+            self.seats.give(token, seat);
+        }
+    }
+
+    /// Shows that a member has left a room.
+    fn let_out(&mut self, room: RoomId, event: &Event<'_>, nick: &str, cx: &mut Context<'_>) {
+        if let Some(by) = event.by {
+            self.unseat(by, cx);
+        }
+        if self.audience(room).crowd.note(Change::Leave, nick, cx) {
+            self.announce(room, event, cx);
+        }
+        self.sweep(room, cx);
+    }
+
+    /// Takes the seat of a member, if it has one: it follows its room no longer.
+    pub(super) fn unseat(&mut self, token: Token, cx: &mut Context<'_>) -> Option<Seat> {
+        let seat = self.seats.take(token)?;
+        self.audience(seat.room).remove(token, seat.rendering, cx);
+        Some(seat)
+    }
+
+    /// Gives a member of this server its new nickname.
+    fn rename_seat(&mut self, by: Option<Token>, nick: &str, cx: &mut Context<'_>) {
+        let Some((token, seat)) = by.and_then(|token| Some((token, self.seats.get_mut(token)?))) else { return };
+        if let Some(nick) = self.rooms.get(seat.room).and_then(|room| room.nick(nick)) {
+            log::info!("{} is now known as {nick}", cx.peer_of(token));
+            seat.nick = Arc::clone(nick);
+            cx.set_name_of(token, Arc::clone(&seat.nick));
+        }
+    }
+
+    /// The nickname of a member of a room, which is kept once.
+    pub(super) fn shown_nick(&self, room: RoomId, nick: &str) -> Arc<str> {
+        let kept = self.rooms.get(room).and_then(|room| room.nick(nick));
+        kept.map_or_else(|| nick.into(), Arc::clone)
+    }
+
+    /// A room and the number of its members, for the log.
+    fn place(&mut self, room: RoomId) -> (String, String) {
+        let place =
+            self.audience(room).log_name.as_ref().map_or("the room".to_owned(), |name| format!("the room {name}"));
+        (place, counted(self.rooms.count(room), "person"))
+    }
+}
