@@ -468,7 +468,8 @@ fn a_client_without_a_nickname_is_closed_with_a_reason() {
 
 #[test]
 fn a_shared_port_is_rejected_with_the_reason() {
-    let reason = "the kernel would split the room over the processes; run one chat server on each address";
+    let reason = "the kernel would split the room over the processes; run one chat server on each address, \
+                  or share the rooms with --bus";
     let finished = Program::Chat.launch().args("-l 127.0.0.1:0 --reuse-port").run();
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert!(finished.stderr.starts_with(&format!("error: --reuse-port: {reason}\n")), "{finished:?}");

@@ -20,13 +20,15 @@ use crate::servers::time_zone::{local_time, time_zone};
 use crate::servers::{Chat, ChatLog, ChatOptions, Record, RoomName};
 use crate::{Limits, Rate};
 
+#[cfg(feature = "bus")]
+use super::bus::BusArgs;
 #[cfg(feature = "web")]
 use super::web::longest_message;
 
 /// Chat rooms: every member reads what the others in its room type, over TCP and Unix sockets
 #[derive(Parser, Debug)]
 #[command(name = "chat-server", version, after_help = EXAMPLES)]
-#[command(mut_arg("reuse_port", |flag| flag.hide(true)))]
+#[cfg_attr(not(feature = "bus"), command(mut_arg("reuse_port", |flag| flag.hide(true))))]
 pub struct ChatServer {
     /// The longest line.
     #[command(flatten)]
@@ -68,6 +70,11 @@ pub struct ChatServer {
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
 
+    /// The flags of the bus.
+    #[cfg(feature = "bus")]
+    #[command(flatten)]
+    pub bus: BusArgs,
+
     /// The flags of the web door.
     #[cfg(feature = "web")]
     #[command(flatten)]
@@ -79,8 +86,14 @@ pub struct ChatServer {
 }
 
 /// The reason why `--reuse-port` is rejected.
+#[cfg(not(feature = "bus"))]
 const SHARED_PORT: &str =
     "--reuse-port: the kernel would split the room over the processes; run one chat server on each address";
+
+/// The reason why `--reuse-port` is rejected without a bus.
+#[cfg(feature = "bus")]
+const SHARED_PORT: &str = "--reuse-port: the kernel would split the room over the processes; \
+     run one chat server on each address, or share the rooms with --bus";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -96,7 +109,7 @@ impl Server for ChatServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        if self.server.listen.reuse_port {
+        if self.server.listen.reuse_port && !self.has_bus() {
             return Err(StartError::usage(SHARED_PORT));
         }
         let max_line = self.lines.max_line();
@@ -112,7 +125,11 @@ impl Server for ChatServer {
             record: Some(record),
             ..ChatOptions::default()
         };
+        #[cfg(feature = "bus")]
+        let bus = self.bus.enter(&options, self.history.0)?;
         let setup = ServiceSetup::new(8888, Chat::room(options)).with_limits(limits).with_web_door();
+        #[cfg(feature = "bus")]
+        let setup = if let Some(bus) = &bus { bus.apply(setup) } else { setup };
         #[cfg(feature = "web")]
         if let Some(mut web) = self.web.options(&self.server.listen)? {
             web.max_message = longest_message(max_line);
@@ -123,6 +140,14 @@ impl Server for ChatServer {
 }
 
 impl ChatServer {
+    /// Whether the rooms are shared with other servers.
+    fn has_bus(&self) -> bool {
+        #[cfg(feature = "bus")]
+        return self.bus.is_given();
+        #[cfg(not(feature = "bus"))]
+        false
+    }
+
     /// The record that the flags ask for.
     fn record(&self, limits: &Limits) -> Result<Record, StartError> {
         let zone = time_zone();

@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use crate::connection::token::Token;
 use crate::framing::{Element, write_command};
+use crate::handler::sanitize::sanitize;
 use crate::servers::text::fold;
 
 use super::ask::Ask;
 use super::command::{Answer, CommandAnswer, Pending, Query};
+use super::fault::Fault;
 use super::heard::Heard;
 use super::link::{Link, LinkState};
 use super::reading::{Followed, Reading, ReadingAnswer};
@@ -75,7 +77,7 @@ pub(crate) enum Step {
     /// Connect this link. [`Bus::opened`] or [`Bus::lost`] follows.
     Connect(LinkKind),
     /// Abort this link, also while it is being made, and log the reason. [`Bus::lost`] does not follow.
-    Abort(LinkKind, String),
+    Abort(LinkKind, Fault),
     /// Pass this on to the chat.
     Hear(Heard),
 }
@@ -164,6 +166,11 @@ impl Bus {
         }
     }
 
+    /// Whether both links work, and the state of each room is known.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.command.is_up() && self.reading.is_up() && self.rooms.values().all(|room| room.awaits.is_none())
+    }
+
     /// Whether there is an outage.
     pub(crate) fn is_out(&self) -> bool {
         self.is_out
@@ -222,10 +229,9 @@ impl Bus {
             LinkKind::Reading => &mut self.reading.cursor,
         };
         match (cursor.take(element), element) {
-            (None, _) => self.give_up(link, "the broker has said what is no answer", now),
+            (None, _) => self.give_up(link, Fault::Unexpected, now),
             (Some(_), Element::Error(error)) => {
-                let error = crate::sanitize(error);
-                self.give_up(link, &format!("the broker has answered {error:?}"), now);
+                self.give_up(link, Fault::Refused(sanitize(error).into_owned()), now);
             }
             (Some(place), _) => match link {
                 LinkKind::Command => self.receive_command(element, place, now),
@@ -248,17 +254,10 @@ impl Bus {
         }
     }
 
-    /// What has arrived on a link is not RESP.
-    pub(crate) fn fail(&mut self, link: LinkKind, reason: &str, now: Instant) {
-        if !self.has_ended() {
-            self.give_up(link, reason, now);
-        }
-    }
-
     /// Aborts a link because of a fault.
-    pub(super) fn give_up(&mut self, link: LinkKind, reason: &str, now: Instant) {
+    pub(crate) fn give_up(&mut self, link: LinkKind, fault: Fault, now: Instant) {
         self.lost(link, now);
-        self.steps.push_back(Step::Abort(link, reason.to_owned()));
+        self.steps.push_back(Step::Abort(link, fault));
     }
 
     fn has_ended(&self) -> bool {
@@ -287,7 +286,7 @@ impl Bus {
                     }
                     self.steps.push_back(Step::Connect(link));
                 }
-                _ if give_up.is_some_and(|at| at <= now) => self.give_up(link, "the broker does not answer", now),
+                _ if give_up.is_some_and(|at| at <= now) => self.give_up(link, Fault::Silent, now),
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! The command link: asks, and their answers in the same order.
 //!
-//! Invariants: the pending asks are in the order in which they were asked, and on each link all of them are sent in this
-//! order. An answer belongs to the first of what is expected.
+//! Invariants: the pending asks are in the order in which they were asked, and on each link all of them are sent in
+//! this order. An answer belongs to the first of what is expected.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use super::ask::Asked;
 use super::client::{Bus, Step};
 use super::cursor::Place;
 use super::entry::{Author, EntryReader, Id};
+use super::fault::Fault;
 use super::heard::{Heard, Present, Reason, Snapshot};
 use super::link::{GRACE, LinkState};
 use super::reading::Ahead;
@@ -156,7 +157,7 @@ impl Bus {
     }
 
     /// Ends the wait of the reading link, so that it reads further rooms.
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         let key = format!("switchboard:wake:{}", self.id);
         let words: [&[u8]; 7] = [b"XADD", key.as_bytes(), b"MAXLEN", b"1", b"*", b"w", b"1"];
         write_command(&mut self.command.output, &words);
@@ -190,7 +191,7 @@ impl Bus {
                 self.command.expected.pop_front();
             }
             ["message", _, message] => self.hear_message(message),
-            _ => self.give_up(LinkKind::Command, "the broker has said what it was not asked for", now),
+            _ => self.give_up(LinkKind::Command, Fault::Unexpected, now),
         }
     }
 
@@ -217,7 +218,7 @@ impl Bus {
             Some(CommandAnswer::Beat) => self.hear_beat(first, now),
             Some(CommandAnswer::Pending) => self.hear_pending(&texts, now),
             Some(CommandAnswer::Subscribed) | None => {
-                self.give_up(LinkKind::Command, "the broker has said more than it was asked for", now);
+                self.give_up(LinkKind::Command, Fault::Unexpected, now);
             }
         }
     }
@@ -271,7 +272,7 @@ impl Bus {
                     Some("taken") => Some(Refusal::TakenNick),
                     Some("rooms") => Some(Refusal::TooManyRooms),
                     Some("unknown") => Some(Refusal::UnknownNick),
-                    _ => return self.give_up(LinkKind::Command, "the script has given no answer", now),
+                    _ => return self.give_up(LinkKind::Command, Fault::Unexpected, now),
                 };
                 if let (Asked::Tell { to, .. }, [_, nick]) = (&mut asked, texts) {
                     *to = nick.as_str().into();

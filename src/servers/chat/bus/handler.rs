@@ -3,6 +3,7 @@
 //! Invariants: what the bus says is passed on in callbacks of a link or of the service, never in one of a member. The
 //! output of the bus is sent when the callback ends that has caused it.
 
+use std::fmt::Display;
 use std::io;
 use std::process::ExitStatus;
 use std::time::Instant;
@@ -12,14 +13,14 @@ use crate::connection::link::Link;
 use crate::connection::origin::{Origin, Source, Via};
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
-use crate::framing::{Element, Found, RespFramer, RespState, Unread};
+use crate::framing::{Element, Frame, Framer, RespFramer, RespState};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::net::Address;
 use crate::state::throttle::Throttle;
 use crate::workers::Done;
 
-use super::{Bus, Heard, LinkKind, Step};
+use super::{Bus, Fault, Heard, LinkKind, Step};
 
 /// A server that is on a bus.
 pub(crate) trait HearsBus: Handler {
@@ -31,6 +32,10 @@ pub(crate) trait HearsBus: Handler {
     /// The callback is that of a link or of the service, so a reply would go to the broker: what concerns a member is
     /// sent to its token.
     fn heard(&mut self, heard: Heard, cx: &mut Context<'_>);
+
+    /// A link is lost, or could not be made. It is made again.
+    #[allow(unused_variables, reason = "the default does nothing")]
+    fn link_lost(&mut self, fault: &Fault, cx: &mut Context<'_>) {}
 }
 
 /// A [`Handler`] made of a server on a bus, and the links of that bus.
@@ -44,8 +49,8 @@ pub(crate) struct OnBus<D> {
     links: [Option<Token>; 2],
     /// Fires at the next deadline of the bus, or before.
     timer: Option<(Instant, TimerId)>,
-    /// Links that are lost.
-    warnings: Throttle,
+    /// Lost links in the log. `None`: the log has nothing about links.
+    warnings: Option<Throttle>,
 }
 
 /// The session of a connection of the server, or of a link.
@@ -69,8 +74,18 @@ const MAX_STRING: usize = 1 << 20;
 impl<D: HearsBus> OnBus<D> {
     /// Puts the links to the broker at `to` beside the connections of `inner`.
     pub(crate) fn new(inner: D, to: Address) -> Self {
-        let (framer, links) = (RespFramer::new(MAX_STRING), [None; 2]);
-        OnBus { inner, to, framer, links, timer: None, warnings: Throttle::new() }
+        let warnings = Some(Throttle::new());
+        OnBus { inner, to, framer: RespFramer::new(MAX_STRING), links: [None; 2], timer: None, warnings }
+    }
+
+    /// Keeps everything about the links out of the log.
+    pub(crate) fn without_log(self) -> Self {
+        OnBus { warnings: None, ..self }
+    }
+
+    /// Returns the server.
+    pub(crate) fn into_inner(self) -> D {
+        self.inner
     }
 
     /// Takes all steps of the bus that are due, and ends the callback.
@@ -80,18 +95,14 @@ impl<D: HearsBus> OnBus<D> {
                 Step::Connect(link) => {
                     self.links[link as usize] = Some(cx.connect(self.to.clone(), Link::tagged(link as u64)));
                 }
-                Step::Abort(link, reason) => {
+                Step::Abort(link, fault) => {
                     if let Some(token) = self.links[link as usize].take() {
                         cx.abort_other(token);
                     }
-                    self.warn(link, &reason, cx.now());
+                    self.report(link, &fault, cx);
                 }
                 Step::Hear(heard) => {
-                    match heard {
-                        Heard::OutageBegan => log::warn!("the broker at {} does not answer: members wait", self.to),
-                        Heard::OutageEnded => log::info!("the broker at {} answers again", self.to),
-                        _ => {}
-                    }
+                    self.log(&heard);
                     self.inner.heard(heard, cx);
                 }
             }
@@ -119,37 +130,49 @@ impl<D: HearsBus> OnBus<D> {
     }
 
     /// Handles the end of a link that the bus has not asked for.
-    fn lose(&mut self, link: LinkKind, reason: &str, cx: &mut Context<'_>) {
+    fn lose(&mut self, link: LinkKind, cause: &dyn Display, cx: &mut Context<'_>) {
         self.links[link as usize] = None;
-        self.warn(link, reason, cx.now());
         self.inner.bus().lost(link, cx.now());
+        self.report(link, &Fault::Ended(cause.to_string()), cx);
         self.go_on(cx);
     }
 
-    fn warn(&mut self, link: LinkKind, reason: &str, now: Instant) {
-        if let Some(repeats) = self.warnings.note(now) {
-            log::warn!("the {link} to the broker at {} is lost: {reason}{repeats}", self.to);
+    fn report(&mut self, link: LinkKind, fault: &Fault, cx: &mut Context<'_>) {
+        if let Some(repeats) = self.warnings.as_mut().and_then(|warnings| warnings.note(cx.now())) {
+            log::warn!("the {link} to the broker at {} is lost: {fault}{repeats}", self.to);
+        }
+        self.inner.link_lost(fault, cx);
+    }
+
+    fn log(&self, heard: &Heard) {
+        match heard {
+            _ if self.warnings.is_none() => {}
+            Heard::OutageBegan => log::warn!("the broker at {} does not answer: members wait", self.to),
+            Heard::OutageEnded => log::info!("the broker at {} answers again", self.to),
+            Heard::Forgotten => log::warn!("the broker at {} has lost its data: members enter again", self.to),
+            _ => {}
         }
     }
 
     /// Takes the elements that have arrived on a link.
     fn read<'a>(&mut self, link: &mut LinkSession, input: &'a mut [u8], cx: &mut Context<'a>) -> usize {
-        let mut unread = Unread::new(input);
-        while let Some(found) = unread.next(&self.framer, &mut link.state, cx) {
-            if self.links[link.kind as usize] != Some(link.token) {
-                unread.take_rest();
-                break;
-            }
+        let mut used = 0;
+        while used < input.len() && cx.may_continue() && self.links[link.kind as usize] == Some(link.token) {
+            let rest = &mut input[used..];
+            let frame = self.framer.next(&mut link.state, rest);
+            used += frame.used();
             let bus = self.inner.bus();
-            match found {
-                Found::Message(message) => bus.receive(link.kind, &Element::of(message), cx.now()),
-                // A text that no server has sent, or a server with a much larger --max-line.
-                Found::TooLong(_) => bus.receive(link.kind, &Element::Bytes(b""), cx.now()),
-                Found::Failed(error) => bus.fail(link.kind, &error.to_string(), cx.now()),
+            match frame {
+                Frame::Message { body, .. } => bus.receive(link.kind, &Element::of(&rest[body]), cx.now()),
+                // The text of a server with a much larger --max-line.
+                Frame::TooLong { .. } => bus.receive(link.kind, &Element::Bytes(b""), cx.now()),
+                Frame::Discard(_) => continue,
+                Frame::Partial { .. } => break,
+                Frame::Failed(error) => bus.give_up(link.kind, Fault::Foreign(error.to_string()), cx.now()),
             }
             self.go_on(cx);
         }
-        unread.used()
+        used
     }
 }
 
@@ -183,7 +206,11 @@ impl<D: HearsBus> Handler for OnBus<D> {
     fn eof(&mut self, session: &mut Self::Session, cx: &mut Context<'_>) {
         match session {
             BusSession::Inner(session) => self.inner.eof(session, cx),
-            BusSession::Link(_) => cx.close(),
+            BusSession::Link(link) if self.links[link.kind as usize] == Some(link.token) => {
+                cx.close();
+                self.lose(link.kind, &"it has closed the connection", cx);
+            }
+            BusSession::Link(_) => {}
         }
         self.finish(cx);
     }
@@ -236,9 +263,10 @@ impl<D: HearsBus> Handler for OnBus<D> {
                 self.inner.closed(session, cause, cx);
                 self.finish(cx);
             }
+            BusSession::Link(_) if matches!(cause, Closed::Stopping) => {}
             // A link that the bus has aborted is another one by now.
             BusSession::Link(link) if self.links[link.kind as usize] == Some(link.token) => {
-                self.lose(link.kind, &cause.to_string(), cx);
+                self.lose(link.kind, cause, cx);
             }
             BusSession::Link(_) => {}
         }
@@ -268,7 +296,7 @@ impl<D: HearsBus> Handler for OnBus<D> {
 
     fn connect_failed(&mut self, requested: Token, to: &Address, error: &io::Error, cx: &mut Context<'_>) {
         match LinkKind::ALL.into_iter().find(|&kind| self.links[kind as usize] == Some(requested)) {
-            Some(link) => self.lose(link, &error.to_string(), cx),
+            Some(link) => self.lose(link, error, cx),
             None => self.inner.connect_failed(requested, to, error, cx),
         }
     }

@@ -1,37 +1,52 @@
 //! The bus: one chat on several servers, which agree on an order through a broker, a Redis.
 //!
 //! ```text
-//!  Chat --ask--> Bus --command link--> the script: checks the owner of a nickname, appends an entry to the stream of a room
-//!                 ^                                                                          |
-//!  Chat <--Heard--+--reading link---- the entries of the followed rooms, in their order <----+
+//!  Chat --ask--> Bus --command link--> the script: checks the owner of a nickname,
+//!                 ^                                appends an entry to the stream of a room
+//!                 |                                                    |
+//!  Chat <--Heard--+--reading link---- the entries of the followed rooms, in order
 //! ```
 //!
 //! Invariants: a server shows only what it has read back, so all servers show a room in the same order. An ask is kept
 //! until its answer has arrived, and is sent again on each new command link; the broker carries it out once. The state
 //! of a room is a function of its stream.
 //!
-//! [`Bus`] does no I/O and reads no clock: elements of RESP and time in, bytes and [`Heard`] out. The keys of the broker
-//! and the fields of an entry are described in `script.lua`.
+//! [`Bus`] does no I/O and reads no clock: elements of RESP and time in, bytes and [`Heard`] out. The keys of the
+//! broker and the fields of an entry are described in `script.lua`.
 
+#[cfg(feature = "cli")]
+mod args;
 mod ask;
 mod client;
 mod command;
 mod cursor;
 mod entry;
+mod fault;
 mod handler;
 mod heard;
 mod link;
+#[cfg(feature = "cli")]
+mod probe;
 mod reading;
+mod url;
 
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
+use rustix::rand::{GetRandomFlags, getrandom};
+
+#[cfg(feature = "cli")]
+pub(crate) use args::{BusArgs, BusSetup};
 pub(crate) use ask::{Ask, Asked};
 pub(crate) use client::{Bus, BusOptions, Step};
 pub(crate) use entry::{Author, Entry, Happened};
+pub(crate) use fault::Fault;
 pub(crate) use handler::{HearsBus, OnBus};
 pub(crate) use heard::{Heard, Present, Reason, Snapshot};
+#[cfg(feature = "cli")]
+use probe::probe;
+pub(crate) use url::BusUrl;
 
 /// All that is changed at the broker.
 const SCRIPT: &str = include_str!("script.lua");
@@ -62,6 +77,17 @@ impl fmt::Display for LinkKind {
 /// is 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ServerId(pub(crate) u64);
+
+impl ServerId {
+    /// A name that no other server has.
+    pub(crate) fn random() -> ServerId {
+        let mut bytes = [0; 8];
+        // The kernel gives so few bytes at once (getrandom(2)).
+        let filled = getrandom(&mut bytes, GetRandomFlags::empty());
+        assert_eq!(filled, Ok(bytes.len()), "the kernel has random numbers");
+        ServerId(u64::from_ne_bytes(bytes))
+    }
+}
 
 impl fmt::Display for ServerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

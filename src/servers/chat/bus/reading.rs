@@ -12,6 +12,7 @@ use crate::framing::{Element, write_command};
 use super::client::{Bus, Step};
 use super::cursor::Place;
 use super::entry::{EntryReader, Id, Read};
+use super::fault::Fault;
 use super::heard::{Heard, Reason, Snapshot};
 use super::link::{GRACE, LinkState};
 use super::{LinkKind, ServerId};
@@ -114,6 +115,10 @@ impl Bus {
         self.reading.open(now + LONGEST_SILENCE);
         self.reading.expected.extend(vec![ReadingAnswer::SetUp; count]);
         self.read_on();
+        // So that the first answer, which shows that the link works, does not wait for an entry.
+        if self.command.is_up() {
+            self.wake();
+        }
     }
 
     /// Asks for the next entries of all rooms that are read.
@@ -134,11 +139,13 @@ impl Bus {
     /// Takes an element of the reading link.
     pub(super) fn receive_reading(&mut self, element: &Element<'_>, place: Place, now: Instant) {
         self.reading.give_up = Some(now + LONGEST_SILENCE);
-        self.reading.fine_until = now + WAIT + GRACE;
         match self.reading.expected.front() {
-            Some(ReadingAnswer::Entries) => self.read_entry(element, place),
+            Some(ReadingAnswer::Entries) => {
+                self.reading.fine_until = now + WAIT + GRACE;
+                self.read_entry(element, place);
+            }
             Some(ReadingAnswer::SetUp) => {}
-            None => return self.give_up(LinkKind::Reading, "the broker has said more than it was asked for", now),
+            None => return self.give_up(LinkKind::Reading, Fault::Unexpected, now),
         }
         if place.depth_after == 0 && self.reading.expected.pop_front() == Some(ReadingAnswer::Entries) {
             self.reading.state = LinkState::Up;
