@@ -140,7 +140,7 @@ pub mod servers;
 pub use connection::closed::Closed;
 pub use connection::feeds::FeedId;
 pub use connection::ids::{ListenerId, ServiceId};
-pub use connection::link::Link;
+pub use connection::link::{Link, LinkLimits};
 pub use connection::origin::{Origin, Peer, Source, Via};
 pub use connection::spawn::{Spawn, StderrMode, StdinMode};
 pub use connection::timer_id::TimerId;

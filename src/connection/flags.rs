@@ -57,10 +57,16 @@ bitflags::bitflags! {
         /// The server's side was shut down. The kernel answers each shutdown with a writable edge, even a second one,
         /// so a shutdown at each of these edges would never end.
         const END_SENT = 1 << 23;
+        /// The connection has limits of its own, in place of those of its service.
+        const OWN_LIMITS = 1 << 24;
+        /// A stop ends the connection after all others of its service.
+        const CLOSES_LAST = 1 << 25;
 
         /// The input is suspended by the server: the peer waits for it.
         const SUSPENDED =
             Self::HAS_JOB.bits() | Self::INPUT_PAUSED.bits() | Self::HELD.bits() | Self::RELAY_FULL.bits();
+        /// A stop lets the connection go on for a while.
+        const GOES_ON = Self::RELAYING.bits() | Self::CLOSES_LAST.bits();
         /// The handler is called before more is read.
         const CALL_FIRST = Self::NOTIFY_DRAINED.bits() | Self::REDELIVER.bits();
         /// A read has to be looked at more closely than usual.

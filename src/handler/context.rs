@@ -212,7 +212,7 @@ impl<'a> Context<'a> {
     pub fn is_writable(&self) -> bool {
         let ReplyTarget::Connection(token) = self.target else { return true };
         let (queued, high) = match self.state.connections.get(token) {
-            Some(found) => (found.queued_own(), self.state.services[found.service].limits.high_mark()),
+            Some(found) => (found.queued_own(), self.state.services.limits_of(token, found).high_mark()),
             None => (0, self.state.limits.high_mark()),
         };
         queued + self.head.len() + self.state.scratch.len() <= high
@@ -304,7 +304,8 @@ impl<'a> Context<'a> {
     ///
     /// As in [`pause_input`](Self::pause_input), the peer loses nothing. A hold is apart from the pauses: none ends the
     /// other. If the peer resets the connection meanwhile, or closes it and all of its input was used, the session
-    /// ends. A stop of the reactor ends the hold, unless the connection is an end of a [relay](Self::relay).
+    /// ends. A stop of the reactor ends the hold, unless the connection is an end of a [relay](Self::relay) or
+    /// [closes last](crate::Link::closes_last).
     pub fn hold_input(&mut self) {
         if let Some(session) = self.session() {
             self.state.hold_input(session);

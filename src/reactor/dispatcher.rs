@@ -24,7 +24,6 @@ use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::state::operator::OperatorId;
 use crate::state::results::Recipient;
-use crate::state::stop::Stop;
 use crate::state::{State, TimerTarget};
 use crate::workers::Done;
 
@@ -181,27 +180,6 @@ impl<H: Handler> Dispatcher<H> {
     pub(crate) fn work(&mut self) -> io::Result<()> {
         self.serve_ready();
         self.deliver_results()
-    }
-
-    /// Takes a stop one step further, at the end of a turn. `requests` is the number of requests to stop since the last
-    /// turn.
-    pub(crate) fn step_stop(&mut self, requests: usize) {
-        let state = &mut self.state;
-        state.stop = state.stop.after(requests);
-        match state.stop {
-            Stop::Requested => {
-                state.drain_deadline = state.clock.now().checked_add(state.limits.drain);
-                self.call(ServiceId::DEFAULT, Handler::stopping);
-                self.drain();
-                self.flush_and_reap();
-            }
-            // The drain time is for connections. Standard output may take longer.
-            Stop::Draining if state.drain_deadline.is_some_and(|deadline| deadline <= state.clock.horizon()) => {
-                self.stop_now();
-            }
-            Stop::Running | Stop::Draining => {}
-            Stop::Now => self.stop_now(),
-        }
     }
 
     fn serve_ready(&mut self) {
@@ -390,61 +368,5 @@ impl<H: Handler> Dispatcher<H> {
             self.state.remove(token);
         }
         dead.len()
-    }
-
-    /// Ends every session, except those with input that is not answered yet, and the ends of relays. The former end
-    /// after their answer, the latter when their peers or the handler end them.
-    fn drain(&mut self) {
-        self.state.stop = Stop::Draining;
-        for token in self.state.connections.tokens() {
-            if !self.state.connections[token].flags.contains(Flags::RELAYING) {
-                self.state.resume_input(token);
-                self.state.release_input(token);
-                if !self.state.connections[token].has_unanswered_input() {
-                    self.dismiss(token);
-                }
-            }
-            // Serves lingering connections once more: a peer that sends nothing is not waited for when stopping.
-            self.state.mark_ready(token);
-        }
-    }
-
-    /// Closes a connection because the reactor is stopping, after its session was told.
-    pub(super) fn dismiss(&mut self, token: Token) {
-        let session = self.sessions.get_mut(token.key());
-        if let Some(session) = session.filter(|_| self.state.connections.is_open(token)) {
-            let mut cx = Context::of_connection(&mut self.state, token);
-            self.handler.dismissed(session, &mut cx);
-            cx.settle();
-        }
-        self.state.close(token, Closed::Stopping);
-    }
-
-    /// Drops every connection and every job, and logs the number of bytes that were not delivered.
-    fn stop_now(&mut self) {
-        self.state.drain_deadline = None;
-        let (connections, bytes) = self.drop_all();
-        if bytes > 0 {
-            log::warn!("stopped with {bytes} bytes not delivered to {connections} connections");
-        }
-    }
-
-    /// Drops every connection and every job. Returns the number of connections with pending bytes, and the number of
-    /// these bytes.
-    pub(crate) fn drop_all(&mut self) -> (usize, u64) {
-        let pending = self.state.connections.values().map(|connection| connection.undelivered(&self.state.feeds));
-        let undelivered =
-            pending.filter(|&bytes| bytes > 0).fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
-        for token in self.state.connections.tokens() {
-            let connection = &mut self.state.connections[token];
-            if connection.flags.contains(Flags::RELAYING) {
-                // The peer must not take the part that it got for the whole.
-                connection.stream.reset_on_drop();
-            }
-            self.state.abort(token, Closed::Stopping);
-        }
-        self.flush_and_reap();
-        self.state.jobs.give_up();
-        undelivered
     }
 }

@@ -27,7 +27,7 @@ impl<H: Handler> Dispatcher<H> {
             if !connection.takes_input() {
                 return;
             }
-            if self.state.stop >= Stop::Draining && !flags.contains(Flags::RELAYING) {
+            if self.state.stop >= Stop::Draining && !flags.intersects(Flags::GOES_ON) {
                 return self.finish_unused(token);
             }
             if flags.contains(Flags::EOF) {
@@ -215,7 +215,7 @@ impl<H: Handler> Dispatcher<H> {
         if let Some(connection) = self.state.connections.get_mut(token).filter(|found| found.takes_input())
             && connection.flags.take(Flags::REDELIVER)
             && !connection.flags.contains(Flags::EOF)
-            && (self.state.stop < Stop::Draining || connection.flags.contains(Flags::RELAYING))
+            && (self.state.stop < Stop::Draining || connection.flags.intersects(Flags::GOES_ON))
         {
             self.redeliver(token);
         }

@@ -21,6 +21,7 @@ pub(crate) mod operators;
 mod readiness;
 pub(crate) mod signals;
 mod spawner;
+mod stopping;
 mod turn;
 
 use std::fmt;

@@ -20,6 +20,7 @@ mod crowd;
 mod feed;
 mod files;
 mod jobs;
+mod links;
 mod operator;
 mod order;
 mod others;

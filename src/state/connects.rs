@@ -68,7 +68,11 @@ impl State {
         }
         let mut connection = Connection::new(Stream::Unconnected, Peer::Unix, Phase::Connecting, service);
         connection.flags.insert(Flags::OUTBOUND);
+        connection.flags.set(Flags::CLOSES_LAST, link.closes_last);
         let token = self.add(connection);
+        if let Some(own) = link.limits {
+            self.services.set_own_limits(token, &mut self.connections[token], own);
+        }
         self.stats.connects += 1;
         let attempt = Attempt { to, tag: link.tag, step: Step::Requested, remaining: Vec::new() };
         self.attempts.insert(token.key(), attempt);
@@ -104,7 +108,7 @@ impl State {
             Target::Unix | Target::Simulated => Peer::Unix,
         };
         Some(begun.and_then(|stream| self.replace_stream(token, stream, peer)).inspect(|()| {
-            if let Some(limit) = self.services[service].limits.connect_timeout {
+            if let Some(limit) = self.limits_of(token).connect_timeout {
                 self.set_deadline(token, limit);
             }
         }))

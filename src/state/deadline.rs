@@ -64,7 +64,7 @@ impl State {
     /// `quiet` is the time between the last move of bytes and the horizon.
     fn open_deadline_due(&mut self, token: Token, quiet: Duration) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let Limits { idle_timeout, queue_time, .. } = self.services[connection.service].limits;
+        let &Limits { idle_timeout, queue_time, .. } = self.services.limits_of(token, connection);
         let mut next = Duration::MAX;
         if let (Some(limit), Some(&since)) = (queue_time, self.stalled_since.get(token.key())) {
             let left = limit.saturating_sub(self.clock.horizon().saturating_duration_since(since));

@@ -39,10 +39,9 @@ impl State {
             follower.lend(|| self.splices.take());
             follower.splice_own(end, bytes.len());
         }
-        let service = connection.service;
         self.mark_dirty(token);
         if source == OutputSource::Others {
-            if let Some(limit) = self.services[service].limits.max_queue
+            if let Some(limit) = self.limits_of(token).max_queue
                 && others > limit
             {
                 self.enforce_queue_limit(token, limit);
@@ -261,7 +260,7 @@ impl State {
         if !connection.flags.contains(Flags::WRITE_BLOCKED) || is_noted || connection.is_child() {
             return;
         }
-        if let Some(limit) = self.services[connection.service].limits.queue_time
+        if let Some(limit) = self.services.limits_of(token, connection).queue_time
             && connection.has_output_from_others(&self.feeds)
         {
             self.stalled_since.insert(token.key(), self.clock.now());

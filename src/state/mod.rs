@@ -222,7 +222,10 @@ impl State {
 
     /// The limits of a connection, or of the current service if there is no such connection.
     pub(crate) fn limits_of(&self, token: Token) -> &Limits {
-        &self.services[self.service_of(Some(token))].limits
+        match self.connections.get(token) {
+            Some(connection) => self.services.limits_of(token, connection),
+            None => &self.services[self.current_service].limits,
+        }
     }
 
     /// Whether each write to a connection is one datagram.
@@ -318,6 +321,7 @@ impl State {
         let Some(connection) = self.connections.remove(token) else { return };
         self.queued -= connection.queued();
         self.count_out(&connection);
+        self.services.forget(token, &connection);
         if let Some(id) = connection.deadline {
             self.timers.cancel(id);
         }
@@ -382,7 +386,7 @@ impl State {
         // After our side was shut down, replies are dropped, but they counted when the handler asked.
         let dropped = if connection.flags.contains(Flags::SHUT_DOWN) { replied } else { 0 };
         let own = (connection.queued_own() + dropped).max(replied);
-        let is_full = own > 0 && own > self.services[connection.service].limits.high_mark();
+        let is_full = own > 0 && own > self.services.limits_of(token, connection).high_mark();
         if !is_stdout_full && !is_full {
             return;
         }
@@ -409,7 +413,7 @@ impl State {
     fn resume_own_if_drained(&mut self, token: Token) {
         let is_stdout_drained = self.is_stdout_drained();
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let low = self.services[connection.service].limits.low_mark();
+        let low = self.services.limits_of(token, connection).low_mark();
         if connection.flags.contains(Flags::OUTPUT_FULL) && connection.queued_own() <= low {
             if !is_stdout_drained {
                 return self.operator.wait_for_stdout(token);
@@ -462,6 +466,13 @@ impl State {
     /// Whether standard input is paused, by the handler or as the other operators are.
     pub(crate) fn is_console_paused(&mut self) -> bool {
         self.operator.is_console_paused || self.are_operators_paused()
+    }
+
+    /// Whether no connection of its service is left apart from those that close last. `token` is one of these.
+    pub(crate) fn is_last(&self, token: Token) -> bool {
+        let service = self.service_of(Some(token));
+        let is_other = |found: &Connection| found.service == service && !found.flags.contains(Flags::CLOSES_LAST);
+        self.services[service].connections == 0 && !self.connections.values().any(is_other)
     }
 
     /// Whether a stop is complete: every connection is removed, and neither a job nor a child is waited for.

@@ -25,7 +25,7 @@ impl State {
             return false;
         };
         destination.flags.insert(Flags::RELAYING);
-        let is_full = destination.queued_relayed() > self.services[destination.service].limits.high_mark();
+        let is_full = destination.queued_relayed() > self.services.limits_of(to, destination).high_mark();
         let Some(connection) = self.connections.get_open(source) else { return true };
         connection.flags.insert(Flags::RELAYING);
         if is_full {
@@ -64,7 +64,7 @@ impl State {
     /// Reads the sources of a destination again if its relayed output has drained.
     pub(super) fn release_if_drained(&mut self, token: Token) {
         let Some(connection) = self.connections.get(token) else { return };
-        if connection.queued_relayed() <= self.services[connection.service].limits.low_mark() {
+        if connection.queued_relayed() <= self.services.limits_of(token, connection).low_mark() {
             self.release_sources(token);
         }
     }

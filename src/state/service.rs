@@ -8,12 +8,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::{Index, IndexMut};
 use std::time::Instant;
 
+use slotmap::SparseSecondaryMap;
+
 use crate::connection::Connection;
 use crate::connection::flags::Flags;
 use crate::connection::ids::ServiceId;
+use crate::connection::link::LinkLimits;
 use crate::connection::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::connection::tls::TlsStream;
+use crate::connection::token::{ConnectionKey, Token};
 #[cfg(feature = "tls")]
 use crate::net::tls::{TlsClient, TlsServer, server_name};
 use crate::net::{Address, Door, SocketOptions};
@@ -251,12 +255,15 @@ pub(crate) struct ServiceTable {
     pub(crate) lowest_high_mark: usize,
     /// The most [`Limits::spare_descriptors`] of a service: all services share the descriptors of the process.
     pub(crate) spare_descriptors: usize,
+    /// The limits of the connections that have their own ([`Flags::OWN_LIMITS`]). Sparse, since few have.
+    own_limits: SparseSecondaryMap<ConnectionKey, Box<Limits>>,
 }
 
 impl ServiceTable {
     pub(crate) fn new(first: ServiceOptions) -> Self {
         let (lowest_high_mark, spare_descriptors) = (first.limits.high_mark(), first.limits.spare_descriptors);
-        ServiceTable { services: vec![Service::new(first)], lowest_high_mark, spare_descriptors }
+        let own_limits = SparseSecondaryMap::new();
+        ServiceTable { services: vec![Service::new(first)], lowest_high_mark, spare_descriptors, own_limits }
     }
 
     /// Adds a service.
@@ -269,6 +276,42 @@ impl ServiceTable {
         self.spare_descriptors = self.spare_descriptors.max(options.limits.spare_descriptors);
         self.services.push(Service::new(options));
         id
+    }
+
+    /// The limits of a connection: its own, or those of its service.
+    #[inline]
+    pub(crate) fn limits_of(&self, token: Token, connection: &Connection) -> &Limits {
+        if connection.flags.contains(Flags::OWN_LIMITS) {
+            return self.own_limits(token, connection.service);
+        }
+        &self[connection.service].limits
+    }
+
+    #[cold]
+    fn own_limits(&self, token: Token, service: ServiceId) -> &Limits {
+        self.own_limits.get(token.key()).map_or(&self[service].limits, |own| own)
+    }
+
+    /// Gives a connection limits of its own.
+    pub(crate) fn set_own_limits(&mut self, token: Token, connection: &mut Connection, own: LinkLimits) {
+        let LinkLimits { inbox, max_queue, idle_timeout } = own;
+        let limits = Limits { inbox, max_queue, idle_timeout, ..self[connection.service].limits.clone() };
+        self.lowest_high_mark = self.lowest_high_mark.min(limits.high_mark());
+        self.own_limits.insert(token.key(), Box::new(limits));
+        connection.flags.insert(Flags::OWN_LIMITS);
+    }
+
+    /// Forgets the limits of a connection that was removed.
+    pub(crate) fn forget(&mut self, token: Token, connection: &Connection) {
+        if connection.flags.contains(Flags::OWN_LIMITS) {
+            self.own_limits.remove(token.key());
+        }
+    }
+
+    /// The number of connections with limits of their own.
+    #[cfg(test)]
+    pub(crate) fn own_limits_count(&self) -> usize {
+        self.own_limits.len()
     }
 
     pub(crate) fn len(&self) -> usize {

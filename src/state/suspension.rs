@@ -40,11 +40,11 @@ impl State {
     }
 
     /// Holds the input of a session until [`release_input`](Self::release_input), unless the server is stopping and the
-    /// session has no part in a relay.
+    /// session does not go on.
     pub(crate) fn hold_input(&mut self, token: Token) {
         let is_stopping = self.stop >= Stop::Draining;
         if let Some(connection) = self.connections.get_open(token)
-            && (!is_stopping || connection.flags.contains(Flags::RELAYING))
+            && (!is_stopping || connection.flags.intersects(Flags::GOES_ON))
         {
             connection.flags.insert(Flags::HELD);
         }

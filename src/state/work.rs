@@ -29,4 +29,6 @@ pub(crate) struct WorkLists {
     pub(crate) has_datagrams: bool,
     /// Outbound connections to be established: requested, with an edge, or with a failed try.
     pub(crate) connects: Vec<Token>,
+    /// While the reactor stops, the connections that close last.
+    pub(crate) last: Vec<Token>,
 }

@@ -3,6 +3,7 @@
 mod agreement;
 mod child;
 mod files;
+mod link;
 mod proxy;
 mod reactor;
 mod relay;
@@ -64,6 +65,13 @@ impl Running {
     /// Asks to stop and waits for the end of the thread.
     pub(crate) fn stop(mut self) {
         self.join();
+    }
+
+    /// Waits for the end of the thread, which something else has stopped.
+    pub(crate) fn wait(mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the reactor does not panic");
+        }
     }
 
     fn join(&mut self) {
