@@ -20,6 +20,7 @@
 mod children;
 mod law;
 mod outbound;
+mod several;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

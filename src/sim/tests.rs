@@ -29,6 +29,7 @@ mod reading;
 mod receipts;
 mod relay;
 mod removed_feed;
+mod several;
 mod starting;
 mod stopping;
 mod suspended;
