@@ -71,8 +71,13 @@ impl<S: AtDoors> Doors<S> {
         self.server.get_ref()
     }
 
+    /// Returns the server, to be changed.
+    pub fn get_mut(&mut self) -> &mut S {
+        self.server.get_mut()
+    }
+
     fn line(&mut self) -> impl Handler<Session = S::LineSession> {
-        self.server.get_mut().line()
+        self.get_mut().line()
     }
 }
 

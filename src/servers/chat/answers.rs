@@ -4,6 +4,8 @@
 
 use crate::connection::token::Token;
 use crate::handler::context::Context;
+#[cfg(feature = "bus")]
+use crate::servers::text::fill;
 use crate::servers::text::reply;
 
 use super::Chat;
@@ -44,6 +46,37 @@ impl Rendering {
             Rendering::Line => reply(text, values, cx),
             #[cfg(feature = "web")]
             Rendering::Web => web::notify(text, values, cx),
+        }
+    }
+
+    /// Appends an answer, as [`answer`](Self::answer) sends it.
+    #[cfg(feature = "bus")]
+    pub(super) fn append_answer(self, text: &str, values: &[&str], out: &mut Vec<u8>) {
+        match self {
+            Rendering::Line => fill(out, text, values),
+            #[cfg(feature = "web")]
+            Rendering::Web => web::append_notice(text, values, out),
+        }
+    }
+
+    /// Answers a line of another connection.
+    #[cfg(feature = "bus")]
+    pub(super) fn answer_to(self, to: Token, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        let mut answer = Vec::new();
+        self.append_answer(text, values, &mut answer);
+        cx.send(to, &answer);
+    }
+
+    /// Closes another connection because of a rule, after a last answer to it.
+    #[cfg(feature = "bus")]
+    pub(super) fn close_other(self, other: Token, text: &str, values: &[&str], cx: &mut Context<'_>) {
+        match self {
+            Rendering::Line => {
+                self.answer_to(other, text, values, cx);
+                cx.close_other(other);
+            }
+            #[cfg(feature = "web")]
+            Rendering::Web => web::close_other(other, text, values, cx),
         }
     }
 

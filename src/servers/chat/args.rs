@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::Parser;
 
 #[cfg(feature = "web")]
+use crate::framing::websocket::WebSocketOptions;
+#[cfg(feature = "web")]
 use crate::servers::cli::WebArgs;
 use crate::servers::cli::{
     LimitOrOff, LineArgs, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, parse_count, parse_duration,
@@ -21,7 +23,7 @@ use crate::servers::{Chat, ChatLog, ChatOptions, Record, RoomName};
 use crate::{Limits, Rate};
 
 #[cfg(feature = "bus")]
-use super::bus::BusArgs;
+use super::bus::{BusArgs, OnBus};
 #[cfg(feature = "web")]
 use super::web::longest_message;
 
@@ -128,11 +130,21 @@ impl Server for ChatServer {
         #[cfg(feature = "bus")]
         let bus = self.bus.enter(&options, self.history.0)?;
         let setup = ServiceSetup::new(8888, Chat::room(options)).with_limits(limits).with_web_door();
-        #[cfg(feature = "bus")]
-        let setup = if let Some(bus) = &bus { bus.apply(setup) } else { setup };
         #[cfg(feature = "web")]
-        if let Some(mut web) = self.web.options(&self.server.listen)? {
-            web.max_message = longest_message(max_line);
+        let web = self.web.options(&self.server.listen)?;
+        #[cfg(feature = "web")]
+        let web = web.map(|web| WebSocketOptions { max_message: longest_message(max_line), ..web });
+        #[cfg(feature = "bus")]
+        if let Some(bus) = bus {
+            let (setup, on_bus) = bus.put(setup);
+            #[cfg(feature = "web")]
+            if let Some(web) = web {
+                return Ok(host.host(setup.map(|chat| OnBus::new(Doors::new(chat, web), on_bus))));
+            }
+            return Ok(host.host(setup.map(|chat| OnBus::new(chat, on_bus))));
+        }
+        #[cfg(feature = "web")]
+        if let Some(web) = web {
             return Ok(host.host(setup.map(|chat| Doors::new(chat, web))));
         }
         Ok(host.host(setup))

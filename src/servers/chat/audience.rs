@@ -27,6 +27,8 @@ pub(super) struct Audience {
     pub(super) log_name: Option<Arc<str>>,
     pub(super) crowd: Crowd,
     pub(super) history: Option<History>,
+    /// The number of connections that have asked to enter the room.
+    pub(super) entering: usize,
 }
 
 /// A feed with its members.
@@ -56,6 +58,11 @@ impl Audience {
         if let Some(Followed { feed, .. }) = followed.take_if(|followed| followed.members == 0) {
             cx.remove_feed(feed);
         }
+    }
+
+    /// Whether a member of this server is in the room, or has asked to enter it.
+    pub(super) fn is_used(&self) -> bool {
+        self.entering > 0 || self.feeds.iter().any(Option::is_some)
     }
 
     /// The feeds, each with its rendering.
@@ -92,12 +99,26 @@ impl Chat {
             }
         }
         if let Some(history) = &mut audience.history {
-            let line = line.unwrap_or_else(|| {
-                self.text.clear();
-                line::render(&event.what, &mut self.text);
-                self.text.len()
-            });
-            history.add(event, line);
+            history.add(event, line.unwrap_or_else(|| line_length(event, &mut self.text)));
+        }
+    }
+
+    /// Adds an event to the history of a room. The members have seen it elsewhere.
+    #[cfg(feature = "bus")]
+    pub(super) fn remember(&mut self, room: RoomId, event: &Event<'_>) {
+        if let Some(history) = self.audiences.get_mut(&room).and_then(|audience| audience.history.as_mut()) {
+            history.add(event, line_length(event, &mut self.text));
+        }
+    }
+
+    /// Tells the members of a room something that is no event.
+    #[cfg(feature = "bus")]
+    pub(super) fn notify_room(&mut self, room: RoomId, text: &str, cx: &mut Context<'_>) {
+        let Some(audience) = self.audiences.get(&room) else { return };
+        for (rendering, feed) in audience.feeds() {
+            let mut notice = Vec::new();
+            rendering.append_answer(text, &[], &mut notice);
+            cx.publish(feed, &notice);
         }
     }
 
@@ -126,7 +147,7 @@ impl Chat {
         self.happen_everywhere(What::Stop, cx);
     }
 
-    fn count_crowd(&mut self, room: RoomId, tally: Tally, cx: &mut Context<'_>) {
+    pub(super) fn count_crowd(&mut self, room: RoomId, tally: Tally, cx: &mut Context<'_>) {
         let event = self.rooms.event(What::Crowd(Arc::new(tally)), None, cx.system_time());
         self.announce(room, &event, cx);
     }
@@ -140,13 +161,14 @@ impl Chat {
                 log_name: other.map(|room| Arc::clone(&room.name)),
                 crowd: Crowd::new(self.crowd),
                 history: self.record.as_ref().map(Record::history),
+                entering: 0,
             }
         })
     }
 
-    /// Ends a room without members, unless it is the first.
+    /// Ends a room without members of this server, unless it is the first.
     pub(super) fn sweep(&mut self, room: RoomId, cx: &mut Context<'_>) {
-        if room == RoomId::FIRST || self.rooms.count(room) > 0 {
+        if room == RoomId::FIRST || self.audience(room).is_used() {
             return;
         }
         let tally = self.audience(room).crowd.stop(cx);
@@ -155,6 +177,15 @@ impl Chat {
             self.count_crowd(room, tally, cx);
         }
         self.audiences.remove(&room);
+        #[cfg(feature = "bus")]
+        self.unfollow(room);
         self.rooms.end(room);
     }
+}
+
+/// The length of the line of an event, in bytes. It is rendered to `text`.
+fn line_length(event: &Event<'_>, text: &mut Vec<u8>) -> usize {
+    text.clear();
+    line::render(&event.what, text);
+    text.len()
 }

@@ -107,7 +107,8 @@ impl Crowd {
         self.take()
     }
 
-    fn take(&mut self) -> Option<Tally> {
+    /// Ends the count of this second, but not the second. Returns what was counted since the last event.
+    pub(super) fn take(&mut self) -> Option<Tally> {
         let (joined, left) = (std::mem::take(&mut self.joined), std::mem::take(&mut self.left));
         let newcomers = std::mem::take(&mut self.newcomers).into_iter().collect();
         let leavers = std::mem::take(&mut self.leavers).into_iter().collect();

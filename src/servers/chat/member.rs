@@ -24,6 +24,11 @@ impl Chat {
             rendering.answer(texts::BANNED, &[], cx);
             rendering.close(Parting::Refusal, cx);
         }
+        #[cfg(feature = "bus")]
+        if self.refuses_newcomers() {
+            rendering.answer(texts::UNREACHABLE, &[], cx);
+            rendering.close(Parting::Stop, cx);
+        }
         rendering.prompt(cx);
         let timer = self.handshake.map(|time| cx.set_timer(time));
         ChatSession::new(origin, Newcomer { timer, ..Newcomer::default() })
@@ -47,6 +52,10 @@ impl Chat {
 
     /// Handles the timer of a newcomer: its time is up, or it is its turn to join.
     pub(super) fn wake(&mut self, session: &mut ChatSession, cx: &mut Context<'_>) {
+        #[cfg(feature = "bus")]
+        if self.turn_away(session, cx) {
+            return;
+        }
         let (peer, rendering) = (session.peer(cx), session.rendering());
         let Some(newcomer) = &mut session.newcomer else { return };
         let Some(Waiting { place, nick }) = newcomer.waiting.take() else {
@@ -83,6 +92,8 @@ impl Chat {
         if let Some(seat) = self.unseat(session.token, cx) {
             self.leave(session.token, &seat, cause, cx);
         }
+        #[cfg(feature = "bus")]
+        self.end_asking(session.token, cause, cx);
     }
 
     /// Handles a line of a newcomer.
@@ -125,7 +136,7 @@ impl Chat {
         self.restart_timer(session, cx);
     }
 
-    fn restart_timer(&self, session: &mut ChatSession, cx: &mut Context<'_>) {
+    pub(super) fn restart_timer(&self, session: &mut ChatSession, cx: &mut Context<'_>) {
         if let Some(newcomer) = &mut session.newcomer {
             newcomer.timer = self.handshake.map(|time| cx.set_timer(time));
         }
@@ -136,7 +147,7 @@ impl Chat {
     fn choose_room(&self, session: &mut ChatSession, request: &str, cx: &mut Context<'_>) {
         if session.rendering().has_prompt() {
             let Ok(room) = request.parse::<RoomName>() else { return session.refuse(texts::BAD_ROOM, &[], cx) };
-            if self.rooms.check_room(room.as_str(), None).is_err() {
+            if self.is_alone() && self.rooms.check_room(room.as_str(), None).is_err() {
                 return session.refuse(texts::TOO_MANY_ROOMS, &[room.as_str()], cx);
             }
         }
@@ -148,6 +159,11 @@ impl Chat {
 
     /// Makes a newcomer a member.
     fn join_first(&mut self, session: &mut ChatSession, nick: &str, cx: &mut Context<'_>) {
+        #[cfg(feature = "bus")]
+        if self.refuses_newcomers() {
+            session.rendering().answer(texts::UNREACHABLE, &[], cx);
+            return session.rendering().close(Parting::Stop, cx);
+        }
         let Some(newcomer) = &mut session.newcomer else { return };
         match newcomer.room.take().map_or_else(|| Ok(self.first.clone()), |request| request.parse()) {
             Ok(room) if self.ask_to_enter(session, nick, &room, cx).is_ok() => return,
@@ -204,11 +220,20 @@ impl Chat {
             }
             return None;
         }
-        if self.rooms.member(&nick).is_some_and(|(_, owner)| owner != session.token) {
+        if self.is_alone() && self.rooms.member(&nick).is_some_and(|(_, owner)| owner != session.token) {
             session.refuse(texts::TAKEN_NICK, &[&nick], cx);
             return None;
         }
         Some(nick)
+    }
+
+    /// Whether no bus decides what is refused.
+    #[cfg_attr(not(feature = "bus"), expect(clippy::unused_self, reason = "without a bus, each chat is alone"))]
+    fn is_alone(&self) -> bool {
+        #[cfg(feature = "bus")]
+        return self.shared.is_none();
+        #[cfg(not(feature = "bus"))]
+        true
     }
 
     /// Handles a line of a member.
@@ -221,6 +246,8 @@ impl Chat {
             Command::Message { nick: to, text } => self.send_private(token, &seat, (to, text), cx),
             Command::Rename(new) => self.rename(session, &seat, new, cx),
             Command::Join(room) => self.change_room(session, nick, room, cx),
+            #[cfg(feature = "bus")]
+            Command::Rooms if !self.is_alone() => self.ask_rooms(token, cx),
             Command::Rooms => self.list_rooms(seat.rendering, cx),
             Command::Who => self.list(&seat, cx),
             Command::History(count) => self.show_history(&seat, count, cx),
@@ -262,6 +289,10 @@ impl Chat {
         let Some((receiver, Seat { nick: to, rendering, .. })) =
             receiver.and_then(|receiver| Some((receiver, self.seats.get(receiver)?.clone())))
         else {
+            #[cfg(feature = "bus")]
+            if self.shared.is_some() {
+                return self.ask_to_tell(token, seat, (to, text), cx);
+            }
             return seat.rendering.answer(texts::UNKNOWN_NICK, &[to], cx);
         };
         let event = self.rooms.event(What::Tell { from: &seat.nick, to: &to, text }, Some(token), cx.system_time());

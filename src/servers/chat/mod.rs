@@ -24,7 +24,6 @@ mod answers;
 mod audience;
 mod bans;
 #[cfg(feature = "bus")]
-#[allow(dead_code, unused_imports, reason = "the chat does not use it yet")]
 mod bus;
 mod chat_log;
 mod command;
@@ -139,6 +138,9 @@ pub struct Chat {
     record: Option<Record>,
     bans: Bans,
     is_stopping: bool,
+    /// What is kept on a bus. `None`: this server is alone.
+    #[cfg(feature = "bus")]
+    shared: Option<Box<order::Shared>>,
     #[cfg(feature = "web")]
     pages: Pages,
     /// A buffer for the text being sent, kept for reuse.
@@ -163,6 +165,8 @@ impl Chat {
             record,
             bans: Bans::default(),
             is_stopping: false,
+            #[cfg(feature = "bus")]
+            shared: None,
             #[cfg(feature = "web")]
             pages: Pages::default(),
             text: Vec::new(),

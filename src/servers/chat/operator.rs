@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "bus")]
+use crate::connection::token::Token;
 use crate::handler::commands::{CommandHelp, answer, run_common};
 use crate::handler::context::Context;
 use crate::handler::sanitize::sanitize;
@@ -40,6 +42,8 @@ impl Chat {
                 answer(&format!("{of:?} is {result}"), cx);
             }
             ("bans", "") => answer(&self.bans.list(cx.now()), cx),
+            #[cfg(feature = "bus")]
+            ("rooms", _) if self.shared.is_some() => self.ask_rooms(Token::none(), cx),
             ("rooms", _) => answer(&self.room_list(), cx),
             ("say", text) => self.ask_everywhere(What::Operator { text: &sanitize(text.as_bytes()) }, cx),
             _ => run_common(&[BAN, UNBAN, BANS, ROOMS, SAY], line, cx),

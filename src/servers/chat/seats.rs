@@ -39,6 +39,11 @@ pub(super) struct Seat {
 pub(super) struct Entering {
     /// The nickname as shown.
     pub(super) nick: Arc<str>,
+    /// The room that it enters.
+    pub(super) room: RoomId,
+    /// The room that it comes from. `None`: it is a newcomer.
+    #[cfg_attr(not(feature = "bus"), expect(dead_code, reason = "without a bus, none is refused any more"))]
+    pub(super) from: Option<RoomId>,
     pub(super) rendering: Rendering,
     /// What a page has besides.
     #[cfg(feature = "web")]
@@ -63,6 +68,29 @@ impl Seats {
     /// Takes the seat of a connection back.
     pub(super) fn take(&mut self, token: Token) -> Option<Seat> {
         self.taken.remove(token.key())
+    }
+
+    /// Whether no connection has a seat or has asked for one.
+    #[cfg(feature = "bus")]
+    pub(super) fn is_empty(&self) -> bool {
+        self.taken.is_empty() && self.entering.is_empty()
+    }
+
+    /// The connections with a seat.
+    #[cfg(feature = "bus")]
+    pub(super) fn tokens(&self) -> impl Iterator<Item = Token> {
+        self.taken.keys().map(Token::new)
+    }
+
+    /// The connections that have asked to enter a room.
+    #[cfg(feature = "bus")]
+    pub(super) fn tokens_entering(&self) -> impl Iterator<Item = Token> {
+        self.entering.keys().copied()
+    }
+
+    /// What a connection has asked for that has asked to enter a room.
+    pub(super) fn entering(&self, token: Token) -> Option<&Entering> {
+        self.entering.get(&token)
     }
 
     /// Notes that a connection has asked to enter a room.

@@ -60,6 +60,22 @@ pub(super) const TAKEN_OVER: &str = "You have come back on another connection.\n
 /// To all members, before the server closes their connections.
 pub(super) const STOPPING: &str = "The server is stopping.\n";
 
+/// To all members, when the broker of the bus cannot be reached. Lines wait meanwhile.
+#[cfg(feature = "bus")]
+pub(super) const CATCHING_UP: &str = "The room is catching up.\n";
+/// To all members, where the broker has not kept what this server has not read.
+#[cfg(feature = "bus")]
+pub(super) const MISSING: &str = "Some lines are missing here.\n";
+/// To a newcomer, while the broker cannot be reached.
+#[cfg(feature = "bus")]
+pub(super) const WAIT_FOR_ROOM: &str = "The room cannot be reached now. You will enter when it can.\n";
+/// The same if newcomers do not wait for the broker. The connection is closed.
+#[cfg(feature = "bus")]
+pub(super) const UNREACHABLE: &str = "The room cannot be reached now. Please come back later.\n";
+/// Another member took the nickname while this server was cut off. The connection is closed.
+#[cfg(feature = "bus")]
+pub(super) const LOST_NICK: &str = "Another member has taken the nickname {nick} meanwhile.\n";
+
 /// The nickname is invalid.
 pub(super) const BAD_NICK: &str =
     "A nickname is 1 to 32 letters and digits, and any of _-. after the first (please choose another one)\n";

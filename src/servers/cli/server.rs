@@ -120,7 +120,7 @@ impl<H> ServiceSetup<H> {
     }
 
     /// Puts another handler in the place of this one.
-    #[cfg(feature = "web")]
+    #[cfg(any(feature = "bus", feature = "web"))]
     pub(crate) fn map<G>(self, make: impl FnOnce(H) -> G) -> ServiceSetup<G> {
         let (handler, rest) = self.split();
         rest.replace(make(handler)).1

@@ -5,19 +5,20 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Instant;
 
 use clap::Args;
 
 use crate::Address;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsClient;
-use crate::servers::ChatOptions;
 #[cfg(feature = "tls")]
 use crate::servers::cli::TlsClientArgs;
 use crate::servers::cli::{ServiceSetup, StartError};
+use crate::servers::{Chat, ChatOptions};
 use crate::state::service::ServiceOptions;
 
-use super::{BusOptions, BusUrl, probe};
+use super::{Bus, BusOptions, BusUrl, ServerId, probe};
 
 /// The flags of the bus.
 #[derive(Args, Clone, Debug)]
@@ -122,11 +123,15 @@ impl BusArgs {
 }
 
 impl BusSetup {
-    /// Changes what a service needs on a bus: the servers that TLS trusts, and a log without the password.
-    pub(crate) fn apply<H>(&self, setup: ServiceSetup<H>) -> ServiceSetup<H> {
+    /// Puts a chat on the bus: with the servers that TLS trusts, and a log without the password. Returns it with the
+    /// address of the broker.
+    pub(crate) fn put(self, setup: ServiceSetup<Chat>) -> (ServiceSetup<Chat>, Address) {
+        let has_password = self.options.password.is_some();
+        let bus = Bus::new(ServerId::random(), self.options, Instant::now());
         #[cfg(feature = "tls")]
-        let setup = ServiceSetup { tls_client: self.tls_client.clone(), ..setup };
-        if self.options.password.is_some() { setup.with_secrets() } else { setup }
+        let setup = ServiceSetup { tls_client: self.tls_client, ..setup };
+        let setup = if has_password { setup.with_secrets() } else { setup };
+        (setup.map(|chat| chat.share(bus)), self.to)
     }
 
     fn probe(&self) -> Result<(), StartError> {

@@ -52,11 +52,6 @@ impl Cursor {
         (depth < DEEPEST).then_some(Place { depth, at, depth_after: self.open.len() })
     }
 
-    /// Whether the next element begins an answer.
-    pub(super) fn is_between(&self) -> bool {
-        self.open.is_empty()
-    }
-
     /// Forgets an answer that will not be completed.
     pub(super) fn reset(&mut self) {
         self.open.clear();

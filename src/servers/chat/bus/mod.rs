@@ -31,19 +31,19 @@ mod reading;
 mod url;
 
 use std::fmt;
-use std::num::ParseIntError;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
 #[cfg(feature = "cli")]
-pub(crate) use args::{BusArgs, BusSetup};
+pub(crate) use args::BusArgs;
 pub(crate) use ask::{Ask, Asked};
 pub(crate) use client::{Bus, BusOptions, Step};
 pub(crate) use entry::{Author, Entry, Happened};
 pub(crate) use fault::Fault;
 pub(crate) use handler::{HearsBus, OnBus};
-pub(crate) use heard::{Heard, Present, Reason, Snapshot};
+pub(crate) use heard::{Heard, Reason, Snapshot};
 #[cfg(feature = "cli")]
 use probe::probe;
 pub(crate) use url::BusUrl;
@@ -76,7 +76,7 @@ impl fmt::Display for LinkKind {
 /// Names a server from its start to its end: random, so that a server that starts again is another one. On the wire, it
 /// is 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ServerId(pub(crate) u64);
+pub(crate) struct ServerId(pub(crate) NonZeroU64);
 
 impl ServerId {
     /// A name that no other server has.
@@ -85,7 +85,7 @@ impl ServerId {
         // The kernel gives so few bytes at once (getrandom(2)).
         let filled = getrandom(&mut bytes, GetRandomFlags::empty());
         assert_eq!(filled, Ok(bytes.len()), "the kernel has random numbers");
-        ServerId(u64::from_ne_bytes(bytes))
+        ServerId(NonZeroU64::new(u64::from_ne_bytes(bytes)).unwrap_or(NonZeroU64::MIN))
     }
 }
 
@@ -96,9 +96,10 @@ impl fmt::Display for ServerId {
 }
 
 impl FromStr for ServerId {
-    type Err = ParseIntError;
+    type Err = ();
 
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        u64::from_str_radix(text, 16).map(ServerId)
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let number = u64::from_str_radix(text, 16).ok().and_then(NonZeroU64::new);
+        number.map(ServerId).ok_or(())
     }
 }

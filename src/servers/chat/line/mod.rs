@@ -75,6 +75,8 @@ impl MessageHandler for AtLine<'_> {
 
     fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         self.0.end_crowd(timer, cx);
+        #[cfg(feature = "bus")]
+        self.0.sweep_rooms(timer, cx);
         #[cfg(feature = "web")]
         self.0.ping_pages(timer, cx);
         if let Some(record) = &mut self.0.record {

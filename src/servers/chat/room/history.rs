@@ -97,6 +97,12 @@ impl History {
         self.events.events.range(first..)
     }
 
+    /// Notes that events with ids up to this one are missing.
+    #[cfg(feature = "bus")]
+    pub(crate) fn note_gap(&mut self, id: u64) {
+        self.events.dropped = id;
+    }
+
     /// The events between two ids, without both, and whether some of them are no longer kept.
     #[cfg(feature = "web")]
     pub(crate) fn between(&self, after: u64, before: u64) -> (impl Iterator<Item = &Past>, bool) {

@@ -38,7 +38,7 @@ pub(crate) enum Home {
     /// To this server.
     Here(Token),
     /// To another server of the same bus.
-    #[cfg_attr(not(test), expect(dead_code, reason = "without a bus, all members are here"))]
+    #[cfg_attr(not(any(test, feature = "bus")), expect(dead_code, reason = "without a bus, all members are here"))]
     Elsewhere { server: NonZeroU64, connection: u64 },
 }
 
@@ -46,6 +46,16 @@ impl Home {
     /// The connection of a member that is here.
     pub(crate) fn token(self) -> Option<Token> {
         if let Home::Here(token) = self { Some(token) } else { None }
+    }
+
+    /// Whether both are at one server.
+    #[cfg(feature = "bus")]
+    pub(crate) fn is_beside(self, other: Home) -> bool {
+        match (self, other) {
+            (Home::Here(_), Home::Here(_)) => true,
+            (Home::Elsewhere { server, .. }, Home::Elsewhere { server: other, .. }) => server == other,
+            _ => false,
+        }
     }
 }
 
@@ -111,6 +121,12 @@ impl Room {
     /// The nicknames as shown, in their order, which ignores case.
     pub(crate) fn nicks(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|(folded, member)| &**member.nick(folded))
+    }
+
+    /// Where a member is connected.
+    #[cfg(feature = "bus")]
+    pub(crate) fn home(&self, nick: &str) -> Option<Home> {
+        self.members.get(&*fold(nick)).map(|member| member.home)
     }
 
     /// The nickname of a member as it is shown. Each nickname is kept once.
@@ -225,13 +241,49 @@ impl Rooms {
         })
     }
 
+    /// The id of the last event.
+    #[cfg(feature = "bus")]
+    pub(crate) fn last_id(&self) -> u64 {
+        self.last
+    }
+
+    /// Replaces the members of a room. Returns who is new and who is gone, and the connections of those that were here.
+    #[cfg(feature = "bus")]
+    pub(crate) fn load(&mut self, id: RoomId, members: &[(String, Home)]) -> (Tally, Vec<Token>) {
+        let Some(room) = self.open.get_mut(&id) else { return (Tally::default(), Vec::new()) };
+        let former = std::mem::take(&mut room.members);
+        for folded in former.keys() {
+            self.leave_here(folded, id);
+        }
+        for (nick, home) in members {
+            self.insert(id, nick, *home);
+        }
+        let room = &self.open[&id];
+        let is_missing = |from: &BTreeMap<Arc<str>, Member>, folded: &Arc<str>, member: &Member| {
+            from.get(folded).is_none_or(|other| other.shown != member.shown)
+        };
+        let missing = |of: &BTreeMap<Arc<str>, Member>, from: &BTreeMap<Arc<str>, Member>| -> Vec<Arc<str>> {
+            let missing = of.iter().filter(|(folded, member)| is_missing(from, folded, member));
+            missing.map(|(folded, member)| Arc::clone(member.nick(folded))).collect()
+        };
+        let (newcomers, leavers) = (missing(&room.members, &former), missing(&former, &room.members));
+        let (joined, left) = (newcomers.len() as u64, leavers.len() as u64);
+        let lost = former
+            .iter()
+            .filter(|(folded, member)| room.members.get(*folded).is_none_or(|now| now.home != member.home));
+        let lost = lost.filter_map(|(_, member)| member.home.token()).collect();
+        (Tally { joined, left, newcomers, leavers }, lost)
+    }
+
     /// Ends a room, unless it is the first.
     pub(crate) fn end(&mut self, id: RoomId) {
         if id != RoomId::FIRST
             && let Some(room) = self.open.remove(&id)
         {
-            debug_assert!(self.here.values().all(|room| *room != id), "no member is here");
             self.ids.remove(&*fold(&room.name));
+            for nick in room.members.keys() {
+                self.leave_here(nick, id);
+            }
         }
     }
 
@@ -244,12 +296,12 @@ impl Rooms {
         if room.members.get(&folded) == Some(&member) {
             return false;
         }
+        room.members.insert(Arc::clone(&folded), member);
         if home.token().is_some() {
-            self.here.insert(Arc::clone(&folded), id);
-        } else if self.here.get(&folded) == Some(&id) {
-            self.here.remove(&folded);
+            self.here.insert(folded, id);
+        } else {
+            self.leave_here(&folded, id);
         }
-        room.members.insert(folded, member);
         true
     }
 
@@ -257,10 +309,15 @@ impl Rooms {
     fn remove(&mut self, id: RoomId, nick: &str) -> Option<Home> {
         let nick = fold(nick);
         let member = self.open.get_mut(&id)?.members.remove(&*nick)?;
-        if self.here.get(&*nick) == Some(&id) {
-            self.here.remove(&*nick);
-        }
+        self.leave_here(&nick, id);
         Some(member.home)
+    }
+
+    /// Forgets that a member is here, unless it is in another room by now.
+    fn leave_here(&mut self, folded: &str, id: RoomId) {
+        if self.here.get(folded) == Some(&id) {
+            self.here.remove(folded);
+        }
     }
 }
 

@@ -181,7 +181,7 @@ impl Chat {
             None => answer(&Answer::Expired, cx),
             Some(Found::Open(former)) => {
                 // The end of the former connection frees the nickname in this turn, before its timers.
-                close_former(former, cx);
+                close_other(former, texts::TAKEN_OVER, &[], cx);
                 cx.hold_input();
                 let timer = cx.set_timer(Duration::ZERO);
                 session.page = Some(Box::new(Page::TakingOver(Box::new(Takeover { timer, key, after }))));
@@ -221,6 +221,16 @@ impl Chat {
         Some(Box::new(arrival))
     }
 
+    /// Undoes the arrival of a page that is refused.
+    #[cfg(feature = "bus")]
+    pub(crate) fn end_arrival(&mut self, session: &mut ChatSession, arrival: Option<Box<Arrival>>) {
+        let Some(arrival) = arrival else { return };
+        if arrival.resumed.is_none() {
+            self.pages.keys.forget(arrival.key);
+        }
+        session.page = Some(Box::new(Page::New));
+    }
+
     /// Keeps the place of a page that has gone, unless the operator has removed it.
     fn keep(&mut self, session: &ChatSession, cx: &Context<'_>) {
         let Some(&Page::Inside(key)) = session.page.as_deref() else { return };
@@ -248,13 +258,13 @@ impl Chat {
     }
 }
 
-/// Closes the connection that a page has lost, as it says.
-fn close_former(former: Token, cx: &mut Context<'_>) {
+/// Closes the connection of another page because of a rule, after a last answer to it.
+pub(crate) fn close_other(other: Token, text: &str, values: &[&str], cx: &mut Context<'_>) {
     let mut farewell = Vec::new();
-    append(&Answer::Notice { text: texts::TAKEN_OVER.trim_end() }, &mut farewell);
+    append_notice(text, values, &mut farewell);
     farewell.extend(close_frame(CloseCode::POLICY_VIOLATION, ""));
-    cx.send(former, &farewell);
-    cx.close_other(former);
+    cx.send(other, &farewell);
+    cx.close_other(other);
 }
 
 /// Sends a page the room that it has entered, and what has been said there, or what it has missed. Returns its seat.
@@ -311,6 +321,11 @@ pub(crate) fn show_past<'a>(events: impl Iterator<Item = &'a Past>, cx: &mut Con
 /// Answers a line. Each name in braces of `text` is replaced by the next of `values`.
 pub(crate) fn notify(text: &str, values: &[&str], cx: &mut Context<'_>) {
     answer(&Answer::Notice { text: filled(text, values).trim_end() }, cx);
+}
+
+/// Appends the answer to a line.
+pub(crate) fn append_notice(text: &str, values: &[&str], out: &mut Vec<u8>) {
+    append(&Answer::Notice { text: filled(text, values).trim_end() }, out);
 }
 
 /// Refuses a nickname or a room.

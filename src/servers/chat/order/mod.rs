@@ -1,7 +1,13 @@
 //! The order of events: what a member's line asks for, and what happens then.
 //!
 //! There is one way for all changes. A change is *asked for*; when it is in the order of its room, it *happens*: it
-//! changes the rooms and seats, and is shown and recorded. Without a bus, both are one step.
+//! changes the rooms and seats, and is shown and recorded. Without a bus, both are one step. With a bus, what happens is
+//! what is read back (`shared`, `heard`).
+
+#[cfg(feature = "bus")]
+mod heard;
+#[cfg(feature = "bus")]
+mod shared;
 
 use std::sync::Arc;
 
@@ -14,10 +20,16 @@ use super::crowd::Change;
 use super::room::{Event, Home, Refusal, RoomId, RoomName, What};
 use super::seats::{Entering, Seat};
 use super::session::ChatSession;
+#[cfg(feature = "bus")]
+pub(super) use shared::Shared;
 
 impl Chat {
     /// Asks for a change in the room of a member.
     pub(super) fn ask(&mut self, by: Token, room: RoomId, what: What<&str>, cx: &mut Context<'_>) {
+        #[cfg(feature = "bus")]
+        if self.shared.is_some() {
+            return self.ask_bus(by, room, &what, cx);
+        }
         if self.rooms.check(&what).is_ok() {
             let event = self.rooms.event(what, Some(by), cx.system_time());
             self.happen(room, &event, cx);
@@ -26,6 +38,10 @@ impl Chat {
 
     /// Asks for a change in all rooms, for the operator.
     pub(super) fn ask_everywhere(&mut self, what: What<&str>, cx: &mut Context<'_>) {
+        #[cfg(feature = "bus")]
+        if self.shared.is_some() {
+            return self.ask_bus(Token::none(), RoomId::FIRST, &what, cx);
+        }
         self.happen_everywhere(what, cx);
     }
 
@@ -40,30 +56,44 @@ impl Chat {
         name: &RoomName,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
+        #[cfg(feature = "bus")]
+        if self.shared.is_some() {
+            return self.ask_bus_to_enter(session, nick, name, cx);
+        }
         let (token, at) = (session.token, cx.system_time());
         let part = self.seats.get(token).map(|seat| (seat.room, What::Part { nick, to: name.as_str() }));
         let join = What::Join { nick, room: name.as_str(), home: Home::Here(token) };
         self.rooms.check(part.as_ref().map_or(&join, |(_, part)| part))?;
-        self.begin_entering(session, nick);
-        if let Some((room, part)) = part {
-            let part = self.rooms.event(part, Some(token), at);
-            self.happen(room, &part, cx);
-        }
         let room = self.rooms.find_or_begin(name.as_str());
+        self.begin_entering(session, nick, room);
+        if let Some((from, part)) = part {
+            let part = self.rooms.event(part, Some(token), at);
+            self.happen(from, &part, cx);
+        }
         let join = self.rooms.event(join, Some(token), at);
         self.happen(room, &join, cx);
         Ok(())
     }
 
-    fn begin_entering(&mut self, session: &mut ChatSession, nick: &str) {
+    fn begin_entering(&mut self, session: &mut ChatSession, nick: &str, room: RoomId) {
         let entering = Entering {
             nick: nick.into(),
+            room,
+            from: self.seats.get(session.token).map(|seat| seat.room),
             rendering: session.rendering(),
             #[cfg(feature = "web")]
             arrival: self.begin_arrival(session),
         };
         session.newcomer = None;
+        self.audience(room).entering += 1;
         self.seats.begin_entering(session.token, entering);
+    }
+
+    /// Ends that a connection enters a room: it is inside, is refused or has gone.
+    pub(super) fn end_entering(&mut self, token: Token) -> Option<Entering> {
+        let entering = self.seats.end_entering(token)?;
+        self.audience(entering.room).entering -= 1;
+        Some(entering)
     }
 
     /// Lets an event happen that is in the order of its room.
@@ -73,18 +103,35 @@ impl Chat {
         }
         match event.what {
             What::Join { nick, home, .. } => self.let_in(room, event, (nick, home), cx),
-            What::Part { nick, .. } => self.let_out(room, event, nick, cx),
+            What::Part { nick, .. } => {
+                if let Some(by) = event.by.filter(|by| self.seats.get(*by).is_some_and(|seat| seat.room == room)) {
+                    self.unseat(by, cx);
+                }
+                self.let_out(room, event, nick, cx);
+            }
             What::Leave { nick, cause } => {
                 if let Some(by) = event.by {
                     let (place, persons) = self.place(room);
                     log::info!("{} leaves {place}: {cause} ({persons})", cx.peer_of(by));
                 }
                 self.let_out(room, event, nick, cx);
+                #[cfg(feature = "bus")]
+                self.reenter_if_seated(room, event.by, cx);
             }
             What::Rename { old, nick } => {
-                self.rename_seat(event.by, nick, cx);
+                if let Some(by) = event.by {
+                    self.rename_seat(by, room, nick, cx);
+                }
                 self.audience(room).crowd.rename(old, nick);
                 self.announce(room, event, cx);
+            }
+            // All servers append it to each room. The log has it once.
+            #[cfg(feature = "bus")]
+            What::Operator { .. } => {
+                self.show(room, event, cx);
+                if let Some(record) = self.record.as_mut().filter(|_| room == RoomId::FIRST) {
+                    record.log(event, None, cx);
+                }
             }
             // It is shown if the leave that follows is.
             What::Kick { .. } if !self.audience(room).crowd.shows_next(cx) => {}
@@ -106,29 +153,37 @@ impl Chat {
 
     /// Shows a member that has entered a room, and the room to it.
     fn let_in(&mut self, room: RoomId, event: &Event<'_>, (nick, home): (&str, Home), cx: &mut Context<'_>) {
-        let entering = home.token().and_then(|token| Some((token, self.seats.end_entering(token)?)));
-        if let Some((token, _)) = entering {
+        let is_entering = |token: &Token| self.seats.entering(*token).is_some_and(|entering| entering.room == room);
+        let newcomer = home.token().filter(is_entering);
+        if let Some(token) = newcomer {
             let (place, persons) = self.place(room);
             cx.set_name_of(token, self.shown_nick(room, nick));
             log::info!("{} joins {place} ({persons})", cx.peer_of(token));
+            // It may come from a room whose event is read later.
+            self.unseat(token, cx);
         }
         // The others see the event, and the newcomer its entrance. Then it follows the feed, so no event is missing or
         // shown twice.
         if self.audience(room).crowd.note(Change::Join, nick, cx) {
             self.announce(room, event, cx);
         }
-        if let Some((token, entering)) = entering {
-            let seat = self.show_entrance(token, room, entering, event, cx);
-            self.audience(room).add(token, seat.rendering, cx);
-            self.seats.give(token, seat);
+        if let Some(token) = newcomer {
+            self.seat_newcomer(token, room, event, cx);
         }
+    }
+
+    /// Gives its seat to a connection that has entered a room with the event `join`.
+    fn seat_newcomer(&mut self, token: Token, room: RoomId, join: &Event<'_>, cx: &mut Context<'_>) {
+        let Some(entering) = self.end_entering(token) else { return };
+        let seat = self.show_entrance(token, room, entering, join, cx);
+        self.audience(room).add(token, seat.rendering, cx);
+        self.seats.give(token, seat);
+        #[cfg(feature = "bus")]
+        self.stop_waiting(token, cx);
     }
 
     /// Shows that a member has left a room.
     fn let_out(&mut self, room: RoomId, event: &Event<'_>, nick: &str, cx: &mut Context<'_>) {
-        if let Some(by) = event.by {
-            self.unseat(by, cx);
-        }
         if self.audience(room).crowd.note(Change::Leave, nick, cx) {
             self.announce(room, event, cx);
         }
@@ -143,13 +198,15 @@ impl Chat {
     }
 
     /// Gives a member of this server its new nickname.
-    fn rename_seat(&mut self, by: Option<Token>, nick: &str, cx: &mut Context<'_>) {
-        let Some((token, seat)) = by.and_then(|token| Some((token, self.seats.get_mut(token)?))) else { return };
-        if let Some(nick) = self.rooms.get(seat.room).and_then(|room| room.nick(nick)) {
+    fn rename_seat(&mut self, token: Token, room: RoomId, nick: &str, cx: &mut Context<'_>) {
+        let nick = self.shown_nick(room, nick);
+        if let Some(seat) = self.seats.get_mut(token) {
             log::info!("{} is now known as {nick}", cx.peer_of(token));
-            seat.nick = Arc::clone(nick);
-            cx.set_name_of(token, Arc::clone(&seat.nick));
+            seat.nick = Arc::clone(&nick);
+            cx.set_name_of(token, nick);
         }
+        #[cfg(feature = "bus")]
+        self.stop_waiting(token, cx);
     }
 
     /// The nickname of a member of a room, which is kept once.
