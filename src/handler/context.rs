@@ -3,40 +3,37 @@
 //! A context lasts for one callback. Requests change the state at once, but no handler method runs within another.
 //! Replies are collected and written together when the callback has returned (`replies`).
 
+mod closing;
 mod feeds;
+mod input;
 mod operator;
 mod replies;
+mod work;
 
-use std::io;
 #[cfg(feature = "http")]
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime};
+#[cfg(feature = "http")]
+use std::time::Duration;
+use std::time::{Instant, SystemTime};
 
 use crate::connection::Connection;
-use crate::connection::closed::Closed;
-use crate::connection::flags::Flags;
 use crate::connection::framing_error::FramingError;
 use crate::connection::ids::ServiceId;
-use crate::connection::link::Link;
-use crate::connection::spawn::Spawn;
-use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
-use crate::net::Address;
 use crate::state::operator::OperatorId;
-use crate::state::results::Recipient;
 use crate::state::stats::Stats;
-use crate::state::{OutputSource, State, TimerTarget};
-use crate::workers::{Busy, Job, Worker, Workers};
+use crate::state::{OutputSource, State};
 
 /// The handle through which a [`Handler`](crate::Handler) sends, closes, publishes, and asks for time, work and
 /// connections.
 ///
 /// Each callback receives a context of its own. Most methods concern *this connection*: the one that the callback is
-/// about. A callback that is not about a connection ([`datagram`](crate::Handler::datagram),
-/// [`console`](crate::Handler::console), [`service_timer`](crate::Handler::service_timer),
-/// [`service_done`](crate::Handler::service_done), [`connect_failed`](crate::Handler::connect_failed)) has none; there,
-/// such a method has no effect unless its page says otherwise. In [`closed`](crate::Handler::closed), the connection is
-/// gone already.
+/// about. A callback that is not about a connection ([`started`](crate::Handler::started),
+/// [`datagram`](crate::Handler::datagram), [`console`](crate::Handler::console),
+/// [`service_timer`](crate::Handler::service_timer), [`service_done`](crate::Handler::service_done),
+/// [`connect_failed`](crate::Handler::connect_failed), [`stopping`](crate::Handler::stopping)) has none; there, such a
+/// method has no effect unless its page says otherwise. In [`closed`](crate::Handler::closed), the connection is gone
+/// already.
 ///
 /// | to | call |
 /// |---|---|
@@ -242,25 +239,6 @@ impl<'a> Context<'a> {
         connection.is_some_and(|found| found.stream.is_tls())
     }
 
-    /// Whether the peer of this connection has ended its side: no input follows the present one. True without a
-    /// connection.
-    #[must_use]
-    pub fn is_eof(&self) -> bool {
-        self.has_flag_or_no_connection(Flags::EOF)
-    }
-
-    /// Whether the end of the peer's side is known, even if input before it was not passed yet. True without a
-    /// connection. [`is_eof`](Self::is_eof) follows when all input was passed.
-    #[must_use]
-    pub fn is_peer_ending(&self) -> bool {
-        self.has_flag_or_no_connection(Flags::PEER_ENDING)
-    }
-
-    fn has_flag_or_no_connection(&self, flag: Flags) -> bool {
-        let ReplyTarget::Connection(token) = self.target else { return true };
-        self.state.connections.get(token).is_some_and(|found| found.flags.contains(flag))
-    }
-
     /// Whether this connection is open: false after it was closed, when replies are dropped. True without a connection.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -268,101 +246,6 @@ impl<'a> Context<'a> {
             ReplyTarget::Connection(token) => self.state.connections.get(token).is_some_and(Connection::is_open),
             _ => true,
         }
-    }
-
-    /// Whether the handler should use more input of this connection now.
-    ///
-    /// True if the connection [is open](Self::is_open) and [writable](Self::is_writable), has no job under way
-    /// ([`offload`](Self::offload)), its input is neither paused ([`pause_input`](Self::pause_input)) nor held
-    /// ([`hold_input`](Self::hold_input)), and the destination of its [relay](Self::relay) is not full. A handler that
-    /// uses its input message by message asks before each one. Unused input is passed again when this is true.
-    #[must_use]
-    pub fn may_continue(&self) -> bool {
-        self.is_writable() && self.is_open() && !self.state.is_suspended(self.session())
-    }
-
-    /// Passes no input of this connection to the handler for the duration `time`.
-    ///
-    /// The peer is not read in the meantime, so it is slowed down and loses nothing. A stop of the reactor ends the
-    /// pause. No effect while the input is paused already.
-    pub fn pause_input(&mut self, time: Duration) {
-        if let Some(session) = self.session()
-            && !time.is_zero()
-        {
-            self.state.pause_input(session, time);
-        }
-    }
-
-    /// Ends the pause of [`pause_input`](Self::pause_input). What has waited follows after this callback.
-    pub fn resume_input(&mut self) {
-        if let Some(session) = self.session() {
-            self.state.resume_input(session);
-        }
-    }
-
-    /// Passes no input of this connection to the handler until [`release_input`](Self::release_input).
-    ///
-    /// As in [`pause_input`](Self::pause_input), the peer loses nothing. A hold is apart from the pauses: none ends the
-    /// other. If the peer resets the connection meanwhile, or closes it and all of its input was used, the session
-    /// ends. A stop of the reactor ends the hold, unless the connection is an end of a [relay](Self::relay) or
-    /// [closes last](crate::Link::closes_last).
-    pub fn hold_input(&mut self) {
-        if let Some(session) = self.session() {
-            self.state.hold_input(session);
-        }
-    }
-
-    /// Ends the hold of [`hold_input`](Self::hold_input). What has waited follows after this callback.
-    pub fn release_input(&mut self) {
-        if let Some(session) = self.session() {
-            self.release_input_of(session);
-        }
-    }
-
-    /// Ends the hold of the connection `other`, as [`release_input`](Self::release_input) does for this one.
-    pub fn release_input_of(&mut self, other: Token) {
-        self.state.release_input(other);
-    }
-
-    /// Stops reading the console, until [`resume_console`](Self::resume_console): for a handler that could only queue
-    /// the lines.
-    pub fn pause_console(&mut self) {
-        self.state.operator.is_console_paused = true;
-    }
-
-    /// Reads the console again after [`pause_console`](Self::pause_console).
-    pub fn resume_console(&mut self) {
-        self.state.operator.is_console_paused = false;
-    }
-
-    /// Sets a timer, which expires once, no earlier than `after` from [`now`](Self::now). An `after` of more than 30
-    /// years counts as 30 years.
-    ///
-    /// [`Handler::timer`](crate::Handler::timer) follows for this connection, or
-    /// [`Handler::service_timer`](crate::Handler::service_timer) without a connection. The timers of a connection are
-    /// cancelled when it closes.
-    pub fn set_timer(&mut self, after: Duration) -> TimerId {
-        let due = match self.target {
-            ReplyTarget::Connection(token) => TimerTarget::Session(token),
-            _ => TimerTarget::Service(self.state.current_service),
-        };
-        self.state.set_timer(self.state.clock.after(after), due)
-    }
-
-    /// Sets a timer of the connection `other`, as [`set_timer`](Self::set_timer) sets one of this connection.
-    pub fn set_timer_of(&mut self, other: Token, after: Duration) -> TimerId {
-        self.state.set_timer(self.state.clock.after(after), TimerTarget::Session(other))
-    }
-
-    /// Sets a timer of the service, also in a callback of a connection, as [`set_timer`](Self::set_timer) does without
-    /// one. [`Handler::service_timer`](crate::Handler::service_timer) follows.
-    pub fn set_service_timer(&mut self, after: Duration) -> TimerId {
-        self.state.set_timer(self.state.clock.after(after), TimerTarget::Service(self.service()))
-    }
-
-    /// Cancels a timer. No effect if it has expired or was cancelled.
-    pub fn cancel_timer(&mut self, timer: TimerId) {
-        self.state.timers.cancel(timer);
     }
 
     /// Returns the time of this turn of the loop. It is the same during a whole callback.
@@ -390,13 +273,6 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The input of this connection that the handler has not used. Empty within [`data`](crate::Handler::data).
-    #[cfg(feature = "http")]
-    pub(crate) fn unused_input(&self) -> &[u8] {
-        let connection = self.session().and_then(|session| self.state.connections.get(session));
-        connection.and_then(|found| found.inbox.as_deref()).map_or(&[], |inbox| inbox.bytes())
-    }
-
     /// How long the peer of this connection has taken none of its queued output. `None` if nothing is queued, and
     /// without a connection. Replies of this callback are not queued yet.
     ///
@@ -412,152 +288,6 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn system_time(&self) -> SystemTime {
         self.state.clock.system_time()
-    }
-
-    /// Runs `job` on a thread of the pool `workers`.
-    ///
-    /// [`Handler::done`](crate::Handler::done) follows for this connection, with what `job` returned. Until then the
-    /// session receives no input and no [`eof`](crate::Handler::eof), and does not count as idle. Without a connection,
-    /// [`Handler::service_done`](crate::Handler::service_done) follows.
-    ///
-    /// # Errors
-    /// [`Busy`] if the queue of the pool is full, this session has a job under way, or the system refuses to start the
-    /// pool's first thread, which is logged.
-    pub fn offload<W: Worker, T: Send + 'static>(
-        &mut self,
-        workers: &Workers<W>,
-        job: impl FnOnce(&mut W) -> W::Output<T> + Send + 'static,
-    ) -> Result<(), Busy> {
-        let session = self.session();
-        if self.state.has_job(session) {
-            return Err(Busy);
-        }
-        let recipient = session.map_or(Recipient::Service(self.state.current_service), Recipient::Session);
-        self.submit(workers, Job::new(recipient.to_bits(), job))?;
-        self.state.begin_job(session);
-        Ok(())
-    }
-
-    /// Runs `job` on a thread of the pool `workers`, while the session goes on.
-    ///
-    /// [`Handler::service_done`](crate::Handler::service_done) follows, also in a callback of a connection. Any number
-    /// of such jobs may be under way.
-    ///
-    /// # Errors
-    /// [`Busy`] if the queue of the pool is full, or the system refuses to start the pool's first thread.
-    pub fn offload_detached<W: Worker, T: Send + 'static>(
-        &mut self,
-        workers: &Workers<W>,
-        job: impl FnOnce(&mut W) -> W::Output<T> + Send + 'static,
-    ) -> Result<(), Busy> {
-        self.submit(workers, Job::new(Recipient::Service(self.service()).to_bits(), job))?;
-        self.state.begin_job(None);
-        Ok(())
-    }
-
-    /// Requests a connection to `to` with the options `link`, and returns its token.
-    ///
-    /// [`Handler::open`](crate::Handler::open) or [`Handler::connect_failed`](crate::Handler::connect_failed) follows
-    /// with this token, never before this callback has returned. Neither follows if the connection is
-    /// [closed](Self::close_other) before, or the reactor stops. Each socket address of `to` has
-    /// [`Limits::connect_timeout`](crate::Limits::connect_timeout) to accept. Until then the connection is not open:
-    /// output sent to it is dropped. Over UDP, each [`send`](Self::send) to the connection is one datagram.
-    ///
-    /// If `to` is a host name, the loop waits for its look-up, which may take seconds. A server should connect to IP
-    /// addresses.
-    pub fn connect(&mut self, to: Address, link: Link) -> Token {
-        let service = self.service();
-        self.state.connect(to, link, service)
-    }
-
-    /// Starts a program whose standard input and output are a connection. Returns its token.
-    ///
-    /// [`Handler::open`](crate::Handler::open) follows with [`Via::Spawn`](crate::Via::Spawn), never before this
-    /// callback has returned. Then output for the connection is the input of the program, and its output is input of
-    /// the session. When the program closes its standard input, the rest of the output is dropped, which does not end
-    /// the connection. [`Handler::exited`](crate::Handler::exited) reports the exit.
-    ///
-    /// The program belongs to the service of this callback. It does not count towards
-    /// [`Limits::max_connections`](crate::Limits::max_connections), and
-    /// [`Limits::idle_timeout`](crate::Limits::idle_timeout) and [`Limits::queue_time`](crate::Limits::queue_time) do
-    /// not apply to it.
-    ///
-    /// After [`close`](Self::close), the program gets the end of its input, and has
-    /// [`Limits::linger`](crate::Limits::linger) to exit; at a stop, it has [`Limits::drain`](crate::Limits::drain).
-    /// Then, or after [`abort`](Self::abort), its process group receives SIGTERM, and SIGKILL after [`Spawn::grace`].
-    ///
-    /// The loop waits until the program runs, which takes 50 us, or a few milliseconds on a busy machine.
-    ///
-    /// # Errors
-    /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) if this turn has started
-    /// [`Limits::turn_spawns`](crate::Limits::turn_spawns) programs: try again in a later turn, for example with a
-    /// timer of no delay. [`QuotaExceeded`](std::io::ErrorKind::QuotaExceeded) if the service has
-    /// [`Limits::max_children`](crate::Limits::max_children) programs. Otherwise, if the reactor is stopping, and the
-    /// errors of the system, such as [`NotFound`](std::io::ErrorKind::NotFound). The text has the remedy, and the error
-    /// of the system is the source of the inner error.
-    pub fn spawn(&mut self, spawn: &Spawn) -> io::Result<Token> {
-        let service = self.service();
-        self.state.spawn(spawn, service)
-    }
-
-    /// Closes this connection after its queued output was sent.
-    ///
-    /// Then our side is shut down, and the peer's end is awaited for at most [`Limits::linger`](crate::Limits::linger).
-    /// Replies after this call are dropped. [`Handler::closed`](crate::Handler::closed) follows.
-    pub fn close(&mut self) {
-        if let ReplyTarget::Connection(token) = self.target {
-            self.close_other(token);
-        }
-    }
-
-    /// Closes the connection `other` as [`close`](Self::close) closes this one.
-    pub fn close_other(&mut self, other: Token) {
-        self.queue_replies_to(other);
-        self.state.close(other, Closed::ByHandler);
-    }
-
-    /// Closes this connection at once and discards its queued output. [`Handler::closed`](crate::Handler::closed)
-    /// follows.
-    pub fn abort(&mut self) {
-        if let ReplyTarget::Connection(token) = self.target {
-            self.abort_other(token);
-        }
-    }
-
-    /// Closes the connection `other` as [`abort`](Self::abort) closes this one.
-    pub fn abort_other(&mut self, other: Token) {
-        self.state.abort(other, Closed::ByHandler);
-    }
-
-    /// Closes this connection as [`abort`](Self::abort) does, with a reset. The peer gets nothing that it has not taken
-    /// yet, and cannot take what it got for all of it.
-    #[cfg(feature = "http")]
-    pub(crate) fn reset(&mut self) {
-        if let Some(connection) = self.session().and_then(|session| self.state.connections.get_mut(session)) {
-            connection.stream.reset_on_drop();
-        }
-        self.abort();
-    }
-
-    /// Shuts down our side of this connection (a half-close) after its queued output was sent.
-    ///
-    /// Its input continues. Output for it after this call is dropped, and it follows no feed.
-    pub fn shut_down(&mut self) {
-        if let ReplyTarget::Connection(token) = self.target {
-            self.shut_down_other(token);
-        }
-    }
-
-    /// Shuts down our side of the connection `other`, as [`shut_down`](Self::shut_down) does for this one.
-    pub fn shut_down_other(&mut self, other: Token) {
-        self.queue_replies_to(other);
-        self.state.shut_down(other);
-    }
-
-    /// Stops the reactor. It accepts no more, closes every connection after its queued output was sent, and waits for
-    /// that no longer than [`Limits::drain`](crate::Limits::drain).
-    pub fn stop(&mut self) {
-        self.state.stop.request();
     }
 
     /// Writes `bytes` to standard output: the result of a program.
@@ -604,15 +334,5 @@ impl<'a> Context<'a> {
     /// The connection of this callback.
     pub(crate) fn session(&self) -> Option<Token> {
         self.target.session()
-    }
-
-    /// Queues a job for the threads of its pool or, in a simulation, for this turn.
-    fn submit<W: Worker>(&mut self, workers: &Workers<W>, job: Job<W>) -> Result<(), Busy> {
-        if let Some(results) = self.state.jobs.queue() {
-            return workers.submit_to_threads(job, results);
-        }
-        workers.submit(job)?;
-        self.state.jobs.simulate(workers.inline());
-        Ok(())
     }
 }
