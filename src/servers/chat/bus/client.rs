@@ -332,3 +332,6 @@ impl std::fmt::Debug for BusOptions {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
