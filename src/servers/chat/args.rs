@@ -111,7 +111,11 @@ impl Server for ChatServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        if self.server.listen.reuse_port && !self.has_bus() {
+        #[cfg(feature = "bus")]
+        let has_bus = self.bus.is_given();
+        #[cfg(not(feature = "bus"))]
+        let has_bus = false;
+        if self.server.listen.reuse_port && !has_bus {
             return Err(StartError::usage(SHARED_PORT));
         }
         let max_line = self.lines.max_line();
@@ -152,14 +156,6 @@ impl Server for ChatServer {
 }
 
 impl ChatServer {
-    /// Whether the rooms are shared with other servers.
-    fn has_bus(&self) -> bool {
-        #[cfg(feature = "bus")]
-        return self.bus.is_given();
-        #[cfg(not(feature = "bus"))]
-        false
-    }
-
     /// The record that the flags ask for.
     fn record(&self, limits: &Limits) -> Result<Record, StartError> {
         let zone = time_zone();

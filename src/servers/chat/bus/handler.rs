@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use crate::connection::closed::Closed;
-use crate::connection::link::Link;
+use crate::connection::link::{Link, LinkLimits};
 use crate::connection::origin::{Origin, Source, Via};
 use crate::connection::timer_id::TimerId;
 use crate::connection::token::Token;
@@ -71,6 +71,15 @@ pub(crate) struct LinkSession {
 /// The longest string of the broker, in bytes. The texts of members are much shorter.
 const MAX_STRING: usize = 1 << 20;
 
+/// The most bytes that wait on a link: all asks that a [`Bus`] keeps, and as much again for what else it sends.
+const MAX_QUEUE: usize = 32 << 20;
+
+/// How a link is connected. That for commands closes last, so that the members that leave at a stop are announced.
+fn options(kind: LinkKind) -> Link {
+    let limits = LinkLimits { inbox: MAX_STRING + 64, max_queue: Some(MAX_QUEUE), ..LinkLimits::default() };
+    Link { tag: kind as u64, limits: Some(limits), closes_last: kind == LinkKind::Command }
+}
+
 impl<D: HearsBus> OnBus<D> {
     /// Puts the links to the broker at `to` beside the connections of `inner`.
     pub(crate) fn new(inner: D, to: Address) -> Self {
@@ -92,8 +101,8 @@ impl<D: HearsBus> OnBus<D> {
     fn go_on(&mut self, cx: &mut Context<'_>) {
         while let Some(step) = self.inner.bus().poll(cx.now()) {
             match step {
-                Step::Connect(link) => {
-                    self.links[link as usize] = Some(cx.connect(self.to.clone(), Link::tagged(link as u64)));
+                Step::Connect(kind) => {
+                    self.links[kind as usize] = Some(cx.connect(self.to.clone(), options(kind)));
                 }
                 Step::Abort(link, fault) => {
                     if let Some(token) = self.links[link as usize].take() {
