@@ -3,13 +3,15 @@
 mod faults;
 mod talk;
 
+use std::num::NonZero;
 use std::time::{Duration, Instant};
 
 use switchboard_harness::redis::{Client, Redis};
 
 use super::*;
 use crate::framing::{Frame, Framer, RespFramer, RespState};
-use crate::servers::chat::bus::{Asked, Author, Entry, Happened, Present, Reason, Snapshot};
+use crate::servers::chat::bus::heard::Present;
+use crate::servers::chat::bus::{Asked, Author, Entry, Happened, Reason, Snapshot};
 use crate::servers::chat::room::Refusal;
 
 /// A broker, and servers that are connected to it.
@@ -48,6 +50,10 @@ fn token(number: u64) -> Token {
     Token::from_bits(1 << 32 | number)
 }
 
+fn server(number: u64) -> ServerId {
+    ServerId(NonZero::new(number).expect("a number over zero"))
+}
+
 fn options() -> BusOptions {
     BusOptions { first: "Lobby".to_owned(), max_rooms: Some(3), history: 10, ..BusOptions::default() }
 }
@@ -64,7 +70,7 @@ impl World {
 
     fn start(&mut self, id: u64, options: BusOptions) -> usize {
         self.servers.push(Server {
-            bus: Bus::new(ServerId(id), options, self.now),
+            bus: Bus::new(server(id), options, self.now),
             links: [None, None],
             heard: Vec::new(),
             faults: Vec::new(),

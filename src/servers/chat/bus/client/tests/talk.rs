@@ -43,7 +43,7 @@ fn both_servers_hear_one_order_and_one_time() {
     let what: Vec<_> = entries(&one).into_iter().map(|entry| entry.what).collect();
     assert_eq!(what[..4], [join("ann"), join("bob"), say("ann", "a0"), say("bob", "b0")]);
     assert_eq!(what.len(), 8);
-    assert_eq!(entries(&one)[1].by, Author { server: ServerId(2), connection: token(1).to_bits() });
+    assert_eq!(entries(&one)[1].by, Author { server: server(2), connection: token(1).to_bits() });
     let acknowledged =
         |heard: &[Heard]| heard.iter().filter(|heard| matches!(heard, Heard::Acknowledged { .. })).count();
     assert_eq!((acknowledged(&one), acknowledged(&other)), (4, 4));
@@ -143,7 +143,7 @@ fn a_room_is_followed_from_its_present_state_on() {
     world.join(1, 5, "cat", "Rust");
     let heard = world.heard(1);
     let [Heard::Snapshot(snapshot), rest @ ..] = &heard[..] else { panic!("{heard:?}") };
-    let home = Author { server: ServerId(1), connection: token(2).to_bits() };
+    let home = Author { server: server(1), connection: token(2).to_bits() };
     assert_eq!((&*snapshot.room, snapshot.reason), ("rust", Reason::Followed));
     assert_eq!(snapshot.members, [Present { nick: own("bob"), home }]);
     let history: Vec<_> = snapshot.history.iter().map(|entry| entry.what.clone()).collect();
