@@ -176,19 +176,34 @@ impl Machine {
     }
 
     fn rarely(&mut self, who: Option<usize>, act: Act, cx: &mut Context<'_>) {
-        match act.argument % 8 {
+        match act.argument % 11 {
             0 => {
                 cx.stop();
                 self.is_stopping = true;
             }
             1 => {
-                let _ = cx.connect(Address::Unix("/run/peer".into()), Link::default());
+                let mut link = Link::default();
+                link.closes_last = act.then.is_multiple_of(2);
+                let _ = cx.connect(Address::Unix("/run/peer".into()), link);
                 self.wanted += 1;
             }
             2 => self.replace_feed(usize::from(act.then), cx),
             3 => cx.pause_console(),
             4 => cx.resume_console(),
             5 | 6 => self.reply_file(who, act, cx),
+            7 => {
+                let number = usize::from(act.argument) % FEEDS;
+                let feed = self.feeds[number];
+                self.other(act.then.into(), |account| {
+                    cx.follow_other(account.token, feed);
+                    account.follows = if account.is_open() { Some(number) } else { account.follows };
+                });
+            }
+            8 => self.other(act.then.into(), |account| {
+                cx.unfollow_other(account.token);
+                account.follows = None;
+            }),
+            9 => self.publish_except(usize::from(act.then), usize::from(act.argument), cx),
             _ => {
                 cx.write_stderr("told");
                 self.told.push_str("told\n");
@@ -251,18 +266,30 @@ impl Machine {
         let feed = size % FEEDS;
         let bytes = self.payload(size);
         cx.publish(self.feeds[feed], &bytes);
-        for account in self.accounts.iter_mut().filter(|account| account.follows == Some(feed)) {
-            account.credit(&bytes);
-        }
+        self.credit_followers(feed, None, &bytes);
     }
 
     fn publish_others(&mut self, who: Option<usize>, size: usize, cx: &mut Context<'_>) {
         let feed = size % FEEDS;
         let bytes = self.payload(size);
         cx.publish_others(self.feeds[feed], &bytes);
+        self.credit_followers(feed, who, &bytes);
+    }
+
+    fn publish_except(&mut self, other: usize, size: usize, cx: &mut Context<'_>) {
+        let feed = size % FEEDS;
+        let bytes = self.payload(size);
+        let other = other.checked_rem(self.accounts.len());
+        let Some(token) = other.map(|other| self.accounts[other].token) else { return };
+        cx.publish_except(self.feeds[feed], token, &bytes);
+        self.credit_followers(feed, other, &bytes);
+    }
+
+    /// Credits what was published to all followers of a feed but one.
+    fn credit_followers(&mut self, feed: usize, except: Option<usize>, bytes: &[u8]) {
         for (number, account) in self.accounts.iter_mut().enumerate() {
-            if account.follows == Some(feed) && Some(number) != who {
-                account.credit(&bytes);
+            if account.follows == Some(feed) && Some(number) != except {
+                account.credit(bytes);
             }
         }
     }
