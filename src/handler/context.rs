@@ -40,7 +40,7 @@ use crate::state::{OutputSource, State};
 /// | reply to the peer | [`reply`](Self::reply), [`reply_input`](Self::reply_input), or [`Write`](std::io::Write) |
 /// | reply with a file | [`reply_file`](Self::reply_file) |
 /// | learn that output was sent | [`request_receipt`](Self::request_receipt) |
-/// | send to another connection | [`send`](Self::send) |
+/// | send to another connection | [`send`](Self::send), or [`reply_to`](Self::reply_to) what it has asked for |
 /// | pass input on to another connection | [`relay`](Self::relay) |
 /// | send to many connections | [`follow`](Self::follow) and [`publish`](Self::publish) |
 /// | act for another connection | [`follow_other`](Self::follow_other), [`publish_except`](Self::publish_except) |
@@ -163,6 +163,19 @@ impl<'a> Context<'a> {
         {
             self.state.operator.waits_for = Some(to);
         }
+    }
+
+    /// Sends `bytes`, which are copied, to the connection `to` as an answer to its own input, in a callback of another
+    /// connection or of none. No effect if that connection is no longer open.
+    ///
+    /// As a [`reply`](Self::reply), it has no limit: while much is queued, the input of `to` is not read. Over UDP, each
+    /// call sends one datagram.
+    pub fn reply_to(&mut self, to: Token, bytes: &[u8]) {
+        if self.target == ReplyTarget::Connection(to) || self.state.is_datagram(to) {
+            return self.send(to, bytes);
+        }
+        self.state.queue(to, bytes, OutputSource::Own);
+        self.state.pause_if_full(to, bytes.len());
     }
 
     /// Passes `bytes`, which are copied, on from this connection to the connection `to`. Returns whether that takes

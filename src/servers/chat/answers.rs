@@ -64,19 +64,19 @@ impl Rendering {
     pub(super) fn answer_to(self, to: Token, text: &str, values: &[&str], cx: &mut Context<'_>) {
         let mut answer = Vec::new();
         self.append_answer(text, values, &mut answer);
-        cx.send(to, &answer);
+        cx.reply_to(to, &answer);
     }
 
-    /// Closes another connection because of a rule, after a last answer to it.
+    /// Closes another connection, after a last answer to it.
     #[cfg(feature = "bus")]
-    pub(super) fn close_other(self, other: Token, text: &str, values: &[&str], cx: &mut Context<'_>) {
+    pub(super) fn close_other(self, other: Token, parting: Parting, answer: (&str, &[&str]), cx: &mut Context<'_>) {
         match self {
             Rendering::Line => {
-                self.answer_to(other, text, values, cx);
+                self.answer_to(other, answer.0, answer.1, cx);
                 cx.close_other(other);
             }
             #[cfg(feature = "web")]
-            Rendering::Web => web::close_other(other, text, values, cx),
+            Rendering::Web => web::part_other(other, parting, answer, cx),
         }
     }
 

@@ -145,6 +145,8 @@ impl Chat {
             self.count_crowd(room, tally, cx);
         }
         self.happen_everywhere(What::Stop, cx);
+        #[cfg(feature = "bus")]
+        self.depart_if_empty();
     }
 
     pub(super) fn count_crowd(&mut self, room: RoomId, tally: Tally, cx: &mut Context<'_>) {

@@ -88,6 +88,13 @@ impl Seats {
         self.entering.keys().copied()
     }
 
+    /// Those of them that have no seat in another room.
+    #[cfg(feature = "bus")]
+    pub(super) fn newcomers(&self) -> impl Iterator<Item = Token> {
+        let newcomers = self.entering.iter().filter(|(_, entering)| entering.from.is_none());
+        newcomers.map(|(token, _)| *token)
+    }
+
     /// What a connection has asked for that has asked to enter a room.
     pub(super) fn entering(&self, token: Token) -> Option<&Entering> {
         self.entering.get(&token)

@@ -43,6 +43,8 @@ pub(crate) use client::{Bus, BusOptions, Step};
 pub(crate) use entry::{Author, Entry, Happened};
 pub(crate) use fault::Fault;
 pub(crate) use handler::{HearsBus, OnBus};
+#[cfg(test)]
+pub(crate) use heard::Present;
 pub(crate) use heard::{Heard, Reason, Snapshot};
 #[cfg(feature = "cli")]
 use probe::probe;
@@ -101,5 +103,17 @@ impl FromStr for ServerId {
     fn from_str(text: &str) -> Result<Self, ()> {
         let number = u64::from_str_radix(text, 16).ok().and_then(NonZeroU64::new);
         number.map(ServerId).ok_or(())
+    }
+}
+
+#[cfg(test)]
+impl Bus {
+    /// Takes the asks that are not answered, which are answered by no broker then.
+    pub(crate) fn take_asked(&mut self) -> Vec<(crate::connection::token::Token, Asked)> {
+        let asked = self.pending.drain(..).filter_map(|pending| match pending.what {
+            command::Query::Change(asked) => Some((pending.by, asked)),
+            _ => None,
+        });
+        asked.collect()
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn show_entrance(chat: &mut Chat, token: Token, seat: &Seat, join: &E
         1 => fill(&mut entrance, texts::COUNT_ALONE, &[]),
         count => fill(&mut entrance, texts::COUNT, &[&count.to_string()]),
     }
-    cx.send(token, &entrance);
+    cx.reply_to(token, &entrance);
 }
 
 /// Replies with events, each after its local time.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::connection::token::Token;
 use crate::handler::context::Context;
 use crate::servers::chat::Chat;
+use crate::servers::chat::answers::Parting;
 use crate::servers::chat::bus::{Ask, Asked, Bus, Entry, Happened, Heard, HearsBus, Reason, Snapshot};
 use crate::servers::chat::rendering::Rendering;
 use crate::servers::chat::room::{Event, Home, Refusal, RoomId, What};
@@ -51,12 +52,7 @@ impl HearsBus for Chat {
                 self.answered(by, cx);
             }
             Heard::Forgotten => self.reenter_all(cx),
-            Heard::OutageBegan => {
-                let rooms: Vec<RoomId> = self.audiences.keys().copied().collect();
-                for room in rooms {
-                    self.notify_room(room, texts::CATCHING_UP, cx);
-                }
-            }
+            Heard::OutageBegan => self.begin_outage(cx),
             Heard::OutageEnded => {}
         }
     }
@@ -83,6 +79,25 @@ impl Chat {
         }
     }
 
+    /// Tells members that lines wait for the broker, and newcomers that they do.
+    fn begin_outage(&mut self, cx: &mut Context<'_>) {
+        let rooms: Vec<RoomId> = self.audiences.keys().copied().collect();
+        for room in rooms {
+            self.notify_room(room, texts::CATCHING_UP, cx);
+        }
+        let refuses = self.refuses_newcomers();
+        let newcomers: Vec<Token> = self.seats.newcomers().collect();
+        for token in newcomers {
+            match self.seats.entering(token).map(|entering| entering.rendering) {
+                Some(rendering) if refuses => {
+                    rendering.close_other(token, Parting::Stop, (texts::UNREACHABLE, &[]), cx);
+                }
+                Some(rendering) => rendering.answer_to(token, texts::WAIT_FOR_ROOM, &[], cx),
+                None => {}
+            }
+        }
+    }
+
     /// Handles a refusal. Nothing has changed.
     fn refused(&mut self, by: Token, asked: Asked, refusal: Refusal, cx: &mut Context<'_>) {
         let rendering = self.seats.get(by).map(|seat| seat.rendering);
@@ -103,7 +118,9 @@ impl Chat {
                     // Its session asks again.
                     cx.set_timer_of(by, Duration::ZERO);
                 }
-                Some(entering) => entering.rendering.close_other(by, texts::LOST_NICK, &[&nick], cx),
+                Some(entering) => {
+                    entering.rendering.close_other(by, Parting::Refusal, (texts::LOST_NICK, &[&nick]), cx);
+                }
                 None => self.close_nameless(by, cx),
             },
             Asked::Move { to } => {
@@ -137,7 +154,7 @@ impl Chat {
     /// Closes the connection of a member whose nickname belongs to another one by now.
     fn close_nameless(&mut self, by: Token, cx: &mut Context<'_>) {
         if let Some(seat) = self.seats.get(by) {
-            seat.rendering.close_other(by, texts::LOST_NICK, &[&seat.nick], cx);
+            seat.rendering.close_other(by, Parting::Refusal, (texts::LOST_NICK, &[&seat.nick]), cx);
         }
     }
 
@@ -194,8 +211,8 @@ impl Chat {
         }
     }
 
-    /// A member of this server is in a room by the state of that room. The event of its join or of its new name may have
-    /// been missed.
+    /// A member of this server is in a room by the state of that room. The event of its join or of its new name may
+    /// have been missed.
     fn find_own(&mut self, room: RoomId, token: Token, nick: &str, cx: &mut Context<'_>) {
         if self.seats.entering(token).is_some_and(|entering| entering.room == room) {
             let (nick, name) = (self.shown_nick(room, nick), self.rooms.get(room).map(|room| room.name.clone()));

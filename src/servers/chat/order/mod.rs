@@ -1,8 +1,8 @@
 //! The order of events: what a member's line asks for, and what happens then.
 //!
 //! There is one way for all changes. A change is *asked for*; when it is in the order of its room, it *happens*: it
-//! changes the rooms and seats, and is shown and recorded. Without a bus, both are one step. With a bus, what happens is
-//! what is read back (`shared`, `heard`).
+//! changes the rooms and seats, and is shown and recorded. Without a bus, both are one step. With a bus, what happens
+//! is what is read back (`shared`, `heard`).
 
 #[cfg(feature = "bus")]
 mod heard;
@@ -222,3 +222,6 @@ impl Chat {
         (place, counted(self.rooms.count(room), "person"))
     }
 }
+
+#[cfg(all(test, feature = "bus"))]
+mod tests;

@@ -11,6 +11,8 @@ mod history;
 pub(crate) mod nickname;
 mod room_name;
 
+#[cfg(feature = "bus")]
+use std::collections::HashSet;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -247,7 +249,8 @@ impl Rooms {
         self.last
     }
 
-    /// Replaces the members of a room. Returns who is new and who is gone, and the connections of those that were here.
+    /// Replaces the members of a room. Returns the difference, and the connections of the former members that were here
+    /// and are not any more.
     #[cfg(feature = "bus")]
     pub(crate) fn load(&mut self, id: RoomId, members: &[(String, Home)]) -> (Tally, Vec<Token>) {
         let Some(room) = self.open.get_mut(&id) else { return (Tally::default(), Vec::new()) };
@@ -258,21 +261,12 @@ impl Rooms {
         for (nick, home) in members {
             self.insert(id, nick, *home);
         }
-        let room = &self.open[&id];
-        let is_missing = |from: &BTreeMap<Arc<str>, Member>, folded: &Arc<str>, member: &Member| {
-            from.get(folded).is_none_or(|other| other.shown != member.shown)
-        };
-        let missing = |of: &BTreeMap<Arc<str>, Member>, from: &BTreeMap<Arc<str>, Member>| -> Vec<Arc<str>> {
-            let missing = of.iter().filter(|(folded, member)| is_missing(from, folded, member));
-            missing.map(|(folded, member)| Arc::clone(member.nick(folded))).collect()
-        };
-        let (newcomers, leavers) = (missing(&room.members, &former), missing(&former, &room.members));
+        let current = &self.open[&id].members;
+        let (newcomers, leavers) = (missing(current, &former), missing(&former, current));
+        let here: HashSet<Token> = current.values().filter_map(|member| member.home.token()).collect();
+        let lost = former.values().filter_map(|member| member.home.token()).filter(|token| !here.contains(token));
         let (joined, left) = (newcomers.len() as u64, leavers.len() as u64);
-        let lost = former
-            .iter()
-            .filter(|(folded, member)| room.members.get(*folded).is_none_or(|now| now.home != member.home));
-        let lost = lost.filter_map(|(_, member)| member.home.token()).collect();
-        (Tally { joined, left, newcomers, leavers }, lost)
+        (Tally { joined, left, newcomers, leavers }, lost.collect())
     }
 
     /// Ends a room, unless it is the first.
@@ -319,6 +313,14 @@ impl Rooms {
             self.here.remove(folded);
         }
     }
+}
+
+/// The nicknames of members that `others` do not show.
+#[cfg(feature = "bus")]
+fn missing(members: &BTreeMap<Arc<str>, Member>, others: &BTreeMap<Arc<str>, Member>) -> Vec<Arc<str>> {
+    let is_shown = |folded, member: &Member| others.get(folded).is_some_and(|other| other.shown == member.shown);
+    let missing = members.iter().filter(|&(folded, member)| !is_shown(folded, member));
+    missing.map(|(folded, member)| Arc::clone(member.nick(folded))).collect()
 }
 
 #[cfg(test)]

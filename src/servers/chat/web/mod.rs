@@ -181,7 +181,7 @@ impl Chat {
             None => answer(&Answer::Expired, cx),
             Some(Found::Open(former)) => {
                 // The end of the former connection frees the nickname in this turn, before its timers.
-                close_other(former, texts::TAKEN_OVER, &[], cx);
+                part_other(former, Parting::Refusal, (texts::TAKEN_OVER, &[]), cx);
                 cx.hold_input();
                 let timer = cx.set_timer(Duration::ZERO);
                 session.page = Some(Box::new(Page::TakingOver(Box::new(Takeover { timer, key, after }))));
@@ -258,11 +258,11 @@ impl Chat {
     }
 }
 
-/// Closes the connection of another page because of a rule, after a last answer to it.
-pub(crate) fn close_other(other: Token, text: &str, values: &[&str], cx: &mut Context<'_>) {
+/// Closes the connection of another page, after a last answer to it.
+pub(crate) fn part_other(other: Token, parting: Parting, (text, values): (&str, &[&str]), cx: &mut Context<'_>) {
     let mut farewell = Vec::new();
     append_notice(text, values, &mut farewell);
-    farewell.extend(close_frame(CloseCode::POLICY_VIOLATION, ""));
+    farewell.extend(close_frame(close_code(parting), ""));
     cx.send(other, &farewell);
     cx.close_other(other);
 }
@@ -308,7 +308,7 @@ pub(crate) fn show_entrance(
     };
     let mut frame = Vec::new();
     append(&entrance, &mut frame);
-    cx.send(token, &frame);
+    cx.reply_to(token, &frame);
     chat.pages.ping.get_or_insert_with(|| cx.set_service_timer(PING));
     seat
 }
@@ -335,12 +335,15 @@ pub(crate) fn refuse(text: &str, values: &[&str], cx: &mut Context<'_>) {
 
 /// Closes this connection.
 pub(crate) fn part(parting: Parting, cx: &mut Context<'_>) {
-    let code = match parting {
+    close(close_code(parting), "", cx);
+}
+
+fn close_code(parting: Parting) -> CloseCode {
+    match parting {
         Parting::Quit => CloseCode::NORMAL,
         Parting::Refusal => CloseCode::POLICY_VIOLATION,
         Parting::Stop => CloseCode::GOING_AWAY,
-    };
-    close(code, "", cx);
+    }
 }
 
 fn filled(text: &str, values: &[&str]) -> String {
