@@ -29,6 +29,7 @@ mod servers {
     mod bank;
     mod bank_crash;
     mod browser;
+    mod bus;
     mod bus_script;
     mod cgi_body;
     mod cgi_programs;

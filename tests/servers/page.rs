@@ -37,7 +37,7 @@ impl Chat {
 
 /// Opens the page and enters the room.
 #[track_caller]
-fn enter(window: &Window<'_>, address: &str, nick: &str) {
+pub(in crate::servers) fn enter(window: &Window<'_>, address: &str, nick: &str) {
     window.open(&format!("http://{address}/"));
     window.press(&format!("{nick}{}", key::ENTER));
     window.until("!document.getElementById('chat').hidden");
@@ -45,7 +45,7 @@ fn enter(window: &Window<'_>, address: &str, nick: &str) {
 
 /// Types a line.
 #[track_caller]
-fn say(window: &Window<'_>, line: &str) {
+pub(in crate::servers) fn say(window: &Window<'_>, line: &str) {
     window.find("#line").type_in(&format!("{line}\n"));
 }
 

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
+use switchboard_harness::let_pass;
 
 /// Passes on the bytes of each connection, until it is cut.
 pub(crate) struct Cable {
@@ -24,6 +26,8 @@ enum Mode {
     Whole,
     /// What the server sends is dropped.
     Mute,
+    /// Nothing passes in either direction, and nothing is dropped.
+    Held,
     /// Connections are closed at once.
     Cut,
     /// The test is over.
@@ -44,7 +48,7 @@ impl Cable {
                 match mode {
                     Mode::Gone => return,
                     Mode::Cut => {}
-                    Mode::Whole | Mode::Mute => connect(client, server, &state),
+                    Mode::Whole | Mode::Mute | Mode::Held => connect(client, server, &state),
                 }
             }
         });
@@ -61,12 +65,17 @@ impl Cable {
         self.set(Mode::Mute);
     }
 
+    /// From now on nothing passes, as in a network that lost its way, until the cable is mended.
+    pub(crate) fn hold(&self) {
+        self.set(Mode::Held);
+    }
+
     /// Ends all connections, and refuses new ones.
     pub(crate) fn cut(&self) {
         self.set(Mode::Cut);
     }
 
-    /// Accepts connections again.
+    /// Accepts connections again, and passes on what was held.
     pub(crate) fn mend(&self) {
         self.set(Mode::Whole);
     }
@@ -95,10 +104,21 @@ fn connect(client: TcpStream, server: SocketAddr, shared: &Arc<Mutex<State>>) {
     let Ok(server) = TcpStream::connect(server) else { return };
     let twin = |stream: &TcpStream| stream.try_clone().expect("a free descriptor");
     shared.lock().expect("a state").ends.extend([twin(&client), twin(&server)]);
-    let (from_client, to_server) = (twin(&client), twin(&server));
-    thread::spawn(move || pass_on(from_client, to_server, || true));
-    let shared = Arc::clone(shared);
-    thread::spawn(move || pass_on(server, client, || shared.lock().expect("a state").mode != Mode::Mute));
+    let (from_client, to_server, state) = (twin(&client), twin(&server), Arc::clone(shared));
+    thread::spawn(move || pass_on(from_client, to_server, || open(&state) != Mode::Gone));
+    let state = Arc::clone(shared);
+    thread::spawn(move || pass_on(server, client, || open(&state) != Mode::Mute));
+}
+
+/// Waits while the cable is held, and returns its mode.
+fn open(shared: &Mutex<State>) -> Mode {
+    loop {
+        let mode = shared.lock().expect("a state").mode;
+        if mode != Mode::Held {
+            return mode;
+        }
+        let_pass(Duration::from_millis(1));
+    }
 }
 
 /// Passes bytes on until either end is closed.
