@@ -12,8 +12,9 @@
 //! | [`Fixed`] | always the same number of bytes | any |
 //!
 //! All four are the wrapper [`Framed`], whose page lists their common properties, with a [`Framer`], which only finds
-//! the next message. A connection can change its framing: see [`Unread`]. A handler frames its own replies: with
-//! [`write_netstring`], [`LengthPrefix::write`], or a line end.
+//! the next message. With the feature `bus`, there is also a framer of RESP, the protocol of Redis. A connection can
+//! change its framing: see [`Unread`]. A handler frames its own replies: with [`write_netstring`],
+//! [`LengthPrefix::write`], or a line end.
 
 mod fixed;
 mod framed;

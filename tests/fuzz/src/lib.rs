@@ -33,6 +33,8 @@ pub mod http_path;
 pub mod phonebook;
 pub mod proxy;
 pub mod relay;
+#[cfg(feature = "bus")]
+pub mod resp;
 pub mod sanitizer;
 pub mod sim;
 mod telnet;
@@ -72,6 +74,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "phonebook", run: phonebook::run },
     Target { name: "proxy", run: proxy::run },
     Target { name: "relay", run: relay::run },
+    #[cfg(feature = "bus")]
+    Target { name: "resp", run: resp::run },
     Target { name: "sanitizer", run: sanitizer::run },
     Target { name: "sim", run: sim::run },
     #[cfg(feature = "websocket")]

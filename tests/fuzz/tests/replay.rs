@@ -48,8 +48,14 @@ fn each_target_has_a_program_and_a_corpus() {
     let programs = stems(&folder("fuzz_targets"));
     assert_eq!(stems(&folder("corpus")), programs);
     // Without a feature its targets are missing, and nothing else.
-    let has_all =
-        cfg!(all(feature = "bank", feature = "doctor", feature = "http", feature = "storage", feature = "websocket"));
+    let has_all = cfg!(all(
+        feature = "bank",
+        feature = "bus",
+        feature = "doctor",
+        feature = "http",
+        feature = "storage",
+        feature = "websocket"
+    ));
     assert!(names == programs || names.is_subset(&programs) && !has_all, "{names:?}");
     let manifest = fs::read_to_string(folder("Cargo.toml")).expect("a readable file");
     for name in names {

@@ -14,7 +14,6 @@
 //! [`Bus`] does no I/O and reads no clock: elements of RESP and time in, bytes and [`Heard`] out. The keys of the
 //! broker and the fields of an entry are described in `script.lua`.
 
-#[cfg(feature = "cli")]
 mod args;
 mod ask;
 mod client;
@@ -25,7 +24,6 @@ mod fault;
 mod handler;
 mod heard;
 mod link;
-#[cfg(feature = "cli")]
 mod probe;
 mod reading;
 mod url;
@@ -36,7 +34,6 @@ use std::str::FromStr;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
-#[cfg(feature = "cli")]
 pub(crate) use args::BusArgs;
 pub(crate) use ask::{Ask, Asked};
 pub(crate) use client::{Bus, BusOptions, Step};
@@ -46,7 +43,6 @@ pub(crate) use handler::{HearsBus, OnBus};
 #[cfg(test)]
 pub(crate) use heard::Present;
 pub(crate) use heard::{Heard, Reason, Snapshot};
-#[cfg(feature = "cli")]
 use probe::probe;
 pub(crate) use url::BusUrl;
 
