@@ -1,8 +1,9 @@
 //! RESP, the protocol of Redis, in its versions 2 and 3.
 //!
 //! The format is that of the Redis serialization protocol specification,
-//! <https://redis.io/docs/latest/develop/reference/protocol-spec/>. A message of this framing is one *element*: a string, a number, or the header of an array, whose elements follow as
-//! messages of their own. So an array of any length is used as it arrives, and no byte is parsed twice.
+//! <https://redis.io/docs/latest/develop/reference/protocol-spec/>. A message of this framing is one *element*: a
+//! string, a number, or the header of an array, whose elements follow as messages of their own. So an array of any
+//! length is used as it arrives, and no byte is parsed twice.
 //!
 //! Invariant: after an unexpected byte, no further byte is read. The parts of a streamed string (`$?`) or array (`*?`),
 //! which no Redis sends, are malformed.

@@ -1,5 +1,5 @@
-//! RESP: any bytes are read as a plain reading of the specification says, however they are split; and a command that was
-//! written is read back.
+//! RESP: any bytes are read as a plain reading of the specification says, however they are split; and a command that
+//! was written is read back.
 
 use arbitrary::{Arbitrary, Unstructured};
 use switchboard::framing::{Element, Frame, Framer, FramingError, RespFramer, RespState, write_command};

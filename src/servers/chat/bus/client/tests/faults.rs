@@ -122,7 +122,7 @@ fn an_outage_is_told_once_and_lines_wait() {
 
 /// As after SIGSTOP. All leases expire meanwhile, and no member is removed.
 #[test]
-fn a_stopped_broker_is_given_up_and_removes_nobody_later() {
+fn a_stopped_broker_is_given_up_and_removes_no_member() {
     let mut world = joined(3);
     world.redis.stop();
     for round in 0..10 {
