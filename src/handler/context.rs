@@ -168,8 +168,8 @@ impl<'a> Context<'a> {
     /// Sends `bytes`, which are copied, to the connection `to` as an answer to its own input, in a callback of another
     /// connection or of none. No effect if that connection is no longer open.
     ///
-    /// As a [`reply`](Self::reply), it has no limit: while much is queued, the input of `to` is not read. Over UDP, each
-    /// call sends one datagram.
+    /// As a [`reply`](Self::reply), it has no limit: while much is queued, the input of `to` is not read. Over UDP,
+    /// each call sends one datagram.
     pub fn reply_to(&mut self, to: Token, bytes: &[u8]) {
         if self.target == ReplyTarget::Connection(to) || self.state.is_datagram(to) {
             return self.send(to, bytes);

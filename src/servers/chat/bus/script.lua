@@ -271,9 +271,11 @@ function ops.open(room, count)
 end
 
 -- ACCEPTED FIRST FIRST-FOLDED ANSWERED. Renews the lease. If enough beats of this server were ACCEPTED in time, it also
--- removes the members of servers without a lease: a broker that was stopped has let all leases expire. ANSWERED is the
--- Q of the last answer that has arrived. Answers the epoch.
+-- removes the members of servers without a lease: a broker that was stopped has let all leases expire. A beat that has
+-- waited for it removes none: the beat before was carried out long ago. ANSWERED is the Q of the last answer that has
+-- arrived. Answers the epoch.
 function ops.beat(accepted, first, first_folded, answered)
+  local is_steady = call('PTTL', key('lease', server)) >= LEASE_MS / 2
   call('SET', key('lease', server), 1, 'PX', LEASE_MS)
   call('SADD', key('servers'), server)
   if call('SADD', key('firsts'), first_folded) + call('HSETNX', key('rooms'), first_folded, first) > 0 then
@@ -287,7 +289,7 @@ function ops.beat(accepted, first, first_folded, answered)
   end
   local time = call('TIME')
   call('SET', key('epoch'), table.concat({ server, time[1], time[2] }, '-'), 'NX')
-  if tonumber(accepted) >= ACCEPTED_ENOUGH then
+  if is_steady and tonumber(accepted) >= ACCEPTED_ENOUGH then
     for _, other in ipairs(call('SMEMBERS', key('servers'))) do
       if call('EXISTS', key('lease', other)) == 0 then
         remove(other, GONE_IN_BEAT)
