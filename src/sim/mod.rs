@@ -190,6 +190,12 @@ impl<H: Handler> Sim<H> {
         (SimPeer(self.peers.len() - 1), Stream::Simulated(server))
     }
 
+    /// Returns the token of the connection of a peer.
+    #[cfg(all(test, feature = "bus"))]
+    pub(crate) fn token(&self, peer: SimPeer) -> Token {
+        self.peers[peer.0].token
+    }
+
     /// Sends bytes from a peer.
     ///
     /// # Panics

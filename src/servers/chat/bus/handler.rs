@@ -97,6 +97,12 @@ impl<D: HearsBus> OnBus<D> {
         self.inner
     }
 
+    /// Returns the server.
+    #[cfg(test)]
+    pub(super) fn inner_mut(&mut self) -> &mut D {
+        &mut self.inner
+    }
+
     /// Takes all steps of the bus that are due, and ends the callback.
     fn go_on(&mut self, cx: &mut Context<'_>) {
         while let Some(step) = self.inner.bus().poll(cx.now()) {

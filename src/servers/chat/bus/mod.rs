@@ -113,3 +113,6 @@ impl Bus {
         asked.collect()
     }
 }
+
+#[cfg(all(test, feature = "web"))]
+mod tests;

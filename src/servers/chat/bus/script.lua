@@ -8,7 +8,7 @@
 --   switchboard:seq:SERVER       the last Q of the server, for an hour after it
 --   switchboard:refused:SERVER   hash: Q -> its refusal, for those whose answer may not have arrived
 --   switchboard:nicks            hash: nickname F -> SERVER ROOM-F CONNECTION NICKNAME
---   switchboard:nicks-of:SERVER  set of nicknames F
+--   switchboard:nicks-of:SERVER  hash: CONNECTION -> its one nickname F
 --   switchboard:rooms            hash: room F -> its name as shown, while it has members or is a first room
 --   switchboard:firsts           set of rooms F in which members of some server begin
 --   switchboard:members:ROOM-F   hash: nickname F -> SERVER CONNECTION NICKNAME
@@ -81,16 +81,24 @@ local function owner(folded)
   return { server = of, room = room, connection = connection, nick = nick }
 end
 
--- A member is: nick, folded, room, room_folded, connection.
-local function is_own(found, member)
-  return found.server == server and found.connection == member.connection
+-- A member is: nick, folded, room, room_folded, connection. If its connection has a nickname, finds its name and room
+-- as they are here: the server may not have read yet that they have changed. Returns whether it is there.
+local function find(member)
+  local folded = call('HGET', key('nicks-of', server), member.connection)
+  if folded then
+    local found = owner(folded)
+    member.nick, member.folded, member.room_folded = found.nick, folded, found.room
+  end
+  return folded
 end
 
 local function seat(member)
   local room = member.room_folded
   call('HSET', key('nicks'), member.folded, table.concat({ server, room, member.connection, member.nick }, ' '))
   call('HSET', key('members', room), member.folded, table.concat({ server, member.connection, member.nick }, ' '))
-  call('SADD', key('nicks-of', server), member.folded)
+  call('HSET', key('nicks-of', server), member.connection, member.folded)
+  -- After the broker has lost its data, the next beat may never come.
+  call('SADD', key('servers'), server)
   if call('HSETNX', key('rooms'), room, member.room) == 1 then
     call('PERSIST', key('room', room))
     call('PERSIST', key('count', room))
@@ -107,21 +115,22 @@ local function sweep(room)
 end
 
 -- The entry of the leave follows, and then the sweep, so that both keys of the room expire.
-local function unseat(folded, of, room)
+local function unseat(folded, of, room, connection)
   call('HDEL', key('nicks'), folded)
   call('HDEL', key('members', room), folded)
-  call('SREM', key('nicks-of', of), folded)
+  call('HDEL', key('nicks-of', of), connection)
 end
 
--- Checks the owner of a member's nickname. Returns a refusal if it is another one.
+-- Enters a member again that is not there. Returns a refusal if its nickname belongs to another one.
 local function fence(member)
-  local found = owner(member.folded)
-  if not found then
-    seat(member)
-    append(member.room_folded, server, 0, member.connection, 'join', member.nick, '')
-  elseif not is_own(found, member) then
+  if find(member) then
+    return nil
+  end
+  if owner(member.folded) then
     return 'taken'
   end
+  seat(member)
+  append(member.room_folded, server, 0, member.connection, 'join', member.nick, '')
 end
 
 -- Whether a further room would be over the limit. A room that ends with the change does not count.
@@ -139,13 +148,12 @@ end
 -- Removes at most `most` members of a server that is gone, and the server with the last of them.
 local function remove(gone, most)
   local by_room = {}
-  for _, folded in ipairs(call('SPOP', key('nicks-of', gone), most)) do
+  for _, connection in ipairs(call('HRANDFIELD', key('nicks-of', gone), most)) do
+    local folded = call('HGET', key('nicks-of', gone), connection)
     local found = owner(folded)
-    if found and found.server == gone then
-      by_room[found.room] = by_room[found.room] or {}
-      table.insert(by_room[found.room], found.nick)
-      unseat(folded, gone, found.room)
-    end
+    by_room[found.room] = by_room[found.room] or {}
+    table.insert(by_room[found.room], found.nick)
+    unseat(folded, gone, found.room, connection)
   end
   for room, nicks in pairs(by_room) do
     for first = 1, #nicks, GONE_IN_ENTRY do
@@ -164,9 +172,11 @@ local ops = {}
 
 -- MEMBER MAX-ROOMS
 function ops.join(member, most)
-  local found = owner(member.folded)
-  if found then
-    return is_own(found, member) and 'ok' or 'taken'
+  if find(member) then
+    return 'ok'
+  end
+  if owner(member.folded) then
+    return 'taken'
   end
   if is_over(most, member.room_folded) then
     return 'rooms'
@@ -182,7 +192,7 @@ function ops.move(member, to, to_folded, most)
   if refusal or is_over(most, to_folded, member.room_folded) then
     return refusal or 'rooms'
   end
-  unseat(member.folded, server, member.room_folded)
+  unseat(member.folded, server, member.room_folded, member.connection)
   append(member.room_folded, server, q, member.connection, 'part', member.nick, to)
   sweep(member.room_folded)
   member.room, member.room_folded = to, to_folded
@@ -193,11 +203,10 @@ end
 
 -- MEMBER CAUSE. A member that is not there has left already.
 function ops.leave(member, cause)
-  local found = owner(member.folded)
-  if found and is_own(found, member) then
-    unseat(member.folded, server, found.room)
-    append(found.room, server, q, member.connection, 'leave', member.nick, cause)
-    sweep(found.room)
+  if find(member) then
+    unseat(member.folded, server, member.room_folded, member.connection)
+    append(member.room_folded, server, q, member.connection, 'leave', member.nick, cause)
+    sweep(member.room_folded)
   end
   return 'ok'
 end
@@ -209,7 +218,7 @@ function ops.rename(member, nick, folded)
     return 'taken'
   end
   local old = member.nick
-  unseat(member.folded, server, member.room_folded)
+  unseat(member.folded, server, member.room_folded, member.connection)
   member.nick, member.folded = nick, folded
   seat(member)
   append(member.room_folded, server, q, member.connection, 'rename', old, nick)

@@ -13,9 +13,9 @@ type Set = BTreeSet<Vec<u8>>;
 type Outcome = Result<Option<Reply>, Reply>;
 
 /// The commands of [`Data::write`].
-const WRITES: [&str; 20] = [
+const WRITES: [&str; 19] = [
     "SET", "SETNX", "DEL", "UNLINK", "EXPIRE", "PEXPIRE", "PERSIST", "INCR", "INCRBY", "HSET", "HSETNX", "HDEL",
-    "HINCRBY", "SADD", "SREM", "SPOP", "XADD", "XTRIM", "FLUSHDB", "FLUSHALL",
+    "HINCRBY", "SADD", "SREM", "XADD", "XTRIM", "FLUSHDB", "FLUSHALL",
 ];
 
 /// The number of databases, as configured by default.
@@ -33,6 +33,17 @@ pub(super) struct Data {
     pub(super) subscribed: Vec<Vec<u8>>,
     /// Writes are refused, as by a replica.
     pub(super) is_read_only: bool,
+    /// Entries that were appended to streams of all databases, in order.
+    pub(super) appended: Vec<Appended>,
+}
+
+/// An entry that was appended to a stream, also if the stream has lost it since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The key of the stream.
+    pub key: String,
+    /// Fields and values in turn.
+    pub fields: Vec<String>,
 }
 
 impl Data {
@@ -43,6 +54,7 @@ impl Data {
             published: Vec::new(),
             subscribed: Vec::new(),
             is_read_only: false,
+            appended: Vec::new(),
         }
     }
 
@@ -92,6 +104,8 @@ impl Data {
             ("HEXISTS", [key, name]) => number(usize::from(field(key, name)?.is_some())),
             ("HLEN", [key]) => number(hash(key)?.count()),
             ("HKEYS", [key]) => Reply::bulks(hash(key)?.map(|(name, _)| name.clone())),
+            // Redis takes any of them, this takes the first.
+            ("HRANDFIELD", [key, count]) => Reply::bulks(hash(key)?.map(|(name, _)| name.clone()).take(parse(count)?)),
             ("HVALS", [key]) => Reply::bulks(hash(key)?.map(|(_, value)| value.clone())),
             ("HGETALL", [key]) => {
                 Reply::Map(hash(key)?.map(|(name, value)| (Reply::text(name), Reply::text(value))).collect())
@@ -164,13 +178,13 @@ impl Data {
                 let remove = |set: &mut Set| members.iter().filter(|member| set.remove(**member)).count();
                 number(keys.change(key, remove)?)
             }
-            // Redis takes any of them, this takes the first.
-            ("SPOP", [key, count]) => {
-                let count = parse(count)?;
-                let pop = |set: &mut Set| std::iter::from_fn(|| set.pop_first()).take(count).collect::<Vec<_>>();
-                Reply::bulks(keys.change(key, pop)?)
+            ("XADD", [key, options @ ..]) => {
+                let (reply, fields) = append(keys, now, key, options)?;
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                self.appended
+                    .push(Appended { key: text(key), fields: fields.iter().map(|field| text(field)).collect() });
+                reply
             }
-            ("XADD", [key, options @ ..]) => return append(keys, now, key, options),
             ("XTRIM", [key, b"MAXLEN", length] | [key, b"MAXLEN", b"~" | b"=", length]) => {
                 let length = parse(length)?;
                 let is_there = keys.kind(key).is_some();
@@ -246,8 +260,13 @@ fn set(keys: &mut Keyspace, now: u64, (key, value): (&[u8], &[u8]), mut options:
     Ok(Some(Reply::ok()))
 }
 
-/// `XADD key [MAXLEN [~|=] length] * field value ...`
-fn append(keys: &mut Keyspace, now: u64, key: &[u8], options: &[&[u8]]) -> Outcome {
+/// `XADD key [MAXLEN [~|=] length] * field value ...` Returns the reply, and the fields with their values.
+fn append<'a>(
+    keys: &mut Keyspace,
+    now: u64,
+    key: &[u8],
+    options: &'a [&'a [u8]],
+) -> Result<(Reply, &'a [&'a [u8]]), Reply> {
     let (most, fields) = match options {
         [b"MAXLEN", b"~" | b"=", length, b"*", fields @ ..] | [b"MAXLEN", length, b"*", fields @ ..] => {
             (parse(length)?, fields)
@@ -256,15 +275,14 @@ fn append(keys: &mut Keyspace, now: u64, key: &[u8], options: &[&[u8]]) -> Outco
         _ => return Err(syntax()),
     };
     if fields.is_empty() || fields.len() % 2 != 0 {
-        return Ok(None);
+        return Err(Reply::error("ERR wrong number of arguments for 'xadd' command"));
     }
-    let fields = fields.iter().map(|field| field.to_vec()).collect();
     let id = keys.change(key, |stream: &mut Stream| {
-        let id = stream.add(now, fields);
+        let id = stream.add(now, fields.iter().map(|field| field.to_vec()).collect());
         stream.trim(most);
         id
     })?;
-    Ok(Some(Reply::text(id.to_string())))
+    Ok((Reply::text(id.to_string()), fields))
 }
 
 /// `XRANGE key from to [COUNT count]`, and `XREVRANGE key to from [COUNT count]`.

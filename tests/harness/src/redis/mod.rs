@@ -27,6 +27,7 @@ use keyspace::Keyspace;
 use scripts::Scripts;
 use stream::Stream;
 
+pub use commands::Appended;
 pub use reply::{Malformed, Reply, encode_command};
 
 /// Names a client. The name is never used again.
@@ -274,6 +275,11 @@ impl Redis {
             Kept::Nothing => data.databases.fill(Keyspace::default()),
         }
         data.published.clear();
+    }
+
+    /// Returns the entries that were appended to streams since the last call, in order.
+    pub fn take_appended(&mut self) -> Vec<Appended> {
+        std::mem::take(&mut self.data_mut().appended)
     }
 
     /// What was done so far.
