@@ -160,7 +160,7 @@ impl Chat {
 
     /// Lets an entry happen.
     fn read(&mut self, room: &str, entry: &Entry, cx: &mut Context<'_>) {
-        let (Some(shared), Some(id)) = (&self.shared, self.rooms.find(room)) else { return };
+        let (Some(shared), Some(id)) = (&self.shared, self.rooms.find_folded(room)) else { return };
         let home = shared.home(entry.by);
         if let Happened::Gone { nicks } = &entry.what {
             for nick in nicks {
@@ -179,7 +179,7 @@ impl Chat {
 
     /// Loads the state of a room, and shows the difference.
     fn load(&mut self, snapshot: &Snapshot, cx: &mut Context<'_>) {
-        let (Some(shared), Some(room)) = (&self.shared, self.rooms.find(&snapshot.room)) else { return };
+        let (Some(shared), Some(room)) = (&self.shared, self.rooms.find_folded(&snapshot.room)) else { return };
         let members: Vec<(String, Home)> =
             snapshot.members.iter().map(|present| (present.nick.clone(), shared.home(present.home))).collect();
         // What was counted before comes first.

@@ -1,33 +1,34 @@
 //! A chat on a bus without a broker: the tests say what it hears, and look at what it asks.
 
 mod healing;
+#[cfg(feature = "web")]
+mod pages;
 mod waiting;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
 use crate::connection::closed::Closed;
 use crate::connection::origin::Origin;
 use crate::connection::timer_id::TimerId;
-use crate::framing::{FramedSession, LineState};
 use crate::handler::Handler;
 use crate::servers::chat::bus::{
     Asked, Author, Bus, BusOptions, Entry, Happened, Heard, HearsBus, Present, Reason, ServerId, Snapshot,
 };
-use crate::servers::chat::{ChatOptions, ChatSession, Record, texts};
+use crate::servers::chat::{ChatOptions, Record, texts};
 use crate::servers::local_time::{LocalDate, LocalTime};
 use crate::sim::{Ending, Sim, SimPeer};
 use crate::state::limits::Limits;
 
 /// A chat that hears what a test has put down, in a callback of the service.
-struct Scripted {
-    chat: Chat,
+struct Scripted<D> {
+    chat: D,
     heard: Vec<Heard>,
 }
 
-impl Handler for Scripted {
-    type Session = FramedSession<ChatSession, LineState>;
+impl<D: HearsBus> Handler for Scripted<D> {
+    type Session = D::Session;
 
     fn open(&mut self, origin: &Origin, cx: &mut Context<'_>) -> Self::Session {
         self.chat.open(origin, cx)
@@ -75,7 +76,7 @@ impl Handler for Scripted {
 
 /// A server on a bus.
 struct Server {
-    sim: Sim<Scripted>,
+    sim: Sim<Scripted<Chat>>,
 }
 
 const OWN: u64 = 1;
@@ -120,16 +121,31 @@ fn asked_join(nick: &str, room: &str) -> Asked {
     Asked::Join { nick: nick.into(), room: room.into() }
 }
 
+fn chat(options: ChatOptions, is_required: bool) -> Chat {
+    let bus = BusOptions { first: "lobby".to_owned(), is_required, ..BusOptions::default() };
+    let options = ChatOptions { rate: None, join_rate: None, ..options };
+    Chat::room(options).share(Bus::new(server_id(OWN), bus, Instant::now()))
+}
+
+/// Lets a server hear this.
+fn hear<D: HearsBus>(sim: &mut Sim<Scripted<D>>, heard: impl IntoIterator<Item = Heard>) {
+    sim.handler_mut().heard.extend(heard);
+    sim.console(b"hear");
+    sim.advance(Duration::ZERO);
+    sim.run();
+}
+
+fn entry(room: &str, by: Author, what: Happened) -> Heard {
+    Heard::Entry { room: room.into(), entry: Entry { at: SystemTime::UNIX_EPOCH, by, what } }
+}
+
 impl Server {
     fn new() -> Server {
         Server::with(ChatOptions::default(), false)
     }
 
     fn with(options: ChatOptions, is_required: bool) -> Server {
-        let bus = BusOptions { first: "lobby".to_owned(), is_required, ..BusOptions::default() };
-        let options = ChatOptions { rate: None, join_rate: None, ..options };
-        let bus = Bus::new(server_id(OWN), bus, std::time::Instant::now());
-        let chat = Chat::room(options).share(bus);
+        let chat = chat(options, is_required);
         Server { sim: Sim::with_limits(Scripted { chat, heard: Vec::new() }, Limits::default()) }
     }
 
@@ -137,18 +153,13 @@ impl Server {
         &mut self.sim.handler_mut().chat
     }
 
-    /// Lets the server hear this.
     fn hear(&mut self, heard: impl IntoIterator<Item = Heard>) {
-        self.sim.handler_mut().heard.extend(heard);
-        self.sim.console(b"hear");
-        self.sim.advance(Duration::ZERO);
-        self.sim.run();
+        hear(&mut self.sim, heard);
     }
 
     /// Lets the server read an entry of a room.
     fn read(&mut self, room: &str, by: Author, what: Happened) {
-        let entry = Entry { at: SystemTime::UNIX_EPOCH, by, what };
-        self.hear([Heard::Entry { room: room.into(), entry }]);
+        self.hear([entry(room, by, what)]);
     }
 
     fn acknowledge(&mut self, by: Token, asked: Asked) {

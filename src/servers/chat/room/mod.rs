@@ -233,6 +233,12 @@ impl Rooms {
         self.ids.get(&*fold(name)).copied()
     }
 
+    /// The room with this folded name.
+    #[cfg(feature = "bus")]
+    pub(crate) fn find_folded(&self, folded: &str) -> Option<RoomId> {
+        self.ids.get(folded).copied()
+    }
+
     /// The room with this name. It begins if it does not exist.
     pub(crate) fn find_or_begin(&mut self, name: &str) -> RoomId {
         *self.ids.entry(fold(name)).or_insert_with(|| {

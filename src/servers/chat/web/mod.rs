@@ -359,4 +359,4 @@ fn answer(message: &Answer<'_>, cx: &mut Context<'_>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

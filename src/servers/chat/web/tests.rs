@@ -81,7 +81,7 @@ fn record() -> Record {
 }
 
 /// Takes the frames of a server apart.
-fn messages(mut bytes: &[u8]) -> Vec<String> {
+pub(crate) fn messages(mut bytes: &[u8]) -> Vec<String> {
     let mut messages = Vec::new();
     while let [first, short, rest @ ..] = bytes {
         let (length, rest) = match short {

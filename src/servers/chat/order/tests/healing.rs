@@ -68,11 +68,8 @@ fn all_members_are_entered_again_after_a_loss() {
 fn many_members_are_entered_again_little_by_little() {
     let mut server = Server::with(ChatOptions { crowd: usize::MAX, ..ChatOptions::default() }, false);
     let members: Vec<_> = (0..1010).map(|number| server.newcomer(&format!("n{number}")).1).collect();
-    let entries = members.iter().enumerate().map(|(number, token)| {
-        let entry = Entry { at: SystemTime::UNIX_EPOCH, by: own(*token), what: join(&format!("n{number}")) };
-        Heard::Entry { room: "lobby".into(), entry }
-    });
-    server.hear(entries);
+    let numbered = members.iter().enumerate();
+    server.hear(numbered.map(|(number, token)| entry("lobby", own(*token), join(&format!("n{number}")))));
     server.hear([Heard::Forgotten]);
     assert_eq!(server.asked().len(), 1000);
     for token in &members {

@@ -126,7 +126,7 @@ impl Server {
     /// The broker cannot be reached.
     fn begin_outage(&mut self) {
         let bus = self.chat().bus();
-        let mut later = std::time::Instant::now() + Duration::from_secs(60);
+        let mut later = Instant::now() + Duration::from_secs(60);
         let mut is_out = false;
         while !is_out {
             later += Duration::from_secs(1);
