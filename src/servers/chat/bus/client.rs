@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::connection::token::Token;
 use crate::framing::{Element, write_command};
@@ -81,6 +81,9 @@ pub(crate) enum Step {
     /// Pass this on to the chat.
     Hear(Heard),
 }
+
+/// Servers need this time after the broker has lost data, to enter their members again.
+const RENEWAL: Duration = Duration::from_secs(5);
 
 /// The most bytes of asks without an answer.
 const MOST_PENDING: usize = 16 << 20;
@@ -186,16 +189,12 @@ impl Bus {
         self.pending_bytes > MOST_PENDING
     }
 
-    /// Returns the next step, if there is one now. Called until it returns `None` after each call of another method,
-    /// and at [`next_deadline`](Self::next_deadline).
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<Step> {
-        if self.steps.is_empty() {
-            self.tick(now);
-        }
+    /// Returns the next step, if there is one. Called until it returns `None` after each call of another method.
+    pub(crate) fn poll(&mut self) -> Option<Step> {
         self.steps.pop_front()
     }
 
-    /// The time of the next step, if nothing arrives before.
+    /// The time of the next [`tick`](Self::tick).
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let outage = Some(self.fine_until()).filter(|_| !self.is_out && !self.has_ended());
         let links = [self.command.deadline(), self.reading.deadline(), self.next_beat, self.renew_at, outage];
@@ -254,6 +253,15 @@ impl Bus {
         }
     }
 
+    /// The broker has lost data. The chat enters its members again, and so do other servers.
+    pub(super) fn forget(&mut self, now: Instant) {
+        // The first sign is enough: other rooms may show it, too.
+        if self.renew_at.is_none() {
+            self.renew_at = Some(now + RENEWAL);
+            self.steps.push_back(Step::Hear(Heard::Forgotten));
+        }
+    }
+
     /// Aborts a link because of a fault.
     pub(crate) fn give_up(&mut self, link: LinkKind, fault: Fault, now: Instant) {
         self.lost(link, now);
@@ -268,8 +276,9 @@ impl Bus {
         self.command.fine_until.min(self.reading.fine_until)
     }
 
-    /// Does what is due.
-    fn tick(&mut self, now: Instant) {
+    /// Does what is due. Called at the start and at [`next_deadline`](Self::next_deadline), after all that has arrived
+    /// before: a server that was suspended has its answers first.
+    pub(crate) fn tick(&mut self, now: Instant) {
         if self.has_ended() {
             return;
         }

@@ -85,9 +85,6 @@ pub(super) const BEAT: Duration = Duration::from_secs(1);
 /// A command link is given up if a beat is not answered for so long.
 const LONGEST_BEAT: Duration = Duration::from_secs(5);
 
-/// Servers need this time after the broker has lost its data, to enter their members again.
-const RENEWAL: Duration = Duration::from_secs(5);
-
 /// More texts have only the lists of rooms.
 const MOST_TEXTS: usize = 100_000;
 
@@ -235,8 +232,7 @@ impl Bus {
         self.command.give_up = None;
         let former = self.epoch.replace(epoch.to_owned());
         if former.is_some_and(|former| former != epoch) {
-            self.renew_at = Some(now + RENEWAL);
-            self.steps.push_back(Step::Hear(Heard::Forgotten));
+            self.forget(now);
         }
     }
 

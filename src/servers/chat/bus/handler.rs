@@ -103,9 +103,9 @@ impl<D: HearsBus> OnBus<D> {
         &mut self.inner
     }
 
-    /// Takes all steps of the bus that are due, and ends the callback.
+    /// Takes all steps of the bus, and ends the callback.
     fn go_on(&mut self, cx: &mut Context<'_>) {
-        while let Some(step) = self.inner.bus().poll(cx.now()) {
+        while let Some(step) = self.inner.bus().poll() {
             match step {
                 Step::Connect(kind) => {
                     self.links[kind as usize] = Some(cx.connect(self.to.clone(), options(kind)));
@@ -164,7 +164,7 @@ impl<D: HearsBus> OnBus<D> {
             _ if self.warnings.is_none() => {}
             Heard::OutageBegan => log::warn!("the broker at {} does not answer: members wait", self.to),
             Heard::OutageEnded => log::info!("the broker at {} answers again", self.to),
-            Heard::Forgotten => log::warn!("the broker at {} has lost its data: members enter again", self.to),
+            Heard::Forgotten => log::warn!("the broker at {} has lost data: members enter again", self.to),
             _ => {}
         }
     }
@@ -298,7 +298,9 @@ impl<D: HearsBus> Handler for OnBus<D> {
     }
 
     fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
-        if self.timer.take_if(|(_, own)| *own == timer).is_none() {
+        if self.timer.take_if(|(_, own)| *own == timer).is_some() {
+            self.inner.bus().tick(cx.now());
+        } else {
             self.inner.service_timer(timer, cx);
         }
         self.go_on(cx);
@@ -318,6 +320,7 @@ impl<D: HearsBus> Handler for OnBus<D> {
 
     fn started(&mut self, cx: &mut Context<'_>) {
         self.inner.started(cx);
+        self.inner.bus().tick(cx.now());
         self.go_on(cx);
     }
 

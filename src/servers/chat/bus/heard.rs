@@ -23,7 +23,7 @@ pub(crate) enum Heard {
     Told { from: String, to: Token, nick: String, text: String },
     /// All rooms with the numbers of their members, in no order.
     Rooms { by: Token, rooms: Vec<(String, u64)> },
-    /// The broker has lost its data. The chat asks to join again for all of its members.
+    /// The broker has lost data. The chat asks to join again for all of its members.
     Forgotten,
     /// The broker cannot be reached, or does not answer. Asks are kept meanwhile.
     OutageBegan,

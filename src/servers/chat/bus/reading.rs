@@ -142,7 +142,7 @@ impl Bus {
         match self.reading.expected.front() {
             Some(ReadingAnswer::Entries) => {
                 self.reading.fine_until = now + WAIT + GRACE;
-                self.read_entry(element, place);
+                self.read_entry(element, place, now);
             }
             Some(ReadingAnswer::SetUp) => {}
             None => return self.give_up(LinkKind::Reading, Fault::Unexpected, now),
@@ -155,13 +155,13 @@ impl Bus {
     }
 
     /// Takes an element of the answer to XREAD: a map from each stream to an array of entries.
-    fn read_entry(&mut self, element: &Element<'_>, place: Place) {
+    fn read_entry(&mut self, element: &Element<'_>, place: Place, now: Instant) {
         match (place.depth, element) {
             (1, Element::Bytes(key)) => self.reader.source = self.source(key),
             (0 | 1, _) => {}
             _ => {
                 if let Some(read) = self.reader.entry.take(element, place) {
-                    self.hear_entry(read);
+                    self.hear_entry(read, now);
                 }
             }
         }
@@ -177,7 +177,7 @@ impl Bus {
         }
     }
 
-    fn hear_entry(&mut self, read: Read) {
+    fn hear_entry(&mut self, read: Read, now: Instant) {
         let name = match &self.reader.source {
             Source::Other => return,
             Source::Wake => return self.reader.wake = read.id,
@@ -188,17 +188,21 @@ impl Bus {
         if room.awaits.is_some() || read.id <= room.last {
             return;
         }
-        // A smaller number: the broker has lost its data, and counts again.
         if read.n > room.n + 1 {
             room.awaits = Some(Reason::Missed);
             let generation = room.generation;
             return self.load_room(name, generation);
         }
+        // A crash or a failover of the broker: its last entries are lost, and it counts from an earlier one.
+        let is_again = read.n <= room.n;
         let is_new = room.is_new(&read);
         (room.last, room.n) = (read.id, read.n);
         let ahead = room.ahead.take_if(|ahead| ahead.last <= read.id);
         if let Some(entry) = read.entry.filter(|_| is_new) {
             self.steps.push_back(Step::Hear(Heard::Entry { room: name, entry }));
+        }
+        if is_again {
+            self.forget(now);
         }
         if let Some(ahead) = ahead {
             self.steps.push_back(Step::Hear(Heard::Snapshot(ahead.snapshot)));

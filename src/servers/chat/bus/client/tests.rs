@@ -117,7 +117,7 @@ impl World {
         if server.is_dead {
             return false;
         }
-        let mut progress = server.step(redis, *now);
+        let mut progress = false;
         for kind in LinkKind::ALL {
             let Some(client) = server.client(kind) else { continue };
             let output = std::mem::take(server.bus.output(kind));
@@ -134,9 +134,9 @@ impl World {
                 server.read(kind, piece, *now);
                 progress = true;
             }
-            progress |= server.step(redis, *now);
         }
-        progress
+        server.bus.tick(*now);
+        progress | server.step(redis, *now)
     }
 
     fn ask(&mut self, at: usize, by: u64, ask: Ask<'_>) {
@@ -184,7 +184,7 @@ impl Server {
 
     fn step(&mut self, redis: &mut Redis, now: Instant) -> bool {
         let mut progress = false;
-        while let Some(step) = self.bus.poll(now) {
+        while let Some(step) = self.bus.poll() {
             progress = true;
             match step {
                 Step::Connect(kind) => {

@@ -130,7 +130,8 @@ impl Server {
         let mut is_out = false;
         while !is_out {
             later += Duration::from_secs(1);
-            is_out = std::iter::from_fn(|| bus.poll(later)).any(|step| step == Step::Hear(Heard::OutageBegan));
+            bus.tick(later);
+            is_out = std::iter::from_fn(|| bus.poll()).any(|step| step == Step::Hear(Heard::OutageBegan));
         }
         self.hear([Heard::OutageBegan]);
     }

@@ -217,24 +217,18 @@ fn a_broker_without_its_data_is_told_everything_again() {
     let lobby = world.lobby(1);
     assert_eq!(said(&lobby), ["after"]);
     world.pass(5000);
-    let snapshots: Vec<_> = world
-        .heard(0)
-        .into_iter()
-        .filter_map(|heard| {
-            if let Heard::Snapshot(snapshot) = heard { Some((snapshot.reason, snapshot.members.len())) } else { None }
-        })
-        .collect();
-    assert_eq!(snapshots, [(Reason::Renewed, 2)]);
+    assert_eq!(renewed(&mut world, 0), [2]);
     world.say(0, 1, "nick0", "later");
     world.pass(1000);
     assert_eq!(said(&world.lobby(1)), ["later"]);
 }
 
-/// Data of an earlier time: numbers are smaller than those that were read.
+/// A crash or a failover: numbers are smaller than those that were read.
 #[test]
-fn a_broker_with_older_data_goes_on() {
+fn a_broker_with_older_data_is_told_what_it_has_lost() {
     let mut world = joined(2);
     world.redis.save();
+    world.join(0, 3, "late", "Lobby");
     for text in ["one", "two", "three"] {
         world.say(0, 1, "nick0", text);
     }
@@ -245,7 +239,35 @@ fn a_broker_with_older_data_goes_on() {
         world.say(0, 1, "nick0", text);
     }
     world.pass(2000);
+    let heard = world.heard(0);
+    assert_eq!(heard.iter().filter(|heard| matches!(heard, Heard::Forgotten)).count(), 1);
+    world.join(0, 3, "late", "Lobby");
+    world.pass(5000);
+    assert_eq!(renewed(&mut world, 0), [3]);
     assert_eq!(said(&world.lobby(1)), ["four", "five"]);
+}
+
+/// The numbers of members in the snapshots after a loss of data.
+fn renewed(world: &mut World, at: usize) -> Vec<usize> {
+    let members = |heard| match heard {
+        Heard::Snapshot(Snapshot { reason: Reason::Renewed, members, .. }) => Some(members.len()),
+        _ => None,
+    };
+    world.heard(at).into_iter().filter_map(members).collect()
+}
+
+/// What has arrived meanwhile counts before the deadlines that have passed.
+#[test]
+fn a_server_that_was_suspended_keeps_its_links() {
+    let mut world = joined(2);
+    world.serve(0);
+    world.servers[0].is_dead = true;
+    world.say(1, 1, "nick1", "hello");
+    world.pass(20_000);
+    world.servers[0].is_dead = false;
+    world.pass(3000);
+    assert_eq!(said(&world.lobby(0)), ["hello"]);
+    assert_eq!((&*world.servers[0].faults, world.servers[0].attempts.len()), (&[][..], 2));
 }
 
 #[test]
