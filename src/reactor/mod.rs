@@ -295,7 +295,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     /// Calls the handler outside of any connection, for [`ServiceId::DEFAULT`]: for example to connect, or to set a
-    /// timer.
+    /// timer. Before the first turn, [`Handler::started`] comes after this.
     pub fn with_context(&mut self, call: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
         self.dispatcher.call(ServiceId::DEFAULT, call);
     }
