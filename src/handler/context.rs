@@ -221,12 +221,9 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn is_writable(&self) -> bool {
         let ReplyTarget::Connection(token) = self.target else { return true };
-        let (queued, high) = match self.state.connections.get(token) {
-            Some(found) => (found.queued_own(), self.state.services.limits_of(token, found).high_mark()),
-            None => (0, self.state.limits.high_mark()),
-        };
-        queued + self.head.len() + self.state.scratch.len() <= high
-            && self.state.operator.stdout.len() <= self.state.limits.high_mark()
+        let queued = self.state.connections.get(token).map_or(0, Connection::queued_own);
+        let own = queued + self.head.len() + self.state.scratch.len();
+        !self.state.may_be_full(own) || !self.state.is_full(token, own)
     }
 
     /// The application protocol that both ends of this connection have agreed on in the TLS handshake (ALPN, RFC 7301),

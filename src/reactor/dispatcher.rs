@@ -59,10 +59,16 @@ impl<H: Handler> Dispatcher<H> {
     /// Begins the first turn at the time `now()`, and tells the handler that it starts. Does nothing later.
     #[inline]
     pub(crate) fn start(&mut self, now: impl FnOnce() -> Instant) {
-        if !std::mem::replace(&mut self.has_started, true) {
-            self.state.begin_turn(now());
-            self.call(ServiceId::DEFAULT, Handler::started);
+        if !self.has_started {
+            self.start_at(now());
         }
+    }
+
+    #[cold]
+    fn start_at(&mut self, now: Instant) {
+        self.has_started = true;
+        self.state.begin_turn(now);
+        self.call(ServiceId::DEFAULT, Handler::started);
     }
 
     /// Opens a session for an accepted connection, at once or after its handshake, or refuses and closes the

@@ -39,9 +39,10 @@ impl State {
             follower.lend(|| self.splices.take());
             follower.splice_own(end, bytes.len());
         }
+        let limit = self.services.limits_of(token, connection).max_queue;
         self.mark_dirty(token);
         if source == OutputSource::Others {
-            if let Some(limit) = self.limits_of(token).max_queue
+            if let Some(limit) = limit
                 && others > limit
             {
                 self.enforce_queue_limit(token, limit);

@@ -220,7 +220,9 @@ impl State {
         connection.map_or(self.current_service, |connection| connection.service)
     }
 
-    /// The limits of a connection, or of the current service if there is no such connection.
+    /// The limits of a connection, or of the current service if there is no such connection. Rarely called on the path
+    /// of a message, and so kept out of it.
+    #[inline(never)]
     pub(crate) fn limits_of(&self, token: Token) -> &Limits {
         match self.connections.get(token) {
             Some(connection) => self.services.limits_of(token, connection),
@@ -368,6 +370,13 @@ impl State {
     #[inline]
     pub(crate) fn may_be_full(&self, replied: usize) -> bool {
         replied > self.services.lowest_high_mark || self.is_stdout_full()
+    }
+
+    /// Whether `own` bytes of output that the input of a connection has caused are above its high mark, or the standard
+    /// output of the process is.
+    #[cold]
+    pub(crate) fn is_full(&self, token: Token, own: usize) -> bool {
+        own > self.limits_of(token).high_mark() || self.is_stdout_full()
     }
 
     fn is_stdout_full(&self) -> bool {

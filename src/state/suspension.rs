@@ -6,7 +6,6 @@
 use std::io;
 use std::time::Duration;
 
-use crate::connection::Connection;
 use crate::connection::closed::Closed;
 use crate::connection::flags::Flags;
 use crate::connection::token::Token;
@@ -14,11 +13,6 @@ use crate::state::stop::Stop;
 use crate::state::{State, TimerTarget};
 
 impl State {
-    /// Whether the input of a session is suspended, for any cause.
-    pub(crate) fn is_suspended(&self, session: Option<Token>) -> bool {
-        session.and_then(|token| self.connections.get(token)).is_some_and(Connection::is_suspended)
-    }
-
     /// Pauses the input of a session for `time`, unless the server is stopping.
     pub(crate) fn pause_input(&mut self, token: Token, time: Duration) {
         if self.stop >= Stop::Draining {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Context, ReplyTarget};
+use crate::connection::Connection;
 use crate::connection::flags::Flags;
 use crate::connection::token::Token;
 
@@ -34,7 +35,9 @@ impl Context<'_> {
     /// uses its input message by message asks before each one. Unused input is passed again when this is true.
     #[must_use]
     pub fn may_continue(&self) -> bool {
-        self.is_writable() && self.is_open() && !self.state.is_suspended(self.session())
+        let takes_more = |found: &Connection| found.is_open() && !found.is_suspended();
+        let connection = self.session().map(|session| self.state.connections.get(session));
+        self.is_writable() && connection.is_none_or(|found| found.is_some_and(takes_more))
     }
 
     /// Passes no input of this connection to the handler for the duration `time`.
