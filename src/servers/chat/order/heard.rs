@@ -4,7 +4,7 @@
 //! forgotten or taken for gone is entered again while its connection is open; if its nickname is taken by then, it is
 //! closed.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::connection::token::Token;
 use crate::handler::context::Context;
@@ -188,11 +188,13 @@ impl Chat {
         }
         let (tally, missing) = self.rooms.load(room, &members);
         match snapshot.reason {
-            Reason::Followed => self.remember_all(room, &snapshot.history),
+            Reason::Followed => self.remember_after(room, None, &snapshot.history),
             Reason::Missed => {
                 let last = self.rooms.last_id();
                 if let Some(history) = &mut self.audience(room).history {
                     history.note_gap(last);
+                    let known = history.last_said();
+                    self.remember_after(room, known, &snapshot.history);
                 }
                 self.notify_room(room, texts::MISSING, cx);
             }
@@ -226,11 +228,10 @@ impl Chat {
         }
     }
 
-    /// Adds entries to the history of a room that was not followed before.
-    fn remember_all(&mut self, room: RoomId, entries: &[Entry]) {
-        let Some(shared) = &self.shared else { return };
-        let homes: Vec<Home> = entries.iter().map(|entry| shared.home(entry.by)).collect();
-        for (entry, home) in entries.iter().zip(homes) {
+    /// Adds those entries to the history of a room that are newer than what is known.
+    fn remember_after(&mut self, room: RoomId, known: Option<SystemTime>, entries: &[Entry]) {
+        for entry in entries.iter().filter(|entry| known.is_none_or(|known| entry.at > known)) {
+            let Some(home) = self.shared.as_ref().map(|shared| shared.home(entry.by)) else { return };
             if let Some(what) = what(&entry.what, "", home) {
                 let event = self.rooms.event(what, None, entry.at);
                 self.remember(room, &event);

@@ -112,7 +112,9 @@ impl Chat {
             What::Leave { nick, cause } => {
                 if let Some(by) = event.by {
                     let (place, persons) = self.place(room);
-                    log::info!("{} leaves {place}: {cause} ({persons})", cx.peer_of(by));
+                    // On a bus, its connection may be gone by now.
+                    let peer = cx.address_of(by).map_or_else(|| nick.to_owned(), |_| cx.peer_of(by).to_string());
+                    log::info!("{peer} leaves {place}: {cause} ({persons})");
                 }
                 self.let_out(room, event, nick, cx);
                 #[cfg(feature = "bus")]

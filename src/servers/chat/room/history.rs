@@ -97,6 +97,12 @@ impl History {
         self.events.events.range(first..)
     }
 
+    /// The time of what was said last.
+    #[cfg(feature = "bus")]
+    pub(crate) fn last_said(&self) -> Option<SystemTime> {
+        self.talk.as_ref()?.events.back().map(|past| past.at)
+    }
+
     /// Notes that events with ids up to this one are missing.
     #[cfg(feature = "bus")]
     pub(crate) fn note_gap(&mut self, id: u64) {

@@ -120,3 +120,19 @@ fn a_room_begins_with_its_members_and_its_history() {
     server.says(ann, "/who");
     assert_eq!(server.sees(ann), "3 persons are here: ann, Eve, fay.\n");
 }
+
+#[test]
+fn newcomers_are_shown_what_was_missed_if_it_is_kept() {
+    let mut server = Server::with(ChatOptions { record: Some(record()), ..ChatOptions::default() }, false);
+    server.read("lobby", other(7), join("eve"));
+    server.read("lobby", other(7), say("eve", "one"));
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let entry = |seconds, text| Entry { at: at(seconds), by: other(7), what: say("eve", text) };
+    let (room, members) = (Arc::from("lobby"), vec![present("eve", other(7))]);
+    let history = vec![entry(0, "one"), entry(1, "two"), entry(2, "three")];
+    server.hear([Heard::Snapshot(Snapshot { room, reason: Reason::Missed, members, history })]);
+    let (ann, token) = server.newcomer("ann");
+    server.read("lobby", own(token), join("ann"));
+    let said = "12:00 eve: one\n12:00 eve: two\n12:00 eve: three\n";
+    assert_eq!(server.sees(ann), format!("{said}Welcome ann to the room!\n2 persons are here.\n"));
+}
