@@ -192,7 +192,7 @@ impl<H: Handler> Sim<H> {
     }
 
     /// Returns the token of the connection of a peer.
-    #[cfg(all(test, feature = "bus"))]
+    #[cfg(all(test, feature = "bus", feature = "web"))]
     pub(crate) fn token(&self, peer: SimPeer) -> Token {
         self.peers[peer.0].token
     }

@@ -69,6 +69,7 @@ impl Rendering {
 
     /// Closes another connection, after a last answer to it.
     #[cfg(feature = "bus")]
+    #[cfg_attr(not(feature = "web"), expect(unused_variables, reason = "a line door has no close codes"))]
     pub(super) fn close_other(self, other: Token, parting: Parting, answer: (&str, &[&str]), cx: &mut Context<'_>) {
         match self {
             Rendering::Line => {

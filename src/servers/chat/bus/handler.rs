@@ -98,7 +98,7 @@ impl<D: HearsBus> OnBus<D> {
     }
 
     /// Returns the server.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "web"))]
     pub(super) fn inner_mut(&mut self) -> &mut D {
         &mut self.inner
     }

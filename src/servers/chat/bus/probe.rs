@@ -124,3 +124,51 @@ fn explain_error(to: &Address, error: &str, has_password: bool) -> String {
     let shown = if matches!(code, "NOAUTH" | "WRONGPASS" | "READONLY" | "LOADING") { code } else { error };
     format!("the Redis at {to} {what} ({shown}); {remedy}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(fault: &Fault) -> String {
+        explain(&"unix:/r".parse().expect("an address"), fault, false)
+    }
+
+    #[test]
+    fn each_fault_is_one_line_with_its_remedy() {
+        for (fault, words) in [
+            (
+                Fault::Ended("Connection refused".to_owned()),
+                ["cannot use the Redis at unix:/r: Connection refused", "start a Redis"],
+            ),
+            (Fault::Foreign("malformed input".to_owned()), ["what listens at unix:/r is no Redis", "give --bus"]),
+            (Fault::Unexpected, ["is no Redis", "give --bus"]),
+            (Fault::Silent, ["does not answer", "whether it runs"]),
+        ] {
+            let line = explained(&fault);
+            assert!(words.iter().all(|word| line.contains(word)) && !line.contains('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn each_error_of_a_broker_is_explained() {
+        for (error, words) in [
+            ("NOAUTH HELLO must be called with ..", "asks for a password (NOAUTH); put it into a file"),
+            ("NOPERM this user has no permissions", "forbids its user what a bus needs (NOPERM this user"),
+            ("NOPROTO unsupported protocol version", "is too old"),
+            ("ERR unknown command 'HELLO'", "is too old (ERR unknown command 'HELLO'); use Redis 6.2"),
+            ("ERR DB index is out of range", "has no such database"),
+            (
+                "READONLY You can't write",
+                "is a replica, which only reads (READONLY); give --bus the address of its primary",
+            ),
+            ("LOADING Redis is loading", "is loading its data (LOADING); start the server again"),
+            ("CROSSSLOT Keys in request", "is a cluster"),
+            ("MISCONF Errors writing to the AOF file", "refuses the bus (MISCONF Errors writing to the AOF file)"),
+        ] {
+            let line = explained(&Fault::Refused(error.to_owned()));
+            assert!(line.starts_with("the Redis at unix:/r ") && line.contains(words), "{line}");
+        }
+        let wrong = explain_error(&"unix:/r".parse().expect("an address"), "WRONGPASS invalid", true);
+        assert!(wrong.contains("does not accept the user or the password (WRONGPASS); correct them"), "{wrong}");
+    }
+}
