@@ -19,12 +19,14 @@
 //! | [`survey`] | the same for the blocking servers and the readiness loop |
 //! | [`stats`], [`table`], [`charts`], [`plot`], [`document`] | medians of ratios within rounds, and their display |
 //! | [`http`] | `http-server` beside other web servers |
+//! | [`bus`] | a room on a bus beside a room of one server |
 //! | `tls` | TLS beside plain text and beside nginx (feature `tls`) |
 //! | [`progress`] | what is said while it goes on |
 //!
 //! `docs/performance.md` explains the method, and `docs/io-models.md` the blocking servers. Times are not judged: there
 //! is no threshold and no exit code for "slow". Only [`instructions`], which are the same on a busy machine, can be.
 
+mod bus;
 mod capacity;
 mod cases;
 mod charts;
@@ -100,6 +102,8 @@ enum Command {
     Instructions(instructions::Options),
     /// Measure http-server beside lighttpd, nginx and Python's server
     Http(http::Options),
+    /// Measure a room that several servers share through Redis
+    Bus(bus::Options),
     /// Measure TLS beside plain text and beside nginx
     #[cfg(feature = "tls")]
     Tls(tls::Options),
@@ -121,6 +125,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::run(&options),
         Command::Instructions(options) => instructions::run(&options),
         Command::Http(options) => http::run(&options),
+        Command::Bus(options) => bus::run(&options),
         #[cfg(feature = "tls")]
         Command::Tls(options) => tls::run(&options),
         Command::Models(options) => survey::run(&options),
