@@ -13,6 +13,8 @@ use switchboard_harness::{RedisServer, TIMEOUT};
 const SCRIPT: &str = include_str!("../../src/servers/chat/bus/script.lua");
 const SERVERS: [&str; 2] = ["00000000000000aa", "00000000000000bb"];
 const NICKS: [&str; 3] = ["Ann", "bob", "cat"];
+/// The arguments of one of several lines.
+const LINE: usize = 7;
 const ROOMS: [&str; 3] = ["Lobby", "rust", "go"];
 
 /// A broker, as a client sees it.
@@ -162,8 +164,8 @@ type Call = (&'static str, usize, Vec<String>);
 fn call() -> impl Strategy<Value = Call> {
     let name = (select(&NICKS[..]), select(&ROOMS[..]), select(&NICKS[..]), select(&ROOMS[..]), 1..4_u32);
     let op = select(vec![
-        "join", "join", "join", "move", "move", "leave", "rename", "say", "act", "kick", "tell", "operator", "rooms",
-        "open", "beat", "beat", "depart", "again", "dead", "wipe",
+        "join", "join", "join", "move", "move", "leave", "rename", "say", "act", "lines", "lines", "kick", "tell",
+        "operator", "rooms", "open", "beat", "beat", "depart", "again", "dead", "wipe",
     ]);
     (op, 0..SERVERS.len(), name).prop_map(|(op, server, (nick, room, other, to, number))| {
         let folded = |name: &str| name.to_lowercase();
@@ -174,6 +176,13 @@ fn call() -> impl Strategy<Value = Call> {
             "leave" => vec!["reset".to_owned()],
             "rename" => vec![other.to_owned(), folded(other)],
             "say" | "act" | "kick" => vec![format!("text of {nick} - {number}")],
+            "lines" => {
+                let line = |kind: &str, (nick, room): (&str, &str)| -> Vec<String> {
+                    let member = [kind, nick, &folded(nick), room, &folded(room), &number.to_string(), "a  text"];
+                    member.map(str::to_owned).into()
+                };
+                return (op, server, [line("say", (nick, room)), line("act", (other, to))].concat());
+            }
             "tell" => return (op, server, vec![nick.to_owned(), folded(other), "a  text".to_owned()]),
             "operator" => return (op, server, vec!["a notice".to_owned()]),
             "open" => return (op, server, vec![folded(room), (number - 1).to_string()]),
@@ -206,8 +215,8 @@ fn play<B: Broker>(peer: &mut Peer<B>, calls: &[Call]) -> (Vec<Reply>, Vec<Reply
             "again" => last.clone().map_or_else(|| vec!["PING".to_owned()], |(_, command)| command),
             _ => {
                 let changes = !["rooms", "open", "beat"].contains(op);
-                numbers[*server] += u32::from(changes);
-                let number = if changes { numbers[*server] } else { 0 };
+                let number = if changes { numbers[*server] + 1 } else { 0 };
+                numbers[*server] += if *op == "lines" { (arguments.len() / LINE) as u32 } else { u32::from(changes) };
                 let begin = ["EVALSHA", &hash, "0", op, name, &number.to_string()].map(str::to_owned);
                 begin.into_iter().chain(arguments.iter().cloned()).collect()
             }
@@ -234,6 +243,38 @@ fn the_script_does_the_same_at_both_brokers() {
     runner
         .run(&prop::collection::vec(call(), 1..40), |calls| {
             prop_assert_eq!(play(&mut simulated.borrow_mut(), &calls), play(&mut real.borrow_mut(), &calls));
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The calls with one for each line.
+fn one_by_one(calls: &[Call]) -> Vec<Call> {
+    let each = |call: &Call| -> Vec<Call> {
+        let (op, server, arguments) = call;
+        if *op != "lines" {
+            return vec![call.clone()];
+        }
+        let op = |kind: &str| if kind == "say" { "say" } else { "act" };
+        arguments.chunks(LINE).map(|line| (op(&line[0]), *server, line[1..].to_vec())).collect()
+    };
+    calls.iter().flat_map(each).collect()
+}
+
+#[test]
+fn lines_in_one_call_do_what_calls_for_each_do() {
+    let mut redis = Redis::new();
+    let client = redis.connect().expect("the broker runs");
+    let peer = RefCell::new(Peer::new((redis, client)));
+    let mut runner = TestRunner::new(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() });
+    // What is asked again is the last call, which is another one.
+    let calls = prop::collection::vec(call().prop_filter("a call", |(op, ..)| *op != "again"), 1..40);
+    runner
+        .run(&calls, |calls| {
+            let mut peer = peer.borrow_mut();
+            let (_, messages, keys) = play(&mut peer, &calls);
+            let (_, single_messages, single_keys) = play(&mut peer, &one_by_one(&calls));
+            prop_assert_eq!((messages, keys), (single_messages, single_keys));
             Ok(())
         })
         .unwrap_or_else(|error| panic!("{error}"));

@@ -3,7 +3,7 @@
 use crate::connection::token::Token;
 use crate::servers::text::fold;
 
-use super::Bus;
+use super::command::arguments;
 
 /// A change that a member or this server asks for. Names are given as they are shown.
 #[derive(Clone, Copy, Debug)]
@@ -65,15 +65,15 @@ impl Ask<'_> {
         !matches!(self, Ask::Rooms | Ask::Depart)
     }
 
-    /// The arguments of the script: their number, and their encoding.
-    pub(super) fn arguments(&self, by: Token, q: u64, bus: &Bus) -> (usize, Vec<u8>) {
+    /// The op of the script, and its arguments: their number, and their encoding.
+    pub(super) fn words(&self, by: Token, max_rooms: Option<usize>) -> (&'static str, (usize, Vec<u8>)) {
         let connection = by.to_bits().to_string();
-        let most = bus.options.max_rooms.map_or(NO_LIMIT.to_owned(), |most| most.to_string());
+        let most = max_rooms.map_or(NO_LIMIT.to_owned(), |most| most.to_string());
         // The ops of a member begin with it.
         let of_member = |op, nick: &str, room: &str, rest: &[&str]| {
             let (nick_folded, room_folded) = (fold(nick), fold(room));
             let member = [nick, &nick_folded, room, &room_folded, &connection];
-            bus.arguments(op, q, &[&member, rest].concat())
+            (op, arguments(&[&member, rest].concat()))
         };
         match *self {
             Ask::Join { nick, room } => of_member("join", nick, room, &[&most]),
@@ -83,10 +83,10 @@ impl Ask<'_> {
             Ask::Say { nick, room, text } => of_member("say", nick, room, &[text]),
             Ask::Act { nick, room, text } => of_member("act", nick, room, &[text]),
             Ask::Kick { nick, room, reason } => of_member("kick", nick, room, &[reason]),
-            Ask::Tell { from, to, text } => bus.arguments("tell", q, &[from, &fold(to), text]),
-            Ask::Operator { text } => bus.arguments("operator", q, &[text]),
-            Ask::Rooms => bus.arguments("rooms", q, &[]),
-            Ask::Depart => bus.arguments("depart", q, &[]),
+            Ask::Tell { from, to, text } => ("tell", arguments(&[from, &fold(to), text])),
+            Ask::Operator { text } => ("operator", arguments(&[text])),
+            Ask::Rooms => ("rooms", arguments(&[])),
+            Ask::Depart => ("depart", arguments(&[])),
         }
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Bus {
     pub(super) reader: Reading,
     /// The asks without an answer, oldest first, and the length of their arguments in bytes.
     pub(super) pending: VecDeque<Pending>,
+    /// Those of them, at the end, that were not sent on this link.
+    pub(super) unsent: usize,
     pub(super) pending_bytes: usize,
     /// The hash by which the broker knows the script.
     pub(super) hash: String,
@@ -101,6 +103,7 @@ impl Bus {
             answer: Answer::default(),
             reader: Reading::default(),
             pending: VecDeque::new(),
+            unsent: 0,
             pending_bytes: 0,
             hash: String::new(),
             q: 0,
@@ -135,10 +138,11 @@ impl Bus {
         }
         let q = if ask.is_change() { self.q + 1 } else { 0 };
         self.q = self.q.max(q);
-        let (words, body) = ask.arguments(by, q, self);
+        let (op, (words, body)) = ask.words(by, self.options.max_rooms);
         let what = ask.asked().map_or(Query::Rooms, Query::Change);
-        self.send(Pending { by, what, q, words, body });
+        self.send(Pending { by, what, q, op, words, body });
         if let Ask::Depart = ask {
+            self.send_pending();
             // The answer to it is of no use, and neither is anything that follows.
             self.command.state = LinkState::Ended;
             self.reading.state = LinkState::Ended;
@@ -204,7 +208,10 @@ impl Bus {
     /// The bytes to be sent on a link. The link handler takes them after each callback.
     pub(crate) fn output(&mut self, link: LinkKind) -> &mut Vec<u8> {
         match link {
-            LinkKind::Command => &mut self.command.output,
+            LinkKind::Command => {
+                self.send_pending();
+                &mut self.command.output
+            }
             LinkKind::Reading => &mut self.reading.output,
         }
     }

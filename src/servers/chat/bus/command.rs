@@ -28,7 +28,8 @@ pub(super) struct Pending {
     pub(super) what: Query,
     /// Its number, or 0 if it changes nothing.
     pub(super) q: u64,
-    /// The arguments of the script, encoded.
+    pub(super) op: &'static str,
+    /// The arguments of the op: their number, and their encoding.
     pub(super) words: usize,
     pub(super) body: Vec<u8>,
 }
@@ -53,6 +54,8 @@ pub(super) enum CommandAnswer {
     Beat,
     /// That of the first pending ask.
     Pending,
+    /// Those of the first pending asks, which are lines.
+    Lines(usize),
     /// To XADD, which wakes the reading link.
     Woken,
 }
@@ -85,6 +88,9 @@ pub(super) const BEAT: Duration = Duration::from_secs(1);
 /// A command link is given up if a beat is not answered for so long.
 const LONGEST_BEAT: Duration = Duration::from_secs(5);
 
+/// The most lines in one call of the script: the broker serves nothing else meanwhile.
+const MOST_LINES: usize = 64;
+
 /// More texts have only the lists of rooms.
 const MOST_TEXTS: usize = 100_000;
 
@@ -106,47 +112,59 @@ impl Bus {
         write_command(&mut self.command.output, &[b"SUBSCRIBE", channel.as_bytes()]);
         self.command.expected.push_back(CommandAnswer::Subscribed);
         self.beat(now);
-        for pending in &self.pending {
-            write_ask(&mut self.command.output, &self.hash, pending);
-            self.command.expected.push_back(CommandAnswer::Pending);
-        }
+        self.unsent = self.pending.len();
+        self.send_pending();
         // A room that was loaded meanwhile may be missing in the present XREAD.
         self.wake();
     }
 
-    /// Adds an ask, and sends it if the link is up.
+    /// Adds an ask, which is sent with the output of this callback.
     pub(super) fn send(&mut self, pending: Pending) {
         self.pending_bytes += pending.body.len();
-        if self.command.is_up() {
-            write_ask(&mut self.command.output, &self.hash, &pending);
-            self.command.expected.push_back(CommandAnswer::Pending);
-        }
         self.pending.push_back(pending);
+        self.unsent += 1;
+    }
+
+    /// Writes the asks that were added, if the link is up. Lines that follow one another are one call of the script,
+    /// which is less work for the broker than one for each.
+    pub(super) fn send_pending(&mut self) {
+        while self.command.is_up() && self.unsent > 0 {
+            let unsent = self.pending.range(self.pending.len() - self.unsent..);
+            let lines = unsent.clone().take(MOST_LINES).take_while(|ask| ask.is_line()).count();
+            let asks = unsent.take(lines.max(1));
+            let words = asks.clone().map(|ask| ask.words + usize::from(lines > 0)).sum();
+            let first = asks.clone().next().expect("an ask is unsent");
+            let op = if lines > 0 { "lines" } else { first.op };
+            let out = &mut self.command.output;
+            write_script(out, &self.hash, (op, self.id, first.q), words);
+            for ask in asks {
+                if lines > 0 {
+                    write_bytes(out, ask.op.as_bytes());
+                }
+                out.extend_from_slice(&ask.body);
+            }
+            self.unsent -= lines.max(1);
+            self.command.expected.push_back(match lines {
+                0 => CommandAnswer::Pending,
+                lines => CommandAnswer::Lines(lines),
+            });
+        }
     }
 
     /// Asks for a snapshot of a room.
     pub(super) fn load_room(&mut self, room: Arc<str>, generation: u64) {
         let history = self.options.history.to_string();
-        let (words, body) = self.arguments("open", 0, &[&room, &history]);
-        self.send(Pending { by: Token::none(), what: Query::Open { room, generation }, q: 0, words, body });
-    }
-
-    /// The arguments of the script: their number, and their encoding.
-    pub(super) fn arguments(&self, op: &str, q: u64, rest: &[&str]) -> (usize, Vec<u8>) {
-        let (id, q) = (self.id.to_string(), q.to_string());
-        let mut body = Vec::with_capacity(64 + rest.iter().map(|word| word.len() + 8).sum::<usize>());
-        for word in [op, &id, &q].iter().chain(rest) {
-            write_bytes(&mut body, word.as_bytes());
-        }
-        (3 + rest.len(), body)
+        let (words, body) = arguments(&[&room, &history]);
+        self.send(Pending { by: Token::none(), what: Query::Open { room, generation }, q: 0, op: "open", words, body });
     }
 
     /// Renews the lease.
     pub(super) fn beat(&mut self, now: Instant) {
         let (accepted, answered) = (self.accepted.to_string(), self.answered.to_string());
         let (first, folded) = (&self.options.first, &self.first);
-        let (words, body) = self.arguments("beat", 0, &[&accepted, first, folded, &answered]);
-        write_script(&mut self.command.output, &self.hash, words, &body);
+        let (words, body) = arguments(&[&accepted, first, folded, &answered]);
+        write_script(&mut self.command.output, &self.hash, ("beat", self.id, 0), words);
+        self.command.output.extend_from_slice(&body);
         self.command.expected.push_back(CommandAnswer::Beat);
         self.beat_sent = Some(now);
         self.next_beat = None;
@@ -214,6 +232,11 @@ impl Bus {
             Some(CommandAnswer::Script) => self.begin_asking(first, now),
             Some(CommandAnswer::Beat) => self.hear_beat(first, now),
             Some(CommandAnswer::Pending) => self.hear_pending(&texts, now),
+            Some(CommandAnswer::Lines(count)) if texts.len() == count => {
+                texts.chunks(1).for_each(|text| self.hear_pending(text, now));
+            }
+            // For all of them.
+            Some(CommandAnswer::Lines(count)) => (0..count).for_each(|_| self.hear_pending(&texts, now)),
             Some(CommandAnswer::Subscribed) | None => {
                 self.give_up(LinkKind::Command, Fault::Unexpected, now);
             }
@@ -340,15 +363,26 @@ fn present(member: &[u8]) -> Option<Present> {
     Some(Present { nick: nick.to_owned(), home })
 }
 
-fn write_ask(out: &mut Vec<u8>, hash: &str, pending: &Pending) {
-    write_script(out, hash, pending.words, &pending.body);
+impl Pending {
+    /// Whether members see it as a line.
+    fn is_line(&self) -> bool {
+        matches!(self.what, Query::Change(Asked::Say | Asked::Act))
+    }
 }
 
-/// Appends a call of the script, which names no keys.
-fn write_script(out: &mut Vec<u8>, hash: &str, words: usize, body: &[u8]) {
-    write_header(out, b'*', words + 3);
-    for word in ["EVALSHA", hash, "0"] {
+/// The arguments of an op: their number, and their encoding.
+pub(super) fn arguments(words: &[&str]) -> (usize, Vec<u8>) {
+    let mut body = Vec::with_capacity(words.iter().map(|word| word.len() + 8).sum());
+    for word in words {
+        write_bytes(&mut body, word.as_bytes());
+    }
+    (words.len(), body)
+}
+
+/// Appends the beginning of a call of the script, which names no keys. `words` arguments of the op follow.
+fn write_script(out: &mut Vec<u8>, hash: &str, (op, server, q): (&str, ServerId, u64), words: usize) {
+    write_header(out, b'*', words + 6);
+    for word in ["EVALSHA", hash, "0", op, &server.to_string(), &q.to_string()] {
         write_bytes(out, word.as_bytes());
     }
-    out.extend_from_slice(body);
 }

@@ -106,6 +106,7 @@ impl FromStr for ServerId {
 impl Bus {
     /// Takes the asks that are not answered, which are answered by no broker then.
     pub(crate) fn take_asked(&mut self) -> Vec<(crate::connection::token::Token, Asked)> {
+        self.unsent = 0;
         let asked = self.pending.drain(..).filter_map(|pending| match pending.what {
             command::Query::Change(asked) => Some((pending.by, asked)),
             _ => None,

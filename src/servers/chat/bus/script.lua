@@ -56,20 +56,33 @@ local function append(room, by, number, connection, kind, a, b)
     'k', kind, 'a', a, 'b', b)
 end
 
+local seen = 0
 if q > 0 then
-  if q <= tonumber(call('GET', key('seq', server)) or 0) then
-    return call('HGET', key('refused', server), q) or 'ok'
+  seen = tonumber(call('GET', key('seq', server)) or 0)
+  local last = op == 'lines' and q + (#ARGV - 3) / 7 - 1 or q
+  if last > seen then
+    -- First, since a broker that is out of memory refuses only the first change of a script.
+    call('SET', key('seq', server), last, 'EX', SEQ_SECONDS)
   end
-  -- First, since a broker that is out of memory refuses only the first change of a script.
-  call('SET', key('seq', server), q, 'EX', SEQ_SECONDS)
 end
 
--- A line of the owner of its nickname, the most frequent ask. It comes before all that it does not need: each call runs
--- the script from its beginning, and a function that is defined takes time.
-if (op == 'say' or op == 'act')
-  and call('HGET', key('nicks'), ARGV[5]) == table.concat({ server, ARGV[7], ARGV[8], ARGV[4] }, ' ') then
-  append(ARGV[7], server, q, ARGV[8], op, ARGV[4], ARGV[9])
-  return 'ok'
+-- OP MEMBER TEXT, and so on: lines of members, with the numbers from Q on. Answers their answers, or "ok" for all.
+--
+-- New lines of the owners of their nicknames, which nearly all are, come before all that they do not need: each call
+-- runs the script from its beginning, and a function that is defined takes time.
+local at, nicks = 4, key('nicks')
+if op == 'lines' then
+  while at <= #ARGV and q > seen do
+    local nick, room, connection = ARGV[at + 1], ARGV[at + 4], ARGV[at + 5]
+    if call('HGET', nicks, ARGV[at + 2]) ~= server .. ' ' .. room .. ' ' .. connection .. ' ' .. nick then
+      break
+    end
+    append(room, server, q, connection, ARGV[at], nick, ARGV[at + 6])
+    at, q = at + 7, q + 1
+  end
+  if at > #ARGV then
+    return 'ok'
+  end
 end
 
 local function owner(folded)
@@ -318,18 +331,38 @@ end
 local of_member = { join = true, move = true, leave = true, rename = true, say = true, act = true, kick = true }
 local refusals = { taken = true, rooms = true, unknown = true }
 
+-- Carries out an op whose arguments begin at `first`, unless its number was seen.
+local function answer_to(name, first)
+  if q > 0 and q <= seen then
+    return call('HGET', key('refused', server), q) or 'ok'
+  end
+  local answer
+  if of_member[name] then
+    local nick, folded, room, room_folded, connection = unpack(ARGV, first, first + 4)
+    local member = { nick = nick, folded = folded, room = room, room_folded = room_folded, connection = connection }
+    answer = ops[name](member, unpack(ARGV, first + 5, first + 7))
+  else
+    answer = ops[name](unpack(ARGV, first, first + 3))
+  end
+  if q > 0 and refusals[answer] then
+    call('HSET', key('refused', server), q, answer)
+    call('EXPIRE', key('refused', server), SEQ_SECONDS)
+  end
+  return answer
+end
+
+if op == 'lines' then
+  local answers = {}
+  for done = 1, (at - 4) / 7 do
+    answers[done] = 'ok'
+  end
+  while at <= #ARGV do
+    table.insert(answers, answer_to(ARGV[at], at + 1))
+    at, q = at + 7, q + 1
+  end
+  return answers
+end
 if not ops[op] then
   return redis.error_reply('ERR switchboard: unknown op ' .. op)
 end
-local answer
-if of_member[op] then
-  local member = { nick = ARGV[4], folded = ARGV[5], room = ARGV[6], room_folded = ARGV[7], connection = ARGV[8] }
-  answer = ops[op](member, ARGV[9], ARGV[10], ARGV[11])
-else
-  answer = ops[op](ARGV[4], ARGV[5], ARGV[6], ARGV[7])
-end
-if q > 0 and refusals[answer] then
-  call('HSET', key('refused', server), q, answer)
-  call('EXPIRE', key('refused', server), SEQ_SECONDS)
-end
-return answer
+return answer_to(op, 4)
