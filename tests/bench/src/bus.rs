@@ -52,7 +52,7 @@ pub(crate) struct Options {
 enum Row {
     /// One line at a time, from one member to another
     Latency,
-    /// Rooms of 10 and 100 members with 512 publications under way
+    /// Rooms of 10, 100 and 1,000 members with 512 publications under way
     Rate,
     /// One to four servers that share a room
     Servers,
@@ -79,7 +79,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     for row in Row::value_variants().iter().filter(|row| options.only.is_empty() || options.only.contains(row)) {
         match row {
             Row::Latency => latencies(options)?,
-            Row::Rate => [10, 100].into_iter().try_for_each(|members| rates(options, members))?,
+            Row::Rate => [10, 100, 1000].into_iter().try_for_each(|members| rates(options, members))?,
             Row::Servers => servers(options)?,
         }
     }
