@@ -26,7 +26,7 @@ fn url(redis: &RedisServer) -> String {
 
 /// A chat on a bus. The limits that slow members down are off.
 fn chat(bus: &str) -> Launch {
-    Program::Chat.launch().arg("--bus").arg(bus).args("--rate off --join-rate off")
+    Program::Chat.launch().arg("--bus").arg(bus).args("--rate off --join-rate off --slow-turn off")
 }
 
 /// Starts chats on one bus, each with the blank-separated words of `args`.
