@@ -98,11 +98,13 @@ end
 -- as they are here: the server may not have read yet that they have changed. Returns whether it is there.
 local function find(member)
   local folded = call('HGET', key('nicks-of', server), member.connection)
-  if folded then
-    local found = owner(folded)
-    member.nick, member.folded, member.room_folded = found.nick, folded, found.room
+  local found = folded and owner(folded)
+  -- A broker that evicts keys may know a part only. An error would stop the server for ever: it asks again.
+  if not found or found.server ~= server or found.connection ~= member.connection then
+    return false
   end
-  return folded
+  member.nick, member.folded, member.room_folded = found.nick, folded, found.room
+  return true
 end
 
 local function seat(member)
@@ -164,9 +166,13 @@ local function remove(gone, most)
   for _, connection in ipairs(call('HRANDFIELD', key('nicks-of', gone), most)) do
     local folded = call('HGET', key('nicks-of', gone), connection)
     local found = owner(folded)
-    by_room[found.room] = by_room[found.room] or {}
-    table.insert(by_room[found.room], found.nick)
-    unseat(folded, gone, found.room, connection)
+    if found and found.server == gone then
+      by_room[found.room] = by_room[found.room] or {}
+      table.insert(by_room[found.room], found.nick)
+      unseat(folded, gone, found.room, connection)
+    else
+      call('HDEL', key('nicks-of', gone), connection)
+    end
   end
   for room, nicks in pairs(by_room) do
     for first = 1, #nicks, GONE_IN_ENTRY do
@@ -177,7 +183,8 @@ local function remove(gone, most)
   end
   if call('EXISTS', key('nicks-of', gone)) == 0 then
     call('SREM', key('servers'), gone)
-    call('DEL', key('lease', gone), key('wake', gone), key('refused', gone))
+    -- Its refusals expire. It may only have been cut off, and then asks again.
+    call('DEL', key('lease', gone), key('wake', gone))
   end
 end
 

@@ -90,6 +90,47 @@ fn an_answer_that_was_lost_is_given_again() {
     assert_eq!(said(&world.lobby(1)), ["first"]);
 }
 
+/// It is remembered also if the server was taken for dead meanwhile.
+#[test]
+fn a_refusal_outlives_the_lease_of_its_server() {
+    let mut world = joined(2);
+    world.ask(0, 2, Ask::Join { nick: "nick1", room: "Lobby" });
+    let output = std::mem::take(world.servers[0].bus.output(LinkKind::Command));
+    let client = world.servers[0].client(LinkKind::Command).expect("a link");
+    world.redis.send(client, &output);
+    world.redis.run();
+    world.servers[0].is_dead = true;
+    world.cut(0, LinkKind::Command);
+    world.cut(0, LinkKind::Reading);
+    world.pass(5000);
+    assert_eq!(world.lobby(1), [Happened::Gone { nicks: vec!["nick0".to_owned()] }]);
+    world.servers[0].is_dead = false;
+    world.pass(3000);
+    let asked = Asked::Join { nick: "nick1".into(), room: "Lobby".into() };
+    let heard = world.heard(0);
+    assert!(heard.contains(&Heard::Refused { by: token(2), asked, refusal: Refusal::TakenNick }), "{heard:?}");
+}
+
+/// Some keys are gone, and others are there.
+#[test]
+fn a_broker_that_evicts_keys_stops_no_server() {
+    for evicted in ["nicks", "nicks-of:0000000000000001", "members:lobby", "rooms", "seq:0000000000000001"] {
+        let mut world = joined(2);
+        world.redis.execute(&["DEL", &format!("switchboard:{evicted}")]);
+        world.say(0, 1, "nick0", "still here");
+        world.run();
+        assert_eq!(said(&world.lobby(1)), ["still here"], "{evicted}");
+        world.redis.execute(&["DEL", &format!("switchboard:{evicted}")]);
+        world.servers[0].is_dead = true;
+        world.cut(0, LinkKind::Command);
+        world.cut(0, LinkKind::Reading);
+        world.pass(5000);
+        world.join(1, 3, "new", "Lobby");
+        assert!(world.lobby(1).contains(&Happened::Join { nick: "new".to_owned() }), "{evicted}");
+        assert_eq!(world.servers[1].faults, [], "{evicted}");
+    }
+}
+
 #[test]
 fn attempts_follow_with_growing_pauses() {
     let mut world = joined(1);
