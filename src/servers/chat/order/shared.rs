@@ -276,11 +276,13 @@ impl Chat {
         let refused = self.shared.as_mut().and_then(|shared| shared.refused.remove(&session.token));
         let Some(refused) = refused else { return false };
         session.newcomer = Some(Box::new(Newcomer { has_waited: true, ..Newcomer::default() }));
+        self.stop_waiting(session.token, cx);
         #[cfg(feature = "web")]
-        self.end_arrival(session, refused.arrival);
+        if self.end_arrival(session, refused.arrival, cx) {
+            return true;
+        }
         session.refuse(refused.text, &[&refused.value], cx);
         self.restart_timer(session, cx);
-        self.stop_waiting(session.token, cx);
         true
     }
 

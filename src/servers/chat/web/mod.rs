@@ -152,7 +152,7 @@ impl WebSocketHandler for Chat {
     }
 
     fn closed(&mut self, session: ChatSession, cause: &Closed, cx: &mut Context<'_>) {
-        self.keep(&session, cx);
+        self.keep(&session, cause, cx);
         self.end(session, cause, cx);
     }
 
@@ -221,25 +221,48 @@ impl Chat {
         Some(Box::new(arrival))
     }
 
-    /// Undoes the arrival of a page that is refused.
+    /// Undoes the arrival of a page that is refused. If another connection has resumed its visit meanwhile, takes that
+    /// one over, and returns true.
     #[cfg(feature = "bus")]
-    pub(crate) fn end_arrival(&mut self, session: &mut ChatSession, arrival: Option<Box<Arrival>>) {
-        let Some(arrival) = arrival else { return };
-        if arrival.resumed.is_none() {
-            self.pages.keys.forget(arrival.key);
+    pub(crate) fn end_arrival(
+        &mut self,
+        session: &mut ChatSession,
+        arrival: Option<Box<Arrival>>,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let Some(Arrival { key, resumed }) = arrival.map(|arrival| *arrival) else { return false };
+        if let Some(resumed) = resumed {
+            session.page = Some(Box::new(Page::Resuming(resumed)));
+            if self.resume_again(session, cx) {
+                return true;
+            }
+        } else {
+            self.pages.keys.forget(key);
         }
         session.page = Some(Box::new(Page::New));
+        false
     }
 
     /// Keeps the place of a page that has gone, unless the operator has removed it.
-    fn keep(&mut self, session: &ChatSession, cx: &Context<'_>) {
+    #[cfg_attr(not(feature = "bus"), expect(unused_variables, reason = "without a bus, no page waits for its room"))]
+    fn keep(&mut self, session: &ChatSession, cause: &Closed, cx: &Context<'_>) {
         let Some(&Page::Inside(key)) = session.page.as_deref() else { return };
         match self.seats.get(session.token).and_then(|seat| Some((seat, self.rooms.get(seat.room)?))) {
             Some((seat, room)) => {
                 self.pages.keys.end(key, Former { seat: seat.clone(), room: room.name.clone() }, cx.now());
             }
+            // It has not come back yet, and may try again.
+            #[cfg(feature = "bus")]
+            None if self.is_resuming(session.token) && !matches!(cause, Closed::ByOperator) => {}
             None => self.pages.keys.forget(key),
         }
+    }
+
+    /// Whether a page has asked to enter as the member that it was.
+    #[cfg(feature = "bus")]
+    fn is_resuming(&self, token: Token) -> bool {
+        let arrival = self.seats.entering(token).and_then(|entering| entering.arrival.as_ref());
+        arrival.is_some_and(|arrival| arrival.resumed.is_some())
     }
 }
 

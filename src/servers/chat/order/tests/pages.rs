@@ -140,3 +140,41 @@ fn a_page_that_takes_over_a_connection_leaves_before_it_joins() {
     assert_eq!(server.sees(back)[0]["is_resumed"], true);
     assert_eq!(server.shown(page), ["notice  You have come back on another connection."]);
 }
+
+/// The page `ann` was inside, and its connection is lost. Returns the line with which it comes back.
+fn cut_off(server: &mut WebServer) -> String {
+    let (page, token, key) = server.member("ann");
+    server.sim.reset(page);
+    assert_eq!(server.asked(), [(token, Asked::Leave)]);
+    format!("/resume {key} 1")
+}
+
+#[test]
+fn a_page_that_is_lost_on_its_way_back_may_try_again() {
+    let mut server = WebServer::new();
+    let resume = cut_off(&mut server);
+    for _ in 0..3 {
+        let (back, token) = server.page(&resume);
+        server.sim.reset(back);
+        assert_eq!((server.asked(), server.shown(back)), (vec![(token, Asked::Leave)], vec![]));
+    }
+    let (back, token) = server.page(&resume);
+    server.read(own(token), join("ann"));
+    assert_eq!(server.sees(back)[0]["is_resumed"], true);
+}
+
+#[test]
+fn a_page_takes_over_its_connection_that_was_first() {
+    let mut server = WebServer::new();
+    let resume = cut_off(&mut server);
+    let ((first, first_token), (second, token)) = (server.page(&resume), server.page(&resume));
+    server.read(own(first_token), join("ann"));
+    assert_eq!(server.sees(first)[0]["is_resumed"], true);
+    let asked = asked_join("ann", "lobby");
+    hear(&mut server.sim, [Heard::Refused { by: token, asked: asked.clone(), refusal: Refusal::TakenNick }]);
+    assert_eq!(server.shown(first), ["notice  You have come back on another connection."]);
+    assert_eq!(server.asked(), [(first_token, Asked::Leave), (token, asked)]);
+    server.read(own(first_token), leave("ann"));
+    server.read(own(token), join("ann"));
+    assert_eq!(server.sees(second)[0]["is_resumed"], true);
+}
