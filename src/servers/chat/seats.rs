@@ -76,6 +76,12 @@ impl Seats {
         self.taken.is_empty() && self.entering.is_empty()
     }
 
+    /// Whether a connection has a seat, or has asked for one.
+    #[cfg(feature = "bus")]
+    pub(super) fn has(&self, token: Token) -> bool {
+        self.taken.contains_key(token.key()) || self.entering.contains_key(&token)
+    }
+
     /// The connections with a seat.
     #[cfg(feature = "bus")]
     pub(super) fn tokens(&self) -> impl Iterator<Item = Token> {

@@ -27,6 +27,9 @@ const REENTERED_AT_ONCE: usize = 1000;
 /// The cause in the log for members whose server is gone.
 const SERVER_GONE: &str = "their server is gone";
 
+/// The cause in the log for a member that the broker knows after its end.
+const LEFT_BEFORE: &str = "it has left before";
+
 impl HearsBus for Chat {
     fn bus(&mut self) -> &mut Bus {
         &mut self.shared.as_mut().expect("the chat was put on a bus").bus
@@ -225,6 +228,10 @@ impl Chat {
             self.seat_newcomer(token, room, &join, cx);
         } else if self.seats.get(token).is_some_and(|seat| seat.room == room && *seat.nick != *nick) {
             self.rename_seat(token, room, nick, cx);
+        } else if !self.seats.has(token) {
+            // It has left already, but the broker has lost that.
+            let (Some(shared), Some(room)) = (&mut self.shared, self.rooms.get(room)) else { return };
+            shared.ask(token, Ask::Leave { nick, room: &room.name, cause: LEFT_BEFORE }, cx);
         }
     }
 

@@ -107,6 +107,22 @@ fn a_renewed_room_shows_the_difference_alone() {
     assert_eq!(server.sees(ann), "0 people joined, 1 left\n");
 }
 
+/// The broker has lost the leave.
+#[test]
+fn a_member_that_has_left_before_leaves_again() {
+    let mut server = Server::new();
+    let ((ann, token), (_new, new_token)) = (server.member("ann"), server.newcomer("new"));
+    server.sim.reset(ann);
+    server.read("lobby", own(token), leave("ann"));
+    server.asked();
+    let members = vec![present("ann", own(token)), present("new", own(new_token)), present("eve", other(7))];
+    server.hear([snapshot("lobby", Reason::Renewed, members)]);
+    assert_eq!(server.asked(), [(token, Asked::Leave)]);
+    server.acknowledge(token, Asked::Leave);
+    server.read("lobby", own(token), leave("ann"));
+    assert_eq!((server.asked(), server.chat().persons()), (vec![], 2));
+}
+
 #[test]
 fn a_room_begins_with_its_members_and_its_history() {
     let mut server = Server::with(ChatOptions { record: Some(record()), ..ChatOptions::default() }, false);
