@@ -6,6 +6,7 @@
 mod cut;
 mod deaths;
 mod doors;
+mod log;
 mod order;
 mod page;
 mod start;
