@@ -26,7 +26,8 @@ pub(crate) struct BusUrl {
 /// The reason why a text is no [`BusUrl`]. Displays as a clause without any part of a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BusUrlError {
-    NoScheme,
+    /// It has another form.
+    Form,
     Address(AddressError),
     /// `*` or port 0, which are for listeners.
     NoServer,
@@ -52,7 +53,7 @@ impl FromStr for BusUrl {
         let (rest, is_tls) = match (text.strip_prefix("redis://"), text.strip_prefix("rediss://")) {
             (Some(rest), _) => (rest, false),
             (_, Some(rest)) => (rest, true),
-            _ => return Err(BusUrlError::NoScheme),
+            _ => return Err(BusUrlError::Form),
         };
         if is_tls && cfg!(not(feature = "tls")) {
             return Err(BusUrlError::NoTls);
@@ -65,6 +66,11 @@ impl FromStr for BusUrl {
                 login.split_once(':').map_or((login, None), |(user, password)| (user, Some(password)));
             (Some(user).filter(|user| !user.is_empty()), password)
         });
+        // Perhaps no port, but a password that lacks its host.
+        let is_port = |text: &str| text.contains(']') || text.bytes().all(|byte| byte.is_ascii_digit());
+        if login.is_none() && host.rsplit_once(':').is_some_and(|(_, port)| !is_port(port)) {
+            return Err(BusUrlError::Form);
+        }
         let host = parse_host(host)?;
         Ok(BusUrl {
             to: if is_tls { Address::Tls(Box::new(host)) } else { host },
@@ -97,7 +103,7 @@ fn parse_host(host: &str) -> Result<Address, BusUrlError> {
     match address {
         Address::Tcp { host: Host::Any, .. } | Address::Tcp { port: 0, .. } => Err(BusUrlError::NoServer),
         Address::Tcp { .. } => Ok(address),
-        _ => Err(BusUrlError::NoScheme),
+        _ => Err(BusUrlError::Form),
     }
 }
 
@@ -127,7 +133,7 @@ impl fmt::Display for BusUrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const FORMS: &str = "redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, or unix:PATH";
         match self {
-            BusUrlError::NoScheme => write!(f, "the address has another form; use {FORMS}"),
+            BusUrlError::Form => write!(f, "the address has another form; use {FORMS}"),
             BusUrlError::Address(error) => error.fmt(f),
             BusUrlError::NoServer => f.write_str("* and port 0 are for listeners; use the host and port of a Redis"),
             BusUrlError::Database => f.write_str("the database is a number, such as redis://HOST/1"),
@@ -194,6 +200,8 @@ mod tests {
         for (text, want) in [
             ("127.0.0.1:6379", "the address has another form; use redis://"),
             ("http://secret@h", "the address has another form; use redis://"),
+            ("redis://:secret", "the address has another form"),
+            ("redis://ann:secret/1", "the address has another form"),
             ("redis://secret@", "the host before the colon is missing"),
             ("redis://:secret@*", "* and port 0 are for listeners"),
             ("redis://:secret@h:0", "* and port 0 are for listeners"),
