@@ -110,8 +110,8 @@ impl<H: Handler> Sim<H> {
         }
     }
 
-    /// Calls the handler without a connection, as [`Reactor::with_context`](crate::Reactor::with_context) does, and after
-    /// [`Handler::started`].
+    /// Calls the handler without a connection, as [`Reactor::with_context`](crate::Reactor::with_context) does, and
+    /// after [`Handler::started`].
     pub fn with_context(&mut self, call: impl FnOnce(&mut H, &mut crate::Context<'_>)) {
         self.start();
         self.dispatcher.call(ServiceId::DEFAULT, call);
