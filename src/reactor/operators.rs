@@ -70,6 +70,7 @@ impl Operators {
     }
 
     /// Whether [`read`](Self::read) may find a line without a new edge.
+    #[inline]
     pub(crate) fn is_ready(&self, state: &mut State) -> bool {
         let has_console = self.console.as_ref().is_some_and(|(console, _)| console.is_ready());
         has_console && !state.is_console_paused()
@@ -90,6 +91,7 @@ impl Operators {
     }
 
     /// Writes the answers to control clients, as far as the kernel takes them.
+    #[inline]
     pub(crate) fn write(&mut self, state: &mut State) {
         if let Some(control) = &mut self.control {
             control.write(state);

@@ -11,7 +11,7 @@ use super::turnstile::Place;
 #[cfg(feature = "web")]
 use super::web::Page;
 
-/// The state of a connection. Where its member is, is in [`Seats`](super::seats::Seats).
+/// The state of a connection. Where its member is, is in `Seats`.
 #[derive(Debug)]
 pub struct ChatSession {
     pub(super) token: Token,
