@@ -187,7 +187,8 @@ fn call() -> impl Strategy<Value = Call> {
             "operator" => return (op, server, vec!["a notice".to_owned()]),
             "open" => return (op, server, vec![folded(room), (number - 1).to_string()]),
             "beat" => {
-                return (op, server, [&(2 * number).to_string(), ROOMS[0], "lobby", "0"].map(str::to_owned).into());
+                let words = [&(2 * number).to_string(), ROOMS[0], "lobby", &(number - 1).to_string()];
+                return (op, server, words.map(str::to_owned).into());
             }
             _ => return (op, server, Vec::new()),
         };

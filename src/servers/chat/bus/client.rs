@@ -85,7 +85,7 @@ pub(crate) enum Step {
 }
 
 /// Servers need this time after the broker has lost data, to enter their members again.
-const RENEWAL: Duration = Duration::from_secs(5);
+pub(super) const RENEWAL: Duration = Duration::from_secs(5);
 
 /// The most bytes of asks without an answer.
 const MOST_PENDING: usize = 16 << 20;

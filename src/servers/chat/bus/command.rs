@@ -12,7 +12,7 @@ use crate::framing::resp::{write_bytes, write_command, write_header};
 use crate::servers::chat::room::Refusal;
 
 use super::ask::Asked;
-use super::client::{Bus, Step};
+use super::client::{Bus, RENEWAL, Step};
 use super::cursor::Place;
 use super::entry::{Author, EntryReader, Id};
 use super::fault::Fault;
@@ -230,7 +230,13 @@ impl Bus {
         match self.command.expected.pop_front() {
             Some(CommandAnswer::Login | CommandAnswer::Woken) => {}
             Some(CommandAnswer::Script) => self.begin_asking(first, now),
-            Some(CommandAnswer::Beat) => self.hear_beat(first, now),
+            Some(CommandAnswer::Beat) => {
+                self.hear_beat(first, now);
+                // While this server was taken for gone, its rooms may have ended and begun anew.
+                if texts.get(1).is_some_and(|was_gone| was_gone == "1") {
+                    self.renew_at.get_or_insert(now + RENEWAL);
+                }
+            }
             Some(CommandAnswer::Pending) => self.hear_pending(&texts, now),
             Some(CommandAnswer::Lines(count)) if texts.len() == count => {
                 texts.chunks(1).for_each(|text| self.hear_pending(text, now));

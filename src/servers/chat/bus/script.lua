@@ -14,6 +14,7 @@
 --   switchboard:members:ROOM-F   hash: nickname F -> SERVER CONNECTION NICKNAME
 --   switchboard:room:ROOM-F      stream of entries
 --   switchboard:count:ROOM-F     n of its last entry
+--   switchboard:gone:SERVER      exists if members of the server were removed since its last beat
 --   switchboard:wake:SERVER      stream that ends the wait of the reading link of a server
 --   switchboard:tell:SERVER      channel of private messages for its members
 --
@@ -40,6 +41,7 @@ local MAX_ENTRIES = 10000
 -- A room without members is kept so long for the servers that have not read its last entries.
 local KEPT_SECONDS = 60
 local SEQ_SECONDS = 3600
+local GONE_SECONDS = 30 * 24 * 3600
 -- The nicknames in one entry, and those that one beat removes: the broker serves nothing else meanwhile.
 local GONE_IN_ENTRY = 100
 local GONE_IN_BEAT = 5000
@@ -302,9 +304,24 @@ end
 -- ACCEPTED FIRST FIRST-FOLDED ANSWERED. Renews the lease. If enough beats of this server were ACCEPTED in time, it also
 -- removes the members of servers without a lease: a broker that was stopped has let all leases expire. A beat that has
 -- waited for it removes none: the beat before was carried out long ago. ANSWERED is the Q of the last answer that has
--- arrived. Answers the epoch.
+-- arrived. Answers { epoch, 1 if members of this server may be missing }: then it loads its rooms anew.
+--
+-- If the broker has started with older data, it does not know all that it has answered. Then members may be missing
+-- here, and others may have left: all members of this server leave, and enter again when it hears another epoch.
 function ops.beat(accepted, first, first_folded, answered)
   local is_steady = call('PTTL', key('lease', server)) >= LEASE_MS / 2
+  local was_gone = call('DEL', key('gone', server))
+  local known = call('GET', key('seq', server))
+  if known and tonumber(known) < tonumber(answered) then
+    remove(server, ALL)
+    call('DEL', key('epoch'))
+  end
+  if tonumber(known or 0) < tonumber(answered) then
+    call('SET', key('seq', server), answered, 'EX', SEQ_SECONDS)
+    was_gone = 1
+  else
+    call('EXPIRE', key('seq', server), SEQ_SECONDS)
+  end
   call('SET', key('lease', server), 1, 'PX', LEASE_MS)
   call('SADD', key('servers'), server)
   if call('SADD', key('firsts'), first_folded) + call('HSETNX', key('rooms'), first_folded, first) > 0 then
@@ -321,11 +338,12 @@ function ops.beat(accepted, first, first_folded, answered)
   if is_steady and tonumber(accepted) >= ACCEPTED_ENOUGH then
     for _, other in ipairs(call('SMEMBERS', key('servers'))) do
       if call('EXISTS', key('lease', other)) == 0 then
+        call('SET', key('gone', other), 1, 'EX', GONE_SECONDS)
         remove(other, GONE_IN_BEAT)
       end
     end
   end
-  return call('GET', key('epoch'))
+  return { call('GET', key('epoch')), was_gone }
 end
 
 -- The members of this server leave, because it stops.

@@ -49,6 +49,12 @@ enum Deed {
     StopBroker,
     ContinueBroker,
     RestartBroker(Kept),
+    /// The broker saves its data, for a later start.
+    Save,
+    /// The data of the broker are deleted.
+    Wipe,
+    /// The last entries of a room are kept.
+    Trim(&'static str, &'static str),
 }
 
 fn nick() -> impl Strategy<Value = &'static str> {
@@ -90,9 +96,24 @@ fn trouble() -> impl Strategy<Value = Deed> {
     ]
 }
 
+/// What happens to the data of the broker.
+fn loss() -> impl Strategy<Value = Deed> {
+    let keys = select(vec!["switchboard:room:lobby", "switchboard:room:rust"]);
+    prop_oneof![
+        Just(Deed::RestartBroker(Kept::Saved)),
+        Just(Deed::RestartBroker(Kept::Nothing)),
+        Just(Deed::Save),
+        Just(Deed::Wipe),
+        (keys, select(vec!["1", "2", "5"])).prop_map(|(key, count)| Deed::Trim(key, count)),
+    ]
+}
+
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let deed = prop_oneof![3 => peace(), 1 => trouble()];
-    prop::collection::vec(deed, 1..60)
+    prop::collection::vec(prop_oneof![3 => peace(), 1 => trouble()], 1..60)
+}
+
+fn deeds_with_loss() -> impl Strategy<Value = Vec<Deed>> {
+    prop::collection::vec(prop_oneof![12 => peace(), 3 => trouble(), 2 => loss()], 1..60)
 }
 
 /// A world and the persons in it.
@@ -172,6 +193,13 @@ impl Play {
             Deed::StopBroker => self.world.redis.stop(),
             Deed::ContinueBroker => self.world.redis.resume(),
             Deed::RestartBroker(kept) => self.world.restart_broker(kept),
+            Deed::Save => self.world.redis.save(),
+            Deed::Wipe => {
+                self.world.redis.execute(&["FLUSHALL"]);
+            }
+            Deed::Trim(key, count) => {
+                self.world.redis.execute(&["XTRIM", key, "MAXLEN", count]);
+            }
         }
     }
 
@@ -182,6 +210,14 @@ impl Play {
         for person in &mut self.persons {
             person.look(&mut self.world);
         }
+    }
+
+    /// Judges what has happened, also if the broker has lost data: then a line that was not read may be lost.
+    fn judge_after_loss(&mut self) {
+        for person in &self.persons {
+            law::has_seen_nothing_twice(person);
+        }
+        law::servers_agree(&mut self.world, &self.persons);
     }
 
     /// Judges what has happened. The data of the broker was kept.
@@ -206,6 +242,16 @@ proptest! {
         }
         play.rest();
         play.judge();
+    }
+
+    #[test]
+    fn servers_agree_again_after_the_broker_has_lost_data(servers in 2..4_usize, deeds in deeds_with_loss()) {
+        let mut play = Play::new(servers);
+        for deed in &deeds {
+            play.does(deed);
+        }
+        play.rest();
+        play.judge_after_loss();
     }
 }
 
@@ -236,4 +282,76 @@ fn a_member_that_leaves_while_it_is_renamed_is_gone() {
     play.persons[0].reset(&mut play.world);
     play.rest();
     play.judge();
+}
+
+#[test]
+fn a_broker_with_older_data_has_no_member_that_has_left() {
+    let mut play = Play::new(2);
+    play.arrive(0, false, "ann");
+    play.arrive(1, false, "bob");
+    play.world.settle();
+    play.world.redis.save();
+    play.arrive(1, true, "cat");
+    play.world.settle();
+    play.persons[0].type_line(&mut play.world, "/quit");
+    play.world.settle();
+    play.world.restart_broker(Kept::Saved);
+    play.rest();
+    play.judge_after_loss();
+    assert_eq!(law::keys(&mut play.world, "switchboard:nicks"), ["bob", "cat"].map(str::to_owned).into());
+}
+
+#[test]
+fn a_server_that_was_away_for_minutes_has_no_member_that_has_left() {
+    let mut play = Play::new(2);
+    for (server, nick) in [(0, "ann"), (1, "bob")] {
+        play.arrive(server, false, nick);
+        play.world.settle();
+        let person = play.persons.last_mut().expect("it has arrived");
+        person.look(&mut play.world);
+        person.type_line(&mut play.world, "/join rust");
+        play.world.settle();
+    }
+    play.world.stop_server(0);
+    play.world.pass(10 * SECOND);
+    play.persons[1].type_line(&mut play.world, "/join lobby");
+    play.world.pass(120 * SECOND);
+    play.rest();
+    law::servers_agree(&mut play.world, &play.persons);
+    play.persons[0].look(&mut play.world);
+    play.persons[0].say(&mut play.world, "text 1");
+    play.rest();
+    law::servers_agree(&mut play.world, &play.persons);
+}
+
+#[test]
+fn nothing_is_left_of_members_and_rooms_that_have_ended() {
+    let mut play = Play::new(3);
+    for round in 0..3 {
+        for server in 0..3 {
+            play.arrive(server, server == round, ["ann", "bob", "cat"][server]);
+            play.world.settle();
+            let person = play.persons.last_mut().expect("it has arrived");
+            person.look(&mut play.world);
+            person.type_line(&mut play.world, ["/join rust", "/join go", "/nick dan"][round]);
+            play.world.settle();
+        }
+        for person in &mut play.persons {
+            person.reset(&mut play.world);
+        }
+        play.world.pass(SECOND);
+    }
+    play.rest();
+    play.judge();
+    play.world.pass(70 * SECOND);
+    for server in 0..3 {
+        let chat = play.world.chat(server).expect("it runs");
+        assert_eq!((chat.rooms.iter().count(), chat.audiences.len(), chat.bus().rooms.len()), (1, 1, 1));
+        assert!(play.world.running(server).expect("it runs").timers() <= 3, "timers of server {server}");
+    }
+    let kinds = ["count:lobby", "epoch", "firsts", "lease:", "room:lobby", "rooms", "seq:", "servers", "wake:"];
+    for key in law::texts(play.world.redis.execute(&["KEYS", "switchboard:*"])) {
+        let kind = key.strip_prefix("switchboard:").expect("a key");
+        assert!(kinds.iter().any(|known| kind.starts_with(known)), "{key} is left");
+    }
 }

@@ -110,6 +110,16 @@ pub(super) fn was_heard_once(world: &World, person: &Person) {
     assert!(person.has_ended || said.len() == heard.len(), "of {} {heard:?} of {said:?} was heard", person.nick);
 }
 
+/// No text was shown twice to a member. Each text is said once.
+pub(super) fn has_seen_nothing_twice(person: &Person) {
+    let mut seen = BTreeSet::new();
+    for line in person.stays.iter().flatten() {
+        if let Some((_, text)) = line.split_once("text ") {
+            assert!(seen.insert(text), "{} has seen text {text} twice: {:#?}", person.nick, person.stays);
+        }
+    }
+}
+
 /// Each nickname has one owner at every time, and only the owner speaks with it.
 pub(super) fn nicknames_have_one_owner(world: &World) {
     let mut owners: BTreeMap<Box<str>, (&str, u64, &str)> = BTreeMap::new();
@@ -170,8 +180,12 @@ pub(super) fn servers_agree(world: &mut World, persons: &[Person]) {
 
 /// The fields of a hash of the broker.
 pub(super) fn keys(world: &mut World, hash: &str) -> BTreeSet<String> {
-    let Reply::Array(found) = world.redis.execute(&["HKEYS", hash]) else { panic!("{hash} is no hash") };
-    let text =
-        |reply| if let Reply::Bulk(text) = reply { String::from_utf8(text).expect("UTF-8") } else { panic!("no text") };
-    found.into_iter().map(text).collect()
+    texts(world.redis.execute(&["HKEYS", hash])).into_iter().collect()
+}
+
+/// The texts of an array.
+pub(super) fn texts(reply: Reply) -> Vec<String> {
+    let Reply::Array(found) = reply else { panic!("no array: {reply:?}") };
+    let text = |item| if let Reply::Bulk(text) = item { String::from_utf8(text).ok() } else { None };
+    found.into_iter().filter_map(text).collect()
 }
