@@ -43,7 +43,8 @@ pub struct Link {
     /// A number of the handler's choice, which [`Via::Connect`](crate::Via::Connect) has when the session opens.
     /// Default: 0.
     pub tag: u64,
-    /// Limits of the connection, in place of those of its service. Default: `None`, the limits of the service.
+    /// Limits of the connection, in place of those of its service and of
+    /// [`Limits::memory_limit`](crate::Limits::memory_limit). Default: `None`, the limits of the service.
     pub limits: Option<LinkLimits>,
     /// Whether a stop of the reactor ends the connection after all others of its service.
     ///

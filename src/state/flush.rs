@@ -146,14 +146,17 @@ impl State {
     }
 
     /// Closes the connection with the most pending bytes if the sum over all connections is above the limit. The
-    /// dispatcher calls it again after that connection was removed and its feed was trimmed.
+    /// dispatcher calls it again after that connection was removed and its feed was trimmed. Links with limits of their
+    /// own are not among them.
     pub(crate) fn enforce_memory_limit(&mut self) {
         let Some(limit) = self.limits.memory_limit else { return };
-        if self.queued + self.feeds.bytes() <= limit {
+        let sum = self.queued + self.feeds.bytes();
+        if sum <= limit || sum - self.queued_with_own_limits() <= limit {
             return;
         }
         let alive = self.connections.iter().filter(|(_, found)| found.phase != Phase::Dead);
-        let pending = alive.map(|(token, found)| (token, found.pending(&self.feeds)));
+        let bound = alive.filter(|(_, found)| !found.flags.contains(Flags::OWN_LIMITS));
+        let pending = bound.map(|(token, found)| (token, found.pending(&self.feeds)));
         if let Some((token, pending)) = pending.max_by_key(|&(_, pending)| pending).filter(|&(_, pending)| pending > 0)
         {
             let why = Closed::MemoryFull { pending, limit };
@@ -164,6 +167,12 @@ impl State {
                 _ => self.abort(token, why),
             }
         }
+    }
+
+    /// The unsent bytes in the outboxes of the links with limits of their own.
+    fn queued_with_own_limits(&self) -> usize {
+        let links = self.services.with_own_limits().filter_map(|token| self.connections.get(token));
+        links.map(Connection::queued).sum()
     }
 
     /// Flushes a connection within its budget of the turn.

@@ -62,8 +62,9 @@ pub struct Limits {
     pub datagram_rate: Option<Rate>,
     /// Output pending for all connections together, feeds included. Above it, the connection with the most is closed
     /// ([`Closed::MemoryFull`](crate::Closed::MemoryFull)), and then the next one. Over TLS, each connection also keeps
-    /// at most one record of it (16 KiB) encrypted, which does not count. Off: the bound is the number of connections
-    /// times the limits of each.
+    /// at most one record of it (16 KiB) encrypted, which does not count. Neither does what waits on a link with limits
+    /// of its own ([`Link::limits`](crate::Link::limits)). Off: the bound is the number of connections times the limits
+    /// of each.
     pub memory_limit: Option<usize>,
     /// Open connections, except outbound ones. A further one is accepted and closed at once. Off: descriptors are the
     /// natural limit, and a client that waits for one is served later instead of refused.

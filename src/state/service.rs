@@ -301,6 +301,11 @@ impl ServiceTable {
         connection.flags.insert(Flags::OWN_LIMITS);
     }
 
+    /// The connections with limits of their own.
+    pub(crate) fn with_own_limits(&self) -> impl Iterator<Item = Token> {
+        self.own_limits.keys().map(Token::new)
+    }
+
     /// Forgets the limits of a connection that was removed.
     pub(crate) fn forget(&mut self, token: Token, connection: &Connection) {
         if connection.flags.contains(Flags::OWN_LIMITS) {

@@ -415,6 +415,22 @@ fn others_may_queue_as_much_for_a_link_as_it_says() {
 }
 
 #[test]
+fn what_waits_on_a_link_with_limits_is_not_in_the_memory_limit() {
+    let limits = Limits { memory_limit: Some(100), ..Limits::default() };
+    let (mut sim, broker, [modest, greedy]) = server(tight(), limits);
+    for peer in [broker, modest, greedy] {
+        sim.stall(peer);
+    }
+    sim.with_context(|announcer, cx| cx.send(announcer.to, &[b'x'; 900]));
+    sim.send(modest, &[b'x'; 10]);
+    sim.send(greedy, &[b'x'; 90]);
+    assert_eq!(sim.stats().queued, 1000);
+    assert_eq!([broker, modest, greedy].map(|peer| sim.ending(peer)), [None, None, None]);
+    sim.send(greedy, b"x");
+    assert_eq!([broker, modest, greedy].map(|peer| sim.ending(peer)), [None, None, Some(Ending::Reset)]);
+}
+
+#[test]
 fn a_link_that_is_quiet_ends_and_a_member_does_not() {
     let (mut sim, broker, [member]) = server(tight(), Limits::default());
     sim.advance(SECOND);
