@@ -212,6 +212,13 @@ impl<H: Handler> Reactor<H> {
         self.listeners.add((listener, door), service, self.poll.registry(), |id| mio::Token(FIRST_LISTENER + id.number))
     }
 
+    /// Keeps what happens to peers out of the log.
+    #[cfg(feature = "bus")]
+    pub(crate) fn without_peer_log(mut self) -> Self {
+        self.dispatcher.state.peer_log.silence();
+        self
+    }
+
     /// Gives a service of this reactor the certificate for its `tls:` listeners.
     #[cfg(all(feature = "cli", feature = "tls"))]
     pub(crate) fn set_tls_server(&mut self, service: ServiceId, tls: net::tls::TlsServer) {

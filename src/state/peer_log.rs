@@ -20,6 +20,7 @@ use crate::state::throttle::Throttles;
 #[derive(Debug)]
 pub(crate) struct PeerLog {
     warnings: Throttles<Kind>,
+    is_silent: bool,
 }
 
 /// The kinds of warnings.
@@ -38,7 +39,13 @@ enum Kind {
 
 impl PeerLog {
     pub(crate) fn new() -> Self {
-        PeerLog { warnings: Throttles::new() }
+        PeerLog { warnings: Throttles::new(), is_silent: false }
+    }
+
+    /// Logs nothing from now on.
+    #[cfg(feature = "bus")]
+    pub(crate) fn silence(&mut self) {
+        self.is_silent = true;
     }
 
     /// Logs a refused connection.
@@ -61,7 +68,9 @@ impl PeerLog {
             HandshakeError::Header(_) | HandshakeError::NoHeader(_) => {
                 self.warn(Kind::Header, now, &format_args!("{peer} refused: {error} (--proxy-protocol)"));
             }
-            HandshakeError::Failed(_) | HandshakeError::TimedOut(_) => log::info!("{peer} handshake: {error}"),
+            HandshakeError::Failed(_) | HandshakeError::TimedOut(_) => {
+                self.note(&format_args!("{peer} handshake: {error}"));
+            }
         }
     }
 
@@ -81,7 +90,7 @@ impl PeerLog {
         if why.is_by_limit() {
             self.warn(Kind::Closed(discriminant(why)), now, &line);
         } else {
-            log::info!("{line}");
+            self.note(&line);
         }
     }
 
@@ -103,8 +112,14 @@ impl PeerLog {
 
     fn warn(&mut self, kind: Kind, now: Instant, line: &fmt::Arguments<'_>) {
         match self.warnings.note(kind, now) {
-            Some(repeats) => log::warn!("{line}{repeats}"),
-            None => log::info!("{line}"),
+            Some(repeats) if !self.is_silent => log::warn!("{line}{repeats}"),
+            _ => self.note(line),
+        }
+    }
+
+    fn note(&self, line: &fmt::Arguments<'_>) {
+        if !self.is_silent {
+            log::info!("{line}");
         }
     }
 }

@@ -78,6 +78,27 @@ fn what_is_no_redis_or_an_old_one_is_named() {
 }
 
 #[test]
+fn a_password_that_is_changed_later_is_soon_in_the_log() {
+    let redis = RedisServer::start("");
+    redis.ask("ACL SETUSER ann on >s3cret ~* &* +@all");
+    let server = chat(&format!("redis://ann:s3cret@{}", redis.address())).start();
+    redis.ask("ACL SETUSER ann resetpass >other");
+    redis.ask("CLIENT KILL USER ann");
+    server.stderr.wait_for("WRONGPASS");
+    let log = server.stderr.text();
+    assert!(!log.contains("more like this") && !log.contains("s3cret"), "{log}");
+}
+
+#[test]
+fn the_start_probe_logs_no_links_of_its_own() {
+    let redis = RedisServer::start("--requirepass right");
+    let ended = chat(&format!("redis://:s3cret@{}", redis.address())).args("-vv").run();
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    let server = chat(&format!("redis://:right@{}", redis.address())).args("-vv").start();
+    assert_eq!(server.stderr.text(), "");
+}
+
+#[test]
 fn an_address_that_is_none_is_a_usage_error() {
     for bus in ["", "redis:", "redis://", "http://127.0.0.1", "redis://127.0.0.1/x", "redis://127.0.0.1:99999"] {
         let ended = chat(bus).run();

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::io;
+use std::mem::{Discriminant, discriminant};
 use std::process::ExitStatus;
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use crate::framing::{Element, Frame, Framer, RespFramer, RespState};
 use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::net::Address;
-use crate::state::throttle::Throttle;
+use crate::state::throttle::Throttles;
 use crate::workers::Done;
 
 use super::{Bus, Fault, Heard, LinkKind, Step};
@@ -49,8 +50,9 @@ pub(crate) struct OnBus<D> {
     links: [Option<Token>; 2],
     /// Fires at the next deadline of the bus, or before.
     timer: Option<(Instant, TimerId)>,
-    /// Lost links in the log. `None`: the log has nothing about links.
-    warnings: Option<Throttle>,
+    /// Lost links in the log, by the kind of the reason: a wrong password is logged although the link was just lost.
+    /// `None`: the log has nothing about links.
+    warnings: Option<Throttles<Discriminant<Fault>>>,
 }
 
 /// The session of a connection of the server, or of a link.
@@ -83,7 +85,7 @@ fn options(kind: LinkKind) -> Link {
 impl<D: HearsBus> OnBus<D> {
     /// Puts the links to the broker at `to` beside the connections of `inner`.
     pub(crate) fn new(inner: D, to: Address) -> Self {
-        let warnings = Some(Throttle::new());
+        let warnings = Some(Throttles::new());
         OnBus { inner, to, framer: RespFramer::new(MAX_STRING), links: [None; 2], timer: None, warnings }
     }
 
@@ -153,7 +155,8 @@ impl<D: HearsBus> OnBus<D> {
     }
 
     fn report(&mut self, link: LinkKind, fault: &Fault, cx: &mut Context<'_>) {
-        if let Some(repeats) = self.warnings.as_mut().and_then(|warnings| warnings.note(cx.now())) {
+        let warnings = self.warnings.as_mut();
+        if let Some(repeats) = warnings.and_then(|warnings| warnings.note(discriminant(fault), cx.now())) {
             log::warn!("the {link} to the broker at {} is lost: {fault}{repeats}", self.to);
         }
         self.inner.link_lost(fault, cx);

@@ -40,7 +40,8 @@ pub(crate) fn probe(to: &Address, options: BusOptions, sockets: ServiceOptions) 
     let bus = Bus::new(ServerId::random(), options, now);
     let probe = Probe { bus, until: now + MOST_TIME, outcome: Ok(()) };
     let reactor = Reactor::with_options(OnBus::new(probe, to.clone()).without_log(), sockets);
-    let probe = reactor.and_then(Reactor::run).map_err(|error| error.to_string())?.into_inner();
+    let probe =
+        reactor.map(Reactor::without_peer_log).and_then(Reactor::run).map_err(|error| error.to_string())?.into_inner();
     probe.outcome.map_err(|fault| explain(to, &fault, has_password))
 }
 
@@ -92,6 +93,9 @@ fn explain(to: &Address, fault: &Fault, has_password: bool) -> String {
             return format!("cannot use the Redis at {to}: {cause}; {remedy}");
         }
         Fault::Foreign(_) | Fault::Unexpected => ("is no Redis", "give --bus the address of one"),
+        Fault::Silent if matches!(to, Address::Tls(_)) => {
+            ("does not answer", "look whether it is a Redis that listens for TLS there, and whether it runs")
+        }
         Fault::Silent => ("does not answer", "look whether it is a Redis, and whether it runs"),
         Fault::Refused(error) => return explain_error(to, error, has_password),
     };
