@@ -121,7 +121,7 @@ fn an_address_without_its_flag_is_answered_with_the_flag() {
 }
 
 /// The headings of the groups of flags, in the order in which every help text has them.
-const GROUPS: [&str; 7] = ["Arguments:", "Options:", "Web:", "Sockets:", "TLS:", "Limits:", "Diagnostics:"];
+const GROUPS: [&str; 8] = ["Arguments:", "Options:", "Bus:", "Web:", "Sockets:", "TLS:", "Limits:", "Diagnostics:"];
 
 fn help(program: &str) -> String {
     let finished = Launch::of(program).args("--help").run();
@@ -138,6 +138,19 @@ fn the_groups_of_every_help_have_one_order() {
         let places: Vec<_> = headings.map(|line| GROUPS.iter().position(|group| *group == line)).collect();
         assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{path}: {places:?}\n{help}");
         assert!(places.windows(2).all(|pair| pair[0] != pair[1]), "{path}: a group in two places\n{help}");
+    }
+}
+
+#[test]
+fn the_flags_of_listeners_are_among_the_options_of_every_server() {
+    for program in Program::ALL.into_iter().chain([Program::Talk]) {
+        let help = help(program.path());
+        let flags = help.lines().skip_while(|line| *line != "Options:").skip(1);
+        let options: Vec<_> = flags.take_while(|line| line.is_empty() || line.starts_with(' ')).collect();
+        let options = options.join("\n");
+        for flag in ["--listen <ADDR>", "--stdin <MODE>"] {
+            assert!(options.contains(flag), "{}: {flag} is in another group\n{help}", program.path());
+        }
     }
 }
 

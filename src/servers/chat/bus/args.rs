@@ -22,19 +22,20 @@ use super::{Bus, BusOptions, BusUrl, ServerId, probe};
 
 /// The flags of the bus.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Bus")]
+#[cfg_attr(feature = "tls", command(mut_arg("tls_ca", |flag| flag.help(TLS_CA).help_heading(HEADING))))]
+#[cfg_attr(feature = "tls", command(mut_arg("tls_insecure", |flag| flag.help(TLS_INSECURE).help_heading(HEADING))))]
 pub struct BusArgs {
     /// Share the rooms with other servers through this Redis: redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for
     /// TLS, or unix:PATH[?db=DB]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = HEADING)]
     pub(crate) bus: Option<Url>,
 
     /// File whose first line is the password of the Redis
-    #[arg(long, value_name = "FILE", requires = "bus")]
+    #[arg(long, value_name = "FILE", requires = "bus", help_heading = HEADING)]
     pub bus_password: Option<PathBuf>,
 
     /// Refuse newcomers while the Redis cannot be reached
-    #[arg(long, requires = "bus")]
+    #[arg(long, requires = "bus", help_heading = HEADING)]
     pub bus_required: bool,
 
     /// The flags of TLS to the Redis.
@@ -42,6 +43,16 @@ pub struct BusArgs {
     #[command(flatten)]
     pub tls: TlsClientArgs,
 }
+
+/// The group of these flags in the help.
+const HEADING: &str = "Bus";
+
+#[cfg(feature = "tls")]
+const TLS_CA: &str = "With rediss://, trust a Redis with a certificate of these authorities (PEM) instead of those of \
+                      the system";
+
+#[cfg(feature = "tls")]
+const TLS_INSECURE: &str = "With rediss://, trust any Redis, whatever its certificate";
 
 /// A bus that serves, as the flags describe it.
 #[derive(Debug)]
