@@ -99,7 +99,10 @@ fn parse_unix(text: &str) -> Result<BusUrl, BusUrlError> {
 fn parse_host(host: &str) -> Result<Address, BusUrlError> {
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
     let host = if has_port { Cow::from(host) } else { format!("{host}:{PORT}").into() };
-    let address: Address = host.parse().map_err(BusUrlError::Address)?;
+    let address: Address = host.parse().map_err(|error| match error {
+        AddressError::NoHost => BusUrlError::Form,
+        error => BusUrlError::Address(error),
+    })?;
     match address {
         Address::Tcp { host: Host::Any, .. } | Address::Tcp { port: 0, .. } => Err(BusUrlError::NoServer),
         Address::Tcp { .. } => Ok(address),
@@ -202,7 +205,8 @@ mod tests {
             ("http://secret@h", "the address has another form; use redis://"),
             ("redis://:secret", "the address has another form"),
             ("redis://ann:secret/1", "the address has another form"),
-            ("redis://secret@", "the host before the colon is missing"),
+            ("redis://", "the address has another form"),
+            ("redis://secret@", "the address has another form"),
             ("redis://:secret@*", "* and port 0 are for listeners"),
             ("redis://:secret@h:0", "* and port 0 are for listeners"),
             ("redis://:secret@h:x", "the port \"x\" is not a number"),
