@@ -238,11 +238,16 @@ impl Bus {
                 }
             }
             Some(CommandAnswer::Pending) => self.hear_pending(&texts, now),
-            Some(CommandAnswer::Lines(count)) if texts.len() == count => {
-                texts.chunks(1).for_each(|text| self.hear_pending(text, now));
+            // Each has its answer, or all have one.
+            Some(CommandAnswer::Lines(count)) => {
+                let has_each = texts.len() == count;
+                for at in 0..count {
+                    // An unknown answer ends the link.
+                    if self.command.is_up() {
+                        self.hear_pending(if has_each { &texts[at..=at] } else { &texts }, now);
+                    }
+                }
             }
-            // For all of them.
-            Some(CommandAnswer::Lines(count)) => (0..count).for_each(|_| self.hear_pending(&texts, now)),
             Some(CommandAnswer::Subscribed) | None => {
                 self.give_up(LinkKind::Command, Fault::Unexpected, now);
             }
@@ -280,10 +285,16 @@ impl Bus {
     }
 
     fn hear_pending(&mut self, texts: &[String], now: Instant) {
+        let answer = texts.first().map_or("", String::as_str);
+        let is_known = matches!(answer, "ok" | "taken" | "rooms" | "unknown");
+        let expects_one = self.pending.front().is_some_and(|pending| matches!(pending.what, Query::Change(_)));
+        if expects_one && !is_known {
+            // The ask stays, and is sent again.
+            return self.give_up(LinkKind::Command, Fault::Unexpected, now);
+        }
         let Some(Pending { by, what, q, body, .. }) = self.pending.pop_front() else { return };
         self.pending_bytes -= body.len();
         self.answered = self.answered.max(q);
-        let first = texts.first().map(String::as_str);
         match what {
             Query::Open { room, generation } => self.load(room, generation),
             Query::Rooms => {
@@ -292,12 +303,11 @@ impl Bus {
                 self.steps.push_back(Step::Hear(Heard::Rooms { by, rooms }));
             }
             Query::Change(mut asked) => {
-                let refusal = match first {
-                    Some("ok") => None,
-                    Some("taken") => Some(Refusal::TakenNick),
-                    Some("rooms") => Some(Refusal::TooManyRooms),
-                    Some("unknown") => Some(Refusal::UnknownNick),
-                    _ => return self.give_up(LinkKind::Command, Fault::Unexpected, now),
+                let refusal = match answer {
+                    "taken" => Some(Refusal::TakenNick),
+                    "rooms" => Some(Refusal::TooManyRooms),
+                    "unknown" => Some(Refusal::UnknownNick),
+                    _ => None,
                 };
                 if let (Asked::Tell { to, .. }, [_, nick]) = (&mut asked, texts) {
                     *to = nick.as_str().into();

@@ -132,6 +132,21 @@ fn a_broker_that_evicts_keys_stops_no_server() {
 }
 
 #[test]
+fn an_ask_with_an_unknown_answer_is_asked_again() {
+    let mut world = joined(2);
+    world.say(0, 1, "nick0", "one");
+    world.say(0, 1, "nick0", "two");
+    let World { servers, now, .. } = &mut world;
+    let bus = &mut servers[0].bus;
+    bus.send_pending();
+    bus.receive(LinkKind::Command, &Element::Text(b"what"), *now);
+    assert_eq!(bus.pending.len(), 2);
+    world.pass(1000);
+    assert_eq!(world.servers[0].faults, [(LinkKind::Command, Fault::Unexpected)]);
+    assert_eq!(said(&world.lobby(1)), ["one", "two"]);
+}
+
+#[test]
 fn attempts_follow_with_growing_pauses() {
     let mut world = joined(1);
     world.servers[0].attempts.clear();
