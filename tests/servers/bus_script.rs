@@ -280,3 +280,61 @@ fn lines_in_one_call_do_what_calls_for_each_do() {
         })
         .unwrap_or_else(|error| panic!("{error}"));
 }
+
+/// What each line costs a real broker: its processor time for the script, and for the answer to a server that reads so
+/// many rooms. For docs/many-machines.md: `cargo test --features full --test all -- --ignored --nocapture bus_script`
+#[test]
+#[ignore = "measures, for docs/many-machines.md"]
+fn the_cost_of_a_line_at_the_broker() {
+    let server = RedisServer::start("");
+    let connect = || {
+        let stream = UnixStream::connect(server.socket()).expect("the broker listens");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
+        Peer::new(stream)
+    };
+    let (mut asker, mut reader) = (connect(), connect());
+    let Reply::Bulk(hash) = asker.ask(&["SCRIPT", "LOAD", SCRIPT]) else { panic!("the script was not compiled") };
+    let hash = String::from_utf8(hash).expect("a hash");
+    let mut q = 0;
+    let mut call = |op: &str, last: &str| {
+        q += 1;
+        let q = q.to_string();
+        asker.ask(&["EVALSHA", &hash, "0", op, SERVERS[0], &q, "ann", "ann", "room0", "room0", "4294967297", last]);
+    };
+    call("join", "100000");
+    let text = "x".repeat(50);
+    for rooms in [0, 1, 10, 100, 1000, 6340] {
+        let keys: Vec<String> = (0..rooms).map(|room| format!("switchboard:room:room{room}")).collect();
+        let mut ids = vec![String::from("9999999999999-0"); rooms];
+        if let Some(id) = ids.first_mut() {
+            *id = last_id(reader.ask(&["XREVRANGE", "switchboard:room:room0", "+", "-", "COUNT", "1"]));
+        }
+        let lines = 200_000 / (rooms as u32 + 50);
+        let (mut bytes, before) = (0, server.process().cpu());
+        for _ in 0..lines {
+            if rooms == 0 {
+                call("say", &text);
+                continue;
+            }
+            let begin = ["XREAD", "COUNT", "256", "BLOCK", "1000", "STREAMS"].map(str::to_owned);
+            let words: Vec<String> = begin.into_iter().chain(keys.iter().cloned()).chain(ids.iter().cloned()).collect();
+            let mut command = Vec::new();
+            encode_command(&words, &mut command);
+            bytes = command.len();
+            reader.broker.write_all(&command).expect("the broker reads");
+            call("say", &text);
+            let Reply::Map(found) = reader.exchange(Vec::new()) else { panic!("no entry in a second") };
+            ids[0] = last_id(found[0].1.clone());
+        }
+        let cost = server.process().cpu().saturating_sub(before) / lines;
+        println!("{rooms} rooms: {cost:?} for each line, of {bytes} bytes for each XREAD");
+    }
+}
+
+/// The id of the last of some entries.
+fn last_id(entries: Reply) -> String {
+    let Reply::Array(mut entries) = entries else { panic!("no entries") };
+    let Some(Reply::Array(entry)) = entries.pop() else { panic!("no entry") };
+    let Reply::Bulk(id) = &entry[0] else { panic!("no id") };
+    String::from_utf8(id.clone()).expect("an id")
+}

@@ -302,7 +302,7 @@ fn a_broker_with_older_data_has_no_member_that_has_left() {
 }
 
 #[test]
-fn a_server_that_was_away_for_minutes_has_no_member_that_has_left() {
+fn a_server_that_was_away_for_minutes_has_no_member_of_the_past() {
     let mut play = Play::new(2);
     for (server, nick) in [(0, "ann"), (1, "bob")] {
         play.arrive(server, false, nick);
