@@ -175,9 +175,20 @@ impl Chat {
                 }
             }
         } else if let Some(what) = what(&entry.what, room, home) {
+            let former = match what {
+                What::Join { nick, .. } | What::Rename { nick, .. } => self.member_at(id, nick),
+                _ => None,
+            };
             let event = self.rooms.event(what, home.token(), entry.at);
             self.happen(id, &event, cx);
+            // Another one has the nickname by now: the broker had lost it. The refusal closes the former member.
+            self.reenter_if_seated(id, former.filter(|former| Some(*former) != home.token()), cx);
         }
+    }
+
+    /// The connection of a member of this server in a room.
+    fn member_at(&self, room: RoomId, nick: &str) -> Option<Token> {
+        self.rooms.get(room)?.home(nick)?.token()
     }
 
     /// Loads the state of a room, and shows the difference.
