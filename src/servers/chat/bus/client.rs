@@ -205,13 +205,15 @@ impl Bus {
         links.into_iter().flatten().min()
     }
 
+    /// Whether asks wait for [`send_pending`](Self::send_pending).
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.unsent > 0 && self.command.is_up()
+    }
+
     /// The bytes to be sent on a link. The link handler takes them after each callback.
     pub(crate) fn output(&mut self, link: LinkKind) -> &mut Vec<u8> {
         match link {
-            LinkKind::Command => {
-                self.send_pending();
-                &mut self.command.output
-            }
+            LinkKind::Command => &mut self.command.output,
             LinkKind::Reading => &mut self.reading.output,
         }
     }

@@ -89,7 +89,7 @@ pub(super) const BEAT: Duration = Duration::from_secs(1);
 const LONGEST_BEAT: Duration = Duration::from_secs(5);
 
 /// The most lines in one call of the script: the broker serves nothing else meanwhile.
-const MOST_LINES: usize = 64;
+const MOST_LINES: usize = 256;
 
 /// More texts have only the lists of rooms.
 const MOST_TEXTS: usize = 100_000;
@@ -118,7 +118,7 @@ impl Bus {
         self.wake();
     }
 
-    /// Adds an ask, which is sent with the output of this callback.
+    /// Adds an ask, which [`send_pending`](Self::send_pending) sends.
     pub(super) fn send(&mut self, pending: Pending) {
         self.pending_bytes += pending.body.len();
         self.pending.push_back(pending);
@@ -127,7 +127,7 @@ impl Bus {
 
     /// Writes the asks that were added, if the link is up. Lines that follow one another are one call of the script,
     /// which is less work for the broker than one for each.
-    pub(super) fn send_pending(&mut self) {
+    pub(crate) fn send_pending(&mut self) {
         while self.command.is_up() && self.unsent > 0 {
             let unsent = self.pending.range(self.pending.len() - self.unsent..);
             let lines = unsent.clone().take(MOST_LINES).take_while(|ask| ask.is_line()).count();

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io;
 use std::mem::{Discriminant, discriminant};
 use std::process::ExitStatus;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::connection::closed::Closed;
 use crate::connection::link::{Link, LinkLimits};
@@ -50,6 +50,8 @@ pub(crate) struct OnBus<D> {
     links: [Option<Token>; 2],
     /// Fires at the next deadline of the bus, or before.
     timer: Option<(Instant, TimerId)>,
+    /// Fires in the next turn: what was asked for in one turn is sent together.
+    sending: Option<TimerId>,
     /// Lost links in the log, by the kind of the reason: a wrong password is logged although the link was just lost.
     /// `None`: the log has nothing about links.
     warnings: Option<Throttles<Discriminant<Fault>>>,
@@ -86,7 +88,7 @@ impl<D: HearsBus> OnBus<D> {
     /// Puts the links to the broker at `to` beside the connections of `inner`.
     pub(crate) fn new(inner: D, to: Address) -> Self {
         let warnings = Some(Throttles::new());
-        OnBus { inner, to, framer: RespFramer::new(MAX_STRING), links: [None; 2], timer: None, warnings }
+        OnBus { inner, to, framer: RespFramer::new(MAX_STRING), links: [None; 2], timer: None, sending: None, warnings }
     }
 
     /// Keeps everything about the links out of the log.
@@ -130,6 +132,9 @@ impl<D: HearsBus> OnBus<D> {
     /// Ends a callback: sends the output of the bus, and sets the timer for its next deadline.
     fn finish(&mut self, cx: &mut Context<'_>) {
         let bus = self.inner.bus();
+        if bus.has_unsent() && self.sending.is_none() {
+            self.sending = Some(cx.set_service_timer(Duration::ZERO));
+        }
         for link in LinkKind::ALL {
             let output = bus.output(link);
             if let Some(token) = self.links[link as usize].filter(|_| !output.is_empty()) {
@@ -303,6 +308,8 @@ impl<D: HearsBus> Handler for OnBus<D> {
     fn service_timer(&mut self, timer: TimerId, cx: &mut Context<'_>) {
         if self.timer.take_if(|(_, own)| *own == timer).is_some() {
             self.inner.bus().tick(cx.now());
+        } else if self.sending.take_if(|own| *own == timer).is_some() {
+            self.inner.bus().send_pending();
         } else {
             self.inner.service_timer(timer, cx);
         }

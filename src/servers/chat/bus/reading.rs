@@ -73,7 +73,7 @@ const WAIT: Duration = Duration::from_secs(1);
 const LONGEST_SILENCE: Duration = Duration::from_secs(6);
 
 /// The most entries of a room in one answer.
-const MOST_ENTRIES: &str = "256";
+const MOST_ENTRIES: &str = "1024";
 
 impl Followed {
     pub(super) fn new(generation: u64) -> Self {

@@ -120,6 +120,7 @@ impl World {
         let mut progress = false;
         for kind in LinkKind::ALL {
             let Some(client) = server.client(kind) else { continue };
+            server.bus.send_pending();
             let output = std::mem::take(server.bus.output(kind));
             progress |= !output.is_empty();
             redis.send(client, &output);

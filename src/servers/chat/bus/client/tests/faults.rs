@@ -75,6 +75,7 @@ fn an_answer_that_was_lost_is_given_again() {
     world.say(0, 1, "nick0", "first");
     world.ask(0, 1, Ask::Rename { old: "nick0", nick: "ann", room: "Lobby" });
     // The broker executes all, but its answers do not arrive.
+    world.servers[0].bus.send_pending();
     let output = std::mem::take(world.servers[0].bus.output(LinkKind::Command));
     let client = world.servers[0].client(LinkKind::Command).expect("a link");
     world.redis.send(client, &output);
