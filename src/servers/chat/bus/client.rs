@@ -52,6 +52,10 @@ pub(crate) struct Bus {
     /// Those of them, at the end, that were not sent on this link.
     pub(super) unsent: usize,
     pub(super) pending_bytes: usize,
+    /// The asks that were carried out lately, oldest first, with the times of their answers, and the length of their
+    /// arguments in bytes.
+    pub(super) kept: VecDeque<(Instant, Pending)>,
+    pub(super) kept_bytes: usize,
     /// The hash by which the broker knows the script.
     pub(super) hash: String,
     /// The number of the last ask that changes something, and of the last one that was answered.
@@ -87,8 +91,8 @@ pub(crate) enum Step {
 /// Servers need this time after the broker has lost data, to enter their members again.
 pub(super) const RENEWAL: Duration = Duration::from_secs(5);
 
-/// The most bytes of asks without an answer.
-const MOST_PENDING: usize = 16 << 20;
+/// The most bytes of asks without an answer, and of asks that are kept.
+pub(super) const MOST_PENDING: usize = 16 << 20;
 
 impl Bus {
     /// Creates the client of a server. It wants to connect both links at once.
@@ -105,6 +109,8 @@ impl Bus {
             pending: VecDeque::new(),
             unsent: 0,
             pending_bytes: 0,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
             hash: String::new(),
             q: 0,
             answered: 0,
@@ -264,11 +270,8 @@ impl Bus {
 
     /// The broker has lost data. The chat enters its members again, and so do other servers.
     pub(super) fn forget(&mut self, now: Instant) {
-        // The first sign is enough: other rooms may show it, too.
-        if self.renew_at.is_none() {
-            self.renew_at = Some(now + RENEWAL);
-            self.steps.push_back(Step::Hear(Heard::Forgotten));
-        }
+        self.renew_at = Some(now + RENEWAL);
+        self.steps.push_back(Step::Hear(Heard::Forgotten));
     }
 
     /// Aborts a link because of a fault.

@@ -12,7 +12,7 @@ use crate::framing::resp::{write_bytes, write_command, write_header};
 use crate::servers::chat::room::Refusal;
 
 use super::ask::Asked;
-use super::client::{Bus, RENEWAL, Step};
+use super::client::{Bus, MOST_PENDING, RENEWAL, Step};
 use super::cursor::Place;
 use super::entry::{Author, EntryReader, Id};
 use super::fault::Fault;
@@ -38,8 +38,13 @@ pub(super) struct Pending {
 #[derive(Debug)]
 pub(super) enum Query {
     Change(Asked),
+    /// A change that was carried out. The broker may have lost it.
+    Again,
     Rooms,
-    Open { room: Arc<str>, generation: u64 },
+    Open {
+        room: Arc<str>,
+        generation: u64,
+    },
 }
 
 /// An answer that the command link expects.
@@ -88,6 +93,9 @@ pub(super) const BEAT: Duration = Duration::from_secs(1);
 /// A command link is given up if a beat is not answered for so long.
 const LONGEST_BEAT: Duration = Duration::from_secs(5);
 
+/// How long an ask is kept that was carried out. With `appendfsync everysec`, Redis puts writing off for at most 2 s.
+const KEPT: Duration = Duration::from_secs(3);
+
 /// The most lines in one call of the script: the broker serves nothing else meanwhile.
 const MOST_LINES: usize = 256;
 
@@ -111,6 +119,7 @@ impl Bus {
         let channel = format!("switchboard:tell:{}", self.id);
         write_command(&mut self.command.output, &[b"SUBSCRIBE", channel.as_bytes()]);
         self.command.expected.push_back(CommandAnswer::Subscribed);
+        self.ask_again();
         self.beat(now);
         self.unsent = self.pending.len();
         self.send_pending();
@@ -130,10 +139,11 @@ impl Bus {
     pub(crate) fn send_pending(&mut self) {
         while self.command.is_up() && self.unsent > 0 {
             let unsent = self.pending.range(self.pending.len() - self.unsent..);
-            let lines = unsent.clone().take(MOST_LINES).take_while(|ask| ask.is_line()).count();
+            let first = &self.pending[self.pending.len() - self.unsent];
+            let numbered = unsent.clone().take(MOST_LINES).zip(first.q..);
+            let lines = numbered.take_while(|(ask, q)| ask.is_line() && ask.q == *q).count();
             let asks = unsent.take(lines.max(1));
             let words = asks.clone().map(|ask| ask.words + usize::from(lines > 0)).sum();
-            let first = asks.clone().next().expect("an ask is unsent");
             let op = if lines > 0 { "lines" } else { first.op };
             let out = &mut self.command.output;
             write_script(out, &self.hash, (op, self.id, first.q), words);
@@ -151,6 +161,30 @@ impl Bus {
         }
     }
 
+    /// Keeps an ask that was carried out. A Redis that is killed may have answered before it has written to its file,
+    /// so the next link begins with these asks. If the broker has them, it changes nothing.
+    fn keep(&mut self, ask: Pending, now: Instant) {
+        self.kept_bytes += ask.body.len();
+        self.kept.push_back((now, Pending { what: Query::Again, ..ask }));
+        self.forget_kept(now);
+    }
+
+    fn forget_kept(&mut self, now: Instant) {
+        while let Some((at, ask)) = self.kept.front()
+            && (now >= *at + KEPT || self.kept_bytes > MOST_PENDING)
+        {
+            self.kept_bytes -= ask.body.len();
+            self.kept.pop_front();
+        }
+    }
+
+    fn ask_again(&mut self) {
+        self.pending_bytes += std::mem::take(&mut self.kept_bytes);
+        for (_, ask) in self.kept.drain(..).rev() {
+            self.pending.push_front(ask);
+        }
+    }
+
     /// Asks for a snapshot of a room.
     pub(super) fn load_room(&mut self, room: Arc<str>, generation: u64) {
         let history = self.options.history.to_string();
@@ -160,7 +194,13 @@ impl Bus {
 
     /// Renews the lease.
     pub(super) fn beat(&mut self, now: Instant) {
-        let (accepted, answered) = (self.accepted.to_string(), self.answered.to_string());
+        self.forget_kept(now);
+        // The broker need not know what it is asked again.
+        let answered = match self.pending.front() {
+            Some(Pending { what: Query::Again, q, .. }) => q - 1,
+            _ => self.answered,
+        };
+        let (accepted, answered) = (self.accepted.to_string(), answered.to_string());
         let (first, folded) = (&self.options.first, &self.first);
         let (words, body) = arguments(&[&accepted, first, folded, &answered]);
         write_script(&mut self.command.output, &self.hash, ("beat", self.id, 0), words);
@@ -287,15 +327,21 @@ impl Bus {
     fn hear_pending(&mut self, texts: &[String], now: Instant) {
         let answer = texts.first().map_or("", String::as_str);
         let is_known = matches!(answer, "ok" | "taken" | "rooms" | "unknown");
-        let expects_one = self.pending.front().is_some_and(|pending| matches!(pending.what, Query::Change(_)));
+        let expects_one = self.pending.front().is_some_and(|pending| pending.q > 0);
         if expects_one && !is_known {
             // The ask stays, and is sent again.
             return self.give_up(LinkKind::Command, Fault::Unexpected, now);
         }
-        let Some(Pending { by, what, q, body, .. }) = self.pending.pop_front() else { return };
-        self.pending_bytes -= body.len();
-        self.answered = self.answered.max(q);
+        let Some(mut pending) = self.pending.pop_front() else { return };
+        let by = pending.by;
+        self.pending_bytes -= pending.body.len();
+        self.answered = self.answered.max(pending.q);
+        let what = std::mem::replace(&mut pending.what, Query::Again);
+        if pending.q > 0 && answer == "ok" {
+            self.keep(pending, now);
+        }
         match what {
+            Query::Again => {}
             Query::Open { room, generation } => self.load(room, generation),
             Query::Rooms => {
                 let rooms = texts.chunks_exact(2);
@@ -382,7 +428,7 @@ fn present(member: &[u8]) -> Option<Present> {
 impl Pending {
     /// Whether members see it as a line.
     fn is_line(&self) -> bool {
-        matches!(self.what, Query::Change(Asked::Say | Asked::Act))
+        matches!(self.op, "say" | "act")
     }
 }
 

@@ -201,7 +201,8 @@ impl Bus {
         if let Some(entry) = read.entry.filter(|_| is_new) {
             self.steps.push_back(Step::Hear(Heard::Entry { room: name, entry }));
         }
-        if is_again {
+        // The first sign is enough: other rooms may show it, too.
+        if is_again && self.renew_at.is_none() {
             self.forget(now);
         }
         if let Some(ahead) = ahead {

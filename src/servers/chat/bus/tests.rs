@@ -355,3 +355,16 @@ fn nothing_is_left_of_members_and_rooms_that_have_ended() {
         assert!(kinds.iter().any(|known| kind.starts_with(known)), "{key} is left");
     }
 }
+
+#[test]
+fn a_broker_may_lose_its_data_twice_in_a_row() {
+    let mut play = Play::new(2);
+    play.arrive(1, true, "cat");
+    play.arrive(0, true, "Ann");
+    play.world.restart_broker(Kept::Nothing);
+    play.world.pass(3 * SECOND);
+    play.arrive(1, true, "Ann");
+    play.world.restart_broker(Kept::Nothing);
+    play.rest();
+    play.judge_after_loss();
+}

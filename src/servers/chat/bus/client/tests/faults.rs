@@ -289,7 +289,7 @@ fn a_broker_with_older_data_is_told_what_it_has_lost() {
     for text in ["one", "two", "three"] {
         world.say(0, 1, "nick0", text);
     }
-    world.pass(100);
+    world.pass(5000);
     assert_eq!(said(&world.lobby(1)), ["one", "two", "three"]);
     world.redis.restart(Kept::Saved);
     for text in ["four", "five"] {
@@ -302,6 +302,26 @@ fn a_broker_with_older_data_is_told_what_it_has_lost() {
     world.pass(5000);
     assert_eq!(renewed(&mut world, 0), [3]);
     assert_eq!(said(&world.lobby(1)), ["four", "five"]);
+}
+
+/// With `appendfsync everysec`, Redis answers up to 2 s before it writes.
+#[test]
+fn what_a_killed_broker_had_not_written_is_asked_again() {
+    let mut world = joined(2);
+    world.redis.save();
+    // This server reads nothing before the broker is killed.
+    world.servers[1].is_dead = true;
+    for text in ["one", "two"] {
+        world.say(0, 1, "nick0", text);
+        world.pass(500);
+    }
+    assert_eq!(said(&world.lobby(0)), ["one", "two"]);
+    world.redis.restart(Kept::Saved);
+    world.servers[1].is_dead = false;
+    world.say(0, 1, "nick0", "three");
+    world.pass(3000);
+    assert_eq!(said(&world.lobby(0)), ["three"]);
+    assert_eq!(said(&world.lobby(1)), ["one", "two", "three"]);
 }
 
 /// The numbers of members in the snapshots after a loss of data.
