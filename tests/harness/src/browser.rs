@@ -54,12 +54,6 @@ impl Browser {
     /// Starts the browser. It shows nothing before [`window`](Self::window).
     #[track_caller]
     pub fn start() -> Self {
-        // On a busy machine, a browser may end before its driver has reached it.
-        Self::try_start().or_else(|_| Self::try_start()).unwrap_or_else(|error| panic!("no browser: {error}"))
-    }
-
-    #[track_caller]
-    fn try_start() -> io::Result<Self> {
         let driver = Driver::start();
         // Root cannot use the sandbox, and /dev/shm is small in a container. The certificates of tests are self-signed.
         let capabilities = format!(
@@ -74,8 +68,9 @@ impl Browser {
             TIMEOUT.as_millis(),
             json(&driver.downloads().display().to_string()),
         );
-        let session = text(&driver.command("POST", "/session", &capabilities)?["sessionId"]);
-        Ok(Self { driver, session, current: RefCell::default() })
+        let session = driver.command("POST", "/session", &capabilities);
+        let session = text(&session.unwrap_or_else(|error| panic!("no browser: {error}"))["sessionId"]);
+        Self { driver, session, current: RefCell::default() }
     }
 
     /// Opens an empty window. All windows share the cookies.
@@ -289,17 +284,26 @@ struct Driver {
 impl Driver {
     #[track_caller]
     fn start() -> Self {
+        // It chooses a free port of IPv4, and ends if that is in use with IPv6.
+        let started = std::iter::repeat_with(Self::try_start).take(10).flatten().next();
+        started.expect("chromedriver has ended ten times without a port")
+    }
+
+    /// Returns `None` if the driver ends before it has told its port.
+    #[track_caller]
+    fn try_start() -> Option<Self> {
         let home = TempDir::new().expect("room for a directory");
         let place = home.path().display();
         let launch = Launch::of("setsid").args("chromedriver --port=0");
-        let process = launch.after(&format!("export HOME='{place}' TMPDIR='{place}'")).spawn();
-        let group = EndedGroup(process.process());
+        let mut process = launch.after(&format!("export HOME='{place}' TMPDIR='{place}'")).spawn();
         let port = until_some("the port of chromedriver", || {
+            let is_running = process.is_running();
             let text = process.stdout.text();
-            let (_, port) = text.split_once("started successfully on port ")?;
-            port.split_once('.')?.0.parse().ok()
-        });
-        Self { port, _group: group, _process: process, home }
+            let told = text.split_once("started successfully on port ").and_then(|(_, port)| port.split_once('.'));
+            let port = told.and_then(|(port, _)| port.parse().ok());
+            (port.is_some() || !is_running).then_some(port)
+        })?;
+        Some(Self { port, _group: EndedGroup(process.process()), _process: process, home })
     }
 
     fn downloads(&self) -> PathBuf {
