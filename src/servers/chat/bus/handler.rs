@@ -1,7 +1,8 @@
 //! The link handler: both links of a [`Bus`], beside the connections of the server that is on it.
 //!
-//! Invariants: what the bus says is passed on in callbacks of a link or of the service, never in one of a member. The
-//! output of the bus is sent when the callback ends that has caused it.
+//! Invariants: what the bus says is passed on in callbacks of a link or of the service, never in one of a member. What
+//! is asked for in one turn is sent together in the next one. All other output is sent when the callback ends that has
+//! caused it.
 
 use std::fmt::Display;
 use std::io;
