@@ -57,13 +57,13 @@ impl Document<'_> {
         parts.join("\n")
     }
 
-    /// The figures of the page: one table and the plots. Uppercase is left out, since it repeats echo.
+    /// The figures of the page: the plots, then one table. Uppercase is left out, since it repeats echo.
     fn summary(&self, plots: &[String]) -> String {
-        let mut parts = self.head();
+        let mut parts = plots.to_vec();
+        parts.extend(self.head());
         let shown = Chapter::ALL.into_iter().filter(|chapter| *chapter != Chapter::Uppercase);
         let outcomes: Vec<_> = shown.flat_map(|chapter| self.chapter(chapter)).collect();
         parts.push(table::summary(&outcomes));
-        parts.extend(plots.iter().cloned());
         parts.join("\n")
     }
 
@@ -180,7 +180,7 @@ mod tests {
         result.expect("all is written");
         let page = written.0.expect("the page");
         assert!(page.starts_with("above\n") && page.ends_with("\nbelow\n"), "{page}");
-        assert!(page.contains("|\n\n![Rooms, as a plot](performance-rooms.svg)\n"), "{page}");
+        assert!(page.contains("mark. -->\n\n![Rooms, as a plot](performance-rooms.svg)\n\n2 rounds"), "{page}");
         let raw = written.1.expect("tables and rounds");
         let (tables, rounds) = raw.split_once("\n### Every round\n\n").expect("the heading");
         assert!(tables.contains("### Rooms\n\n| case |"), "{tables}");
