@@ -87,6 +87,7 @@ mod servers {
 mod docs {
     pub(crate) mod examples;
     mod features;
+    mod generated;
     mod help;
     mod links;
     mod pane;

@@ -55,6 +55,8 @@ pub use chargen::ChargenServer;
 #[cfg(feature = "cli")]
 pub use chat::ChatServer;
 pub use chat::{Chat, ChatLog, ChatOptions, ChatSession, Record, RoomName};
+#[cfg(feature = "cli")]
+pub use client::LineClient;
 pub use client::{Client, ClientOptions};
 pub use daytime::Daytime;
 #[cfg(feature = "cli")]
@@ -94,7 +96,7 @@ pub use sum::SumServer;
 #[cfg(feature = "sum")]
 pub use sum::{Sum, SumOptions};
 #[cfg(feature = "cli")]
-pub use switchboard::Switchboard;
+pub use switchboard::{Switchboard, programs};
 #[cfg(feature = "cli")]
 pub use talk::TalkServer;
 pub use talk::{Talk, TalkOptions, TalkSession, Unheard};

@@ -13,9 +13,14 @@ use crate::net::ListenAddress;
 /// # Errors
 /// Those of clap, also for `--help` and `--version`.
 pub(crate) fn parse<S: Server>(words: impl IntoIterator<Item = OsString>) -> Result<S, clap::Error> {
-    let mut command = with_addresses(S::command());
+    let mut command = command::<S>();
     let matches = command.try_get_matches_from_mut(words).map_err(|error| suggest(error, hint))?;
     S::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Returns the definition of a server's command line.
+pub(crate) fn command<S: Server>() -> Command {
+    with_addresses(S::command())
 }
 
 /// Adds to the help of `--listen` the addresses that this server can listen on.

@@ -20,8 +20,8 @@ mod web;
 
 pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
 pub(crate) use binding::{ListenSetting, ServiceBinding};
-pub(crate) use command::parse;
 pub use command::suggest;
+pub(crate) use command::{command, parse};
 #[cfg(feature = "storage")]
 pub use data::DataArgs;
 pub use data::LineArgs;

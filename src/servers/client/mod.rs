@@ -4,6 +4,9 @@
 //! is shown unchanged. The reactor stops exactly once; after that, [`Client::failure`] reports any failure. Terminals
 //! and exit codes are handled by the program.
 
+#[cfg(feature = "cli")]
+mod args;
+
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -16,6 +19,9 @@ use crate::handler::Handler;
 use crate::handler::context::Context;
 use crate::net::Address;
 use crate::servers::text::counted;
+
+#[cfg(feature = "cli")]
+pub use args::LineClient;
 
 /// Time between two attempts to connect. 100 ms: too short for a person to notice, and no load for the host.
 const RETRY_EVERY: Duration = Duration::from_millis(100);

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use clap::{Command, CommandFactory};
 
+use super::args::Switchboard;
+use crate::servers::LineClient;
 use crate::servers::cli::{
     self, ListenArgs, ListenSetting, OperatorNeed, Server, ServiceBinding, ServiceHost, ServiceSetup, StartError,
 };
@@ -11,6 +13,14 @@ use crate::{Handler, Reactor, ServiceId, ServiceOptions, Services};
 
 /// The servers that depend on optional features. All of them are part of the feature `full`.
 const OPTIONAL: [&str; 5] = ["bank", "doctor", "http", "phonebook", "sum"];
+
+/// Returns the command line of every program that this build has: the servers, `line-client` and `switchboard`. Manual
+/// pages and completions are made of them.
+#[must_use]
+pub fn programs() -> Vec<Command> {
+    let servers = ALL.iter().map(|entry| (entry.command)());
+    servers.chain([LineClient::command(), Switchboard::command()]).collect()
+}
 
 /// A server that can be hosted.
 pub(super) struct CatalogEntry {
@@ -52,7 +62,7 @@ pub(super) const ALL: &[CatalogEntry] = &[
 
 impl CatalogEntry {
     const fn of<S: Server + CommandFactory>(name: &'static str) -> Self {
-        CatalogEntry { name, command: S::command, add: add::<S> }
+        CatalogEntry { name, command: cli::command::<S>, add: add::<S> }
     }
 
     /// Returns the server with this name.

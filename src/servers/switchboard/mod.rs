@@ -5,3 +5,4 @@ mod catalog;
 mod plan;
 
 pub use args::Switchboard;
+pub use catalog::programs;
