@@ -43,6 +43,7 @@ mod servers {
     mod clock;
     mod control;
     mod command_line;
+    mod config;
     mod crowd;
     mod data_file;
     mod descriptors;

@@ -96,7 +96,7 @@ pub use sum::SumServer;
 #[cfg(feature = "sum")]
 pub use sum::{Sum, SumOptions};
 #[cfg(feature = "cli")]
-pub use switchboard::{Switchboard, programs};
+pub use switchboard::{Switchboard, SwitchboardCommand, programs};
 #[cfg(feature = "cli")]
 pub use talk::TalkServer;
 pub use talk::{Talk, TalkOptions, TalkSession, Unheard};

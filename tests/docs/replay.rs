@@ -60,7 +60,7 @@ fn wrap(wrapper: &Path, server: &Path, port: u16) {
         "#!/usr/bin/env bash\n\
          case \" $* \" in\n\
          *' --help '* | *' -h '* | *' --version '*) exec '{server}' \"$@\" ;;\n\
-         *' -l '* | *' --listen'*) listen=() ;;\n\
+         *' -l '* | *' --listen'* | *' --config '*) listen=() ;;\n\
          *) listen=(--listen 127.0.0.1:{port}) ;;\n\
          esac\n\
          exec '{server}' \"${{listen[@]}}\" --slow-turn off \"$@\"\n",

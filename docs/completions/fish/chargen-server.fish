@@ -1,3 +1,4 @@
+complete -c chargen-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c chargen-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c chargen-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"

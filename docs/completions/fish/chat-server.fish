@@ -12,6 +12,7 @@ complete -c chat-server -l bus-password -d 'File whose first line is the passwor
 complete -c chat-server -l tls-ca -d 'With rediss://, trust a Redis with a certificate of these authorities (PEM) instead of those of the system' -r -F
 complete -c chat-server -l origin -d 'Let pages of this origin connect, too, such as https://example.com; repeatable' -r
 complete -c chat-server -l host -d 'Name of this server in URLs, without a port; repeatable. IP addresses and localhost are always accepted. Without this flag, a server with a web: address on loopback accepts no other names, and another server any' -r
+complete -c chat-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c chat-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c chat-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"

@@ -1,5 +1,6 @@
 complete -c daytime-server -l format -d 'Format of the date and time, as in strftime(3)' -r
 complete -c daytime-server -l farewell -d 'Send this text as a second line' -r
+complete -c daytime-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c daytime-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c daytime-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"

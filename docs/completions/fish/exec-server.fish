@@ -1,5 +1,6 @@
 complete -c exec-server -l max-children -d 'Programs at a time; a client above the limit is closed at once' -r
 complete -c exec-server -l timeout -d 'End a program that runs for longer than this, and close its client' -r
+complete -c exec-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c exec-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c exec-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"

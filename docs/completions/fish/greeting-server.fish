@@ -1,6 +1,7 @@
 complete -c greeting-server -l text -d 'The text, sent as a line' -r
 complete -c greeting-server -l file -d 'The file to send instead of a text; opened for each client anew' -r -F
 complete -c greeting-server -l max-line -d 'Longest line that a client may send [default: 4096]; with --read-reply' -r
+complete -c greeting-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c greeting-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c greeting-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"

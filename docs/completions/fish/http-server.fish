@@ -7,6 +7,7 @@ complete -c http-server -l cgi -d 'Execute the files beneath this path of a URL 
 complete -c http-server -l cgi-handler -d 'The program that runs files with this extension; may be given several times' -r
 complete -c http-server -l cgi-env -d 'A variable for scripts, without a value that of the server; may be given several times' -r
 complete -c http-server -l access-log -d 'Append a line for each answer to this file (Combined Log Format); -: to standard error' -r -F
+complete -c http-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c http-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c http-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"

@@ -1,6 +1,7 @@
 complete -c phonebook-server -l max-line -d 'Longest line that a client may send' -r
 complete -c phonebook-server -l origin -d 'Let pages of this origin connect, too, such as https://example.com; repeatable' -r
 complete -c phonebook-server -l host -d 'Name of this server in URLs, without a port; repeatable. IP addresses and localhost are always accepted. Without this flag, a server with a web: address on loopback accepts no other names, and another server any' -r
+complete -c phonebook-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c phonebook-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c phonebook-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"

@@ -1,6 +1,7 @@
 complete -c relay-server -l to -d 'The server that clients are relayed to: PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT or unix:PATH, with tls: before it for TLS' -r
 complete -c relay-server -l connect-timeout -d 'Time for each address of that server to accept a connection' -r
 complete -c relay-server -l tls-ca -d 'Trust servers with a certificate of these authorities (PEM) instead of those of the system; for tls:' -r -F
+complete -c relay-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c relay-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c relay-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"

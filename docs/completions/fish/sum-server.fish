@@ -1,6 +1,7 @@
 complete -c sum-server -l clients -d 'Integers in a round; the last one completes it, the total is written to standard output, and a new round begins' -r
 complete -c sum-server -l rounds -d 'Rounds, after which the server stops with exit code 0' -r
 complete -c sum-server -l max-line -d 'Longest line that a client may send' -r
+complete -c sum-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c sum-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c sum-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"

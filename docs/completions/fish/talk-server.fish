@@ -1,4 +1,5 @@
 complete -c talk-server -l max-line -d 'Longest line that a client may send' -r
+complete -c talk-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c talk-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c talk-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"

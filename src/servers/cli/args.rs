@@ -20,6 +20,10 @@ use crate::{Address, Admission, Limits, Proxies, Rate};
 /// The flags of every server. Flatten it into the command line of a server.
 #[derive(Args, Clone, Debug)]
 pub struct ServerArgs {
+    /// Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// The flags of the service.
     #[command(flatten)]
     pub listen: ListenArgs,

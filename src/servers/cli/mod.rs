@@ -7,6 +7,7 @@
 mod args;
 mod binding;
 mod command;
+pub(crate) mod config;
 mod data;
 mod inherited;
 mod report;

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::error::Error;
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -14,6 +14,7 @@ use signal_hook::consts::SIGXFSZ;
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
 use super::binding::{ListenSetting, ServiceBinding, WrongUse};
 use super::command::parse;
+use super::config::with_file;
 use super::inherited::{InheritedSockets, notify_ready};
 use super::report::{fail, usage_error};
 use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError};
@@ -26,7 +27,11 @@ use crate::{Address, ConsoleMode, Handler, Operator, Reactor, ServiceId, Service
 #[must_use]
 pub fn main<S: Server>() -> ExitCode {
     job_control::keep_running();
-    let args: S = parse(env::args_os()).unwrap_or_else(|error| error.exit());
+    let words = match with_file(S::command(), env::args_os().collect()) {
+        Ok(words) => words,
+        Err(error) => return exit_code::<S>(Err(error)),
+    };
+    let args: S = parse(words).unwrap_or_else(|error| error.exit());
     let shared = args.shared();
     shared.process.prepare();
     let name = S::command().get_name().trim_end_matches("-server").to_owned();
@@ -39,6 +44,11 @@ pub fn exit_code<S: clap::CommandFactory>(outcome: Result<(), StartError>) -> Ex
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(StartError::Usage(message)) => usage_error::<S>(message),
+        Err(StartError::Config(lines)) => {
+            // If standard error is closed, the exit code still reports the mistakes.
+            let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
+            ExitCode::from(2)
+        }
         Err(StartError::Failure(message)) => fail::<S>(&message),
     }
 }
@@ -53,7 +63,7 @@ impl ServiceHost for StandaloneHost<'_> {
     type Output = Result<(), StartError>;
 
     fn host<H: Handler + 'static>(self, setup: ServiceSetup<H>) -> Self::Output {
-        let ServerArgs { listen, process } = self.args;
+        let ServerArgs { listen, process, .. } = self.args;
         let (handler, setup) = setup.split();
         let mut options = ServiceOptions { name: self.name, ..setup.options(listen) };
         options.limits = process.limits(&options.limits);

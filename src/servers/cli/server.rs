@@ -155,6 +155,8 @@ impl<H> ServiceSetup<H> {
 pub enum StartError {
     /// The command line is wrong: exit code 2.
     Usage(String),
+    /// The configuration file is wrong: exit code 2. One line for each mistake, with its position.
+    Config(Vec<String>),
     /// A resource is not available, or the server failed: exit code 1.
     Failure(String),
 }
@@ -181,6 +183,7 @@ impl StartError {
         match self {
             StartError::Usage(message) => StartError::Usage(format!("{name}: {message}")),
             StartError::Failure(message) => StartError::Failure(format!("{name}: {message}")),
+            StartError::Config(lines) => StartError::Config(lines),
         }
     }
 }

@@ -1,53 +1,106 @@
 //! The command line of `switchboard`.
 
-use std::path::{Path, PathBuf};
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{FromArgMatches, Parser, Subcommand};
 
-use super::plan::{ServiceSpec, from_toml, from_words};
+use super::check;
+use super::plan::{Plan, ServiceSpec, from_file, from_words, own_command};
 use crate::console::job_control;
+use crate::servers::cli::config::{CommandLine, ConfigFile};
 use crate::servers::cli::{self, ProcessArgs, StartError};
 use crate::{Limits, Reactor, Services, sanitize};
 
 /// Runs several servers in one process: one loop, one console, one log
 #[derive(Parser, Debug)]
-#[command(name = "switchboard", version, after_help = EXAMPLES)]
+#[command(name = "switchboard", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub struct Switchboard {
     /// A server and an address; without =ADDR, its default port on loopback. Repeat the name for more addresses
     #[arg(value_name = "NAME[=ADDR]", required_unless_present = "config", conflicts_with = "config")]
     pub services: Vec<String>,
 
-    /// Host the services of a TOML file: one table for each service, with the flags of its server as keys
+    /// Host the services of a TOML file: one table for each service, with the flags of its server as keys. Before the
+    /// tables, the keys are flags of the process. The command line wins
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     /// The flags of the process.
     #[command(flatten)]
     pub process: ProcessArgs,
+
+    /// The command, in place of services.
+    #[command(subcommand)]
+    pub command: Option<SwitchboardCommand>,
+}
+
+/// What `switchboard` does in place of hosting services.
+#[derive(Subcommand, Debug)]
+#[non_exhaustive]
+pub enum SwitchboardCommand {
+    /// Report each mistake in a configuration file with its line and column, and start nothing
+    Check {
+        /// A file of services, or of one server that its key `server` names
+        file: PathBuf,
+
+        /// The server that the file is for
+        #[arg(long, value_name = "NAME")]
+        server: Option<String>,
+    },
 }
 
 const EXAMPLES: &str = "\
 Examples:
   switchboard echo=7000 uppercase=7001 chat=8888
   switchboard echo=7000 echo=udp:7000            one service on two addresses
-  switchboard --config services.toml --stdin commands";
+  switchboard --config services.toml --stdin commands
+  switchboard check services.toml                reports mistakes, and starts nothing";
 
 impl Switchboard {
     /// Hosts the services of the command line until asked to stop. This is the `main` of `switchboard`.
     #[must_use]
     pub fn main() -> ExitCode {
         job_control::keep_running();
-        let args = Switchboard::try_parse().unwrap_or_else(|error| cli::suggest(error, hint).exit());
-        args.process.prepare();
-        cli::exit_code::<Switchboard>(args.run())
+        match Self::read(env::args_os().collect()) {
+            Ok((args, services)) => {
+                if let Some(SwitchboardCommand::Check { file, server }) = &args.command {
+                    return cli::exit_code::<Switchboard>(check::check(file, server.as_deref()).and_then(print));
+                }
+                args.process.prepare();
+                cli::exit_code::<Switchboard>(args.run(services))
+            }
+            Err(error) => cli::exit_code::<Switchboard>(Err(error)),
+        }
     }
 
-    fn run(&self) -> Result<(), StartError> {
-        let specs = match &self.config {
-            Some(path) => from_file(path)?,
-            None => from_words(&self.services).map_err(|error| StartError::usage(sanitize(error.as_bytes())))?,
+    /// Reads the command line, and the file that it names. Ends the process at a wrong command line.
+    fn read(words: Vec<OsString>) -> Result<(Self, Vec<ServiceSpec>), StartError> {
+        let command = own_command();
+        let (words, services) = match CommandLine::with_config(&command, &words) {
+            None => (words, Vec::new()),
+            Some(line) => {
+                let file = ConfigFile::read(&line.config)?;
+                let mut mistakes = Vec::new();
+                let entries = file.entries(&mut mistakes);
+                let Plan { process, services } = from_file(&file, entries, &mut mistakes);
+                file.refuse(mistakes)?;
+                (line.merge(&command, words, &process), services)
+            }
         };
+        let matches = command.try_get_matches_from(words).unwrap_or_else(|error| cli::suggest(error, hint).exit());
+        let args = Switchboard::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if args.config.is_some() || args.command.is_some() {
+            return Ok((args, services));
+        }
+        let services = from_words(&args.services).map_err(|error| StartError::usage(sanitize(error.as_bytes())))?;
+        Ok((args, services))
+    }
+
+    fn run(&self, specs: Vec<ServiceSpec>) -> Result<(), StartError> {
         let limits = self.process.limits(&Limits::default());
         let mut reactor = Reactor::new(Services::new(), limits).map_err(StartError::failure)?;
         let mut bindings = Vec::new();
@@ -66,18 +119,8 @@ fn hint(word: &str) -> Option<String> {
     is_address.then(|| "to listen on an address, use 'NAME=ADDR', such as 'echo=7000'".to_owned())
 }
 
-/// Reads the services of a configuration file.
-///
-/// # Errors
-/// If the file cannot be read, is malformed, or has no service.
-fn from_file(path: &Path) -> Result<Vec<ServiceSpec>, StartError> {
-    let shown = path.display();
-    let text =
-        std::fs::read_to_string(path).map_err(|error| StartError::failure(format!("cannot read {shown}: {error}")))?;
-    let specs =
-        from_toml(&text).map_err(|error| StartError::usage(format!("{shown}: {}", sanitize(error.as_bytes()))))?;
-    if specs.is_empty() {
-        return Err(StartError::usage(format!("{shown}: the file has no service; add a table such as [echo]")));
-    }
-    Ok(specs)
+/// Writes the result of a check to standard output.
+#[allow(clippy::needless_pass_by_value, reason = "for and_then")]
+fn print(line: String) -> Result<(), StartError> {
+    writeln!(io::stdout(), "{line}").map_err(|error| StartError::failure(format!("cannot write: {error}")))
 }

@@ -2,7 +2,8 @@
 
 mod args;
 mod catalog;
+mod check;
 mod plan;
 
-pub use args::Switchboard;
+pub use args::{Switchboard, SwitchboardCommand};
 pub use catalog::programs;

@@ -5,14 +5,15 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, ArgAction, Command};
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use clap::{Command, CommandFactory};
+use toml::de::DeValue;
 
+use super::args::Switchboard;
 use super::catalog::CatalogEntry;
 use crate::handler::commands;
 use crate::net::ListenAddress;
 use crate::servers::cli::ListenSetting;
+use crate::servers::cli::config::{self, ConfigFile, Entry, Mistake, Scope, Settings};
 
 /// A service to host.
 #[derive(Debug)]
@@ -30,11 +31,12 @@ impl std::fmt::Debug for CatalogEntry {
     }
 }
 
-/// Flags of the process, which are not settings of a service.
-const PROCESS_FLAGS: [&str; 7] = ["stdin", "control", "drain", "memory-limit", "slow-turn", "verbose", "quiet"];
-
-/// Flags that end the process at once, so they are not settings either.
-const OTHER_FLAGS: [&str; 2] = ["help", "version"];
+/// What a file has for `switchboard`.
+pub(super) struct Plan {
+    /// The settings of the process, which are at the top level.
+    pub(super) process: Settings,
+    pub(super) services: Vec<ServiceSpec>,
+}
 
 impl ServiceSpec {
     fn new(setting: ListenSetting, entry: &'static CatalogEntry) -> Self {
@@ -77,20 +79,29 @@ fn unknown(word: &str, name: &str) -> String {
     }
 }
 
-/// Reads the text of a TOML file, with one table for each service. The server is the name of the table, or the value of
-/// the key `server`.
-///
-/// # Errors
-/// If the text is malformed, or if a server or a setting is unknown. The message names the table or the line.
-pub(super) fn from_toml(text: &str) -> Result<Vec<ServiceSpec>, String> {
-    let tables = DeTable::parse(text).map_err(|error| with_position(text, &error))?;
-    in_order(tables.into_inner())
-        .into_iter()
-        .map(|(name, value)| {
-            check_name(&name)?;
-            from_table(text, &name, value).map_err(|error| format!("[{name}]: {error}"))
-        })
-        .collect()
+/// Returns the command line of `switchboard`, of which the settings of the process are a part.
+pub(super) fn own_command() -> Command {
+    let mut command = Switchboard::command();
+    command.build();
+    command
+}
+
+/// Reads a file with one table for each service. The server is the name of the table, or the value of the key `server`.
+/// Keys outside of the tables are flags of the process. Notes all mistakes.
+pub(super) fn from_file(file: &ConfigFile, entries: Vec<Entry<'_>>, mistakes: &mut Vec<Mistake>) -> Plan {
+    let command = own_command();
+    let is_service = |entry: &Entry<'_>| {
+        matches!(entry.value.get_ref(), DeValue::Table(_)) || CatalogEntry::find(&entry.key).is_some()
+    };
+    let (tables, process): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_service);
+    if tables.is_empty() && mistakes.is_empty() {
+        mistakes.push(Mistake::new(0, "the file has no service; add a table such as [echo]"));
+    }
+    let process = Settings::read(file, &command, Scope::Process, process, mistakes);
+    // The services, which the command line requires, are the tables.
+    let _missing = process.check(&command, mistakes);
+    let services = tables.into_iter().filter_map(|table| from_table(file, table, mistakes)).collect();
+    Plan { process, services }
 }
 
 /// Checks that the operator can type the name of a service and means this service by it.
@@ -107,109 +118,41 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-type Value<'a> = Spanned<DeValue<'a>>;
-
-/// Returns the entries of a table in the order of the file.
-fn in_order(table: DeTable<'_>) -> Vec<(DeString<'_>, Value<'_>)> {
-    let mut entries: Vec<_> = table.into_iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries.into_iter().map(|(key, value)| (key.into_inner(), value)).collect()
-}
-
-fn with_position(text: &str, error: &toml::de::Error) -> String {
-    let before = error.span().map_or("", |span| &text[..span.start]);
-    let (line, column) =
-        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count() + 1);
-    format!("line {line}, column {column}: {}", error.message().trim().replace('\n', ", "))
-}
-
-fn from_table(text: &str, name: &str, value: Value<'_>) -> Result<ServiceSpec, String> {
-    let DeValue::Table(mut settings) = value.into_inner() else {
-        return Err("a service is a table such as [echo]".into());
+/// Returns the service of a table, if its name and its server are good.
+fn from_table(file: &ConfigFile, table: Entry<'_>, mistakes: &mut Vec<Mistake>) -> Option<ServiceSpec> {
+    let (name, at) = (table.key.into_owned(), table.at);
+    let DeValue::Table(settings) = table.value.into_inner() else {
+        mistakes.push(Mistake::new(at, format!("{name}: a service is a table such as [{name}]")));
+        return None;
     };
-    let server = match settings.remove("server") {
-        None => name.to_owned(),
-        Some(value) => match value.get_ref() {
-            DeValue::String(server) => server.clone().into_owned(),
-            _ => return Err(format!("server = {}: the name of a server is a string", &text[value.span()])),
-        },
-    };
-    let Some(entry) = CatalogEntry::find(&server) else {
-        return Err(CatalogEntry::missing(&server, "; a table with another name needs the key server"));
-    };
-    let mut spec = ServiceSpec::new(ListenSetting::Key(name.to_owned()), entry);
-    let command = (entry.command)();
-    let mut last = Vec::new();
-    for (key, value) in in_order(settings) {
-        let words = flag(text, &command, &key, value).map_err(|error| format!("{key}: {error}"))?;
-        let is_last = command.get_positionals().any(|arg| arg.get_id() == &*key);
-        let place = if is_last { &mut last } else { &mut spec.words };
-        place.extend(words.into_iter().map(OsString::from));
+    if let Err(message) = check_name(&name) {
+        mistakes.push(Mistake::new(at, message));
     }
-    if !last.is_empty() {
-        spec.words.push("--".into());
-        spec.words.append(&mut last);
+    let mut own = Vec::new();
+    let mut entries = config::in_order(settings);
+    let server = config::take_server(file, &mut entries, &mut own);
+    let (server, server_at) = server.unwrap_or_else(|| (name.clone(), at));
+    let found = CatalogEntry::find(&server);
+    let spec = found.map(|entry| {
+        let mut command = (entry.command)();
+        command.build();
+        let settings = Settings::read(file, &command, Scope::Service, entries, &mut own);
+        let missing = settings.check(&command, &mut own);
+        own.extend(missing.into_iter().map(|key| Mistake::new(at, format!("{key}: this setting is missing"))));
+        ServiceSpec { setting: ListenSetting::Key(name.clone()), entry, words: settings.words(&command) }
+    });
+    if spec.is_none() && own.is_empty() {
+        let message = CatalogEntry::missing(&server, "; a table with another name needs the key server");
+        own.push(Mistake::new(server_at, message));
     }
-    Ok(spec)
-}
-
-/// Converts a setting to the words of a command line.
-fn flag(text: &str, command: &Command, key: &str, value: Value<'_>) -> Result<Vec<String>, String> {
-    if PROCESS_FLAGS.contains(&key) {
-        return Err(format!("this is a setting of the process; use --{key} on the command line"));
-    }
-    let known = command.get_arguments().find(|arg| setting_of(arg) == Some(key));
-    let Some(known) = known.filter(|_| !OTHER_FLAGS.contains(&key)) else {
-        return Err(format!("unknown setting; known settings: {}", settings(command)));
-    };
-    let source = &text[value.span()];
-    match (known.get_action(), value.into_inner()) {
-        (_, DeValue::Boolean(is_on)) if may_lack_value(known) => {
-            Ok(is_on.then(|| format!("--{key}")).into_iter().collect())
-        }
-        (ArgAction::SetTrue, _) => Err(format!("the value must be true or false, not {source}")),
-        (_, DeValue::Array(values)) if values.is_empty() => {
-            Err("the list is empty; give it a value, or omit the setting for its default".into())
-        }
-        (_, DeValue::Array(values)) => {
-            values.into_iter().map(|value| word(known, value.get_ref(), &text[value.span()])).collect()
-        }
-        (_, value) => Ok(vec![word(known, &value, source)?]),
-    }
-}
-
-/// Whether a flag may be given without a value.
-fn may_lack_value(arg: &Arg) -> bool {
-    matches!(arg.get_action(), ArgAction::SetTrue) || arg.get_num_args().is_some_and(|count| count.min_values() == 0)
-}
-
-/// The key of an argument in a file: its long flag or, for the words after `--`, its name.
-fn setting_of(arg: &Arg) -> Option<&str> {
-    arg.get_long().or_else(|| arg.is_positional().then(|| arg.get_id().as_str()))
-}
-
-/// Converts a value to a word. `source` is the text of the value in the file.
-fn word(arg: &Arg, value: &DeValue<'_>, source: &str) -> Result<String, String> {
-    let text = match value {
-        DeValue::String(text) => text.clone().into_owned(),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_err(|error| format!("{source}: {error}"))?
-            .to_string(),
-        DeValue::Float(_) | DeValue::Boolean(_) => source.to_owned(),
-        _ => return Err(format!("{source} is neither a string nor a number")),
-    };
-    Ok(arg.get_long().map_or_else(|| text.clone(), |key| format!("--{key}={text}")))
-}
-
-fn settings(command: &Command) -> String {
-    let known = command.get_arguments().filter_map(setting_of);
-    let settings = known.filter(|long| !PROCESS_FLAGS.contains(long) && !OTHER_FLAGS.contains(long));
-    settings.collect::<Vec<_>>().join(", ")
+    mistakes.extend(own.into_iter().map(|mistake| mistake.within(&name)));
+    spec
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::servers::cli::StartError;
 
     fn described(specs: Result<Vec<ServiceSpec>, String>) -> Result<Vec<String>, String> {
         let line = |service: ServiceSpec| {
@@ -217,6 +160,18 @@ mod tests {
             format!("{}: {}", service.setting.service(), words.collect::<Vec<_>>().join(" "))
         };
         specs.map(|specs| specs.into_iter().map(line).collect())
+    }
+
+    /// The services of a text, or its mistakes.
+    fn from_toml(text: &str) -> Result<Vec<ServiceSpec>, String> {
+        let file = ConfigFile::of("f", text);
+        let mut mistakes = Vec::new();
+        let entries = file.entries(&mut mistakes);
+        let plan = from_file(&file, entries, &mut mistakes);
+        match file.refuse(mistakes) {
+            Err(StartError::Config(lines)) => Err(lines.join("\n")),
+            other => other.map(|()| plan.services).map_err(|error| format!("{error:?}")),
+        }
     }
 
     fn words(words: &[&str]) -> Result<Vec<String>, String> {
@@ -278,29 +233,51 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_table_or_the_line() {
+    fn each_mistake_has_its_line_and_column() {
+        let unknown = format!(
+            "f:1:2: [ecko]: unknown server \"ecko\" (did you mean echo?); known servers: {}",
+            CatalogEntry::names()
+        );
         for (text, wanted) in [
-            ("[echo\n", "line 1, column 6"),
-            ("echo = 5\n", "[echo]: a service is a table such as [echo]"),
-            (
-                "[ecko]\n",
-                &format!(
-                    "[ecko]: unknown server \"ecko\" (did you mean echo?); known servers: {}",
-                    CatalogEntry::names()
-                ),
-            ),
-            ("[x]\nserver = 5\n", "[x]: server = 5: the name of a server is a string"),
-            ("[echo]\nlissen = 5\n", "[echo]: lissen: unknown setting; known settings: "),
-            ("[echo]\nhelp = true\n", "[echo]: help: unknown setting"),
-            (
-                "[echo]\nstdin = 'stop'\n",
-                "[echo]: stdin: this is a setting of the process; use --stdin on the command line",
-            ),
-            ("[echo]\nreuse-port = 5\n", "[echo]: reuse-port: the value must be true or false, not 5"),
-            ("[echo]\nlisten = [[1]]\n", "[echo]: listen: [1] is neither a string nor a number"),
+            ("[echo\n", "f:1:6: "),
+            ("\n# nothing\n", "f:1:1: the file has no service"),
+            ("echo = 5\n", "f:1:1: echo: a service is a table such as [echo]"),
+            ("[ecko]\n", &unknown),
+            ("[quit]\nserver = 'echo'\n", "f:1:2: [quit]: this is a command of the operator"),
+            ("[x]\nserver = 5\n", "f:2:10: [x]: server = 5: the name of a server is a string"),
+            ("[echo]\nlissen = 5\n", "f:2:1: [echo]: lissen: unknown setting (did you mean listen?)"),
+            ("[echo]\nhelp = true\n", "f:2:1: [echo]: help: unknown setting"),
+            ("[echo]\nconfig = 'x'\n", "f:2:1: [echo]: config: unknown setting"),
+            ("[echo]\nstdin = 'stop'\n", "f:2:1: [echo]: stdin: this is a setting of the process; set it before the"),
+            ("[echo]\nreuse-port = 5\n", "f:2:1: [echo]: reuse-port: the value is true or false, not 5"),
+            ("[echo]\nlisten = [[1]]\n", "f:2:1: [echo]: listen: [1] is neither a string nor a number"),
+            ("[echo]\nlisten = ['7000',\n  'x:y:z']\n", "f:3:3: [echo]: listen: invalid value \"x:y:z\": "),
+            ("[relay]\nlisten = 5\n", "f:1:2: [relay]: to: this setting is missing"),
+            ("stdin = 'go'\n[echo]\n", "f:1:9: stdin: invalid value \"go\": use stop, commands, ignore"),
+            ("max-connections = 5\n[echo]\n", "f:1:1: max-connections: this is a setting of a service"),
         ] {
             let error = described(from_toml(text)).expect_err(text);
             assert!(error.contains(wanted), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_in_the_order_of_the_file() {
+        let text = "drain = 'soon'\n[echo]\nlissen = 5\nbacklog = 'many'\n[ecko]\n[chat]\nhistory = -1\n";
+        let error = described(from_toml(text)).expect_err("four mistakes");
+        let places: Vec<_> = error.lines().filter_map(|line| line.split(": ").next()).collect();
+        assert_eq!(places, ["f:1:9", "f:3:1", "f:4:11", "f:5:2", "f:7:11"], "{error}");
+    }
+
+    #[test]
+    fn flags_of_the_process_are_outside_of_the_tables() {
+        let file = ConfigFile::of("f", "stdin = 'commands'\nverbose = 2\ndrain = '1s'\n[echo]\n");
+        let mut mistakes = Vec::new();
+        let entries = file.entries(&mut mistakes);
+        let plan = from_file(&file, entries, &mut mistakes);
+        file.refuse(mistakes).expect("a good file");
+        let words = plan.process.words(&own_command());
+        assert_eq!(words, ["switchboard", "--stdin=commands", "--verbose", "--verbose", "--drain=1s"]);
+        assert_eq!(plan.services.len(), 1);
     }
 }

@@ -12,15 +12,23 @@ pub(crate) fn page(command: Command) -> io::Result<Vec<u8>> {
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").to_owned();
+    let commands: Vec<_> = command.get_subcommands().map(described).collect();
     let source = format!("switchboard {}", command.get_version().unwrap_or_default());
     let command = command.after_help("").override_usage(usage);
-    let man = Man::new(command).title(name.to_uppercase()).source(source).manual("Switchboard");
+    let man = Man::new(command);
     let mut text = Vec::new();
-    man.render_title(&mut text)?;
+    // A date would change the page without a change of the program.
+    let mut title = Roff::new();
+    title.control("TH", [&*name.to_uppercase(), "1", "", &source, "Switchboard"]);
+    title.to_writer(&mut text)?;
     man.render_name_section(&mut text)?;
     man.render_synopsis_section(&mut text)?;
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
+    if !commands.is_empty() {
+        render_table("COMMANDS", &commands.iter().map(|(usage, about)| (&**usage, &**about)).collect::<Vec<_>>())
+            .to_writer(&mut text)?;
+    }
     if examples.contains("Examples:") {
         render_examples(&examples).to_writer(&mut text)?;
     }
@@ -34,6 +42,13 @@ pub(crate) fn page(command: Command) -> io::Result<Vec<u8>> {
     }
     render_see_also(&name).to_writer(&mut text)?;
     Ok(text)
+}
+
+/// The usage of a command, and what it does.
+fn described(command: &Command) -> (String, String) {
+    let usage = command.clone().render_usage().to_string();
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    (usage.trim_start_matches("Usage: ").to_owned(), format!("{about}."))
 }
 
 const SERVER_EXITS: [(&str, &str); 3] = [
