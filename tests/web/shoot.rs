@@ -3,6 +3,9 @@
 //! Invariant: the same build takes the same pictures on the same machine. So no page shows the time of the day, and
 //! each step is shown before the next one begins.
 
+mod room;
+
+use room::{Netcat, Transcript};
 use std::fs;
 use std::path::{Path, PathBuf};
 use switchboard_harness::{Browser, Launch, Server, Window, key};
@@ -23,6 +26,7 @@ fn main() {
         .expect("two arguments: the folder of the programs, and the one for the pictures");
     fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let studio = Studio { programs, folder, browser: Browser::start() };
+    studio.room();
     studio.chat();
     studio.doctor();
     studio.phonebook();
@@ -35,12 +39,50 @@ struct Studio {
 }
 
 impl Studio {
+    /// Two netcats and a page, with the ports of the README.
+    fn room(&self) {
+        let clock = Clock::new("14:02");
+        let server = self.chat_server(&clock);
+        let address = server.addresses(2);
+        let mut terminal = Transcript::new("server", "chat-server -l 8888 -l web:8080");
+        let listening = server.stdout.text();
+        terminal.show(&listening.replace(&address[1], "web:127.0.0.1:8080").replace(&address[0], "127.0.0.1:8888"));
+        let enter = |nick| Netcat::enter(&address[0], nick, "nc 127.0.0.1 8888");
+
+        let mut bob = enter("bob");
+        let mut dan = enter("dan");
+        bob.hears("Welcome dan");
+        let ann = self.window(room::WIDTH, room::PAGE_HEIGHT);
+        self::enter(&ann, &url(&address[1]), "ann");
+        let mut netcats = [&mut bob, &mut dan];
+        for netcat in &mut netcats {
+            netcat.hears("Welcome ann");
+        }
+        for (author, text, minute) in [
+            (0, "The hut is ours on Saturday, with six beds.", "14:03"),
+            (2, "Great! Which train do we take?", "14:03"),
+            (1, "The 7:40 from platform 3.", "14:04"),
+            (2, "I have the map.", "14:06"),
+            (0, "And I the stove. See you at the station!", "14:06"),
+        ] {
+            match netcats.get_mut(author) {
+                Some(netcat) => netcat.say(text),
+                None => say(&ann, text),
+            }
+            ann.shows(text);
+            for (_, netcat) in netcats.iter_mut().enumerate().filter(|(index, _)| *index != author) {
+                netcat.hears(text);
+            }
+            clock.set(minute);
+        }
+        ann.run("document.activeElement.blur(); return ''");
+        let transcripts = [&terminal, &bob.transcript, &dan.transcript];
+        self.write("room.svg", room::draw(&transcripts, "http://127.0.0.1:8080/", &ann.picture(SHARP)).as_bytes());
+    }
+
     fn chat(&self) {
         let clock = Clock::new("14:02");
-        let launch = Launch::of("faketime").args("-f +0 env -u FAKETIME FAKETIME_NO_CACHE=1");
-        let launch = launch.args("FAKETIME_DONT_FAKE_MONOTONIC=1").arg(clock.variable());
-        let launch = launch.arg(self.programs.join("chat-server")).args("--stdin commands");
-        let mut server = launch.listen("127.0.0.1:0").listen("web:127.0.0.1:0").spawn();
+        let mut server = self.chat_server(&clock);
         let address = server.addresses(2);
         let url = url(&address[1]);
 
@@ -115,6 +157,14 @@ impl Studio {
         self.shoot(&page, "phonebook.png", SHARP);
     }
 
+    /// Starts a chat with both doors, which goes by a clock.
+    fn chat_server(&self, clock: &Clock) -> Server {
+        let launch = Launch::of("faketime").args("-f +0 env -u FAKETIME FAKETIME_NO_CACHE=1");
+        let launch = launch.args("FAKETIME_DONT_FAKE_MONOTONIC=1").arg(clock.variable());
+        let launch = launch.arg(self.programs.join("chat-server")).args("--stdin commands");
+        launch.listen("127.0.0.1:0").listen("web:127.0.0.1:0").spawn()
+    }
+
     /// Starts a server that forgets what it hears.
     fn start(&self, program: &str) -> Server {
         Launch::of(self.programs.join(program)).args("--data :memory:").listen("web:127.0.0.1:0").start()
@@ -132,8 +182,12 @@ impl Studio {
     /// Writes the picture of a page. The cursor of the input blinks, so the focus is taken away first.
     fn shoot(&self, window: &Window<'_>, name: &str, scale: u32) {
         window.run("document.activeElement.blur(); return ''");
-        let (picture, path) = (window.picture(scale), self.folder.join(name));
-        fs::write(&path, &picture).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        self.write(name, &window.picture(scale));
+    }
+
+    fn write(&self, name: &str, picture: &[u8]) {
+        let path = self.folder.join(name);
+        fs::write(&path, picture).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         println!("{}: {} KiB", path.display(), picture.len().div_ceil(1024));
     }
 }
