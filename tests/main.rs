@@ -59,6 +59,7 @@ mod servers {
     mod greeting_file;
     mod job_control;
     mod limits;
+    mod log_format;
     mod listening;
     mod operator;
     mod page;

@@ -171,13 +171,22 @@ pub(crate) struct LossyWriter {
     rest: Vec<u8>,
     /// Lines that were dropped since the last record was written.
     dropped: usize,
+    /// Returns the line that stands for this number of dropped lines.
+    gap: fn(usize) -> String,
 }
 
 impl LossyWriter {
     /// Creates a writer to `stream`.
     #[must_use]
     pub(crate) fn new(stream: OutputStream) -> Self {
-        Self { stream, rest: Vec::new(), dropped: 0 }
+        Self { stream, rest: Vec::new(), dropped: 0, gap: |lines| format!("{lines} log lines dropped\n") }
+    }
+
+    /// Replaces the line about dropped lines.
+    #[cfg(feature = "cli")]
+    #[must_use]
+    pub(crate) fn with_gap(self, gap: fn(usize) -> String) -> Self {
+        Self { gap, ..self }
     }
 
     /// Writes `record`. Returns whether at least a part of it was written; the remainder is then in `rest`.
@@ -186,7 +195,7 @@ impl LossyWriter {
             return false;
         }
         if self.dropped > 0 {
-            self.rest.extend_from_slice(format!("{} log lines dropped\n", self.dropped).as_bytes());
+            self.rest.extend_from_slice((self.gap)(self.dropped).as_bytes());
         }
         self.rest.extend_from_slice(record);
         let whole = self.rest.len();

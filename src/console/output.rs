@@ -19,7 +19,12 @@ pub(crate) struct StandardStreams {
     stderr: Option<LossyWriter>,
     /// The last write to standard output returned `WouldBlock`.
     is_blocked: bool,
+    /// Notices are records of the log.
+    logs_notices: bool,
 }
+
+/// The target of notices in the log.
+pub(crate) const LOG_TARGET: &str = module_path!();
 
 #[derive(Debug)]
 enum Stdout {
@@ -32,7 +37,13 @@ enum Stdout {
 impl StandardStreams {
     /// Creates the streams. `token` identifies the events of standard output.
     pub(crate) fn new(token: mio::Token) -> Self {
-        StandardStreams { token, stdout: Stdout::Unused, stderr: None, is_blocked: false }
+        StandardStreams { token, stdout: Stdout::Unused, stderr: None, is_blocked: false, logs_notices: false }
+    }
+
+    /// Writes each line of a notice as a record of the log from now on.
+    #[cfg(feature = "cli")]
+    pub(crate) fn log_notices(&mut self) {
+        self.logs_notices = true;
     }
 
     /// Handles an event of standard output, which may be writable again.
@@ -109,6 +120,9 @@ impl StandardStreams {
     }
 
     fn write_stderr(&mut self, text: &str) {
+        if self.logs_notices {
+            return text.lines().for_each(|line| log::info!(target: LOG_TARGET, "{line}"));
+        }
         if self.stderr.is_none() {
             self.stderr = OutputStream::stderr().ok().map(LossyWriter::new);
         }

@@ -248,6 +248,12 @@ impl<H: Handler> Reactor<H> {
         Ok(Operator::Absent)
     }
 
+    /// Writes notices for the operator as records of the log from now on, rather than to standard error as they are.
+    #[cfg(feature = "cli")]
+    pub(crate) fn log_notices(&mut self) {
+        self.output.log_notices();
+    }
+
     /// Accepts operators at a Unix path from now on, beside the console. Only the owner of the file may connect.
     ///
     /// Each line of such a client goes to [`Handler::console`], and the answers go back to it. The end of its input

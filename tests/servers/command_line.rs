@@ -121,7 +121,8 @@ fn an_address_without_its_flag_is_answered_with_the_flag() {
 }
 
 /// The headings of the groups of flags, in the order in which every help text has them.
-const GROUPS: [&str; 8] = ["Arguments:", "Options:", "Bus:", "Web:", "Sockets:", "TLS:", "Limits:", "Diagnostics:"];
+const GROUPS: [&str; 9] =
+    ["Commands:", "Arguments:", "Options:", "Bus:", "Web:", "Sockets:", "TLS:", "Limits:", "Diagnostics:"];
 
 fn help(program: &str) -> String {
     let finished = Launch::of(program).args("--help").run();

@@ -28,6 +28,8 @@ complete -c bank-server -l control -d 'Accept the commands of the console on thi
 complete -c bank-server -l memory-limit -d 'Cap on all queued output; above it, the client with the most is closed' -r
 complete -c bank-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c bank-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c bank-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
+json\t'An object of JSON on each line'"
 complete -c bank-server -l data -d 'File that keeps the accounts, created if it is missing; :memory: keeps them in memory only [default: bank.db in the user\'s data directory, ~/.local/share/switchboard]' -r
 complete -c bank-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; tls: before any of them, with --tls-cert; with port 0, the system picks one' -r
 complete -c bank-server -l reuse-port -d 'Share the port with other processes that set this flag'

@@ -28,6 +28,8 @@ complete -c daytime-server -l control -d 'Accept the commands of the console on 
 complete -c daytime-server -l memory-limit -d 'Cap on all queued output; above it, the client with the most is closed' -r
 complete -c daytime-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c daytime-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c daytime-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
+json\t'An object of JSON on each line'"
 complete -c daytime-server -l datagram-rate -d 'Rate at which datagrams of one host are answered, with a burst of ten times N; the others are dropped' -r
 complete -c daytime-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; udp: before one of the first four; tls: before any of them, with --tls-cert; with port 0, the system picks one' -r
 complete -c daytime-server -l utc -d 'Show UTC instead of the time zone of the environment variable TZ or of this system'

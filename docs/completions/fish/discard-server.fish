@@ -26,6 +26,8 @@ complete -c discard-server -l control -d 'Accept the commands of the console on 
 complete -c discard-server -l memory-limit -d 'Cap on all queued output; above it, the client with the most is closed' -r
 complete -c discard-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c discard-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c discard-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
+json\t'An object of JSON on each line'"
 complete -c discard-server -l datagram-rate -d 'Rate at which datagrams of one host are answered, with a burst of ten times N; the others are dropped' -r
 complete -c discard-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; udp: before one of the first four; tls: before any of them, with --tls-cert; with port 0, the system picks one' -r
 complete -c discard-server -l reuse-port -d 'Share the port with other processes that set this flag'

@@ -29,6 +29,8 @@ complete -c greeting-server -l control -d 'Accept the commands of the console on
 complete -c greeting-server -l memory-limit -d 'Cap on all queued output; above it, the client with the most is closed' -r
 complete -c greeting-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c greeting-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c greeting-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
+json\t'An object of JSON on each line'"
 complete -c greeting-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; tls: before any of them, with --tls-cert; with port 0, the system picks one' -r
 complete -c greeting-server -l read-reply -d 'After the text or the file, wait for a line from the client and log it; -v shows it'
 complete -c greeting-server -l reuse-port -d 'Share the port with other processes that set this flag'

@@ -35,6 +35,8 @@ complete -c http-server -l control -d 'Accept the commands of the console on thi
 complete -c http-server -l memory-limit -d 'Cap on all queued output; above it, the client with the most is closed' -r
 complete -c http-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c http-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c http-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
+json\t'An object of JSON on each line'"
 complete -c http-server -l cgi-timeout -d 'End a script that writes nothing for this long' -r
 complete -c http-server -l max-scripts -d 'Scripts at a time; further requests wait' -r
 complete -c http-server -l max-body -d 'Largest body of a request' -r

@@ -29,6 +29,8 @@ complete -c phonebook-server -l control -d 'Accept the commands of the console o
 complete -c phonebook-server -l memory-limit -d 'Cap on all queued output; above it, the client with the most is closed' -r
 complete -c phonebook-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c phonebook-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c phonebook-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
+json\t'An object of JSON on each line'"
 complete -c phonebook-server -l data -d 'File that keeps the book, created if it is missing; :memory: keeps it in memory only [default: phonebook.db in the user\'s data directory, ~/.local/share/switchboard]' -r
 complete -c phonebook-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; tls: before any of them, with --tls-cert; web: before any of them, for pages in a browser, or web+tls:; with port 0, the system picks one' -r
 complete -c phonebook-server -l reuse-port -d 'Share the port with other processes that set this flag'

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_switchboard_global_optspecs
-    string join \n c/config= stdin= control= memory-limit= drain= slow-turn= v/verbose q/quiet h/help V/version
+    string join \n c/config= stdin= control= memory-limit= drain= slow-turn= v/verbose q/quiet log-format= h/help V/version
 end
 
 function __fish_switchboard_needs_command
@@ -32,6 +32,8 @@ complete -c switchboard -n "__fish_switchboard_needs_command" -l control -d 'Acc
 complete -c switchboard -n "__fish_switchboard_needs_command" -l memory-limit -d 'Cap on all queued output; above it, the client with the most is closed' -r
 complete -c switchboard -n "__fish_switchboard_needs_command" -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c switchboard -n "__fish_switchboard_needs_command" -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c switchboard -n "__fish_switchboard_needs_command" -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
+json\t'An object of JSON on each line'"
 complete -c switchboard -n "__fish_switchboard_needs_command" -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
 complete -c switchboard -n "__fish_switchboard_needs_command" -s q -l quiet -d 'Log errors only'
 complete -c switchboard -n "__fish_switchboard_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'

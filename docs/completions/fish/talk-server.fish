@@ -24,6 +24,8 @@ complete -c talk-server -l control -d 'Accept the commands of the console on thi
 complete -c talk-server -l memory-limit -d 'Cap on all queued output; above it, the client with the most is closed' -r
 complete -c talk-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c talk-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c talk-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
+json\t'An object of JSON on each line'"
 complete -c talk-server -l stdin -d 'Meaning of standard input: its lines are sent to the client, q ends a talk, and quit or the end of input stops the server. This server has no other mode, because it needs an operator' -r -f -a "stop\t'A line, or the end of input, stops the server'
 commands\t'Lines are commands (help, stats, who, kick, quit); the end of input stops the server'
 ignore\t'Standard input is not read'"
@@ -31,5 +33,5 @@ complete -c talk-server -s l -l listen -d 'Address to listen on; repeatable. POR
 complete -c talk-server -l reuse-port -d 'Share the port with other processes that set this flag'
 complete -c talk-server -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
 complete -c talk-server -s q -l quiet -d 'Log errors only'
-complete -c talk-server -s h -l help -d 'Print help'
+complete -c talk-server -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c talk-server -s V -l version -d 'Print version'

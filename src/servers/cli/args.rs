@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 use log::LevelFilter;
 
+use super::log_format::LogFormat;
 use super::report::{log_level, start_server_log};
 use super::run::{ignore_file_size_signal, raise_descriptor_limit};
 #[cfg(feature = "tls")]
@@ -164,6 +165,10 @@ pub struct ProcessArgs {
     /// Log errors only
     #[arg(short, long, help_heading = "Diagnostics")]
     pub quiet: bool,
+
+    /// Form of the lines on standard error
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Diagnostics")]
+    pub log_format: LogFormat,
 }
 
 /// Parses the address of a control socket.
@@ -241,6 +246,7 @@ impl ListenArgs {
 impl ProcessArgs {
     /// Starts the log, and sets the limits of the process.
     pub(crate) fn prepare(&self) {
+        self.log_format.choose();
         start_server_log(if self.quiet { LevelFilter::Error } else { log_level(self.verbose) });
         ignore_file_size_signal();
         raise_descriptor_limit();

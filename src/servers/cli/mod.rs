@@ -10,6 +10,7 @@ mod command;
 pub(crate) mod config;
 mod data;
 mod inherited;
+mod log_format;
 mod report;
 mod run;
 mod server;
@@ -26,6 +27,9 @@ pub(crate) use command::{command, parse};
 #[cfg(feature = "storage")]
 pub use data::DataArgs;
 pub use data::LineArgs;
+#[cfg(feature = "http")]
+pub(crate) use log_format::JsonLines;
+pub use log_format::LogFormat;
 pub use report::{fail, log_level, start_log, usage_error};
 pub(crate) use run::{COMMANDS_HINT, former_descriptor_limit, serve};
 pub use run::{exit_code, main};

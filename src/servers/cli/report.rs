@@ -3,26 +3,35 @@
 use std::env;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::process::ExitCode;
-use std::time::SystemTime;
+use std::process::{self, ExitCode};
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use jiff::Timestamp;
-use log::LevelFilter;
+use log::{Level, LevelFilter};
 
+use super::log_format::LogFormat;
 use crate::console::descriptor::{LossyWriter, OutputStream};
+use crate::console::output;
 use crate::state::{stats, stop};
 
-/// Ends the process because of a wrong command line, with the message, the usage and exit code 2.
+/// Ends the process because of a wrong command line, with the message, the usage and exit code 2. With
+/// `--log-format json`, the message is a record, and there is no usage.
 pub fn usage_error<P: CommandFactory>(message: impl Display) -> ! {
+    if LogFormat::chosen() == LogFormat::Json {
+        let _ = fail::<P>(&message);
+        process::exit(2);
+    }
     P::command().error(ErrorKind::ValueValidation, message).exit()
 }
 
 /// Writes one line with the reason why the program failed. Returns exit code 1.
 pub fn fail<P: CommandFactory>(error: &impl Display) -> ExitCode {
+    let line = match LogFormat::chosen() {
+        LogFormat::Text => format!("{}: {error}\n", P::command().get_name()),
+        LogFormat::Json => LogFormat::Json.line(Level::Error, module_path!(), &error.to_string()),
+    };
     // If standard error is closed, the exit code still reports the failure.
-    let _ = writeln!(io::stderr(), "{}: {error}", P::command().get_name());
+    let _ = io::stderr().write_all(line.as_bytes());
     ExitCode::FAILURE
 }
 
@@ -33,16 +42,6 @@ pub fn log_level(verbose: u8) -> LevelFilter {
         0 => LevelFilter::Warn,
         1 => LevelFilter::Info,
         _ => LevelFilter::Debug,
-    }
-}
-
-/// A time as in RFC 3339, in UTC. A time outside of the calendar, from a clock that is wrong by millennia, is `@` and
-/// the seconds since 1970, as `date -d` reads them.
-fn timestamp(at: SystemTime) -> String {
-    match (Timestamp::try_from(at), at.duration_since(SystemTime::UNIX_EPOCH)) {
-        (Ok(at), _) => format!("{at:.0}"),
-        (_, Ok(after)) => format!("@{}", after.as_secs()),
-        (_, Err(before)) => format!("@-{}", before.duration().as_secs()),
     }
 }
 
@@ -57,8 +56,9 @@ pub(super) fn start_server_log(level: LevelFilter) {
     let by_environment = env::var(env_logger::DEFAULT_FILTER_ENV).ok().and_then(|text| text.parse().ok());
     let level = by_environment.unwrap_or(level);
     let mut builder = env_logger::Builder::new();
-    // Statistics are logged on request only (SIGUSR1), so they are shown at any level.
+    // Statistics are logged on request only (SIGUSR1), and notices are for the operator: both are shown at any level.
     builder.filter_level(level).filter_module(stats::LOG_TARGET, LevelFilter::Info);
+    builder.filter_module(output::LOG_TARGET, LevelFilter::Info);
     if level >= LevelFilter::Warn {
         builder.filter_module(stop::LOG_TARGET, LevelFilter::Info);
     }
@@ -66,33 +66,15 @@ pub(super) fn start_server_log(level: LevelFilter) {
 }
 
 fn start(builder: &mut env_logger::Builder) {
-    builder.parse_default_env().format(|out, record| {
-        // A message may contain bytes of a peer, and a terminal may show it.
-        let message = record.args().to_string();
-        let time = timestamp(SystemTime::now());
-        writeln!(out, "{time} {:<5} {}", record.level(), crate::sanitize(message.as_bytes()))
+    let format = LogFormat::chosen();
+    builder.parse_default_env().format(move |out, record| {
+        out.write_all(format.line(record.level(), record.target(), &record.args().to_string()).as_bytes())
     });
     if let Ok(stderr) = OutputStream::stderr() {
-        builder.target(env_logger::Target::Pipe(Box::new(LossyWriter::new(stderr))));
+        let writer = LossyWriter::new(stderr);
+        let writer = if format == LogFormat::Json { writer.with_gap(LogFormat::gap) } else { writer };
+        builder.target(env_logger::Target::Pipe(Box::new(writer)));
     }
     // Fails if the program has set a logger already, which is then kept.
     let _ = builder.try_init();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
-
-    #[test]
-    fn every_time_can_be_logged() {
-        assert_eq!(timestamp(UNIX_EPOCH + Duration::from_millis(1_500)), "1970-01-01T00:00:01Z");
-        assert_eq!(timestamp(UNIX_EPOCH - Duration::from_secs(1)), "1969-12-31T23:59:59Z");
-        let far = Duration::from_secs(1 << 62);
-        assert_eq!(timestamp(UNIX_EPOCH + far), "@4611686018427387904");
-        assert_eq!(timestamp(UNIX_EPOCH - far), "@-4611686018427387904");
-        let last =
-            (0..64).rev().fold(UNIX_EPOCH, |at, bit| at.checked_add(Duration::from_secs(1 << bit)).unwrap_or(at));
-        assert_eq!(timestamp(last), format!("@{}", i64::MAX));
-    }
 }

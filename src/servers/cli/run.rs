@@ -16,6 +16,7 @@ use super::binding::{ListenSetting, ServiceBinding, WrongUse};
 use super::command::parse;
 use super::config::with_file;
 use super::inherited::{InheritedSockets, notify_ready};
+use super::log_format::LogFormat;
 use super::report::{fail, usage_error};
 use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError};
 use crate::console::descriptor::OutputStream;
@@ -113,6 +114,9 @@ fn run<H: Handler>(
     bindings: &[ServiceBinding],
     need: OperatorNeed,
 ) -> Result<(), Box<dyn Error>> {
+    if process.log_format == LogFormat::Json {
+        reactor.log_notices();
+    }
     let bound = listen(&mut reactor, bindings)?;
     if let Some(path) = &process.control {
         open_control(&mut reactor, path, &bound)?;

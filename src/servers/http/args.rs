@@ -12,8 +12,8 @@ use super::{AccessLog, CgiOptions, SPARE_DESCRIPTORS, Site, SiteOptions};
 use crate::Limits;
 use crate::framing::http::{HttpOptions, is_token};
 use crate::servers::cli::{
-    LimitOrOff, Server, ServerArgs, ServiceHost, ServiceSetup, StartError, former_descriptor_limit, parse_count,
-    parse_duration, parse_off, parse_size,
+    JsonLines, LimitOrOff, LogFormat, Server, ServerArgs, ServiceHost, ServiceSetup, StartError,
+    former_descriptor_limit, parse_count, parse_duration, parse_off, parse_size,
 };
 use crate::servers::log_file::{LogFile, StandardError};
 use crate::servers::time_zone::{local_time, time_zone};
@@ -198,13 +198,21 @@ impl HttpServer {
     }
 }
 
+/// The target of the access log's records on standard error.
+const ACCESS_TARGET: &str = "switchboard::access";
+
 /// Opens the access log at `path`, or on standard error.
 fn access_log(path: &Path) -> Result<AccessLog, StartError> {
     let zone = time_zone();
     let clock = move |at| local_time(at, &zone);
     let name = path.display().to_string();
     let log = if name == "-" {
-        AccessLog::new("standard error", StandardError, clock)
+        match LogFormat::chosen() {
+            LogFormat::Text => AccessLog::new("standard error", StandardError, clock),
+            LogFormat::Json => {
+                AccessLog::new("standard error", JsonLines { target: ACCESS_TARGET, out: StandardError }, clock)
+            }
+        }
     } else {
         let file = LogFile::open(path).map_err(|error| {
             let remedy = "give --access-log a file that can be written to";
