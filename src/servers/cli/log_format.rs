@@ -93,7 +93,7 @@ fn timestamp(at: SystemTime, digits: usize) -> String {
 }
 
 /// Writes each line to `out` as a record of JSON: for a log that has a form of its own.
-#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "the access log is of http-server"))]
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "the access log is of http-server"))]
 #[derive(Debug)]
 pub(crate) struct JsonLines<W> {
     pub(crate) target: &'static str,
