@@ -18,9 +18,11 @@ pub(crate) fn parse<S: Server>(words: impl IntoIterator<Item = OsString>) -> Res
     S::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// Returns the definition of a server's command line.
+/// Returns the definition of a server's command line, built: arguments that are not cannot be displayed.
 pub(crate) fn command<S: Server>() -> Command {
-    with_addresses(S::command())
+    let mut command = with_addresses(S::command());
+    command.build();
+    command
 }
 
 /// Adds to the help of `--listen` the addresses that this server can listen on.

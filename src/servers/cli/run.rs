@@ -13,7 +13,7 @@ use signal_hook::consts::SIGXFSZ;
 
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
 use super::binding::{ListenSetting, ServiceBinding, WrongUse};
-use super::command::parse;
+use super::command::{command, parse};
 use super::config::with_file;
 use super::inherited::{InheritedSockets, notify_ready};
 use super::log_format::LogFormat;
@@ -28,7 +28,7 @@ use crate::{Address, ConsoleMode, Handler, Operator, Reactor, ServiceId, Service
 #[must_use]
 pub fn main<S: Server>() -> ExitCode {
     job_control::keep_running();
-    let words = match with_file(S::command(), env::args_os().collect()) {
+    let words = match with_file(&command::<S>(), env::args_os().collect()) {
         Ok(words) => words,
         Err(error) => return exit_code::<S>(Err(error)),
     };

@@ -52,8 +52,7 @@ fn check_server(
         mistakes.push(Mistake::new(at, CatalogEntry::missing(name, "")));
         return String::new();
     };
-    let mut command = (entry.command)();
-    command.build();
+    let command = (entry.command)();
     let settings = Settings::read(file, &command, Scope::Server, entries, mistakes);
     let missing = settings.check(&command, mistakes);
     let by_flag = if missing.is_empty() { String::new() } else { format!("; it needs --{}", missing.join(" and --")) };

@@ -134,8 +134,7 @@ fn from_table(file: &ConfigFile, table: Entry<'_>, mistakes: &mut Vec<Mistake>) 
     let (server, server_at) = server.unwrap_or_else(|| (name.clone(), at));
     let found = CatalogEntry::find(&server);
     let spec = found.map(|entry| {
-        let mut command = (entry.command)();
-        command.build();
+        let command = (entry.command)();
         let settings = Settings::read(file, &command, Scope::Service, entries, &mut own);
         let missing = settings.check(&command, &mut own);
         own.extend(missing.into_iter().map(|key| Mistake::new(at, format!("{key}: this setting is missing"))));

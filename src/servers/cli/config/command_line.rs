@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Command, Id};
 
-use super::settings::{Setting, Settings};
+use super::settings::{Setting, Settings, words_of};
 
 /// What is known of a command line before the file is read.
 #[derive(Debug)]
@@ -30,17 +30,11 @@ impl CommandLine {
     /// Adds the settings to the words, except those that the words replace: a flag replaces the key with its name, and
     /// keys that it excludes.
     pub(crate) fn merge(&self, command: &Command, mut words: Vec<OsString>, settings: &Settings) -> Vec<OsString> {
-        let (mut flags, mut last) = (Vec::new(), Vec::new());
-        for setting in settings.iter().filter(|setting| !self.replaces(command, setting)) {
-            let place = if setting.is_positional { &mut last } else { &mut flags };
-            place.extend(setting.words.iter().map(|word| word.text.clone()));
-        }
+        let kept = settings.iter().filter(|setting| !self.replaces(command, setting)).collect::<Vec<_>>();
+        let (flags, last) = words_of(&kept);
         // Behind the name of the program.
         words.splice(1..1, flags);
-        if !last.is_empty() {
-            words.push("--".into());
-            words.append(&mut last);
-        }
+        words.extend(last);
         words
     }
 

@@ -170,10 +170,7 @@ pub(crate) fn take_server(
 ///
 /// # Errors
 /// If the file cannot be read, and all mistakes in it. Mistakes in `words` are found later, by the parser.
-pub(crate) fn with_file(mut command: Command, words: Vec<OsString>) -> Result<Vec<OsString>, StartError> {
-    // Unbuilt arguments cannot be displayed.
-    command.build();
-    let command = &command;
+pub(crate) fn with_file(command: &Command, words: Vec<OsString>) -> Result<Vec<OsString>, StartError> {
     let Some(line) = CommandLine::with_config(command, &words) else { return Ok(words) };
     let file = ConfigFile::read(&line.config)?;
     let mut mistakes = Vec::new();

@@ -139,15 +139,22 @@ impl Setting {
 
 /// Returns the words of a command line with these settings, behind the name of the program.
 fn words(command: &Command, settings: &[&Setting]) -> Vec<OsString> {
-    let texts = |setting: &&Setting| setting.words.iter().map(|word| word.text.clone()).collect::<Vec<_>>();
-    let (last, flags): (Vec<_>, Vec<_>) = settings.iter().partition(|setting| setting.is_positional);
-    let mut words = vec![command.get_name().into()];
-    words.extend(flags.iter().copied().flat_map(texts));
-    if !last.is_empty() {
-        words.push("--".into());
-        words.extend(last.iter().copied().flat_map(texts));
+    let (flags, last) = words_of(settings);
+    let name = OsString::from(command.get_name());
+    [name].into_iter().chain(flags).chain(last).collect()
+}
+
+/// Returns the words that are flags, and those that follow all flags, with the `--` before them.
+pub(super) fn words_of(settings: &[&Setting]) -> (Vec<OsString>, Vec<OsString>) {
+    let (mut flags, mut last) = (Vec::new(), Vec::new());
+    for setting in settings {
+        let place = if setting.is_positional { &mut last } else { &mut flags };
+        place.extend(setting.words.iter().map(|word| word.text.clone()));
     }
-    words
+    if !last.is_empty() {
+        last.insert(0, "--".into());
+    }
+    (flags, last)
 }
 
 /// Returns the argument whose key is `key`.
