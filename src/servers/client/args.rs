@@ -62,6 +62,8 @@ Examples:
 
 impl LineClient {
     /// Talks to the server of the command line until one side has closed. This is the `main` of `line-client`.
+    // Inlined, so that only `line-client` compiles its reactor, and not each build of the crate.
+    #[inline]
     #[must_use]
     pub fn main() -> ExitCode {
         let args = LineClient::try_parse().unwrap_or_else(|error| cli::suggest(error, hint).exit());
@@ -78,6 +80,7 @@ impl LineClient {
     }
 
     /// Runs until one side has closed. Returns the reason of a failure.
+    #[inline]
     fn run(self, mut service: ServiceOptions) -> io::Result<Option<String>> {
         let is_conversation = io::stdin().is_terminal() && io::stdout().is_terminal();
         let options = ClientOptions {
