@@ -62,6 +62,7 @@ Examples:
 
 impl Switchboard {
     /// Hosts the services of the command line until asked to stop. This is the `main` of `switchboard`.
+    #[inline]
     #[must_use]
     pub fn main() -> ExitCode {
         job_control::keep_running();
@@ -100,13 +101,14 @@ impl Switchboard {
         Ok((args, services))
     }
 
+    #[inline]
     fn run(&self, specs: Vec<ServiceSpec>) -> Result<(), StartError> {
         let limits = self.process.limits(&Limits::default());
         let mut reactor = Reactor::new(Services::new(), limits).map_err(StartError::failure)?;
         let mut bindings = Vec::new();
         for ServiceSpec { setting, entry, words } in specs {
             let name = setting.service().to_owned();
-            let binding = (entry.add)(&mut reactor, setting, words);
+            let binding = entry.add(&mut reactor, setting, words);
             bindings.push(binding.map_err(|error| error.within(&name))?);
         }
         cli::serve(reactor, &self.process, &bindings)

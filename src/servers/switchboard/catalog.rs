@@ -28,41 +28,58 @@ pub(super) struct CatalogEntry {
     pub(super) name: &'static str,
     /// Returns the definition of the server's command line.
     pub(super) command: fn() -> Command,
-    /// Creates the server and adds it to a reactor.
-    pub(super) add: Add,
 }
 
 /// Adds a server to a reactor. The parameters are the reactor, the setting that has its addresses, and the words of its
 /// command line.
 type Add = fn(&mut Reactor<Services>, ListenSetting, Vec<OsString>) -> Result<ServiceBinding, StartError>;
 
-pub(super) const ALL: &[CatalogEntry] = &[
-    #[cfg(feature = "bank")]
-    CatalogEntry::of::<crate::servers::BankServer>("bank"),
-    CatalogEntry::of::<crate::servers::ChargenServer>("chargen"),
-    CatalogEntry::of::<crate::servers::ChatServer>("chat"),
-    CatalogEntry::of::<crate::servers::DaytimeServer>("daytime"),
-    CatalogEntry::of::<crate::servers::DiscardServer>("discard"),
-    #[cfg(all(feature = "doctor", feature = "storage"))]
-    CatalogEntry::of::<crate::servers::DoctorServer>("doctor"),
-    CatalogEntry::of::<crate::servers::EchoServer>("echo"),
-    CatalogEntry::of::<crate::servers::ExecServer>("exec"),
-    CatalogEntry::of::<crate::servers::GreetingServer>("greeting"),
-    #[cfg(feature = "http")]
-    CatalogEntry::of::<crate::servers::HttpServer>("http"),
-    #[cfg(feature = "storage")]
-    CatalogEntry::of::<crate::servers::PhonebookServer>("phonebook"),
-    CatalogEntry::of::<crate::servers::RelayServer>("relay"),
-    #[cfg(feature = "sum")]
-    CatalogEntry::of::<crate::servers::SumServer>("sum"),
-    CatalogEntry::of::<crate::servers::TalkServer>("talk"),
-    CatalogEntry::of::<crate::servers::TimeServer>("time"),
-    CatalogEntry::of::<crate::servers::UppercaseServer>("uppercase"),
-];
+/// Passes each server, with its name, to the macro `$list`.
+macro_rules! servers {
+    ($list:ident) => {
+        $list! {
+            #[cfg(feature = "bank")]
+            BankServer "bank",
+            ChargenServer "chargen",
+            ChatServer "chat",
+            DaytimeServer "daytime",
+            DiscardServer "discard",
+            #[cfg(all(feature = "doctor", feature = "storage"))]
+            DoctorServer "doctor",
+            EchoServer "echo",
+            ExecServer "exec",
+            GreetingServer "greeting",
+            #[cfg(feature = "http")]
+            HttpServer "http",
+            #[cfg(feature = "storage")]
+            PhonebookServer "phonebook",
+            RelayServer "relay",
+            #[cfg(feature = "sum")]
+            SumServer "sum",
+            TalkServer "talk",
+            TimeServer "time",
+            UppercaseServer "uppercase",
+        }
+    };
+}
+
+macro_rules! entries {
+    ($($(#[$cfg:meta])* $server:ident $name:literal,)*) => {
+        &[$($(#[$cfg])* CatalogEntry::of::<crate::servers::$server>($name),)*]
+    };
+}
+
+macro_rules! adders {
+    ($($(#[$cfg:meta])* $server:ident $name:literal,)*) => {
+        &[$($(#[$cfg])* ($name, add::<crate::servers::$server> as Add),)*]
+    };
+}
+
+pub(super) const ALL: &[CatalogEntry] = servers!(entries);
 
 impl CatalogEntry {
     const fn of<S: Server + CommandFactory>(name: &'static str) -> Self {
-        CatalogEntry { name, command: cli::command::<S>, add: add::<S> }
+        CatalogEntry { name, command: cli::command::<S> }
     }
 
     /// Returns the server with this name.
@@ -88,6 +105,25 @@ impl CatalogEntry {
     /// Returns the names of all servers, for a message.
     pub(super) fn names() -> String {
         ALL.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl CatalogEntry {
+    /// Creates the server and adds it to a reactor.
+    ///
+    /// # Errors
+    /// If the words are wrong, or if the server does not start.
+    // Inlined into the program `switchboard`, like its callers, so that no other build compiles every server.
+    #[inline]
+    pub(super) fn add(
+        &self,
+        reactor: &mut Reactor<Services>,
+        setting: ListenSetting,
+        words: Vec<OsString>,
+    ) -> Result<ServiceBinding, StartError> {
+        const ADDERS: &[(&str, Add)] = servers!(adders);
+        let adder = ADDERS.iter().find(|(name, _)| *name == self.name);
+        adder.expect("each entry has an adder").1(reactor, setting, words)
     }
 }
 
