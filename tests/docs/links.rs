@@ -40,6 +40,17 @@ fn every_link_leads_somewhere() {
     assert!(count > 30, "only {count} links were found");
 }
 
+#[test]
+fn the_summary_of_the_book_lists_every_page_once() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut expected = pages();
+    expected.retain(|path| path.starts_with(&folder) && !path.ends_with("SUMMARY.md"));
+    let summary = page("docs/SUMMARY.md");
+    let mut listed: Vec<_> = links(&summary).iter().map(|link| folder.join(link)).collect();
+    listed.sort();
+    assert_eq!(listed, expected);
+}
+
 /// The part of a page below a heading.
 fn section<'a>(text: &'a str, heading: &str) -> &'a str {
     let (_, after) = text.split_once(&format!("\n## {heading}\n")).expect("the heading");
