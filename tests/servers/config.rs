@@ -190,3 +190,68 @@ fn check_knows_the_server_of_a_file_or_is_told() {
     let output = config.run("switchboard", &["check", "f.toml"]);
     assert_eq!(text(&output.stdout), "f.toml: a file of relay-server; it needs --to\n");
 }
+
+#[test]
+fn check_compares_the_keys_of_a_table() {
+    let config = Config::new(
+        "[chat]\nlisten = 'udp:7000'\n[den]\nserver = 'chat'\nreuse-port = true\n[sum]\nmax-connections = 1\n\
+         [relay]\nlisten = 7001\nto = 7001\n[page]\nserver = 'echo'\norigin = 'http://a'\n\
+         [daytime]\nlisten = 'web:7002'\n[safe]\nserver = 'echo'\nlisten = 'tls:7003'\n\
+         [greeting]\nmax-line = 9\n[many]\nserver = 'chat'\nbus = 'redis://:p@h'\nbus-password = 'f'\n",
+    );
+    let output = config.run("switchboard", &["check", "f.toml"]);
+    let errors = text(&output.stderr);
+    let wanted = [
+        "f.toml:2:1: [chat]: udp:127.0.0.1:7000: this server does not support UDP",
+        "f.toml:5:1: [den]: --reuse-port: the kernel would split the room",
+        "f.toml:7:1: [sum]: --max-connections 1 is too low",
+        "f.toml:10:1: [relay]: --to 127.0.0.1:7001 is an address of this server itself",
+        "f.toml:13:1: [page]: --origin is for addresses with web:",
+        "f.toml:15:1: [daytime]: web:127.0.0.1:7002: this server has no web door",
+        "f.toml:18:1: [safe]: tls:127.0.0.1:7003: TLS needs a certificate; set tls-cert and tls-key in [safe]",
+        "f.toml:20:1: [greeting]: --max-line needs --read-reply",
+        "f.toml:23:1: [many]: --bus and --bus-password both give a password",
+    ];
+    assert_eq!(errors.lines().count(), wanted.len(), "{errors}");
+    for (line, wanted) in errors.lines().zip(wanted) {
+        assert!(line.starts_with(wanted), "{line} is not {wanted}");
+    }
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn what_a_key_needs_may_be_on_the_command_line() {
+    let config = Config::new("listen = '127.0.0.1:0'\nmax-line = 9\n");
+    let output = config.run("echo-server", &["--config", "f.toml"]);
+    assert!(text(&output.stderr).starts_with("f.toml:2:1: --max-line needs --reply-prefix"), "{output:?}");
+    assert_eq!((output.status.code(), text(&output.stderr).lines().count()), (Some(2), 1));
+    let server = launch("echo-server", &config, &["--reply-prefix", "> "]);
+    let mut client = Peer::connect(&server.address());
+    client.send("hi\n");
+    client.expect("> hi\n");
+    stop(server, 1);
+}
+
+#[test]
+fn a_file_of_the_other_kind_is_recognized() {
+    for (program, text_of_file, wanted) in [
+        ("switchboard", "server = 'echo'\n", "f.toml:1:1: server: this file is for one server"),
+        ("echo-server", "[chat]\nlisten = 7000\n", "f.toml:1:2: [chat]: a table is for the file of switchboard"),
+    ] {
+        let output = Config::new(text_of_file).run(program, &["--config", "f.toml"]);
+        assert!(text(&output.stderr).starts_with(wanted), "{output:?}");
+        assert_eq!((output.status.code(), text(&output.stderr).lines().count()), (Some(2), 1));
+    }
+}
+
+#[test]
+fn the_words_of_a_program_may_be_in_the_file() {
+    let config = Config::new("listen = '127.0.0.1:0'\ncommand = ['printf', '%s;', '-n', 'a b']\n");
+    for (args, wanted) in [(&[][..], "-n;a b;"), (&["--", "echo", "from the words"], "from the words\n")] {
+        let server = launch("exec-server", &config, args);
+        let mut client = Peer::connect(&server.address());
+        client.expect(wanted);
+        client.expect_eof();
+        stop(server, 1);
+    }
+}

@@ -110,7 +110,7 @@ impl Server for ChatServer {
         &self.server
     }
 
-    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+    fn check(&self) -> Result<(), StartError> {
         #[cfg(feature = "bus")]
         let has_bus = self.bus.is_given();
         #[cfg(not(feature = "bus"))]
@@ -118,6 +118,14 @@ impl Server for ChatServer {
         if self.server.listen.reuse_port && !has_bus {
             return Err(StartError::usage(SHARED_PORT));
         }
+        #[cfg(feature = "bus")]
+        self.bus.check()?;
+        #[cfg(feature = "web")]
+        self.web.options(&self.server.listen)?;
+        Ok(())
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let max_line = self.lines.max_line();
         let limits = Limits { feed_buffer: self.room_buffer.0, ..self.lines.limits() };
         let record = self.record(&limits)?;

@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::server::Server;
+use super::binding::{ListenSetting, ServiceBinding};
+use super::server::{Server, ServiceSetup, StartError};
+use crate::ServiceId;
 use crate::net::ListenAddress;
 
 /// Reads the words of a command line, the first of which is the name of the program.
@@ -16,6 +18,23 @@ pub(crate) fn parse<S: Server>(words: impl IntoIterator<Item = OsString>) -> Res
     let mut command = command::<S>();
     let matches = command.try_get_matches_from_mut(words).map_err(|error| suggest(error, hint))?;
     S::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Checks the words of a server's command line, as far as nothing has to be opened for it. `setting` is where the
+/// addresses are given.
+///
+/// # Errors
+/// If flags exclude each other, or if the server has not what an address asks for. Words that cannot be read are no
+/// error here: [`parse`] reports them.
+pub(crate) fn check<S: Server>(setting: ListenSetting, words: Vec<OsString>) -> Result<(), StartError> {
+    let Ok(server) = parse::<S>(words) else { return Ok(()) };
+    server.check()?;
+    let command = S::command();
+    let has = |id: &str| command.get_arguments().any(|arg| arg.get_id() == id);
+    let setup = ServiceSetup { has_datagrams: has("datagram_rate"), ..ServiceSetup::new(0, ()) };
+    // Without the feature `web`, the flags of the web door are missing, too, and the error names the feature.
+    let setup = if has("origin") || cfg!(not(feature = "web")) { setup.with_web_door() } else { setup };
+    ServiceBinding::new(ServiceId::DEFAULT, setting, server.shared().listen.clone(), setup).map(drop)
 }
 
 /// Returns the definition of a server's command line, built: arguments that are not cannot be displayed.

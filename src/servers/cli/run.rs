@@ -13,7 +13,7 @@ use signal_hook::consts::SIGXFSZ;
 
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
 use super::binding::{ListenSetting, ServiceBinding, WrongUse};
-use super::command::{command, parse};
+use super::command::parse;
 use super::config::with_file;
 use super::inherited::{InheritedSockets, notify_ready};
 use super::log_format::LogFormat;
@@ -28,7 +28,7 @@ use crate::{Address, ConsoleMode, Handler, Operator, Reactor, ServiceId, Service
 #[must_use]
 pub fn main<S: Server>() -> ExitCode {
     job_control::keep_running();
-    let words = match with_file(&command::<S>(), env::args_os().collect()) {
+    let words = match with_file::<S>(env::args_os().collect()) {
         Ok(words) => words,
         Err(error) => return exit_code::<S>(Err(error)),
     };
@@ -36,7 +36,8 @@ pub fn main<S: Server>() -> ExitCode {
     let shared = args.shared();
     shared.process.prepare();
     let name = S::command().get_name().trim_end_matches("-server").to_owned();
-    exit_code::<S>(args.start(StandaloneHost { name, args: shared }).and_then(|outcome| outcome))
+    let start = || args.check().and_then(|()| args.start(StandaloneHost { name, args: shared })?);
+    exit_code::<S>(start())
 }
 
 /// Reports an error, with exit code 2 for a wrong command line and 1 for anything else.

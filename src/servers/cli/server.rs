@@ -16,8 +16,16 @@ pub trait Server: Parser {
     /// Returns the flags that all servers have.
     fn shared(&self) -> &ServerArgs;
 
+    /// Compares the flags with each other, before anything is opened.
+    ///
+    /// # Errors
+    /// If flags exclude each other, or if a flag that another one needs is missing.
+    fn check(&self) -> Result<(), StartError> {
+        Ok(())
+    }
+
     /// Creates the service that the flags describe, and passes it to `host`. The flags may select the type of the
-    /// handler, so a host accepts any type.
+    /// handler, so a host accepts any type. [`check`](Self::check) has found no mistake.
     ///
     /// # Errors
     /// If flags exclude each other, or if a resource that the server needs is not available.

@@ -56,14 +56,8 @@ impl TlsClientArgs {
     /// # Errors
     /// If a flag is given without a TLS address, or if a file cannot be used.
     pub fn load(&self, to: &Address) -> Result<Option<TlsClient>, StartError> {
-        let Address::Tls(_) = to else {
-            let is_unused = self.tls_insecure || self.tls_ca.is_some();
-            return if is_unused {
-                Err(StartError::usage(format!("--tls-ca and --tls-insecure are for TLS: use tls:{to}")))
-            } else {
-                Ok(None)
-            };
-        };
+        self.check(to)?;
+        let Address::Tls(_) = to else { return Ok(None) };
         let mut options = TlsClientOptions::default();
         if self.tls_insecure {
             log::warn!("--tls-insecure: the server at {to} is not verified, and anyone on the way can read along");
@@ -72,5 +66,15 @@ impl TlsClientArgs {
             options.trust = Trust::Authorities(file.clone());
         }
         TlsClient::load(&options).map(Some).map_err(StartError::failure)
+    }
+
+    /// Checks that a flag is given only with a TLS address.
+    pub(crate) fn check(&self, to: &Address) -> Result<(), StartError> {
+        let is_unused = self.tls_insecure || self.tls_ca.is_some();
+        match to {
+            Address::Tls(_) => Ok(()),
+            _ if is_unused => Err(StartError::usage(format!("--tls-ca and --tls-insecure are for TLS: use tls:{to}"))),
+            _ => Ok(()),
+        }
     }
 }

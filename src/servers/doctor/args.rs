@@ -54,6 +54,11 @@ impl Server for DoctorServer {
         &self.server
     }
 
+    #[cfg(feature = "web")]
+    fn check(&self) -> Result<(), StartError> {
+        self.web.options(&self.server.listen).map(drop)
+    }
+
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         // A fault of a flag or of the script leaves no data file behind.
         #[cfg(feature = "web")]

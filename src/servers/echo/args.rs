@@ -65,13 +65,19 @@ impl Server for EchoServer {
         &self.server
     }
 
+    fn check(&self) -> Result<(), StartError> {
+        #[cfg(feature = "web")]
+        self.web.options(&self.server.listen)?;
+        if self.max_line.is_some() && !self.has_lines() && !self.server.listen.has_web_door() {
+            return Err(StartError::usage("--max-line needs --reply-prefix, --quit-on or an address with web:"));
+        }
+        Ok(())
+    }
+
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         #[cfg(feature = "web")]
         let web = self.web.options(&self.server.listen)?;
-        if self.reply_prefix.is_none() && self.quit_on.is_none() {
-            if self.max_line.is_some() && !self.server.listen.has_web_door() {
-                return Err(StartError::usage("--max-line needs --reply-prefix, --quit-on or an address with web:"));
-            }
+        if !self.has_lines() {
             let setup = ServiceSetup::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams).with_web_door();
             #[cfg(feature = "web")]
             if let Some(web) = web {
@@ -100,6 +106,11 @@ impl Server for EchoServer {
 }
 
 impl EchoServer {
+    /// Whether it answers lines, rather than bytes.
+    fn has_lines(&self) -> bool {
+        self.reply_prefix.is_some() || self.quit_on.is_some()
+    }
+
     fn longest_line(&self) -> usize {
         self.max_line.map_or(4096, |LimitOrOff(limit)| limit.unwrap_or(usize::MAX))
     }

@@ -48,10 +48,14 @@ impl Server for GreetingServer {
         &self.server
     }
 
-    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+    fn check(&self) -> Result<(), StartError> {
         if !self.read_reply && self.max_line.is_some() {
             return Err(StartError::usage("--max-line needs --read-reply"));
         }
+        Ok(())
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let greeting = self.greeting()?;
         if !self.read_reply {
             return Ok(host.host(ServiceSetup::new(PORT, greeting)));

@@ -47,6 +47,11 @@ impl Server for PhonebookServer {
         &self.server
     }
 
+    #[cfg(feature = "web")]
+    fn check(&self) -> Result<(), StartError> {
+        self.web.options(&self.server.listen).map(drop)
+    }
+
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         #[cfg(feature = "web")]
         let web = self.web.options(&self.server.listen)?;

@@ -54,11 +54,18 @@ impl Server for RelayServer {
         &self.server
     }
 
-    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+    fn check(&self) -> Result<(), StartError> {
         let Some(to) = &self.to else { return Err(StartError::usage("--to ADDR is missing")) };
         if self.is_own(to) {
             return Err(StartError::usage(format!("--to {to} is an address of this server itself, which would loop")));
         }
+        #[cfg(feature = "tls")]
+        self.tls.check(to)?;
+        Ok(())
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+        let Some(to) = &self.to else { return Err(StartError::usage("--to ADDR is missing")) };
         let limits = Limits { connect_timeout: self.connect_timeout.0, ..Limits::default() };
         let setup = ServiceSetup::new(PORT, Relay::new(to.clone())).with_limits(limits);
         #[cfg(feature = "tls")]

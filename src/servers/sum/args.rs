@@ -44,7 +44,7 @@ impl Server for SumServer {
         &self.server
     }
 
-    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
+    fn check(&self) -> Result<(), StartError> {
         if let LimitOrOff(Some(most)) = self.server.listen.max_connections
             && most < self.clients
         {
@@ -53,6 +53,10 @@ impl Server for SumServer {
                 self.clients
             )));
         }
+        Ok(())
+    }
+
+    fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let (clients, rounds, reply) = (self.clients, self.rounds.0, self.reply);
         let options = SumOptions { clients, rounds, reply, max_line: self.lines.max_line() };
         Ok(host.host(ServiceSetup::new(1234, Sum::lines(options)).with_limits(self.lines.limits())))

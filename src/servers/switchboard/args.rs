@@ -79,6 +79,7 @@ impl Switchboard {
     }
 
     /// Reads the command line, and the file that it names. Ends the process at a wrong command line.
+    #[inline]
     fn read(words: Vec<OsString>) -> Result<(Self, Vec<ServiceSpec>), StartError> {
         let command = own_command();
         let (words, services) = match CommandLine::with_config(&command, &words) {
@@ -87,9 +88,10 @@ impl Switchboard {
                 let file = ConfigFile::read(&line.config)?;
                 let mut mistakes = Vec::new();
                 let entries = file.entries(&mut mistakes);
-                let Plan { process, services } = from_file(&file, entries, &mut mistakes);
+                let Plan { mut process, services } = from_file(&file, entries, &mut mistakes);
                 file.refuse(mistakes)?;
-                (line.merge(&command, words, &process), services)
+                line.overrule(&command, &mut process);
+                (process.add_to(words), services)
             }
         };
         let matches = command.try_get_matches_from(words).unwrap_or_else(|error| cli::suggest(error, hint).exit());
@@ -108,7 +110,7 @@ impl Switchboard {
         let mut bindings = Vec::new();
         for ServiceSpec { setting, entry, words } in specs {
             let name = setting.service().to_owned();
-            let binding = entry.add(&mut reactor, setting, words);
+            let binding = (entry.hosting().add)(&mut reactor, setting, words);
             bindings.push(binding.map_err(|error| error.within(&name))?);
         }
         cli::serve(reactor, &self.process, &bindings)

@@ -30,9 +30,23 @@ pub(super) struct CatalogEntry {
     pub(super) command: fn() -> Command,
 }
 
-/// Adds a server to a reactor. The parameters are the reactor, the setting that has its addresses, and the words of its
-/// command line.
+/// Creates a server, and adds it to a reactor.
 type Add = fn(&mut Reactor<Services>, ListenSetting, Vec<OsString>) -> Result<ServiceBinding, StartError>;
+
+/// What `switchboard` does with a server. The parameters are the setting that has its addresses, and the words of its
+/// command line.
+pub(super) struct Hosting {
+    /// Creates the server, and adds it to a reactor.
+    ///
+    /// # Errors
+    /// If the words are wrong, or if the server does not start.
+    pub(super) add: Add,
+    /// Checks the words without opening anything.
+    ///
+    /// # Errors
+    /// Those of [`cli::check`].
+    pub(super) check: fn(ListenSetting, Vec<OsString>) -> Result<(), StartError>,
+}
 
 /// Passes each server, with its name, to the macro `$list`.
 macro_rules! servers {
@@ -69,9 +83,9 @@ macro_rules! entries {
     };
 }
 
-macro_rules! adders {
+macro_rules! hosted {
     ($($(#[$cfg:meta])* $server:ident $name:literal,)*) => {
-        &[$($(#[$cfg])* ($name, add::<crate::servers::$server> as Add),)*]
+        &[$($(#[$cfg])* ($name, Hosting::of::<crate::servers::$server>()),)*]
     };
 }
 
@@ -109,21 +123,19 @@ impl CatalogEntry {
 }
 
 impl CatalogEntry {
-    /// Creates the server and adds it to a reactor.
-    ///
-    /// # Errors
-    /// If the words are wrong, or if the server does not start.
+    /// Returns what `switchboard` does with the server.
     // Inlined into the program `switchboard`, like its callers, so that no other build compiles every server.
     #[inline]
-    pub(super) fn add(
-        &self,
-        reactor: &mut Reactor<Services>,
-        setting: ListenSetting,
-        words: Vec<OsString>,
-    ) -> Result<ServiceBinding, StartError> {
-        const ADDERS: &[(&str, Add)] = servers!(adders);
-        let adder = ADDERS.iter().find(|(name, _)| *name == self.name);
-        adder.expect("each entry has an adder").1(reactor, setting, words)
+    pub(super) fn hosting(&self) -> &'static Hosting {
+        const HOSTED: &[(&str, Hosting)] = servers!(hosted);
+        let found = HOSTED.iter().find(|(name, _)| *name == self.name);
+        &found.expect("each entry is hosted").1
+    }
+}
+
+impl Hosting {
+    const fn of<S: Server>() -> Self {
+        Hosting { add: add::<S>, check: cli::check::<S> }
     }
 }
 
@@ -133,6 +145,7 @@ fn add<S: Server>(
     words: Vec<OsString>,
 ) -> Result<ServiceBinding, StartError> {
     let server: S = cli::parse(words).map_err(|error| StartError::usage(first_line(&error)))?;
+    server.check()?;
     let listen = &server.shared().listen;
     let (id, setup) = server.start(SharedHost { reactor, name: setting.service(), listen })?;
     ServiceBinding::new(id, setting, listen.clone(), setup)

@@ -4,14 +4,15 @@ use std::path::Path;
 
 use super::catalog::CatalogEntry;
 use super::plan::from_file;
-use crate::servers::cli::StartError;
 use crate::servers::cli::config::{ConfigFile, Entry, Mistake, Scope, Settings, take_server};
+use crate::servers::cli::{ListenSetting, StartError};
 
 /// Checks a file of services, or of the one server that `server` or the key `server` names. Returns a line that says
 /// what the file has. Nothing but the file is opened, so a port in use or a missing certificate is found at the start.
 ///
 /// # Errors
 /// If the file cannot be read. All mistakes in it, each with its line and column.
+#[inline]
 pub(super) fn check(path: &Path, server: Option<&str>) -> Result<String, StartError> {
     if let Some(name) = server
         && CatalogEntry::find(name).is_none()
@@ -42,6 +43,7 @@ pub(super) fn check(path: &Path, server: Option<&str>) -> Result<String, StartEr
 }
 
 /// Checks the settings of one server, which was named at an offset.
+#[inline]
 fn check_server(
     file: &ConfigFile,
     (name, at): (&str, usize),
@@ -55,6 +57,12 @@ fn check_server(
     let command = (entry.command)();
     let settings = Settings::read(file, &command, Scope::Server, entries, mistakes);
     let missing = settings.check(&command, mistakes);
+    if mistakes.is_empty()
+        && missing.is_empty()
+        && let Err(StartError::Usage(message)) = (entry.hosting().check)(ListenSetting::Flag, settings.words(&command))
+    {
+        mistakes.push(Mistake::new(settings.place(&message).unwrap_or(at), message));
+    }
     let by_flag = if missing.is_empty() { String::new() } else { format!("; it needs --{}", missing.join(" and --")) };
     format!("a file of {name}-server{by_flag}")
 }

@@ -12,8 +12,8 @@ use super::args::Switchboard;
 use super::catalog::CatalogEntry;
 use crate::handler::commands;
 use crate::net::ListenAddress;
-use crate::servers::cli::ListenSetting;
 use crate::servers::cli::config::{self, ConfigFile, Entry, Mistake, Scope, Settings};
+use crate::servers::cli::{ListenSetting, StartError};
 
 /// A service to host.
 #[derive(Debug)]
@@ -88,18 +88,19 @@ pub(super) fn own_command() -> Command {
 
 /// Reads a file with one table for each service. The server is the name of the table, or the value of the key `server`.
 /// Keys outside of the tables are flags of the process. Notes all mistakes.
+#[inline]
 pub(super) fn from_file(file: &ConfigFile, entries: Vec<Entry<'_>>, mistakes: &mut Vec<Mistake>) -> Plan {
     let command = own_command();
     let is_service = |entry: &Entry<'_>| {
         matches!(entry.value.get_ref(), DeValue::Table(_)) || CatalogEntry::find(&entry.key).is_some()
     };
     let (tables, process): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_service);
-    if tables.is_empty() && mistakes.is_empty() {
-        mistakes.push(Mistake::new(0, "the file has no service; add a table such as [echo]"));
-    }
     let process = Settings::read(file, &command, Scope::Process, process, mistakes);
     // The services, which the command line requires, are the tables.
     let _missing = process.check(&command, mistakes);
+    if tables.is_empty() && mistakes.is_empty() {
+        mistakes.push(Mistake::new(0, "the file has no service; add a table such as [echo]"));
+    }
     let services = tables.into_iter().filter_map(|table| from_table(file, table, mistakes)).collect();
     Plan { process, services }
 }
@@ -119,6 +120,7 @@ fn check_name(name: &str) -> Result<(), String> {
 }
 
 /// Returns the service of a table, if its name and its server are good.
+#[inline]
 fn from_table(file: &ConfigFile, table: Entry<'_>, mistakes: &mut Vec<Mistake>) -> Option<ServiceSpec> {
     let (name, at) = (table.key.into_owned(), table.at);
     let DeValue::Table(settings) = table.value.into_inner() else {
@@ -138,7 +140,13 @@ fn from_table(file: &ConfigFile, table: Entry<'_>, mistakes: &mut Vec<Mistake>) 
         let settings = Settings::read(file, &command, Scope::Service, entries, &mut own);
         let missing = settings.check(&command, &mut own);
         own.extend(missing.into_iter().map(|key| Mistake::new(at, format!("{key}: this setting is missing"))));
-        ServiceSpec { setting: ListenSetting::Key(name.clone()), entry, words: settings.words(&command) }
+        let (setting, words) = (ListenSetting::Key(name.clone()), settings.words(&command));
+        if own.is_empty()
+            && let Err(StartError::Usage(message)) = (entry.hosting().check)(setting.clone(), words.clone())
+        {
+            own.push(Mistake::new(settings.place(&message).unwrap_or(at), message));
+        }
+        ServiceSpec { setting, entry, words }
     });
     if spec.is_none() && own.is_empty() {
         let message = CatalogEntry::missing(&server, "; a table with another name needs the key server");
@@ -151,7 +159,6 @@ fn from_table(file: &ConfigFile, table: Entry<'_>, mistakes: &mut Vec<Mistake>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::servers::cli::StartError;
 
     fn described(specs: Result<Vec<ServiceSpec>, String>) -> Result<Vec<String>, String> {
         let line = |service: ServiceSpec| {

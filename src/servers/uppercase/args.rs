@@ -42,6 +42,11 @@ impl Server for UppercaseServer {
         &self.server
     }
 
+    #[cfg(feature = "web")]
+    fn check(&self) -> Result<(), StartError> {
+        self.web.options(&self.server.listen).map(drop)
+    }
+
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let handler = if self.unicode { Uppercase::unicode() } else { Uppercase::ascii() };
         let setup = ServiceSetup::new(4444, handler).with_datagrams(&self.datagrams).with_web_door();

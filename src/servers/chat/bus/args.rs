@@ -102,27 +102,41 @@ impl BusArgs {
         Ok(Some(setup))
     }
 
-    /// Reads the flags.
-    fn load(&self) -> Result<Option<BusSetup>, StartError> {
+    /// Compares the flags with each other.
+    ///
+    /// # Errors
+    /// If the URL is wrong, or if flags exclude each other.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
         #[cfg(feature = "tls")]
         let has_tls_flags = self.tls.tls_insecure || self.tls.tls_ca.is_some();
         #[cfg(feature = "tls")]
         if has_tls_flags && !self.bus.as_ref().is_some_and(|url| url.0.starts_with("rediss://")) {
             return Err(StartError::usage("--tls-ca and --tls-insecure are for --bus rediss://HOST"));
         }
+        let Some(url) = self.url()? else { return Ok(()) };
+        if url.password.is_some() && self.bus_password.is_some() {
+            return Err(StartError::usage("--bus and --bus-password both give a password; leave one of them out"));
+        }
+        if url.user.is_some() && url.password.is_none() && self.bus_password.is_none() {
+            return Err(StartError::usage("--bus names a user without a password; give it with --bus-password FILE"));
+        }
+        Ok(())
+    }
+
+    /// The URL of the bus.
+    fn url(&self) -> Result<Option<BusUrl>, StartError> {
         let Some(Url(url)) = &self.bus else { return Ok(None) };
-        let url: BusUrl = url.parse().map_err(|error| StartError::usage(format!("--bus: {error}")))?;
+        url.parse().map(Some).map_err(|error| StartError::usage(format!("--bus: {error}")))
+    }
+
+    /// Reads the flags, which [`check`](Self::check) has compared, and their files.
+    fn load(&self) -> Result<Option<BusSetup>, StartError> {
+        let Some(url) = self.url()? else { return Ok(None) };
         let password = match &self.bus_password {
-            Some(_) if url.password.is_some() => {
-                return Err(StartError::usage("--bus and --bus-password both give a password; leave one of them out"));
-            }
             Some(file) => Some(read_password(file)?),
             None => url.password,
         };
         let (to, user, database) = (url.to, url.user, url.database);
-        if user.is_some() && password.is_none() {
-            return Err(StartError::usage("--bus names a user without a password; give it with --bus-password FILE"));
-        }
         let is_required = self.bus_required;
         Ok(Some(BusSetup {
             #[cfg(feature = "tls")]

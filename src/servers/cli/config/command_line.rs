@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Command, Id};
 
-use super::settings::{Setting, Settings, words_of};
+use super::settings::{Setting, Settings};
 
 /// What is known of a command line before the file is read.
 #[derive(Debug)]
@@ -27,15 +27,9 @@ impl CommandLine {
         Some(CommandLine { config, given: matches.ids().filter(is_given).cloned().collect() })
     }
 
-    /// Adds the settings to the words, except those that the words replace: a flag replaces the key with its name, and
-    /// keys that it excludes.
-    pub(crate) fn merge(&self, command: &Command, mut words: Vec<OsString>, settings: &Settings) -> Vec<OsString> {
-        let kept = settings.iter().filter(|setting| !self.replaces(command, setting)).collect::<Vec<_>>();
-        let (flags, last) = words_of(&kept);
-        // Behind the name of the program.
-        words.splice(1..1, flags);
-        words.extend(last);
-        words
+    /// Removes the settings that the words replace: a flag replaces the key with its name, and keys that it excludes.
+    pub(crate) fn overrule(&self, command: &Command, settings: &mut Settings) {
+        settings.retain(|setting| !self.replaces(command, setting));
     }
 
     /// Whether the words have the flag of a key, or one that excludes it.

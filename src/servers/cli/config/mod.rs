@@ -12,14 +12,15 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use clap::Command;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 pub(crate) use command_line::CommandLine;
 pub(crate) use settings::{Scope, Settings};
 
-use super::server::StartError;
+use super::binding::ListenSetting;
+use super::command::{check, command};
+use super::server::{Server, StartError};
 use crate::sanitize;
 
 /// Longest file that is read, in bytes. A path such as `/dev/zero` has no end.
@@ -170,7 +171,8 @@ pub(crate) fn take_server(
 ///
 /// # Errors
 /// If the file cannot be read, and all mistakes in it. Mistakes in `words` are found later, by the parser.
-pub(crate) fn with_file(command: &Command, words: Vec<OsString>) -> Result<Vec<OsString>, StartError> {
+pub(crate) fn with_file<S: Server>(words: Vec<OsString>) -> Result<Vec<OsString>, StartError> {
+    let command = &command::<S>();
     let Some(line) = CommandLine::with_config(command, &words) else { return Ok(words) };
     let file = ConfigFile::read(&line.config)?;
     let mut mistakes = Vec::new();
@@ -181,9 +183,16 @@ pub(crate) fn with_file(command: &Command, words: Vec<OsString>) -> Result<Vec<O
     {
         mistakes.push(Mistake::new(at, format!("this file is for the server {server:?}, not for {own:?}")));
     }
-    let settings = Settings::read(&file, command, Scope::Server, entries, &mut mistakes);
+    let mut settings = Settings::read(&file, command, Scope::Server, entries, &mut mistakes);
     // What is missing may be on the command line.
     let _missing = settings.check(command, &mut mistakes);
     file.refuse(mistakes)?;
-    Ok(line.merge(command, words, &settings))
+    line.overrule(command, &mut settings);
+    let words = settings.add_to(words);
+    if let Err(StartError::Usage(message)) = check::<S>(ListenSetting::Flag, words.clone())
+        && let Some(at) = settings.place(&message)
+    {
+        file.refuse(vec![Mistake::new(at, message)])?;
+    }
+    Ok(words)
 }

@@ -67,6 +67,10 @@ impl Settings {
         let mut list = Vec::new();
         for entry in entries {
             let (at, key) = (entry.at, entry.key.clone().into_owned());
+            if scope == Scope::Server && matches!(entry.value.get_ref(), DeValue::Table(_)) {
+                mistakes.push(Mistake::new(at, format!("[{key}]: a table is for the file of switchboard")));
+                continue;
+            }
             match argument(command, scope, &key).and_then(|arg| Ok((arg, values(file, arg, &entry.value)?))) {
                 Ok((arg, words)) => list.push(Setting {
                     id: arg.get_id().clone(),
@@ -82,8 +86,22 @@ impl Settings {
         Settings { list }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Setting> {
-        self.list.iter()
+    /// Keeps the settings for which this holds.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Setting) -> bool) {
+        self.list.retain(keep);
+    }
+
+    /// Returns where the key is whose flag a message names first or, if it names none of them, the key `listen`.
+    pub(crate) fn place(&self, message: &str) -> Option<usize> {
+        let named = self.list.iter().filter_map(|setting| Some((mention(message, &setting.key)?, setting.at))).min();
+        let listen = || self.list.iter().find(|setting| setting.key == "listen");
+        named.map(|(_, at)| at).or_else(|| listen().map(|setting| setting.at))
+    }
+
+    /// Adds the settings to the words of a command line, which [`CommandLine::overrule`](super::CommandLine::overrule)
+    /// has compared with them.
+    pub(crate) fn add_to(&self, words: Vec<OsString>) -> Vec<OsString> {
+        add(words, &self.list.iter().collect::<Vec<_>>())
     }
 
     /// Returns the words of the settings, behind the name of the program.
@@ -137,28 +155,36 @@ impl Setting {
     }
 }
 
-/// Returns the words of a command line with these settings, behind the name of the program.
-fn words(command: &Command, settings: &[&Setting]) -> Vec<OsString> {
-    let (flags, last) = words_of(settings);
-    let name = OsString::from(command.get_name());
-    [name].into_iter().chain(flags).chain(last).collect()
+/// Returns where the flag of a key is in a message.
+fn mention(message: &str, key: &str) -> Option<usize> {
+    let flag = format!("--{key}");
+    let is_whole =
+        |at: &usize| !message[at + flag.len()..].starts_with(|next: char| next == '-' || next.is_alphanumeric());
+    message.match_indices(&flag).map(|(at, _)| at).find(is_whole)
 }
 
-/// Returns the words that are flags, and those that follow all flags, with the `--` before them.
-pub(super) fn words_of(settings: &[&Setting]) -> (Vec<OsString>, Vec<OsString>) {
-    let (mut flags, mut last) = (Vec::new(), Vec::new());
-    for setting in settings {
-        let place = if setting.is_positional { &mut last } else { &mut flags };
-        place.extend(setting.words.iter().map(|word| word.text.clone()));
-    }
+/// Returns the words of a command line with these settings, behind the name of the program.
+fn words(command: &Command, settings: &[&Setting]) -> Vec<OsString> {
+    add(vec![command.get_name().into()], settings)
+}
+
+/// Adds settings to the words of a command line: flags behind the name of the program, other words at the end.
+fn add(mut words: Vec<OsString>, settings: &[&Setting]) -> Vec<OsString> {
+    let texts = |setting: &&Setting| setting.words.iter().map(|word| word.text.clone()).collect::<Vec<_>>();
+    let (last, flags): (Vec<_>, Vec<_>) = settings.iter().copied().partition(|setting| setting.is_positional);
+    words.splice(1..1, flags.iter().flat_map(texts));
     if !last.is_empty() {
-        last.insert(0, "--".into());
+        words.push("--".into());
+        words.extend(last.iter().flat_map(texts));
     }
-    (flags, last)
+    words
 }
 
 /// Returns the argument whose key is `key`.
 fn argument<'a>(command: &'a Command, scope: Scope, key: &str) -> Result<&'a Arg, String> {
+    if scope == Scope::Process && key == "server" {
+        return Err("this file is for one server; start that one with it, or put its settings in a table".into());
+    }
     if scope == Scope::Service && is_of_process(key) {
         return Err("this is a setting of the process; set it before the first table, or on the command line".into());
     }
