@@ -10,15 +10,15 @@
 use std::io;
 use std::path::Path;
 
-use mio::{Interest, Registry};
+use mio::Registry;
 
 use crate::connection::edge::Edge;
 use crate::connection::stream::{Received, Stream};
 use crate::console::{LineBuffer, Piece};
 use crate::handler::Handler;
-use crate::net::{self, Address, Listener, SocketOptions};
-use crate::reactor::acceptor::{Accepted, Acceptor};
+use crate::net::{self, Address, SocketOptions};
 use crate::reactor::dispatcher::Dispatcher;
+use crate::reactor::side_listener::SideListener;
 use crate::state::State;
 use crate::state::operator::OperatorId;
 use crate::state::stop::Stop;
@@ -40,19 +40,15 @@ const MOST_ANSWERS: usize = 64 * 1024;
 
 const TOO_MANY: &[u8] = b"too many control clients, at most 16; try again later\n";
 
+type ControlListener = SideListener<Client, MOST_CLIENTS>;
+
 /// The number of the poll's tokens that a control socket needs: the first is the listener's.
-pub(crate) const TOKENS: usize = 1 + MOST_CLIENTS;
+pub(crate) const TOKENS: usize = ControlListener::TOKENS;
 
 /// A control socket and its clients.
 #[derive(Debug)]
 pub(crate) struct Control {
-    /// `None` after a stop was requested.
-    acceptor: Option<Acceptor>,
-    /// The process had no descriptor for a client. Each turn tries again.
-    is_exhausted: bool,
-    clients: [Option<Client>; MOST_CLIENTS],
-    registry: Registry,
-    first_token: usize,
+    listener: ControlListener,
     max_line: usize,
 }
 
@@ -84,51 +80,38 @@ impl Control {
         let options = SocketOptions { unix_mode: MODE, backlog: MOST_CLIENTS as u32, ..SocketOptions::default() };
         let listeners = net::bind(&Address::Unix(path.to_owned()), &options)
             .map_err(|error| io::Error::new(error.io_error().kind(), error))?;
-        let acceptor = listeners.into_iter().find_map(|listener| match listener {
-            Listener::Unix(bound) => Some(Acceptor::unix(bound)),
-            _ => None,
-        });
-        let clients = [const { None }; MOST_CLIENTS];
-        let mut control = Control { acceptor, is_exhausted: false, clients, registry, first_token, max_line };
-        if let Some(acceptor) = &mut control.acceptor {
-            acceptor.register(&control.registry, mio::Token(first_token))?;
-        }
-        Ok(control)
+        let listener = SideListener::open("the control socket", listeners, registry, first_token)?;
+        Ok(Control { listener, max_line })
     }
 
     /// Notes an edge of the token at `offset` after the first one.
     pub(crate) fn wake(&mut self, offset: usize, edge: Edge) {
-        match offset.checked_sub(1) {
-            None => self.acceptor.iter_mut().for_each(Acceptor::wake),
-            Some(slot) => {
-                if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
-                    client.may_write |= edge.writable;
-                    if (edge.readable || edge.read_closed) && !client.has_ended {
-                        client.may_read = true;
-                        client.is_idle = false;
-                    }
-                }
+        if let Some(client) = self.listener.wake(offset) {
+            client.may_write |= edge.writable;
+            if (edge.readable || edge.read_closed) && !client.has_ended {
+                client.may_read = true;
+                client.is_idle = false;
             }
         }
     }
 
     /// Whether [`serve`](Self::serve) has work without a new edge.
     pub(crate) fn is_ready(&self, state: &mut State) -> bool {
-        let may_accept = self.acceptor.as_ref().is_some_and(Acceptor::may_accept) && !self.is_exhausted;
-        may_accept || self.clients.iter().flatten().any(|client| client.takes_line(state))
+        self.listener.may_accept() || self.listener.clients.iter().flatten().any(|client| client.takes_line(state))
     }
 
     /// Accepts clients, and passes their lines to the handler.
     pub(crate) fn serve<H: Handler>(&mut self, dispatcher: &mut Dispatcher<H>) {
-        self.accept(&mut dispatcher.state);
-        for client in self.clients.iter_mut().flatten() {
+        let new = |stream| Client::new(dispatcher.state.operator.add(), stream, self.max_line);
+        self.listener.accept(TOO_MANY, |_| None, new);
+        for client in self.listener.clients.iter_mut().flatten() {
             client.serve(dispatcher);
         }
     }
 
     /// Writes answers, as far as the kernel takes them, and drops the clients that are done.
     pub(crate) fn write(&mut self, state: &mut State) {
-        for slot in &mut self.clients {
+        for slot in &mut self.listener.clients {
             let Some(client) = slot else { continue };
             client.write(state);
             if client.is_done(state) {
@@ -140,42 +123,11 @@ impl Control {
 
     /// Closes the listener, which removes its path, and uses no further line. Answers are still written.
     pub(crate) fn close(&mut self) {
-        self.acceptor = None;
-        for client in self.clients.iter_mut().flatten() {
+        self.listener.close();
+        for client in self.listener.clients.iter_mut().flatten() {
             client.lines = LineBuffer::new(self.max_line);
             client.has_ended = true;
             client.is_idle = true;
-        }
-    }
-
-    fn accept(&mut self, state: &mut State) {
-        let Some(acceptor) = &mut self.acceptor else { return };
-        self.is_exhausted = false;
-        for _ in 0..MOST_CLIENTS {
-            if !acceptor.may_accept() {
-                return;
-            }
-            match acceptor.accept(&SocketOptions::default(), 0) {
-                Accepted::Stream(mut stream, _) => {
-                    let Some(slot) = self.clients.iter().position(Option::is_none) else {
-                        // A new socket has room for one line.
-                        let _ = stream.write(TOO_MANY);
-                        continue;
-                    };
-                    let token = mio::Token(self.first_token + 1 + slot);
-                    match stream.register(&self.registry, token, Interest::READABLE | Interest::WRITABLE) {
-                        Ok(()) => self.clients[slot] = Some(Client::new(state.operator.add(), stream, self.max_line)),
-                        Err(error) => log::warn!("lost a client of the control socket: {error}"),
-                    }
-                }
-                Accepted::Lost(error) => log::debug!("lost a client of the control socket: {error}"),
-                Accepted::WouldBlock => return,
-                Accepted::Exhausted(error) => {
-                    log::debug!("a client of the control socket waits: {error}");
-                    self.is_exhausted = true;
-                    return;
-                }
-            }
         }
     }
 }

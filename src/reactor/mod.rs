@@ -19,6 +19,7 @@ mod listeners;
 pub(crate) mod operators;
 #[cfg(feature = "cli")]
 mod readiness;
+mod side_listener;
 pub(crate) mod signals;
 mod spawner;
 mod stopping;
