@@ -101,6 +101,13 @@ impl Feeds {
         self.by_slot.iter().map(|feed| feed.log.len()).sum()
     }
 
+    /// The service of each feed, and the bytes kept in it.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = (ServiceId, usize)> {
+        let used = self.by_slot.iter().zip(&self.ids).filter(|(_, id)| id.is_some());
+        used.map(|(feed, _)| (feed.service, feed.log.len()))
+    }
+
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Feed> {
         self.by_slot.iter()

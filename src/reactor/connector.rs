@@ -64,7 +64,7 @@ impl<H: Handler> Dispatcher<H> {
     fn connect_failed(&mut self, token: Token, error: &io::Error) {
         let Some(attempt) = self.state.attempts.remove(token.key()) else { return };
         let service = self.state.connections[token].service;
-        self.state.stats.connects_failed += 1;
+        self.state.note_failed_connect(service);
         self.state.kill(token);
         self.call(service, |handler, cx| handler.connect_failed(token, &attempt.to, error, cx));
     }

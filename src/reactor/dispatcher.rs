@@ -75,12 +75,13 @@ impl<H: Handler> Dispatcher<H> {
     /// connection. Returns the token of one that was not refused.
     pub(crate) fn admit(&mut self, mut connection: Connection, listener: ListenerId) -> Option<Token> {
         let (peer, now) = (connection.peer, self.state.clock.now());
-        let service = &mut self.state.services[connection.service];
+        let id = connection.service;
+        let service = &mut self.state.services[id];
         if !service.proxies.is_empty() {
             connection.flags.insert(service.proxies.flag(peer));
         }
         if let Some(refusal) = service.refusal(connection.host(), now) {
-            self.state.stats.note_refusal(refusal);
+            self.state.note_refusal(id, refusal);
             self.state.peer_log.refused(peer, refusal, now);
             return None;
         }
@@ -92,9 +93,9 @@ impl<H: Handler> Dispatcher<H> {
     /// # Errors
     /// If the poll refuses the stream.
     fn open(&mut self, connection: Connection, listener: ListenerId) -> io::Result<Token> {
-        let first = Step::first(&connection);
+        let (first, service) = (Step::first(&connection), connection.service);
         let token = self.state.insert(connection)?;
-        self.state.stats.accepted += 1;
+        self.state.note_accepted(service);
         match first {
             None => {
                 self.state.connections[token].flags.insert(Flags::FRESH);

@@ -55,10 +55,11 @@ impl<H: Handler> Dispatcher<H> {
     /// Admits the client that a PROXY header has named, or the proxy itself, and takes the next step.
     fn reveal(&mut self, token: Token, client: Option<SocketAddr>) {
         let (connection, now) = (&mut self.state.connections[token], self.state.clock.now());
-        let refusal = self.state.services[connection.service].reveal(connection, client, now);
+        let service = connection.service;
+        let refusal = self.state.services[service].reveal(connection, client, now);
         if let Some(refusal) = refusal {
-            self.state.stats.note_refusal(refusal);
             self.state.peer_log.refused(connection.peer, refusal, now);
+            self.state.note_refusal(service, refusal);
             return self.state.kill(token);
         }
         let Some(step) = Step::last(&connection.stream) else { return self.finish_handshake(token) };
@@ -87,11 +88,11 @@ impl<H: Handler> Dispatcher<H> {
         match via {
             Via::Connect { to, .. } => {
                 let error = error.into();
-                self.state.stats.connects_failed += 1;
+                self.state.note_failed_connect(service);
                 self.call(service, |handler, cx| handler.connect_failed(token, &to, &error, cx));
             }
             Via::Listener(_) | Via::Spawn => {
-                self.state.stats.handshakes_failed += 1;
+                self.state.note_failed_handshake(service);
                 self.state.peer_log.handshake(peer, &error, self.state.clock.now());
             }
         }

@@ -135,6 +135,7 @@ impl Listeners {
                     Accepted::Exhausted(error) => {
                         let until = dispatcher.state.clock.after(dispatcher.state.limits.accept_retry);
                         self.pause.begin(now, until, &error);
+                        dispatcher.state.stats.accept_pauses += 1;
                     }
                 }
             }

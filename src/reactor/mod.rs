@@ -16,6 +16,8 @@ mod handshake;
 mod horizon;
 mod input;
 mod listeners;
+#[cfg(feature = "metrics")]
+mod metrics;
 pub(crate) mod operators;
 #[cfg(feature = "cli")]
 mod readiness;
@@ -53,7 +55,7 @@ use crate::state::limits::Limits;
 use crate::state::operator::OperatorId;
 use crate::state::results::Jobs;
 use crate::state::service::{Service, ServiceOptions};
-use crate::state::stats;
+use crate::state::stats::{self, Stats};
 use crate::state::stop::Stop;
 
 // The tokens of the reactor's own sources. Listeners have the tokens from `FIRST_LISTENER` on, connections those from
@@ -65,7 +67,11 @@ const STDOUT: mio::Token = mio::Token(3);
 #[cfg(feature = "cli")]
 const READINESS: mio::Token = mio::Token(4);
 const CONTROL: usize = 5;
-const FIRST_LISTENER: usize = CONTROL + control::TOKENS;
+const METRICS: usize = CONTROL + control::TOKENS;
+#[cfg(feature = "metrics")]
+const FIRST_LISTENER: usize = METRICS + metrics::TOKENS;
+#[cfg(not(feature = "metrics"))]
+const FIRST_LISTENER: usize = METRICS;
 
 /// Largest number of events that one poll takes from the kernel.
 const EVENTS: usize = 1024;
@@ -92,6 +98,8 @@ pub struct Reactor<H: Handler> {
     dispatcher: Dispatcher<H>,
     listeners: Listeners,
     operators: Operators,
+    #[cfg(feature = "metrics")]
+    metrics: Option<Box<metrics::Metrics>>,
     output: StandardStreams,
     signals: Option<Signals>,
     #[cfg(feature = "cli")]
@@ -132,6 +140,8 @@ impl<H: Handler> Reactor<H> {
             dispatcher: Dispatcher::new(handler, state),
             listeners: Listeners::new(),
             operators: Operators::default(),
+            #[cfg(feature = "metrics")]
+            metrics: None,
             output: StandardStreams::new(STDOUT),
             signals: None,
             #[cfg(feature = "cli")]
@@ -270,7 +280,38 @@ impl<H: Handler> Reactor<H> {
         Ok(())
     }
 
-    /// Stops at SIGTERM and SIGINT. SIGUSR1 logs the [`Stats`](crate::Stats).
+    /// Answers HTTP requests for figures at `address` from now on: `/metrics` has [`metrics`](Self::metrics), and
+    /// `/healthz` is `200 OK` until the reactor stops, and then `503 Service Unavailable`.
+    ///
+    /// Returns the real addresses of the sockets. At most 16 clients are served at a time. They count in no limit and
+    /// no figure. The sockets stay open until the reactor has stopped.
+    ///
+    /// # Errors
+    /// The [`BindError`](net::BindError), wrapped in an error of the same kind. Its message names the remedy.
+    /// `InvalidInput` for an address of UDP or TLS. The errors of the poll.
+    #[cfg(feature = "metrics")]
+    pub fn open_metrics(&mut self, address: &Address) -> io::Result<Vec<Address>> {
+        let metrics = metrics::Metrics::open(address, self.poll.registry().try_clone()?, METRICS)?;
+        Ok(self.metrics.insert(Box::new(metrics)).addresses.clone())
+    }
+
+    /// Returns the figures of this reactor, of its services and of the process as text for Prometheus.
+    ///
+    /// The format is version 0.0.4 of the text exposition format, and `docs/metrics.md` lists the figures. Costs a look
+    /// at every connection.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.dispatcher.state.metrics()
+    }
+
+    /// Returns the statistics of this reactor. Costs a look at every connection.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.dispatcher.state.stats()
+    }
+
+    /// Stops at SIGTERM and SIGINT. SIGUSR1 logs the [`Stats`].
     ///
     /// SIGHUP stops a program whose standard input is its controlling terminal, unless the signal was ignored at the
     /// start. Any other program reads the certificates of its `tls:` listeners
@@ -332,6 +373,11 @@ impl<H: Handler> Reactor<H> {
     pub fn turn(&mut self) -> io::Result<bool> {
         self.dispatcher.start(Instant::now);
         let timeout = self.timeout();
+        #[cfg(feature = "metrics")]
+        let timeout = match &self.metrics {
+            Some(metrics) => metrics.timeout(timeout),
+            None => timeout,
+        };
         // The start of the last turn is earlier than this poll begins, and known without a look at the clock.
         let began = self.dispatcher.state.clock.now();
         let polled = self.poll.poll(&mut self.events, timeout);
@@ -363,6 +409,10 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.step_stop(requests);
         self.output.write(&mut self.dispatcher.state, self.poll.registry())?;
         self.operators.write(&mut self.dispatcher.state);
+        #[cfg(feature = "metrics")]
+        if let Some(metrics) = &mut self.metrics {
+            metrics.serve(&self.dispatcher.state);
+        }
         self.clock.end(&mut self.dispatcher.state, start.elapsed());
         Ok(!self.has_stopped())
     }
@@ -414,9 +464,11 @@ impl<H: Handler> Reactor<H> {
                 STDOUT => self.output.wake(),
                 #[cfg(feature = "cli")]
                 READINESS => self.readiness = self.readiness.take().and_then(readiness::Readiness::send),
-                mio::Token(number @ CONTROL..FIRST_LISTENER) => {
-                    self.operators.wake_control(number - CONTROL, edge(event));
-                }
+                mio::Token(number @ CONTROL..FIRST_LISTENER) => match number.checked_sub(METRICS) {
+                    #[cfg(feature = "metrics")]
+                    Some(offset) => self.metrics.iter_mut().for_each(|metrics| metrics.wake(offset, edge(event))),
+                    _ => self.operators.wake_control(number - CONTROL, edge(event)),
+                },
                 mio::Token(number) if number >> 32 == 0 => self.listeners.wake(number - FIRST_LISTENER),
                 mio::Token(number) => {
                     let token = Token::from_bits(number as u64);

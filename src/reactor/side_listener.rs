@@ -72,6 +72,12 @@ impl<C, const MOST: usize> SideListener<C, MOST> {
         !self.is_exhausted && self.acceptors.iter().any(Acceptor::may_accept)
     }
 
+    /// Whether a client waits because the process had no descriptor for it.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.is_exhausted
+    }
+
     /// Closes the sockets, which removes the path of a Unix socket. Clients stay.
     pub(crate) fn close(&mut self) {
         self.acceptors.clear();

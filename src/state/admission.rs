@@ -79,6 +79,22 @@ pub(crate) enum Refusal {
     HostRate,
 }
 
+impl Refusal {
+    /// Every cause, in the order of its number.
+    pub(crate) const ALL: [Refusal; 4] = [Refusal::Denied, Refusal::Full, Refusal::HostFull, Refusal::HostRate];
+
+    /// The name in metrics: that of the flag.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Refusal::Denied => "denied",
+            Refusal::Full => "max_connections",
+            Refusal::HostFull => "max_per_host",
+            Refusal::HostRate => "connect_rate",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

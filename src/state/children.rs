@@ -221,7 +221,7 @@ impl State {
             self.kill(token);
             return Err(error);
         }
-        self.stats.spawned += 1;
+        self.note_spawn(service);
         self.children.opening.push(token);
         log::info!("{peer} started: {}", spawn.program.display());
         Ok(token)

@@ -73,7 +73,7 @@ impl State {
         if let Some(own) = link.limits {
             self.services.set_own_limits(token, &mut self.connections[token], own);
         }
-        self.stats.connects += 1;
+        self.note_connect(service);
         let attempt = Attempt { to, tag: link.tag, step: Step::Requested, remaining: Vec::new() };
         self.attempts.insert(token.key(), attempt);
         self.work.connects.push(token);

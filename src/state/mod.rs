@@ -17,6 +17,8 @@ mod feeds;
 mod files;
 mod flush;
 pub(crate) mod limits;
+#[cfg(feature = "metrics")]
+mod metrics;
 pub(crate) mod operator;
 pub(crate) mod peer_log;
 pub(crate) mod rate;
@@ -30,6 +32,7 @@ pub(crate) mod stop;
 mod suspension;
 pub(crate) mod throttle;
 pub(crate) mod timer;
+pub(crate) mod turns;
 pub(crate) mod work;
 
 use std::io;
@@ -62,6 +65,7 @@ use crate::state::service::{ServiceOptions, ServiceTable};
 use crate::state::stats::Stats;
 use crate::state::stop::Stop;
 use crate::state::timer::Timers;
+use crate::state::turns::Turns;
 use crate::state::work::WorkLists;
 
 /// What is called when a timer is due.
@@ -116,6 +120,7 @@ pub(crate) struct State {
     /// When draining ends.
     pub(crate) drain_deadline: Option<Instant>,
     pub(crate) stats: Stats,
+    pub(crate) turns: Turns,
     /// The figures of the last report.
     reported: Stats,
     pub(crate) peer_log: PeerLog,
@@ -163,6 +168,7 @@ impl State {
             stop: Stop::Running,
             drain_deadline: None,
             stats: Stats::default(),
+            turns: Turns::default(),
             reported: Stats::default(),
             peer_log: PeerLog::new(),
             roster: Roster::default(),
@@ -508,6 +514,8 @@ impl State {
             queued: self.queued,
             in_feeds: self.feeds.bytes(),
             timers: self.timers.len(),
+            turns: self.turns.count(),
+            longest_turn: self.turns.longest(),
             stdout_queued: self.operator.stdout.len(),
             ..self.stats
         }

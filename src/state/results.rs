@@ -73,6 +73,12 @@ impl Jobs {
         self.outstanding += 1;
     }
 
+    /// Number of jobs whose results were not delivered.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
     /// Makes the simulation run the jobs of a pool when results are next collected.
     pub(crate) fn simulate(&mut self, pool: Arc<dyn InlinePool>) {
         self.simulated.push(pool);

@@ -74,6 +74,8 @@ pub(crate) struct Service {
     #[cfg(feature = "tls")]
     tls_client: Option<TlsClient>,
     pub(crate) log_data: bool,
+    /// Events since the start.
+    pub(crate) counters: Counters,
     /// Connections, except outbound ones.
     pub(crate) connections: usize,
     /// Children that are not reaped.
@@ -84,6 +86,18 @@ pub(crate) struct Service {
     rates: HostRates,
     /// Rates of datagrams of each host.
     datagram_rates: HostRates,
+}
+
+/// Events of a service since the start. They also count in [`Stats`](crate::Stats).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) accepted: u64,
+    /// Refusals, in the order of [`Refusal::ALL`].
+    pub(crate) refused: [u64; Refusal::ALL.len()],
+    pub(crate) handshakes_failed: u64,
+    pub(crate) connects: u64,
+    pub(crate) connects_failed: u64,
+    pub(crate) spawned: u64,
 }
 
 impl Service {
@@ -99,6 +113,7 @@ impl Service {
             #[cfg(feature = "tls")]
             tls_client: options.tls_client,
             log_data: options.log_data,
+            counters: Counters::default(),
             connections: 0,
             children: 0,
             hosts: Hosts::default(),
@@ -321,6 +336,11 @@ impl ServiceTable {
 
     pub(crate) fn len(&self) -> usize {
         self.services.len()
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter()
     }
 
     /// The service of an id that may belong to another reactor.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::connection::ids::ServiceId;
+use crate::state::State;
 use crate::state::admission::Refusal;
 
 /// The figures of a reactor, as `stats` at the console and SIGUSR1 show them. Counters count from the start.
@@ -65,6 +67,8 @@ pub struct Stats {
     pub stale: u64,
     /// Datagrams that were not answered, or whose answer could not be sent.
     pub datagrams_dropped: u64,
+    /// Pauses of accepting because the process had no descriptor left.
+    pub accept_pauses: u64,
 }
 
 impl fmt::Display for Stats {
@@ -121,16 +125,51 @@ impl Stats {
             rough(time),
         )
     }
+}
 
+// Each event of a service counts for the service, too.
+impl State {
     /// Counts a refused connection.
-    pub(crate) fn note_refusal(&mut self, refusal: Refusal) {
-        self.refused += 1;
+    pub(crate) fn note_refusal(&mut self, service: ServiceId, refusal: Refusal) {
+        self.services[service].counters.refused[refusal as usize] += 1;
+        let stats = &mut self.stats;
+        stats.refused += 1;
         match refusal {
-            Refusal::Full => self.refused_full += 1,
-            Refusal::HostFull => self.refused_per_host += 1,
-            Refusal::HostRate => self.refused_rate += 1,
-            Refusal::Denied => self.refused_denied += 1,
+            Refusal::Full => stats.refused_full += 1,
+            Refusal::HostFull => stats.refused_per_host += 1,
+            Refusal::HostRate => stats.refused_rate += 1,
+            Refusal::Denied => stats.refused_denied += 1,
         }
+    }
+
+    /// Counts an accepted connection.
+    pub(crate) fn note_accepted(&mut self, service: ServiceId) {
+        self.services[service].counters.accepted += 1;
+        self.stats.accepted += 1;
+    }
+
+    /// Counts an accepted connection whose handshake has failed.
+    pub(crate) fn note_failed_handshake(&mut self, service: ServiceId) {
+        self.services[service].counters.handshakes_failed += 1;
+        self.stats.handshakes_failed += 1;
+    }
+
+    /// Counts a request for an outbound connection.
+    pub(crate) fn note_connect(&mut self, service: ServiceId) {
+        self.services[service].counters.connects += 1;
+        self.stats.connects += 1;
+    }
+
+    /// Counts an outbound connection that could not be established.
+    pub(crate) fn note_failed_connect(&mut self, service: ServiceId) {
+        self.services[service].counters.connects_failed += 1;
+        self.stats.connects_failed += 1;
+    }
+
+    /// Counts a child that was started.
+    pub(crate) fn note_spawn(&mut self, service: ServiceId) {
+        self.services[service].counters.spawned += 1;
+        self.stats.spawned += 1;
     }
 }
 

@@ -1,0 +1,190 @@
+//! One client of the metrics listener: a connection on which requests and answers alternate.
+
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant};
+
+use crate::connection::edge::Edge;
+use crate::connection::outbox::Outbox;
+use crate::connection::stream::{Received, Stream};
+use crate::reactor::metrics::request::{self, MOST_HEAD, Parsed, Request};
+
+/// Time for a request to arrive, for an answer to be taken, and for the peer to end its side after the last answer.
+const STEP_TIME: Duration = Duration::from_secs(5);
+
+/// Time between two requests. 5 minutes: a client of Prometheus keeps a connection for as long, and asks each minute.
+const IDLE_TIME: Duration = Duration::from_secs(300);
+
+/// Reads, writes and answers of one client in a turn. 16: a pipeline of several requests takes one turn.
+const TURN_STEPS: usize = 16;
+
+/// Bytes of one read.
+const CHUNK: usize = 4096;
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It has its answers, and has sent nothing since.
+    Idle,
+    /// It sends a request.
+    Asking,
+    /// It reads its answer.
+    Reading,
+    /// It reads the last answer of this connection.
+    ReadingLast,
+    /// Our side is shut down. What the peer still sends is discarded, since a close with unread input would reset the
+    /// connection, and the peer would lose its answer (RFC 9112, section 9.6).
+    Lingering,
+    Over,
+}
+
+/// One client.
+#[derive(Debug)]
+pub(super) struct Client {
+    stream: Stream,
+    stage: Stage,
+    /// The part of a request that has arrived.
+    head: Vec<u8>,
+    /// The part of an answer that the kernel has not taken.
+    answer: Outbox,
+    may_read: bool,
+    may_write: bool,
+    /// When the stage has to end.
+    deadline: Instant,
+    /// The next step needs an edge.
+    is_blocked: bool,
+}
+
+impl Client {
+    pub(super) fn new(stream: Stream, now: Instant) -> Self {
+        Client {
+            stream,
+            stage: Stage::Asking,
+            head: Vec::new(),
+            answer: Outbox::default(),
+            may_read: true,
+            may_write: true,
+            deadline: now + STEP_TIME,
+            is_blocked: false,
+        }
+    }
+
+    /// Notes an edge.
+    pub(super) fn wake(&mut self, edge: Edge) {
+        self.may_read |= edge.readable || edge.read_closed;
+        self.may_write |= edge.writable;
+        self.is_blocked = false;
+    }
+
+    /// Whether [`serve`](Self::serve) has work without a new edge.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.is_blocked
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// When this client is closed, if it is between two requests.
+    pub(super) fn idle_until(&self) -> Option<Instant> {
+        (self.stage == Stage::Idle).then_some(self.deadline)
+    }
+
+    /// Whether the client is to be dropped, also for its deadline, if that is not after `horizon`.
+    pub(super) fn is_over(&self, horizon: Instant) -> bool {
+        if self.stage != Stage::Over && self.deadline <= horizon {
+            log::debug!("closed a client of the metrics listener: it took too long ({:?})", self.stage);
+            return true;
+        }
+        self.stage == Stage::Over
+    }
+
+    /// Takes steps within the budget of the turn. `respond` returns the answer to a request.
+    pub(super) fn serve(&mut self, now: Instant, mut respond: impl FnMut(&Request) -> Vec<u8>) {
+        for _ in 0..TURN_STEPS {
+            if self.is_blocked || self.stage == Stage::Over {
+                return;
+            }
+            if let Err(error) = self.step(now, &mut respond) {
+                match error.kind() {
+                    ErrorKind::WouldBlock => self.is_blocked = true,
+                    ErrorKind::Interrupted => {}
+                    _ => {
+                        log::debug!("a client of the metrics listener is gone: {error}");
+                        self.stage = Stage::Over;
+                    }
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, now: Instant, respond: &mut impl FnMut(&Request) -> Vec<u8>) -> io::Result<()> {
+        match self.stage {
+            Stage::Idle | Stage::Asking => self.ask(now, respond),
+            Stage::Reading | Stage::ReadingLast => self.write(now),
+            Stage::Lingering => self.read(|_, _| ()),
+            Stage::Over => Ok(()),
+        }
+    }
+
+    /// Answers the request that has arrived, or reads more of it.
+    fn ask(&mut self, now: Instant, respond: &mut impl FnMut(&Request) -> Vec<u8>) -> io::Result<()> {
+        let (used, request) = match request::parse(&self.head) {
+            Parsed::Request(used, request) => (used, request),
+            Parsed::Partial if self.head.len() < MOST_HEAD => {
+                let was_idle = self.head.is_empty() && self.stage == Stage::Idle;
+                self.read(|client, bytes| client.head.extend_from_slice(bytes))?;
+                if was_idle && !self.head.is_empty() {
+                    self.enter(Stage::Asking, now + STEP_TIME);
+                }
+                return Ok(());
+            }
+            Parsed::Partial => (self.head.len(), Request::too_large()),
+        };
+        self.answer.push(&respond(&request));
+        self.head.drain(..used);
+        self.enter(if request.is_last { Stage::ReadingLast } else { Stage::Reading }, now + STEP_TIME);
+        Ok(())
+    }
+
+    /// Writes once, and ends the stage after the last byte.
+    fn write(&mut self, now: Instant) -> io::Result<()> {
+        if !self.may_write {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let written = self.stream.write(self.answer.unsent());
+        self.may_write = !matches!(&written, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        self.answer.consume(written?);
+        if !self.answer.is_empty() {
+            return Ok(());
+        }
+        if self.stage == Stage::ReadingLast {
+            self.head = Vec::new();
+            self.enter(Stage::Lingering, now + STEP_TIME);
+            return self.stream.shutdown_write();
+        }
+        match self.head.is_empty() {
+            true => self.enter(Stage::Idle, now + IDLE_TIME),
+            false => self.enter(Stage::Asking, now + STEP_TIME),
+        }
+        Ok(())
+    }
+
+    /// Reads once. The end of the input ends the client: each request before it has its answer.
+    fn read(&mut self, take: impl FnOnce(&mut Self, &[u8])) -> io::Result<()> {
+        if !self.may_read {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let mut chunk = [0; CHUNK];
+        let received = self.stream.read(&mut chunk);
+        self.may_read = !matches!(&received, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        match received? {
+            Received::Bytes(count) => take(self, &chunk[..count]),
+            Received::Eof => self.stage = Stage::Over,
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, stage: Stage, deadline: Instant) {
+        (self.stage, self.deadline) = (stage, deadline);
+    }
+}
