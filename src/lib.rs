@@ -117,6 +117,7 @@
 //! - `doctor`: `servers::doctor`, a therapist modelled on ELIZA. Its server also needs `storage`.
 //! - `tls`: TLS on every server, see [`net::tls`](net). Compiles `ring`, so it needs a C compiler.
 //! - `http`: `framing::http`, HTTP/1.1 for handlers, and `servers::Site`, which serves files.
+//! - `metrics`: `Reactor::open_metrics`, figures for Prometheus.
 //! - `websocket`: `framing::websocket`, messages to and from web pages. Includes `http`.
 //! - `full`: all features.
 

@@ -61,6 +61,7 @@ mod servers {
     mod limits;
     mod log_format;
     mod listening;
+    mod metrics;
     mod operator;
     mod page;
     mod phonebook;
@@ -95,7 +96,7 @@ mod docs {
     mod pane;
     mod ports;
     mod replay;
-    mod script;
+    pub(crate) mod script;
     mod texts;
 }
 

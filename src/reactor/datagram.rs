@@ -87,9 +87,10 @@ impl DatagramSocket {
                         if is_sent && log_data {
                             traced::log_sent(&Udp(from), answer);
                         }
-                        (sent, refused) = if is_sent { (answer.len() as u64, 0) } else { (0, 1) };
+                        (sent, refused) = if is_sent { (answer.len(), 0) } else { (0, 1) };
                     });
-                    dispatcher.state.stats.bytes_out += sent;
+                    dispatcher.state.stats.bytes_out += sent as u64;
+                    dispatcher.state.services.note_sent(service, sent);
                     dispatcher.state.stats.datagrams_dropped += refused;
                 }
                 Ok(_) => dispatcher.state.stats.datagrams_dropped += 1,

@@ -284,6 +284,7 @@ impl<H: Handler> Dispatcher<H> {
     pub(crate) fn datagram(&mut self, source: &Source, service: ServiceId, count: usize, send: impl FnOnce(&[u8])) {
         self.state.current_service = service;
         self.state.stats.bytes_in += count as u64;
+        self.state.services.note_received(service, count);
         self.state.stats.messages += 1;
         let mut cx = Context::of_datagram(&mut self.state);
         self.handler.datagram(source, &mut self.buffer[..count], &mut cx);

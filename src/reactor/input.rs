@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind};
 
 use crate::connection::closed::Closed;
 use crate::connection::flags::Flags;
+use crate::connection::ids::ServiceId;
 use crate::connection::inbox::Inbox;
 use crate::connection::stream::Received;
 use crate::connection::token::Token;
@@ -104,6 +105,9 @@ impl<H: Handler> Dispatcher<H> {
                     connection.last_active = now;
                 }
                 self.state.stats.bytes_in += count as u64;
+                if connection.service != ServiceId::DEFAULT {
+                    self.state.services.note_received(connection.service, count);
+                }
                 return (count, is_all);
             }
             Ok(Received::Eof) => {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::connection::closed::Closed;
 use crate::connection::feeds::FeedSlot;
 use crate::connection::flags::Flags;
+use crate::connection::ids::ServiceId;
 use crate::connection::token::Token;
 use crate::connection::{Connection, Flush, Phase};
 use crate::state::{OutputSource, State};
@@ -77,6 +78,9 @@ impl State {
             Ok(sent) if sent == bytes.len() => {
                 connection.last_active = now;
                 self.stats.bytes_out += sent as u64;
+                if connection.service != ServiceId::DEFAULT {
+                    self.services.note_sent(connection.service, sent);
+                }
                 true
             }
             written => {
@@ -119,6 +123,7 @@ impl State {
         if sent > 0 {
             connection.last_active = now;
             self.stats.bytes_out += sent as u64;
+            self.services.note_sent(connection.service, sent);
         }
         if connection.stream.is_datagram() {
             self.stats.datagrams_dropped += u64::from(sent < head.len() + tail.len());
@@ -222,6 +227,9 @@ impl State {
         let (sent, end) = connection.flush(&mut self.feeds, budget);
         self.queued -= queued - connection.queued();
         self.stats.bytes_out += sent as u64;
+        if connection.service != ServiceId::DEFAULT {
+            self.services.note_sent(connection.service, sent);
+        }
         if sent > 0 {
             connection.last_active = now;
             if !self.stalled_since.is_empty() {

@@ -98,6 +98,10 @@ pub(crate) struct Counters {
     pub(crate) connects: u64,
     pub(crate) connects_failed: u64,
     pub(crate) spawned: u64,
+    /// Bytes received. Without those of [`ServiceId::DEFAULT`], see [`ServiceTable::note_received`].
+    pub(crate) bytes_in: u64,
+    /// Bytes sent, likewise.
+    pub(crate) bytes_out: u64,
 }
 
 impl Service {
@@ -332,6 +336,19 @@ impl ServiceTable {
     #[cfg(test)]
     pub(crate) fn own_limits_count(&self) -> usize {
         self.own_limits.len()
+    }
+
+    /// Counts bytes for a service, beside [`Stats::bytes_in`](crate::Stats::bytes_in). On the path of a message, it is
+    /// called only for other services than [`ServiceId::DEFAULT`], whose bytes are all those that no other service has.
+    #[cold]
+    pub(crate) fn note_received(&mut self, service: ServiceId, count: usize) {
+        self[service].counters.bytes_in += count as u64;
+    }
+
+    /// Counts bytes that the kernel has taken, as [`note_received`](Self::note_received) does.
+    #[cold]
+    pub(crate) fn note_sent(&mut self, service: ServiceId, count: usize) {
+        self[service].counters.bytes_out += count as u64;
     }
 
     pub(crate) fn len(&self) -> usize {

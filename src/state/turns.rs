@@ -40,6 +40,7 @@ impl Turns {
     }
 
     /// The sum of all durations.
+    #[cfg(any(feature = "metrics", test))]
     pub(crate) fn sum(&self) -> Duration {
         Duration::from_nanos(self.nanos)
     }

@@ -36,7 +36,7 @@ const COUNT: u16 = 20_000;
 const APART: u32 = 251;
 
 /// Words behind which a number is a port.
-const BEFORE: [&str; 5] = ["127.0.0.1", "::1", "localhost", "-l", "--listen"];
+const BEFORE: [&str; 6] = ["127.0.0.1", "::1", "localhost", "-l", "--listen", "--metrics"];
 
 /// Chooses free ports for those that these lines name, and for the defaults.
 pub(crate) fn choose<'a>(lines: impl Iterator<Item = &'a str>) -> Ports {

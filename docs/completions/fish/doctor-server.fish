@@ -29,6 +29,7 @@ ignore\t'Standard input is not read'"
 complete -c doctor-server -l control -d 'Accept the commands of the console on this Unix socket, too; only the owner of the server may connect' -r -F
 complete -c doctor-server -l memory-limit -d 'Cap on all queued output; above it, the client with the most is closed' -r
 complete -c doctor-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
+complete -c doctor-server -l metrics -d 'Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH' -r
 complete -c doctor-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
 complete -c doctor-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
 json\t'An object of JSON on each line'"

@@ -89,7 +89,7 @@ impl Client {
         (self.stage == Stage::Idle).then_some(self.deadline)
     }
 
-    /// Whether the client is to be dropped, also for its deadline, if that is not after `horizon`.
+    /// Whether the client has ended, or its deadline is not after `horizon`.
     pub(super) fn is_over(&self, horizon: Instant) -> bool {
         if self.stage != Stage::Over && self.deadline <= horizon {
             log::debug!("closed a client of the metrics listener: it took too long ({:?})", self.stage);
@@ -99,7 +99,7 @@ impl Client {
     }
 
     /// Takes steps within the budget of the turn. `respond` returns the answer to a request.
-    pub(super) fn serve(&mut self, now: Instant, mut respond: impl FnMut(&Request) -> Vec<u8>) {
+    pub(super) fn serve(&mut self, now: Instant, mut respond: impl FnMut(Request) -> Vec<u8>) {
         for _ in 0..TURN_STEPS {
             if self.is_blocked || self.stage == Stage::Over {
                 return;
@@ -117,7 +117,7 @@ impl Client {
         }
     }
 
-    fn step(&mut self, now: Instant, respond: &mut impl FnMut(&Request) -> Vec<u8>) -> io::Result<()> {
+    fn step(&mut self, now: Instant, respond: &mut impl FnMut(Request) -> Vec<u8>) -> io::Result<()> {
         match self.stage {
             Stage::Idle | Stage::Asking => self.ask(now, respond),
             Stage::Reading | Stage::ReadingLast => self.write(now),
@@ -127,7 +127,7 @@ impl Client {
     }
 
     /// Answers the request that has arrived, or reads more of it.
-    fn ask(&mut self, now: Instant, respond: &mut impl FnMut(&Request) -> Vec<u8>) -> io::Result<()> {
+    fn ask(&mut self, now: Instant, respond: &mut impl FnMut(Request) -> Vec<u8>) -> io::Result<()> {
         let (used, request) = match request::parse(&self.head) {
             Parsed::Request(used, request) => (used, request),
             Parsed::Partial if self.head.len() < MOST_HEAD => {
@@ -140,7 +140,7 @@ impl Client {
             }
             Parsed::Partial => (self.head.len(), Request::too_large()),
         };
-        self.answer.push(&respond(&request));
+        self.answer.push(&respond(request));
         self.head.drain(..used);
         self.enter(if request.is_last { Stage::ReadingLast } else { Stage::Reading }, now + STEP_TIME);
         Ok(())
@@ -162,9 +162,10 @@ impl Client {
             self.enter(Stage::Lingering, now + STEP_TIME);
             return self.stream.shutdown_write();
         }
-        match self.head.is_empty() {
-            true => self.enter(Stage::Idle, now + IDLE_TIME),
-            false => self.enter(Stage::Asking, now + STEP_TIME),
+        if self.head.is_empty() {
+            self.enter(Stage::Idle, now + IDLE_TIME);
+        } else {
+            self.enter(Stage::Asking, now + STEP_TIME);
         }
         Ok(())
     }
@@ -186,5 +187,70 @@ impl Client {
 
     fn enter(&mut self, stage: Stage, deadline: Instant) {
         (self.stage, self.deadline) = (stage, deadline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    /// A client at the time `now`, and its peer.
+    fn client(now: Instant) -> (Client, UnixStream) {
+        let (peer, stream) = UnixStream::pair().expect("two descriptors");
+        stream.set_nonblocking(true).expect("a socket");
+        (Client::new(Stream::Unix(mio::net::UnixStream::from_std(stream)), now), peer)
+    }
+
+    /// Serves the client after an edge in both directions.
+    fn serve(client: &mut Client, now: Instant, answer: &[u8]) {
+        client.wake(Edge { readable: true, writable: true, read_closed: false, write_closed: false, urgent: false });
+        client.serve(now, |_| answer.to_vec());
+    }
+
+    #[test]
+    fn each_stage_has_its_time() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let (mut client, mut peer) = client(start);
+        serve(&mut client, start, b"ok");
+        assert!(!client.is_over(after(4)) && client.is_over(after(5)), "a request has to come");
+        peer.write_all(REQUEST).expect("room");
+        serve(&mut client, after(4), b"ok");
+        assert_eq!((client.stage, client.idle_until()), (Stage::Idle, Some(after(304))));
+        // A request begins: the time of its first byte counts, and no later one.
+        for (byte, at) in REQUEST.iter().zip([100, 103, 104]) {
+            peer.write_all(&[*byte]).expect("room");
+            serve(&mut client, after(at), b"ok");
+        }
+        assert_eq!((client.stage, client.idle_until()), (Stage::Asking, None));
+        assert!(!client.is_over(after(104)) && client.is_over(after(105)));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_taken_has_a_time() {
+        let start = Instant::now();
+        let (mut client, mut peer) = client(start);
+        let answer = vec![b'x'; 10 << 20];
+        peer.write_all(&REQUEST.repeat(2)).expect("room");
+        serve(&mut client, start, &answer);
+        assert_eq!((client.stage, client.is_ready()), (Stage::Reading, false));
+        let mut some = vec![0; 1 << 16];
+        peer.read_exact(&mut some).expect("a part of the answer");
+        serve(&mut client, start + Duration::from_secs(3), &answer);
+        assert!(client.answer.len() <= answer.len(), "the second request waits");
+        assert!(client.is_over(start + STEP_TIME), "the time is that of the whole answer");
+    }
+
+    #[test]
+    fn the_end_of_the_peer_ends_the_client() {
+        let (mut client, peer) = client(Instant::now());
+        drop(peer);
+        serve(&mut client, Instant::now(), b"");
+        assert_eq!(client.stage, Stage::Over);
     }
 }

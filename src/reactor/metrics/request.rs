@@ -107,7 +107,7 @@ pub(super) enum Page {
 
 /// The answer to a request at the time `now`. `figures` returns the text at `/metrics`.
 pub(super) fn answer<'a>(
-    request: &Request,
+    request: Request,
     now: SystemTime,
     health: Page,
     figures: impl FnOnce() -> &'a mut String,
@@ -228,7 +228,7 @@ mod tests {
             else {
                 panic!("it is complete")
             };
-            let answer = answer(&request, SystemTime::UNIX_EPOCH, page, || panic!("no figures are needed"));
+            let answer = answer(request, SystemTime::UNIX_EPOCH, page, || panic!("no figures are needed"));
             String::from_utf8(answer).expect("text")
         };
         let get = text("GET", Page::Healthy);

@@ -153,6 +153,12 @@ pub struct ProcessArgs {
         help_heading = "Limits")]
     pub drain: LimitOrOff<Duration>,
 
+    /// Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (=
+    /// 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH
+    #[cfg(feature = "metrics")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_metrics, help_heading = "Diagnostics")]
+    pub metrics: Option<Address>,
+
     /// Log a turn of the loop that takes longer than this, because it delays all clients
     #[arg(long, value_name = "DUR|off", default_value = "50ms", value_parser = parse_off(parse_duration),
         help_heading = "Diagnostics")]
@@ -177,6 +183,17 @@ fn parse_control(text: &str) -> Result<PathBuf, String> {
         Ok(Address::Unix(path)) => Ok(path),
         Err(error) if text.starts_with("unix:") => Err(error.to_string()),
         _ => Err("a control socket has a path, such as unix:/run/chat/control".into()),
+    }
+}
+
+/// Parses the address of a metrics listener.
+#[cfg(feature = "metrics")]
+fn parse_metrics(text: &str) -> Result<Address, String> {
+    match text.parse().map_err(|error: crate::AddressError| error.to_string())? {
+        Address::Udp { .. } | Address::Tls(_) => {
+            Err("metrics are served over plain HTTP, at a TCP port or a Unix path, such as 9100 or unix:PATH".into())
+        }
+        address => Ok(address),
     }
 }
 

@@ -75,8 +75,17 @@ pub fn suggest(mut error: clap::Error, hint: impl FnOnce(&str) -> Option<String>
     error
 }
 
+/// The hint for a flag that was left out of this build.
+pub(crate) fn left_out(word: &str) -> Option<String> {
+    let is_left_out = word == "--metrics" && !cfg!(feature = "metrics");
+    is_left_out.then(|| format!("this program was built without {word}; build it with --features full"))
+}
+
 /// The hint for an address or a port that is given as to other programs.
 fn hint(word: &str) -> Option<String> {
+    if let Some(hint) = left_out(word) {
+        return Some(hint);
+    }
     let address = match word {
         "-p" | "--port" | "--bind" | "--address" => "ADDR",
         _ if word.starts_with('-') => return None,

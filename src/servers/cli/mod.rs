@@ -23,7 +23,7 @@ mod web;
 pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
 pub(crate) use binding::{ListenSetting, ServiceBinding};
 pub use command::suggest;
-pub(crate) use command::{check, command, parse};
+pub(crate) use command::{check, command, left_out, parse};
 #[cfg(feature = "storage")]
 pub use data::DataArgs;
 pub use data::LineArgs;

@@ -122,10 +122,14 @@ fn run<H: Handler>(
     if let Some(path) = &process.control {
         open_control(&mut reactor, path, &bound)?;
     }
+    #[cfg(feature = "metrics")]
+    let metrics = open_metrics(&mut reactor, process, &bound)?;
     reactor.handle_signals()?;
     let hint = open_console(&mut reactor, process.stdin, need)?;
     announce(&bound, &mut reactor)?;
     notify_ready(&bound, &mut reactor);
+    #[cfg(feature = "metrics")]
+    reactor.with_context(|_, cx| metrics.iter().for_each(|address| cx.write_stderr(&format!("metrics on {address}"))));
     if let Some(hint) = hint {
         // Both families of `*` have one URL.
         let mut urls: Vec<_> = bound.iter().filter_map(ListenAddress::url).collect();
@@ -167,11 +171,32 @@ fn open_control<H: Handler>(
     bound: &[ListenAddress],
 ) -> Result<(), Box<dyn Error>> {
     let shown = path.display();
-    if bound.iter().any(|listen| *listen.address.transport() == Address::Unix(path.to_owned())) {
-        return Err(WrongUse(format!("unix:{shown} is given twice: to listen, and for --control")).into());
-    }
+    check_use(&Address::Unix(path.to_owned()), "--control", bound)?;
     reactor.open_control(path).map_err(|error| format!("{error} (--control unix:PATH)"))?;
     log::info!("accepting commands at unix:{shown}");
+    Ok(())
+}
+
+/// Opens the metrics listener, if there is one. Returns the addresses of its sockets.
+#[cfg(feature = "metrics")]
+fn open_metrics<H: Handler>(
+    reactor: &mut Reactor<H>,
+    process: &ProcessArgs,
+    bound: &[ListenAddress],
+) -> Result<Vec<Address>, Box<dyn Error>> {
+    let Some(address) = &process.metrics else { return Ok(Vec::new()) };
+    check_use(address, "--metrics", bound)?;
+    if process.control.as_ref().is_some_and(|path| *address == Address::Unix(path.clone())) {
+        return Err(WrongUse(format!("{address} is given twice: for --control, and for --metrics")).into());
+    }
+    Ok(reactor.open_metrics(address).map_err(|error| format!("{error} (--metrics ADDR)"))?)
+}
+
+/// Checks that no service listens at the address of the flag `flag`.
+fn check_use(address: &Address, flag: &str, bound: &[ListenAddress]) -> Result<(), WrongUse> {
+    if bound.iter().any(|listen| listen.address.transport() == address) {
+        return Err(WrongUse(format!("{address} is given twice: to listen, and for {flag}")));
+    }
     Ok(())
 }
 

@@ -120,7 +120,8 @@ impl Switchboard {
 /// The hint for a port or an address that is given as to a single server.
 fn hint(word: &str) -> Option<String> {
     let is_address = ["-l", "--listen", "-p", "--port"].contains(&word);
-    is_address.then(|| "to listen on an address, use 'NAME=ADDR', such as 'echo=7000'".to_owned())
+    cli::left_out(word)
+        .or_else(|| is_address.then(|| "to listen on an address, use 'NAME=ADDR', such as 'echo=7000'".to_owned()))
 }
 
 /// Writes the result of a check to standard output.

@@ -99,7 +99,8 @@ mod tests {
         out.labelled(&[("service", "a\"b\\c\nd"), ("way", "in")], 5);
         assert_eq!(
             out.into_text(),
-            "# HELP up Whether it is up.\n# TYPE up gauge\nup 1\n# HELP bytes_total Bytes.\n# TYPE bytes_total counter\n\
+            "# HELP up Whether it is up.\n# TYPE up gauge\nup 1\n\
+             # HELP bytes_total Bytes.\n# TYPE bytes_total counter\n\
              bytes_total{service=\"a\\\"b\\\\c\\nd\",way=\"in\"} 5\n"
         );
     }

@@ -5,7 +5,7 @@ use crate::connection::ids::ServiceId;
 use crate::state::State;
 use crate::state::admission::Refusal;
 use crate::state::metrics::exposition::{Exposition, Kind};
-use crate::state::service::Service;
+use crate::state::service::{Counters, Service};
 
 /// The figures of one service.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(super) struct ServiceFigures<'a> {
     service: &'a Service,
     /// The value of the label `service`.
     label: String,
+    bytes_in: u64,
+    bytes_out: u64,
     outbound: usize,
     queued: usize,
     feeds: usize,
@@ -35,6 +37,13 @@ const METRICS: &[Metric] = &[
         "Clients whose TLS handshake or PROXY header failed.",
         |figures| figures.service.counters.handshakes_failed,
     ),
+    (
+        "switchboard_received_bytes_total",
+        Kind::Counter,
+        "Bytes received, without TLS and the heads of PROXY.",
+        |figures| figures.bytes_in,
+    ),
+    ("switchboard_sent_bytes_total", Kind::Counter, "Bytes that the kernel has taken.", |figures| figures.bytes_out),
     ("switchboard_queued_bytes", Kind::Gauge, "Bytes queued for connections, without those of feeds.", |figures| {
         figures.queued as u64
     }),
@@ -87,12 +96,19 @@ impl<'a> ServiceFigures<'a> {
             .map(|(index, &service)| Self {
                 service,
                 label: label(&services, index),
+                bytes_in: service.counters.bytes_in,
+                bytes_out: service.counters.bytes_out,
                 outbound: 0,
                 queued: 0,
                 feeds: 0,
                 in_feeds: 0,
             })
             .collect();
+        // The bytes of the first service are those that no other one has.
+        let others = all[1..]
+            .iter()
+            .fold((0, 0), |(bytes_in, bytes_out), other| (bytes_in + other.bytes_in, bytes_out + other.bytes_out));
+        (all[0].bytes_in, all[0].bytes_out) = (state.stats.bytes_in - others.0, state.stats.bytes_out - others.1);
         for connection in state.connections.values() {
             let figures = &mut all[connection.service.index()];
             figures.queued += connection.queued();
@@ -111,7 +127,7 @@ impl<'a> ServiceFigures<'a> {
     }
 
     fn is_unused(&self) -> bool {
-        self.service.name.is_empty() && self.service.counters == Default::default() && self.feeds == 0
+        self.service.name.is_empty() && self.service.counters == Counters::default() && self.feeds == 0
     }
 }
 
