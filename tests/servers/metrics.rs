@@ -306,7 +306,7 @@ fn a_unix_path_serves_figures_too() {
 }
 
 #[test]
-fn idle_clients_make_room_and_silent_ones_do_not() {
+fn idle_clients_make_room_and_so_do_half_requests() {
     let (server, address) = start(Program::Echo.launch());
     let ask = |peer: &mut Peer| {
         peer.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -318,14 +318,51 @@ fn idle_clients_make_room_and_silent_ones_do_not() {
     ask(&mut new);
     idle[0].expect_eof();
     ask(&mut idle[15]);
-    // Clients in the middle of a request keep their places.
-    for peer in idle[1..].iter_mut().chain([&mut new]) {
+    // Requests without an end keep no other client out: the first of them makes room.
+    for peer in &mut idle[1..] {
         peer.send("GET /");
     }
-    until("a refusal", || status(&format!("http://{address}/healthz"), &[]) == "503");
+    assert_eq!(curl_at(&format!("http://{address}/healthz"), &[]), b"ok\n");
+    new.expect_eof();
+    let mut half: Vec<_> = (0..16).map(|_| Peer::connect(&address)).collect();
+    for peer in &mut half {
+        peer.send("GET /");
+    }
+    idle[1..].iter_mut().for_each(Peer::expect_eof);
+    assert_eq!(curl_at(&format!("http://{address}/healthz"), &[]), b"ok\n");
     Peer::connect(&server.address()).echo("hello\n");
-    drop(idle);
-    until("room", || status(&format!("http://{address}/healthz"), &[]) == "200");
+}
+
+#[test]
+fn clients_that_read_nothing_leave_no_room_for_more() {
+    let (server, address) = start(Program::Echo.launch());
+    let requests = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    let stuck = |_| {
+        let mut peer = Peer::connect_narrow(&address, 4096);
+        peer.send(&requests);
+        peer
+    };
+    let url = format!("http://{address}/healthz");
+    let stuck: Vec<_> = (0..16).map(stuck).collect();
+    until("a refusal", || status(&url, &[]) == "503");
+    Peer::connect(&server.address()).echo("hello\n");
+    drop(stuck);
+    until("room", || status(&url, &[]) == "200");
+}
+
+#[test]
+fn prometheus_accepts_the_settings_on_the_page() {
+    let page = page("docs/metrics.md");
+    let blocks: Vec<_> = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```")).collect();
+    let place = TempDir::new().expect("room");
+    for (kind, start, wanted) in [("config", "scrape_configs:", "is valid"), ("rules", "groups:", "6 rules found")] {
+        let path = place.path().join(kind);
+        let (block, _) = blocks.iter().find(|(block, _)| block.starts_with(start)).expect("a block");
+        std::fs::write(&path, block).expect("room");
+        let run = Launch::of("promtool").args("check").arg(kind).arg(&path).run();
+        assert!(run.code == Some(0) && run.stdout.contains(wanted), "{run:?}");
+    }
+    assert_eq!(blocks.len(), 2);
 }
 
 #[test]

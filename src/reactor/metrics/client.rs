@@ -84,9 +84,13 @@ impl Client {
         self.deadline
     }
 
-    /// When this client is closed, if it is between two requests.
-    pub(super) fn idle_until(&self) -> Option<Instant> {
-        (self.stage == Stage::Idle).then_some(self.deadline)
+    /// The wait for input of this client: in the middle of a request or not, and when the client is closed.
+    pub(super) fn waits_until(&self) -> Option<(bool, Instant)> {
+        match self.stage {
+            Stage::Idle => Some((false, self.deadline)),
+            Stage::Asking => Some((true, self.deadline)),
+            _ => None,
+        }
     }
 
     /// Whether the client has ended, or its deadline is not after `horizon`.
@@ -221,13 +225,13 @@ mod tests {
         assert!(!client.is_over(after(4)) && client.is_over(after(5)), "a request has to come");
         peer.write_all(REQUEST).expect("room");
         serve(&mut client, after(4), b"ok");
-        assert_eq!((client.stage, client.idle_until()), (Stage::Idle, Some(after(304))));
+        assert_eq!(client.waits_until(), Some((false, after(304))));
         // A request begins: the time of its first byte counts, and no later one.
         for (byte, at) in REQUEST.iter().zip([100, 103, 104]) {
             peer.write_all(&[*byte]).expect("room");
             serve(&mut client, after(at), b"ok");
         }
-        assert_eq!((client.stage, client.idle_until()), (Stage::Asking, None));
+        assert_eq!(client.waits_until(), Some((true, after(105))));
         assert!(!client.is_over(after(104)) && client.is_over(after(105)));
     }
 
@@ -238,7 +242,7 @@ mod tests {
         let answer = vec![b'x'; 10 << 20];
         peer.write_all(&REQUEST.repeat(2)).expect("room");
         serve(&mut client, start, &answer);
-        assert_eq!((client.stage, client.is_ready()), (Stage::Reading, false));
+        assert_eq!((client.stage, client.is_ready(), client.waits_until()), (Stage::Reading, false, None));
         let mut some = vec![0; 1 << 16];
         peer.read_exact(&mut some).expect("a part of the answer");
         serve(&mut client, start + Duration::from_secs(3), &answer);

@@ -88,7 +88,7 @@ impl Metrics {
     #[cold]
     fn serve_clients(&mut self, state: &State) {
         let (now, horizon) = (state.clock.now(), state.clock.horizon());
-        self.listener.accept(TOO_MANY, longest_idle, |stream| Client::new(stream, now));
+        self.listener.accept(TOO_MANY, longest_waiting, |stream| Client::new(stream, now));
         let (mut figures, time) = (None, state.clock.system_time());
         let health = if state.stop > Stop::Running { Page::Stopping } else { Page::Healthy };
         for slot in &mut self.listener.clients {
@@ -106,10 +106,11 @@ impl Metrics {
     }
 }
 
-/// Frees the place of the client that has waited longest between two requests, for a new client.
-fn longest_idle(clients: &mut [Option<Client>; MOST_CLIENTS]) -> Option<usize> {
-    let idle = clients.iter().enumerate().filter_map(|(slot, client)| Some((client.as_ref()?.idle_until()?, slot)));
-    let (_, slot) = idle.min()?;
+/// Frees a place for a new client: that of the client that has waited longest between two requests or, if there is
+/// none, that of the request that began first. So requests without an end keep no other client out.
+fn longest_waiting(clients: &mut [Option<Client>; MOST_CLIENTS]) -> Option<usize> {
+    let waiting = clients.iter().enumerate().filter_map(|(slot, client)| Some((client.as_ref()?.waits_until()?, slot)));
+    let (_, slot) = waiting.min()?;
     clients[slot] = None;
     Some(slot)
 }
