@@ -8,6 +8,8 @@
 mod address;
 mod asked;
 mod door;
+#[cfg(feature = "cli")]
+pub(crate) mod handover;
 mod inherited;
 mod listener;
 mod network;

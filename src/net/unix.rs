@@ -11,6 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -48,6 +50,12 @@ impl UnixBound {
         (self.listener, self.guard)
     }
 
+    /// Removes the file when this listener ends, as `guard` decides.
+    #[cfg(feature = "cli")]
+    pub(super) fn guard_by(&mut self, guard: PathGuard) {
+        self.guard = Some(guard);
+    }
+
     /// Takes over a listener whose file was created, and will be removed, by another program.
     pub(super) fn adopted(listener: UnixListener) -> io::Result<Self> {
         let path = listener.local_addr()?.as_pathname().map(Path::to_owned).ok_or_else(|| {
@@ -74,10 +82,32 @@ pub struct PathGuard {
     path: PathBuf,
     device: u64,
     inode: u64,
+    /// Whether this process, and no successor of it, is to remove the file.
+    is_owner: Arc<AtomicBool>,
+}
+
+#[cfg(feature = "cli")]
+impl PathGuard {
+    pub(super) fn new(path: PathBuf, (device, inode): (u64, u64), is_owner: Arc<AtomicBool>) -> Self {
+        PathGuard { path, device, inode, is_owner }
+    }
+
+    /// The path, with the device and the inode of its file.
+    pub(super) fn file(&self) -> (&Path, u64, u64) {
+        (&self.path, self.device, self.inode)
+    }
+
+    /// Leaves the file to another process.
+    pub(crate) fn disarm(&self) {
+        self.is_owner.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Drop for PathGuard {
     fn drop(&mut self) {
+        if !self.is_owner.load(Ordering::Relaxed) {
+            return;
+        }
         let is_ours =
             fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode));
         if is_ours && let Err(error) = fs::remove_file(&self.path) {
@@ -103,7 +133,8 @@ pub(super) fn listen(options: &SocketOptions, path: &Path) -> io::Result<UnixBou
         socket.bind(&address)?;
     }
     let created = fs::symlink_metadata(&absolute)?;
-    let guard = PathGuard { path: absolute, device: created.dev(), inode: created.ino() };
+    let is_owner = Arc::new(AtomicBool::new(true));
+    let guard = PathGuard { path: absolute, device: created.dev(), inode: created.ino(), is_owner };
     if created.mode() & 0o7777 != mode {
         fs::set_permissions(&guard.path, Permissions::from_mode(mode))?;
     }

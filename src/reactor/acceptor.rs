@@ -28,7 +28,6 @@ pub(crate) struct Acceptor {
 enum Socket {
     Tcp(net::TcpListener),
     /// The guard is dropped first, so that the path is removed while the socket still listens.
-    #[expect(dead_code, reason = "held for its drop")]
     Unix(Option<PathGuard>, net::UnixListener),
 }
 
@@ -60,6 +59,13 @@ impl Acceptor {
             Socket::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
             Socket::Unix(_, listener) => registry.register(listener, token, Interest::READABLE),
         }
+    }
+
+    /// The socket, with the guard of its path.
+    #[cfg(feature = "cli")]
+    pub(crate) fn socket(&self) -> (BorrowedFd<'_>, Option<&PathGuard>) {
+        let guard = if let Socket::Unix(guard, _) = &self.socket { guard.as_ref() } else { None };
+        (self.socket.as_fd(), guard)
     }
 
     /// Notes an edge: connections are waiting.

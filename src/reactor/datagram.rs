@@ -11,6 +11,8 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(feature = "cli")]
+use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::{Interest, Registry, net};
 
@@ -54,6 +56,11 @@ impl DatagramSocket {
 
     pub(crate) fn register(&mut self, registry: &Registry, token: mio::Token) -> io::Result<()> {
         registry.register(&mut self.socket, token, Interest::READABLE)
+    }
+
+    #[cfg(feature = "cli")]
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     pub(crate) fn wake(&mut self) {

@@ -4,13 +4,19 @@
 //! block. Each listener has a budget per turn.
 
 use std::io;
+#[cfg(feature = "cli")]
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Instant;
 
 use mio::Registry;
+#[cfg(feature = "cli")]
+use mio::unix::SourceFd;
 
 use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::{Connection, Phase};
 use crate::handler::Handler;
+#[cfg(feature = "cli")]
+use crate::net::PathGuard;
 use crate::net::{Door, Listener};
 use crate::reactor::acceptor::{Accepted, Acceptor, Pause};
 use crate::reactor::datagram::DatagramSocket;
@@ -107,6 +113,28 @@ impl Listeners {
     /// Closes all listeners.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
+    }
+
+    /// The sockets in the order of their numbers, with the guards of their paths.
+    #[cfg(feature = "cli")]
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Option<&PathGuard>)> {
+        self.entries.iter().map(|entry| match &entry.kind {
+            ListenerKind::Streams(acceptor) => acceptor.socket(),
+            ListenerKind::Datagrams(socket) => (socket.socket(), None),
+        })
+    }
+
+    /// Leaves all listeners and their paths to another process.
+    #[cfg(feature = "cli")]
+    pub(crate) fn release(&mut self, registry: &Registry) {
+        for (socket, guard) in self.sockets() {
+            // The poll reports a socket for as long as any process has it open (epoll(7)).
+            if let Err(error) = registry.deregister(&mut SourceFd(&socket.as_raw_fd())) {
+                log::warn!("a listener stays in the poll: {error}");
+            }
+            guard.into_iter().for_each(PathGuard::disarm);
+        }
+        self.clear();
     }
 
     /// Accepts waiting connections, within the budget of each listener.

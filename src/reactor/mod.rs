@@ -26,6 +26,8 @@ pub(crate) mod signals;
 mod spawner;
 mod stopping;
 mod turn;
+#[cfg(feature = "cli")]
+pub(crate) mod upgrade;
 
 use std::fmt;
 use std::io;
@@ -66,7 +68,9 @@ const CONSOLE: mio::Token = mio::Token(2);
 const STDOUT: mio::Token = mio::Token(3);
 #[cfg(feature = "cli")]
 const READINESS: mio::Token = mio::Token(4);
-const CONTROL: usize = 5;
+#[cfg(feature = "cli")]
+const UPGRADE: mio::Token = mio::Token(5);
+const CONTROL: usize = 6;
 const METRICS: usize = CONTROL + control::TOKENS;
 #[cfg(feature = "metrics")]
 const FIRST_LISTENER: usize = METRICS + metrics::TOKENS;
@@ -104,6 +108,8 @@ pub struct Reactor<H: Handler> {
     signals: Option<Signals>,
     #[cfg(feature = "cli")]
     readiness: Option<readiness::Readiness>,
+    #[cfg(feature = "cli")]
+    upgrade: Option<Box<upgrade::Upgrade>>,
     stopper: Stopper,
     clock: TurnClock,
     horizon: Horizon,
@@ -146,6 +152,8 @@ impl<H: Handler> Reactor<H> {
             signals: None,
             #[cfg(feature = "cli")]
             readiness: None,
+            #[cfg(feature = "cli")]
+            upgrade: None,
             stopper,
             clock: TurnClock::new(),
             horizon: Horizon::new(now),
@@ -338,6 +346,12 @@ impl<H: Handler> Reactor<H> {
         Ok(())
     }
 
+    /// Allows SIGUSR2 to replace this process.
+    #[cfg(feature = "cli")]
+    pub(crate) fn allow_upgrade(&mut self, upgrade: upgrade::Upgrade) {
+        self.upgrade = Some(Box::new(upgrade));
+    }
+
     /// Returns a handle that stops this reactor from any thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
@@ -442,6 +456,8 @@ impl<H: Handler> Reactor<H> {
             self.listeners.paused_until(),
             self.operators.retry_at(),
             state.drain_deadline,
+            #[cfg(feature = "cli")]
+            self.upgrade.as_ref().and_then(|upgrade| upgrade.deadline()),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
@@ -462,6 +478,9 @@ impl<H: Handler> Reactor<H> {
                 }
                 CONSOLE => self.operators.wake_console(),
                 STDOUT => self.output.wake(),
+                // Each turn takes an upgrade one step further.
+                #[cfg(feature = "cli")]
+                UPGRADE => {}
                 #[cfg(feature = "cli")]
                 READINESS => self.readiness = self.readiness.take().and_then(readiness::Readiness::send),
                 mio::Token(number @ CONTROL..FIRST_LISTENER) => match number.checked_sub(METRICS) {
@@ -482,7 +501,7 @@ impl<H: Handler> Reactor<H> {
 
     /// Returns the number of requests to stop since the last turn. The first one closes the listeners and the console.
     fn stop_requests(&mut self) -> usize {
-        let SignalRequests { stops: mut causes, hangs_up, wants_reload, wants_stats } =
+        let SignalRequests { stops: mut causes, hangs_up, wants_reload, wants_stats, wants_upgrade } =
             self.signals.as_mut().map(Signals::take).unwrap_or_default();
         if wants_reload {
             log::info!("SIGHUP: certificates and logs, if there are any, are opened again");
@@ -491,6 +510,7 @@ impl<H: Handler> Reactor<H> {
             self.dispatcher.call(ServiceId::DEFAULT, Handler::reload);
             self.flush_and_reap();
         }
+        let upgraded = self.serve_upgrade(wants_upgrade);
         let state = &mut self.dispatcher.state;
         if wants_stats {
             for line in state.report().lines() {
@@ -501,6 +521,7 @@ impl<H: Handler> Reactor<H> {
         if hangs_up && state.stop == Stop::Running {
             causes.push("SIGHUP");
         }
+        causes.extend(upgraded.filter(|_| state.stop == Stop::Running));
         causes.extend(std::iter::repeat_n("requested by the program", self.stopper.take()));
         for (cause, requests) in causes.iter().zip(1..) {
             state.stop.after(requests).log(cause);
@@ -508,8 +529,26 @@ impl<H: Handler> Reactor<H> {
         if state.stop.after(causes.len()) > Stop::Running {
             self.listeners.clear();
             self.operators.close();
+            #[cfg(feature = "cli")]
+            self.cancel_upgrade();
         }
         causes.len()
+    }
+
+    /// Returns the cause of a stop if a new process has replaced this one.
+    fn serve_upgrade(&mut self, wants_upgrade: bool) -> Option<&'static str> {
+        #[cfg(feature = "cli")]
+        {
+            if wants_upgrade {
+                self.begin_upgrade();
+            }
+            if self.upgrade.is_some() { self.step_upgrade() } else { None }
+        }
+        #[cfg(not(feature = "cli"))]
+        {
+            let _ = wants_upgrade;
+            None
+        }
     }
 
     /// Whether draining has finished or was cut short. Standard output is waited for, except after a second request.

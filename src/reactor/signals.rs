@@ -10,7 +10,7 @@ use mio::{Interest, Registry, Waker};
 use nix::sys::signal::{SigSet, Signal};
 use rustix::stdio::stdin;
 use rustix::termios::tcgetsid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals as SignalSource;
 
 use crate::connection::process::is_ignored;
@@ -44,7 +44,7 @@ impl Stopper {
     }
 }
 
-/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 as a source of the poll.
+/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 as a source of the poll.
 pub(crate) struct Signals {
     source: SignalSource,
     /// Set by an edge, because asking for pending signals costs a system call.
@@ -56,7 +56,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     pub(crate) fn new(registry: &Registry, token: mio::Token) -> io::Result<Self> {
-        let mut signals = vec![SIGTERM, SIGINT, SIGUSR1];
+        let mut signals = vec![SIGTERM, SIGINT, SIGUSR1, SIGUSR2];
         // Fails unless the terminal is the controlling one (tcgetsid(3)).
         let has_terminal = tcgetsid(stdin()).is_ok();
         // A terminal that closes must not stop a program for which SIGHUP is ignored; a signal handler would undo that.
@@ -83,6 +83,7 @@ impl Signals {
                     SIGHUP if self.has_terminal => requests.hangs_up = true,
                     SIGHUP => requests.wants_reload = true,
                     SIGUSR1 => requests.wants_stats = true,
+                    SIGUSR2 => requests.wants_upgrade = true,
                     SIGINT => requests.stops.push("SIGINT"),
                     _ => requests.stops.push("SIGTERM"),
                 }
@@ -94,6 +95,7 @@ impl Signals {
 
 /// Requests made by signals.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent requests")]
 pub(crate) struct SignalRequests {
     /// The names of the signals that request a stop: SIGTERM and SIGINT.
     pub(crate) stops: Vec<&'static str>,
@@ -103,6 +105,8 @@ pub(crate) struct SignalRequests {
     pub(crate) wants_reload: bool,
     /// Whether SIGUSR1 arrived: a request to log the statistics.
     pub(crate) wants_stats: bool,
+    /// Whether SIGUSR2 arrived: a request to be replaced by a new process.
+    pub(crate) wants_upgrade: bool,
 }
 
 /// Unblocks signals in this thread. A parent that has blocked them passes its mask to this process (execve(2)).

@@ -11,6 +11,7 @@ use super::report::{log_level, start_server_log};
 use super::run::{ignore_file_size_signal, raise_descriptor_limit};
 #[cfg(feature = "tls")]
 use super::tls::TlsArgs;
+use super::upgrade::meet_predecessor;
 use super::value::{
     LimitOrOff, ProxyPeer, parse_count, parse_duration, parse_keepalive, parse_length, parse_off, parse_proxy,
     parse_rate, parse_size,
@@ -266,6 +267,9 @@ impl ProcessArgs {
         self.log_format.choose();
         start_server_log(if self.quiet { LevelFilter::Error } else { log_level(self.verbose) });
         ignore_file_size_signal();
+        if let Err(error) = meet_predecessor() {
+            log::error!("cannot take over the listeners of the process that this one replaces: {error}");
+        }
         raise_descriptor_limit();
     }
 

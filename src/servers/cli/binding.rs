@@ -12,6 +12,8 @@ use rustix::io::Errno;
 use super::args::ListenArgs;
 use super::inherited::InheritedSockets;
 use super::server::{ServiceSetup, StartError};
+use super::upgrade::Predecessor;
+use crate::net::handover::Label;
 use crate::net::{BindError, Door, ListenAddress, Listener, bind};
 use crate::{Address, Host, ServiceId};
 
@@ -54,6 +56,19 @@ impl ListenSetting {
             ListenSetting::Key(name) => format!("listen = {address} in [{name}]"),
         }
     }
+}
+
+/// The sockets that this process did not open, and that no service has taken yet.
+pub(super) struct Ready {
+    pub(super) inherited: InheritedSockets,
+    pub(super) predecessor: Option<Predecessor>,
+}
+
+/// A listener of a service.
+pub(super) struct Placed {
+    pub(super) label: Label,
+    pub(super) door: Door,
+    pub(super) listener: Listener,
 }
 
 /// An address that is in use by this process, and the setting that gave it.
@@ -133,34 +148,48 @@ impl ServiceBinding {
 
     /// Collects the inherited sockets, and binds the addresses of the flags. Without any of these, binds the default
     /// port on loopback. Adds the real addresses to `bound`.
-    pub(super) fn listeners(
-        &self,
-        inherited: &mut InheritedSockets,
-        bound: &mut Vec<Bound>,
-    ) -> Result<Vec<(Door, Listener)>, Box<dyn Error>> {
+    pub(super) fn listeners(&self, ready: &mut Ready, bound: &mut Vec<Bound>) -> Result<Vec<Placed>, Box<dyn Error>> {
         let options = self.listen.socket_options();
         let service = Some(self.setting.service()).filter(|name| !name.is_empty());
-        let adopted = inherited.take(service, &options)?;
+        let mut adopted = ready.inherited.take(service, &options)?;
+        if let Some(predecessor) = &mut ready.predecessor {
+            adopted.extend(predecessor.take_inherited(self.setting.service(), &options)?);
+        }
         let locals = adopted.iter().map(Listener::local_addr).collect::<Result<Vec<_>, _>>()?;
         if let Some(udp) = locals.iter().find(|address| self.is_unsupported(address)) {
             return Err(format!("{udp}: this server does not support UDP; use ListenStream= instead").into());
         }
         let given = "the service manager";
         bound.extend(locals.into_iter().map(|local| Bound { address: local.into(), given: given.to_owned() }));
-        let mut listeners: Vec<_> = adopted.into_iter().map(|listener| (Door::Line, listener)).collect();
+        let mut listeners: Vec<_> = adopted
+            .into_iter()
+            .map(|listener| Placed { label: self.label(String::new()), door: Door::Line, listener })
+            .collect();
         if self.has_certificate() && self.listen.listen.is_empty() {
             return Err(Box::new(WrongUse(UNUSED_CERTIFICATE.to_owned())));
         }
         let default = Address::Tcp { host: Host::Ip(Ipv4Addr::LOCALHOST.into()), port: self.setup.port }.into();
         let default = (listeners.is_empty() && self.listen.listen.is_empty()).then_some(&default);
         for listen in self.listen.listen.iter().chain(default) {
-            for listener in bind(&listen.address, &options).map_err(|error| self.explain(listen, &error, bound))? {
+            let label = self.label(listen.to_string());
+            let mut opened = match &mut ready.predecessor {
+                Some(predecessor) => predecessor.take(&label, &listen.address, &options)?,
+                None => Vec::new(),
+            };
+            if opened.is_empty() {
+                opened = bind(&listen.address, &options).map_err(|error| self.explain(listen, &error, bound))?;
+            }
+            for listener in opened {
                 let address = ListenAddress { address: listener.local_addr()?, ..listen.clone() };
                 bound.push(Bound { address, given: self.setting.with(listen) });
-                listeners.push((listen.door, listener));
+                listeners.push(Placed { label: label.clone(), door: listen.door, listener });
             }
         }
         Ok(listeners)
+    }
+
+    fn label(&self, given: String) -> Label {
+        Label { service: self.setting.service().to_owned(), given }
     }
 
     /// Adds to an error of binding the setting that mends it. An address that this process has already is given twice.

@@ -16,6 +16,7 @@ mod run;
 mod server;
 #[cfg(feature = "tls")]
 mod tls;
+mod upgrade;
 mod value;
 #[cfg(feature = "web")]
 mod web;
@@ -33,7 +34,7 @@ pub use log_format::LogFormat;
 pub use report::{fail, log_level, start_log, usage_error};
 pub(crate) use run::{COMMANDS_HINT, former_descriptor_limit, serve};
 pub use run::{exit_code, main};
-pub use server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, line_limits};
+pub use server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, Upgrades, line_limits};
 #[cfg(feature = "tls")]
 pub use tls::{TlsArgs, TlsClientArgs};
 pub use value::{LimitOrOff, ProxyPeer, parse_count, parse_duration, parse_off, parse_proxy, parse_rate, parse_size};

@@ -12,16 +12,19 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::SIGXFSZ;
 
 use super::args::{ListenArgs, ProcessArgs, ServerArgs, Stdin};
-use super::binding::{ListenSetting, ServiceBinding, WrongUse};
+use super::binding::{ListenSetting, Placed, Ready, ServiceBinding, WrongUse};
 use super::command::parse;
 use super::config::with_file;
 use super::inherited::{InheritedSockets, notify_ready};
 use super::log_format::LogFormat;
 use super::report::{fail, usage_error};
-use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError};
+use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, Upgrades};
+use super::upgrade::{self, Predecessor};
 use crate::console::descriptor::OutputStream;
 use crate::console::job_control;
 use crate::net::ListenAddress;
+use crate::net::handover::Label;
+use crate::reactor::upgrade::Upgrade;
 use crate::{Address, ConsoleMode, Handler, Operator, Reactor, ServiceId, ServiceOptions};
 
 /// Runs a server until it is asked to stop. This is the `main` of a server.
@@ -118,7 +121,17 @@ fn run<H: Handler>(
     if process.log_format == LogFormat::Json {
         reactor.log_notices();
     }
-    let bound = listen(&mut reactor, bindings)?;
+    // Resolved first: later, the file may be another one.
+    let program = upgrade::program();
+    let mut predecessor = upgrade::predecessor();
+    let is_upgrade = predecessor.is_some();
+    let (bound, labels) = listen(&mut reactor, bindings, &mut predecessor)?;
+    if bindings.iter().all(|binding| binding.setup.upgrades == Upgrades::Overlapping) {
+        reactor.allow_upgrade(Upgrade::new(program?, labels));
+    }
+    if let Some(predecessor) = predecessor {
+        predecessor.take_over()?;
+    }
     if let Some(path) = &process.control {
         open_control(&mut reactor, path, &bound)?;
     }
@@ -126,7 +139,11 @@ fn run<H: Handler>(
     let metrics = open_metrics(&mut reactor, process, &bound)?;
     reactor.handle_signals()?;
     let hint = open_console(&mut reactor, process.stdin, need)?;
-    announce(&bound, &mut reactor)?;
+    if is_upgrade {
+        bound.iter().for_each(|address| log::info!("took over {address}"));
+    } else {
+        announce(&bound, &mut reactor)?;
+    }
     notify_ready(&bound, &mut reactor);
     #[cfg(feature = "metrics")]
     reactor.with_context(|_, cx| metrics.iter().for_each(|address| cx.write_stderr(&format!("metrics on {address}"))));
@@ -145,23 +162,28 @@ fn run<H: Handler>(
     Ok(())
 }
 
-/// Returns the addresses of all listeners.
+/// Returns the addresses and the labels of all listeners.
 fn listen<H: Handler>(
     reactor: &mut Reactor<H>,
     bindings: &[ServiceBinding],
-) -> Result<Vec<ListenAddress>, Box<dyn Error>> {
-    let (mut bound, mut inherited) = (Vec::new(), InheritedSockets::from_env());
+    predecessor: &mut Option<Predecessor>,
+) -> Result<(Vec<ListenAddress>, Vec<Label>), Box<dyn Error>> {
+    let (mut bound, mut labels) = (Vec::new(), Vec::new());
+    let mut ready = Ready { inherited: InheritedSockets::from_env(), predecessor: predecessor.take() };
     for binding in bindings {
         #[cfg(feature = "tls")]
         if let Some(tls) = binding.listen.tls.load(binding.setup.alpn)? {
             reactor.set_tls_server(binding.id, tls);
         }
-        for (door, listener) in binding.listeners(&mut inherited, &mut bound)? {
+        for Placed { label, door, listener } in binding.listeners(&mut ready, &mut bound)? {
+            labels.push(label);
             reactor.listen_at(door, binding.id, listener)?;
         }
     }
+    let Ready { inherited, predecessor: left } = ready;
+    *predecessor = left;
     inherited.expect_all_taken(&bindings.iter().map(|binding| binding.setting.service()).collect::<Vec<_>>())?;
-    Ok(bound.into_iter().map(|bound| bound.address).collect())
+    Ok((bound.into_iter().map(|bound| bound.address).collect(), labels))
 }
 
 /// Opens the control socket. Its path must not be one of the addresses in `bound`.
@@ -294,6 +316,13 @@ static FORMER_DESCRIPTORS: OnceLock<Option<u64>> = OnceLock::new();
 /// The soft limit of descriptors for programs that this one starts, if it is not that of this process.
 pub(crate) fn former_descriptor_limit() -> Option<u64> {
     FORMER_DESCRIPTORS.get().copied().flatten()
+}
+
+/// Sets the limit for programs to that of the process that this one replaces.
+pub(super) fn set_former_descriptor_limit(limit: Option<u64>) {
+    if limit.is_some() {
+        let _ = FORMER_DESCRIPTORS.set(limit);
+    }
 }
 
 /// Raises the soft limit of descriptors to the hard limit. Most systems set the soft limit to 1,024 because of

@@ -62,6 +62,8 @@ pub struct ServiceSetup<H> {
     pub limits: Limits,
     /// Whether the service needs an operator at standard input.
     pub operator: OperatorNeed,
+    /// How a new process may replace the one of this service.
+    pub upgrades: Upgrades,
     /// Whether clients send secrets, which `-vv` must not show.
     pub has_secrets: bool,
     /// The names of its protocols for clients of `tls:` listeners, best first (ALPN, RFC 7301). Empty if it has none.
@@ -70,6 +72,16 @@ pub struct ServiceSetup<H> {
     /// The servers that outbound `tls:` connections trust.
     #[cfg(feature = "tls")]
     pub tls_client: Option<TlsClient>,
+}
+
+/// How a new process may replace the one of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Upgrades {
+    /// Clients share what the process remembers, so two processes must not serve at a time.
+    Exclusive,
+    /// The new process accepts while the first one serves its clients until they have left.
+    Overlapping,
 }
 
 /// Whether a server needs an operator at standard input.
@@ -95,6 +107,7 @@ impl<H> ServiceSetup<H> {
             doors: &[Door::Line],
             limits: Limits::default(),
             operator: OperatorNeed::Optional,
+            upgrades: Upgrades::Exclusive,
             has_secrets: false,
             alpn: &[],
             #[cfg(feature = "tls")]
@@ -119,6 +132,12 @@ impl<H> ServiceSetup<H> {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         ServiceSetup { limits, ..self }
+    }
+
+    /// Lets two processes serve at a time during an upgrade.
+    #[must_use]
+    pub fn with_overlapping_upgrades(self) -> Self {
+        ServiceSetup { upgrades: Upgrades::Overlapping, ..self }
     }
 
     /// Keeps what clients send out of the log.
@@ -148,6 +167,7 @@ impl<H> ServiceSetup<H> {
             doors: self.doors,
             limits: self.limits,
             operator: self.operator,
+            upgrades: self.upgrades,
             has_secrets: self.has_secrets,
             alpn: self.alpn,
             #[cfg(feature = "tls")]

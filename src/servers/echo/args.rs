@@ -78,7 +78,10 @@ impl Server for EchoServer {
         #[cfg(feature = "web")]
         let web = self.web.options(&self.server.listen)?;
         if !self.has_lines() {
-            let setup = ServiceSetup::new(PORT, Echo::bytes()).with_datagrams(&self.datagrams).with_web_door();
+            let setup = ServiceSetup::new(PORT, Echo::bytes())
+                .with_datagrams(&self.datagrams)
+                .with_web_door()
+                .with_overlapping_upgrades();
             #[cfg(feature = "web")]
             if let Some(web) = web {
                 let max_message = self.max_line.map_or(web.max_message, |_| self.longest_line());
@@ -96,7 +99,8 @@ impl Server for EchoServer {
         let setup = ServiceSetup::new(PORT, Echo::lines(lines))
             .with_limits(limits)
             .with_datagrams(&self.datagrams)
-            .with_web_door();
+            .with_web_door()
+            .with_overlapping_upgrades();
         #[cfg(feature = "web")]
         if let Some(web) = web {
             return Ok(host.host(setup.map(|lines| Doors::of_lines(lines, web))));

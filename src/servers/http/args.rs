@@ -162,7 +162,11 @@ impl Server for HttpServer {
             turn_spawns: 1,
             ..Limits::default()
         };
-        Ok(host.host(ServiceSetup { limits, alpn: &["http/1.1", "http/1.0"], ..ServiceSetup::new(PORT, site) }))
+        Ok(host.host(ServiceSetup {
+            limits,
+            alpn: &["http/1.1", "http/1.0"],
+            ..ServiceSetup::new(PORT, site).with_overlapping_upgrades()
+        }))
     }
 }
 

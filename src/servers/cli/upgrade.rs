@@ -1,0 +1,116 @@
+//! The new process of an upgrade: taking over the listeners of the first one. See `reactor::upgrade` for the first.
+//!
+//! Invariant: this process changes nothing that clients can see until the first one has released its listeners.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{self, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, send, sockopt};
+use rustix::stdio::{dup2_stdin, stdin};
+
+use super::run::{former_descriptor_limit, set_former_descriptor_limit};
+use crate::Address;
+use crate::net::handover::{self, Label, Received};
+use crate::net::{Listener, SocketOptions};
+use crate::reactor::upgrade::{GO, MAGIC, PATIENCE, Program, READY};
+
+/// The process that this one replaces, with the listeners that no service has taken yet.
+#[derive(Debug)]
+pub(super) struct Predecessor {
+    channel: OwnedFd,
+    received: Vec<Received>,
+    is_owner: Arc<AtomicBool>,
+}
+
+static PREDECESSOR: Mutex<Option<Predecessor>> = Mutex::new(None);
+
+/// Notes the process that this one replaces, if there is one, and restores standard input.
+pub(super) fn meet_predecessor() -> io::Result<()> {
+    if is_channel() {
+        *PREDECESSOR.lock().unwrap_or_else(PoisonError::into_inner) = Some(Predecessor::meet()?);
+    }
+    Ok(())
+}
+
+/// The process that this one replaces, once.
+pub(super) fn predecessor() -> Option<Predecessor> {
+    PREDECESSOR.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Whether standard input is the channel of an upgrade.
+fn is_channel() -> bool {
+    let is_pair = sockopt::socket_domain(stdin()) == Ok(AddressFamily::UNIX)
+        && sockopt::socket_type(stdin()) == Ok(SocketType::SEQPACKET);
+    let mut text = [0; MAGIC.len()];
+    is_pair && recv(stdin(), &mut text, RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok() && text == MAGIC
+}
+
+impl Predecessor {
+    fn meet() -> io::Result<Self> {
+        let channel = fcntl_dupfd_cloexec(stdin(), 3)?;
+        let (fields, input) = handover::receive(&channel)?;
+        dup2_stdin(input.as_fd())?;
+        let number = |index: usize| fields.get(index).and_then(|field| str::from_utf8(field).ok()?.parse().ok());
+        set_former_descriptor_limit(number(2));
+        let count: u64 = number(1).ok_or(Errno::BADMSG)?;
+        let received = (0..count).map(|_| handover::receive_listener(&channel)).collect::<io::Result<_>>()?;
+        Ok(Predecessor { channel, received, is_owner: Arc::default() })
+    }
+
+    /// Takes the listeners of an address.
+    pub(super) fn take(
+        &mut self,
+        label: &Label,
+        address: &Address,
+        options: &SocketOptions,
+    ) -> io::Result<Vec<Listener>> {
+        let taken = self.received.extract_if(.., |received| received.label == *label);
+        taken.map(|received| received.listener(address, options, &self.is_owner)).collect()
+    }
+
+    /// Takes the listeners that the service manager has opened for a service.
+    pub(super) fn take_inherited(&mut self, service: &str, options: &SocketOptions) -> io::Result<Vec<Listener>> {
+        let label = Label { service: service.to_owned(), given: String::new() };
+        let taken = self.received.extract_if(.., |received| received.label == label);
+        taken.map(|received| received.adopt(options)).collect()
+    }
+
+    /// Reports that this process is ready, and waits until the first one has released its listeners. The listeners that
+    /// no service has taken are closed then.
+    ///
+    /// # Errors
+    /// If the first process has ended, or does not answer.
+    pub(super) fn take_over(self) -> io::Result<()> {
+        send(&self.channel, READY, SendFlags::NOSIGNAL)?;
+        let wait = Timespec::try_from(PATIENCE).ok();
+        poll(&mut [PollFd::new(&self.channel, PollFlags::IN)], wait.as_ref())?;
+        let mut text = [0; GO.len()];
+        if recv(&self.channel, &mut text, RecvFlags::DONTWAIT).is_err() || text != GO {
+            return Err(io::Error::other("the process that was being replaced has kept its listeners"));
+        }
+        self.is_owner.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// The program of this process, as a successor runs it: its path as it was called, because the file may be replaced.
+pub(super) fn program() -> io::Result<Program> {
+    let own = env::current_exe()?;
+    let mut args = env::args_os();
+    let called = args.next().map(PathBuf::from).and_then(|name| {
+        if name.components().count() > 1 {
+            return path::absolute(name).ok();
+        }
+        let directories = env::var_os("PATH")?;
+        env::split_paths(&directories).map(|directory| directory.join(&name)).find(|path| path.is_file())
+    });
+    let path = called.filter(|path| fs::canonicalize(path).is_ok_and(|real| real == own)).unwrap_or(own);
+    Ok(Program { path, args: args.collect(), descriptors: former_descriptor_limit() })
+}
