@@ -81,6 +81,7 @@ mod servers {
     mod transfer;
     mod udp;
     mod unix;
+    mod upgrade;
     mod web;
     mod web_lines;
     mod web_pages;

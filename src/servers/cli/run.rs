@@ -129,6 +129,8 @@ fn run<H: Handler>(
     if bindings.iter().all(|binding| binding.setup.upgrades == Upgrades::Overlapping) {
         reactor.allow_upgrade(Upgrade::new(program?, labels));
     }
+    // Before this process can be asked for the next upgrade.
+    reactor.handle_signals()?;
     if let Some(predecessor) = predecessor {
         predecessor.take_over()?;
     }
@@ -137,7 +139,6 @@ fn run<H: Handler>(
     }
     #[cfg(feature = "metrics")]
     let metrics = open_metrics(&mut reactor, process, &bound)?;
-    reactor.handle_signals()?;
     let hint = open_console(&mut reactor, process.stdin, need)?;
     if is_upgrade {
         bound.iter().for_each(|address| log::info!("took over {address}"));

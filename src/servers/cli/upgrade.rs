@@ -90,7 +90,8 @@ impl Predecessor {
     pub(super) fn take_over(self) -> io::Result<()> {
         send(&self.channel, READY, SendFlags::NOSIGNAL)?;
         let wait = Timespec::try_from(PATIENCE).ok();
-        poll(&mut [PollFd::new(&self.channel, PollFlags::IN)], wait.as_ref())?;
+        // A signal is kept for the loop.
+        while poll(&mut [PollFd::new(&self.channel, PollFlags::IN)], wait.as_ref()) == Err(Errno::INTR) {}
         let mut text = [0; GO.len()];
         if recv(&self.channel, &mut text, RecvFlags::DONTWAIT).is_err() || text != GO {
             return Err(io::Error::other("the process that was being replaced has kept its listeners"));
