@@ -28,7 +28,10 @@ pub(crate) struct Acceptor {
 enum Socket {
     Tcp(net::TcpListener),
     /// The guard is dropped first, so that the path is removed while the socket still listens.
-    Unix(Option<PathGuard>, net::UnixListener),
+    Unix(
+        #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "held for its drop"))] Option<PathGuard>,
+        net::UnixListener,
+    ),
 }
 
 /// The result of one accept(2).

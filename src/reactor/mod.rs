@@ -319,7 +319,8 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.state.stats()
     }
 
-    /// Stops at SIGTERM and SIGINT. SIGUSR1 logs the [`Stats`].
+    /// Stops at SIGTERM and SIGINT. SIGUSR1 logs the [`Stats`]. SIGUSR2 is for programs with a command
+    /// line: a new process of the program replaces this one.
     ///
     /// SIGHUP stops a program whose standard input is its controlling terminal, unless the signal was ignored at the
     /// start. Any other program reads the certificates of its `tls:` listeners
@@ -344,12 +345,6 @@ impl<H: Handler> Reactor<H> {
         self.readiness =
             readiness::Readiness::new(socket, message.into_bytes(), self.poll.registry(), READINESS)?.send();
         Ok(())
-    }
-
-    /// Allows SIGUSR2 to replace this process.
-    #[cfg(feature = "cli")]
-    pub(crate) fn allow_upgrade(&mut self, upgrade: upgrade::Upgrade) {
-        self.upgrade = Some(Box::new(upgrade));
     }
 
     /// Returns a handle that stops this reactor from any thread.
@@ -510,7 +505,10 @@ impl<H: Handler> Reactor<H> {
             self.dispatcher.call(ServiceId::DEFAULT, Handler::reload);
             self.flush_and_reap();
         }
+        #[cfg(feature = "cli")]
         let upgraded = self.serve_upgrade(wants_upgrade);
+        #[cfg(not(feature = "cli"))]
+        let upgraded = None.filter(|_: &&str| wants_upgrade);
         let state = &mut self.dispatcher.state;
         if wants_stats {
             for line in state.report().lines() {
@@ -533,22 +531,6 @@ impl<H: Handler> Reactor<H> {
             self.cancel_upgrade();
         }
         causes.len()
-    }
-
-    /// Returns the cause of a stop if a new process has replaced this one.
-    fn serve_upgrade(&mut self, wants_upgrade: bool) -> Option<&'static str> {
-        #[cfg(feature = "cli")]
-        {
-            if wants_upgrade {
-                self.begin_upgrade();
-            }
-            if self.upgrade.is_some() { self.step_upgrade() } else { None }
-        }
-        #[cfg(not(feature = "cli"))]
-        {
-            let _ = wants_upgrade;
-            None
-        }
     }
 
     /// Whether draining has finished or was cut short. Standard output is waited for, except after a second request.

@@ -123,8 +123,22 @@ impl Successor {
 }
 
 impl<H: Handler> Reactor<H> {
+    /// Allows SIGUSR2 to replace this process.
+    pub(crate) fn allow_upgrade(&mut self, upgrade: Upgrade) {
+        self.upgrade = Some(Box::new(upgrade));
+    }
+
+    /// Serves a request for an upgrade, and the upgrade that is going on. Returns the cause of a stop if it is
+    /// complete.
+    pub(super) fn serve_upgrade(&mut self, is_wanted: bool) -> Option<&'static str> {
+        if is_wanted {
+            self.begin_upgrade();
+        }
+        if self.upgrade.is_some() { self.step_upgrade() } else { None }
+    }
+
     /// Starts the new process, at a signal.
-    pub(super) fn begin_upgrade(&mut self) {
+    fn begin_upgrade(&mut self) {
         let Some(upgrade) = &mut self.upgrade else {
             log::warn!(target: LOG_TARGET, "SIGUSR2: this server cannot be upgraded while it runs; restart it");
             return;
@@ -144,8 +158,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     /// Takes an upgrade one step further. Returns the cause of a stop if it is complete.
-    #[cold]
-    pub(super) fn step_upgrade(&mut self) -> Option<&'static str> {
+    fn step_upgrade(&mut self) -> Option<&'static str> {
         let upgrade = self.upgrade.as_mut()?;
         if let Stage::Starting(successor) = &mut upgrade.stage {
             match successor.is_ready() {
@@ -158,7 +171,10 @@ impl<H: Handler> Reactor<H> {
                         log::error!(target: LOG_TARGET, "the new process ended as it took over: {error}");
                     }
                     upgrade.stage = Stage::Leaving;
-                    log::info!(target: LOG_TARGET, "upgraded: process {child} accepts; this one serves its clients until they have left");
+                    log::info!(
+                        target: LOG_TARGET,
+                        "upgraded: process {child} accepts; this one serves its clients until they have left"
+                    );
                 }
                 Err(error) => {
                     log::error!(target: LOG_TARGET, "not upgraded: {error}; serving as before");

@@ -5,7 +5,7 @@ use crate::support::server::Program;
 use rustix::process::Signal;
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -202,4 +202,26 @@ fn a_server_that_remembers_refuses_to_be_upgraded() {
     line.ask();
     line.server.stderr.wait_for("this server cannot be upgraded while it runs");
     assert!(line.last().is_alive());
+}
+
+#[test]
+fn the_services_of_one_process_are_upgraded_together() {
+    let words = "echo=127.0.0.1:0 discard=127.0.0.1:0 echo=127.0.0.1:0";
+    let mut line = Line::of(Launch::of(env!("CARGO_BIN_EXE_switchboard")).args(words).spawn());
+    let addresses = line.server.addresses(3);
+    line.upgrade();
+    line.upgrade();
+    line.expect_only_last();
+    let answers = addresses.iter().map(|address| {
+        let mut stream = TcpStream::connect(address).expect("not refused");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
+        stream.write_all(b"which").expect("sent");
+        stream.shutdown(Shutdown::Write).expect("ended");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    });
+    let mut answers: Vec<_> = answers.collect();
+    answers.sort();
+    assert_eq!(answers, ["", "which", "which"], "each listener has kept its service");
 }

@@ -141,7 +141,9 @@ fn run<H: Handler>(
     let metrics = open_metrics(&mut reactor, process, &bound)?;
     let hint = open_console(&mut reactor, process.stdin, need)?;
     if is_upgrade {
-        bound.iter().for_each(|address| log::info!("took over {address}"));
+        for address in &bound {
+            log::info!("took over {address}");
+        }
     } else {
         announce(&bound, &mut reactor)?;
     }

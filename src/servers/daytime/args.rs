@@ -56,7 +56,7 @@ impl Server for DaytimeServer {
         let zone = if self.utc { TimeZone::UTC } else { time_zone() };
         let format = self.format.clone();
         let daytime = Daytime::new(move |at| write(&format, &zone, at).ok(), self.farewell.clone());
-        Ok(host.host(ServiceSetup::new(5013, daytime).with_datagrams(&self.datagrams)))
+        Ok(host.host(ServiceSetup::new(5013, daytime).with_datagrams(&self.datagrams).with_overlapping_upgrades()))
     }
 }
 

@@ -30,6 +30,6 @@ impl Server for DiscardServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        Ok(host.host(ServiceSetup::new(5009, Discard).with_datagrams(&self.datagrams)))
+        Ok(host.host(ServiceSetup::new(5009, Discard).with_datagrams(&self.datagrams).with_overlapping_upgrades()))
     }
 }

@@ -66,6 +66,6 @@ impl Server for ExecServer {
         let exec = Exec::new(spawn);
         let exec = if let LimitOrOff(Some(timeout)) = self.timeout { exec.with_timeout(timeout) } else { exec };
         let limits = Limits { max_children: self.max_children.0, ..Limits::default() };
-        Ok(host.host(ServiceSetup::new(PORT, exec).with_limits(limits)))
+        Ok(host.host(ServiceSetup::new(PORT, exec).with_limits(limits).with_overlapping_upgrades()))
     }
 }

@@ -67,7 +67,7 @@ impl Server for RelayServer {
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let Some(to) = &self.to else { return Err(StartError::usage("--to ADDR is missing")) };
         let limits = Limits { connect_timeout: self.connect_timeout.0, ..Limits::default() };
-        let setup = ServiceSetup::new(PORT, Relay::new(to.clone())).with_limits(limits);
+        let setup = ServiceSetup::new(PORT, Relay::new(to.clone())).with_limits(limits).with_overlapping_upgrades();
         #[cfg(feature = "tls")]
         let setup = ServiceSetup { tls_client: self.tls.load(to)?, ..setup };
         Ok(host.host(setup))

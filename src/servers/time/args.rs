@@ -30,6 +30,6 @@ impl Server for TimeServer {
     }
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
-        Ok(host.host(ServiceSetup::new(5038, Time).with_datagrams(&self.datagrams)))
+        Ok(host.host(ServiceSetup::new(5038, Time).with_datagrams(&self.datagrams).with_overlapping_upgrades()))
     }
 }

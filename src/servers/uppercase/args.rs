@@ -49,7 +49,10 @@ impl Server for UppercaseServer {
 
     fn start<T: ServiceHost>(&self, host: T) -> Result<T::Output, StartError> {
         let handler = if self.unicode { Uppercase::unicode() } else { Uppercase::ascii() };
-        let setup = ServiceSetup::new(4444, handler).with_datagrams(&self.datagrams).with_web_door();
+        let setup = ServiceSetup::new(4444, handler)
+            .with_datagrams(&self.datagrams)
+            .with_web_door()
+            .with_overlapping_upgrades();
         #[cfg(feature = "web")]
         if let Some(web) = self.web.options(&self.server.listen)? {
             return Ok(host.host(setup.map(|handler| Doors::new(handler, web))));
