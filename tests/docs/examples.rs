@@ -6,7 +6,7 @@ use crate::source::files::below;
 use crate::support::peer::Peer;
 use crate::support::tools::pass_through;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use switchboard_harness::{Launch, Server, Stop};
@@ -18,11 +18,16 @@ pub(crate) fn start(name: &str) -> Server {
 
 /// The command line of an example without its address.
 fn example(name: &str) -> Launch {
+    Launch::of(make_current(name))
+}
+
+/// Builds an example if it is absent or older than its source. Returns its path.
+pub(crate) fn make_current(name: &str) -> PathBuf {
     let path = binaries().join("examples").join(name);
     if is_outdated(&path, &format!("docs/examples/{name}.rs")) {
         build(name);
     }
-    Launch::of(&path)
+    path
 }
 
 /// `cargo test` builds all examples, but `cargo test --test all` builds none.

@@ -24,6 +24,9 @@ pub(crate) const DEFAULTS: [(&str, u16); 16] = [
     ("doctor-server", 5001),
 ];
 
+/// The port of the examples of the library, and of the tutorial.
+pub(crate) const EXAMPLES: u16 = 7000;
+
 /// A port of a page, and the one that stands for it.
 pub(crate) type Ports = BTreeMap<u16, u16>;
 
@@ -36,11 +39,11 @@ const COUNT: u16 = 20_000;
 const APART: u32 = 251;
 
 /// Words behind which a number is a port.
-const BEFORE: [&str; 6] = ["127.0.0.1", "::1", "localhost", "-l", "--listen", "--metrics"];
+const BEFORE: [&str; 8] = ["127.0.0.1", "::1", "localhost", "-l", "--listen", "--metrics", "--port", "one-at-a-time"];
 
 /// Chooses free ports for those that these lines name, and for the defaults.
 pub(crate) fn choose<'a>(lines: impl Iterator<Item = &'a str>) -> Ports {
-    let named = lines.flat_map(found_in).chain(DEFAULTS.map(|(_, port)| port));
+    let named = lines.flat_map(found_in).chain(DEFAULTS.map(|(_, port)| port)).chain([EXAMPLES]);
     let mut ports = Ports::new();
     for port in named {
         ports.entry(port).or_insert_with(free);
@@ -125,6 +128,6 @@ fn free_ports_differ() {
     let mut chosen: Vec<_> = ports.values().collect();
     chosen.sort();
     chosen.dedup();
-    let count = 2 + DEFAULTS.len();
+    let count = 2 + DEFAULTS.len() + 1;
     assert_eq!((ports.len(), chosen.len()), (count, count));
 }

@@ -1,12 +1,14 @@
 //! Types every session of the README and the pages at real shells, and compares what is shown.
 
+use super::examples;
 use super::pane::Pane;
-use super::ports::{self, DEFAULTS, Ports};
+use super::ports::{self, DEFAULTS, EXAMPLES, Ports};
 use super::script::{self, Act, Session};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -28,8 +30,35 @@ impl Stage {
         for (name, port) in DEFAULTS {
             wrap(&wrappers.join(name), &binaries().join(name), stage.ports[&port]);
         }
+        write_script(&wrappers.join("cargo"), &cargo(stage.ports[&EXAMPLES]));
         fs::create_dir(stage.home()).expect("an empty directory");
         stage
+    }
+
+    /// Brings in what a command line names: pages, and programs that tests do not build by themselves.
+    pub(crate) fn prepare(&self, command: &str) {
+        let link = |name: &str, target: &Path| {
+            let place = self.home().join(name);
+            fs::create_dir_all(place.parent().expect("a path below the home")).expect("room for a directory");
+            if !place.exists() {
+                symlink(target, place).expect("no such file yet");
+            }
+        };
+        if command.contains(" docs/") {
+            link("docs", &Path::new(env!("CARGO_MANIFEST_DIR")).join("docs"));
+        }
+        if command.contains("target/release/") {
+            link("target/release", binaries());
+        }
+        if command.contains("switchboard-bench") {
+            build_benches();
+        }
+        if let Some((_, after)) = command.split_once("cargo run") {
+            let name = after.split_once("--example ").and_then(|(_, after)| after.split(' ').next());
+            if name.is_some() || !after.contains("--bin") {
+                examples::make_current(name.unwrap_or(TUTORIAL));
+            }
+        }
     }
 
     /// An empty directory to work in.
@@ -53,6 +82,41 @@ pub(crate) fn binaries() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_echo-server")).parent().expect("a file is in a directory")
 }
 
+/// Builds `switchboard-bench` and `switchboard-faults`, unless they are there: `tests/run` builds them with the tests.
+pub(crate) fn build_benches() {
+    let names = ["switchboard-bench", "switchboard-faults"];
+    if names.iter().all(|name| binaries().join(name).exists()) {
+        return;
+    }
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--locked", "--offline", "--workspace", "--features", "full"]);
+    command.args(names.iter().flat_map(|name| ["--bin", name])).current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(command.status().expect("cargo runs").success(), "{command:?}");
+}
+
+/// The example that a reader of the tutorial has made, and starts without naming it.
+const TUTORIAL: &str = "guess";
+
+/// Stands for cargo, which would build first, and with other settings: builds nothing, and runs what is there. An
+/// example listens on a free port.
+fn cargo(port: u16) -> String {
+    format!(
+        "#!/usr/bin/env bash\n\
+         [[ $1 == build ]] && exit\n\
+         [[ $1 == run ]] || {{ echo \"no stand-in for: cargo $*\" >&2; exit 101; }}\n\
+         run=('{binaries}/examples/{TUTORIAL}' 127.0.0.1:{port})\n\
+         while shift; do\n\
+         case ${{1:-}} in\n\
+         --bin) run=(\"$2\"); shift ;;\n\
+         --example) run=(\"{binaries}/examples/$2\" 127.0.0.1:{port}); shift ;;\n\
+         --) shift; break ;;\n\
+         esac\n\
+         done\n\
+         exec \"${{run[@]}}\" \"$@\"\n",
+        binaries = binaries().display()
+    )
+}
+
 /// A server that listens on a free port where it would listen on its own. It does not report slow turns, which come on
 /// a busy machine and are not on the page.
 fn wrap(wrapper: &Path, server: &Path, port: u16) {
@@ -66,18 +130,18 @@ fn wrap(wrapper: &Path, server: &Path, port: u16) {
          exec '{server}' \"${{listen[@]}}\" --slow-turn off \"$@\"\n",
         server = server.display()
     );
-    fs::write(wrapper, text).expect("room for a file");
-    fs::set_permissions(wrapper, fs::Permissions::from_mode(0o755)).expect("a file of ours");
+    write_script(wrapper, &text);
+}
+
+pub(crate) fn write_script(path: &Path, text: &str) {
+    fs::write(path, text).expect("room for a file");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a file of ours");
 }
 
 /// Carries out a session; an error says where it differs from the page.
 fn replay(session: &Session) -> Result<(), String> {
     let stage = Stage::new(session.steps.iter().map(|step| step.text.as_str()));
-    // A session in a copy of the repository.
-    if session.steps.iter().any(|step| step.text.contains(" docs/")) {
-        symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs"), stage.home().join("docs"))
-            .expect("no such file yet");
-    }
+    session.steps.iter().filter(|step| step.act == Act::Command).for_each(|step| stage.prepare(&step.text));
     let deadline = Instant::now() + TIMEOUT;
     let mut panes: BTreeMap<&str, Pane> = BTreeMap::new();
     for step in &session.steps {

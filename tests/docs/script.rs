@@ -63,17 +63,19 @@ pub(crate) fn page(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The fenced blocks of a page.
+/// The fenced blocks of a page. One in a list is indented, and its lines are read without that.
 pub(crate) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
+    let mut open: Option<(&str, Block)> = None;
     for (number, line) in text.lines().enumerate() {
-        match (line.strip_prefix("```"), &mut open) {
+        let (indent, rest) = line.split_at(line.len() - line.trim_start_matches(' ').len());
+        match (rest.strip_prefix("```"), &mut open) {
             (Some(marker), None) => {
-                open = Some(Block { marker: marker.to_owned(), first_line: number + 2, lines: Vec::new() });
+                let block = Block { marker: marker.to_owned(), first_line: number + 2, lines: Vec::new() };
+                open = Some((indent, block));
             }
-            (Some(_), Some(_)) => blocks.extend(open.take()),
-            (None, Some(block)) => block.lines.push(line.to_owned()),
+            (Some(_), Some(_)) => blocks.extend(open.take().map(|(_, block)| block)),
+            (None, Some((indent, block))) => block.lines.push(line.strip_prefix(*indent).unwrap_or(line).to_owned()),
             (None, None) => {}
         }
     }
