@@ -221,14 +221,15 @@ fn lines_of(block: &Block) -> impl Iterator<Item = (usize, String)> {
     })
 }
 
-/// Whether a text in backticks is a whole command: a program with an argument, or a script of this repository. A word in
-/// capitals stands for something, so a text with one is a form, and not a command.
+/// Whether a text in backticks is a whole command: a program with an argument, or a script of this repository. A word
+/// in capitals stands for something, so a text with one is a form, and not a command.
 fn is_command(text: &str) -> bool {
     let words: Vec<_> = text.split(' ').skip_while(|word| word.contains('=')).collect();
     let Some(program) = words.first() else { return false };
     let is_form = words.iter().any(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase()));
-    let file = fs::metadata(root().join(program)).ok().filter(|_| program.contains('/') && !program.starts_with('/'));
-    let is_script = file.is_some_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
+    let is_path = program.contains('/') && !program.starts_with('/');
+    let is_program_file = |file: fs::Metadata| file.is_file() && file.permissions().mode() & 0o111 != 0;
+    let is_script = is_path && fs::metadata(root().join(program)).is_ok_and(is_program_file);
     let is_program = PROGRAMS.contains(program) || program.ends_with("-server") || program.starts_with("target/");
     let has_argument = words.iter().skip(1).any(|word| !word.starts_with('-'));
     !is_form && (is_script || is_program && has_argument)
