@@ -264,6 +264,12 @@ impl<'a> Context<'a> {
         self.state.clock.now()
     }
 
+    /// Whether a new process accepts, and this one serves its clients until they have left.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.state.is_leaving
+    }
+
     /// How long the peer of this connection has neither sent nor taken bytes. Zero without a connection.
     #[cfg(feature = "http")]
     pub(crate) fn idle_time(&self) -> Duration {

@@ -123,6 +123,13 @@ impl Received {
         Ok(if let Address::Tls(_) = address { Listener::Tls(Box::new(listener)) } else { listener })
     }
 
+    /// Closes a socket that nothing serves any more, and removes its path if `is_owner` is set.
+    pub(crate) fn close(self, is_owner: &Arc<AtomicBool>) {
+        // The guard is dropped before the socket, as its type demands.
+        let Received { socket: _socket, file, .. } = self;
+        drop(file.map(|(path, device, inode)| PathGuard::new(path, (device, inode), Arc::clone(is_owner))));
+    }
+
     /// Creates a listener that the service manager has opened.
     ///
     /// # Errors

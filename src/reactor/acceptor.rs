@@ -8,6 +8,8 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Instant;
 
+#[cfg(feature = "cli")]
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, net};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::{Resource, getrlimit};
@@ -71,6 +73,14 @@ impl Acceptor {
         (self.socket.as_fd(), guard)
     }
 
+    /// Leaves the socket and its path to another process.
+    #[cfg(feature = "cli")]
+    pub(crate) fn release(self, registry: &Registry) {
+        let (socket, guard) = self.socket();
+        release(socket, registry);
+        guard.into_iter().for_each(PathGuard::disarm);
+    }
+
     /// Notes an edge: connections are waiting.
     pub(crate) fn wake(&mut self) {
         self.may_accept = true;
@@ -114,6 +124,14 @@ impl Acceptor {
         let next = fcntl_dupfd_cloexec(self.socket.as_fd(), 0)?.as_raw_fd();
         let is_left = |limit| u64::try_from(next).is_ok_and(|next| next + spare < limit);
         if getrlimit(Resource::Nofile).current.is_none_or(is_left) { Ok(()) } else { Err(Errno::MFILE) }
+    }
+}
+
+/// Takes a socket out of the poll, which reports a socket for as long as any process has it open (epoll(7)).
+#[cfg(feature = "cli")]
+pub(crate) fn release(socket: BorrowedFd<'_>, registry: &Registry) {
+    if let Err(error) = registry.deregister(&mut SourceFd(&socket.as_raw_fd())) {
+        log::warn!("a listener stays in the poll: {error}");
     }
 }
 

@@ -8,7 +8,8 @@
 //! limit or figure counts it.
 
 use std::io;
-use std::path::Path;
+#[cfg(feature = "cli")]
+use std::os::fd::BorrowedFd;
 
 use mio::Registry;
 
@@ -16,7 +17,9 @@ use crate::connection::edge::Edge;
 use crate::connection::stream::{Received, Stream};
 use crate::console::{LineBuffer, Piece};
 use crate::handler::Handler;
-use crate::net::{self, Address, SocketOptions};
+#[cfg(feature = "cli")]
+use crate::net::PathGuard;
+use crate::net::{Listener, SocketOptions};
 use crate::reactor::dispatcher::Dispatcher;
 use crate::reactor::side_listener::SideListener;
 use crate::state::State;
@@ -72,14 +75,21 @@ struct Client {
 }
 
 impl Control {
-    /// Listens at `path`. The listener has the token `first_token`, and the clients have those after it.
+    /// The options of its sockets.
+    pub(crate) fn socket_options() -> SocketOptions {
+        SocketOptions { unix_mode: MODE, backlog: MOST_CLIENTS as u32, ..SocketOptions::default() }
+    }
+
+    /// Serves the clients of `listeners`. These have the token `first_token`, and the clients have those after it.
     ///
     /// # Errors
-    /// The [`BindError`](net::BindError), wrapped in an error of the same kind. The errors of the poll.
-    pub(crate) fn open(path: &Path, registry: Registry, first_token: usize, max_line: usize) -> io::Result<Self> {
-        let options = SocketOptions { unix_mode: MODE, backlog: MOST_CLIENTS as u32, ..SocketOptions::default() };
-        let listeners = net::bind(&Address::Unix(path.to_owned()), &options)
-            .map_err(|error| io::Error::new(error.io_error().kind(), error))?;
+    /// The errors of the poll.
+    pub(crate) fn open(
+        listeners: Vec<Listener>,
+        registry: Registry,
+        first_token: usize,
+        max_line: usize,
+    ) -> io::Result<Self> {
         let listener = SideListener::open("the control socket", listeners, registry, first_token)?;
         Ok(Control { listener, max_line })
     }
@@ -119,6 +129,19 @@ impl Control {
                 *slot = None;
             }
         }
+    }
+
+    /// The sockets, with the guards of their paths.
+    #[cfg(feature = "cli")]
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Option<&PathGuard>)> {
+        self.listener.sockets()
+    }
+
+    /// Leaves the sockets and their path to another process, and closes the rest.
+    #[cfg(feature = "cli")]
+    pub(crate) fn release(&mut self) {
+        self.listener.release();
+        self.close();
     }
 
     /// Closes the listener, which removes its path, and uses no further line. Answers are still written.

@@ -5,12 +5,10 @@
 
 use std::io;
 #[cfg(feature = "cli")]
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use mio::Registry;
-#[cfg(feature = "cli")]
-use mio::unix::SourceFd;
 
 use crate::connection::ids::{ListenerId, ServiceId};
 use crate::connection::{Connection, Phase};
@@ -18,6 +16,8 @@ use crate::handler::Handler;
 #[cfg(feature = "cli")]
 use crate::net::PathGuard;
 use crate::net::{Door, Listener};
+#[cfg(feature = "cli")]
+use crate::reactor::acceptor;
 use crate::reactor::acceptor::{Accepted, Acceptor, Pause};
 use crate::reactor::datagram::DatagramSocket;
 use crate::reactor::dispatcher::Dispatcher;
@@ -26,6 +26,8 @@ use crate::reactor::dispatcher::Dispatcher;
 #[derive(Debug)]
 pub(crate) struct Listeners {
     entries: Vec<ListenerEntry>,
+    /// Open, and not served any more: a new process will take them over.
+    held: Vec<ListenerEntry>,
     pause: Pause,
 }
 
@@ -47,7 +49,7 @@ enum ListenerKind {
 
 impl Listeners {
     pub(crate) fn new() -> Self {
-        Listeners { entries: Vec::new(), pause: Pause::new() }
+        Listeners { entries: Vec::new(), held: Vec::new(), pause: Pause::new() }
     }
 
     /// Adds a listener and registers it. `token` returns the poll's token for an id.
@@ -113,12 +115,13 @@ impl Listeners {
     /// Closes all listeners.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
+        self.held.clear();
     }
 
     /// The sockets in the order of their numbers, with the guards of their paths.
     #[cfg(feature = "cli")]
     pub(crate) fn sockets(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Option<&PathGuard>)> {
-        self.entries.iter().map(|entry| match &entry.kind {
+        self.entries.iter().chain(&self.held).map(|entry| match &entry.kind {
             ListenerKind::Streams(acceptor) => acceptor.socket(),
             ListenerKind::Datagrams(socket) => (socket.socket(), None),
         })
@@ -127,14 +130,18 @@ impl Listeners {
     /// Leaves all listeners and their paths to another process.
     #[cfg(feature = "cli")]
     pub(crate) fn release(&mut self, registry: &Registry) {
-        for (socket, guard) in self.sockets() {
-            // The poll reports a socket for as long as any process has it open (epoll(7)).
-            if let Err(error) = registry.deregister(&mut SourceFd(&socket.as_raw_fd())) {
-                log::warn!("a listener stays in the poll: {error}");
+        for entry in self.entries.drain(..).chain(self.held.drain(..)) {
+            match entry.kind {
+                ListenerKind::Streams(acceptor) => acceptor.release(registry),
+                ListenerKind::Datagrams(socket) => acceptor::release(socket.socket(), registry),
             }
-            guard.into_iter().for_each(PathGuard::disarm);
         }
-        self.clear();
+    }
+
+    /// Keeps all listeners open without serving them, so that new clients wait.
+    #[cfg(feature = "cli")]
+    pub(crate) fn hold(&mut self) {
+        self.held.append(&mut self.entries);
     }
 
     /// Accepts waiting connections, within the budget of each listener.

@@ -9,7 +9,7 @@
 
 mod acceptor;
 mod connector;
-mod control;
+pub(crate) mod control;
 pub(crate) mod datagram;
 pub(crate) mod dispatcher;
 mod handshake;
@@ -17,7 +17,7 @@ mod horizon;
 mod input;
 mod listeners;
 #[cfg(feature = "metrics")]
-mod metrics;
+pub(crate) mod metrics;
 pub(crate) mod operators;
 #[cfg(feature = "cli")]
 mod readiness;
@@ -282,8 +282,15 @@ impl<H: Handler> Reactor<H> {
     /// The [`BindError`](net::BindError), wrapped in an error of the same kind. Its message names the remedy. The
     /// errors of the poll.
     pub fn open_control(&mut self, path: &Path) -> io::Result<()> {
+        let listeners = net::bind(&Address::Unix(path.to_owned()), &Control::socket_options())
+            .map_err(|error| io::Error::new(error.io_error().kind(), error))?;
+        self.serve_control(listeners)
+    }
+
+    /// Accepts operators at `listeners`, as [`open_control`](Self::open_control) does at a path.
+    pub(crate) fn serve_control(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
         let max_line = self.dispatcher.state.limits.console_line;
-        let control = Control::open(path, self.poll.registry().try_clone()?, CONTROL, max_line)?;
+        let control = Control::open(listeners, self.poll.registry().try_clone()?, CONTROL, max_line)?;
         self.operators.set_control(control);
         Ok(())
     }
@@ -299,7 +306,15 @@ impl<H: Handler> Reactor<H> {
     /// `InvalidInput` for an address of UDP or TLS. The errors of the poll.
     #[cfg(feature = "metrics")]
     pub fn open_metrics(&mut self, address: &Address) -> io::Result<Vec<Address>> {
-        let metrics = metrics::Metrics::open(address, self.poll.registry().try_clone()?, METRICS)?;
+        let listeners = net::bind(address, &metrics::Metrics::socket_options())
+            .map_err(|error| io::Error::new(error.io_error().kind(), error))?;
+        self.serve_metrics(listeners)
+    }
+
+    /// Answers requests at `listeners`, as [`open_metrics`](Self::open_metrics) does at an address.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn serve_metrics(&mut self, listeners: Vec<Listener>) -> io::Result<Vec<Address>> {
+        let metrics = metrics::Metrics::open(listeners, self.poll.registry().try_clone()?, METRICS)?;
         Ok(self.metrics.insert(Box::new(metrics)).addresses.clone())
     }
 
@@ -319,8 +334,7 @@ impl<H: Handler> Reactor<H> {
         self.dispatcher.state.stats()
     }
 
-    /// Stops at SIGTERM and SIGINT. SIGUSR1 logs the [`Stats`]. SIGUSR2 is for programs with a command
-    /// line: a new process of the program replaces this one.
+    /// Stops at SIGTERM and SIGINT. SIGUSR1 logs the [`Stats`].
     ///
     /// SIGHUP stops a program whose standard input is its controlling terminal, unless the signal was ignored at the
     /// start. Any other program reads the certificates of its `tls:` listeners
@@ -332,7 +346,11 @@ impl<H: Handler> Reactor<H> {
     /// If the system refuses a signal handler, or the poll refuses its source.
     pub fn handle_signals(&mut self) -> io::Result<()> {
         job_control::keep_running();
-        self.signals = Some(Signals::new(self.poll.registry(), SIGNALS)?);
+        #[cfg(feature = "cli")]
+        let more: &[i32] = if self.upgrade.is_some() { &[signal_hook::consts::SIGUSR2] } else { &[] };
+        #[cfg(not(feature = "cli"))]
+        let more = &[];
+        self.signals = Some(Signals::new(self.poll.registry(), SIGNALS, more)?);
         Ok(())
     }
 
@@ -496,8 +514,8 @@ impl<H: Handler> Reactor<H> {
 
     /// Returns the number of requests to stop since the last turn. The first one closes the listeners and the console.
     fn stop_requests(&mut self) -> usize {
-        let SignalRequests { stops: mut causes, hangs_up, wants_reload, wants_stats, wants_upgrade } =
-            self.signals.as_mut().map(Signals::take).unwrap_or_default();
+        let requests = self.signals.as_mut().map(Signals::take).unwrap_or_default();
+        let SignalRequests { stops: mut causes, hangs_up, wants_reload, wants_stats, .. } = requests;
         if wants_reload {
             log::info!("SIGHUP: certificates and logs, if there are any, are opened again");
             #[cfg(feature = "tls")]
@@ -506,9 +524,9 @@ impl<H: Handler> Reactor<H> {
             self.flush_and_reap();
         }
         #[cfg(feature = "cli")]
-        let upgraded = self.serve_upgrade(wants_upgrade);
-        #[cfg(not(feature = "cli"))]
-        let upgraded = None.filter(|_: &&str| wants_upgrade);
+        if requests.wants_upgrade || self.upgrade.as_ref().is_some_and(|upgrade| upgrade.is_active()) {
+            self.serve_upgrade(requests.wants_upgrade, &mut causes);
+        }
         let state = &mut self.dispatcher.state;
         if wants_stats {
             for line in state.report().lines() {
@@ -519,18 +537,26 @@ impl<H: Handler> Reactor<H> {
         if hangs_up && state.stop == Stop::Running {
             causes.push("SIGHUP");
         }
-        causes.extend(upgraded.filter(|_| state.stop == Stop::Running));
         causes.extend(std::iter::repeat_n("requested by the program", self.stopper.take()));
         for (cause, requests) in causes.iter().zip(1..) {
             state.stop.after(requests).log(cause);
         }
         if state.stop.after(causes.len()) > Stop::Running {
-            self.listeners.clear();
-            self.operators.close();
-            #[cfg(feature = "cli")]
-            self.cancel_upgrade();
+            self.close_entrances();
         }
         causes.len()
+    }
+
+    /// Closes the listeners and the console, unless a new process will take them over.
+    fn close_entrances(&mut self) {
+        #[cfg(feature = "cli")]
+        if self.holds_listeners() {
+            self.listeners.hold();
+            self.operators.close();
+            return;
+        }
+        self.listeners.clear();
+        self.operators.close();
     }
 
     /// Whether draining has finished or was cut short. Standard output is waited for, except after a second request.

@@ -2,11 +2,15 @@
 //!
 //! Invariant: the first request to stop closes every source.
 
+#[cfg(feature = "cli")]
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use crate::connection::edge::Edge;
 use crate::console::{Console, Input};
 use crate::handler::Handler;
+#[cfg(feature = "cli")]
+use crate::net::PathGuard;
 use crate::reactor::control::Control;
 use crate::reactor::dispatcher::Dispatcher;
 use crate::state::State;
@@ -88,6 +92,19 @@ impl Operators {
         if let Some(control) = &mut self.control {
             control.close();
         }
+    }
+
+    /// The sockets of the control socket, with the guards of their paths.
+    #[cfg(feature = "cli")]
+    pub(crate) fn control_sockets(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Option<&PathGuard>)> {
+        self.control.iter().flat_map(Control::sockets)
+    }
+
+    /// Leaves the control socket to another process, and closes every source.
+    #[cfg(feature = "cli")]
+    pub(crate) fn release(&mut self) {
+        self.control.iter_mut().for_each(Control::release);
+        self.close();
     }
 
     /// Writes the answers to control clients, as far as the kernel takes them.

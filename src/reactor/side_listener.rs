@@ -4,10 +4,14 @@
 //! limit or figure counts it.
 
 use std::io;
+#[cfg(feature = "cli")]
+use std::os::fd::BorrowedFd;
 
 use mio::{Interest, Registry};
 
 use crate::connection::stream::Stream;
+#[cfg(feature = "cli")]
+use crate::net::PathGuard;
 use crate::net::{Listener, SocketOptions};
 use crate::reactor::acceptor::{Accepted, Acceptor};
 
@@ -76,6 +80,20 @@ impl<C, const MOST: usize> SideListener<C, MOST> {
     #[cfg(feature = "metrics")]
     pub(crate) fn is_exhausted(&self) -> bool {
         self.is_exhausted
+    }
+
+    /// The sockets, with the guards of their paths.
+    #[cfg(feature = "cli")]
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Option<&PathGuard>)> {
+        self.acceptors.iter().map(Acceptor::socket)
+    }
+
+    /// Leaves the sockets and their paths to another process.
+    #[cfg(feature = "cli")]
+    pub(crate) fn release(&mut self) {
+        for acceptor in self.acceptors.drain(..) {
+            acceptor.release(&self.registry);
+        }
     }
 
     /// Closes the sockets, which removes the path of a Unix socket. Clients stay.

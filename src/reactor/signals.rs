@@ -10,7 +10,9 @@ use mio::{Interest, Registry, Waker};
 use nix::sys::signal::{SigSet, Signal};
 use rustix::stdio::stdin;
 use rustix::termios::tcgetsid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+#[cfg(feature = "cli")]
+use signal_hook::consts::SIGUSR2;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals as SignalSource;
 
 use crate::connection::process::is_ignored;
@@ -44,7 +46,7 @@ impl Stopper {
     }
 }
 
-/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 as a source of the poll.
+/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and others as a source of the poll.
 pub(crate) struct Signals {
     source: SignalSource,
     /// Set by an edge, because asking for pending signals costs a system call.
@@ -55,8 +57,9 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    pub(crate) fn new(registry: &Registry, token: mio::Token) -> io::Result<Self> {
-        let mut signals = vec![SIGTERM, SIGINT, SIGUSR1, SIGUSR2];
+    /// Receives these signals and `more` from now on.
+    pub(crate) fn new(registry: &Registry, token: mio::Token, more: &[i32]) -> io::Result<Self> {
+        let mut signals = [&[SIGTERM, SIGINT, SIGUSR1], more].concat();
         // Fails unless the terminal is the controlling one (tcgetsid(3)).
         let has_terminal = tcgetsid(stdin()).is_ok();
         // A terminal that closes must not stop a program for which SIGHUP is ignored; a signal handler would undo that.
@@ -83,6 +86,7 @@ impl Signals {
                     SIGHUP if self.has_terminal => requests.hangs_up = true,
                     SIGHUP => requests.wants_reload = true,
                     SIGUSR1 => requests.wants_stats = true,
+                    #[cfg(feature = "cli")]
                     SIGUSR2 => requests.wants_upgrade = true,
                     SIGINT => requests.stops.push("SIGINT"),
                     _ => requests.stops.push("SIGTERM"),
@@ -95,7 +99,7 @@ impl Signals {
 
 /// Requests made by signals.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent requests")]
+#[cfg_attr(feature = "cli", expect(clippy::struct_excessive_bools, reason = "independent requests"))]
 pub(crate) struct SignalRequests {
     /// The names of the signals that request a stop: SIGTERM and SIGINT.
     pub(crate) stops: Vec<&'static str>,
@@ -106,6 +110,7 @@ pub(crate) struct SignalRequests {
     /// Whether SIGUSR1 arrived: a request to log the statistics.
     pub(crate) wants_stats: bool,
     /// Whether SIGUSR2 arrived: a request to be replaced by a new process.
+    #[cfg(feature = "cli")]
     pub(crate) wants_upgrade: bool,
 }
 

@@ -1,32 +1,50 @@
-//! The upgrade: a new process takes over the listeners, and this one serves its clients until they have left.
+//! The upgrade: a new process of the program takes over the listeners, without a refusal and without a reset.
 //!
-//! The channel is a pair of sockets that keep the bounds of messages. This process sends the listeners, the new one
-//! answers `READY`, and this one releases its listeners and sends `GO`. The new process accepts after `GO` only.
+//! A server that remembers nothing is replaced while it serves. The channel is a pair of sockets that keep the bounds
+//! of messages. This process queues the listeners there and starts the new one, which answers `READY`. Then this
+//! process releases its listeners, sends `GO`, and serves its clients until they have left. The new one accepts after
+//! `GO` only.
+//!
+//! A server that remembers something of its clients drains first, as at a stop, with listeners that stay open and
+//! accept nothing. Then the program replaces this process by execve(2), and finds the listeners and `GO` in the
+//! channel.
 //!
 //! Invariants: until `GO`, nothing has changed for clients, and a failure of the new process is one line of the log.
-//! A connection is accepted by one of the two processes, or waits in the backlog that both share.
+//! A connection is accepted by one of the two processes, or waits in the backlog.
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
+use nix::sys::signal::{SigSet, Signal as BlockedSignal};
+use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
-use rustix::stdio::stdin;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::stdio::{dup2_stdin, stdin};
 
 use crate::handler::Handler;
+use crate::net::PathGuard;
 use crate::net::handover::{self, Label};
-use crate::reactor::listeners::Listeners;
 use crate::reactor::{Reactor, UPGRADE};
 use crate::state::stop::{LOG_TARGET, Stop};
 
-/// The first field of the first message.
+/// The first message to a process that starts the new one, and ends. So the new one is no child of this process, and
+/// the service manager learns of its end.
+pub(crate) const START: &[u8] = b"switchboard upgrade: start";
+
+/// The first field of the first message to the new process.
 pub(crate) const MAGIC: &[u8] = b"switchboard upgrade 1";
+
+/// The answer of the process that has started the new one: this text and its process id.
+pub(crate) const STARTED: &[u8] = b"STARTED ";
 
 /// The answer of the new process: it has what it needs.
 pub(crate) const READY: &[u8] = b"READY";
@@ -37,13 +55,35 @@ pub(crate) const GO: &[u8] = b"GO";
 /// Time for the new process to report. 30 s: a large data file is read at the start.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Time until a starter that has not ended is waited for again.
+const REAP_RETRY: Duration = Duration::from_millis(10);
+
+const QUIETLY: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+
+/// How a new process may replace the one of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Upgrades {
+    /// Clients share what the process remembers, so the process ends before the new one serves.
+    Exclusive,
+    /// The new process accepts while the first one serves its clients until they have left.
+    Overlapping,
+}
+
 /// How this process can be replaced.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
-    program: Program,
+    pub(crate) program: Program,
+    pub(crate) kind: Upgrades,
     /// One for each listener, in the order of the listeners.
-    labels: Vec<Label>,
-    stage: Stage,
+    pub(crate) labels: Vec<Label>,
+    /// The labels of the control socket, and of the metrics listener.
+    pub(crate) control: Option<Label>,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics: Option<Label>,
+    /// Opens a socket to the service manager, if there is one.
+    pub(crate) manager: fn() -> Option<UnixDatagram>,
+    pub(crate) stage: Stage,
 }
 
 /// What the new process runs.
@@ -56,140 +96,280 @@ pub(crate) struct Program {
 }
 
 #[derive(Debug)]
-enum Stage {
+pub(crate) enum Stage {
     Serving,
     Starting(Successor),
     /// The new process accepts. This one serves its clients until they have left.
-    Leaving,
+    Leaving(Option<Child>),
+    /// This process ends as at a stop. Then the program replaces it.
+    Draining,
 }
 
 /// The new process, until it takes over. Ends it when dropped.
 #[derive(Debug)]
-struct Successor {
-    child: Option<Child>,
+pub(crate) struct Successor {
+    /// The process that starts it.
+    starter: Option<Child>,
+    id: Option<Pid>,
+    is_ready: bool,
     channel: OwnedFd,
     deadline: Instant,
 }
 
-impl Drop for Successor {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill().and_then(|()| child.wait());
-        }
+/// A listener on its way: its label, its socket, and the guard of its path.
+type Passed<'a> = (&'a Label, BorrowedFd<'a>, Option<&'a PathGuard>);
+
+impl Program {
+    /// Creates the command of the new process, whose standard input has to be its channel.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(&self.args);
+        command
+    }
+
+    /// Queues all that the new process needs.
+    fn send(&self, channel: &OwnedFd, listeners: &[Passed<'_>]) -> io::Result<()> {
+        let descriptors = self.descriptors.map(|limit| limit.to_string()).unwrap_or_default();
+        let count = listeners.len().to_string();
+        handover::send(channel, &[MAGIC, count.as_bytes(), descriptors.as_bytes()], stdin().as_fd())?;
+        listeners.iter().try_for_each(|(label, socket, guard)| handover::send_listener(channel, label, *socket, *guard))
     }
 }
 
+fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
 impl Upgrade {
-    pub(crate) fn new(program: Program, labels: Vec<Label>) -> Self {
-        Upgrade { program, labels, stage: Stage::Serving }
+    /// Whether there is something to do in each turn.
+    pub(super) fn is_active(&self) -> bool {
+        !matches!(self.stage, Stage::Serving)
     }
 
-    /// The time at which the new process is given up.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        if let Stage::Starting(successor) = &self.stage { Some(successor.deadline) } else { None }
-    }
-
-    fn start(&self, listeners: &Listeners, registry: &Registry) -> io::Result<Successor> {
-        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        let descriptors = self.program.descriptors.map(|limit| limit.to_string()).unwrap_or_default();
-        let count = self.labels.len().to_string();
-        handover::send(&ours, &[MAGIC, count.as_bytes(), descriptors.as_bytes()], stdin().as_fd())?;
-        for (label, (socket, guard)) in self.labels.iter().zip(listeners.sockets()) {
-            handover::send_listener(&ours, label, socket, guard)?;
+    /// The time of the next step: the new process is given up, or its starter is waited for again.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Starting(successor) => Some(successor.deadline),
+            Stage::Leaving(Some(_)) => Some(Instant::now() + REAP_RETRY),
+            Stage::Serving | Stage::Leaving(None) | Stage::Draining => None,
         }
-        registry.register(&mut SourceFd(&ours.as_raw_fd()), UPGRADE, Interest::READABLE)?;
-        let child = Command::new(&self.program.path).args(&self.program.args).stdin(Stdio::from(theirs)).spawn()?;
-        Ok(Successor { child: Some(child), channel: ours, deadline: Instant::now() + PATIENCE })
+    }
+
+    /// Tells the service manager (`sd_notify(3)`).
+    fn tell(&self, text: &str) {
+        let sent = (self.manager)().map_or(Ok(0), |manager| manager.send(text.as_bytes()));
+        if let Err(error) = sent {
+            log::warn!("cannot report to the service manager ({}): {error}", text.trim_end());
+        }
     }
 }
 
 impl Successor {
-    /// Whether the new process has reported.
+    fn start(program: &Program, listeners: &[Passed<'_>], registry: &Registry) -> io::Result<Self> {
+        let (ours, theirs) = channel()?;
+        send(&ours, START, QUIETLY)?;
+        program.send(&ours, listeners)?;
+        registry.register(&mut SourceFd(&ours.as_raw_fd()), UPGRADE, Interest::READABLE)?;
+        let starter = Some(program.command().stdin(theirs).spawn()?);
+        Ok(Successor { starter, id: None, is_ready: false, channel: ours, deadline: Instant::now() + PATIENCE })
+    }
+
+    /// Returns the id of the new process if that has reported.
     ///
     /// # Errors
     /// If it has ended, or has not reported in time.
-    fn is_ready(&self) -> io::Result<bool> {
-        let mut text = [0; READY.len()];
-        match recv(&self.channel, &mut text, RecvFlags::DONTWAIT) {
-            Ok((_, 0)) | Err(Errno::CONNRESET) => Err(io::Error::other("the new process has ended")),
-            Ok(_) => Ok(text == READY),
-            Err(Errno::AGAIN) if self.deadline <= Instant::now() => {
-                Err(io::Error::other("the new process does not report that it is ready"))
+    fn report(&mut self) -> io::Result<Option<Pid>> {
+        let mut text = [0; 32];
+        loop {
+            match recv(&self.channel, &mut text, RecvFlags::DONTWAIT) {
+                Ok((_, 0)) | Err(Errno::CONNRESET) => return Err(io::Error::other("the new process has ended")),
+                Ok((_, count)) => match text[..count].strip_prefix(STARTED) {
+                    Some(number) => {
+                        self.id = str::from_utf8(number).ok().and_then(|text| Pid::from_raw(text.parse().ok()?));
+                    }
+                    None => self.is_ready |= text.starts_with(READY),
+                },
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(error) => return Err(error.into()),
             }
-            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
-            Err(error) => Err(error.into()),
+        }
+        let id = self.id.filter(|_| self.is_ready);
+        if id.is_none() && self.deadline <= Instant::now() {
+            return Err(io::Error::other("the new process does not report that it is ready"));
+        }
+        Ok(id)
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if let Some(mut starter) = self.starter.take() {
+            let _ = starter.kill().and_then(|()| starter.wait());
+            // The open channel shows that the process of this id is still the new one.
+            let _ = self.id.map(|id| kill_process(id, Signal::KILL));
         }
     }
 }
 
+/// The program that replaces this process, with all that it needs in its channel.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    program: Program,
+    channel: OwnedFd,
+}
+
+impl Replacement {
+    /// Replaces this process. Returns only if that fails, with the path of the program and the reason.
+    pub(crate) fn exec(self) -> String {
+        // Until the new program receives these signals, they would end it. The mask survives execve(2).
+        let blocked = [BlockedSignal::SIGUSR1, BlockedSignal::SIGUSR2, BlockedSignal::SIGHUP];
+        let blocked = SigSet::from_iter(blocked).thread_block().map_err(io::Error::from);
+        let path = self.program.path.display();
+        let replaced = blocked.and_then(|()| Ok(dup2_stdin(&self.channel)?));
+        let error = replaced.map_or_else(|error| error, |()| self.program.command().exec());
+        format!("cannot start {path}: {error}")
+    }
+}
+
 impl<H: Handler> Reactor<H> {
-    /// Allows SIGUSR2 to replace this process.
+    /// Allows SIGUSR2 to replace this process, if [`handle_signals`](Self::handle_signals) comes after this.
     pub(crate) fn allow_upgrade(&mut self, upgrade: Upgrade) {
         self.upgrade = Some(Box::new(upgrade));
     }
 
-    /// Serves a request for an upgrade, and the upgrade that is going on. Returns the cause of a stop if it is
-    /// complete.
-    pub(super) fn serve_upgrade(&mut self, is_wanted: bool) -> Option<&'static str> {
-        if is_wanted {
-            self.begin_upgrade();
-        }
-        if self.upgrade.is_some() { self.step_upgrade() } else { None }
+    /// Whether the listeners stay open for the program that replaces this process.
+    pub(super) fn holds_listeners(&self) -> bool {
+        self.upgrade.as_ref().is_some_and(|upgrade| matches!(upgrade.stage, Stage::Draining))
     }
 
-    /// Starts the new process, at a signal.
-    fn begin_upgrade(&mut self) {
-        let Some(upgrade) = &mut self.upgrade else {
-            log::warn!(target: LOG_TARGET, "SIGUSR2: this server cannot be upgraded while it runs; restart it");
-            return;
-        };
-        if !matches!(upgrade.stage, Stage::Serving) || self.dispatcher.state.stop > Stop::Running {
-            log::warn!(target: LOG_TARGET, "SIGUSR2: ignored during an upgrade and during a stop");
-            return;
+    /// Serves a request for an upgrade, and the upgrade that goes on. `causes` are the requests to stop.
+    pub(super) fn serve_upgrade(&mut self, is_wanted: bool, causes: &mut Vec<&'static str>) {
+        if !causes.is_empty() {
+            self.cancel_upgrade(causes);
+        } else if is_wanted {
+            self.begin_upgrade(causes);
         }
+        self.step_upgrade(causes);
+    }
+
+    /// Begins an upgrade, at a signal.
+    fn begin_upgrade(&mut self, causes: &mut Vec<&'static str>) {
+        let Some(mut upgrade) = self.upgrade.take() else { return };
         let path = upgrade.program.path.display();
-        match upgrade.start(&self.listeners, self.poll.registry()) {
-            Ok(successor) => {
-                log::info!(target: LOG_TARGET, "SIGUSR2: starting {path}");
-                upgrade.stage = Stage::Starting(successor);
+        if upgrade.is_active() || self.dispatcher.state.stop > Stop::Running {
+            log::warn!(target: LOG_TARGET, "SIGUSR2: ignored during an upgrade and during a stop");
+        } else if upgrade.kind == Upgrades::Overlapping {
+            match Successor::start(&upgrade.program, &self.passed(&upgrade), self.poll.registry()) {
+                Ok(successor) => {
+                    log::info!(target: LOG_TARGET, "SIGUSR2: starting {path}");
+                    upgrade.tell("RELOADING=1\n");
+                    upgrade.stage = Stage::Starting(successor);
+                }
+                Err(error) => log::error!(target: LOG_TARGET, "not upgraded: cannot start {path}: {error}"),
             }
-            Err(error) => log::error!(target: LOG_TARGET, "not upgraded: cannot start {path}: {error}"),
+        } else if let Err(error) = access(&upgrade.program.path, Access::EXEC_OK) {
+            log::error!(target: LOG_TARGET, "not upgraded: cannot start {path}: {error}");
+        } else {
+            upgrade.tell("RELOADING=1\n");
+            upgrade.stage = Stage::Draining;
+            causes.push("SIGUSR2, and then a new process serves");
         }
+        self.upgrade = Some(upgrade);
     }
 
-    /// Takes an upgrade one step further. Returns the cause of a stop if it is complete.
-    fn step_upgrade(&mut self) -> Option<&'static str> {
-        let upgrade = self.upgrade.as_mut()?;
+    /// All listeners that a new process takes over.
+    fn passed<'a>(&'a self, upgrade: &'a Upgrade) -> Vec<Passed<'a>> {
+        let services = upgrade.labels.iter().zip(self.listeners.sockets());
+        let of = |label: &'a Option<Label>| label.iter().cycle();
+        let all = services.chain(of(&upgrade.control).zip(self.operators.control_sockets()));
+        #[cfg(feature = "metrics")]
+        let all = all.chain(of(&upgrade.metrics).zip(self.metrics.iter().flat_map(|metrics| metrics.sockets())));
+        all.map(|(label, (socket, guard))| (label, socket, guard)).collect()
+    }
+
+    /// Takes an upgrade one step further.
+    fn step_upgrade(&mut self, causes: &mut Vec<&'static str>) {
+        let Some(upgrade) = &mut self.upgrade else { return };
         if let Stage::Starting(successor) = &mut upgrade.stage {
-            match successor.is_ready() {
-                Ok(false) => {}
-                Ok(true) => {
-                    self.listeners.release(self.poll.registry());
-                    self.operators.close();
-                    let child = successor.child.take().map_or(0, |child| child.id());
-                    if let Err(error) = send(&successor.channel, GO, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                        log::error!(target: LOG_TARGET, "the new process ended as it took over: {error}");
-                    }
-                    upgrade.stage = Stage::Leaving;
-                    log::info!(
-                        target: LOG_TARGET,
-                        "upgraded: process {child} accepts; this one serves its clients until they have left"
-                    );
-                }
+            match successor.report() {
+                Ok(None) => {}
+                Ok(Some(id)) => self.hand_over(id),
                 Err(error) => {
                     log::error!(target: LOG_TARGET, "not upgraded: {error}; serving as before");
+                    upgrade.tell("READY=1\n");
                     upgrade.stage = Stage::Serving;
                 }
             }
         }
-        let has_left = matches!(upgrade.stage, Stage::Leaving) && self.dispatcher.state.connections.is_empty();
-        has_left.then_some("the new process serves, and all clients have left")
+        if let Some(Upgrade { stage: Stage::Leaving(starter), .. }) = self.upgrade.as_deref_mut() {
+            if starter.as_mut().is_some_and(|starter| !matches!(starter.try_wait(), Ok(None))) {
+                *starter = None;
+            }
+            let state = &self.dispatcher.state;
+            if state.connections.is_empty() && state.stop == Stop::Running {
+                causes.push("the new process serves, and all clients have left");
+            }
+        }
     }
 
-    /// Gives up an upgrade that is not complete, because this process stops.
-    pub(super) fn cancel_upgrade(&mut self) {
-        if let Some(upgrade) = self.upgrade.as_mut().filter(|upgrade| matches!(upgrade.stage, Stage::Starting(_))) {
-            upgrade.stage = Stage::Serving;
+    /// Leaves the listeners to the new process, and lets it accept.
+    fn hand_over(&mut self, id: Pid) {
+        self.listeners.release(self.poll.registry());
+        self.operators.release();
+        #[cfg(feature = "metrics")]
+        if let Some(mut metrics) = self.metrics.take() {
+            metrics.release();
         }
+        let Some(upgrade) = &mut self.upgrade else { return };
+        // First, because the manager hears the new process only after this.
+        upgrade.tell(&format!("MAINPID={}\n", id.as_raw_nonzero()));
+        let Stage::Starting(successor) = &mut upgrade.stage else { return };
+        if let Err(error) = send(&successor.channel, GO, QUIETLY) {
+            log::error!(target: LOG_TARGET, "the new process ended as it took over: {error}");
+        }
+        upgrade.stage = Stage::Leaving(successor.starter.take());
+        #[cfg(feature = "http")]
+        {
+            self.dispatcher.state.is_leaving = true;
+        }
+        let id = id.as_raw_nonzero();
+        log::info!(
+            target: LOG_TARGET,
+            "upgraded: process {id} accepts; this one serves its clients until they have left"
+        );
+    }
+
+    /// Gives up an upgrade, because this process is to stop. If it drains already, the first request goes on with that.
+    fn cancel_upgrade(&mut self, causes: &mut Vec<&'static str>) {
+        let Some(upgrade) = &mut self.upgrade else { return };
+        match upgrade.stage {
+            Stage::Starting(_) => upgrade.stage = Stage::Serving,
+            Stage::Draining => {
+                upgrade.stage = Stage::Serving;
+                log::info!(target: LOG_TARGET, "not upgraded, but stopping: {}", causes.remove(0));
+            }
+            Stage::Serving | Stage::Leaving(_) => {}
+        }
+    }
+
+    /// Ends this reactor. Returns the program that replaces this process, if the reactor has stopped for it.
+    ///
+    /// # Errors
+    /// If the listeners cannot be passed on.
+    pub(crate) fn into_replacement(mut self) -> io::Result<Option<Replacement>> {
+        if !self.holds_listeners() {
+            return Ok(None);
+        }
+        let Some(upgrade) = self.upgrade.take() else { return Ok(None) };
+        let (ours, theirs) = channel()?;
+        upgrade.program.send(&ours, &self.passed(&upgrade))?;
+        send(&ours, GO, QUIETLY)?;
+        self.listeners.release(self.poll.registry());
+        #[cfg(feature = "metrics")]
+        if let Some(mut metrics) = self.metrics.take() {
+            metrics.release();
+        }
+        Ok(Some(Replacement { program: upgrade.program, channel: theirs }))
     }
 }

@@ -117,6 +117,9 @@ pub(crate) struct State {
     pub(crate) work: WorkLists,
     pub(crate) operator: OperatorIo,
     pub(crate) stop: Stop,
+    /// A new process accepts. This one serves its clients until they have left.
+    #[cfg(feature = "http")]
+    pub(crate) is_leaving: bool,
     /// When draining ends.
     pub(crate) drain_deadline: Option<Instant>,
     pub(crate) stats: Stats,
@@ -166,6 +169,8 @@ impl State {
             work: WorkLists::default(),
             operator: OperatorIo::default(),
             stop: Stop::Running,
+            #[cfg(feature = "http")]
+            is_leaving: false,
             drain_deadline: None,
             stats: Stats::default(),
             turns: Turns::default(),

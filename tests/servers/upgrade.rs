@@ -1,16 +1,20 @@
 //! The upgrade at SIGUSR2: real programs under load, and new programs that fail.
 
+use crate::servers::http::curl_at;
 use crate::support::peer::Peer;
 use crate::support::server::Program;
+use crate::support::tools::pass_through;
 use rustix::process::Signal;
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use switchboard_harness::{Launch, Process, Server, TIMEOUT, until, until_some};
+use std::time::Duration;
+use switchboard_harness::{Certificates, Launch, Process, SERVER, Server, TIMEOUT, until, until_some};
 use tempfile::TempDir;
 
 const UPGRADES: usize = 5;
@@ -62,30 +66,33 @@ impl Drop for Line {
     }
 }
 
-/// Calls `ask` in two threads during several upgrades. Returns the number of calls. A panic of `ask` is one of this.
-fn under_load(line: &mut Line, ask: impl Fn() + Sync, between: impl FnMut(&mut Line) + Send) -> usize {
-    let (is_over, mut between) = (AtomicBool::new(false), between);
+/// Calls `ask` in two threads during several upgrades, each of them after further calls. A panic of `ask` is one of
+/// this.
+fn under_load(line: &mut Line, ask: impl Fn() + Sync, mut between: impl FnMut(&mut Line) + Send) {
+    let (is_over, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let client = || {
-            let mut count = 0;
             while !is_over.load(Ordering::Relaxed) {
                 ask();
-                count += 1;
+                calls.fetch_add(1, Ordering::Relaxed);
             }
-            count
         };
         let clients = [scope.spawn(client), scope.spawn(client)];
         let upgrades = scope.spawn(|| {
             for _ in 0..UPGRADES {
                 between(line);
+                let before = calls.load(Ordering::Relaxed);
+                until("calls", || calls.load(Ordering::Relaxed) >= before + 2);
                 line.upgrade();
             }
         });
         let outcome = upgrades.join();
         is_over.store(true, Ordering::Relaxed);
+        for client in clients {
+            client.join().expect("no client was refused or reset");
+        }
         outcome.expect("upgraded");
-        clients.into_iter().map(|client| client.join().expect("no client was refused or reset")).sum()
-    })
+    });
 }
 
 #[test]
@@ -102,12 +109,11 @@ fn upgrades_under_load_refuse_and_reset_nothing() {
         Peer::connect(tcp).echo("over TCP\n");
         Peer::connect(&unix).echo("over a path\n");
     };
-    let count = under_load(&mut line, ask, |_| {
+    under_load(&mut line, ask, |_| {
         let mut peer = Peer::connect(tcp);
         peer.echo("before\n");
         stayed.push(peer);
     });
-    assert!(count >= UPGRADES, "{count} calls are no load");
     for (peer, process) in stayed.iter_mut().zip(&line.processes) {
         assert!(process.is_alive(), "it has a client");
         peer.echo("after\n");
@@ -123,6 +129,30 @@ fn upgrades_under_load_refuse_and_reset_nothing() {
     line.last().signal(Signal::TERM).expect("it runs");
     until("the end", || !line.last().is_alive());
     assert!(!path.exists(), "the last process removes the path");
+}
+
+#[test]
+fn upgrades_under_load_lose_no_datagram_and_no_session_of_tls() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let launch = Launch::of(Program::Echo.path()).listen("udp:127.0.0.1:0").listen("tls:127.0.0.1:0");
+    let launch = launch.args("--datagram-rate off").arg("--tls-cert").arg(&pair.cert).arg("--tls-key").arg(&pair.key);
+    let mut line = Line::of(launch.start());
+    let addresses = line.server.addresses(2);
+    let (udp, port) = (addresses[0].trim_start_matches("udp:"), addresses[1].rsplit(':').next().expect("a port"));
+    let ask = || {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        socket.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
+        for number in 0..100_u32 {
+            socket.send_to(&number.to_be_bytes(), udp).expect("sent");
+            let mut answer = [0; 4];
+            socket.recv(&mut answer).expect("an answer to each");
+            assert_eq!(u32::from_be_bytes(answer), number);
+        }
+        assert_eq!(pass_through(&["ncat", "--ssl", "127.0.0.1", port], b"secret\n"), b"secret\n");
+    };
+    under_load(&mut line, ask, |_| {});
+    line.expect_only_last();
 }
 
 fn get(stream: &mut TcpStream, connection: &str) -> String {
@@ -149,9 +179,9 @@ fn http_answers_all_requests_during_upgrades() {
     let mut kept = connect();
     assert!(get(&mut kept, "keep-alive").starts_with("HTTP/1.1 200"));
     let ask = || assert!(get(&mut connect(), "close").starts_with("HTTP/1.1 200"));
-    let count = under_load(&mut line, ask, |_| {});
-    assert!(count >= UPGRADES, "{count} calls are no load");
-    assert!(get(&mut kept, "close").starts_with("HTTP/1.1 200"), "the first process serves its client");
+    under_load(&mut line, ask, |_| {});
+    let last = get(&mut kept, "keep-alive");
+    assert!(last.contains("\r\nConnection: close\r\n"), "the first process serves its client, and lets it go: {last}");
     line.expect_only_last();
 }
 
@@ -195,13 +225,161 @@ fn a_new_program_that_fails_changes_nothing() {
     line.expect_only_last();
 }
 
+/// A chat whose newcomers wait while the process is replaced.
 #[test]
-fn a_server_that_remembers_refuses_to_be_upgraded() {
-    let line = Line::of(Launch::of(env!("CARGO_BIN_EXE_chat-server")).listen("127.0.0.1:0").start());
-    let _peer = Peer::connect(&line.server.address());
+fn a_server_that_remembers_ends_before_the_new_one_serves() {
+    let directory = TempDir::new().expect("room");
+    let unix = format!("unix:{}", directory.path().join("socket").display());
+    let launch = Launch::of(env!("CARGO_BIN_EXE_chat-server")).listen("127.0.0.1:0").listen(&unix);
+    let mut line = Line::of(launch.start());
+    let address = line.server.address();
+    let enter = |address: &str| {
+        let mut peer = Peer::connect(address);
+        peer.send("ann\n");
+        peer.line_where(|line| line == "1 person is here.");
+        peer
+    };
+    for round in 1..=3 {
+        let mut member = enter(&address);
+        line.ask();
+        // It drains: the member is told, and a newcomer waits.
+        member.line_where(|line| line == "The server is stopping.");
+        let newcomer = thread::spawn({
+            let unix = unix.clone();
+            move || enter(&unix)
+        });
+        member.expect_eof();
+        let mut newcomer = newcomer.join().expect("neither refused nor reset");
+        until("the log", || line.server.stderr.text().matches("stopping: SIGUSR2").count() == round);
+        newcomer.finish();
+        newcomer.expect_eof();
+    }
+    assert_eq!(line.server.stdout.lines().len(), 2, "addresses are printed once");
+    line.server.signal(Signal::TERM);
+    line.server.wait().expect_clean_within(TIMEOUT);
+    assert!(!Path::new(unix.trim_start_matches("unix:")).exists(), "the last program removes the path");
+}
+
+#[test]
+fn a_stop_ends_the_upgrade_for_which_a_server_drains() {
+    let words = "chat=127.0.0.1:0 echo=127.0.0.1:0 --drain 60s";
+    let mut server = Launch::of(env!("CARGO_BIN_EXE_switchboard")).args(words).spawn();
+    let addresses = server.addresses(2);
+    let mut stuck = Peer::connect_narrow(&addresses[1], 4096);
+    stuck.send_until_refused(&[b'x'; 4096], 100 << 20);
+    server.signal(Signal::USR2);
+    server.stderr.wait_for("stopping: SIGUSR2");
+    let mut newcomer = Peer::connect(&addresses[1]);
+    assert!(!newcomer.hears_within(Duration::from_millis(20)), "it waits");
+    server.signal(Signal::USR2);
+    server.stderr.wait_for("ignored during an upgrade");
+    server.signal(Signal::TERM);
+    server.stderr.wait_for("not upgraded, but stopping: SIGTERM");
+    assert!(newcomer.rest().map_or(true, |text| text.is_empty()), "nobody is there to serve it");
+    stuck.reset();
+    server.wait().expect_clean_within(TIMEOUT);
+}
+
+#[test]
+fn a_stop_ends_the_new_process_that_is_not_ready() {
+    let directory = TempDir::new().expect("room");
+    let program = directory.path().join("echo-server");
+    fs::copy(Program::Echo.path(), &program).expect("copied");
+    let mut server = Launch::of(&program).listen("127.0.0.1:0").start();
+    replace(&program, "#!/bin/sh\nexec sleep 100\n");
+    server.signal(Signal::USR2);
+    let new = until_some("the new process", || server.process().children().ok()?.first().copied());
+    server.signal(Signal::TERM);
+    server.wait().expect_clean_within(TIMEOUT);
+    until("the end of the new process", || !new.is_alive());
+}
+
+#[test]
+fn operators_and_figures_stay_at_their_addresses() {
+    let directory = TempDir::new().expect("room");
+    let control = directory.path().join("control");
+    let launch = Launch::of(Program::Echo.path()).listen("127.0.0.1:0").args("--stdin ignore --metrics 127.0.0.1:0");
+    let launch = launch.arg("--control").arg(format!("unix:{}", control.display()));
+    let mut line = Line::of(launch.start());
+    line.server.stderr.wait_for("metrics on ");
+    let metrics = until_some("an address", || {
+        let text = line.server.stderr.text();
+        Some(text.split_once("metrics on ")?.1.split_once('\n')?.0.to_owned())
+    });
+    let inode = || fs::metadata(&control).expect("a path").ino();
+    let before = inode();
+    let mut stays = Peer::connect(&line.server.address());
+    stays.echo("a client of the first process\n");
+    for _ in 0..2 {
+        line.upgrade();
+        let mut operator = Peer::connect(&format!("unix:{}", control.display()));
+        operator.send("who\n");
+        operator.line_where(|line| line == "no connections");
+        let health = curl_at(&format!("http://{metrics}/healthz"), &[]);
+        assert_eq!((health.as_slice(), inode()), (b"ok\n".as_slice(), before));
+    }
+    drop(stays);
+    line.expect_only_last();
+    assert!(control.exists(), "the first processes leave the path to the last one");
+}
+
+#[test]
+fn a_new_process_has_the_settings_of_its_file() {
+    let directory = TempDir::new().expect("room");
+    let (config, gone) = (directory.path().join("echo.toml"), directory.path().join("gone"));
+    let gone_address = format!("unix:{}", gone.display());
+    let kept = directory.path().join("kept");
+    let write = |text: String| fs::write(&config, text).expect("written");
+    write(format!("listen = ['unix:{}', '{gone_address}']\nreply-prefix = 'one '\n", kept.display()));
+    let launch = Launch::of(Program::Echo.path()).arg("--config").arg(&config);
+    let mut line = Line::of(launch.spawn());
+    let address = line.server.addresses(2)[0].clone();
+    let ask = |wanted: &str| {
+        let mut peer = Peer::connect(&address);
+        peer.send("hello\n");
+        assert_eq!(peer.line(), wanted);
+    };
+    ask("one hello");
+    write("listen = ['unix:nothing'\n".to_owned());
     line.ask();
-    line.server.stderr.wait_for("this server cannot be upgraded while it runs");
-    assert!(line.last().is_alive());
+    line.server.stderr.wait_for("not upgraded: the new process has ended");
+    ask("one hello");
+    write(format!("listen = 'unix:{}'\nreply-prefix = 'two '\n", kept.display()));
+    line.upgrade();
+    ask("two hello");
+    until("the end of an address that no file has", || !gone.exists());
+    line.expect_only_last();
+}
+
+/// The messages that a service manager hears.
+fn heard(manager: &UnixDatagram) -> String {
+    let mut told = [0; 1000];
+    let length = manager.recv(&mut told).expect("a message");
+    String::from_utf8_lossy(&told[..length]).into_owned()
+}
+
+#[test]
+fn a_service_manager_follows_the_main_process() {
+    let directory = TempDir::new().expect("room");
+    let path = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).expect("a free path");
+    manager.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
+    let notified = format!("export NOTIFY_SOCKET={}", path.display());
+    let mut line = Line::of(Program::Echo.launch().after(&notified).start());
+    assert!(heard(&manager).starts_with("READY=1\n"));
+    line.upgrade();
+    let id = line.last().0;
+    assert_eq!([heard(&manager), heard(&manager)], ["RELOADING=1\n".to_owned(), format!("MAINPID={id}\n")]);
+    assert!(heard(&manager).starts_with("READY=1\n"), "from the new process");
+    // The manager learns of its end, because it is no child of the first process.
+    assert!(line.processes[0].children().is_ok_and(|children| children.is_empty()) || !line.processes[0].is_alive());
+
+    let chat = Program::Chat.launch().after(&notified).start();
+    assert!(heard(&manager).starts_with("READY=1\n"));
+    chat.signal(Signal::USR2);
+    assert_eq!(heard(&manager), "RELOADING=1\n");
+    assert!(heard(&manager).starts_with("READY=1\n"), "from the same process");
+    assert!(chat.process().is_alive());
 }
 
 #[test]

@@ -250,7 +250,9 @@ impl Exchange {
         cx.count_message();
         let fields = request.fields;
         self.decoder.expect_body(fields.body);
-        self.encoder = Encoder::new(request.version(), request.method(), fields.keeps_alive);
+        // The next request is one for the process that replaces this one.
+        let keeps_alive = fields.keeps_alive && !cx.is_leaving();
+        self.encoder = Encoder::new(request.version(), request.method(), keeps_alive);
         self.expects_continue = fields.expects_continue;
         self.progress = Progress::Requested;
         if self.options.outcomes {

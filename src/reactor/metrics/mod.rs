@@ -11,12 +11,16 @@ mod client;
 mod request;
 
 use std::io;
+#[cfg(feature = "cli")]
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
 
 use crate::connection::edge::Edge;
-use crate::net::{self, Address, SocketOptions};
+#[cfg(feature = "cli")]
+use crate::net::PathGuard;
+use crate::net::{Address, Listener, SocketOptions};
 use crate::reactor::metrics::client::Client;
 use crate::reactor::metrics::request::{Page, answer};
 use crate::reactor::side_listener::SideListener;
@@ -48,16 +52,32 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Listens at `address`. The sockets have the token `first_token`, and the clients have those after it.
+    /// The options of its sockets.
+    pub(crate) fn socket_options() -> SocketOptions {
+        SocketOptions { backlog: MOST_CLIENTS as u32, ..SocketOptions::default() }
+    }
+
+    /// Serves the clients of `listeners`. These have the token `first_token`, and the clients have those after it.
     ///
     /// # Errors
-    /// The [`BindError`](net::BindError), wrapped in an error of the same kind. The errors of the poll.
-    pub(crate) fn open(address: &Address, registry: Registry, first_token: usize) -> io::Result<Self> {
-        let options = SocketOptions { backlog: MOST_CLIENTS as u32, ..SocketOptions::default() };
-        let listeners = net::bind(address, &options).map_err(|error| io::Error::new(error.io_error().kind(), error))?;
-        let addresses = listeners.iter().map(net::Listener::local_addr).collect::<io::Result<_>>()?;
+    /// `InvalidInput` for a socket of UDP or TLS. The errors of the poll.
+    pub(crate) fn open(listeners: Vec<Listener>, registry: Registry, first_token: usize) -> io::Result<Self> {
+        let addresses = listeners.iter().map(Listener::local_addr).collect::<io::Result<_>>()?;
         let listener = SideListener::open("the metrics listener", listeners, registry, first_token)?;
         Ok(Metrics { listener, addresses, is_ready: false, deadline: None })
+    }
+
+    /// The sockets, with the guards of their paths.
+    #[cfg(feature = "cli")]
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Option<&PathGuard>)> {
+        self.listener.sockets()
+    }
+
+    /// Leaves the sockets and their paths to another process. Drop this then: a client that stayed would read figures
+    /// of the wrong process.
+    #[cfg(feature = "cli")]
+    pub(crate) fn release(&mut self) {
+        self.listener.release();
     }
 
     /// Notes an edge of the token at `offset` after the first one.

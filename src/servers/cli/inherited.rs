@@ -118,6 +118,16 @@ pub(super) fn notify_ready<H: Handler>(bound: &[ListenAddress], reactor: &mut Re
     }
 }
 
+/// Returns a socket for reports to the service manager, if there is one. A report that finds its queue full is lost.
+pub(super) fn manager() -> Option<UnixDatagram> {
+    let manager = env::var_os("NOTIFY_SOCKET")?;
+    let connected = connect(&manager).and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    });
+    connected.inspect_err(|error| log::warn!("cannot reach the service manager: {error}")).ok()
+}
+
 /// Connects to the socket of a service manager: a path, or `@` and an abstract name (unix(7)).
 fn connect(manager: &OsStr) -> io::Result<UnixDatagram> {
     let address = match manager.as_bytes().strip_prefix(b"@") {

@@ -18,13 +18,15 @@ use super::config::with_file;
 use super::inherited::{InheritedSockets, notify_ready};
 use super::log_format::LogFormat;
 use super::report::{fail, usage_error};
-use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError, Upgrades};
+use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError};
 use super::upgrade::{self, Predecessor};
 use crate::console::descriptor::OutputStream;
 use crate::console::job_control;
 use crate::net::ListenAddress;
 use crate::net::handover::Label;
-use crate::reactor::upgrade::Upgrade;
+use crate::reactor::control::Control;
+#[cfg(feature = "metrics")]
+use crate::reactor::metrics::Metrics;
 use crate::{Address, ConsoleMode, Handler, Operator, Reactor, ServiceId, ServiceOptions};
 
 /// Runs a server until it is asked to stop. This is the `main` of a server.
@@ -122,24 +124,22 @@ fn run<H: Handler>(
         reactor.log_notices();
     }
     // Resolved first: later, the file may be another one.
-    let program = upgrade::program();
+    let program = upgrade::program()?;
     let mut predecessor = upgrade::predecessor();
     let is_upgrade = predecessor.is_some();
     let (bound, labels) = listen(&mut reactor, bindings, &mut predecessor)?;
-    if bindings.iter().all(|binding| binding.setup.upgrades == Upgrades::Overlapping) {
-        reactor.allow_upgrade(Upgrade::new(program?, labels));
+    if let Some(path) = &process.control {
+        open_control(&mut reactor, path, &bound, &mut predecessor)?;
     }
-    // Before this process can be asked for the next upgrade.
+    #[cfg(feature = "metrics")]
+    let metrics = open_metrics(&mut reactor, process, &bound, &mut predecessor)?;
+    reactor.allow_upgrade(upgrade::upgrade(program, labels, process, bindings));
     reactor.handle_signals()?;
+    let hint = open_console(&mut reactor, process.stdin, need)?;
+    // Last: what fails before this changes nothing for the clients of the process that this one replaces.
     if let Some(predecessor) = predecessor {
         predecessor.take_over()?;
     }
-    if let Some(path) = &process.control {
-        open_control(&mut reactor, path, &bound)?;
-    }
-    #[cfg(feature = "metrics")]
-    let metrics = open_metrics(&mut reactor, process, &bound)?;
-    let hint = open_console(&mut reactor, process.stdin, need)?;
     if is_upgrade {
         for address in &bound {
             log::info!("took over {address}");
@@ -161,8 +161,11 @@ fn run<H: Handler>(
             cx.write_stderr(hint);
         });
     }
-    reactor.run()?;
-    Ok(())
+    while reactor.turn()? {}
+    match reactor.into_replacement()? {
+        Some(replacement) => Err(replacement.exec().into()),
+        None => Ok(()),
+    }
 }
 
 /// Returns the addresses and the labels of all listeners.
@@ -194,10 +197,16 @@ fn open_control<H: Handler>(
     reactor: &mut Reactor<H>,
     path: &Path,
     bound: &[ListenAddress],
+    predecessor: &mut Option<Predecessor>,
 ) -> Result<(), Box<dyn Error>> {
     let shown = path.display();
-    check_use(&Address::Unix(path.to_owned()), "--control", bound)?;
-    reactor.open_control(path).map_err(|error| format!("{error} (--control unix:PATH)"))?;
+    let address = Address::Unix(path.to_owned());
+    check_use(&address, "--control", bound)?;
+    match upgrade::take(predecessor, &upgrade::control_label(path), &address, &Control::socket_options())? {
+        taken if taken.is_empty() => reactor.open_control(path),
+        taken => reactor.serve_control(taken),
+    }
+    .map_err(|error| format!("{error} (--control unix:PATH)"))?;
     log::info!("accepting commands at unix:{shown}");
     Ok(())
 }
@@ -208,13 +217,19 @@ fn open_metrics<H: Handler>(
     reactor: &mut Reactor<H>,
     process: &ProcessArgs,
     bound: &[ListenAddress],
+    predecessor: &mut Option<Predecessor>,
 ) -> Result<Vec<Address>, Box<dyn Error>> {
     let Some(address) = &process.metrics else { return Ok(Vec::new()) };
     check_use(address, "--metrics", bound)?;
     if process.control.as_ref().is_some_and(|path| *address == Address::Unix(path.clone())) {
         return Err(WrongUse(format!("{address} is given twice: for --control, and for --metrics")).into());
     }
-    Ok(reactor.open_metrics(address).map_err(|error| format!("{error} (--metrics ADDR)"))?)
+    let opened =
+        match upgrade::take(predecessor, &upgrade::metrics_label(address), address, &Metrics::socket_options())? {
+            taken if taken.is_empty() => reactor.open_metrics(address),
+            taken => reactor.serve_metrics(taken),
+        };
+    Ok(opened.map_err(|error| format!("{error} (--metrics ADDR)"))?)
 }
 
 /// Checks that no service listens at the address of the flag `flag`.

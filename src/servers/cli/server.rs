@@ -9,6 +9,7 @@ use super::args::{DatagramArgs, ServerArgs};
 use crate::net::Door;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsClient;
+pub use crate::reactor::upgrade::Upgrades;
 use crate::{Handler, Limits};
 
 /// The command line of a server. [`main`](super::main) runs it alone, and `switchboard` hosts several in one loop.
@@ -72,16 +73,6 @@ pub struct ServiceSetup<H> {
     /// The servers that outbound `tls:` connections trust.
     #[cfg(feature = "tls")]
     pub tls_client: Option<TlsClient>,
-}
-
-/// How a new process may replace the one of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Upgrades {
-    /// Clients share what the process remembers, so two processes must not serve at a time.
-    Exclusive,
-    /// The new process accepts while the first one serves its clients until they have left.
-    Overlapping,
 }
 
 /// Whether a server needs an operator at standard input.

@@ -6,7 +6,8 @@ use std::env;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{self, PathBuf};
+use std::path::{self, Path, PathBuf};
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,11 +16,14 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, send, sockopt};
 use rustix::stdio::{dup2_stdin, stdin};
 
+use super::args::ProcessArgs;
+use super::binding::ServiceBinding;
+use super::inherited;
 use super::run::{former_descriptor_limit, set_former_descriptor_limit};
 use crate::Address;
 use crate::net::handover::{self, Label, Received};
 use crate::net::{Listener, SocketOptions};
-use crate::reactor::upgrade::{GO, MAGIC, PATIENCE, Program, READY};
+use crate::reactor::upgrade::{GO, MAGIC, PATIENCE, Program, READY, START, STARTED, Stage, Upgrade, Upgrades};
 
 /// The process that this one replaces, with the listeners that no service has taken yet.
 #[derive(Debug)]
@@ -32,8 +36,13 @@ pub(super) struct Predecessor {
 static PREDECESSOR: Mutex<Option<Predecessor>> = Mutex::new(None);
 
 /// Notes the process that this one replaces, if there is one, and restores standard input.
+///
+/// Does not return in the process that only starts the new one.
 pub(super) fn meet_predecessor() -> io::Result<()> {
-    if is_channel() {
+    if is_channel(START) {
+        process::exit(i32::from(start_successor().is_err()));
+    }
+    if is_channel(MAGIC) {
         *PREDECESSOR.lock().unwrap_or_else(PoisonError::into_inner) = Some(Predecessor::meet()?);
     }
     Ok(())
@@ -44,12 +53,20 @@ pub(super) fn predecessor() -> Option<Predecessor> {
     PREDECESSOR.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Whether standard input is the channel of an upgrade.
-fn is_channel() -> bool {
+/// Starts the new process, and tells the first one its id.
+fn start_successor() -> io::Result<()> {
+    recv(stdin(), &mut [0; START.len()], RecvFlags::DONTWAIT)?;
+    let child = program()?.command().spawn()?;
+    send(stdin(), &[STARTED, child.id().to_string().as_bytes()].concat(), SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Whether standard input is the channel of an upgrade, and its next message begins with `start`.
+fn is_channel(start: &[u8]) -> bool {
     let is_pair = sockopt::socket_domain(stdin()) == Ok(AddressFamily::UNIX)
         && sockopt::socket_type(stdin()) == Ok(SocketType::SEQPACKET);
-    let mut text = [0; MAGIC.len()];
-    is_pair && recv(stdin(), &mut text, RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok() && text == MAGIC
+    let mut text = vec![0; start.len()];
+    is_pair && recv(stdin(), text.as_mut_slice(), RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok() && text == start
 }
 
 impl Predecessor {
@@ -88,7 +105,8 @@ impl Predecessor {
     /// # Errors
     /// If the first process has ended, or does not answer.
     pub(super) fn take_over(self) -> io::Result<()> {
-        send(&self.channel, READY, SendFlags::NOSIGNAL)?;
+        // A process that waits for no answer has sent `GO`, and ended.
+        let _ = send(&self.channel, READY, SendFlags::NOSIGNAL);
         let wait = Timespec::try_from(PATIENCE).ok();
         // A signal is kept for the loop.
         while poll(&mut [PollFd::new(&self.channel, PollFlags::IN)], wait.as_ref()) == Err(Errno::INTR) {}
@@ -97,7 +115,51 @@ impl Predecessor {
             return Err(io::Error::other("the process that was being replaced has kept its listeners"));
         }
         self.is_owner.store(true, Ordering::Relaxed);
+        self.received.into_iter().for_each(|left| left.close(&self.is_owner));
         Ok(())
+    }
+}
+
+/// Takes the listeners of an address, if this process replaces another one that has them.
+pub(super) fn take(
+    predecessor: &mut Option<Predecessor>,
+    label: &Label,
+    address: &Address,
+    options: &SocketOptions,
+) -> io::Result<Vec<Listener>> {
+    predecessor.as_mut().map_or_else(|| Ok(Vec::new()), |predecessor| predecessor.take(label, address, options))
+}
+
+/// The label of the control socket.
+pub(super) fn control_label(path: &Path) -> Label {
+    Label { service: String::new(), given: format!("--control unix:{}", path.display()) }
+}
+
+/// The label of the metrics listener.
+#[cfg(feature = "metrics")]
+pub(super) fn metrics_label(address: &Address) -> Label {
+    Label { service: String::new(), given: format!("--metrics {address}") }
+}
+
+/// How this process can be replaced. `labels` are those of its listeners.
+pub(super) fn upgrade(
+    program: Program,
+    labels: Vec<Label>,
+    process: &ProcessArgs,
+    bindings: &[ServiceBinding],
+) -> Upgrade {
+    let is_overlapping = bindings.iter().all(|binding| binding.setup.upgrades == Upgrades::Overlapping);
+    // The end of process 1 is the end of its container.
+    let kind = if is_overlapping && process::id() != 1 { Upgrades::Overlapping } else { Upgrades::Exclusive };
+    Upgrade {
+        program,
+        kind,
+        labels,
+        control: process.control.as_deref().map(control_label),
+        #[cfg(feature = "metrics")]
+        metrics: process.metrics.as_ref().map(metrics_label),
+        manager: inherited::manager,
+        stage: Stage::Serving,
     }
 }
 

@@ -63,10 +63,11 @@ const CLIENT_EXITS: [(&str, &str); 3] = [
     ("2", "The command line is wrong."),
 ];
 
-const SIGNALS: [(&str, &str); 4] = [
+const SIGNALS: [(&str, &str); 5] = [
     ("SIGTERM, SIGINT", "Stop after clients have received their queued output. A second one stops at once."),
     ("SIGHUP", "Open log files and certificates again. At a terminal, stop."),
     ("SIGUSR1", "Log the figures of the server."),
+    ("SIGUSR2", "Replace this process by the program as it is on the disk now. No new client is refused."),
     ("SIGTSTP, SIGCONT", "Suspend and go on, as the shell does with Ctrl-Z and fg."),
 ];
 
