@@ -89,6 +89,7 @@ mod servers {
 
 /// What the pages and the help texts say is what happens.
 mod docs {
+    mod blocks;
     mod commands;
     pub(crate) mod examples;
     mod features;

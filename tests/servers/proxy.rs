@@ -1,5 +1,6 @@
 //! Behind a proxy: the client in the PROXY header is the one that limits, rules and the log see.
 
+use crate::docs::script::page;
 use crate::support::peer::Peer;
 use crate::support::server::Program;
 use rustix::process::Signal;
@@ -64,6 +65,48 @@ fn stunnel(server: &Server, pair: &Pair) -> Front {
         Some(format!("127.0.0.1:{port}"))
     });
     Front { _program: program, _place: place, address }
+}
+
+/// Starts nginx with this in its `http` block. It listens on the Unix path of the answer.
+fn nginx(settings: &str) -> Front {
+    let place = TempDir::new().expect("room for a directory");
+    let path = place.path().display();
+    let address = format!("unix:{path}/front");
+    let settings = settings.replace("server {", &format!("server {{ listen {address};"));
+    let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let temporary = kinds.map(|kind| format!("{kind}_temp_path {path}/{kind};\n")).concat();
+    let config = format!(
+        "daemon off;\nmaster_process off;\npid {path}/pid;\nerror_log stderr;\nevents {{}}\n\
+         http {{\naccess_log off;\n{temporary}{settings}}}\n"
+    );
+    let file = place.path().join("nginx.conf");
+    fs::write(&file, config).expect("room for a file");
+    let program = Launch::of("nginx").args("-e stderr -p").arg(place.path()).args("-c").arg(&file).spawn();
+    until("nginx", || Peer::attempt(&address, |_| Ok(())).is_ok());
+    Front { _program: program, _place: place, address }
+}
+
+#[test]
+fn nginx_with_the_settings_on_the_page_serves_pages() {
+    let server = Program::Chat.launch().listen("web:127.0.0.1:0").args("--host www.example.com").start();
+    let page = page("docs/proxy.md");
+    let (_, settings) = page.split_once("```nginx\n").expect("settings");
+    let (settings, _) = settings.split_once("```").expect("their end");
+    let front = nginx(&settings.replace("127.0.0.1:8080", &format!("127.0.0.1:{}", server.port())));
+    let ask = |headers: &str| {
+        let mut peer = Peer::connect(&front.address);
+        peer.send(format!("GET /chat/ HTTP/1.1\r\nHost: www.example.com\r\n{headers}\r\n"));
+        let status = peer.line();
+        (peer, status)
+    };
+    let (mut peer, status) = ask("Connection: close\r\n");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    peer.line_where(|line| line.contains("<title>"));
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let origin = |host: &str| format!("{upgrade}Origin: http://{host}\r\n");
+    assert_eq!(ask(&origin("www.example.com")).1, "HTTP/1.1 101 Switching Protocols");
+    assert_eq!(ask(&origin("evil.example")).1, "HTTP/1.1 403 Forbidden");
 }
 
 /// Fails unless the server ends the connection without an answer. With unread input, the end is a reset.

@@ -1,6 +1,7 @@
 //! Under a service manager: sockets that are handed over, readiness that is told, and the unit that the docs offer.
 //! systemd's own tools play the manager.
 
+use crate::docs::script::page;
 use crate::support::peer::Peer;
 use crate::support::server::Program;
 use std::fs;
@@ -190,6 +191,24 @@ fn unit(directory: &Path, name: &str) -> String {
     let place = directory.join(name);
     fs::write(&place, text).expect("room");
     place.display().to_string()
+}
+
+/// The lines of the page for a control socket, in the unit.
+#[test]
+fn the_unit_with_a_control_socket_is_sound() {
+    let directory = TempDir::new().expect("room");
+    let [service, socket] = ["chat-server.service", "chat-server.socket"].map(|name| unit(directory.path(), name));
+    let page = page("docs/systemd.md");
+    let (_, lines) = page.split_once("```ini\n").expect("lines for the unit");
+    let (lines, _) = lines.split_once("```").expect("their end");
+    let lines = lines.replace("/usr/local/bin/chat-server", Program::Chat.path());
+    let text = fs::read_to_string(&service).expect("just written");
+    let (start, _) = text.split_once("ExecStart=").expect("a command");
+    let (_, rest) = text[start.len()..].split_once('\n').expect("more lines");
+    fs::write(&service, format!("{start}{lines}{rest}")).expect("room");
+    let output = Command::new("systemd-analyze").args(["verify", "--man=no", &service, &socket]).output();
+    let output = output.expect("installed: see tests/run");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The web door: WebSocket on the servers that have it, for pages and programs, beside their other clients.
 
 use super::http::curl_at;
+use crate::docs::script::page;
 use crate::support::peer::Peer;
 use crate::support::server::Program;
 use crate::support::tools::{pass_through, tool};
@@ -265,6 +266,12 @@ fn a_browser_talks_to_its_own_server_only() {
     };
     window.open(&format!("http://{}/", socket(&server.address())));
     window.shows("Connect with a WebSocket to ws://127.0.0.1:");
+    let page = page("docs/echo-server.md");
+    let (_, typed) = page.split_once("```js\n").expect("what the reader types into the console");
+    let (typed, _) = typed.split_once("```").expect("its end");
+    let typed = typed.replace("console.log(event.data)", "document.body.append(event.data)");
+    window.run(&format!("{typed}; return ''"));
+    window.shows("hello");
     connect("location.href.replace('http', 'ws')");
     window.shows("h\u{e9}llo <b>");
     window.open(&format!("http://localhost:{}/", server.port()));
