@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A command on a page, a file that runs it, and the text there.
-const RUN_BY: [(&str, &str, &str); 50] = [
+const RUN_BY: [(&str, &str, &str); 63] = [
     (".ci/run", ".ci/run", "for part in $parts"),
     (".ci/run checks", ".ci/run", "        checks) check ;;"),
     (".ci/run tests", ".ci/run", "        tests) step run_tests ;;"),
@@ -83,11 +83,20 @@ const RUN_BY: [(&str, &str, &str); 50] = [
     ("sudo dpkg --purge switchboard", "tests/package", "dpkg --purge switchboard"),
     ("sudo dpkg --remove switchboard", "tests/package", "dpkg --remove switchboard"),
     ("sudo systemctl reload switchboard", "tests/package", "systemctl reload switchboard"),
-    (
-        "switchboard check /etc/switchboard/services.toml && sudo systemctl restart switchboard",
-        "tests/package",
-        "systemctl restart switchboard",
-    ),
+    ("sudo systemctl kill --signal=HUP switchboard", "tests/package", "systemctl kill --signal=HUP switchboard"),
+    ("systemctl reload", "tests/package", "systemctl reload switchboard"),
+    ("sudo install target/release/chat-server /usr/local/bin/", "tests/package", BLOCK),
+    ("sudo install -m 644 docs/systemd/chat-server.* /etc/systemd/system/", "tests/package", BLOCK),
+    ("sudo systemctl daemon-reload", "tests/package", BLOCK),
+    ("sudo systemctl enable --now chat-server.socket chat-server.service", "tests/package", BLOCK),
+    ("journalctl -u chat-server", "tests/package", TABLE),
+    ("systemctl kill --signal=USR1 chat-server", "tests/package", TABLE),
+    ("echo who | sudo nc -N -U /run/chat-server/control", "tests/package", TABLE),
+    ("systemctl kill --signal=HUP chat-server", "tests/package", TABLE),
+    ("systemctl reload chat-server", "tests/package", TABLE),
+    ("systemctl stop chat-server", "tests/package", TABLE),
+    ("systemctl restart chat-server", "tests/package", TABLE),
+    ("sudo nc -U /run/chat-server/control", "tests/package", TABLE),
     ("systemd-analyze security", "tests/servers/service.rs", "\"security\", \"--offline=true\""),
     ("talk-server > log", "tests/servers/talk.rs", "stdout"),
     ("target/release/switchboard-bench instructions --most 375", ".ci/run", "instructions echo --most 375"),
@@ -105,8 +114,12 @@ const RUN_BY: [(&str, &str, &str); 50] = [
     ("tests/websocket/autobahn", ".ci/run", "tests/websocket/autobahn"),
 ];
 
+/// How `tests/package` takes commands from `docs/systemd.md`.
+const BLOCK: &str = "lines_of sh docs/systemd.md";
+const TABLE: &str = "rows_of docs/systemd.md";
+
 /// A command on a page that no test runs, and the reason.
-const BY_HAND: [(&str, &str); 27] = [
+const BY_HAND: [(&str, &str); 16] = [
     ("cargo install cargo-fuzz", NIGHTLY),
     ("tests/fuzz/run sim 600", NIGHTLY),
     ("tests/fuzz/run all 60", NIGHTLY),
@@ -127,23 +140,11 @@ const BY_HAND: [(&str, &str); 27] = [
     ("tests/walk", QUIET),
     ("tests/walk --limit 120", QUIET),
     ("tests/web/shoot", "writes the pictures of the pages"),
-    ("sudo install target/release/chat-server /usr/local/bin/", SYSTEMD),
-    ("sudo install -m 644 docs/systemd/chat-server.* /etc/systemd/system/", SYSTEMD),
-    ("sudo systemctl daemon-reload", SYSTEMD),
-    ("journalctl -u chat-server", SYSTEMD),
-    ("systemctl kill --signal=USR1 chat-server", SYSTEMD),
-    ("echo who | sudo nc -N -U /run/chat-server/control", SYSTEMD),
-    ("systemctl reload chat-server", SYSTEMD),
-    ("systemctl stop chat-server", SYSTEMD),
-    ("systemctl restart chat-server", SYSTEMD),
-    ("sudo nc -U /run/chat-server/control", SYSTEMD),
-    ("sudo systemctl enable --now chat-server.socket chat-server.service", SYSTEMD),
 ];
 const NIGHTLY: &str = "needs nightly Rust; tests/run replays the corpus on stable Rust";
 const HOURS: &str = "takes hours";
 const REGISTRY: &str = "needs a registry of images";
 const QUIET: &str = "measures the machine";
-const SYSTEMD: &str = "needs a system of its own";
 
 /// Programs that are named to be typed, beside the servers and the scripts of this repository.
 const PROGRAMS: [&str; 18] = [
