@@ -513,7 +513,25 @@ impl<H: Handler> Reactor<H> {
     }
 
     /// Returns the number of requests to stop since the last turn. The first one closes the listeners and the console.
+    #[inline]
     fn stop_requests(&mut self) -> usize {
+        if self.has_requests() { self.take_requests() } else { 0 }
+    }
+
+    /// Whether [`take_requests`](Self::take_requests) has something to do. Nearly every turn only asks this.
+    #[inline]
+    fn has_requests(&self) -> bool {
+        #[cfg(feature = "cli")]
+        if self.upgrade.as_ref().is_some_and(|upgrade| upgrade.is_active()) {
+            return true;
+        }
+        self.stopper.has_requests()
+            || self.signals.as_ref().is_some_and(Signals::is_ready)
+            || self.dispatcher.state.stop > Stop::Running
+    }
+
+    #[cold]
+    fn take_requests(&mut self) -> usize {
         let requests = self.signals.as_mut().map(Signals::take).unwrap_or_default();
         let SignalRequests { stops: mut causes, hangs_up, wants_reload, wants_stats, .. } = requests;
         if wants_reload {

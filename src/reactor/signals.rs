@@ -40,6 +40,12 @@ impl Stopper {
         self.waker.wake()
     }
 
+    /// Whether [`take`](Self::take) has requests to return.
+    #[inline]
+    pub(crate) fn has_requests(&self) -> bool {
+        self.requests.load(Ordering::Acquire) > 0
+    }
+
     /// Returns the number of requests since the last call.
     pub(crate) fn take(&self) -> usize {
         self.requests.swap(0, Ordering::Acquire)
@@ -75,6 +81,12 @@ impl Signals {
     /// Notes an edge: a signal has arrived.
     pub(crate) fn wake(&mut self) {
         self.is_ready = true;
+    }
+
+    /// Whether [`take`](Self::take) may have requests to return.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.is_ready
     }
 
     /// Returns the requests since the last call.

@@ -142,6 +142,7 @@ fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
 
 impl Upgrade {
     /// Whether there is something to do in each turn.
+    #[inline]
     pub(super) fn is_active(&self) -> bool {
         !matches!(self.stage, Stage::Serving)
     }
