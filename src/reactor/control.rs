@@ -141,12 +141,24 @@ impl Control {
     #[cfg(feature = "cli")]
     pub(crate) fn release(&mut self) {
         self.listener.release();
-        self.close();
+        self.end_clients();
     }
 
-    /// Closes the listener, which removes its path, and uses no further line. Answers are still written.
+    /// Keeps the sockets and their path, so that new clients wait, and closes the rest.
+    #[cfg(feature = "cli")]
+    pub(crate) fn hold(&mut self) {
+        self.listener.hold();
+        self.end_clients();
+    }
+
+    /// Closes the listener, which removes its path, and uses no further line.
     pub(crate) fn close(&mut self) {
         self.listener.close();
+        self.end_clients();
+    }
+
+    /// Uses no further line. Answers are still written.
+    fn end_clients(&mut self) {
         for client in self.listener.clients.iter_mut().flatten() {
             client.lines = LineBuffer::new(self.max_line);
             client.has_ended = true;

@@ -570,7 +570,7 @@ impl<H: Handler> Reactor<H> {
         #[cfg(feature = "cli")]
         if self.holds_listeners() {
             self.listeners.hold();
-            self.operators.close();
+            self.operators.hold();
             return;
         }
         self.listeners.clear();

@@ -100,11 +100,18 @@ impl Operators {
         self.control.iter().flat_map(Control::sockets)
     }
 
+    /// Closes every source, but keeps the control socket open, so that new operators wait.
+    #[cfg(feature = "cli")]
+    pub(crate) fn hold(&mut self) {
+        self.console = None;
+        self.control.iter_mut().for_each(Control::hold);
+    }
+
     /// Leaves the control socket to another process, and closes every source.
     #[cfg(feature = "cli")]
     pub(crate) fn release(&mut self) {
+        self.console = None;
         self.control.iter_mut().for_each(Control::release);
-        self.close();
     }
 
     /// Writes the answers to control clients, as far as the kernel takes them.

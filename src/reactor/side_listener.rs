@@ -24,6 +24,8 @@ pub(crate) struct SideListener<C, const MOST: usize> {
     acceptors: Vec<Acceptor>,
     /// The process had no descriptor for a client. The next [`accept`](Self::accept) tries again.
     is_exhausted: bool,
+    /// New clients wait in the backlog.
+    is_held: bool,
     pub(super) clients: [Option<C>; MOST],
     registry: Registry,
     first_token: usize,
@@ -56,7 +58,7 @@ impl<C, const MOST: usize> SideListener<C, MOST> {
             acceptors.push(acceptor);
         }
         let clients = [const { None }; MOST];
-        Ok(SideListener { name, acceptors, is_exhausted: false, clients, registry, first_token })
+        Ok(SideListener { name, acceptors, is_exhausted: false, is_held: false, clients, registry, first_token })
     }
 
     /// Notes an edge of the token at `offset` after the first one. Returns the client, unless it is an edge of the
@@ -73,7 +75,7 @@ impl<C, const MOST: usize> SideListener<C, MOST> {
 
     /// Whether [`accept`](Self::accept) may find a client without a new edge.
     pub(crate) fn may_accept(&self) -> bool {
-        !self.is_exhausted && self.acceptors.iter().any(Acceptor::may_accept)
+        !self.is_exhausted && !self.is_held && self.acceptors.iter().any(Acceptor::may_accept)
     }
 
     /// Whether a client waits because the process had no descriptor for it.
@@ -96,6 +98,12 @@ impl<C, const MOST: usize> SideListener<C, MOST> {
         }
     }
 
+    /// Keeps the sockets open without accepting, so that new clients wait.
+    #[cfg(feature = "cli")]
+    pub(crate) fn hold(&mut self) {
+        self.is_held = true;
+    }
+
     /// Closes the sockets, which removes the path of a Unix socket. Clients stay.
     pub(crate) fn close(&mut self) {
         self.acceptors.clear();
@@ -110,6 +118,9 @@ impl<C, const MOST: usize> SideListener<C, MOST> {
         mut client: impl FnMut(Stream) -> C,
     ) {
         self.is_exhausted = false;
+        if self.is_held {
+            return;
+        }
         for acceptor in &mut self.acceptors {
             for _ in 0..MOST {
                 if !acceptor.may_accept() {

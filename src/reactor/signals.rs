@@ -89,6 +89,13 @@ impl Signals {
         self.is_ready
     }
 
+    /// Returns the first request to stop since the last call, without an edge.
+    #[cfg(feature = "cli")]
+    pub(crate) fn last_stop(&mut self) -> Option<&'static str> {
+        self.is_ready = true;
+        self.take().stops.first().copied()
+    }
+
     /// Returns the requests since the last call.
     pub(crate) fn take(&mut self) -> SignalRequests {
         let mut requests = SignalRequests::default();

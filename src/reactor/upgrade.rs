@@ -23,16 +23,18 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
-use nix::sys::signal::{SigSet, Signal as BlockedSignal};
+use nix::sys::signal::SigSet;
+use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair, sockopt};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::stdio::{dup2_stdin, stdin};
 
 use crate::handler::Handler;
 use crate::net::PathGuard;
 use crate::net::handover::{self, Label};
+use crate::reactor::signals::Signals;
 use crate::reactor::{Reactor, UPGRADE};
 use crate::state::stop::{LOG_TARGET, Stop};
 
@@ -87,7 +89,7 @@ pub(crate) struct Upgrade {
 }
 
 /// What the new process runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) args: Vec<OsString>,
@@ -102,7 +104,7 @@ pub(crate) enum Stage {
     /// The new process accepts. This one serves its clients until they have left.
     Leaving(Option<Child>),
     /// This process ends as at a stop. Then the program replaces it.
-    Draining,
+    Draining(Replacement),
 }
 
 /// The new process, until it takes over. Ends it when dropped.
@@ -132,12 +134,25 @@ impl Program {
         let descriptors = self.descriptors.map(|limit| limit.to_string()).unwrap_or_default();
         let count = listeners.len().to_string();
         handover::send(channel, &[MAGIC, count.as_bytes(), descriptors.as_bytes()], stdin().as_fd())?;
-        listeners.iter().try_for_each(|(label, socket, guard)| handover::send_listener(channel, label, *socket, *guard))
+        for (label, socket, guard) in listeners {
+            handover::send_listener(channel, label, *socket, *guard).map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    io::Error::other(format!("{count} listeners are too many; raise sysctl net.core.wmem_max"))
+                }
+                _ => error,
+            })?;
+        }
+        Ok(())
     }
 }
 
+/// Room in the channel, in bytes, which the system clips to `net.core.wmem_max`. A listener takes about 800.
+const CHANNEL_ROOM: usize = 8 << 20;
+
 fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_send_buffer_size(&ours, CHANNEL_ROOM)?;
+    Ok((ours, theirs))
 }
 
 impl Upgrade {
@@ -152,7 +167,7 @@ impl Upgrade {
         match &self.stage {
             Stage::Starting(successor) => Some(successor.deadline),
             Stage::Leaving(Some(_)) => Some(Instant::now() + REAP_RETRY),
-            Stage::Serving | Stage::Leaving(None) | Stage::Draining => None,
+            Stage::Serving | Stage::Leaving(None) | Stage::Draining(_) => None,
         }
     }
 
@@ -183,7 +198,11 @@ impl Successor {
         let mut text = [0; 32];
         loop {
             match recv(&self.channel, &mut text, RecvFlags::DONTWAIT) {
-                Ok((_, 0)) | Err(Errno::CONNRESET) => return Err(io::Error::other("the new process has ended")),
+                Ok((_, 0)) | Err(Errno::CONNRESET) => {
+                    // Its id may be that of another process now.
+                    self.id = None;
+                    return Err(io::Error::other("the new process has ended"));
+                }
                 Ok((_, count)) => match text[..count].strip_prefix(STARTED) {
                     Some(number) => {
                         self.id = str::from_utf8(number).ok().and_then(|text| Pid::from_raw(text.parse().ok()?));
@@ -207,7 +226,8 @@ impl Drop for Successor {
     fn drop(&mut self) {
         if let Some(mut starter) = self.starter.take() {
             let _ = starter.kill().and_then(|()| starter.wait());
-            // The open channel shows that the process of this id is still the new one.
+            // What the starter has sent may wait. An open channel shows that the process of this id is the new one.
+            let _ = self.report();
             let _ = self.id.map(|id| kill_process(id, Signal::KILL));
         }
     }
@@ -221,13 +241,19 @@ pub(crate) struct Replacement {
 }
 
 impl Replacement {
+    /// Prepares all that can fail before clients notice.
+    fn prepare(program: &Program, listeners: &[Passed<'_>]) -> io::Result<Self> {
+        access(&program.path, Access::EXEC_OK)?;
+        let (ours, theirs) = channel()?;
+        program.send(&ours, listeners)?;
+        send(&ours, GO, QUIETLY)?;
+        Ok(Replacement { program: program.clone(), channel: theirs })
+    }
+
     /// Replaces this process. Returns only if that fails, with the path of the program and the reason.
     pub(crate) fn exec(self) -> String {
-        // Until the new program receives these signals, they would end it. The mask survives execve(2).
-        let blocked = [BlockedSignal::SIGUSR1, BlockedSignal::SIGUSR2, BlockedSignal::SIGHUP];
-        let blocked = SigSet::from_iter(blocked).thread_block().map_err(io::Error::from);
         let path = self.program.path.display();
-        let replaced = blocked.and_then(|()| Ok(dup2_stdin(&self.channel)?));
+        let replaced = dup2_stdin(&self.channel).map_err(io::Error::from);
         let error = replaced.map_or_else(|error| error, |()| self.program.command().exec());
         format!("cannot start {path}: {error}")
     }
@@ -241,7 +267,7 @@ impl<H: Handler> Reactor<H> {
 
     /// Whether the listeners stay open for the program that replaces this process.
     pub(super) fn holds_listeners(&self) -> bool {
-        self.upgrade.as_ref().is_some_and(|upgrade| matches!(upgrade.stage, Stage::Draining))
+        self.upgrade.as_ref().is_some_and(|upgrade| matches!(upgrade.stage, Stage::Draining(_)))
     }
 
     /// Serves a request for an upgrade, and the upgrade that goes on. `causes` are the requests to stop.
@@ -269,12 +295,15 @@ impl<H: Handler> Reactor<H> {
                 }
                 Err(error) => log::error!(target: LOG_TARGET, "not upgraded: cannot start {path}: {error}"),
             }
-        } else if let Err(error) = access(&upgrade.program.path, Access::EXEC_OK) {
-            log::error!(target: LOG_TARGET, "not upgraded: cannot start {path}: {error}");
         } else {
-            upgrade.tell("RELOADING=1\n");
-            upgrade.stage = Stage::Draining;
-            causes.push("SIGUSR2, and then a new process serves");
+            match Replacement::prepare(&upgrade.program, &self.passed(&upgrade)) {
+                Ok(replacement) => {
+                    upgrade.tell("RELOADING=1\n");
+                    upgrade.stage = Stage::Draining(replacement);
+                    causes.push("SIGUSR2, and then a new process serves");
+                }
+                Err(error) => log::error!(target: LOG_TARGET, "not upgraded: cannot start {path}: {error}"),
+            }
         }
         self.upgrade = Some(upgrade);
     }
@@ -307,8 +336,16 @@ impl<H: Handler> Reactor<H> {
             if starter.as_mut().is_some_and(|starter| !matches!(starter.try_wait(), Ok(None))) {
                 *starter = None;
             }
+            #[cfg(feature = "metrics")]
+            if self.metrics.as_ref().is_some_and(|metrics| metrics.is_unused()) {
+                self.metrics = None;
+            }
+            #[cfg(feature = "metrics")]
+            let has_scrapers = self.metrics.is_some();
+            #[cfg(not(feature = "metrics"))]
+            let has_scrapers = false;
             let state = &self.dispatcher.state;
-            if state.connections.is_empty() && state.stop == Stop::Running {
+            if state.connections.is_empty() && !has_scrapers && state.stop == Stop::Running {
                 causes.push("the new process serves, and all clients have left");
             }
         }
@@ -319,9 +356,7 @@ impl<H: Handler> Reactor<H> {
         self.listeners.release(self.poll.registry());
         self.operators.release();
         #[cfg(feature = "metrics")]
-        if let Some(mut metrics) = self.metrics.take() {
-            metrics.release();
-        }
+        self.metrics.iter_mut().for_each(|metrics| metrics.release());
         let Some(upgrade) = &mut self.upgrade else { return };
         // First, because the manager hears the new process only after this.
         upgrade.tell(&format!("MAINPID={}\n", id.as_raw_nonzero()));
@@ -346,7 +381,7 @@ impl<H: Handler> Reactor<H> {
         let Some(upgrade) = &mut self.upgrade else { return };
         match upgrade.stage {
             Stage::Starting(_) => upgrade.stage = Stage::Serving,
-            Stage::Draining => {
+            Stage::Draining(_) => {
                 upgrade.stage = Stage::Serving;
                 log::info!(target: LOG_TARGET, "not upgraded, but stopping: {}", causes.remove(0));
             }
@@ -354,23 +389,30 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    /// Ends this reactor. Returns the program that replaces this process, if the reactor has stopped for it.
+    /// Ends this reactor. Returns the program that replaces this process, if the reactor has stopped for it, and no
+    /// signal has asked for a real stop meanwhile.
+    ///
+    /// Blocks signals in this thread, for the new program: until it receives them, they would end it. The mask survives
+    /// execve(2).
     ///
     /// # Errors
-    /// If the listeners cannot be passed on.
+    /// If the system refuses to block signals.
     pub(crate) fn into_replacement(mut self) -> io::Result<Option<Replacement>> {
-        if !self.holds_listeners() {
+        let Some(Stage::Draining(replacement)) = self.upgrade.take().map(|upgrade| upgrade.stage) else {
+            return Ok(None);
+        };
+        // The end of the workers may take a while, with data to write. Their threads receive signals until then.
+        drop(self.dispatcher);
+        let signals = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2];
+        SigSet::from_iter(signals).thread_block()?;
+        if let Some(cause) = self.signals.as_mut().and_then(Signals::last_stop) {
+            log::info!(target: LOG_TARGET, "not upgraded, but stopping: {cause}");
             return Ok(None);
         }
-        let Some(upgrade) = self.upgrade.take() else { return Ok(None) };
-        let (ours, theirs) = channel()?;
-        upgrade.program.send(&ours, &self.passed(&upgrade))?;
-        send(&ours, GO, QUIETLY)?;
         self.listeners.release(self.poll.registry());
+        self.operators.release();
         #[cfg(feature = "metrics")]
-        if let Some(mut metrics) = self.metrics.take() {
-            metrics.release();
-        }
-        Ok(Some(Replacement { program: upgrade.program, channel: theirs }))
+        self.metrics.iter_mut().for_each(|metrics| metrics.release());
+        Ok(Some(replacement))
     }
 }

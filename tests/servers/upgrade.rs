@@ -8,14 +8,17 @@ use rustix::process::Signal;
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 use switchboard_harness::{Certificates, Launch, Process, SERVER, Server, TIMEOUT, until, until_some};
 use tempfile::TempDir;
+
+mod exclusive;
 
 const UPGRADES: usize = 5;
 
@@ -66,9 +69,18 @@ impl Drop for Line {
     }
 }
 
-/// Calls `ask` in two threads during several upgrades, each of them after further calls. A panic of `ask` is one of
-/// this.
+/// Calls `ask` in two threads during several upgrades, each of them after further calls and a call of `between`. A
+/// panic of `ask` is one of this.
 fn under_load(line: &mut Line, ask: impl Fn() + Sync, mut between: impl FnMut(&mut Line) + Send) {
+    let upgrade = |line: &mut Line| {
+        between(line);
+        line.upgrade();
+    };
+    under_load_by(line, upgrade, ask);
+}
+
+/// Calls `ask` in two threads during several calls of `upgrade`, each of them after further calls.
+fn under_load_by(line: &mut Line, mut upgrade: impl FnMut(&mut Line) + Send, ask: impl Fn() + Sync) {
     let (is_over, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let client = || {
@@ -80,10 +92,9 @@ fn under_load(line: &mut Line, ask: impl Fn() + Sync, mut between: impl FnMut(&m
         let clients = [scope.spawn(client), scope.spawn(client)];
         let upgrades = scope.spawn(|| {
             for _ in 0..UPGRADES {
-                between(line);
                 let before = calls.load(Ordering::Relaxed);
                 until("calls", || calls.load(Ordering::Relaxed) >= before + 2);
-                line.upgrade();
+                upgrade(line);
             }
         });
         let outcome = upgrades.join();
@@ -221,63 +232,9 @@ fn a_new_program_that_fails_changes_nothing() {
     line.upgrade();
     peer.echo("never noticed\n");
     Peer::connect(&unix).echo("new\n");
+    until("the end of each starter", || !has_children(line.processes[0]));
     drop(peer);
     line.expect_only_last();
-}
-
-/// A chat whose newcomers wait while the process is replaced.
-#[test]
-fn a_server_that_remembers_ends_before_the_new_one_serves() {
-    let directory = TempDir::new().expect("room");
-    let unix = format!("unix:{}", directory.path().join("socket").display());
-    let launch = Launch::of(env!("CARGO_BIN_EXE_chat-server")).listen("127.0.0.1:0").listen(&unix);
-    let mut line = Line::of(launch.start());
-    let address = line.server.address();
-    let enter = |address: &str| {
-        let mut peer = Peer::connect(address);
-        peer.send("ann\n");
-        peer.line_where(|line| line == "1 person is here.");
-        peer
-    };
-    for round in 1..=3 {
-        let mut member = enter(&address);
-        line.ask();
-        // It drains: the member is told, and a newcomer waits.
-        member.line_where(|line| line == "The server is stopping.");
-        let newcomer = thread::spawn({
-            let unix = unix.clone();
-            move || enter(&unix)
-        });
-        member.expect_eof();
-        let mut newcomer = newcomer.join().expect("neither refused nor reset");
-        until("the log", || line.server.stderr.text().matches("stopping: SIGUSR2").count() == round);
-        newcomer.finish();
-        newcomer.expect_eof();
-    }
-    assert_eq!(line.server.stdout.lines().len(), 2, "addresses are printed once");
-    line.server.signal(Signal::TERM);
-    line.server.wait().expect_clean_within(TIMEOUT);
-    assert!(!Path::new(unix.trim_start_matches("unix:")).exists(), "the last program removes the path");
-}
-
-#[test]
-fn a_stop_ends_the_upgrade_for_which_a_server_drains() {
-    let words = "chat=127.0.0.1:0 echo=127.0.0.1:0 --drain 60s";
-    let mut server = Launch::of(env!("CARGO_BIN_EXE_switchboard")).args(words).spawn();
-    let addresses = server.addresses(2);
-    let mut stuck = Peer::connect_narrow(&addresses[1], 4096);
-    stuck.send_until_refused(&[b'x'; 4096], 100 << 20);
-    server.signal(Signal::USR2);
-    server.stderr.wait_for("stopping: SIGUSR2");
-    let mut newcomer = Peer::connect(&addresses[1]);
-    assert!(!newcomer.hears_within(Duration::from_millis(20)), "it waits");
-    server.signal(Signal::USR2);
-    server.stderr.wait_for("ignored during an upgrade");
-    server.signal(Signal::TERM);
-    server.stderr.wait_for("not upgraded, but stopping: SIGTERM");
-    assert!(newcomer.rest().map_or(true, |text| text.is_empty()), "nobody is there to serve it");
-    stuck.reset();
-    server.wait().expect_clean_within(TIMEOUT);
 }
 
 #[test]
@@ -292,6 +249,81 @@ fn a_stop_ends_the_new_process_that_is_not_ready() {
     server.signal(Signal::TERM);
     server.wait().expect_clean_within(TIMEOUT);
     until("the end of the new process", || !new.is_alive());
+}
+
+/// Whether a process has children, living or not waited for.
+fn has_children(process: Process) -> bool {
+    let id = process.0;
+    fs::read_to_string(format!("/proc/{id}/task/{id}/children")).is_ok_and(|children| !children.is_empty())
+}
+
+/// The number of the parent of a process.
+fn parent(process: Process) -> String {
+    let text = fs::read_to_string(format!("/proc/{}/status", process.0)).unwrap_or_default();
+    let parent = text.lines().find_map(|line| line.strip_prefix("PPid:"));
+    parent.unwrap_or_default().trim().to_owned()
+}
+
+#[test]
+fn a_new_process_that_hangs_leaves_no_trace() {
+    let certificates = Certificates::new();
+    let pair = certificates.self_signed("server", SERVER);
+    let launch = Launch::of(Program::Echo.path()).listen("127.0.0.1:0").listen("tls:127.0.0.1:0");
+    let mut server = launch.arg("--tls-cert").arg(&pair.cert).arg("--tls-key").arg(&pair.key).spawn();
+    let address = server.addresses(2)[0].clone();
+    // The new process waits for a writer of this FIFO.
+    fs::remove_file(&pair.cert).expect("removed");
+    assert!(Command::new("mkfifo").arg(&pair.cert).status().is_ok_and(|status| status.success()));
+    let hanging = || {
+        let all =
+            fs::read_dir("/proc").expect("proc").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        // A child is the starter.
+        let parents = [server.process().0.to_string(), std::process::id().to_string()];
+        let mut others = all.map(Process).filter(|process| !parents.contains(&parent(*process)));
+        others.find(|process| {
+            let words = fs::read(format!("/proc/{}/cmdline", process.0)).unwrap_or_default();
+            words.split(|&byte| byte == 0).any(|word| word == pair.cert.as_os_str().as_bytes())
+        })
+    };
+    for round in 1..=2 {
+        server.signal(Signal::USR2);
+        let new = until_some("the new process", hanging);
+        until("the end of the starter", || server.process().children().is_ok_and(|living| living.is_empty()));
+        if round == 1 {
+            new.end();
+            server.stderr.wait_for("not upgraded: the new process has ended; serving as before");
+            Peer::connect(&address).echo("still here\n");
+        } else {
+            server.signal(Signal::TERM);
+            until("the end of both", || !new.is_alive());
+        }
+    }
+    server.wait().expect_clean_within(TIMEOUT);
+}
+
+#[test]
+fn a_server_that_stops_begins_no_upgrade() {
+    let mut server = Launch::of(Program::Echo.path()).listen("127.0.0.1:0").args("--drain 60s").start();
+    let mut stuck = Peer::connect_narrow(&server.address(), 4096);
+    stuck.send_until_refused(&[b'x'; 4096], 100 << 20);
+    server.signal(Signal::TERM);
+    server.stderr.wait_for("stopping: SIGTERM");
+    server.signal(Signal::USR2);
+    server.stderr.wait_for("SIGUSR2: ignored during an upgrade and during a stop");
+    stuck.reset();
+    server.wait().expect_clean_within(TIMEOUT);
+}
+
+#[test]
+fn three_hundred_listeners_pass_on() {
+    let directory = TempDir::new().expect("room");
+    let addresses = (0..300).map(|number| format!("unix:{}/{number}", directory.path().display()));
+    let launch = addresses.fold(Launch::of(Program::Echo.path()), |launch, address| launch.listen(&address));
+    let mut line = Line::of(launch.spawn());
+    let addresses = line.server.addresses(300);
+    line.upgrade();
+    line.expect_only_last();
+    Peer::connect(&addresses[299]).echo("the last one\n");
 }
 
 #[test]
@@ -319,6 +351,25 @@ fn operators_and_figures_stay_at_their_addresses() {
         assert_eq!((health.as_slice(), inode()), (b"ok\n".as_slice(), before));
     }
     drop(stays);
+    line.expect_only_last();
+    let ask = || {
+        let mut scraper = Peer::connect(&metrics);
+        scraper.send("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert!(scraper.rest().expect("not reset").ends_with(b"\r\n\r\nok\n"));
+    };
+    let mut kept = Vec::new();
+    under_load(&mut line, ask, |_| {
+        let mut scraper = Peer::connect(&metrics);
+        scraper.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+        scraper.line_where(|line| line == "ok");
+        scraper.send("GET /healthz HTTP/1.1\r\n");
+        kept.push(scraper);
+    });
+    for scraper in &mut kept {
+        scraper.send("Host: a\r\n\r\n");
+        scraper.line_where(|line| line == "connection: close");
+        assert!(scraper.rest().expect("not reset").ends_with(b"\r\n\r\nok\n"), "from the process that it had asked");
+    }
     line.expect_only_last();
     assert!(control.exists(), "the first processes leave the path to the last one");
 }

@@ -39,6 +39,7 @@ enum Stage {
 
 /// One client.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent states")]
 pub(super) struct Client {
     stream: Stream,
     stage: Stage,
@@ -52,6 +53,8 @@ pub(super) struct Client {
     deadline: Instant,
     /// The next step needs an edge.
     is_blocked: bool,
+    /// The next answer is the last one.
+    is_leaving: bool,
 }
 
 impl Client {
@@ -65,7 +68,15 @@ impl Client {
             may_write: true,
             deadline: now + STEP_TIME,
             is_blocked: false,
+            is_leaving: false,
         }
+    }
+
+    /// Ends the connection after the request that has begun, or now if there is none.
+    #[cfg(feature = "cli")]
+    pub(super) fn leave(&mut self) {
+        self.is_leaving = true;
+        self.is_blocked = false;
     }
 
     /// Notes an edge.
@@ -132,11 +143,16 @@ impl Client {
 
     /// Answers the request that has arrived, or reads more of it.
     fn ask(&mut self, now: Instant, respond: &mut impl FnMut(Request) -> Vec<u8>) -> io::Result<()> {
-        let (used, request) = match request::parse(&self.head) {
+        let (used, mut request) = match request::parse(&self.head) {
             Parsed::Request(used, request) => (used, request),
             Parsed::Partial if self.head.len() < MOST_HEAD => {
                 let was_idle = self.head.is_empty() && self.stage == Stage::Idle;
-                self.read(|client, bytes| client.head.extend_from_slice(bytes))?;
+                let read = self.read(|client, bytes| client.head.extend_from_slice(bytes));
+                let is_blocked = read.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+                if is_blocked && was_idle && self.is_leaving {
+                    return self.linger(now);
+                }
+                read?;
                 if was_idle && !self.head.is_empty() {
                     self.enter(Stage::Asking, now + STEP_TIME);
                 }
@@ -144,6 +160,7 @@ impl Client {
             }
             Parsed::Partial => (self.head.len(), Request::too_large()),
         };
+        request.is_last |= self.is_leaving;
         self.answer.push(&respond(request));
         self.head.drain(..used);
         self.enter(if request.is_last { Stage::ReadingLast } else { Stage::Reading }, now + STEP_TIME);
@@ -162,9 +179,7 @@ impl Client {
             return Ok(());
         }
         if self.stage == Stage::ReadingLast {
-            self.head = Vec::new();
-            self.enter(Stage::Lingering, now + STEP_TIME);
-            return self.stream.shutdown_write();
+            return self.linger(now);
         }
         if self.head.is_empty() {
             self.enter(Stage::Idle, now + IDLE_TIME);
@@ -187,6 +202,12 @@ impl Client {
             Received::Eof => self.stage = Stage::Over,
         }
         Ok(())
+    }
+
+    fn linger(&mut self, now: Instant) -> io::Result<()> {
+        self.head = Vec::new();
+        self.enter(Stage::Lingering, now + STEP_TIME);
+        self.stream.shutdown_write()
     }
 
     fn enter(&mut self, stage: Stage, deadline: Instant) {

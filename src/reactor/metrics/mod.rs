@@ -48,6 +48,8 @@ pub(crate) struct Metrics {
     pub(crate) addresses: Vec<Address>,
     /// Whether [`serve`](Self::serve) has work without a new edge.
     is_ready: bool,
+    /// Another process serves the address.
+    is_leaving: bool,
     deadline: Option<Instant>,
 }
 
@@ -64,7 +66,7 @@ impl Metrics {
     pub(crate) fn open(listeners: Vec<Listener>, registry: Registry, first_token: usize) -> io::Result<Self> {
         let addresses = listeners.iter().map(Listener::local_addr).collect::<io::Result<_>>()?;
         let listener = SideListener::open("the metrics listener", listeners, registry, first_token)?;
-        Ok(Metrics { listener, addresses, is_ready: false, deadline: None })
+        Ok(Metrics { listener, addresses, is_ready: false, is_leaving: false, deadline: None })
     }
 
     /// The sockets, with the guards of their paths.
@@ -73,11 +75,20 @@ impl Metrics {
         self.listener.sockets()
     }
 
-    /// Leaves the sockets and their paths to another process. Drop this then: a client that stayed would read figures
-    /// of the wrong process.
+    /// Leaves the sockets and their paths to another process. A client that has asked gets its answer, which ends its
+    /// connection: later figures are those of the other process.
     #[cfg(feature = "cli")]
     pub(crate) fn release(&mut self) {
         self.listener.release();
+        self.listener.clients.iter_mut().flatten().for_each(Client::leave);
+        self.is_leaving = true;
+        self.is_ready = true;
+    }
+
+    /// Whether there is no client.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_unused(&self) -> bool {
+        self.listener.clients.iter().all(Option::is_none)
     }
 
     /// Notes an edge of the token at `offset` after the first one.
@@ -120,7 +131,9 @@ impl Metrics {
             }
         }
         let clients = || self.listener.clients.iter().flatten();
-        self.is_ready = self.listener.may_accept() || clients().any(Client::is_ready);
+        // The reactor notes in its next turn that the last client has left.
+        let has_left = self.is_leaving && clients().next().is_none();
+        self.is_ready = self.listener.may_accept() || clients().any(Client::is_ready) || has_left;
         let retry = self.listener.is_exhausted().then(|| now + ACCEPT_RETRY);
         self.deadline = clients().map(Client::deadline).chain(retry).min();
     }
