@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A command on a page, a file that runs it, and the text there.
-const RUN_BY: [(&str, &str, &str); 63] = [
+const RUN_BY: [(&str, &str, &str); 64] = [
     (".ci/run", ".ci/run", "for part in $parts"),
     (".ci/run checks", ".ci/run", "        checks) check ;;"),
     (".ci/run tests", ".ci/run", "        tests) step run_tests ;;"),
@@ -39,7 +39,7 @@ const RUN_BY: [(&str, &str, &str); 63] = [
     ),
     ("cargo deb", "tests/package", "cargo deb --no-build"),
     ("cargo install --locked cargo-deb", "tests/package", "cargo install --locked cargo-deb"),
-    ("cargo install --path . --features full", "tests/package", "--path . --features full"),
+    ("cargo install --locked --path . --features full", "tests/package", "--locked --path . --features full"),
     (
         "cargo run --package switchboard-generate --features api",
         ".ci/run",
@@ -111,6 +111,7 @@ const RUN_BY: [(&str, &str, &str); 63] = [
     ("tests/run chat", "tests/docs/commands.rs", "fn the_words_after_tests_run_choose_the_tests"),
     ("tests/site", ".ci/run", "step tests/site"),
     ("tests/static", ".ci/run", "tests/static"),
+    ("tests/walk --warm", ".ci/run", "step tests/walk --warm"),
     ("tests/websocket/autobahn", ".ci/run", "tests/websocket/autobahn"),
 ];
 
