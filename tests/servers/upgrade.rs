@@ -370,6 +370,7 @@ fn operators_and_figures_stay_at_their_addresses() {
         scraper.line_where(|line| line == "connection: close");
         assert!(scraper.rest().expect("not reset").ends_with(b"\r\n\r\nok\n"), "from the process that it had asked");
     }
+    drop(kept);
     line.expect_only_last();
     assert!(control.exists(), "the first processes leave the path to the last one");
 }
