@@ -60,6 +60,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Time until a starter that has not ended is waited for again.
 const REAP_RETRY: Duration = Duration::from_millis(10);
 
+/// Time for a new client to ask, before a server that remembers something drains. 100 ms: a client asks as soon as it
+/// has connected, and a close in front of its question would be a reset.
+const LAST_QUESTION: Duration = Duration::from_millis(100);
+
 const QUIETLY: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// How a new process may replace the one of a server.
@@ -103,6 +107,8 @@ pub(crate) enum Stage {
     Starting(Successor),
     /// The new process accepts. This one serves its clients until they have left.
     Leaving(Option<Child>),
+    /// The listeners are held. This process serves the last new clients until this time.
+    Holding(Replacement, Instant),
     /// This process ends as at a stop. Then the program replaces it.
     Draining(Replacement),
 }
@@ -162,11 +168,12 @@ impl Upgrade {
         !matches!(self.stage, Stage::Serving)
     }
 
-    /// The time of the next step: the new process is given up, or its starter is waited for again.
+    /// The time of the next step: the new process is given up, or its starter is waited for again, or the drain begins.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Starting(successor) => Some(successor.deadline),
             Stage::Leaving(Some(_)) => Some(Instant::now() + REAP_RETRY),
+            Stage::Holding(_, until) => Some(*until),
             Stage::Serving | Stage::Leaving(None) | Stage::Draining(_) => None,
         }
     }
@@ -267,21 +274,22 @@ impl<H: Handler> Reactor<H> {
 
     /// Whether the listeners stay open for the program that replaces this process.
     pub(super) fn holds_listeners(&self) -> bool {
-        self.upgrade.as_ref().is_some_and(|upgrade| matches!(upgrade.stage, Stage::Draining(_)))
+        self.upgrade.as_ref().is_some_and(|upgrade| matches!(upgrade.stage, Stage::Holding(..) | Stage::Draining(_)))
     }
 
     /// Serves a request for an upgrade, and the upgrade that goes on. `causes` are the requests to stop.
     pub(super) fn serve_upgrade(&mut self, is_wanted: bool, causes: &mut Vec<&'static str>) {
-        if !causes.is_empty() {
+        if !causes.is_empty() || self.dispatcher.state.stop > Stop::Running {
             self.cancel_upgrade(causes);
-        } else if is_wanted {
-            self.begin_upgrade(causes);
         }
         self.step_upgrade(causes);
+        if is_wanted && causes.is_empty() {
+            self.begin_upgrade();
+        }
     }
 
     /// Begins an upgrade, at a signal.
-    fn begin_upgrade(&mut self, causes: &mut Vec<&'static str>) {
+    fn begin_upgrade(&mut self) {
         let Some(mut upgrade) = self.upgrade.take() else { return };
         let path = upgrade.program.path.display();
         if upgrade.is_active() || self.dispatcher.state.stop > Stop::Running {
@@ -299,8 +307,8 @@ impl<H: Handler> Reactor<H> {
             match Replacement::prepare(&upgrade.program, &self.passed(&upgrade)) {
                 Ok(replacement) => {
                     upgrade.tell("RELOADING=1\n");
-                    upgrade.stage = Stage::Draining(replacement);
-                    causes.push("SIGUSR2, and then a new process serves");
+                    upgrade.stage = Stage::Holding(replacement, Instant::now() + LAST_QUESTION);
+                    self.listeners.hold();
                 }
                 Err(error) => log::error!(target: LOG_TARGET, "not upgraded: cannot start {path}: {error}"),
             }
@@ -321,6 +329,13 @@ impl<H: Handler> Reactor<H> {
     /// Takes an upgrade one step further.
     fn step_upgrade(&mut self, causes: &mut Vec<&'static str>) {
         let Some(upgrade) = &mut self.upgrade else { return };
+        upgrade.stage = match std::mem::replace(&mut upgrade.stage, Stage::Serving) {
+            Stage::Holding(replacement, until) if until <= Instant::now() => {
+                causes.push("SIGUSR2, and then a new process serves");
+                Stage::Draining(replacement)
+            }
+            other => other,
+        };
         if let Stage::Starting(successor) = &mut upgrade.stage {
             match successor.report() {
                 Ok(None) => {}
@@ -380,12 +395,12 @@ impl<H: Handler> Reactor<H> {
     fn cancel_upgrade(&mut self, causes: &mut Vec<&'static str>) {
         let Some(upgrade) = &mut self.upgrade else { return };
         match upgrade.stage {
-            Stage::Starting(_) => upgrade.stage = Stage::Serving,
-            Stage::Draining(_) => {
+            Stage::Starting(_) | Stage::Holding(..) => upgrade.stage = Stage::Serving,
+            Stage::Draining(_) if !causes.is_empty() => {
                 upgrade.stage = Stage::Serving;
                 log::info!(target: LOG_TARGET, "not upgraded, but stopping: {}", causes.remove(0));
             }
-            Stage::Serving | Stage::Leaving(_) => {}
+            Stage::Serving | Stage::Leaving(_) | Stage::Draining(_) => {}
         }
     }
 
