@@ -38,7 +38,7 @@ const RUN_BY: [(&str, &str, &str); 64] = [
         "cargo clippy --workspace --all-targets --all-features",
     ),
     ("cargo deb", "tests/package", "cargo deb --no-build"),
-    ("cargo install --locked cargo-deb", "tests/package", "cargo install --locked cargo-deb"),
+    ("cargo install --locked cargo-deb@3.8.0", "tests/package", "cargo install --locked cargo-deb@"),
     ("cargo install --locked --path . --features full", "tests/package", "--locked --path . --features full"),
     (
         "cargo run --package switchboard-generate --features api",
@@ -144,7 +144,7 @@ const BY_HAND: [(&str, &str); 16] = [
 ];
 const NIGHTLY: &str = "needs nightly Rust; tests/run replays the corpus on stable Rust";
 const HOURS: &str = "takes hours";
-const REGISTRY: &str = "needs a registry of images";
+const REGISTRY: &str = "needs a registry of images; tests/static builds the image without one, and runs its program";
 const QUIET: &str = "measures the machine";
 
 /// Programs that are named to be typed, beside the servers and the scripts of this repository.

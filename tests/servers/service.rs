@@ -228,3 +228,25 @@ fn the_unit_of_the_docs_is_sound_and_locks_the_server_in() {
     let flags = start.split_once(' ').expect("flags").1;
     Program::Chat.launch().args(flags).start().stop_by(Stop::Terminate).expect_clean_within(Duration::from_secs(1));
 }
+
+#[test]
+fn the_services_of_the_package_and_its_examples_are_good() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/debian/services.toml");
+    let text = fs::read_to_string(path).expect("a file of the package");
+    let is_example = |line: &str| line.starts_with('[') || line.contains(" = ");
+    let remove_mark = |line: &str| match line.strip_prefix("# ") {
+        Some(rest) if is_example(rest) => format!("{rest}\n"),
+        _ => format!("{line}\n"),
+    };
+    let directory = TempDir::new().expect("room");
+    for (name, text, services) in [
+        ("services.toml", text.clone(), "chat"),
+        ("examples.toml", text.lines().map(remove_mark).collect(), "chat, http, phonebook, time"),
+    ] {
+        fs::write(directory.path().join(name), text).expect("room");
+        let checked = Command::new(SWITCHBOARD).args(["check", name]).current_dir(directory.path()).output();
+        let checked = checked.expect("the program");
+        let wanted = format!("{name}: a file of switchboard, with the services {services}\n");
+        assert_eq!(String::from_utf8_lossy(&checked.stdout), wanted, "{checked:?}");
+    }
+}
