@@ -170,7 +170,7 @@ fn flags(help: &str) -> Vec<(&str, Option<&str>)> {
         if text.starts_with('-')
             && let Some(at) = text.find("--")
         {
-            let name = text[at..].split([' ', '.']).next().unwrap_or_default();
+            let name = text[at..].split([' ', '.', '[']).next().unwrap_or_default();
             flags.push((name, None));
         } else if let Some((_, after)) = text.split_once("[default: ")
             && let Some((_, default)) = flags.last_mut()

@@ -78,6 +78,48 @@ fn the_command_line_wins() {
 }
 
 #[test]
+fn a_flag_without_a_value_can_be_taken_back() {
+    let config = Config::new("listen = '127.0.0.1:0'\nmax-line = 9\nread-reply = true\n");
+    let server = launch("greeting-server", &config, &[]);
+    server.address();
+    stop(server, 1);
+    // Without it, `max-line` has no use: so the file was heard, and then the command line.
+    let output = config.run("greeting-server", &["--config", "f.toml", "--read-reply=false"]);
+    assert!(text(&output.stderr).contains("--max-line needs --read-reply"), "{output:?}");
+    assert_eq!(output.status.code(), Some(2));
+    let output = config.run("greeting-server", &["--config", "f.toml", "--read-reply=no"]);
+    assert!(text(&output.stderr).contains("invalid value 'no' for '--read-reply[=<BOOL>]'"), "{output:?}");
+
+    let config = Config::new("quiet = true\n[echo]\nlisten = '127.0.0.1:0'\n");
+    for (args, is_quiet) in [(&[][..], true), (&["--quiet=false"], false)] {
+        let mut server = launch("switchboard", &config, args);
+        server.address();
+        server.stop_by(Stop::Terminate);
+        assert_eq!(server.stderr.all_text().is_empty(), is_quiet, "{args:?}");
+    }
+}
+
+#[test]
+fn of_the_syntax_only_the_first_mistake_is_told() {
+    for (text_of_file, wanted) in [
+        ("x = = 1\n", "f.toml:1:5: extra `=`"),
+        ("backlog = [1\nlissen = 2\n", "f.toml:2:1: missing comma"),
+        ("backlog = 1\nbacklog = 2\nlissen = 'a\n", "f.toml:2:1: duplicate key"),
+    ] {
+        let config = Config::new(text_of_file);
+        for (program, args) in [
+            ("echo-server", &["--config", "f.toml"][..]),
+            ("switchboard", &["check", "f.toml"]),
+            ("switchboard", &["--config", "f.toml"]),
+        ] {
+            let output = config.run(program, args);
+            assert!(text(&output.stderr).starts_with(wanted), "{output:?}");
+            assert_eq!((output.status.code(), text(&output.stderr).lines().count()), (Some(2), 1), "{output:?}");
+        }
+    }
+}
+
+#[test]
 fn a_required_flag_may_be_in_the_file() {
     let echo = Launch::of(binaries().join("echo-server")).start();
     let config = Config::new(format!("listen = '127.0.0.1:0'\nto = '{}'\n", echo.address()));

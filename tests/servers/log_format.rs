@@ -168,3 +168,30 @@ fn a_failed_start_is_a_record() {
     let talk = Launch::of(SWITCHBOARD).args("talk=127.0.0.1:0 --log-format json").run();
     expect_failure(&talk, 2, "use --stdin commands");
 }
+
+#[test]
+fn mistakes_on_the_command_line_and_in_the_file_are_records() {
+    expect_failure(&Launch::of(Program::Echo.path()).args("--lissen 5 --log-format json").run(), 2, "'--listen'");
+    expect_failure(
+        &Launch::of(Program::Echo.path()).args("--log-format=json --backlog x").run(),
+        2,
+        "invalid value 'x'",
+    );
+    expect_failure(&Launch::of(SWITCHBOARD).args("--log-format json ecko=0").run(), 2, "unknown server \"ecko\"");
+    expect_failure(&Launch::of(SWITCHBOARD).args("--log-format json").run(), 2, "required arguments were not provided");
+
+    let place = TempDir::new().expect("room for a directory");
+    let file = place.path().join("f.toml");
+    fs::write(&file, "lissen = 5\nbacklog = 'x'\n").expect("room for a file");
+    let finished = Launch::of(Program::Echo.path()).args("--log-format json --config").arg(&file).run();
+    let records = records(&finished.stderr);
+    assert_eq!((finished.code, records.len()), (Some(2), 2), "{finished:?}");
+    assert!(
+        has(&records, "error", "f.toml:1:1: lissen") && has(&records, "error", "f.toml:2:11: backlog"),
+        "{records:?}"
+    );
+
+    let help = Launch::of(Program::Echo.path()).args("--help --log-format json").run();
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    assert!(help.stdout.contains("Usage: echo-server"), "{help:?}");
+}

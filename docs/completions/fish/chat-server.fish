@@ -6,15 +6,23 @@ complete -c chat-server -l handshake-timeout -d 'How long a newcomer may take to
 complete -c chat-server -l room -d 'The room in which members begin' -r
 complete -c chat-server -l max-rooms -d 'The most rooms at a time; a room beside the first ends with its last member' -r
 complete -c chat-server -l history -d 'Show newcomers the last N lines that were said, with their times' -r
+complete -c chat-server -l timestamps -d 'Show the time before each line of the room' -r -f -a "true\t''
+false\t''"
 complete -c chat-server -l log -d 'Append what happens in the room to this file' -r -F
 complete -c chat-server -l bus -d 'Share the rooms with other servers through this Redis: redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, or unix:PATH[?db=DB]' -r
 complete -c chat-server -l bus-password -d 'File whose first line is the password of the Redis' -r -F
+complete -c chat-server -l bus-required -d 'Refuse newcomers while the Redis cannot be reached' -r -f -a "true\t''
+false\t''"
 complete -c chat-server -l tls-ca -d 'With rediss://, trust a Redis with a certificate of these authorities (PEM) instead of those of the system' -r -F
+complete -c chat-server -l tls-insecure -d 'With rediss://, trust any Redis, whatever its certificate' -r -f -a "true\t''
+false\t''"
 complete -c chat-server -l origin -d 'Let pages of this origin connect, too, such as https://example.com; repeatable' -r
 complete -c chat-server -l host -d 'Name of this server in URLs, without a port; repeatable. IP addresses and localhost are always accepted. Without this flag, a server with a web: address on loopback accepts no other names, and another server any' -r
 complete -c chat-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c chat-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c chat-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
+false\t''"
+complete -c chat-server -l reuse-port -d 'Share the port with other processes that set this flag' -r -f -a "true\t''
 false\t''"
 complete -c chat-server -l nodelay -d 'Send small replies at once' -r -f -a "true\t''
 false\t''"
@@ -41,14 +49,11 @@ complete -c chat-server -l memory-limit -d 'Cap on all queued output; above it, 
 complete -c chat-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c chat-server -l metrics -d 'Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH' -r
 complete -c chat-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c chat-server -s q -l quiet -d 'Log errors only' -r -f -a "true\t''
+false\t''"
 complete -c chat-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
 json\t'An object of JSON on each line'"
 complete -c chat-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; tls: before any of them, with --tls-cert; web: before any of them, for pages in a browser, or web+tls:; with port 0, the system picks one' -r
-complete -c chat-server -l timestamps -d 'Show the time before each line of the room'
-complete -c chat-server -l bus-required -d 'Refuse newcomers while the Redis cannot be reached'
-complete -c chat-server -l tls-insecure -d 'With rediss://, trust any Redis, whatever its certificate'
-complete -c chat-server -l reuse-port -d 'Share the port with other processes that set this flag'
 complete -c chat-server -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
-complete -c chat-server -s q -l quiet -d 'Log errors only'
 complete -c chat-server -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c chat-server -s V -l version -d 'Print version'

@@ -4,6 +4,8 @@ complete -c exec-server -s c -l config -d 'Read flags from this TOML file, too: 
 complete -c exec-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c exec-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"
+complete -c exec-server -l reuse-port -d 'Share the port with other processes that set this flag' -r -f -a "true\t''
+false\t''"
 complete -c exec-server -l nodelay -d 'Send small replies at once' -r -f -a "true\t''
 false\t''"
 complete -c exec-server -l keepalive -d 'Probe a TCP peer that has been silent for this long' -r
@@ -29,11 +31,11 @@ complete -c exec-server -l memory-limit -d 'Cap on all queued output; above it, 
 complete -c exec-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c exec-server -l metrics -d 'Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH' -r
 complete -c exec-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c exec-server -s q -l quiet -d 'Log errors only' -r -f -a "true\t''
+false\t''"
 complete -c exec-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
 json\t'An object of JSON on each line'"
 complete -c exec-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; tls: before any of them, with --tls-cert; with port 0, the system picks one' -r
-complete -c exec-server -l reuse-port -d 'Share the port with other processes that set this flag'
 complete -c exec-server -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
-complete -c exec-server -s q -l quiet -d 'Log errors only'
 complete -c exec-server -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c exec-server -s V -l version -d 'Print version'

@@ -1,9 +1,13 @@
 complete -c greeting-server -l text -d 'The text, sent as a line' -r
 complete -c greeting-server -l file -d 'The file to send instead of a text; opened for each client anew' -r -F
+complete -c greeting-server -l read-reply -d 'After the text or the file, wait for a line from the client and log it; -v shows it' -r -f -a "true\t''
+false\t''"
 complete -c greeting-server -l max-line -d 'Longest line that a client may send [default: 4096]; with --read-reply' -r
 complete -c greeting-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c greeting-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c greeting-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
+false\t''"
+complete -c greeting-server -l reuse-port -d 'Share the port with other processes that set this flag' -r -f -a "true\t''
 false\t''"
 complete -c greeting-server -l nodelay -d 'Send small replies at once' -r -f -a "true\t''
 false\t''"
@@ -30,12 +34,11 @@ complete -c greeting-server -l memory-limit -d 'Cap on all queued output; above 
 complete -c greeting-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c greeting-server -l metrics -d 'Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH' -r
 complete -c greeting-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c greeting-server -s q -l quiet -d 'Log errors only' -r -f -a "true\t''
+false\t''"
 complete -c greeting-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
 json\t'An object of JSON on each line'"
 complete -c greeting-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; tls: before any of them, with --tls-cert; with port 0, the system picks one' -r
-complete -c greeting-server -l read-reply -d 'After the text or the file, wait for a line from the client and log it; -v shows it'
-complete -c greeting-server -l reuse-port -d 'Share the port with other processes that set this flag'
 complete -c greeting-server -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
-complete -c greeting-server -s q -l quiet -d 'Log errors only'
 complete -c greeting-server -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c greeting-server -s V -l version -d 'Print version'

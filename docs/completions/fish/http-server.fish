@@ -1,4 +1,8 @@
 complete -c http-server -l index -d 'The file that is served for a directory' -r
+complete -c http-server -l no-listing -d 'Answer 404 for a directory without an index, instead of listing it' -r -f -a "true\t''
+false\t''"
+complete -c http-server -l dotfiles -d 'Serve and list files whose names begin with a dot' -r -f -a "true\t''
+false\t''"
 complete -c http-server -l type -d 'The type of files with this extension; may be given several times' -r
 complete -c http-server -l header -d 'A header of each answer; may be given several times' -r
 complete -c http-server -l cache-control -d 'The header Cache-Control of each file, such as max-age=60' -r
@@ -10,6 +14,8 @@ complete -c http-server -l access-log -d 'Append a line for each answer to this 
 complete -c http-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c http-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c http-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
+false\t''"
+complete -c http-server -l reuse-port -d 'Share the port with other processes that set this flag' -r -f -a "true\t''
 false\t''"
 complete -c http-server -l nodelay -d 'Send small replies at once' -r -f -a "true\t''
 false\t''"
@@ -36,6 +42,8 @@ complete -c http-server -l memory-limit -d 'Cap on all queued output; above it, 
 complete -c http-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c http-server -l metrics -d 'Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH' -r
 complete -c http-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c http-server -s q -l quiet -d 'Log errors only' -r -f -a "true\t''
+false\t''"
 complete -c http-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
 json\t'An object of JSON on each line'"
 complete -c http-server -l cgi-timeout -d 'End a script that writes nothing for this long' -r
@@ -46,10 +54,6 @@ complete -c http-server -l keep-alive -d 'Close a connection that has waited for
 complete -c http-server -l body-rate -d 'Least rate of the body of a request, per second, in 10 seconds in which the server waits for it; below it, the answer is 408' -r
 complete -c http-server -l send-timeout -d 'Close a client that takes none of an answer for this long' -r
 complete -c http-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; tls: before any of them, with --tls-cert; with port 0, the system picks one' -r
-complete -c http-server -l no-listing -d 'Answer 404 for a directory without an index, instead of listing it'
-complete -c http-server -l dotfiles -d 'Serve and list files whose names begin with a dot'
-complete -c http-server -l reuse-port -d 'Share the port with other processes that set this flag'
 complete -c http-server -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
-complete -c http-server -s q -l quiet -d 'Log errors only'
 complete -c http-server -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c http-server -s V -l version -d 'Print version'

@@ -1,9 +1,13 @@
 complete -c relay-server -l to -d 'The server that clients are relayed to: PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT or unix:PATH, with tls: before it for TLS' -r
 complete -c relay-server -l connect-timeout -d 'Time for each address of that server to accept a connection' -r
 complete -c relay-server -l tls-ca -d 'Trust servers with a certificate of these authorities (PEM) instead of those of the system; for tls:' -r -F
+complete -c relay-server -l tls-insecure -d 'Trust any server, whatever its certificate; for tls:' -r -f -a "true\t''
+false\t''"
 complete -c relay-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c relay-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c relay-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
+false\t''"
+complete -c relay-server -l reuse-port -d 'Share the port with other processes that set this flag' -r -f -a "true\t''
 false\t''"
 complete -c relay-server -l nodelay -d 'Send small replies at once' -r -f -a "true\t''
 false\t''"
@@ -30,12 +34,11 @@ complete -c relay-server -l memory-limit -d 'Cap on all queued output; above it,
 complete -c relay-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c relay-server -l metrics -d 'Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH' -r
 complete -c relay-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c relay-server -s q -l quiet -d 'Log errors only' -r -f -a "true\t''
+false\t''"
 complete -c relay-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
 json\t'An object of JSON on each line'"
 complete -c relay-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; tls: before any of them, with --tls-cert; with port 0, the system picks one' -r
-complete -c relay-server -l tls-insecure -d 'Trust any server, whatever its certificate; for tls:'
-complete -c relay-server -l reuse-port -d 'Share the port with other processes that set this flag'
 complete -c relay-server -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
-complete -c relay-server -s q -l quiet -d 'Log errors only'
 complete -c relay-server -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c relay-server -s V -l version -d 'Print version'

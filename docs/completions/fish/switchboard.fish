@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_switchboard_global_optspecs
-    string join \n c/config= stdin= control= memory-limit= drain= metrics= slow-turn= v/verbose q/quiet log-format= h/help V/version
+    string join \n c/config= stdin= control= memory-limit= drain= metrics= slow-turn= v/verbose q/quiet= log-format= h/help V/version
 end
 
 function __fish_switchboard_needs_command
@@ -33,10 +33,11 @@ complete -c switchboard -n "__fish_switchboard_needs_command" -l memory-limit -d
 complete -c switchboard -n "__fish_switchboard_needs_command" -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c switchboard -n "__fish_switchboard_needs_command" -l metrics -d 'Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH' -r
 complete -c switchboard -n "__fish_switchboard_needs_command" -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c switchboard -n "__fish_switchboard_needs_command" -s q -l quiet -d 'Log errors only' -r -f -a "true\t''
+false\t''"
 complete -c switchboard -n "__fish_switchboard_needs_command" -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
 json\t'An object of JSON on each line'"
 complete -c switchboard -n "__fish_switchboard_needs_command" -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
-complete -c switchboard -n "__fish_switchboard_needs_command" -s q -l quiet -d 'Log errors only'
 complete -c switchboard -n "__fish_switchboard_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c switchboard -n "__fish_switchboard_needs_command" -s V -l version -d 'Print version'
 complete -c switchboard -n "__fish_switchboard_needs_command" -a "check" -d 'Report each mistake in a configuration file with its line and column, and start nothing'

@@ -3,6 +3,8 @@ complete -c talk-server -s c -l config -d 'Read flags from this TOML file, too: 
 complete -c talk-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c talk-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"
+complete -c talk-server -l reuse-port -d 'Share the port with other processes that set this flag' -r -f -a "true\t''
+false\t''"
 complete -c talk-server -l nodelay -d 'Send small replies at once' -r -f -a "true\t''
 false\t''"
 complete -c talk-server -l keepalive -d 'Probe a TCP peer that has been silent for this long' -r
@@ -25,14 +27,14 @@ complete -c talk-server -l memory-limit -d 'Cap on all queued output; above it, 
 complete -c talk-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c talk-server -l metrics -d 'Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH' -r
 complete -c talk-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c talk-server -s q -l quiet -d 'Log errors only' -r -f -a "true\t''
+false\t''"
 complete -c talk-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
 json\t'An object of JSON on each line'"
 complete -c talk-server -l stdin -d 'Meaning of standard input: its lines are sent to the client, q ends a talk, and quit or the end of input stops the server. This server has no other mode, because it needs an operator' -r -f -a "stop\t'A line, or the end of input, stops the server'
 commands\t'Lines are commands (help, stats, who, kick, quit); the end of input stops the server'
 ignore\t'Standard input is not read'"
 complete -c talk-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; tls: before any of them, with --tls-cert; with port 0, the system picks one' -r
-complete -c talk-server -l reuse-port -d 'Share the port with other processes that set this flag'
 complete -c talk-server -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
-complete -c talk-server -s q -l quiet -d 'Log errors only'
 complete -c talk-server -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c talk-server -s V -l version -d 'Print version'

@@ -2,6 +2,8 @@ complete -c time-server -s c -l config -d 'Read flags from this TOML file, too: 
 complete -c time-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c time-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
 false\t''"
+complete -c time-server -l reuse-port -d 'Share the port with other processes that set this flag' -r -f -a "true\t''
+false\t''"
 complete -c time-server -l nodelay -d 'Send small replies at once' -r -f -a "true\t''
 false\t''"
 complete -c time-server -l keepalive -d 'Probe a TCP peer that has been silent for this long' -r
@@ -27,12 +29,12 @@ complete -c time-server -l memory-limit -d 'Cap on all queued output; above it, 
 complete -c time-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c time-server -l metrics -d 'Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH' -r
 complete -c time-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c time-server -s q -l quiet -d 'Log errors only' -r -f -a "true\t''
+false\t''"
 complete -c time-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
 json\t'An object of JSON on each line'"
 complete -c time-server -l datagram-rate -d 'Rate at which datagrams of one host are answered, with a burst of ten times N; the others are dropped' -r
 complete -c time-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; udp: before one of the first four; tls: before any of them, with --tls-cert; with port 0, the system picks one' -r
-complete -c time-server -l reuse-port -d 'Share the port with other processes that set this flag'
 complete -c time-server -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
-complete -c time-server -s q -l quiet -d 'Log errors only'
 complete -c time-server -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c time-server -s V -l version -d 'Print version'

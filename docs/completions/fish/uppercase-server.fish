@@ -1,8 +1,12 @@
+complete -c uppercase-server -l unicode -d 'Map every letter of Unicode (ß becomes SS), not only a to z' -r -f -a "true\t''
+false\t''"
 complete -c uppercase-server -l origin -d 'Let pages of this origin connect, too, such as https://example.com; repeatable' -r
 complete -c uppercase-server -l host -d 'Name of this server in URLs, without a port; repeatable. IP addresses and localhost are always accepted. Without this flag, a server with a web: address on loopback accepts no other names, and another server any' -r
 complete -c uppercase-server -s c -l config -d 'Read flags from this TOML file, too: its keys are flags without their dashes. The command line wins' -r -F
 complete -c uppercase-server -l backlog -d 'Connections that may wait to be accepted; off: as many as the system allows' -r
 complete -c uppercase-server -l reuse-address -d 'Bind a port whose old connections have not expired' -r -f -a "true\t''
+false\t''"
+complete -c uppercase-server -l reuse-port -d 'Share the port with other processes that set this flag' -r -f -a "true\t''
 false\t''"
 complete -c uppercase-server -l nodelay -d 'Send small replies at once' -r -f -a "true\t''
 false\t''"
@@ -29,13 +33,12 @@ complete -c uppercase-server -l memory-limit -d 'Cap on all queued output; above
 complete -c uppercase-server -l drain -d 'Time for clients to receive their queued output when the server stops' -r
 complete -c uppercase-server -l metrics -d 'Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH' -r
 complete -c uppercase-server -l slow-turn -d 'Log a turn of the loop that takes longer than this, because it delays all clients' -r
+complete -c uppercase-server -s q -l quiet -d 'Log errors only' -r -f -a "true\t''
+false\t''"
 complete -c uppercase-server -l log-format -d 'Form of the lines on standard error' -r -f -a "text\t'Lines for people'
 json\t'An object of JSON on each line'"
 complete -c uppercase-server -l datagram-rate -d 'Rate at which datagrams of one host are answered, with a burst of ten times N; the others are dropped' -r
 complete -c uppercase-server -s l -l listen -d 'Address to listen on; repeatable. PORT (= 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH; udp: before one of the first four; tls: before any of them, with --tls-cert; web: before any of them, for pages in a browser, or web+tls:; with port 0, the system picks one' -r
-complete -c uppercase-server -l unicode -d 'Map every letter of Unicode (ß becomes SS), not only a to z'
-complete -c uppercase-server -l reuse-port -d 'Share the port with other processes that set this flag'
 complete -c uppercase-server -s v -l verbose -d 'Log more to standard error: -v for connections, -vv for what arrives and leaves'
-complete -c uppercase-server -s q -l quiet -d 'Log errors only'
 complete -c uppercase-server -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c uppercase-server -s V -l version -d 'Print version'

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Command, value_parser};
 
 use super::binding::{ListenSetting, ServiceBinding};
 use super::server::{Server, ServiceSetup, StartError};
@@ -39,9 +39,26 @@ pub(crate) fn check<S: Server>(setting: ListenSetting, words: Vec<OsString>) -> 
 
 /// Returns the definition of a server's command line, built: arguments that are not cannot be displayed.
 pub(crate) fn command<S: Server>() -> Command {
-    let mut command = with_addresses(S::command());
+    let mut command = with_addresses(with_switches(S::command()));
     command.build();
     command
+}
+
+/// Lets each flag without a value have one, so that a command line can take back what a file says: `--quiet=false`.
+pub(crate) fn with_switches(command: Command) -> Command {
+    command.mut_args(|arg| match arg.get_action() {
+        ArgAction::SetTrue => arg
+            .action(ArgAction::Set)
+            .value_parser(value_parser!(bool))
+            .value_name("BOOL")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_value("false")
+            .default_missing_value("true")
+            .hide_default_value(true)
+            .hide_possible_values(true),
+        _ => arg,
+    })
 }
 
 /// Adds to the help of `--listen` the addresses that this server can listen on.

@@ -1,9 +1,11 @@
 //! The form of what a server writes to standard error: text for people, or JSON for programs.
 //!
-//! Invariant: with `json`, each line is one object, from the moment at which the command line was read.
+//! Invariant: with `json` on the command line, each line is one object.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::panic;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
@@ -27,9 +29,25 @@ pub enum LogFormat {
 static CHOSEN: OnceLock<LogFormat> = OnceLock::new();
 
 impl LogFormat {
-    /// Makes this the format of the process. The first choice stays.
+    /// Makes this the format of the process, also of a panic. The first choice stays.
     pub(super) fn choose(self) {
-        let _ = CHOSEN.set(self);
+        if CHOSEN.set(self).is_ok() && self == LogFormat::Json {
+            panic::set_hook(Box::new(|panic| {
+                let message = panic.to_string().replace('\n', " ");
+                let _ = io::stderr().write_all(LogFormat::Json.line(Level::Error, module_path!(), &message).as_bytes());
+            }));
+        }
+    }
+
+    /// Chooses JSON if the words of a command line ask for it, before they are parsed: their mistakes are records, too.
+    pub(crate) fn choose_by_words(words: &[OsString]) {
+        let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+        let flags = &words[..end];
+        if flags.iter().any(|word| word == "--log-format=json")
+            || flags.windows(2).any(|pair| pair == ["--log-format", "json"])
+        {
+            LogFormat::Json.choose();
+        }
     }
 
     /// The format of the process; text until another was chosen.
@@ -116,6 +134,8 @@ impl<W: Write> Write for JsonLines<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::env;
+    use std::process::Command;
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
@@ -131,6 +151,24 @@ mod tests {
         let last =
             (0..64).rev().fold(UNIX_EPOCH, |at, bit| at.checked_add(Duration::from_secs(1 << bit)).unwrap_or(at));
         assert_eq!(timestamp(last, 0), format!("@{}", i64::MAX));
+    }
+
+    /// Runs itself again, because a hook is of the whole process.
+    #[test]
+    fn a_panic_is_a_record() {
+        const AGAIN: &str = "SWITCHBOARD_TEST_PANIC";
+        if env::var_os(AGAIN).is_some() {
+            LogFormat::choose_by_words(&["echo-server", "--log-format", "json"].map(OsString::from));
+            panic!("a \"bug\"\nin two lines");
+        }
+        let mut again = Command::new(env::current_exe().expect("a path"));
+        again.args(["--exact", "--nocapture", "servers::cli::log_format::tests::a_panic_is_a_record"]);
+        let output = again.env(AGAIN, "1").output().expect("the program");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = text.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{text}"));
+        assert!(line.contains("\"level\":\"error\"") && line.contains("\"message\":\"panicked at src/"), "{line}");
+        assert!(line.ends_with(": a \\\"bug\\\" in two lines\"}"), "{line}");
+        assert!(!text.contains("\nin two lines"), "{text}");
     }
 
     #[test]

@@ -24,13 +24,14 @@ mod web;
 pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
 pub(crate) use binding::{ListenSetting, ServiceBinding};
 pub use command::suggest;
-pub(crate) use command::{check, command, left_out, parse};
+pub(crate) use command::{check, command, left_out, parse, with_switches};
 #[cfg(feature = "storage")]
 pub use data::DataArgs;
 pub use data::LineArgs;
 #[cfg(feature = "http")]
 pub(crate) use log_format::JsonLines;
 pub use log_format::LogFormat;
+pub(crate) use report::exit;
 pub use report::{fail, log_level, start_log, usage_error};
 pub(crate) use run::{COMMANDS_HINT, former_descriptor_limit, serve};
 pub use run::{exit_code, main};

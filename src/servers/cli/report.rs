@@ -17,22 +17,35 @@ use crate::state::{stats, stop};
 /// Ends the process because of a wrong command line, with the message, the usage and exit code 2. With
 /// `--log-format json`, the message is a record, and there is no usage.
 pub fn usage_error<P: CommandFactory>(message: impl Display) -> ! {
-    if LogFormat::chosen() == LogFormat::Json {
-        let _ = fail::<P>(&message);
-        process::exit(2);
+    exit(&P::command().error(ErrorKind::ValueValidation, message))
+}
+
+/// Ends the process with what the parser of a command line says: help, a version or a mistake. With
+/// `--log-format json`, a mistake is a record, and there is no usage.
+pub(crate) fn exit(error: &clap::Error) -> ! {
+    if !error.use_stderr() || LogFormat::chosen() == LogFormat::Text {
+        error.exit();
     }
-    P::command().error(ErrorKind::ValueValidation, message).exit()
+    let text = error.to_string();
+    let message = text.split("\n\nUsage: ").next().unwrap_or_default().trim_start_matches("error: ");
+    report("", &message.split_whitespace().collect::<Vec<_>>().join(" "));
+    process::exit(error.exit_code())
 }
 
 /// Writes one line with the reason why the program failed. Returns exit code 1.
 pub fn fail<P: CommandFactory>(error: &impl Display) -> ExitCode {
-    let line = match LogFormat::chosen() {
-        LogFormat::Text => format!("{}: {error}\n", P::command().get_name()),
-        LogFormat::Json => LogFormat::Json.line(Level::Error, module_path!(), &error.to_string()),
-    };
-    // If standard error is closed, the exit code still reports the failure.
-    let _ = io::stderr().write_all(line.as_bytes());
+    report(&format!("{}: ", P::command().get_name()), &error.to_string());
     ExitCode::FAILURE
+}
+
+/// Writes one line with an error. `start` begins a line for people.
+pub(super) fn report(start: &str, message: &str) {
+    let line = match LogFormat::chosen() {
+        LogFormat::Text => format!("{start}{message}\n"),
+        LogFormat::Json => LogFormat::Json.line(Level::Error, module_path!(), message),
+    };
+    // If standard error is closed, the exit code still reports the error.
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Returns the log level for a number of `-v` flags: warnings, connections, details.

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::error::Error;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +17,7 @@ use super::command::parse;
 use super::config::with_file;
 use super::inherited::{InheritedSockets, notify_ready};
 use super::log_format::LogFormat;
-use super::report::{fail, usage_error};
+use super::report::{exit, fail, report, usage_error};
 use super::server::{OperatorNeed, Server, ServiceHost, ServiceSetup, StartError};
 use super::upgrade::{self, Predecessor};
 use crate::console::descriptor::OutputStream;
@@ -33,11 +33,13 @@ use crate::{Address, ConsoleMode, Handler, Operator, Reactor, ServiceId, Service
 #[must_use]
 pub fn main<S: Server>() -> ExitCode {
     job_control::keep_running();
-    let words = match with_file::<S>(env::args_os().collect()) {
+    let words: Vec<_> = env::args_os().collect();
+    LogFormat::choose_by_words(&words);
+    let words = match with_file::<S>(words) {
         Ok(words) => words,
         Err(error) => return exit_code::<S>(Err(error)),
     };
-    let args: S = parse(words).unwrap_or_else(|error| error.exit());
+    let args: S = parse(words).unwrap_or_else(|error| exit(&error));
     let shared = args.shared();
     shared.process.prepare();
     let name = S::command().get_name().trim_end_matches("-server").to_owned();
@@ -52,8 +54,9 @@ pub fn exit_code<S: clap::CommandFactory>(outcome: Result<(), StartError>) -> Ex
         Ok(()) => ExitCode::SUCCESS,
         Err(StartError::Usage(message)) => usage_error::<S>(message),
         Err(StartError::Config(lines)) => {
-            // If standard error is closed, the exit code still reports the mistakes.
-            let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
+            for line in &lines {
+                report("", line);
+            }
             ExitCode::from(2)
         }
         Err(StartError::Failure(message)) => fail::<S>(&message),

@@ -12,7 +12,7 @@ use super::check;
 use super::plan::{Plan, ServiceSpec, from_file, from_words, own_command};
 use crate::console::job_control;
 use crate::servers::cli::config::{CommandLine, ConfigFile};
-use crate::servers::cli::{self, ProcessArgs, StartError};
+use crate::servers::cli::{self, LogFormat, ProcessArgs, StartError};
 use crate::{Limits, Reactor, Services, sanitize};
 
 /// Runs several servers in one process: one loop, one console, one log
@@ -66,7 +66,9 @@ impl Switchboard {
     #[must_use]
     pub fn main() -> ExitCode {
         job_control::keep_running();
-        match Self::read(env::args_os().collect()) {
+        let words: Vec<_> = env::args_os().collect();
+        LogFormat::choose_by_words(&words);
+        match Self::read(words) {
             Ok((args, services)) => {
                 if let Some(SwitchboardCommand::Check { file, server }) = &args.command {
                     return cli::exit_code::<Switchboard>(check::check(file, server.as_deref()).and_then(print));
@@ -87,15 +89,15 @@ impl Switchboard {
             Some(line) => {
                 let file = ConfigFile::read(&line.config)?;
                 let mut mistakes = Vec::new();
-                let entries = file.entries(&mut mistakes);
+                let entries = file.entries()?;
                 let Plan { mut process, services } = from_file(&file, entries, &mut mistakes);
                 file.refuse(mistakes)?;
                 line.overrule(&command, &mut process);
                 (process.add_to(words), services)
             }
         };
-        let matches = command.try_get_matches_from(words).unwrap_or_else(|error| cli::suggest(error, hint).exit());
-        let args = Switchboard::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let matches = command.try_get_matches_from(words).unwrap_or_else(|error| cli::exit(&cli::suggest(error, hint)));
+        let args = Switchboard::from_arg_matches(&matches).unwrap_or_else(|error| cli::exit(&error));
         if args.config.is_some() || args.command.is_some() {
             return Ok((args, services));
         }

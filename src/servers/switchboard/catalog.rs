@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Command, CommandFactory};
 
-use super::args::Switchboard;
+use super::plan::own_command;
 use crate::servers::LineClient;
 use crate::servers::cli::{
     self, ListenArgs, ListenSetting, OperatorNeed, Server, ServiceBinding, ServiceHost, ServiceSetup, StartError,
@@ -19,7 +19,7 @@ const OPTIONAL: [&str; 5] = ["bank", "doctor", "http", "phonebook", "sum"];
 #[must_use]
 pub fn programs() -> Vec<Command> {
     let servers = ALL.iter().map(|entry| (entry.command)());
-    servers.chain([LineClient::command(), Switchboard::command()]).collect()
+    servers.chain([LineClient::command(), own_command()]).collect()
 }
 
 /// A server that can be hosted.

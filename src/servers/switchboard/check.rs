@@ -21,7 +21,7 @@ pub(super) fn check(path: &Path, server: Option<&str>) -> Result<String, StartEr
     }
     let file = ConfigFile::read(path)?;
     let mut mistakes = Vec::new();
-    let mut entries = file.entries(&mut mistakes);
+    let mut entries = file.entries()?;
     let named = take_server(&file, &mut entries, &mut mistakes);
     let good = match (server, named) {
         (Some(server), Some((named, at))) if server != named => {

@@ -13,7 +13,7 @@ use super::catalog::CatalogEntry;
 use crate::handler::commands;
 use crate::net::ListenAddress;
 use crate::servers::cli::config::{self, ConfigFile, Entry, Mistake, Scope, Settings};
-use crate::servers::cli::{ListenSetting, StartError};
+use crate::servers::cli::{self, ListenSetting, StartError};
 
 /// A service to host.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ fn unknown(word: &str, name: &str) -> String {
 
 /// Returns the command line of `switchboard`, of which the settings of the process are a part.
 pub(super) fn own_command() -> Command {
-    let mut command = Switchboard::command();
+    let mut command = cli::with_switches(Switchboard::command());
     command.build();
     command
 }
@@ -172,12 +172,14 @@ mod tests {
     fn from_toml(text: &str) -> Result<Vec<ServiceSpec>, String> {
         let file = ConfigFile::of("f", text);
         let mut mistakes = Vec::new();
-        let entries = file.entries(&mut mistakes);
-        let plan = from_file(&file, entries, &mut mistakes);
-        match file.refuse(mistakes) {
-            Err(StartError::Config(lines)) => Err(lines.join("\n")),
-            other => other.map(|()| plan.services).map_err(|error| format!("{error:?}")),
-        }
+        let services = file.entries().and_then(|entries| {
+            let plan = from_file(&file, entries, &mut mistakes);
+            file.refuse(mistakes).map(|()| plan.services)
+        });
+        services.map_err(|error| match error {
+            StartError::Config(lines) => lines.join("\n"),
+            other => format!("{other:?}"),
+        })
     }
 
     fn words(words: &[&str]) -> Result<Vec<String>, String> {
@@ -255,7 +257,7 @@ mod tests {
             ("[echo]\nhelp = true\n", "f:2:1: [echo]: help: unknown setting"),
             ("[echo]\nconfig = 'x'\n", "f:2:1: [echo]: config: unknown setting"),
             ("[echo]\nstdin = 'stop'\n", "f:2:1: [echo]: stdin: this is a setting of the process; set it before the"),
-            ("[echo]\nreuse-port = 5\n", "f:2:1: [echo]: reuse-port: the value is true or false, not 5"),
+            ("[echo]\nreuse-port = 5\n", "f:2:14: [echo]: reuse-port: invalid value \"5\": use true, false"),
             ("[echo]\nlisten = [[1]]\n", "f:2:1: [echo]: listen: [1] is neither a string nor a number"),
             ("[echo]\nlisten = ['7000',\n  'x:y:z']\n", "f:3:3: [echo]: listen: invalid value \"x:y:z\": "),
             ("[relay]\nlisten = 5\n", "f:1:2: [relay]: to: this setting is missing"),
@@ -279,7 +281,7 @@ mod tests {
     fn flags_of_the_process_are_outside_of_the_tables() {
         let file = ConfigFile::of("f", "stdin = 'commands'\nverbose = 2\ndrain = '1s'\n[echo]\n");
         let mut mistakes = Vec::new();
-        let entries = file.entries(&mut mistakes);
+        let entries = file.entries().expect("good syntax");
         let plan = from_file(&file, entries, &mut mistakes);
         file.refuse(mistakes).expect("a good file");
         let words = plan.process.words(&own_command());

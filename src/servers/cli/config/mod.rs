@@ -90,13 +90,17 @@ impl ConfigFile {
     }
 
     /// Parses the text. Returns the entries of its top level in their order.
-    pub(crate) fn entries(&self, mistakes: &mut Vec<Mistake>) -> Vec<Entry<'_>> {
+    ///
+    /// # Errors
+    /// The first mistake of the syntax, and no other: the parser can only guess what the text after it means.
+    pub(crate) fn entries(&self) -> Result<Vec<Entry<'_>>, StartError> {
         let (table, errors) = DeTable::parse_recoverable(&self.text);
-        mistakes.extend(errors.iter().map(|error| {
+        let mistakes = errors.iter().map(|error| {
             let at = error.span().map_or(self.text.len(), |span| span.start);
             Mistake::new(at, error.message().trim().replace('\n', ", "))
-        }));
-        in_order(table.into_inner())
+        });
+        self.refuse(mistakes.min_by_key(|mistake| mistake.at).into_iter().collect())?;
+        Ok(in_order(table.into_inner()))
     }
 
     /// Returns the text of a value.
@@ -176,7 +180,7 @@ pub(crate) fn with_file<S: Server>(words: Vec<OsString>) -> Result<Vec<OsString>
     let Some(line) = CommandLine::with_config(command, &words) else { return Ok(words) };
     let file = ConfigFile::read(&line.config)?;
     let mut mistakes = Vec::new();
-    let mut entries = file.entries(&mut mistakes);
+    let mut entries = file.entries()?;
     let own = command.get_name().trim_end_matches("-server");
     if let Some((server, at)) = take_server(&file, &mut entries, &mut mistakes)
         && server != own

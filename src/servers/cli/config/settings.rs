@@ -234,12 +234,10 @@ fn key_of(command: &Command, shown: &str) -> String {
 
 /// Converts the value of a key.
 fn values(file: &ConfigFile, arg: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<Word>, String> {
-    let source = file.source(value);
     let at = value.span().start;
     match (arg.get_action(), value.get_ref()) {
         (ArgAction::Count, count) => Ok(vec![flag(arg, at); times(count).ok_or("the value is true, false, 1 or 2")?]),
         (_, DeValue::Boolean(is_on)) if may_lack_value(arg) => Ok(vec![flag(arg, at); usize::from(*is_on)]),
-        (ArgAction::SetTrue, _) => Err(format!("the value is true or false, not {source}")),
         (_, DeValue::Array(values)) if values.is_empty() => {
             Err("the list is empty; give it a value, or omit the setting for its default".into())
         }
@@ -260,7 +258,7 @@ fn times(value: &DeValue<'_>) -> Option<usize> {
 
 /// Whether a flag may be given without a value.
 fn may_lack_value(arg: &Arg) -> bool {
-    matches!(arg.get_action(), ArgAction::SetTrue) || arg.get_num_args().is_some_and(|count| count.min_values() == 0)
+    arg.get_num_args().is_some_and(|count| count.min_values() == 0)
 }
 
 /// Returns the word of a flag without a value.
