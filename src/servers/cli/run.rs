@@ -127,7 +127,7 @@ fn run<H: Handler>(
         reactor.log_notices();
     }
     // Resolved first: later, the file may be another one.
-    let program = upgrade::program()?;
+    let program = upgrade::program();
     let mut predecessor = upgrade::predecessor();
     let is_upgrade = predecessor.is_some();
     let (bound, labels) = listen(&mut reactor, bindings, &mut predecessor)?;

@@ -56,7 +56,7 @@ pub(super) fn predecessor() -> Option<Predecessor> {
 /// Starts the new process, and tells the first one its id.
 fn start_successor() -> io::Result<()> {
     recv(stdin(), &mut [0; START.len()], RecvFlags::DONTWAIT)?;
-    let child = program()?.command().spawn()?;
+    let child = program().command().spawn()?;
     send(stdin(), &[STARTED, child.id().to_string().as_bytes()].concat(), SendFlags::NOSIGNAL)?;
     Ok(())
 }
@@ -164,8 +164,9 @@ pub(super) fn upgrade(
 }
 
 /// The program of this process, as a successor runs it: its path as it was called, because the file may be replaced.
-pub(super) fn program() -> io::Result<Program> {
-    let own = env::current_exe()?;
+/// Without `/proc`, as in an image without files, this path cannot be compared with that of the process.
+pub(super) fn program() -> Program {
+    let own = env::current_exe().ok();
     let mut args = env::args_os();
     let called = args.next().map(PathBuf::from).and_then(|name| {
         if name.components().count() > 1 {
@@ -174,6 +175,8 @@ pub(super) fn program() -> io::Result<Program> {
         let directories = env::var_os("PATH")?;
         env::split_paths(&directories).map(|directory| directory.join(&name)).find(|path| path.is_file())
     });
-    let path = called.filter(|path| fs::canonicalize(path).is_ok_and(|real| real == own)).unwrap_or(own);
-    Ok(Program { path, args: args.collect(), descriptors: former_descriptor_limit() })
+    let is_own = |path: &PathBuf| own.as_ref().is_none_or(|own| fs::canonicalize(path).is_ok_and(|real| real == *own));
+    // An empty path fails when it is started: the upgrade fails, and the server serves on.
+    let path = called.filter(is_own).or_else(|| own.clone()).unwrap_or_default();
+    Program { path, args: args.collect(), descriptors: former_descriptor_limit() }
 }
