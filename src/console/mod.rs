@@ -145,6 +145,18 @@ impl Console {
         }
     }
 
+    /// Adds the beginning of a line that another process has read.
+    #[cfg(feature = "cli")]
+    pub(crate) fn resume(&mut self, begun: &[u8]) {
+        self.lines.push(begun);
+    }
+
+    /// The line that has begun and has no end yet.
+    #[cfg(feature = "cli")]
+    pub(crate) fn begun(&self) -> &[u8] {
+        &self.lines.bytes[self.lines.start..]
+    }
+
     /// Marks the console as ready: after an event, or after the time of [`Console::retry_after`].
     pub(crate) fn wake(&mut self) {
         self.is_ready = self.phase != InputPhase::Ended;

@@ -48,6 +48,9 @@ pub(crate) struct Operators {
     /// The time at which standard input is tried again, while the process is in the background.
     retry: Option<Instant>,
     control: Option<Control>,
+    /// The line that had begun when the console was closed for another process.
+    #[cfg(feature = "cli")]
+    begun: Vec<u8>,
 }
 
 impl Operators {
@@ -100,17 +103,39 @@ impl Operators {
         self.control.iter().flat_map(Control::sockets)
     }
 
+    /// Closes the console, and keeps the line that has begun there.
+    #[cfg(feature = "cli")]
+    fn close_console(&mut self) {
+        if let Some((console, _)) = self.console.take() {
+            self.begun = console.begun().to_vec();
+        }
+    }
+
+    /// The line that had begun when the console was closed.
+    #[cfg(feature = "cli")]
+    pub(crate) fn begun(&self) -> &[u8] {
+        &self.begun
+    }
+
+    /// Goes on with a line that has begun in another process.
+    #[cfg(feature = "cli")]
+    pub(crate) fn resume(&mut self, begun: &[u8]) {
+        if let Some((console, _)) = &mut self.console {
+            console.resume(begun);
+        }
+    }
+
     /// Closes every source, but keeps the control socket open, so that new operators wait.
     #[cfg(feature = "cli")]
     pub(crate) fn hold(&mut self) {
-        self.console = None;
+        self.close_console();
         self.control.iter_mut().for_each(Control::hold);
     }
 
     /// Leaves the control socket to another process, and closes every source.
     #[cfg(feature = "cli")]
     pub(crate) fn release(&mut self) {
-        self.console = None;
+        self.close_console();
         self.control.iter_mut().for_each(Control::release);
     }
 

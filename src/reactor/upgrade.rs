@@ -13,6 +13,7 @@
 //! A connection is accepted by one of the two processes, or waits in the backlog.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
@@ -50,6 +51,9 @@ pub(crate) const STARTED: &[u8] = b"STARTED ";
 
 /// The answer of the new process: it has what it needs.
 pub(crate) const READY: &[u8] = b"READY";
+
+/// The first field of the message, before `GO`, with the line of the operator that has begun and has no end yet.
+pub(crate) const LINE: &[u8] = b"LINE ";
 
 /// The message that the new process may accept.
 pub(crate) const GO: &[u8] = b"GO";
@@ -161,6 +165,15 @@ fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
+/// Lets the new process accept, and go on with the line of the operator that has begun.
+fn let_go(channel: &OwnedFd, begun: &[u8]) -> io::Result<()> {
+    if !begun.is_empty() {
+        send(channel, &[LINE, begun].concat(), QUIETLY)?;
+    }
+    send(channel, GO, QUIETLY)?;
+    Ok(())
+}
+
 impl Upgrade {
     /// Whether there is something to do in each turn.
     #[inline]
@@ -244,23 +257,26 @@ impl Drop for Successor {
 #[derive(Debug)]
 pub(crate) struct Replacement {
     program: Program,
-    channel: OwnedFd,
+    ours: OwnedFd,
+    theirs: OwnedFd,
 }
 
 impl Replacement {
     /// Prepares all that can fail before clients notice.
     fn prepare(program: &Program, listeners: &[Passed<'_>]) -> io::Result<Self> {
         access(&program.path, Access::EXEC_OK)?;
+        if !fs::metadata(&program.path)?.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
         let (ours, theirs) = channel()?;
         program.send(&ours, listeners)?;
-        send(&ours, GO, QUIETLY)?;
-        Ok(Replacement { program: program.clone(), channel: theirs })
+        Ok(Replacement { program: program.clone(), ours, theirs })
     }
 
     /// Replaces this process. Returns only if that fails, with the path of the program and the reason.
     pub(crate) fn exec(self) -> String {
         let path = self.program.path.display();
-        let replaced = dup2_stdin(&self.channel).map_err(io::Error::from);
+        let replaced = dup2_stdin(&self.theirs).map_err(io::Error::from);
         let error = replaced.map_or_else(|error| error, |()| self.program.command().exec());
         format!("cannot start {path}: {error}")
     }
@@ -270,6 +286,11 @@ impl<H: Handler> Reactor<H> {
     /// Allows SIGUSR2 to replace this process, if [`handle_signals`](Self::handle_signals) comes after this.
     pub(crate) fn allow_upgrade(&mut self, upgrade: Upgrade) {
         self.upgrade = Some(Box::new(upgrade));
+    }
+
+    /// Goes on with a line of the operator that has begun in another process.
+    pub(crate) fn resume_line(&mut self, begun: &[u8]) {
+        self.operators.resume(begun);
     }
 
     /// Whether the listeners stay open for the program that replaces this process.
@@ -376,7 +397,7 @@ impl<H: Handler> Reactor<H> {
         // First, because the manager hears the new process only after this.
         upgrade.tell(&format!("MAINPID={}\n", id.as_raw_nonzero()));
         let Stage::Starting(successor) = &mut upgrade.stage else { return };
-        if let Err(error) = send(&successor.channel, GO, QUIETLY) {
+        if let Err(error) = let_go(&successor.channel, self.operators.begun()) {
             log::error!(target: LOG_TARGET, "the new process ended as it took over: {error}");
         }
         upgrade.stage = Stage::Leaving(successor.starter.take());
@@ -428,6 +449,7 @@ impl<H: Handler> Reactor<H> {
         self.operators.release();
         #[cfg(feature = "metrics")]
         self.metrics.iter_mut().for_each(|metrics| metrics.release());
+        let_go(&replacement.ours, self.operators.begun())?;
         Ok(Some(replacement))
     }
 }

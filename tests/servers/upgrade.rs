@@ -376,6 +376,25 @@ fn operators_and_figures_stay_at_their_addresses() {
 }
 
 #[test]
+fn a_half_typed_line_goes_on_in_the_new_process() {
+    for program in [Program::Echo, Program::Chat] {
+        let mut line = Line::of(program.launch().args("--stdin commands").start());
+        let answers = |line: &Line| line.server.stderr.text().matches("no connections").count();
+        // The answer to the first line shows that the part after it was read, too.
+        line.server.say("who\nw");
+        until("an answer", || answers(&line) == 1);
+        if program == Program::Echo {
+            line.upgrade();
+        } else {
+            line.ask();
+            line.server.stderr.wait_for("stopping: SIGUSR2");
+        }
+        line.server.say("ho\n");
+        until("an answer to the whole line", || answers(&line) == 2);
+    }
+}
+
+#[test]
 fn a_new_process_has_the_settings_of_its_file() {
     let directory = TempDir::new().expect("room");
     let (config, gone) = (directory.path().join("echo.toml"), directory.path().join("gone"));

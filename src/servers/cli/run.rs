@@ -141,7 +141,8 @@ fn run<H: Handler>(
     let hint = open_console(&mut reactor, process.stdin, need)?;
     // Last: what fails before this changes nothing for the clients of the process that this one replaces.
     if let Some(predecessor) = predecessor {
-        predecessor.take_over()?;
+        let begun = predecessor.take_over()?;
+        reactor.resume_line(&begun);
     }
     if is_upgrade {
         for address in &bound {

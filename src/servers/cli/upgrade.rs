@@ -23,7 +23,10 @@ use super::run::{former_descriptor_limit, set_former_descriptor_limit};
 use crate::Address;
 use crate::net::handover::{self, Label, Received};
 use crate::net::{Listener, SocketOptions};
-use crate::reactor::upgrade::{GO, MAGIC, PATIENCE, Program, READY, START, STARTED, Stage, Upgrade, Upgrades};
+use crate::reactor::upgrade::{GO, LINE, MAGIC, PATIENCE, Program, READY, START, STARTED, Stage, Upgrade, Upgrades};
+
+/// Longest message with a line of the operator that has begun. 128 KiB: more than one read of the console, and a line.
+const MOST_LINE: usize = 128 * 1024;
 
 /// The process that this one replaces, with the listeners that no service has taken yet.
 #[derive(Debug)]
@@ -100,23 +103,28 @@ impl Predecessor {
     }
 
     /// Reports that this process is ready, and waits until the first one has released its listeners. The listeners that
-    /// no service has taken are closed then.
+    /// no service has taken are closed then. Returns the line of the operator that has begun.
     ///
     /// # Errors
     /// If the first process has ended, or does not answer.
-    pub(super) fn take_over(self) -> io::Result<()> {
+    pub(super) fn take_over(self) -> io::Result<Vec<u8>> {
         // A process that waits for no answer has sent `GO`, and ended.
         let _ = send(&self.channel, READY, SendFlags::NOSIGNAL);
         let wait = Timespec::try_from(PATIENCE).ok();
-        // A signal is kept for the loop.
-        while poll(&mut [PollFd::new(&self.channel, PollFlags::IN)], wait.as_ref()) == Err(Errno::INTR) {}
-        let mut text = [0; GO.len()];
-        if recv(&self.channel, &mut text, RecvFlags::DONTWAIT).is_err() || text != GO {
-            return Err(io::Error::other("the process that was being replaced has kept its listeners"));
+        let (mut begun, mut text) = (Vec::new(), vec![0; MOST_LINE]);
+        loop {
+            // A signal is kept for the loop.
+            while poll(&mut [PollFd::new(&self.channel, PollFlags::IN)], wait.as_ref()) == Err(Errno::INTR) {}
+            let count = recv(&self.channel, text.as_mut_slice(), RecvFlags::DONTWAIT).map_or(0, |(_, count)| count);
+            match text[..count].strip_prefix(LINE) {
+                Some(line) => begun = line.to_vec(),
+                None if text[..count] == *GO => break,
+                None => return Err(io::Error::other("the process that was being replaced has kept its listeners")),
+            }
         }
         self.is_owner.store(true, Ordering::Relaxed);
         self.received.into_iter().for_each(|left| left.close(&self.is_owner));
-        Ok(())
+        Ok(begun)
     }
 }
 
