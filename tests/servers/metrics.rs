@@ -290,8 +290,9 @@ fn a_unix_path_serves_figures_too() {
     server.signal(Signal::TERM);
     server.wait().expect_clean_within(TIMEOUT);
     assert!(!path.exists(), "the path is removed");
-    for other in ["--listen", "--control"] {
-        let run = Program::Echo.launch().arg(other).arg(&listen).arg("--metrics").arg(&listen).run();
+    for (other, free) in [("--listen", ""), ("--control", "--listen 127.0.0.1:0")] {
+        let launch = Program::Echo.launch().args(free).arg(other).arg(&listen);
+        let run = launch.arg("--metrics").arg(&listen).run();
         assert_eq!(run.code, Some(2), "{}", run.stderr);
         assert!(run.stderr.contains(" is given twice: "), "{}", run.stderr);
     }
@@ -300,7 +301,7 @@ fn a_unix_path_serves_figures_too() {
         assert_eq!(run.code, Some(2), "{}", run.stderr);
     }
     let (_server, address) = start(Program::Echo.launch());
-    let run = Program::Echo.launch().arg("--metrics").arg(&address).run();
+    let run = Program::Echo.launch().args("--listen 127.0.0.1:0 --metrics").arg(&address).run();
     assert_eq!(run.code, Some(1));
     assert!(run.stderr.contains("(--metrics ADDR)") && run.stdout.is_empty(), "{}{}", run.stdout, run.stderr);
 }
