@@ -154,10 +154,12 @@ pub struct ProcessArgs {
         help_heading = "Limits")]
     pub drain: LimitOrOff<Duration>,
 
-    /// Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (=
-    /// 127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH
+    /// The address of the metrics listener.
+    // In a doc comment, the address of IPv6 would be a link.
     #[cfg(feature = "metrics")]
-    #[arg(long, value_name = "ADDR", value_parser = parse_metrics, help_heading = "Diagnostics")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_metrics, help_heading = "Diagnostics",
+        help = "Serve figures to Prometheus over HTTP at /metrics, and the health of the server at /healthz. PORT (= \
+                127.0.0.1:PORT), HOST:PORT, [V6]:PORT, *:PORT or unix:PATH")]
     pub metrics: Option<Address>,
 
     /// Log a turn of the loop that takes longer than this, because it delays all clients
