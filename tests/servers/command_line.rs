@@ -51,8 +51,13 @@ fn two_services_on_one_port_are_both_named() {
     let at = own_address();
     let finished = switchboard(&format!("echo={at} uppercase={at}"));
     expect_usage_error(&finished, &format!("{at} is given twice: echo={at} and uppercase={at}\n"));
-    let finished = configured(&format!("[one]\nserver='echo'\nlisten='{at}'\n[two]\nserver='echo'\nlisten='{at}'\n"));
-    expect_usage_error(&finished, &format!("{at} is given twice: listen = {at} in [one] and listen = {at} in [two]\n"));
+    let file = |second: &str| {
+        configured(&format!("[one]\nserver='echo'\nlisten='{at}'\n[two]\nserver='echo'\nlisten='{second}'\n"))
+    };
+    expect_usage_error(&file(&at.to_string()), &format!(":6:8: [two]: listen: [one] has the address {at} already\n"));
+    let any = format!("*:{}", at.port());
+    let wanted = format!("{any} is given twice: listen = {at} in [one] and listen = {any} in [two]\n");
+    expect_usage_error(&file(&any), &wanted);
 }
 
 #[test]

@@ -92,6 +92,15 @@ pub fn suggest(mut error: clap::Error, hint: impl FnOnce(&str) -> Option<String>
     error
 }
 
+/// Returns the name that is spelled most like `word`, if one differs in at most two letters.
+pub(crate) fn nearest<T: AsRef<str> + Ord>(names: impl Iterator<Item = T>, word: &str) -> Option<T> {
+    let length = word.chars().count();
+    // The distance to a long word takes long to compute.
+    let near = names.filter(|name| name.as_ref().chars().count().abs_diff(length) <= 2);
+    let distances = near.map(|name| (strsim::damerau_levenshtein(name.as_ref(), word), name));
+    distances.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
+}
+
 /// The hint for a flag that was left out of this build.
 pub(crate) fn left_out(word: &str) -> Option<String> {
     let is_left_out = word == "--metrics" && !cfg!(feature = "metrics");

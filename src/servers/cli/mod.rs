@@ -24,7 +24,7 @@ mod web;
 pub use args::{DatagramArgs, ListenArgs, ProcessArgs, ServerArgs, Stdin};
 pub(crate) use binding::{ListenSetting, ServiceBinding};
 pub use command::suggest;
-pub(crate) use command::{check, command, left_out, parse, with_switches};
+pub(crate) use command::{check, command, left_out, nearest, parse, with_switches};
 #[cfg(feature = "storage")]
 pub use data::DataArgs;
 pub use data::LineArgs;

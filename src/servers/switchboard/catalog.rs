@@ -101,18 +101,13 @@ impl CatalogEntry {
         ALL.iter().find(|entry| entry.name == name)
     }
 
-    /// Returns the name of the server that is spelled most like `name`, if there is one.
-    fn nearest(name: &str) -> Option<&'static str> {
-        let distances = ALL.iter().map(|entry| (strsim::damerau_levenshtein(entry.name, name), entry.name));
-        distances.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
-    }
-
     /// Returns the error message for the unknown server `name`. If no build has the server, `hint` is appended.
     pub(super) fn missing(name: &str, hint: &str) -> String {
         if OPTIONAL.contains(&name) {
             return format!("this program was built without the server {name:?}; build it with --features full");
         }
-        let nearest = Self::nearest(name).map(|nearest| format!(" (did you mean {nearest}?)")).unwrap_or_default();
+        let nearest = cli::nearest(ALL.iter().map(|entry| entry.name), name);
+        let nearest = nearest.map(|nearest| format!(" (did you mean {nearest}?)")).unwrap_or_default();
         format!("unknown server {name:?}{nearest}; known servers: {}{hint}", Self::names())
     }
 

@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::args::Switchboard;
 use super::catalog::CatalogEntry;
 use crate::handler::commands;
-use crate::net::ListenAddress;
+use crate::net::{Address, ListenAddress};
 use crate::servers::cli::config::{self, ConfigFile, Entry, Mistake, Scope, Settings};
 use crate::servers::cli::{self, ListenSetting, StartError};
 
@@ -101,7 +101,8 @@ pub(super) fn from_file(file: &ConfigFile, entries: Vec<Entry<'_>>, mistakes: &m
     if tables.is_empty() && mistakes.is_empty() {
         mistakes.push(Mistake::new(0, "the file has no service; add a table such as [echo]"));
     }
-    let services = tables.into_iter().filter_map(|table| from_table(file, table, mistakes)).collect();
+    let mut taken = Vec::new();
+    let services = tables.into_iter().filter_map(|table| from_table(file, table, &mut taken, mistakes)).collect();
     Plan { process, services }
 }
 
@@ -119,9 +120,34 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// An address of a service, and the name of that service.
+type Taken = (Address, String);
+
+/// Notes the addresses that another service has already, and adds the rest to those that are taken.
+fn take_addresses(name: &str, settings: &Settings, taken: &mut Vec<Taken>, mistakes: &mut Vec<Mistake>) {
+    for (text, at) in settings.own_addresses() {
+        let Ok(listen) = text.parse::<ListenAddress>() else { continue };
+        let address = listen.address.transport();
+        if let Address::Tcp { port: 0, .. } | Address::Udp { port: 0, .. } = address {
+            continue;
+        }
+        match taken.iter().find(|(other, _)| other == address) {
+            Some((_, other)) => {
+                mistakes.push(Mistake::new(at, format!("listen: [{other}] has the address {address} already")));
+            }
+            None => taken.push((address.clone(), name.to_owned())),
+        }
+    }
+}
+
 /// Returns the service of a table, if its name and its server are good.
 #[inline]
-fn from_table(file: &ConfigFile, table: Entry<'_>, mistakes: &mut Vec<Mistake>) -> Option<ServiceSpec> {
+fn from_table(
+    file: &ConfigFile,
+    table: Entry<'_>,
+    taken: &mut Vec<Taken>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<ServiceSpec> {
     let (name, at) = (table.key.into_owned(), table.at);
     let DeValue::Table(settings) = table.value.into_inner() else {
         mistakes.push(Mistake::new(at, format!("{name}: a service is a table such as [{name}]")));
@@ -139,6 +165,7 @@ fn from_table(file: &ConfigFile, table: Entry<'_>, mistakes: &mut Vec<Mistake>) 
         let command = (entry.command)();
         let settings = Settings::read(file, &command, Scope::Service, entries, &mut own);
         let missing = settings.check(&command, &mut own);
+        take_addresses(&name, &settings, taken, &mut own);
         own.extend(missing.into_iter().map(|key| Mistake::new(at, format!("{key}: this setting is missing"))));
         let (setting, words) = (ListenSetting::Key(name.clone()), settings.words(&command));
         if own.is_empty()
@@ -260,6 +287,10 @@ mod tests {
             ("[echo]\nreuse-port = 5\n", "f:2:14: [echo]: reuse-port: invalid value \"5\": use true, false"),
             ("[echo]\nlisten = [[1]]\n", "f:2:1: [echo]: listen: [1] is neither a string nor a number"),
             ("[echo]\nlisten = ['7000',\n  'x:y:z']\n", "f:3:3: [echo]: listen: invalid value \"x:y:z\": "),
+            (
+                "[echo]\nlisten = 7000\n[x]\nserver = 'chat'\nlisten = ['7001', 'web:127.0.0.1:7000']\n",
+                "f:5:19: [x]: listen: [echo] has the address 127.0.0.1:7000 already",
+            ),
             ("[relay]\nlisten = 5\n", "f:1:2: [relay]: to: this setting is missing"),
             ("stdin = 'go'\n[echo]\n", "f:1:9: stdin: invalid value \"go\": use stop, commands, ignore"),
             ("max-connections = 5\n[echo]\n", "f:1:1: max-connections: this is a setting of a service"),

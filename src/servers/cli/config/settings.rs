@@ -9,6 +9,7 @@ use toml::de::DeValue;
 
 use super::{ConfigFile, Entry, Mistake};
 use crate::servers::cli::args::{ListenArgs, ProcessArgs};
+use crate::servers::cli::command::nearest;
 
 /// Flags that are no settings: they end the process at once, or name the file itself.
 const NO_SETTINGS: [&str; 3] = ["help", "version", "config"];
@@ -96,6 +97,13 @@ impl Settings {
         let named = self.list.iter().filter_map(|setting| Some((mention(message, &setting.key)?, setting.at))).min();
         let listen = || self.list.iter().find(|setting| setting.key == "listen");
         named.map(|(_, at)| at).or_else(|| listen().map(|setting| setting.at))
+    }
+
+    /// Returns the addresses to listen on, each with its place, unless other listeners may share them.
+    pub(crate) fn own_addresses(&self) -> impl Iterator<Item = (&str, usize)> {
+        let is_shared = self.list.iter().any(|setting| setting.key == "reuse-port");
+        let listen = self.list.iter().filter(move |setting| setting.key == "listen" && !is_shared);
+        listen.flat_map(|setting| setting.words.iter().map(|word| (word.value.as_str(), word.at)))
     }
 
     /// Adds the settings to the words of a command line, which [`CommandLine::overrule`](super::CommandLine::overrule)
@@ -200,9 +208,7 @@ fn argument<'a>(command: &'a Command, scope: Scope, key: &str) -> Result<&'a Arg
     if scope == Scope::Process && is_of_service(key) {
         return Err("this is a setting of a service; set it in the table of one, such as [echo]".into());
     }
-    let distance = |known: &str| strsim::damerau_levenshtein(known, key);
-    let nearest = known().map(|(known, _)| (distance(known), known)).filter(|(distance, _)| *distance <= 2).min();
-    if let Some((_, known)) = nearest {
+    if let Some(known) = nearest(known().map(|(known, _)| known), key) {
         return Err(format!("unknown setting (did you mean {known}?)"));
     }
     let all = known().map(|(known, _)| known).collect::<Vec<_>>().join(", ");
