@@ -542,9 +542,7 @@ impl<H: Handler> Reactor<H> {
             self.flush_and_reap();
         }
         #[cfg(feature = "cli")]
-        if requests.wants_upgrade || self.upgrade.as_ref().is_some_and(|upgrade| upgrade.is_active()) {
-            self.serve_upgrade(requests.wants_upgrade, &mut causes);
-        }
+        self.serve_upgrade(requests.wants_upgrade, &mut causes);
         let state = &mut self.dispatcher.state;
         if wants_stats {
             for line in state.report().lines() {
